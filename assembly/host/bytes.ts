@@ -1,0 +1,36 @@
+// Byte strings in unmanaged memory: what the ABI takes. Made once (at start or configuration), never on a request.
+
+/** `length` bytes at `pointer`, never freed. */
+@unmanaged
+export class Bytes {
+  pointer: usize = 0;
+  length: u32 = 0;
+}
+
+export function bytesOf(text: string): Bytes {
+  const encoded = String.UTF8.encode(text);
+  const length = encoded.byteLength;
+  const pointer = heap.alloc(length + 1);
+  memory.copy(pointer, changetype<usize>(encoded), length);
+  const bytes = changetype<Bytes>(heap.alloc(offsetof<Bytes>()));
+  bytes.pointer = pointer;
+  bytes.length = length;
+  return bytes;
+}
+
+export function freeBytes(bytes: Bytes): void {
+  heap.free(bytes.pointer);
+  heap.free(changetype<usize>(bytes));
+}
+
+export function bytesEqual(a: usize, aLength: u32, b: usize, bLength: u32): bool {
+  return aLength == bLength && memory.compare(a, b, aLength) == 0;
+}
+
+/** Equal or not, in time that depends on the lengths only. */
+export function equalConstantTime(a: usize, aLength: u32, b: usize, bLength: u32): bool {
+  let difference: u32 = aLength ^ bLength;
+  if (bLength == 0) return false;
+  for (let i: u32 = 0; i < aLength; i++) difference |= load<u8>(a + i) ^ load<u8>(b + (i % bLength));
+  return difference == 0;
+}

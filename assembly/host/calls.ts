@@ -1,0 +1,143 @@
+// Every call to the proxy-wasm host (ABI 0.2.1), thin and without allocation. The only importer of the SDK.
+// Calls that return bytes put them into `resultPointer()`/`resultLength()`; memory.ts says how long they live.
+import {
+  proxy_call_foreign_function,
+  proxy_define_metric,
+  proxy_get_buffer_bytes,
+  proxy_get_current_time_nanoseconds,
+  proxy_get_header_map_value,
+  proxy_get_property,
+  proxy_get_shared_data,
+  proxy_increment_metric,
+  proxy_log,
+  proxy_record_metric,
+  proxy_remove_header_map_value,
+  proxy_replace_header_map_value,
+  proxy_send_local_response,
+  proxy_set_property,
+  proxy_set_shared_data,
+  proxy_set_tick_period_milliseconds,
+} from "@solo-io/proxy-runtime/assembly/imports";
+import { random_get } from "./abi";
+import { Bytes, bytesOf } from "./bytes";
+
+export const OK: u32 = 0;
+export const NOT_FOUND: u32 = 1;
+export const CAS_MISMATCH: u32 = 8;
+
+export const REQUEST_HEADERS: i32 = 0;
+export const RESPONSE_HEADERS: i32 = 2;
+
+export const REQUEST_BODY: i32 = 0;
+export const RESPONSE_BODY: i32 = 1;
+export const VM_CONFIGURATION: i32 = 6;
+export const PLUGIN_CONFIGURATION: i32 = 7;
+
+export const HEADERS_CONTINUE: i32 = 0;
+export const HEADERS_STOP: i32 = 1;
+export const BODY_CONTINUE: i32 = 0;
+export const BODY_STOP_AND_BUFFER: i32 = 1;
+
+export const COUNTER: i32 = 0;
+export const GAUGE: i32 = 1;
+
+export const LOG_INFO: usize = 2;
+export const LOG_WARN: usize = 3;
+export const LOG_ERROR: usize = 4;
+
+/** Out-parameters of host calls: pointer, length, cas or number. */
+const out: usize = memory.data(32, 8);
+
+export function resultPointer(): usize {
+  return load<usize>(out);
+}
+export function resultLength(): u32 {
+  return load<u32>(out, 4);
+}
+export function resultCas(): u32 {
+  return load<u32>(out, 8);
+}
+
+/** For start, configuration and state changes only: it allocates. */
+export function log(level: usize, text: string): void {
+  const encoded = String.UTF8.encode(`pilotfish: ${text}`);
+  proxy_log(level, changetype<usize>(encoded), <usize>encoded.byteLength);
+}
+
+/** Nanoseconds since the Unix epoch. */
+export function now(): u64 {
+  proxy_get_current_time_nanoseconds(out + 16);
+  return load<u64>(out, 16);
+}
+
+/** A seed from the host's random source; the clock where it has none. */
+export function randomSeed(): u64 {
+  if (random_get(out + 16, 8) == 0) return load<u64>(out, 16);
+  return now();
+}
+
+export function setTickPeriod(milliseconds: u32): void {
+  proxy_set_tick_period_milliseconds(milliseconds);
+}
+
+export function getHeader(map: i32, name: Bytes): bool {
+  return proxy_get_header_map_value(map, name.pointer, name.length, out, out + 4) == OK;
+}
+export function setHeader(map: i32, name: Bytes, value: usize, length: u32): void {
+  proxy_replace_header_map_value(map, name.pointer, name.length, value, length);
+}
+export function removeHeader(map: i32, name: Bytes): void {
+  proxy_remove_header_map_value(map, name.pointer, name.length);
+}
+
+/** Copies [start, start + length) of a buffer into the VM; false when there is nothing there. */
+export function getBuffer(type: i32, start: u32, length: u32): bool {
+  return proxy_get_buffer_bytes(type, start, length, out, out + 4) == OK;
+}
+
+export function getProperty(path: Bytes): bool {
+  return proxy_get_property(path.pointer, path.length, out, out + 4) == OK;
+}
+/** Becomes the filter state `wasm.<path>` of the stream. */
+export function setProperty(path: Bytes, value: usize, length: u32): void {
+  proxy_set_property(path.pointer, path.length, value, length);
+}
+
+export function getShared(key: Bytes): u32 {
+  return proxy_get_shared_data(key.pointer, key.length, out, out + 4, out + 8);
+}
+/** cas 0 sets without a condition. */
+export function setShared(key: Bytes, value: usize, length: u32, cas: u32): u32 {
+  return proxy_set_shared_data(key.pointer, key.length, value, length, cas);
+}
+
+export function defineMetric(type: i32, name: string): u32 {
+  const encoded = bytesOf(name);
+  if (proxy_define_metric(type, encoded.pointer, encoded.length, out + 12) != OK) return 0;
+  return load<u32>(out, 12);
+}
+export function incrementMetric(id: u32, by: i64): void {
+  proxy_increment_metric(id, by);
+}
+export function recordMetric(id: u32, value: u64): void {
+  proxy_record_metric(id, value);
+}
+
+/** `headers` in the ABI's serialised form, see pairs.ts. */
+export function sendLocalResponse(status: u32, details: Bytes, body: usize, bodyLength: u32, headers: Bytes): void {
+  const noGrpcStatus: u32 = 0xffffffff;
+  proxy_send_local_response(
+    status,
+    details.pointer,
+    details.length,
+    body,
+    bodyLength,
+    headers.pointer,
+    headers.length,
+    noGrpcStatus,
+  );
+}
+
+export function callForeign(name: Bytes): u32 {
+  return proxy_call_foreign_function(name.pointer, name.length, 0, 0, out, out + 4);
+}

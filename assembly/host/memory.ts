@@ -1,0 +1,36 @@
+// Where the host puts what the filter asks for. Two buffers for the whole VM, so that memory does not depend on the
+// number of streams or the size of bodies:
+//   window  64 KiB, static: body windows, header values, properties, small shared data.
+//   large   grows by doubling up to MAX_LARGE: snapshots and what workers share.
+// Invariant: what a host call returned is valid until the next host call that returns bytes. Copy it or be done.
+
+export const WINDOW_BYTES: u32 = 65536;
+/** Readable bytes before and after the window: the scanner loads whole vectors across its ends. */
+export const SLACK_BYTES: u32 = 64;
+const MAX_LARGE: u32 = 2097152;
+
+const window: usize = memory.data(65664, 64) + 64;
+let large: usize = 0;
+let largeBytes: u32 = 0;
+
+export function windowPointer(): usize {
+  return window;
+}
+
+/** A buffer of at least `bytes`, shared with the host's answers; 0 when that is more than MAX_LARGE. */
+export function largeBuffer(bytes: u32): usize {
+  if (bytes > MAX_LARGE) return 0;
+  if (bytes > largeBytes) {
+    if (large) heap.free(large);
+    let capacity: u32 = 131072;
+    while (capacity < bytes) capacity <<= 1;
+    large = heap.alloc(capacity);
+    largeBytes = capacity;
+  }
+  return large;
+}
+
+/** Exported to the host. 0 makes the host call fail with InvalidMemoryAccess instead of trapping the VM. */
+export function proxy_on_memory_allocate(bytes: u32): usize {
+  return bytes <= WINDOW_BYTES ? window : largeBuffer(bytes);
+}

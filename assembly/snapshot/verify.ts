@@ -1,0 +1,208 @@
+// Checks a pushed snapshot whole before anything of it is used: after verify() returned 0 every offset, index and text
+// that view.ts can reach is inside the bytes. The rules are protocol/README.md's; each has its own number and sentence.
+import {
+  ENDPOINT_ADDRESS_LENGTH,
+  ENDPOINT_ADDRESS_OFFSET,
+  ENDPOINT_BYTES,
+  HEADER_BYTES,
+  HEADER_MAGIC,
+  HEADER_MAJOR,
+  HEADER_SECTION_COUNT,
+  HEADER_TOTAL_BYTES,
+  KIND_ENDPOINTS,
+  KIND_MODEL_ENDPOINTS,
+  KIND_MODELS,
+  KIND_STRINGS,
+  MAGIC,
+  MAJOR,
+  MAX_ADDRESS_BYTES,
+  MAX_ENDPOINTS,
+  MAX_MODEL_ENDPOINTS,
+  MAX_MODEL_NAME_BYTES,
+  MAX_MODELS,
+  MAX_SECTIONS,
+  MODEL_BYTES,
+  MODEL_ENDPOINT_BYTES,
+  MODEL_IS_ADAPTER,
+  MODEL_IS_BASE,
+  MODEL_NAME_LENGTH,
+  MODEL_NAME_OFFSET,
+  SECTION_ENTRY_BYTES,
+  SECTION_KIND,
+  SECTION_OFFSET,
+  SECTION_RECORDS,
+  SECTION_STRIDE,
+} from "../../protocol/constants";
+import { isAddress } from "./address";
+import { isName } from "./name";
+import { compareBytes, NONE, SnapshotView } from "./view";
+
+/** 0 when `bytes` at `base` are a snapshot, and `view` is open on it; else the number of the broken rule. */
+export function verify(view: SnapshotView, base: usize, bytes: u32): u32 {
+  const header = verifyHeader(base, bytes);
+  if (header != 0) return header;
+  view.base = base;
+  view.bytes = bytes;
+  view.strings = 0;
+  view.endpoints = 0;
+  view.models = 0;
+  view.links = 0;
+  const directory = verifyDirectory(view, base, bytes);
+  if (directory != 0) return directory;
+  if (!view.strings || !view.endpoints || !view.models || !view.links) return 10;
+  const endpoints = verifyEndpoints(view);
+  return endpoints != 0 ? endpoints : verifyModels(view);
+}
+
+/** What to write into a refusal for a rule's number. */
+export function ruleText(rule: u32): string {
+  switch (rule) {
+    case 1:
+      return "shorter than its 64-byte header";
+    case 2:
+      return "does not begin with the bytes PFSN";
+    case 3:
+      return "has a major version other than 1: run a sidecar of the same release as the filter";
+    case 4:
+      return "totalBytes differs from the body's length";
+    case 5:
+      return "has more than 32 sections, or a directory that ends past the body";
+    case 6:
+      return "a section is not 8-aligned, or ends past the body";
+    case 7:
+      return "a section's stride is smaller than its record, or no multiple of 8";
+    case 8:
+      return "a section holds more records than the limit";
+    case 9:
+      return "a section stands twice";
+    case 10:
+      return "a section is missing: STRINGS, ENDPOINTS, MODELS and MODEL_ENDPOINTS are needed";
+    case 11:
+      return "an endpoint's address is outside STRINGS or longer than 54 bytes";
+    case 12:
+      return "an endpoint's address is not ip:port or [ipv6]:port";
+    case 13:
+      return "endpoints are not strictly ascending by address";
+    case 14:
+      return "a model's name is outside STRINGS, empty or longer than 256 bytes";
+    case 15:
+      return "a model's name has control characters or is not UTF-8";
+    case 16:
+      return "models are not strictly ascending by name";
+    case 17:
+      return "a model's endpoint range is outside MODEL_ENDPOINTS";
+    case 18:
+      return "a model's endpoint index is outside ENDPOINTS";
+    case 19:
+      return "a model's endpoint indexes are not strictly ascending";
+    case 20:
+      return "a model's kind is neither base nor adapter";
+    default:
+      return "a model's base is no base model, or a base model names another as its base";
+  }
+}
+
+function verifyHeader(base: usize, bytes: u32): u32 {
+  if (bytes < HEADER_BYTES) return 1;
+  if (load<u32>(base, HEADER_MAGIC) != MAGIC) return 2;
+  if (load<u16>(base, HEADER_MAJOR) != MAJOR) return 3;
+  if (load<u32>(base, HEADER_TOTAL_BYTES) != bytes) return 4;
+  const sections = load<u32>(base, HEADER_SECTION_COUNT);
+  if (sections > MAX_SECTIONS || HEADER_BYTES + sections * SECTION_ENTRY_BYTES > bytes) return 5;
+  return 0;
+}
+
+function verifyDirectory(view: SnapshotView, base: usize, bytes: u32): u32 {
+  const sections = load<u32>(base, HEADER_SECTION_COUNT);
+  for (let i: u32 = 0; i < sections; i++) {
+    const entry = base + HEADER_BYTES + i * SECTION_ENTRY_BYTES;
+    const kind: u32 = load<u16>(entry, SECTION_KIND);
+    const stride: u32 = load<u16>(entry, SECTION_STRIDE);
+    const offset = load<u32>(entry, SECTION_OFFSET);
+    const records = load<u32>(entry, SECTION_RECORDS);
+    if (offset & 7 || <u64>offset + <u64>records * stride > bytes) return 6;
+    const start = base + offset;
+    if (kind == KIND_STRINGS) {
+      if (stride != 1) return 7;
+      if (view.strings) return 9;
+      view.strings = start;
+      view.stringBytes = records;
+    } else if (kind == KIND_ENDPOINTS) {
+      if (stride < ENDPOINT_BYTES || stride & 7) return 7;
+      if (records > MAX_ENDPOINTS) return 8;
+      if (view.endpoints) return 9;
+      view.endpoints = start;
+      view.endpointCount = records;
+      view.endpointStride = stride;
+    } else if (kind == KIND_MODELS) {
+      if (stride < MODEL_BYTES || stride & 7) return 7;
+      if (records > MAX_MODELS) return 8;
+      if (view.models) return 9;
+      view.models = start;
+      view.modelCount = records;
+      view.modelStride = stride;
+    } else if (kind == KIND_MODEL_ENDPOINTS) {
+      if (stride < MODEL_ENDPOINT_BYTES || stride & 7) return 7;
+      if (records > MAX_MODEL_ENDPOINTS) return 8;
+      if (view.links) return 9;
+      view.links = start;
+      view.linkCount = records;
+      view.linkStride = stride;
+    }
+  }
+  return 0;
+}
+
+function inStrings(view: SnapshotView, offset: u32, length: u32): bool {
+  return <u64>offset + length <= view.stringBytes;
+}
+
+function verifyEndpoints(view: SnapshotView): u32 {
+  for (let i: u32 = 0; i < view.endpointCount; i++) {
+    const offset = load<u32>(view.endpoint(i), ENDPOINT_ADDRESS_OFFSET);
+    const length: u32 = load<u16>(view.endpoint(i), ENDPOINT_ADDRESS_LENGTH);
+    if (length > MAX_ADDRESS_BYTES || !inStrings(view, offset, length)) return 11;
+    if (!isAddress(view.address(i), length)) return 12;
+    if (i > 0 && compareBytes(view.address(i - 1), view.addressLength(i - 1), view.address(i), length) >= 0) return 13;
+  }
+  return 0;
+}
+
+function verifyModels(view: SnapshotView): u32 {
+  for (let i: u32 = 0; i < view.modelCount; i++) {
+    const offset = load<u32>(view.model(i), MODEL_NAME_OFFSET);
+    const length: u32 = load<u16>(view.model(i), MODEL_NAME_LENGTH);
+    if (length == 0 || length > MAX_MODEL_NAME_BYTES || !inStrings(view, offset, length)) return 14;
+    if (!isName(view.modelName(i), length)) return 15;
+    if (i > 0) {
+      const order = compareBytes(view.modelName(i - 1), view.modelNameLength(i - 1), view.modelName(i), length);
+      if (order >= 0) return 16;
+    }
+    const links = verifyLinks(view, i);
+    if (links != 0) return links;
+    const base = verifyBase(view, i);
+    if (base != 0) return base;
+  }
+  return 0;
+}
+
+function verifyLinks(view: SnapshotView, model: u32): u32 {
+  const first = view.modelFirst(model);
+  const count = view.modelEndpoints(model);
+  if (<u64>first + count > view.linkCount) return 17;
+  for (let k: u32 = 0; k < count; k++) {
+    const endpoint = view.linkEndpoint(first + k);
+    if (endpoint >= view.endpointCount) return 18;
+    if (k > 0 && view.linkEndpoint(first + k - 1) >= endpoint) return 19;
+  }
+  return 0;
+}
+
+function verifyBase(view: SnapshotView, model: u32): u32 {
+  const kind = view.modelKind(model);
+  if (kind != MODEL_IS_BASE && kind != MODEL_IS_ADAPTER) return 20;
+  const base = view.modelBase(model);
+  if (kind == MODEL_IS_BASE) return base == model ? 0 : 21;
+  if (base == NONE) return 0;
+  return base < view.modelCount && view.modelKind(base) == MODEL_IS_BASE ? 0 : 21;
+}
