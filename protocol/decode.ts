@@ -1,0 +1,255 @@
+// Bytes to a SnapshotView, refusing whatever the README refuses: the filter's rules, for tests and tools.
+import { isUtf8 } from "node:buffer";
+import * as c from "./constants.ts";
+import {
+  type AdapterState,
+  type EndpointView,
+  isAddress,
+  type ModelEndpointView,
+  type ModelView,
+  nameProblem,
+  SnapshotError,
+  type SnapshotView,
+} from "./snapshot.ts";
+
+interface Section {
+  offset: number;
+  stride: number;
+  records: number;
+}
+
+const KNOWN = [
+  { kind: c.KIND_STRINGS, name: "STRINGS", record: 1, limit: c.MAX_SNAPSHOT_BYTES },
+  { kind: c.KIND_ENDPOINTS, name: "ENDPOINTS", record: c.ENDPOINT_BYTES, limit: c.MAX_ENDPOINTS },
+  { kind: c.KIND_MODELS, name: "MODELS", record: c.MODEL_BYTES, limit: c.MAX_MODELS },
+  {
+    kind: c.KIND_MODEL_ENDPOINTS,
+    name: "MODEL_ENDPOINTS",
+    record: c.MODEL_ENDPOINT_BYTES,
+    limit: c.MAX_MODEL_ENDPOINTS,
+  },
+] as const;
+type Name = (typeof KNOWN)[number]["name"];
+
+function readDirectory(view: DataView): Record<Name, Section> {
+  const total = view.byteLength;
+  const count = view.getUint32(c.HEADER_SECTION_COUNT, true);
+  if (count > c.MAX_SECTIONS) throw new SnapshotError("header.sectionCount", count, `at most ${c.MAX_SECTIONS}`);
+  const directoryEnd = c.HEADER_BYTES + count * c.SECTION_ENTRY_BYTES;
+  if (directoryEnd > total) {
+    throw new SnapshotError("header.sectionCount", count, `a directory inside the ${total} bytes`);
+  }
+  const found: Partial<Record<Name, Section>> = {};
+  for (let i = 0; i < count; i++) {
+    const at = c.HEADER_BYTES + i * c.SECTION_ENTRY_BYTES;
+    const kind = view.getUint16(at + c.SECTION_KIND, true);
+    const stride = view.getUint16(at + c.SECTION_STRIDE, true);
+    const offset = view.getUint32(at + c.SECTION_OFFSET, true);
+    const records = view.getUint32(at + c.SECTION_RECORDS, true);
+    const known = KNOWN.find((k) => k.kind === kind);
+    const field = `sections[${i}]${known === undefined ? "" : `(${known.name})`}`;
+    if (offset % 8 !== 0) throw new SnapshotError(`${field}.offset`, offset, "a multiple of 8");
+    if (offset < directoryEnd) throw new SnapshotError(`${field}.offset`, offset, `at least ${directoryEnd}`);
+    if (offset + stride * records > total) {
+      throw new SnapshotError(`${field}.records`, records, `a section that ends inside the ${total} bytes`);
+    }
+    if (known === undefined) continue;
+    if (found[known.name] !== undefined) throw new SnapshotError(field, "a second one", "each known kind once");
+    const strideFits = known.record === 1 ? stride === 1 : stride >= known.record && stride % 8 === 0;
+    if (!strideFits) {
+      const expected = known.record === 1 ? "1" : `a multiple of 8, at least ${known.record}`;
+      throw new SnapshotError(`${field}.stride`, stride, expected);
+    }
+    if (records > known.limit) throw new SnapshotError(`${field}.records`, records, `at most ${known.limit}`);
+    found[known.name] = { offset, stride, records };
+  }
+  for (const known of KNOWN) {
+    if (found[known.name] === undefined)
+      throw new SnapshotError("sections", `no ${known.name}`, "each known kind once");
+  }
+  return found as Record<Name, Section>;
+}
+
+class Strings {
+  readonly #bytes: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  get(field: string, offset: number, length: number, max: number): Buffer {
+    if (length < 1 || length > max) throw new SnapshotError(`${field} length`, length, `1...${max} bytes`);
+    if (offset + length > this.#bytes.length) {
+      throw new SnapshotError(`${field} offset`, offset, `a range inside the ${this.#bytes.length} bytes of STRINGS`);
+    }
+    return this.#bytes.subarray(offset, offset + length);
+  }
+}
+
+function checkAscending(field: string, before: Buffer | null, bytes: Buffer): void {
+  if (before !== null && before.compare(bytes) >= 0) {
+    throw new SnapshotError(field, bytes.toString(), `bytes strictly above ${JSON.stringify(before.toString())}`);
+  }
+}
+
+function unknownToNull(value: number): number | null {
+  return value === c.UNKNOWN ? null : value;
+}
+
+function readEndpoints(view: DataView, section: Section, strings: Strings): EndpointView[] {
+  let before: Buffer | null = null;
+  return Array.from({ length: section.records }, (_, i) => {
+    const at = section.offset + i * section.stride;
+    const field = `endpoints[${i}]`;
+    const bytes = strings.get(
+      `${field}.address`,
+      view.getUint32(at + c.ENDPOINT_ADDRESS_OFFSET, true),
+      view.getUint16(at + c.ENDPOINT_ADDRESS_LENGTH, true),
+      c.MAX_ADDRESS_BYTES,
+    );
+    const address = bytes.toString("latin1");
+    if (!isAddress(address)) {
+      throw new SnapshotError(`${field}.address`, address, "a.b.c.d:port or [ipv6]:port, port 1...65535");
+    }
+    checkAscending(`${field}.address`, before, bytes);
+    before = bytes;
+    const flags = view.getUint16(at + c.ENDPOINT_FLAGS, true);
+    const usage = view.getFloat32(at + c.ENDPOINT_KV_USAGE, true);
+    if (!Number.isNaN(usage) && !(usage >= 0 && usage <= 1)) {
+      throw new SnapshotError(`${field}.kvUsage`, usage, "0...1 or NaN");
+    }
+    return {
+      address,
+      ready: (flags & c.ENDPOINT_READY) !== 0,
+      draining: (flags & c.ENDPOINT_DRAINING) !== 0,
+      asleep: (flags & c.ENDPOINT_ASLEEP) !== 0,
+      waiting: unknownToNull(view.getUint32(at + c.ENDPOINT_WAITING, true)),
+      running: unknownToNull(view.getUint32(at + c.ENDPOINT_RUNNING, true)),
+      kvUsage: Number.isNaN(usage) ? null : usage,
+      scrapeAgeMs: unknownToNull(view.getUint32(at + c.ENDPOINT_SCRAPE_AGE, true)),
+      kvBlocks: view.getUint32(at + c.ENDPOINT_KV_BLOCKS, true) || null,
+      blockTokens: view.getUint32(at + c.ENDPOINT_BLOCK_TOKENS, true) || null,
+      maxLora: view.getUint16(at + c.ENDPOINT_MAX_LORA, true),
+    };
+  });
+}
+
+const STATES: readonly AdapterState[] = ["listed", "running", "waiting"];
+
+function readServed(
+  view: DataView,
+  section: Section,
+  endpoints: readonly EndpointView[],
+  field: string,
+  range: readonly [first: number, count: number],
+): ModelEndpointView[] {
+  const [first, count] = range;
+  if (first + count > section.records) {
+    throw new SnapshotError(
+      `${field}.first`,
+      first,
+      `${count} records inside the ${section.records} of MODEL_ENDPOINTS`,
+    );
+  }
+  let before = -1;
+  return Array.from({ length: count }, (_, i) => {
+    const at = section.offset + (first + i) * section.stride;
+    const index = view.getUint32(at + c.MODEL_ENDPOINT_INDEX, true);
+    const state = STATES[view.getUint8(at + c.MODEL_ENDPOINT_STATE)];
+    const address = endpoints[index]?.address;
+    if (address === undefined) {
+      throw new SnapshotError(`${field}.endpoints[${i}].index`, index, `below ${endpoints.length}`);
+    }
+    if (index <= before) throw new SnapshotError(`${field}.endpoints[${i}].index`, index, `above ${before}`);
+    if (state === undefined) {
+      throw new SnapshotError(
+        `${field}.endpoints[${i}].state`,
+        view.getUint8(at + c.MODEL_ENDPOINT_STATE),
+        "0, 1 or 2",
+      );
+    }
+    before = index;
+    return { address, state };
+  });
+}
+
+function readModels(
+  view: DataView,
+  section: Section,
+  served: Section,
+  endpoints: readonly EndpointView[],
+  strings: Strings,
+): ModelView[] {
+  let before: Buffer | null = null;
+  const bases: number[] = [];
+  // Ranges may overlap, so without this sum a small body could ask for 4096 x 65536 reads.
+  let total = 0;
+  const models = Array.from({ length: section.records }, (_, i): ModelView => {
+    const at = section.offset + i * section.stride;
+    const field = `models[${i}]`;
+    const bytes = strings.get(
+      `${field}.name`,
+      view.getUint32(at + c.MODEL_NAME_OFFSET, true),
+      view.getUint16(at + c.MODEL_NAME_LENGTH, true),
+      c.MAX_MODEL_NAME_BYTES,
+    );
+    const name = bytes.toString("utf8");
+    if (!isUtf8(bytes)) throw new SnapshotError(`${field}.name`, name, "valid UTF-8");
+    const problem = nameProblem(name);
+    if (problem !== null) throw new SnapshotError(`${field}.name`, name, problem);
+    checkAscending(`${field}.name`, before, bytes);
+    before = bytes;
+    const kind = view.getUint16(at + c.MODEL_KIND, true);
+    if (kind !== c.MODEL_IS_BASE && kind !== c.MODEL_IS_ADAPTER) {
+      throw new SnapshotError(`${field}.kind`, kind, `${c.MODEL_IS_BASE} (base) or ${c.MODEL_IS_ADAPTER} (adapter)`);
+    }
+    bases.push(view.getUint32(at + c.MODEL_BASE, true));
+    total += view.getUint32(at + c.MODEL_COUNT, true);
+    if (total > c.MAX_MODEL_ENDPOINTS) {
+      throw new SnapshotError(`${field}.count`, total, `at most ${c.MAX_MODEL_ENDPOINTS} with those before it`);
+    }
+    const range = [view.getUint32(at + c.MODEL_FIRST, true), view.getUint32(at + c.MODEL_COUNT, true)] as const;
+    return {
+      name,
+      kind: kind === c.MODEL_IS_BASE ? "base" : "adapter",
+      base: null,
+      endpoints: readServed(view, served, endpoints, field, range),
+    };
+  });
+  for (const [i, model] of models.entries()) {
+    const base = bases[i] ?? c.UNKNOWN;
+    if (model.kind === "base") {
+      if (base !== i) throw new SnapshotError(`models[${i}].base`, base, `${i}: a base model names itself`);
+      model.base = model.name;
+    } else if (base !== c.UNKNOWN) {
+      const named = models[base];
+      if (named?.kind !== "base") throw new SnapshotError(`models[${i}].base`, base, "the index of a base model");
+      model.base = named.name;
+    }
+  }
+  return models;
+}
+
+/** Throws a SnapshotError that names field, value and expectation at the first broken rule. */
+export function decodeSnapshot(body: Uint8Array): SnapshotView {
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  if (body.length < c.HEADER_BYTES) throw new SnapshotError("body length", body.length, `at least ${c.HEADER_BYTES}`);
+  if (body.length > c.MAX_SNAPSHOT_BYTES) {
+    throw new SnapshotError("body length", body.length, `at most ${c.MAX_SNAPSHOT_BYTES}`);
+  }
+  const magic = view.getUint32(c.HEADER_MAGIC, true);
+  if (magic !== c.MAGIC) throw new SnapshotError("header.magic", magic, `${c.MAGIC} ("PFSN")`);
+  const major = view.getUint16(c.HEADER_MAJOR, true);
+  if (major !== c.MAJOR) throw new SnapshotError("header.major", major, String(c.MAJOR));
+  const total = view.getUint32(c.HEADER_TOTAL_BYTES, true);
+  if (total !== body.length) throw new SnapshotError("header.totalBytes", total, `${body.length}, the body's length`);
+  const version = view.getBigUint64(c.HEADER_VERSION, true);
+  if (version === 0n) throw new SnapshotError("header.version", version, "1...2^64-1");
+
+  const sections = readDirectory(view);
+  const text = sections.STRINGS;
+  const strings = new Strings(Buffer.from(body.buffer, body.byteOffset + text.offset, text.records));
+  const endpoints = readEndpoints(view, sections.ENDPOINTS, strings);
+  const models = readModels(view, sections.MODELS, sections.MODEL_ENDPOINTS, endpoints, strings);
+  return { version, source: view.getBigUint64(c.HEADER_SOURCE, true), endpoints, models };
+}

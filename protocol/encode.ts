@@ -1,0 +1,150 @@
+// A SnapshotView to its bytes: header, directory, ENDPOINTS, MODELS, MODEL_ENDPOINTS, STRINGS (see README.md).
+// The same view always gives the same bytes, whatever order its lists came in.
+import * as c from "./constants.ts";
+import { checkSnapshot, type EndpointView, type ModelView, type SnapshotView } from "./snapshot.ts";
+
+/** The body would be longer than MAX_SNAPSHOT_BYTES: the filter would answer 413. */
+export class SnapshotTooLargeError extends Error {
+  readonly code = "snapshot_too_large";
+  readonly bytes: number;
+
+  constructor(bytes: number) {
+    super(`snapshot: ${bytes} bytes, expected at most ${c.MAX_SNAPSHOT_BYTES}`);
+    this.name = "SnapshotTooLargeError";
+    this.bytes = bytes;
+  }
+}
+
+interface Named<T> {
+  item: T;
+  bytes: Buffer;
+}
+
+// Byte order, not JavaScript's: above U+FFFF the two differ, and the filter compares bytes.
+function sortedByBytes<T>(items: readonly T[], key: (item: T) => string): Named<T>[] {
+  return items
+    .map((item) => ({ item, bytes: Buffer.from(key(item), "utf8") }))
+    .sort((a, b) => a.bytes.compare(b.bytes));
+}
+
+function align8(offset: number): number {
+  return (offset + 7) & ~7;
+}
+
+const STATES = { listed: c.ADAPTER_LISTED, running: c.ADAPTER_RUNNING, waiting: c.ADAPTER_WAITING } as const;
+
+interface Section {
+  kind: number;
+  stride: number;
+  records: number;
+  offset: number;
+}
+
+/** Places the sections one after the other, each 8-aligned, and tells where the last one ends. */
+function layOut(records: ReadonlyArray<readonly [kind: number, stride: number, records: number]>): [Section[], number] {
+  let end = c.HEADER_BYTES + records.length * c.SECTION_ENTRY_BYTES;
+  const sections = records.map(([kind, stride, count]) => {
+    const offset = align8(end);
+    end = offset + stride * count;
+    return { kind, stride, records: count, offset };
+  });
+  return [sections, end];
+}
+
+function writeHeader(out: DataView, view: SnapshotView, sections: readonly Section[]): void {
+  out.setUint32(c.HEADER_MAGIC, c.MAGIC, true);
+  out.setUint16(c.HEADER_MAJOR, c.MAJOR, true);
+  out.setUint16(c.HEADER_MINOR, c.MINOR, true);
+  out.setUint32(c.HEADER_TOTAL_BYTES, out.byteLength, true);
+  out.setUint32(c.HEADER_SECTION_COUNT, sections.length, true);
+  out.setBigUint64(c.HEADER_VERSION, view.version, true);
+  out.setBigUint64(c.HEADER_SOURCE, view.source, true);
+  for (const [i, section] of sections.entries()) {
+    const at = c.HEADER_BYTES + i * c.SECTION_ENTRY_BYTES;
+    out.setUint16(at + c.SECTION_KIND, section.kind, true);
+    out.setUint16(at + c.SECTION_STRIDE, section.stride, true);
+    out.setUint32(at + c.SECTION_OFFSET, section.offset, true);
+    out.setUint32(at + c.SECTION_RECORDS, section.records, true);
+  }
+}
+
+function writeEndpoint(out: DataView, at: number, endpoint: EndpointView, stringAt: number, length: number): void {
+  let flags = 0;
+  if (endpoint.ready) flags |= c.ENDPOINT_READY;
+  if (endpoint.draining) flags |= c.ENDPOINT_DRAINING;
+  if (endpoint.asleep) flags |= c.ENDPOINT_ASLEEP;
+  out.setUint32(at + c.ENDPOINT_ADDRESS_OFFSET, stringAt, true);
+  out.setUint16(at + c.ENDPOINT_ADDRESS_LENGTH, length, true);
+  out.setUint16(at + c.ENDPOINT_FLAGS, flags, true);
+  out.setUint32(at + c.ENDPOINT_WAITING, endpoint.waiting ?? c.UNKNOWN, true);
+  out.setUint32(at + c.ENDPOINT_RUNNING, endpoint.running ?? c.UNKNOWN, true);
+  out.setFloat32(at + c.ENDPOINT_KV_USAGE, endpoint.kvUsage ?? Number.NaN, true);
+  out.setUint32(at + c.ENDPOINT_SCRAPE_AGE, endpoint.scrapeAgeMs ?? c.UNKNOWN, true);
+  out.setUint32(at + c.ENDPOINT_KV_BLOCKS, endpoint.kvBlocks ?? 0, true);
+  out.setUint32(at + c.ENDPOINT_BLOCK_TOKENS, endpoint.blockTokens ?? 0, true);
+  out.setUint16(at + c.ENDPOINT_MAX_LORA, endpoint.maxLora, true);
+}
+
+/** Throws SnapshotError for a view that breaks a rule, SnapshotTooLargeError for one whose bytes are too many. */
+export function encodeSnapshot(view: SnapshotView): Uint8Array {
+  checkSnapshot(view);
+  const endpoints = sortedByBytes<EndpointView>(view.endpoints, (e) => e.address);
+  const models = sortedByBytes<ModelView>(view.models, (m) => m.name);
+  const endpointIndex = new Map(endpoints.map(({ item }, i) => [item.address, i]));
+  const modelIndex = new Map(models.map(({ item }, i) => [item.name, i]));
+
+  let stringBytes = 0;
+  for (const { bytes } of endpoints) stringBytes += bytes.length;
+  for (const { bytes } of models) stringBytes += bytes.length;
+  let served = 0;
+  for (const { item } of models) served += item.endpoints.length;
+
+  const [sections, total] = layOut([
+    [c.KIND_ENDPOINTS, c.ENDPOINT_BYTES, endpoints.length],
+    [c.KIND_MODELS, c.MODEL_BYTES, models.length],
+    [c.KIND_MODEL_ENDPOINTS, c.MODEL_ENDPOINT_BYTES, served],
+    [c.KIND_STRINGS, 1, stringBytes],
+  ]);
+  if (total > c.MAX_SNAPSHOT_BYTES) throw new SnapshotTooLargeError(total);
+  const [endpointsAt, modelsAt, modelEndpointsAt, stringsAt] = sections.map((s) => s.offset) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+
+  const body = new Uint8Array(total);
+  const out = new DataView(body.buffer);
+  writeHeader(out, view, sections);
+
+  let string = 0;
+  for (const [i, { item, bytes }] of endpoints.entries()) {
+    writeEndpoint(out, endpointsAt + i * c.ENDPOINT_BYTES, item, string, bytes.length);
+    body.set(bytes, stringsAt + string);
+    string += bytes.length;
+  }
+
+  let first = 0;
+  for (const [i, { item: model, bytes }] of models.entries()) {
+    const at = modelsAt + i * c.MODEL_BYTES;
+    out.setUint32(at + c.MODEL_NAME_OFFSET, string, true);
+    out.setUint16(at + c.MODEL_NAME_LENGTH, bytes.length, true);
+    out.setUint16(at + c.MODEL_KIND, model.kind === "base" ? c.MODEL_IS_BASE : c.MODEL_IS_ADAPTER, true);
+    out.setUint32(at + c.MODEL_BASE, (model.base === null ? undefined : modelIndex.get(model.base)) ?? c.UNKNOWN, true);
+    out.setUint32(at + c.MODEL_FIRST, first, true);
+    out.setUint32(at + c.MODEL_COUNT, model.endpoints.length, true);
+    body.set(bytes, stringsAt + string);
+    string += bytes.length;
+
+    const indexed = model.endpoints
+      .map(({ address, state }) => [endpointIndex.get(address) ?? c.UNKNOWN, STATES[state]] as const)
+      .sort((a, b) => a[0] - b[0]);
+    for (const [index, state] of indexed) {
+      const record = modelEndpointsAt + first * c.MODEL_ENDPOINT_BYTES;
+      out.setUint32(record + c.MODEL_ENDPOINT_INDEX, index, true);
+      out.setUint8(record + c.MODEL_ENDPOINT_STATE, state);
+      first += 1;
+    }
+  }
+  return body;
+}

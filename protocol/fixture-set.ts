@@ -1,0 +1,157 @@
+// What the golden fixtures hold. generate-fixtures.ts writes them; a test holds the committed files to this.
+import * as c from "./constants.ts";
+import { encodeSnapshot } from "./encode.ts";
+import type { EndpointView, ModelView, SnapshotView } from "./snapshot.ts";
+
+const SOURCE = 0x1122334455667788n;
+const VERSION = 1_700_000_000_000_000n;
+
+function endpoint(address: string, fields: Partial<EndpointView> = {}): EndpointView {
+  return {
+    address,
+    ready: true,
+    draining: false,
+    asleep: false,
+    waiting: 0,
+    running: 0,
+    kvUsage: 0,
+    scrapeAgeMs: 0,
+    kvBlocks: 32768,
+    blockTokens: 16,
+    maxLora: 0,
+    ...fields,
+  };
+}
+
+function base(name: string, addresses: readonly string[]): ModelView {
+  return { name, kind: "base", base: name, endpoints: addresses.map((address) => ({ address, state: "listed" })) };
+}
+
+function snapshot(version: bigint, endpoints: EndpointView[], models: ModelView[]): SnapshotView {
+  return { version, source: SOURCE, endpoints, models };
+}
+
+function thousand(): SnapshotView {
+  const endpoints = Array.from({ length: 1000 }, (_, i) =>
+    endpoint(`10.${20 + Math.floor(i / 250)}.${Math.floor(i / 10) % 25}.${1 + (i % 10)}:8000`, {
+      waiting: i % 7,
+      running: i % 129,
+      // Eighths and their halves are exact in f32, so the JSON says what the bytes say.
+      kvUsage: (i % 17) / 16,
+      scrapeAgeMs: i % 100,
+    }),
+  );
+  const names = Array.from({ length: 20 }, (_, i) => `org/model-${String(i).padStart(2, "0")}`);
+  const models = names.map((name, i) =>
+    base(
+      name,
+      endpoints.filter((_, j) => j % names.length === i).map((e) => e.address),
+    ),
+  );
+  return snapshot(VERSION + 1000n, endpoints, models);
+}
+
+/** name → what it says; the encoder sorts, so the lists here need no order. */
+export const GOLDEN: Readonly<Record<string, SnapshotView>> = {
+  empty: snapshot(1n, [], []),
+  small: snapshot(
+    VERSION,
+    [
+      endpoint("10.0.0.1:8000", { waiting: 3, running: 12, kvUsage: 0.5, scrapeAgeMs: 40 }),
+      endpoint("10.0.0.2:8000", { running: 1, kvUsage: 0.25, scrapeAgeMs: 12 }),
+      endpoint("10.0.0.3:8001", { ready: false, scrapeAgeMs: 2500 }),
+    ],
+    [base("meta/llama", ["10.0.0.1:8000", "10.0.0.2:8000"]), base("qwen", ["10.0.0.3:8001"])],
+  ),
+  ipv6: snapshot(
+    VERSION,
+    [endpoint("[2001:db8::1]:8000"), endpoint("[::ffff:10.0.0.9]:65535", { draining: true }), endpoint("127.0.0.1:1")],
+    [base("modèle-🐟", ["[2001:db8::1]:8000", "127.0.0.1:1"]), base("modèle-\uffee", ["[::ffff:10.0.0.9]:65535"])],
+  ),
+  adapters: snapshot(
+    VERSION,
+    [endpoint("10.0.0.1:8000", { maxLora: 2, waiting: 1 }), endpoint("10.0.0.2:8000", { maxLora: 4, asleep: true })],
+    [
+      base("llama", ["10.0.0.1:8000", "10.0.0.2:8000"]),
+      base("no-pods", []),
+      {
+        name: "sql-lora",
+        kind: "adapter",
+        base: "llama",
+        endpoints: [
+          { address: "10.0.0.2:8000", state: "waiting" },
+          { address: "10.0.0.1:8000", state: "running" },
+        ],
+      },
+      {
+        name: "tweet-lora",
+        kind: "adapter",
+        base: "llama",
+        endpoints: [{ address: "10.0.0.1:8000", state: "listed" }],
+      },
+      { name: "orphan", kind: "adapter", base: null, endpoints: [{ address: "10.0.0.2:8000", state: "listed" }] },
+    ],
+  ),
+  unknown: snapshot(
+    (1n << 64n) - 1n,
+    [
+      endpoint("10.0.0.1:8000", {
+        ready: false,
+        waiting: null,
+        running: null,
+        kvUsage: null,
+        scrapeAgeMs: null,
+        kvBlocks: null,
+        blockTokens: null,
+      }),
+      endpoint("10.0.0.2:8000", { waiting: null, kvUsage: null, kvBlocks: null }),
+    ],
+    [base("m", ["10.0.0.1:8000", "10.0.0.2:8000"])],
+  ),
+  thousand: thousand(),
+};
+
+/** `small` as a newer minor version could write it: longer records, an unknown section first, unknown flag bits. */
+function futureMinor(): Uint8Array {
+  const old = encodeSnapshot(GOLDEN.small as SnapshotView);
+  const from = new DataView(old.buffer);
+  const body = new Uint8Array(2048);
+  const out = new DataView(body.buffer);
+  body.set(old.subarray(0, c.HEADER_BYTES));
+  out.setUint16(c.HEADER_MINOR, 7, true);
+  out.setUint32(c.HEADER_SECTION_COUNT, 5, true);
+  let end = c.HEADER_BYTES + 5 * c.SECTION_ENTRY_BYTES;
+  const entry = (i: number, kind: number, stride: number, records: number): number => {
+    const at = c.HEADER_BYTES + i * c.SECTION_ENTRY_BYTES;
+    const offset = (end + 7) & ~7;
+    out.setUint16(at + c.SECTION_KIND, kind, true);
+    out.setUint16(at + c.SECTION_STRIDE, stride, true);
+    out.setUint32(at + c.SECTION_OFFSET, offset, true);
+    out.setUint32(at + c.SECTION_RECORDS, records, true);
+    end = offset + stride * records;
+    return offset;
+  };
+  body.fill(0xaa, entry(0, 900, 3, 5), end);
+  for (let i = 0; i < 4; i++) {
+    const at = c.HEADER_BYTES + i * c.SECTION_ENTRY_BYTES;
+    const kind = from.getUint16(at + c.SECTION_KIND, true);
+    const stride = from.getUint16(at + c.SECTION_STRIDE, true);
+    const source = from.getUint32(at + c.SECTION_OFFSET, true);
+    const records = from.getUint32(at + c.SECTION_RECORDS, true);
+    const longer = kind === c.KIND_STRINGS ? 1 : stride + 8;
+    const target = entry(i + 1, kind, longer, records);
+    if (longer !== 1) body.fill(0xbb, target, end);
+    for (let r = 0; r < records; r++) {
+      body.set(old.subarray(source + r * stride, source + (r + 1) * stride), target + r * longer);
+    }
+    if (kind === c.KIND_ENDPOINTS) out.setUint16(target + c.ENDPOINT_FLAGS, c.ENDPOINT_READY | 0x8000, true);
+  }
+  out.setUint32(c.HEADER_TOTAL_BYTES, end, true);
+  return body.slice(0, end);
+}
+
+export function goldenBytes(): Map<string, Uint8Array> {
+  const all = new Map(Object.entries(GOLDEN).map(([name, view]) => [name, encodeSnapshot(view)]));
+  all.set("future-minor", futureMinor());
+  return all;
+}

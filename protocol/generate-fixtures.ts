@@ -1,0 +1,44 @@
+// Writes protocol/fixtures. Byte-stable: run again, it changes nothing (a test says so).
+//   npx tsx protocol/generate-fixtures.ts
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { decodeSnapshot } from "./decode.ts";
+import { goldenBytes } from "./fixture-set.ts";
+import { malformedSet } from "./malformed-set.ts";
+import type { SnapshotView } from "./snapshot.ts";
+
+export const FIXTURES = fileURLToPath(new URL("fixtures/", import.meta.url));
+
+/** One line for each endpoint and model, so that a change of one shows as one line. 64-bit numbers are strings. */
+export function describe(view: SnapshotView): string {
+  const lines = (items: readonly object[]) => `[${items.map((item) => `\n    ${JSON.stringify(item)}`).join(",")}\n  ]`;
+  return `{
+  "version": "${view.version}",
+  "source": "${view.source}",
+  "endpoints": ${lines(view.endpoints)},
+  "models": ${lines(view.models)}
+}
+`;
+}
+
+/** Path under fixtures/ → content. */
+export function fixtureFiles(): Map<string, Uint8Array> {
+  const files = new Map<string, Uint8Array>();
+  for (const [name, bytes] of goldenBytes()) {
+    files.set(`${name}.snapshot.bin`, bytes);
+    files.set(`${name}.json`, Buffer.from(describe(decodeSnapshot(bytes))));
+  }
+  const malformed = malformedSet();
+  for (const { name, bytes } of malformed) files.set(`malformed/${name}.snapshot.bin`, bytes);
+  const index = malformed.map(({ name, wrong, field }) => ({ file: `${name}.snapshot.bin`, wrong, field }));
+  files.set("malformed/index.json", Buffer.from(`${JSON.stringify(index, null, 2)}\n`));
+  return files;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  rmSync(FIXTURES, { recursive: true, force: true });
+  mkdirSync(`${FIXTURES}malformed`, { recursive: true });
+  const files = fixtureFiles();
+  for (const [path, bytes] of files) writeFileSync(FIXTURES + path, bytes);
+  console.log(`${files.size} files in ${FIXTURES}`);
+}

@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import fc from "fast-check";
+import * as c from "../../protocol/constants.ts";
+import { decodeSnapshot } from "../../protocol/decode.ts";
+import { encodeSnapshot, SnapshotTooLargeError } from "../../protocol/encode.ts";
+import { GOLDEN } from "../../protocol/fixture-set.ts";
+import { describe, FIXTURES, fixtureFiles } from "../../protocol/generate-fixtures.ts";
+import { malformedSet } from "../../protocol/malformed-set.ts";
+import { type EndpointView, isAddress, SnapshotError, type SnapshotView } from "../../protocol/snapshot.ts";
+
+const pod = (address: string): EndpointView => ({
+  address,
+  ready: true,
+  draining: false,
+  asleep: false,
+  waiting: 1,
+  running: 2,
+  kvUsage: 0.5,
+  scrapeAgeMs: 3,
+  kvBlocks: 4,
+  blockTokens: 5,
+  maxLora: 6,
+});
+const view = (fields: Partial<SnapshotView> = {}): SnapshotView => ({
+  version: 7n,
+  source: 8n,
+  endpoints: [pod("10.0.0.1:80")],
+  models: [],
+  ...fields,
+});
+const refuses = (broken: SnapshotView, field: string) =>
+  assert.throws(
+    () => encodeSnapshot(broken),
+    (error) => error instanceof SnapshotError && error.field === field,
+  );
+
+test("the committed fixtures are, byte for byte, what the generator writes", () => {
+  const written = fixtureFiles();
+  const committed = readdirSync(FIXTURES, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => `${entry.parentPath.slice(FIXTURES.length - 1)}/${entry.name}`.replace(/^\/+/, ""));
+  assert.deepEqual(committed.sort(), [...written.keys()].sort());
+  for (const [path, bytes] of written) {
+    assert.ok(readFileSync(FIXTURES + path).equals(bytes), `${path} differs: npx tsx protocol/generate-fixtures.ts`);
+  }
+});
+
+for (const [name, said] of Object.entries(GOLDEN)) {
+  test(`the golden snapshot ${name} decodes to what was encoded, sorted by bytes`, () => {
+    const decoded = decodeSnapshot(encodeSnapshot(said));
+    assert.equal(describe(encodeDecodeSorted(said)), describe(decoded));
+    assert.deepEqual(encodeSnapshot(decoded), encodeSnapshot(said));
+  });
+}
+
+function encodeDecodeSorted(said: SnapshotView): SnapshotView {
+  const order = (a: string, b: string) => Buffer.from(a).compare(Buffer.from(b));
+  return {
+    ...said,
+    endpoints: said.endpoints.toSorted((a, b) => order(a.address, b.address)),
+    models: said.models
+      .map((m) => ({ ...m, endpoints: m.endpoints.toSorted((a, b) => order(a.address, b.address)) }))
+      .sort((a, b) => order(a.name, b.name)),
+  };
+}
+
+test("names are ordered by their bytes where JavaScript's order differs", () => {
+  // U+1F41F is D83D DC1F in UTF-16, below U+FFEE; in UTF-8 it is F0..., above EF...
+  const names = decodeSnapshot(encodeSnapshot(GOLDEN.ipv6 as SnapshotView)).models.map((m) => m.name);
+  assert.deepEqual(names, ["modèle-\uffee", "modèle-🐟"]);
+});
+
+test("a newer minor version with longer records, unknown sections and flags reads as the old one", () => {
+  const decoded = decodeSnapshot(readFileSync(`${FIXTURES}future-minor.snapshot.bin`));
+  const small = decodeSnapshot(encodeSnapshot(GOLDEN.small as SnapshotView));
+  assert.deepEqual(
+    decoded.endpoints.map((e) => ({ ...e, ready: true })),
+    small.endpoints.map((e) => ({ ...e, ready: true })),
+  );
+  assert.deepEqual(decoded.models, small.models);
+});
+
+for (const { name, wrong, field, bytes } of malformedSet()) {
+  test(`refused: ${name}, ${wrong}`, () => {
+    assert.throws(
+      () => decodeSnapshot(bytes),
+      (error) => error instanceof SnapshotError && error.field.startsWith(field) && error.message.includes("expected"),
+    );
+  });
+}
+
+test("every malformed snapshot is malformed in one place only: its golden original is accepted", () => {
+  assert.equal(decodeSnapshot(encodeSnapshot(GOLDEN.adapters as SnapshotView)).models.length, 5);
+});
+
+test("a body over the limit is refused by the decoder, and never made by the encoder", () => {
+  assert.throws(
+    () => decodeSnapshot(new Uint8Array(c.MAX_SNAPSHOT_BYTES + 1)),
+    /body length: got 1048577, expected at/,
+  );
+  const name = (i: number) => `${String(i).padStart(6, "0")}${"n".repeat(250)}`;
+  const models = Array.from({ length: 4000 }, (_, i) => ({
+    name: name(i),
+    kind: "base" as const,
+    base: name(i),
+    endpoints: [],
+  }));
+  assert.throws(() => encodeSnapshot(view({ models })), SnapshotTooLargeError);
+});
+
+test("the encoder refuses what the filter would, and names the field", () => {
+  refuses(view({ version: 0n }), "version");
+  refuses(view({ source: 1n << 64n }), "source");
+  refuses(view({ endpoints: [pod("10.0.0.1:80"), pod("10.0.0.1:80")] }), "endpoints[1].address");
+  refuses(view({ endpoints: [pod("pod-1:80")] }), "endpoints[0].address");
+  refuses(view({ endpoints: [{ ...pod("10.0.0.1:80"), waiting: -1 }] }), "endpoints[0].waiting");
+  refuses(view({ endpoints: [{ ...pod("10.0.0.1:80"), running: c.UNKNOWN }] }), "endpoints[0].running");
+  refuses(view({ endpoints: [{ ...pod("10.0.0.1:80"), kvUsage: Number.NaN }] }), "endpoints[0].kvUsage");
+  refuses(view({ models: [{ name: "a\n", kind: "base", base: "a\n", endpoints: [] }] }), "models[0].name");
+  refuses(view({ models: [{ name: "\ud800", kind: "base", base: "\ud800", endpoints: [] }] }), "models[0].name");
+  refuses(view({ models: [{ name: "a", kind: "base", base: null, endpoints: [] }] }), "models[0].base");
+  refuses(view({ models: [{ name: "a", kind: "adapter", base: "b", endpoints: [] }] }), "models[0].base");
+  const away = { address: "10.0.0.2:80", state: "listed" as const };
+  refuses(view({ models: [{ name: "a", kind: "base", base: "a", endpoints: [away] }] }), "models[0].endpoints[0]");
+});
+
+test("an address is an IP address and a port, and nothing else", () => {
+  const good = ["1.2.3.4:1", "255.255.255.255:65535", "[::]:80", "[fd00::1]:80", "[::ffff:1.2.3.4]:9"];
+  const bad = ["", ":80", "1.2.3.4", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:080", "1.2.3.4:65536", "01.2.3.4:80", "a:80"];
+  const worse = ["[]:80", "[a]:80", "[:]:80", "[fe80::1%eth0]:80", "[FD00::1]:80", "[::1:80", "::1]:80", "1.2.3.4:8 "];
+  for (const address of good) assert.equal(isAddress(address), true, address);
+  for (const address of [...bad, ...worse]) assert.equal(isAddress(address), false, address);
+});
+
+test("flipped bytes never crash the decoder: it accepts, or refuses with a SnapshotError", () => {
+  const golden = encodeSnapshot(GOLDEN.adapters as SnapshotView);
+  const flips = fc.array(fc.tuple(fc.nat(golden.length - 1), fc.integer({ min: 0, max: 255 })), {
+    minLength: 1,
+    maxLength: 4,
+  });
+  fc.assert(
+    fc.property(flips, (edits) => {
+      const body = golden.slice();
+      for (const [at, byte] of edits) body[at] = byte;
+      try {
+        // What is accepted must be a view that the encoder accepts as well: both sides know the same rules.
+        encodeSnapshot(decodeSnapshot(body));
+      } catch (error) {
+        assert.ok(error instanceof SnapshotError, String(error));
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});
