@@ -1,0 +1,276 @@
+// The bootstrap of a plain Envoy that carries Pilotfish, as a plain object: `make run`, the integration tests, the
+// benches and envoy/local/envoy.yaml all come from here. Envoy Gateway writes the same structure from its resources.
+
+import { stringify } from "yaml";
+import { DESTINATION_HEADER, MODEL_HEADER } from "../protocol/constants.ts";
+import { EnvoyError } from "./errors.ts";
+import { type AccessLogOptions, accessLogs, routerFilter, type WasmOptions, wasmFilter } from "./filters.ts";
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+export interface Pool {
+  /** Name of the cluster. */
+  name: string;
+  /** Values of x-gateway-model-name that lead here: base models and adapters. */
+  models: readonly string[];
+  /** `ip:port` or `[ipv6]:port`, as snapshots name them. */
+  endpoints: readonly string[];
+}
+
+export interface EnvoyConfigOptions {
+  pools: readonly Pool[];
+  /** Port of the LLM listener; 0 lets the system choose (admin `/listeners` tells). */
+  port: number;
+  adminPort: number;
+  /** Address of all listeners; default 127.0.0.1. */
+  address?: string;
+  /** The filter. Without it the listener routes on what headers the client sends. */
+  wasm?: WasmOptions;
+  /** A second listener with the same filter and nothing else: for snapshots only. */
+  snapshotPort?: number;
+  /** A listener with the same routes and without the filter, for comparisons. */
+  plainPort?: number;
+  /** Further HTTP filters of the LLM listener, around the Wasm filter. */
+  filtersBefore?: readonly JsonObject[];
+  filtersAfter?: readonly JsonObject[];
+  accessLog?: AccessLogOptions;
+  /** How much of a request may be held while the filter reads it; above it Envoy answers 413. */
+  bufferLimitBytes?: number;
+  /** Name of the pool for requests without a model header (GET /v1/models and the like); default: 404. */
+  defaultPool?: string;
+  retries?: number;
+  /** False leaves the clusters on least_request alone: what Envoy does without a picker. */
+  overrideHost?: boolean;
+  /** See listener(): by default the workers share one accept socket and connections evenly. */
+  reusePort?: boolean;
+  /** Further clusters (an ext_proc server), and a last word on the whole object. */
+  clusters?: readonly JsonObject[];
+  edit?: (bootstrap: JsonObject) => void;
+}
+
+export const DEFAULT_BUFFER_LIMIT_BYTES = 8 * 1024 * 1024;
+const STREAM_IDLE_TIMEOUT = "300s";
+
+/** The bootstrap as an object; JSON.stringify of it is a valid configuration file. */
+export function envoyConfig(options: EnvoyConfigOptions): JsonObject {
+  checkPools(options);
+  const filters = [...(options.filtersBefore ?? [])];
+  if (options.wasm) filters.push(wasmFilter(options.wasm));
+  filters.push(...(options.filtersAfter ?? []), routerFilter());
+
+  const listeners = [listener("llm", options.port, filters, routeTable("llm", options), options)];
+  if (options.snapshotPort !== undefined) {
+    if (!options.wasm)
+      throw new EnvoyError("ENVOY_CONFIG", "snapshotPort: expected wasm as well, the filter takes snapshots");
+    const only = [wasmFilter(options.wasm), routerFilter()];
+    listeners.push(listener("snapshots", options.snapshotPort, only, nothingElse("snapshots"), options));
+  }
+  if (options.plainPort !== undefined) {
+    listeners.push(listener("plain", options.plainPort, [routerFilter()], routeTable("plain", options), options));
+  }
+  const bootstrap: JsonObject = {
+    admin: { address: socketAddress(options.address ?? "127.0.0.1", options.adminPort) },
+    // Counters are always fresh on the admin port; histograms are merged on a flush.
+    stats_flush_interval: "1s",
+    static_resources: {
+      listeners,
+      clusters: [...options.pools.map((pool) => cluster(pool, options)), ...(options.clusters ?? [])],
+    },
+  };
+  options.edit?.(bootstrap);
+  return bootstrap;
+}
+
+/** The bootstrap as YAML, for people. */
+export function envoyYaml(options: EnvoyConfigOptions): string {
+  return stringify(envoyConfig(options), { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+function listener(
+  name: string,
+  port: number,
+  filters: JsonObject[],
+  routes: JsonObject,
+  options: EnvoyConfigOptions,
+): JsonObject {
+  const limit = options.bufferLimitBytes ?? DEFAULT_BUFFER_LIMIT_BYTES;
+  const result: JsonObject = {
+    name,
+    address: socketAddress(options.address ?? "127.0.0.1", port),
+    per_connection_buffer_limit_bytes: limit,
+    // With SO_REUSEPORT a second Envoy binds the same port without an error and silently takes half of the traffic.
+    // One shared socket makes that an error at the start; exact_balance then spreads connections over the workers,
+    // which tests of several workers need as well.
+    enable_reuse_port: options.reusePort ?? false,
+    filter_chains: [
+      {
+        filters: [
+          {
+            name: "envoy.filters.network.http_connection_manager",
+            typed_config: {
+              "@type":
+                "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+              stat_prefix: name,
+              codec_type: "AUTO",
+              // A slow prefill is silent for long; only a stream on which nothing moves at all is ended.
+              stream_idle_timeout: STREAM_IDLE_TIMEOUT,
+              // An HTTP/2 stream buffers as much as its window, whatever the connection may.
+              http2_protocol_options: { initial_stream_window_size: Math.min(Math.max(limit, 65_535), 2_147_483_647) },
+              http_filters: filters,
+              route_config: routes,
+              access_log: accessLogs(options.accessLog),
+            },
+          },
+        ],
+      },
+    ],
+  };
+  if (!options.reusePort) result.connection_balance_config = { exact_balance: {} };
+  return result;
+}
+
+function routeTable(name: string, options: EnvoyConfigOptions): JsonObject {
+  const routes: Json[] = [];
+  for (const pool of options.pools) {
+    for (const model of pool.models) {
+      const match = { prefix: "/", headers: [{ name: MODEL_HEADER, string_match: { exact: model } }] };
+      routes.push({ name: model, match, route: toCluster(pool.name, options) });
+    }
+  }
+  if (options.defaultPool !== undefined) {
+    const match = { prefix: "/", headers: [{ name: MODEL_HEADER, present_match: false }] };
+    routes.push({ name: "no-model", match, route: toCluster(options.defaultPool, options) });
+  }
+  routes.push(answer404("unknown-model", "The model does not exist.", "model", "model_not_found"));
+  return { name, virtual_hosts: [{ name, domains: ["*"], routes }] };
+}
+
+function nothingElse(name: string): JsonObject {
+  const routes = [answer404("not-found", "This listener takes snapshots only.", null, "not_found")];
+  return { name, virtual_hosts: [{ name, domains: ["*"], routes }] };
+}
+
+/** OpenAI's error shape, so that clients raise their own NotFoundError. */
+function answer404(name: string, message: string, param: string | null, code: string): JsonObject {
+  const error = { message, type: "invalid_request_error", param, code };
+  return {
+    name,
+    match: { prefix: "/" },
+    direct_response: { status: 404, body: { inline_string: JSON.stringify({ error }) } },
+    response_headers_to_add: [
+      { header: { key: "content-type", value: "application/json" }, append_action: "OVERWRITE_IF_EXISTS_OR_ADD" },
+    ],
+  };
+}
+
+function toCluster(name: string, options: EnvoyConfigOptions): JsonObject {
+  return {
+    cluster: name,
+    // A long generation is not an error.
+    timeout: "0s",
+    retry_policy: {
+      // Only where no pod has begun to answer: a request is never generated twice.
+      retry_on: "connect-failure,refused-stream,reset-before-request,retriable-status-codes",
+      retriable_status_codes: [503],
+      num_retries: options.retries ?? 2,
+      // Each attempt takes the next entry of the destination list; the predicate does the same for requests
+      // without a list, which least_request could send to the same pod again.
+      retry_host_predicate: [
+        {
+          name: "envoy.retry_host_predicates.previous_hosts",
+          typed_config: {
+            "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+          },
+        },
+      ],
+      host_selection_retry_max_attempts: 3,
+      // The next attempt goes to another pod: there is nothing to wait for.
+      retry_back_off: { base_interval: "0.005s", max_interval: "0.05s" },
+    },
+  };
+}
+
+function cluster(pool: Pool, options: EnvoyConfigOptions): JsonObject {
+  const leastRequest: JsonObject = {
+    name: "envoy.load_balancing_policies.least_request",
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest",
+    },
+  };
+  const overrideHost: JsonObject = {
+    name: "envoy.load_balancing_policies.override_host",
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.load_balancing_policies.override_host.v3.OverrideHost",
+      override_host_sources: [{ header: DESTINATION_HEADER }],
+      fallback_policy: { policies: [{ typed_extension_config: leastRequest }] },
+    },
+  };
+  const policy = options.overrideHost === false ? leastRequest : overrideHost;
+  const many = 1_000_000;
+  return {
+    name: pool.name,
+    type: "STATIC",
+    connect_timeout: "1s",
+    per_connection_buffer_limit_bytes: options.bufferLimitBytes ?? DEFAULT_BUFFER_LIMIT_BYTES,
+    load_balancing_policy: { policies: [{ typed_extension_config: policy }] },
+    load_assignment: {
+      cluster_name: pool.name,
+      endpoints: [
+        {
+          lb_endpoints: pool.endpoints.map((endpoint) => {
+            const { address, port } = parseEndpoint(endpoint);
+            return { endpoint: { address: socketAddress(address, port) } };
+          }),
+        },
+      ],
+    },
+    // The pods queue by themselves, and the picker sees their queues: Envoy's defaults (1,024 requests) would only
+    // turn a busy pool into 503s.
+    circuit_breakers: {
+      thresholds: [{ max_connections: many, max_pending_requests: many, max_requests: many, max_retries: 1024 }],
+    },
+    typed_extension_protocol_options: {
+      "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        explicit_http_config: { http_protocol_options: {} },
+        // Uvicorn, which serves vLLM, closes idle connections after 5 s: Envoy lets go of them first.
+        common_http_protocol_options: { idle_timeout: "4s" },
+      },
+    },
+  };
+}
+
+function socketAddress(address: string, port: number): JsonObject {
+  return { socket_address: { address, port_value: port } };
+}
+
+export function parseEndpoint(endpoint: string): { address: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(endpoint);
+  const address = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (!address || port < 1 || port > 65_535) {
+    throw new EnvoyError("ENVOY_CONFIG", `endpoint "${endpoint}": expected ip:port or [ipv6]:port`);
+  }
+  return { address, port };
+}
+
+function checkPools(options: EnvoyConfigOptions): void {
+  const names = new Set<string>();
+  const models = new Set<string>();
+  for (const pool of options.pools) {
+    if (names.has(pool.name)) throw new EnvoyError("ENVOY_CONFIG", `pool "${pool.name}": expected each name once`);
+    names.add(pool.name);
+    if (pool.endpoints.length === 0) throw new EnvoyError("ENVOY_CONFIG", `pool "${pool.name}": expected an endpoint`);
+    for (const model of pool.models) {
+      if (models.has(model)) throw new EnvoyError("ENVOY_CONFIG", `model "${model}": expected in one pool only`);
+      models.add(model);
+    }
+  }
+  if (options.defaultPool !== undefined && !names.has(options.defaultPool)) {
+    throw new EnvoyError(
+      "ENVOY_CONFIG",
+      `defaultPool "${options.defaultPool}": expected one of ${[...names].join(", ")}`,
+    );
+  }
+}
