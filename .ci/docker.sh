@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Starts a Docker engine for the testcontainers path on a CI machine that has none, and stops it again.
+#   .ci/docker.sh start   0: an engine answers (a running one is used as it is); 3: this machine cannot run one
+#   .ci/docker.sh stop    ends the engine that `start` started, by its pid; leaves any other alone
+# Installing and starting want root and apt; everything the engine writes lies in the cache folder.
+set -euo pipefail
+
+cache="${PILOTFISH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pilotfish}"
+state="$cache/docker"
+pidfile="$state/dockerd.pid"
+log="$state/dockerd.log"
+wait_seconds=60
+
+say() { echo "docker: $*" >&2; }
+give_up() { say "$*; the tests run on a local Envoy binary instead"; exit 3; }
+answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+
+ours() {
+  [ -s "$pidfile" ] || return 1
+  local pid; pid="$(cat "$pidfile")"
+  [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]
+}
+
+install_engine() {
+  command -v dockerd >/dev/null 2>&1 && return 0
+  command -v apt-get >/dev/null 2>&1 || give_up "no dockerd and no apt-get to install it"
+  say "installing docker.io by apt (log: $state/apt.log)"
+  # A package's own start-up of the service would take the default data folder: it is told not to.
+  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+  { apt-get update && apt-get install --yes --no-install-recommends docker.io iptables; } >"$state/apt.log" 2>&1 ||
+    give_up "docker.io could not be installed: $(tail -1 "$state/apt.log")"
+}
+
+start() {
+  if answers; then say "an engine answers already"; return 0; fi
+  [ "$(uname -s)" = Linux ] || give_up "no engine answers, and only Linux can start one here"
+  [ "$(id -u)" = 0 ] || give_up "no engine answers, and starting one wants root"
+  mkdir -p "$state"
+  install_engine
+  command -v docker >/dev/null 2>&1 || give_up "dockerd is there, the docker command is not"
+  [ -e "$pidfile" ] && ! ours && rm -f "$pidfile"
+
+  say "starting dockerd (log: $log)"
+  # The containers share the host's network: no bridge, no firewall rule is needed or changed.
+  setsid dockerd --data-root "$state/data" --exec-root "$state/run" --pidfile "$pidfile" \
+    --host unix:///var/run/docker.sock --bridge none --iptables=false --ip6tables=false \
+    >"$log" 2>&1 </dev/null &
+  local child=$! second
+  for ((second = 1; second <= wait_seconds; second++)); do
+    sleep 1
+    if answers; then say "engine $(docker version --format '{{.Server.Version}}') answers after $second s"; return 0; fi
+    kill -0 "$child" 2>/dev/null || give_up "dockerd ended: $(tail -1 "$log")"
+    [ $((second % 5)) -eq 0 ] && say "waiting, $second of $wait_seconds s"
+  done
+  kill "$child" 2>/dev/null || true
+  give_up "dockerd did not answer within $wait_seconds s: $(tail -1 "$log")"
+}
+
+stop() {
+  if ! ours; then say "no engine of ours runs"; return 0; fi
+  local pid second; pid="$(cat "$pidfile")"
+  kill "$pid"
+  for ((second = 1; second <= 30; second++)); do
+    ours || { say "engine stopped"; return 0; }
+    sleep 1
+  done
+  say "dockerd ($pid) did not stop within 30 s; killing it"
+  kill -KILL "$pid"
+}
+
+case "${1:-}" in
+  start | stop) "$1" ;;
+  *) echo "usage: $0 start|stop" >&2; exit 2 ;;
+esac
