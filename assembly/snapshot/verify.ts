@@ -97,6 +97,8 @@ export function ruleText(rule: u32): string {
       return "a model's endpoint indexes are not strictly ascending";
     case 20:
       return "a model's kind is neither base nor adapter";
+    case 22:
+      return "an endpoint's kvUsage is neither NaN nor in 0...1";
     default:
       return "a model's base is no base model, or a base model names another as its base";
   }
@@ -163,6 +165,8 @@ function verifyEndpoints(view: SnapshotView): u32 {
     const length: u32 = load<u16>(view.endpoint(i), ENDPOINT_ADDRESS_LENGTH);
     if (length > MAX_ADDRESS_BYTES || !inStrings(view, offset, length)) return 11;
     if (!isAddress(view.address(i), length)) return 12;
+    const kv = view.kvUsage(i);
+    if (kv < 0 || kv > 1) return 22;
     if (i > 0 && compareBytes(view.address(i - 1), view.addressLength(i - 1), view.address(i), length) >= 0) return 13;
   }
   return 0;

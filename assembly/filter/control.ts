@@ -1,0 +1,189 @@
+// The reserved path: POST stores a snapshot, GET reads the current one back. Not the request path: it may allocate.
+import { Bytes, bytesEqual, bytesOf, equalConstantTime } from "../host/bytes";
+import {
+  BODY_STOP_AND_BUFFER,
+  getBuffer,
+  getHeader,
+  HEADERS_STOP,
+  REQUEST_BODY,
+  REQUEST_HEADERS,
+  resultLength,
+  resultPointer,
+} from "../host/calls";
+import { largeBuffer } from "../host/memory";
+import { ageMilliseconds, current, hasSnapshot } from "../snapshot/current";
+import { writeSnapshot } from "../snapshot/readback";
+import { ruleText, verify } from "../snapshot/verify";
+import { newView } from "../snapshot/view";
+import {
+  count,
+  SNAPSHOT_MALFORMED,
+  SNAPSHOT_OTHER,
+  SNAPSHOT_OUTDATED,
+  SNAPSHOT_READ,
+  SNAPSHOT_STORED,
+  SNAPSHOT_TOO_LARGE,
+  SNAPSHOT_UNAUTHENTICATED,
+} from "../stats";
+import { writeTo } from "../writer";
+import { readClock } from "./clock";
+import { CONTENT_LENGTH, METHOD, SECRET } from "./headers";
+import { beginError, sendError, sendJson } from "./reply";
+import { leaveGarbage, Root } from "./root";
+import { followSnapshot, OUTDATED, STORED, storedVersion, storeSnapshot } from "./snapshots";
+import { openStream, PHASE_PUSH, PHASE_REPLIED, Stream } from "./streams";
+
+const POST = bytesOf("POST");
+const GET = bytesOf("GET");
+const READBACK_BYTES: u32 = 2097152;
+const pushed = newView();
+
+/** The path is in the result of the last host call. Never lets a request on. */
+export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
+  const known = isPath(root.config.path);
+  if (!isAuthentic(root.config.secret)) {
+    refuse(401, SNAPSHOT_UNAUTHENTICATED, unauthenticatedText(root), "snapshot_unauthenticated");
+  } else if (!known) {
+    refuse(404, SNAPSHOT_OTHER, "Nothing is here; the snapshot's path is set by snapshot.path.", "not_found");
+  } else if (isMethod(GET)) {
+    readBack(root);
+  } else if (!isMethod(POST)) {
+    refuse(405, SNAPSHOT_OTHER, "POST a snapshot here, or GET the current one.", "method_not_allowed");
+  } else if (endOfStream) {
+    refuseMalformed("has no body");
+  } else if (declaredLength() > root.config.maxBytes) {
+    refuseTooLarge(root);
+  } else {
+    const stream = openStream(id, changetype<usize>(root));
+    if (stream !== null) {
+      stream.phase = PHASE_PUSH;
+      return HEADERS_STOP;
+    }
+    refuse(503, SNAPSHOT_OTHER, "Too many streams are open; push again.", "snapshot_not_stored");
+  }
+  return HEADERS_STOP;
+}
+
+/** Takes the pushed body when it is whole. With trailers its length is not told: then `length` is the limit itself. */
+export function controlBody(stream: Stream, length: u32, endOfStream: bool): i32 {
+  const root = changetype<Root>(stream.root);
+  const limit = root.config.maxBytes;
+  if (length > limit && length != 0xffffffff) {
+    stream.phase = PHASE_REPLIED;
+    refuseTooLarge(root);
+  } else if (endOfStream) {
+    stream.phase = PHASE_REPLIED;
+    if (getBuffer(REQUEST_BODY, 0, min(length, limit))) storePush(root, resultPointer(), resultLength());
+    else refuseMalformed("has no body");
+  }
+  return BODY_STOP_AND_BUFFER;
+}
+
+function storePush(root: Root, data: usize, bytes: u32): void {
+  const rule = verify(pushed, data, bytes);
+  if (rule != 0) {
+    refuseMalformed(ruleText(rule));
+    return;
+  }
+  const version = pushed.version;
+  const now = readClock();
+  const result = storeSnapshot(data, bytes, now, <u64>root.config.staleAfterMilliseconds * 1000000);
+  if (result == STORED) {
+    count(SNAPSHOT_STORED);
+    followSnapshot();
+    const writer = writeTo(largeBuffer(4096), 4096);
+    writer.raw('{"version":"');
+    writer.number(version);
+    writer.raw('"}');
+    sendJson(200, writer.start, writer.length);
+  } else if (result == OUTDATED) {
+    count(SNAPSHOT_OUTDATED);
+    const writer = beginError();
+    writer.raw("The snapshot's version is not above that of the stored one; send a version above ");
+    writer.number(storedVersion);
+    writer.raw(".");
+    sendError(writer, 409, "", "snapshot_outdated", storedVersion);
+  } else {
+    refuse(500, SNAPSHOT_OTHER, "The snapshot could not be stored; push it again.", "snapshot_not_stored");
+  }
+}
+
+function readBack(root: Root): void {
+  const now = readClock();
+  followSnapshot();
+  if (!hasSnapshot()) {
+    refuse(404, SNAPSHOT_OTHER, "No snapshot has been pushed yet.", "snapshot_absent");
+    return;
+  }
+  const age = ageMilliseconds(now);
+  const writer = writeTo(largeBuffer(READBACK_BYTES), READBACK_BYTES);
+  writeSnapshot(writer, current(), age, age > root.config.staleAfterMilliseconds);
+  if (writer.overflowed) {
+    refuse(500, SNAPSHOT_OTHER, "The snapshot is too large to be shown as JSON.", "snapshot_too_large_to_show");
+    return;
+  }
+  count(SNAPSHOT_READ);
+  sendJson(200, writer.start, writer.length);
+}
+
+/** Compares the path without its query. */
+function isPath(path: Bytes): bool {
+  let length: u32 = 0;
+  while (length < resultLength() && load<u8>(resultPointer() + length) != 0x3f) length++;
+  return bytesEqual(resultPointer(), length, path.pointer, path.length);
+}
+
+function isAuthentic(secret: Bytes): bool {
+  if (!getHeader(REQUEST_HEADERS, SECRET)) return false;
+  return equalConstantTime(resultPointer(), resultLength(), secret.pointer, secret.length);
+}
+
+function isMethod(method: Bytes): bool {
+  return (
+    getHeader(REQUEST_HEADERS, METHOD) && bytesEqual(resultPointer(), resultLength(), method.pointer, method.length)
+  );
+}
+
+/** 0 when the request does not say; what is no number is Envoy's to refuse. */
+function declaredLength(): u32 {
+  if (!getHeader(REQUEST_HEADERS, CONTENT_LENGTH)) return 0;
+  let value: u64 = 0;
+  for (let i: u32 = 0; i < resultLength() && value < 0xffffffff; i++) {
+    const digit = <u32>load<u8>(resultPointer() + i) - 0x30;
+    if (digit > 9) return 0;
+    value = value * 10 + digit;
+  }
+  return <u32>min<u64>(value, 0xffffffff);
+}
+
+function unauthenticatedText(root: Root): string {
+  return root.config.secret.length == 0
+    ? "The filter has no secret: set PILOTFISH_SECRET in the VM's environment, or snapshot.secret."
+    : "The header x-pilotfish-secret is missing, or is not the filter's secret.";
+}
+
+function refuseMalformed(why: string): void {
+  count(SNAPSHOT_MALFORMED);
+  leaveGarbage();
+  const writer = beginError();
+  writer.raw("The snapshot ");
+  writer.raw(why);
+  writer.raw(".");
+  sendError(writer, 400, "", "snapshot_malformed");
+}
+
+function refuseTooLarge(root: Root): void {
+  count(SNAPSHOT_TOO_LARGE);
+  const writer = beginError();
+  writer.raw("The snapshot is larger than snapshot.maxBytes, ");
+  writer.number(root.config.maxBytes);
+  writer.raw(" bytes.");
+  sendError(writer, 413, "", "snapshot_too_large");
+}
+
+function refuse(status: u32, counter: u32, message: string, code: string): void {
+  count(counter);
+  const writer = beginError();
+  writer.raw(message);
+  sendError(writer, status, "", code);
+}

@@ -1,0 +1,120 @@
+// How workers learn of each other's requests: each tells its counts under a key of its own in shared data, on the tick
+// and only when they changed, and reads the keys of the others.
+//   pilotfish.workers     u32 how many of the keys below were ever claimed
+//   pilotfish.worker.N    u64 nonce of its owner, u64 topology, u64 nanoseconds when told, u32 count, u32 0, i32 each
+// A worker claims a key when it first has something to tell: one that nobody refreshed for ABANDONED, else the next
+// new one. Two that claim the same key see it at the next tick, by the nonce, and the loser claims again. A worker that
+// dies takes its counts with it: its key is not believed after SILENT.
+// Bound: what a worker sees of the others is at most one tick of each side old, 40 ms.
+import { Bytes, bytesOf } from "../host/bytes";
+import { getShared, OK, randomSeed, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
+import {
+  addOthers,
+  clearOthers,
+  endpointCount,
+  ownChanged,
+  ownInFlight,
+  publishOwn,
+  topologyHash,
+} from "../pick/inflight";
+
+const MOST_WORKERS: u32 = 128;
+const HEADER: u32 = 32;
+const SILENT: u64 = 1500000000;
+const ABANDONED: u64 = 10000000000;
+/** A worker that has a key refreshes it at least this often, so that the others know that it lives. */
+const REFRESH: u64 = 500000000;
+const NO_KEY: u32 = 0xffffffff;
+
+const WORKERS = bytesOf("pilotfish.workers");
+const workerCount: usize = memory.data(4, 4);
+const keys: usize = memory.data(512, 4);
+let mine: u32 = NO_KEY;
+let nonce: u64 = 0;
+let toldAt: u64 = 0;
+let toldTopology: u64 = 0;
+let vector: usize = 0;
+let vectorBytes: u32 = 0;
+
+/** Once per tick. */
+export function exchange(now: u64): void {
+  if (endpointCount() == 0) return;
+  if (mine == NO_KEY && ownInFlight() > 0) claim(now);
+  if (mine != NO_KEY) tell(now);
+  hear(now);
+}
+
+function keyOf(worker: u32): Bytes {
+  let key = load<usize>(keys + worker * 4);
+  if (!key) {
+    key = changetype<usize>(bytesOf(`pilotfish.worker.${worker}`));
+    store<usize>(keys + worker * 4, key);
+  }
+  return changetype<Bytes>(key);
+}
+
+function claimed(): u32 {
+  if (getShared(WORKERS) != OK || resultLength() != 4) return 0;
+  return min(load<u32>(resultPointer()), MOST_WORKERS);
+}
+
+function claim(now: u64): void {
+  if (nonce == 0) nonce = randomSeed() | 1;
+  const used = claimed();
+  for (let worker: u32 = 0; worker < used; worker++) {
+    if (getShared(keyOf(worker)) != OK || resultLength() < HEADER) continue;
+    const told = load<u64>(resultPointer(), 16);
+    if (now > told && now - told > ABANDONED && write(worker, now, resultCas())) return;
+  }
+  for (let attempt = 0; attempt < 8; attempt++) {
+    const cas = getShared(WORKERS) == OK ? resultCas() : 0;
+    const next = claimed();
+    if (next >= MOST_WORKERS) return;
+    store<u32>(workerCount, next + 1);
+    if (setShared(WORKERS, workerCount, 4, cas) == OK && write(next, now, 0)) return;
+  }
+}
+
+/** Writes this worker's counts under a key, which is its own if that worked. */
+function write(worker: u32, now: u64, cas: u32): bool {
+  const bytes = HEADER + endpointCount() * 4;
+  if (bytes > vectorBytes) {
+    if (vector) heap.free(vector);
+    vectorBytes = bytes;
+    vector = heap.alloc(bytes);
+  }
+  store<u64>(vector, nonce);
+  store<u64>(vector, topologyHash(), 8);
+  store<u64>(vector, now, 16);
+  store<u32>(vector, endpointCount(), 24);
+  store<u32>(vector, 0, 28);
+  publishOwn(vector + HEADER);
+  toldAt = now;
+  toldTopology = topologyHash();
+  const stored = setShared(keyOf(worker), vector, bytes, cas) == OK;
+  mine = stored ? worker : NO_KEY;
+  return stored;
+}
+
+function tell(now: u64): void {
+  if (getShared(keyOf(mine)) != OK || load<u64>(resultPointer()) != nonce) {
+    mine = NO_KEY;
+    if (ownInFlight() > 0) claim(now);
+    return;
+  }
+  const due = now - toldAt > REFRESH;
+  if (due || toldTopology != topologyHash() || ownChanged()) write(mine, now, resultCas());
+}
+
+function hear(now: u64): void {
+  clearOthers();
+  const used = claimed();
+  for (let worker: u32 = 0; worker < used; worker++) {
+    if (worker == mine || getShared(keyOf(worker)) != OK) continue;
+    const told = resultPointer();
+    if (resultLength() != HEADER + endpointCount() * 4 || load<u64>(told, 8) != topologyHash()) continue;
+    const at = load<u64>(told, 16);
+    if (now > at && now - at > SILENT) continue;
+    addOthers(told + HEADER);
+  }
+}

@@ -1,0 +1,41 @@
+// Refusals: JSON in OpenAI's error shape, with a stable code.
+import { Bytes, bytesOf } from "../host/bytes";
+import { sendLocalResponse } from "../host/calls";
+import { pairsOf } from "../host/pairs";
+import { Writer, writeTo } from "../writer";
+
+const ERROR_BYTES: u32 = 2048;
+const buffer: usize = memory.data(2048);
+const jsonHeaders: Bytes = pairsOf(["content-type", "application/json"]);
+const details: Bytes = bytesOf("pilotfish");
+
+/** Begins an error body; write the message's text with the returned writer (escape what is not ours), then send(). */
+export function beginError(): Writer {
+  const writer = writeTo(buffer, ERROR_BYTES);
+  writer.raw('{"error":{"message":"');
+  return writer;
+}
+
+/** `param` names the field of the body that is at fault; empty for null. `version`: of the stored snapshot, with a 409. */
+export function sendError(writer: Writer, status: u32, param: string, code: string, version: u64 = 0): void {
+  writer.raw('","type":"invalid_request_error","param":');
+  if (param.length) {
+    writer.byte(0x22);
+    writer.raw(param);
+    writer.byte(0x22);
+  } else writer.raw("null");
+  writer.raw(',"code":"');
+  writer.raw(code);
+  writer.raw('"}');
+  if (version != 0) {
+    writer.raw(',"version":"');
+    writer.number(version);
+    writer.byte(0x22);
+  }
+  writer.byte(0x7d);
+  sendJson(status, writer.start, writer.length);
+}
+
+export function sendJson(status: u32, body: usize, length: u32): void {
+  sendLocalResponse(status, details, body, length, jsonHeaders);
+}

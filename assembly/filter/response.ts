@@ -1,0 +1,28 @@
+// Who really served the request: a retry or Envoy's own choice may differ from the pick.
+import { getProperty, resultLength, resultPointer } from "../host/calls";
+import { addressHash, finished, startedAt } from "../pick/inflight";
+import { count, REROUTED } from "../stats";
+import { UPSTREAM_ADDRESS } from "./headers";
+import { closeStream, findStream, PHASE_SENT } from "./streams";
+
+export function responseHeaders(id: u32): void {
+  const stream = findStream(id);
+  if (stream === null || stream.phase != PHASE_SENT) return;
+  if (!getProperty(UPSTREAM_ADDRESS) || resultLength() == 0) return;
+  const served = addressHash(resultPointer(), resultLength());
+  if (served == stream.counted) return;
+  const picked = stream.counted != 0;
+  if (picked) {
+    finished(stream.counted);
+    count(REROUTED);
+  }
+  stream.counted = startedAt(resultPointer(), resultLength());
+}
+
+/** The stream is over, however it ended. */
+export function streamDeleted(id: u32): void {
+  const stream = findStream(id);
+  if (stream === null) return;
+  if (stream.counted != 0) finished(stream.counted);
+  closeStream(stream);
+}

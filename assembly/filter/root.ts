@@ -1,0 +1,86 @@
+// Root contexts: one per plugin of this VM (the LLM listener's, and that of a snapshot listener where there is one).
+import { Config, configError, parseConfig } from "../config";
+import {
+  getBuffer,
+  LOG_ERROR,
+  LOG_INFO,
+  LOG_WARN,
+  log,
+  PLUGIN_CONFIGURATION,
+  resultLength,
+  resultPointer,
+  setTickPeriod,
+} from "../host/calls";
+import { fieldsStateBytes } from "../scan/fields";
+import { defineMetrics } from "../stats";
+import { wantedFields } from "./fields";
+import { openStreams, setStateBytes } from "./streams";
+
+/** How often a worker looks for a new snapshot and exchanges counts with the others. */
+const TICK_MILLISECONDS: u32 = 20;
+
+export class Root {
+  id: u32;
+  config: Config;
+  /** Its context is gone; the record stays while streams may still point at it. */
+  deleted: bool = false;
+  constructor(id: u32, config: Config) {
+    this.id = id;
+    this.config = config;
+  }
+}
+
+const roots: Root[] = [];
+/** Something was allocated that the collector may take back at the next tick. */
+let garbage: bool = false;
+
+export function leaveGarbage(): void {
+  garbage = true;
+}
+
+/** Collects when there is something to. Only for callbacks that hold no managed object: the stack is no root. */
+export function collectGarbage(): void {
+  if (!garbage) return;
+  garbage = false;
+  __collect();
+}
+
+/** False refuses the configuration; Envoy then rejects the listener, or keeps the old one. */
+export function configure(id: u32, length: u32): bool {
+  leaveGarbage();
+  defineMetrics();
+  setStateBytes(fieldsStateBytes(wantedFields()));
+  let text = "";
+  if (length > 0 && getBuffer(PLUGIN_CONFIGURATION, 0, length))
+    text = String.UTF8.decodeUnsafe(resultPointer(), resultLength());
+  const config = parseConfig(text);
+  if (config === null) {
+    log(LOG_ERROR, configError);
+    return false;
+  }
+  if (config.secret.length == 0)
+    log(
+      LOG_WARN,
+      "no secret: set PILOTFISH_SECRET in the VM's environment or snapshot.secret, or every push is refused",
+    );
+  const known = findRoot(id);
+  if (known !== null) known.config = config;
+  else roots.push(new Root(id, config));
+  setTickPeriod(TICK_MILLISECONDS);
+  log(LOG_INFO, `configured, root ${id}`);
+  return true;
+}
+
+export function findRoot(id: u32): Root | null {
+  for (let i = 0; i < roots.length; i++) {
+    const root = unchecked(roots[i]);
+    if (root.id == id && !root.deleted) return root;
+  }
+  return null;
+}
+
+export function deleteRoot(root: Root): void {
+  root.deleted = true;
+  for (let i = roots.length - 1; i >= 0 && openStreams() == 0; i--) if (roots[i].deleted) roots.splice(i, 1);
+  leaveGarbage();
+}

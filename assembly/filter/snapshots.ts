@@ -1,0 +1,77 @@
+// The snapshot that the workers of one Envoy share, through proxy-wasm shared data (one map per vm_id, behind one mutex):
+//   pilotfish.snapshot    the last stored snapshot, as pushed; replaced under compare-and-swap, so it only gets newer
+//   pilotfish.generation  u64 version, u64 nanoseconds when it was received: small, polled on the tick
+// exchange.ts has the keys of the workers' counts. A request reads none of them.
+import { HEADER_VERSION } from "../../protocol/constants";
+import { bytesOf } from "../host/bytes";
+import { CAS_MISMATCH, getShared, OK, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
+import { followScrapes, followTopology } from "../pick/inflight";
+import { adopt, current } from "../snapshot/current";
+
+const SNAPSHOT = bytesOf("pilotfish.snapshot");
+const GENERATION = bytesOf("pilotfish.generation");
+const GENERATION_BYTES: u32 = 16;
+const generation: usize = memory.data(16, 8);
+let seenVersion: u64 = 0;
+let seenReceived: u64 = 0;
+
+export const STORED: u32 = 0;
+export const OUTDATED: u32 = 1;
+export const NOT_STORED: u32 = 2;
+/** Version that a push was older than; set by storeSnapshot() when it returns OUTDATED. */
+export let storedVersion: u64 = 0;
+
+/**
+ * Stores a verified snapshot that lies in the large buffer or the window for all workers. `staleNanoseconds`: a stored
+ * snapshot older than this gives way to any version, so that a clock that was wrong once locks nobody out for long.
+ */
+export function storeSnapshot(data: usize, bytes: u32, now: u64, staleNanoseconds: u64): u32 {
+  const version = load<u64>(data, HEADER_VERSION);
+  const copy = heap.alloc(bytes);
+  memory.copy(copy, data, bytes);
+  let result = NOT_STORED;
+  for (let attempt = 0; attempt < 8; attempt++) {
+    const received = readGeneration() ? load<u64>(generation, 8) : 0;
+    let cas: u32 = 0;
+    if (getShared(SNAPSHOT) == OK) {
+      cas = resultCas();
+      const stored = load<u64>(resultPointer(), HEADER_VERSION);
+      if (version <= stored && now - received < staleNanoseconds) {
+        storedVersion = stored;
+        result = OUTDATED;
+        break;
+      }
+    }
+    const status = setShared(SNAPSHOT, copy, bytes, cas);
+    if (status == CAS_MISMATCH) continue;
+    if (status != OK) break;
+    store<u64>(generation, version);
+    store<u64>(generation, now, 8);
+    if (setShared(GENERATION, generation, GENERATION_BYTES, 0) == OK) result = STORED;
+    break;
+  }
+  heap.free(copy);
+  return result;
+}
+
+/** Reads the generation key into `generation`. */
+function readGeneration(): bool {
+  if (getShared(GENERATION) != OK || resultLength() != GENERATION_BYTES) return false;
+  memory.copy(generation, resultPointer(), GENERATION_BYTES);
+  return true;
+}
+
+/** Takes over a snapshot that another worker, or this one, stored since the last look. True when there was one. */
+export function followSnapshot(): bool {
+  if (!readGeneration()) return false;
+  const version = load<u64>(generation);
+  const received = load<u64>(generation, 8);
+  if (version == seenVersion && received == seenReceived) return false;
+  if (getShared(SNAPSHOT) != OK) return false;
+  seenVersion = version;
+  seenReceived = received;
+  if (!adopt(resultPointer(), resultLength(), received)) return false;
+  followTopology(current());
+  followScrapes(current());
+  return true;
+}

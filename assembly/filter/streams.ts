@@ -1,0 +1,140 @@
+// One record per open stream, found by its context id. Records are taken from slabs and reused; the id table grows by
+// doubling. Both stop at MOST_STREAMS: beyond, a stream has no record and is passed on unread, which is counted.
+
+/** What the stream waits for. */
+export const PHASE_PASS: u32 = 0;
+/** Headers are held, the JSON body is being scanned. */
+export const PHASE_SCAN: u32 = 1;
+/** A snapshot is being pushed on the reserved path. */
+export const PHASE_PUSH: u32 = 2;
+/** The request went on; the response may tell who answered. */
+export const PHASE_SENT: u32 = 3;
+/** Answered by the filter. */
+export const PHASE_REPLIED: u32 = 4;
+
+export const MOST_STREAMS: u32 = 65536;
+const SLAB_STREAMS: u32 = 64;
+
+@unmanaged
+export class Stream {
+  id: u32 = 0;
+  phase: u32 = 0;
+  /** Root context's record. */
+  root: usize = 0;
+  /** Next free record. */
+  next: usize = 0;
+  /** What finished() needs; 0 when the stream is not counted on an endpoint. */
+  counted: u64 = 0;
+  /** Bytes of the body that the scanner consumed. */
+  consumed: u32 = 0;
+  reserved: u32 = 0;
+}
+
+const RECORD_BYTES: u32 = offsetof<Stream>();
+
+/** Of every record: Stream, then the scanner's state. Set once per VM, by the first configuration. */
+let stateBytes: u32 = 0;
+let free: usize = 0;
+let open: u32 = 0;
+let allocated: u32 = 0;
+
+let table: usize = 0;
+let mask: u32 = 0;
+
+export function setStateBytes(bytes: u32): void {
+  if (stateBytes == 0) stateBytes = (bytes + 7) & ~7;
+}
+
+/** The scanner's state of a stream. */
+export function stateOf(stream: Stream): usize {
+  return changetype<usize>(stream) + RECORD_BYTES;
+}
+
+/** null: too many streams are open. */
+export function openStream(id: u32, root: usize): Stream | null {
+  if (!free && !grow()) return null;
+  if ((open + 1) * 4 > (table ? (mask + 1) * 3 : 0)) growTable();
+  const stream = changetype<Stream>(free);
+  free = stream.next;
+  stream.id = id;
+  stream.phase = PHASE_PASS;
+  stream.root = root;
+  stream.counted = 0;
+  stream.consumed = 0;
+  open++;
+  place(stream);
+  return stream;
+}
+
+export function findStream(id: u32): Stream | null {
+  if (!table) return null;
+  let i = slot(id);
+  while (true) {
+    const stream = load<usize>(table + i * sizeof<usize>());
+    if (!stream) return null;
+    if (changetype<Stream>(stream).id == id) return changetype<Stream>(stream);
+    i = (i + 1) & mask;
+  }
+}
+
+export function closeStream(stream: Stream): void {
+  let hole = slot(stream.id);
+  while (load<usize>(table + hole * sizeof<usize>()) != changetype<usize>(stream)) hole = (hole + 1) & mask;
+  // Moves later records of the same run forward, so that a search never meets a hole before its end.
+  let i = hole;
+  while (true) {
+    i = (i + 1) & mask;
+    const other = load<usize>(table + i * sizeof<usize>());
+    if (!other) break;
+    const home = slot(changetype<Stream>(other).id);
+    if (((i - home) & mask) < ((i - hole) & mask)) continue;
+    store<usize>(table + hole * sizeof<usize>(), other);
+    hole = i;
+  }
+  store<usize>(table + hole * sizeof<usize>(), 0);
+  stream.next = free;
+  free = changetype<usize>(stream);
+  open--;
+}
+
+export function openStreams(): u32 {
+  return open;
+}
+
+/** Fibonacci hashing would take the high bits; odd multipliers permute the low ones as well. */
+function slot(id: u32): u32 {
+  return (id * 0x9e3779b1) & mask;
+}
+
+function place(stream: Stream): void {
+  let i = slot(stream.id);
+  while (load<usize>(table + i * sizeof<usize>())) i = (i + 1) & mask;
+  store<usize>(table + i * sizeof<usize>(), changetype<usize>(stream));
+}
+
+function grow(): bool {
+  if (allocated >= MOST_STREAMS) return false;
+  const bytes = RECORD_BYTES + stateBytes;
+  const slab = heap.alloc(bytes * SLAB_STREAMS);
+  for (let i: u32 = 0; i < SLAB_STREAMS; i++) {
+    const stream = changetype<Stream>(slab + i * bytes);
+    stream.next = free;
+    free = changetype<usize>(stream);
+  }
+  allocated += SLAB_STREAMS;
+  return true;
+}
+
+function growTable(): void {
+  const old = table;
+  const oldCapacity = old ? mask + 1 : 0;
+  const capacity = old ? oldCapacity * 2 : 256;
+  table = heap.alloc(capacity * sizeof<usize>());
+  memory.fill(table, 0, capacity * sizeof<usize>());
+  mask = capacity - 1;
+  for (let i: u32 = 0; i < oldCapacity; i++) {
+    const stream = load<usize>(old + i * sizeof<usize>());
+    if (stream) place(changetype<Stream>(stream));
+  }
+  if (old) heap.free(old);
+}

@@ -1,0 +1,30 @@
+// What a worker does between requests, every 20 ms: take over a new snapshot, exchange counts, tidy up.
+import { endpointCount, totalInFlight } from "../pick/inflight";
+import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
+import { ENDPOINTS, IN_FLIGHT, record, SNAPSHOT_AGE } from "../stats";
+import { readClock, tickTime } from "./clock";
+import { exchange } from "./exchange";
+import { collectGarbage } from "./root";
+import { followSnapshot } from "./snapshots";
+
+/** A VM with several roots is ticked by each of them: half a period apart is one too many. */
+const SAME_TICK: u64 = 10000000;
+
+let recordedInFlight: i32 = -1;
+
+export function tick(): void {
+  const before = tickTime();
+  const now = readClock();
+  if (now > before && now - before < SAME_TICK) return;
+  collectGarbage();
+  followSnapshot();
+  exchange(now);
+  const total = totalInFlight();
+  if (total != recordedInFlight) {
+    recordedInFlight = total;
+    record(IN_FLIGHT, total > 0 ? total : 0);
+  }
+  if (!hasSnapshot()) return;
+  record(SNAPSHOT_AGE, ageMilliseconds(now));
+  record(ENDPOINTS, endpointCount());
+}

@@ -1,0 +1,58 @@
+// The module's exports: what Envoy calls, in the order of a stream's life. Only what is used is exported, because each
+// stream callback costs a call into the VM.
+import "./host/abort";
+import { readClock } from "./filter/clock";
+import { seed } from "./filter/decide";
+import { requestBody, requestHeaders, requestTrailers } from "./filter/request";
+import { responseHeaders, streamDeleted } from "./filter/response";
+import { configure, deleteRoot, findRoot } from "./filter/root";
+import { tick } from "./filter/ticker";
+import { randomSeed } from "./host/calls";
+
+export { proxy_on_memory_allocate } from "./host/memory";
+
+export function proxy_abi_version_0_2_1(): void {}
+
+export function proxy_on_vm_start(_rootId: u32, _configurationLength: u32): u32 {
+  readClock();
+  seed(randomSeed());
+  return 1;
+}
+
+export function proxy_on_configure(rootId: u32, configurationLength: u32): u32 {
+  return configure(rootId, configurationLength) ? 1 : 0;
+}
+
+export function proxy_on_tick(_rootId: u32): void {
+  tick();
+}
+
+/** Root of the stream context created last: Envoy creates a stream's context right before its request headers. */
+let streamRoot: u32 = 0;
+
+export function proxy_on_context_create(_id: u32, rootId: u32): void {
+  if (rootId != 0) streamRoot = rootId;
+}
+
+export function proxy_on_request_headers(id: u32, _headers: u32, endOfStream: u32): i32 {
+  return requestHeaders(id, streamRoot, endOfStream != 0);
+}
+
+export function proxy_on_request_body(id: u32, length: u32, endOfStream: u32): i32 {
+  return requestBody(id, length, endOfStream != 0);
+}
+
+export function proxy_on_request_trailers(id: u32, _trailers: u32): i32 {
+  return requestTrailers(id);
+}
+
+export function proxy_on_response_headers(id: u32, _headers: u32, _endOfStream: u32): i32 {
+  responseHeaders(id);
+  return 0;
+}
+
+export function proxy_on_delete(id: u32): void {
+  const root = findRoot(id);
+  if (root !== null) deleteRoot(root);
+  else streamDeleted(id);
+}

@@ -1,0 +1,102 @@
+// Every outcome has a counter; this list is all of them. Envoy shows them as `wasmcustom.<name>`, Prometheus as
+// `pilotfish_<...>`. The README's table is checked against this file.
+import { COUNTER, defineMetric, GAUGE, incrementMetric, recordMetric } from "./host/calls";
+
+// one outcome for every request that carries a body
+export const PICKED: u32 = 0;
+export const UNKNOWN_MODEL: u32 = 1;
+export const NO_MODEL: u32 = 2;
+export const NO_SNAPSHOT: u32 = 3;
+export const STALE: u32 = 4;
+export const NO_ENDPOINT: u32 = 5;
+export const INVALID_BODY: u32 = 6;
+export const INVALID_MODEL: u32 = 7;
+export const UNREAD_BODY: u32 = 8;
+// beside the outcome
+export const REQUESTS: u32 = 9;
+export const NO_BODY: u32 = 10;
+export const STRIPPED: u32 = 11;
+export const REROUTED: u32 = 12;
+export const UNTRACKED: u32 = 13;
+// pushes and read-backs
+export const SNAPSHOT_STORED: u32 = 14;
+export const SNAPSHOT_READ: u32 = 15;
+export const SNAPSHOT_UNAUTHENTICATED: u32 = 16;
+export const SNAPSHOT_MALFORMED: u32 = 17;
+export const SNAPSHOT_OUTDATED: u32 = 18;
+export const SNAPSHOT_TOO_LARGE: u32 = 19;
+export const SNAPSHOT_OTHER: u32 = 20;
+// gauges
+export const IN_FLIGHT: u32 = 21;
+export const SNAPSHOT_AGE: u32 = 22;
+export const ENDPOINTS: u32 = 23;
+const METRICS: u32 = 24;
+
+const ids: usize = memory.data(96, 4);
+let defined: bool = false;
+
+/** Once per VM, from the first configuration. */
+export function defineMetrics(): void {
+  if (defined) return;
+  defined = true;
+  // Requests whose body named a model and for which an endpoint was picked.
+  define(PICKED, COUNTER, "pilotfish.picked");
+  // The model is not in the snapshot: the header is set, the route decides, Envoy balances.
+  define(UNKNOWN_MODEL, COUNTER, "pilotfish.unknown_model");
+  // A JSON body without a usable `model`: no header is set.
+  define(NO_MODEL, COUNTER, "pilotfish.no_model");
+  // No snapshot has come yet: the header is set, Envoy balances.
+  define(NO_SNAPSHOT, COUNTER, "pilotfish.no_snapshot");
+  // The snapshot is older than `snapshot.staleAfter`: the header is set, Envoy balances.
+  define(STALE, COUNTER, "pilotfish.stale");
+  // The model has no endpoint that is ready, awake and not draining: the header is set, Envoy balances.
+  define(NO_ENDPOINT, COUNTER, "pilotfish.no_endpoint");
+  // Refused with 400: the body is not the JSON object that the server would read.
+  define(INVALID_BODY, COUNTER, "pilotfish.invalid_body");
+  // Refused with 400: `model` is not a string, is too long or cannot stand in a header.
+  define(INVALID_MODEL, COUNTER, "pilotfish.invalid_model");
+  // A body of another content type than JSON: passed on without a model header.
+  define(UNREAD_BODY, COUNTER, "pilotfish.unread_body");
+  // All requests but those to the reserved path.
+  define(REQUESTS, COUNTER, "pilotfish.requests");
+  // Requests without a body: passed on.
+  define(NO_BODY, COUNTER, "pilotfish.no_body");
+  // Requests that came with a control header of their own, which was removed.
+  define(STRIPPED, COUNTER, "pilotfish.control_header_stripped");
+  // Requests that another endpoint than the pick answered: a retry, or Envoy did not follow the pick.
+  define(REROUTED, COUNTER, "pilotfish.rerouted");
+  // Requests that were passed on unread because more streams were open than can be tracked.
+  define(UNTRACKED, COUNTER, "pilotfish.untracked");
+  // Pushed snapshots that were stored.
+  define(SNAPSHOT_STORED, COUNTER, "pilotfish.snapshot.stored");
+  // Read-backs that were answered.
+  define(SNAPSHOT_READ, COUNTER, "pilotfish.snapshot.read");
+  // Refused with 401: the secret is missing or wrong.
+  define(SNAPSHOT_UNAUTHENTICATED, COUNTER, "pilotfish.snapshot.unauthenticated");
+  // Refused with 400: not a snapshot.
+  define(SNAPSHOT_MALFORMED, COUNTER, "pilotfish.snapshot.malformed");
+  // Refused with 409: not newer than the stored one.
+  define(SNAPSHOT_OUTDATED, COUNTER, "pilotfish.snapshot.outdated");
+  // Refused with 413: over `snapshot.maxBytes`.
+  define(SNAPSHOT_TOO_LARGE, COUNTER, "pilotfish.snapshot.too_large");
+  // Refused otherwise: 404 for another reserved path, 405 for another method, 500 when it could not be stored.
+  define(SNAPSHOT_OTHER, COUNTER, "pilotfish.snapshot.other");
+  // Requests in flight on endpoints, all workers.
+  define(IN_FLIGHT, GAUGE, "pilotfish.in_flight");
+  // Milliseconds since the snapshot in use was received.
+  define(SNAPSHOT_AGE, GAUGE, "pilotfish.snapshot.age_ms");
+  // Endpoints in the snapshot in use.
+  define(ENDPOINTS, GAUGE, "pilotfish.snapshot.endpoints");
+}
+
+function define(metric: u32, type: i32, name: string): void {
+  store<u32>(ids + metric * 4, defineMetric(type, name));
+}
+
+export function count(metric: u32): void {
+  incrementMetric(load<u32>(ids + metric * 4), 1);
+}
+
+export function record(metric: u32, value: u64): void {
+  recordMetric(load<u32>(ids + metric * 4), value);
+}

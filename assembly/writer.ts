@@ -1,0 +1,86 @@
+// Writes JSON text into a fixed buffer, without allocating. What does not fit is dropped and `overflowed` is set.
+
+@unmanaged
+export class Writer {
+  start: usize = 0;
+  at: usize = 0;
+  end: usize = 0;
+  overflowed: bool = false;
+
+  get length(): u32 {
+    return <u32>(this.at - this.start);
+  }
+
+  byte(value: u32): void {
+    if (this.at >= this.end) {
+      this.overflowed = true;
+      return;
+    }
+    store<u8>(this.at++, value);
+  }
+
+  /** An ASCII literal, as it is. */
+  raw(text: string): void {
+    for (let i = 0; i < text.length; i++) this.byte(text.charCodeAt(i));
+  }
+
+  bytes(pointer: usize, length: u32): void {
+    if (<usize>length > this.end - this.at) {
+      this.overflowed = true;
+      return;
+    }
+    memory.copy(this.at, pointer, length);
+    this.at += length;
+  }
+
+  number(value: u64): void {
+    let divisor: u64 = 1;
+    while (value / divisor >= 10) divisor *= 10;
+    for (; divisor > 0; divisor /= 10) this.byte(0x30 + <u32>((value / divisor) % 10));
+  }
+
+  /** Four decimals, rounded; for fractions in 0...1 and other small numbers. */
+  fraction(value: f32): void {
+    const scaled = <u64>Math.round(<f64>value * 10000);
+    this.number(scaled / 10000);
+    this.byte(0x2e);
+    const decimals = <u32>(scaled % 10000);
+    this.byte(0x30 + decimals / 1000);
+    this.byte(0x30 + ((decimals / 100) % 10));
+    this.byte(0x30 + ((decimals / 10) % 10));
+    this.byte(0x30 + (decimals % 10));
+  }
+
+  hex(value: u64): void {
+    for (let shift: i32 = 60; shift >= 0; shift -= 4) {
+      const digit = <u32>(value >> shift) & 15;
+      this.byte(digit < 10 ? 0x30 + digit : 0x57 + digit);
+    }
+  }
+
+  /** UTF-8 bytes as the inside of a JSON string. */
+  escaped(pointer: usize, length: u32): void {
+    for (let i: u32 = 0; i < length; i++) {
+      const c: u32 = load<u8>(pointer + i);
+      if (c == 0x22 || c == 0x5c) {
+        this.byte(0x5c);
+        this.byte(c);
+      } else if (c < 0x20) {
+        this.raw("\\u00");
+        this.byte(0x30 + (c >> 4));
+        this.byte((c & 15) < 10 ? 0x30 + (c & 15) : 0x57 + (c & 15));
+      } else this.byte(c);
+    }
+  }
+}
+
+const writer = changetype<Writer>(heap.alloc(offsetof<Writer>()));
+
+/** The one writer of the VM, begun on `capacity` bytes at `start`. */
+export function writeTo(start: usize, capacity: u32): Writer {
+  writer.start = start;
+  writer.at = start;
+  writer.end = start + capacity;
+  writer.overflowed = false;
+  return writer;
+}
