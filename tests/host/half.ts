@@ -1,0 +1,194 @@
+// One direction of one filter on one stream: Envoy's filter manager around the Wasm filter's callbacks. The rules for
+// holding, buffering and continuing are those of FilterManager and Wasm's Context::decodeData and encodeData.
+import { DataStatus, HeadersStatus } from "./codes.ts";
+import type { HeaderMap } from "./headers.ts";
+import type { Filter } from "./stream.ts";
+
+export type Direction = "request" | "response";
+
+/** What comes after a filter: the next filter, or the wire. */
+export interface Sink {
+  headers(map: HeaderMap, end: boolean): void;
+  data(bytes: Buffer, end: boolean): void;
+  trailers(map: HeaderMap): void;
+}
+
+/** Body bytes that a callback may see and change. */
+export interface Body {
+  bytes: Buffer;
+}
+
+export class Half implements Sink {
+  /** Reachable by the guest; undefined once Envoy's Context has dropped its pointer. */
+  visibleHeaders: HeaderMap | undefined;
+  visibleTrailers: HeaderMap | undefined;
+  headersPassed = false;
+  state: "continue" | "stopped" | "stoppedAll" = "continue";
+  /** A callback of this half is on the guest's stack. */
+  inCallback = false;
+  /** Bytes that the guest threw away by StopIterationNoBuffer. */
+  droppedBytes = 0;
+
+  readonly #filter: Filter;
+  readonly #direction: Direction;
+  readonly #next: Sink;
+  #headers: HeaderMap | undefined;
+  #trailers: HeaderMap | undefined;
+  #buffer: Body | undefined;
+  #chunk: Body | undefined;
+  /** The guest's last answer was StopIterationAndBuffer: the next callback sees all that was buffered. */
+  #buffering = false;
+  #limited = false;
+  #ended = false;
+
+  constructor(filter: Filter, direction: Direction, next: Sink) {
+    this.#filter = filter;
+    this.#direction = direction;
+    this.#next = next;
+  }
+
+  headers(map: HeaderMap, end: boolean): void {
+    this.#headers = map;
+    this.#ended = end;
+    if (!this.#filter.ready(this.#direction)) {
+      this.headersPassed = true;
+      this.#next.headers(map, end);
+      return;
+    }
+    this.visibleHeaders = map;
+    const status = this.#call("headers", [map.size, end ? 1 : 0]) ?? HeadersStatus.Continue;
+    if (this.#closed()) return;
+    this.#checkStatus("headers", status, [0, 1, 3, 4]);
+    if (status === HeadersStatus.Continue) {
+      this.visibleHeaders = undefined;
+      this.headersPassed = true;
+      this.#next.headers(map, end);
+    } else if (status === HeadersStatus.Stop && this.#filter.root.allowOnHeadersStopIteration) {
+      this.state = "stopped";
+    } else {
+      this.state = "stoppedAll";
+      this.#limited = status === HeadersStatus.StopAllAndBuffer;
+    }
+  }
+
+  data(bytes: Buffer, end: boolean): void {
+    this.#ended ||= end;
+    if (this.state === "stoppedAll") this.#keep(bytes, this.#limited);
+    else if (this.#filter.created) this.#through(bytes, end);
+    else this.#next.data(bytes, end);
+  }
+
+  #through(bytes: Buffer, end: boolean): void {
+    let chunk: Body = { bytes };
+    if (this.#buffering) {
+      this.#keep(bytes, true);
+      if (this.#closed()) return;
+      chunk = { bytes: Buffer.alloc(0) };
+    }
+    this.#chunk = chunk;
+    const status = this.#call("body", [this.body()?.bytes.length ?? 0, end ? 1 : 0]) ?? DataStatus.Continue;
+    this.#chunk = undefined;
+    if (this.#closed()) return;
+    this.#checkStatus("body", status, [0, 1, 2, 3]);
+    this.#buffering = status === DataStatus.StopAndBuffer;
+    if (status === DataStatus.Continue) {
+      if (this.state === "continue") {
+        this.#next.data(chunk.bytes, end);
+      } else {
+        this.#keep(chunk.bytes, false);
+        this.resume();
+      }
+      return;
+    }
+    this.state = "stopped";
+    if (status === DataStatus.StopNoBuffer) {
+      this.droppedBytes += chunk.bytes.length;
+      if (end) this.#keep(Buffer.alloc(0), false);
+    } else {
+      this.#keep(chunk.bytes, status === DataStatus.StopAndBuffer);
+    }
+  }
+
+  trailers(map: HeaderMap): void {
+    this.#trailers = map;
+    this.#ended = true;
+    if (this.state === "stoppedAll") return;
+    if (!this.#filter.created) {
+      this.#next.trailers(map);
+      return;
+    }
+    this.visibleTrailers = map;
+    const status = this.#call("trailers", [map.size]) ?? 0;
+    if (this.#closed()) return;
+    this.#checkStatus("trailers", status, [0, 1]);
+    if (status !== 0) {
+      this.state = "stopped";
+      return;
+    }
+    this.visibleTrailers = undefined;
+    if (this.state === "stopped") this.resume();
+    else this.#next.trailers(map);
+  }
+
+  /** Envoy's commonContinue: after StopAll the body still goes through this filter, else it goes on to the next. */
+  resume(): void {
+    if (this.#closed()) return;
+    const again = this.state === "stoppedAll";
+    this.state = "continue";
+    const headers = this.#headers;
+    const trailers = this.#trailers;
+    const buffer = this.#buffer;
+    this.#buffer = undefined;
+    this.#buffering = false;
+    if (headers && !this.headersPassed) {
+      this.headersPassed = true;
+      this.#next.headers(headers, this.#ended && !buffer && !trailers);
+    }
+    if (buffer) {
+      const end = this.#ended && !trailers;
+      if (again) this.data(buffer.bytes, end);
+      else this.#next.data(buffer.bytes, end);
+    }
+    if (!trailers) return;
+    if (again) this.trailers(trailers);
+    else this.#next.trailers(trailers);
+  }
+
+  get held(): boolean {
+    return this.state !== "continue";
+  }
+
+  /** What BUFFER_TYPE of this direction means now; undefined: nothing that stays valid. */
+  body(): Body | undefined {
+    return this.#buffering ? this.#buffer : this.#chunk;
+  }
+
+  #keep(bytes: Buffer, limited: boolean): void {
+    const kept = this.#buffer?.bytes;
+    this.#buffer = { bytes: kept ? Buffer.concat([kept, bytes]) : bytes };
+    if (limited && this.#buffer.bytes.length > this.#filter.stream.bufferLimit) {
+      this.#filter.stream.bufferOverflow(this.#direction);
+    }
+  }
+
+  #call(part: "headers" | "body" | "trailers", args: number[]): number | undefined {
+    this.inCallback = true;
+    try {
+      return this.#filter.call(`proxy_on_${this.#direction}_${part}`, args);
+    } finally {
+      this.inCallback = false;
+    }
+  }
+
+  #closed(): boolean {
+    return this.#filter.stream.isClosed(this.#direction);
+  }
+
+  #checkStatus(part: string, status: number, known: number[]): void {
+    if (known.includes(status)) return;
+    this.#filter.root.vm.refuse(
+      0,
+      `proxy_on_${this.#direction}_${part} returned ${status}; the ABI has ${known.join(", ")}`,
+    );
+  }
+}

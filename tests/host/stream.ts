@@ -1,0 +1,414 @@
+// One HTTP stream through one or more filters, from the first header to the access log.
+import { type Direction, Half, type Sink } from "./half.ts";
+import { type HeaderInput, HeaderMap } from "./headers.ts";
+import type { PropertyValue } from "./properties.ts";
+import type { Root } from "./root.ts";
+
+export interface StreamOptions {
+  /** per_connection_buffer_limit_bytes: more buffered request bytes than this get a 413. */
+  bufferLimit?: number;
+  /** Stream properties by dotted path (`xds.route_name`), beside those that the emulator works out itself. */
+  properties?: Record<string, PropertyValue>;
+}
+
+export interface RequestInput {
+  method?: string;
+  path?: string;
+  authority?: string;
+  headers?: HeaderInput;
+  /** Sent in one piece, with its content-length. */
+  body?: string | Uint8Array;
+  /** Sent one by one, without a content-length. */
+  chunks?: (string | Uint8Array)[];
+  /** The end comes as an empty frame of its own, as with HTTP/1 chunked bodies. */
+  emptyEnd?: boolean;
+  trailers?: HeaderInput;
+}
+
+export interface ResponseInput {
+  status?: number;
+  headers?: HeaderInput;
+  body?: string | Uint8Array;
+  chunks?: (string | Uint8Array)[];
+  emptyEnd?: boolean;
+  trailers?: HeaderInput;
+  upstreamAddress?: string;
+  /** False: the response stays open after these chunks; go on with `responseBody`. */
+  end?: boolean;
+}
+
+export interface LocalResponse {
+  status: number;
+  details: string;
+  headers: HeaderMap;
+  body: Buffer;
+}
+
+/** What came out at the far side of the filters in one direction. */
+class Wire implements Sink {
+  headersMap: HeaderMap | undefined;
+  trailersMap: HeaderMap | undefined;
+  body: Buffer = Buffer.alloc(0);
+  ended = false;
+  modified = false;
+  readonly #check: (wire: Wire) => void;
+
+  constructor(check: (wire: Wire) => void) {
+    this.#check = check;
+  }
+
+  headers(map: HeaderMap, end: boolean): void {
+    this.headersMap = map.clone();
+    if (end) this.#end();
+  }
+  data(bytes: Buffer, end: boolean): void {
+    this.body = Buffer.concat([this.body, bytes]);
+    if (end) this.#end();
+  }
+  trailers(map: HeaderMap): void {
+    this.trailersMap = map.clone();
+    this.#end();
+  }
+  #end(): void {
+    this.ended = true;
+    this.#check(this);
+  }
+}
+
+export interface Outcome {
+  /** continue: all of it went on; held: something waits in a filter; replied: the filter or Envoy answered. */
+  action: "continue" | "held" | "replied";
+  /** As forwarded; undefined while held. */
+  requestHeaders: HeaderMap | undefined;
+  requestTrailers: HeaderMap | undefined;
+  body: Buffer;
+  localResponse: LocalResponse | undefined;
+  /** What set_property left, without Envoy's prefix "wasm.". */
+  filterState: Map<string, string>;
+}
+
+export interface ResponseOutcome {
+  action: "continue" | "held" | "replied";
+  status: number | undefined;
+  headers: HeaderMap | undefined;
+  trailers: HeaderMap | undefined;
+  body: Buffer;
+  ended: boolean;
+}
+
+/** A filter's context on a stream. */
+export class Filter {
+  readonly root: Root;
+  readonly stream: Stream;
+  id = 0;
+  created = false;
+  request!: Half;
+  response!: Half;
+
+  constructor(root: Root, stream: Stream) {
+    this.root = root;
+    this.stream = stream;
+  }
+
+  /** The context is made with the request's headers; a filter that never saw them is passed by on the way back. */
+  ready(direction: Direction): boolean {
+    if (!this.created && direction === "request") this.create();
+    return this.created;
+  }
+
+  create(): void {
+    this.created = true;
+    this.id = this.root.vm.register(this);
+    this.root.vm.call(this, "proxy_on_context_create", [this.id, this.root.id]);
+  }
+
+  call(name: string, args: number[] = []): number | undefined {
+    return this.root.vm.call(this, name, [this.id, ...args]);
+  }
+}
+
+export class Stream {
+  readonly filters: Filter[];
+  readonly bufferLimit: number;
+  readonly properties: Map<string, PropertyValue>;
+  readonly filterState = new Map<string, Buffer>();
+  /** Host calls made on this stream, by name. */
+  readonly hostCalls = new Map<string, number>();
+  allocations = 0;
+  /** How often a header write made Envoy choose the route again. */
+  routeClears = 0;
+  requestHeaders: HeaderMap | undefined;
+  responseHeaders: HeaderMap | undefined;
+  responseTrailers: HeaderMap | undefined;
+  localResponse: LocalResponse | undefined;
+  phase: "open" | "logging" | "finished" = "open";
+
+  readonly #memoryBefore: number;
+  readonly #toUpstream: Wire;
+  readonly #toClient: Wire;
+  readonly #requestIn: Half;
+  readonly #responseIn: Half;
+  #pendingReply: LocalResponse | undefined;
+  #depth = 0;
+
+  /** Filters in the order of the request; the response goes the other way. */
+  constructor(roots: Root | Root[], options: StreamOptions = {}) {
+    this.bufferLimit = options.bufferLimit ?? 1024 * 1024;
+    this.properties = new Map(Object.entries(options.properties ?? {}));
+    this.filters = [roots].flat().map((root) => new Filter(root, this));
+    this.#toUpstream = new Wire((wire) => this.#checkLength("request", wire));
+    this.#toClient = new Wire((wire) => this.#checkLength("response", wire));
+    let sink: Sink = this.#toUpstream;
+    for (const filter of [...this.filters].reverse()) {
+      filter.request = new Half(filter, "request", sink);
+      sink = filter.request;
+    }
+    this.#requestIn = sink as Half;
+    sink = this.#toClient;
+    for (const filter of this.filters) {
+      filter.response = new Half(filter, "response", sink);
+      sink = filter.response;
+    }
+    this.#responseIn = sink as Half;
+    this.#memoryBefore = this.#memory();
+  }
+
+  send(input: RequestInput = {}): Outcome {
+    const { method = "POST", path = "/", authority = "gateway.test" } = input;
+    const headers = new HeaderMap();
+    headers.add(":authority", authority);
+    headers.add(":path", path);
+    headers.add(":method", method);
+    headers.add(":scheme", "http");
+    for (const [name, value] of HeaderMap.from(input.headers ?? {}).pairs()) headers.add(name, value);
+    const chunks = chunksOf(input);
+    if (input.body !== undefined && !headers.has("content-length")) {
+      headers.add("content-length", String(Buffer.byteLength(input.body)));
+    }
+    feed(chunks, input, {
+      headers: (end) => this.sendHeaders(headers, end),
+      body: (bytes, end) => this.sendBody(bytes, end),
+      trailers: (map) => this.sendTrailers(map),
+      open: () => !this.isClosed("request"),
+    });
+    return this.outcome;
+  }
+
+  sendHeaders(headers: HeaderInput | HeaderMap, end = false): Outcome {
+    const map = headers instanceof HeaderMap ? headers : HeaderMap.from(headers);
+    this.requestHeaders = map;
+    return this.#event(() => this.#requestIn.headers(map, end));
+  }
+
+  sendBody(bytes: string | Uint8Array, end = false): Outcome {
+    return this.#event(() => this.#requestIn.data(Buffer.from(bytes as string), end));
+  }
+
+  sendTrailers(trailers: HeaderInput): Outcome {
+    return this.#event(() => this.#requestIn.trailers(HeaderMap.from(trailers)));
+  }
+
+  /** The upstream's response. The request must have left the filters. */
+  respond(input: ResponseInput = {}): ResponseOutcome {
+    if (!this.#toUpstream.headersMap) throw new Error("respond(): the request was not forwarded");
+    if (input.upstreamAddress !== undefined) this.properties.set("upstream.address", input.upstreamAddress);
+    const headers = HeaderMap.from({ ":status": String(input.status ?? 200) });
+    for (const [name, value] of HeaderMap.from(input.headers ?? {}).pairs()) headers.add(name, value);
+    if (input.body !== undefined && !headers.has("content-length")) {
+      headers.add("content-length", String(Buffer.byteLength(input.body)));
+    }
+    this.responseHeaders = headers;
+    feed(chunksOf(input), input, {
+      headers: (end) => this.#event(() => this.#responseIn.headers(headers, end)),
+      body: (bytes, end) => this.responseBody(bytes, end),
+      trailers: (map) => this.#event(() => this.#responseIn.trailers(this.#keepTrailers(map))),
+      open: () => !this.isClosed("response"),
+    });
+    return this.responseOutcome;
+  }
+
+  responseBody(bytes: string | Uint8Array, end = false): ResponseOutcome {
+    this.#event(() => this.#responseIn.data(Buffer.from(bytes as string), end));
+    return this.responseOutcome;
+  }
+
+  get outcome(): Outcome {
+    const held = this.filters.some((filter) => filter.request.held);
+    return {
+      action: this.localResponse ? "replied" : held ? "held" : "continue",
+      requestHeaders: this.#toUpstream.headersMap,
+      requestTrailers: this.#toUpstream.trailersMap,
+      body: this.#toUpstream.body,
+      localResponse: this.localResponse,
+      filterState: new Map([...this.filterState].map(([key, value]) => [key, value.toString("utf8")])),
+    };
+  }
+
+  get responseOutcome(): ResponseOutcome {
+    const wire = this.#toClient;
+    const status = wire.headersMap?.get(":status");
+    const held = this.filters.some((filter) => filter.response.held);
+    return {
+      action: this.localResponse ? "replied" : held ? "held" : "continue",
+      status: status === undefined ? undefined : Number(status),
+      headers: wire.headersMap,
+      trailers: wire.trailersMap,
+      body: wire.body,
+      ended: wire.ended,
+    };
+  }
+
+  /** The regular end: the response went out whole. */
+  finish(): void {
+    if (!this.localResponse && !this.#toClient.ended) {
+      throw new Error(
+        this.outcome.action === "held"
+          ? "finish(): a filter still holds the request; in Envoy it would hang until a timeout"
+          : "finish(): the response has not ended; use abort() for a client or upstream that goes away",
+      );
+    }
+    this.#end();
+  }
+
+  /** The client or the upstream went away. */
+  abort(): void {
+    this.#end();
+  }
+
+  /** Host calls on this stream so far, of one name or of all. */
+  hostCallCount(name?: string): number {
+    if (name !== undefined) return this.hostCalls.get(name) ?? 0;
+    return [...this.hostCalls.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Bytes by which the VMs' memories grew since the stream began. */
+  memoryGrowth(): number {
+    return this.#memory() - this.#memoryBefore;
+  }
+
+  isClosed(direction: Direction): boolean {
+    if (this.phase !== "open") return true;
+    return direction === "request" && (this.localResponse ?? this.#pendingReply) !== undefined;
+  }
+
+  get responseStarted(): boolean {
+    return this.#toClient.headersMap !== undefined;
+  }
+
+  get replied(): boolean {
+    return (this.localResponse ?? this.#pendingReply) !== undefined;
+  }
+
+  bodyModified(direction: Direction): void {
+    (direction === "request" ? this.#toUpstream : this.#toClient).modified = true;
+  }
+
+  /** Put off until no callback of this stream runs, then sent through the response side of every filter. */
+  localReply(status: number, details: string, headers: [string, Uint8Array][], body: Buffer): void {
+    const map = HeaderMap.from({ ":status": String(status) });
+    for (const [name, value] of headers) map.add(name, value);
+    if (body.length > 0) {
+      map.replace("content-length", String(body.length));
+      if (!map.has("content-type")) map.add("content-type", "text/plain");
+    } else {
+      map.remove("content-length");
+      map.remove("content-type");
+    }
+    this.#pendingReply = { status, details, headers: map, body };
+    if (this.#depth === 0) this.#event(() => {});
+  }
+
+  bufferOverflow(direction: Direction): void {
+    if (direction === "request") {
+      this.localReply(413, "request_payload_too_large", [], Buffer.from("Payload Too Large"));
+    } else {
+      this.localReply(500, "response_payload_too_large", [], Buffer.from("Internal Server Error"));
+    }
+  }
+
+  /** Runs `work` as an event of Envoy's loop; what was put off follows, then what it woke. */
+  event(work: () => void): void {
+    this.#event(work);
+  }
+
+  #event(work: () => void): Outcome {
+    if (this.phase !== "open") throw new Error("the stream is over");
+    this.#depth++;
+    try {
+      work();
+    } finally {
+      this.#depth--;
+    }
+    const reply = this.#pendingReply;
+    if (reply && this.#depth === 0 && !this.localResponse) {
+      this.localResponse = { ...reply, headers: reply.headers.clone() };
+      this.responseHeaders = reply.headers;
+      const { body, headers } = reply;
+      this.#event(() => this.#responseIn.headers(headers, body.length === 0));
+      if (body.length > 0) this.#event(() => this.#responseIn.data(body, true));
+      this.localResponse = { ...this.localResponse, headers: this.#toClient.headersMap ?? headers };
+    }
+    if (this.#depth === 0) for (const filter of this.filters) filter.root.vm.process.afterEvent();
+    return this.outcome;
+  }
+
+  #keepTrailers(input: HeaderInput): HeaderMap {
+    this.responseTrailers = HeaderMap.from(input);
+    return this.responseTrailers;
+  }
+
+  /** Envoy's order: the access log first, then done and delete, filter by filter. */
+  #end(): void {
+    if (this.phase !== "open") throw new Error("the stream is over");
+    this.phase = "logging";
+    for (const filter of this.filters) {
+      if (!filter.created) filter.create();
+      filter.call("proxy_on_log");
+    }
+    this.phase = "finished";
+    for (const filter of this.filters) {
+      filter.call("proxy_on_done");
+      filter.call("proxy_on_delete");
+      filter.root.vm.contexts.delete(filter.id);
+    }
+    for (const filter of this.filters) filter.root.vm.process.afterEvent();
+  }
+
+  #checkLength(direction: Direction, wire: Wire): void {
+    const length = wire.headersMap?.get("content-length");
+    if (!wire.modified || length === undefined || Number(length) === wire.body.length) return;
+    const vm = this.filters[0]?.root.vm;
+    vm?.refuse(
+      0,
+      `the ${direction}'s content-length says ${length}, but after set_buffer_bytes the body has ${wire.body.length} bytes`,
+    );
+  }
+
+  #memory(): number {
+    return [...new Set(this.filters.map((filter) => filter.root.vm))].reduce((sum, vm) => sum + vm.memoryBytes(), 0);
+  }
+}
+
+function chunksOf(input: RequestInput | ResponseInput): (string | Uint8Array)[] {
+  return input.body !== undefined ? [input.body] : (input.chunks ?? []);
+}
+
+interface Feeder {
+  headers(end: boolean): void;
+  body(bytes: string | Uint8Array, end: boolean): void;
+  trailers(map: HeaderInput): void;
+  open(): boolean;
+}
+
+function feed(chunks: (string | Uint8Array)[], input: RequestInput & ResponseInput, to: Feeder): void {
+  const pieces = chunks.filter((chunk) => chunk.length > 0);
+  const complete = input.end ?? true;
+  const bare = pieces.length === 0 && !input.trailers && !input.emptyEnd;
+  to.headers(bare && complete);
+  pieces.forEach((piece, index) => {
+    const last = index === pieces.length - 1 && !input.trailers && !input.emptyEnd;
+    if (to.open()) to.body(piece, last && complete);
+  });
+  if (input.emptyEnd && !input.trailers && complete && to.open()) to.body(Buffer.alloc(0), true);
+  if (input.trailers && to.open()) to.trailers(input.trailers);
+}
