@@ -135,15 +135,15 @@ function routeTable(name: string, options: EnvoyConfigOptions): JsonObject {
   for (const pool of options.pools) {
     for (const model of pool.models) {
       const match = { prefix: "/", headers: [{ name: MODEL_HEADER, string_match: { exact: model } }] };
-      routes.push({ name: model, match, route: toCluster(pool.name, options) });
+      routes.push({ name: model, match, route: toCluster(pool.name) });
     }
   }
   if (options.defaultPool !== undefined) {
     const match = { prefix: "/", headers: [{ name: MODEL_HEADER, present_match: false }] };
-    routes.push({ name: "no-model", match, route: toCluster(options.defaultPool, options) });
+    routes.push({ name: "no-model", match, route: toCluster(options.defaultPool) });
   }
   routes.push(answer404("unknown-model", "The model does not exist.", "model", "model_not_found"));
-  return { name, virtual_hosts: [{ name, domains: ["*"], routes }] };
+  return { name, virtual_hosts: [{ name, domains: ["*"], retry_policy: retryPolicy(options.retries ?? 2), routes }] };
 }
 
 function nothingElse(name: string): JsonObject {
@@ -164,30 +164,30 @@ function answer404(name: string, message: string, param: string | null, code: st
   };
 }
 
-function toCluster(name: string, options: EnvoyConfigOptions): JsonObject {
+function toCluster(name: string): JsonObject {
+  // A long generation is not an error: no timeout.
+  return { cluster: name, timeout: "0s" };
+}
+
+function retryPolicy(retries: number): JsonObject {
   return {
-    cluster: name,
-    // A long generation is not an error.
-    timeout: "0s",
-    retry_policy: {
-      // Only where no pod has begun to answer: a request is never generated twice.
-      retry_on: "connect-failure,refused-stream,reset-before-request,retriable-status-codes",
-      retriable_status_codes: [503],
-      num_retries: options.retries ?? 2,
-      // Each attempt takes the next entry of the destination list; the predicate does the same for requests
-      // without a list, which least_request could send to the same pod again.
-      retry_host_predicate: [
-        {
-          name: "envoy.retry_host_predicates.previous_hosts",
-          typed_config: {
-            "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
-          },
+    // Only where no pod has begun to answer: a request is never generated twice.
+    retry_on: "connect-failure,refused-stream,reset-before-request,retriable-status-codes",
+    retriable_status_codes: [503],
+    num_retries: retries,
+    // Each attempt takes the next entry of the destination list; the predicate does the same for requests without a
+    // list, which least_request could send to the same pod again.
+    retry_host_predicate: [
+      {
+        name: "envoy.retry_host_predicates.previous_hosts",
+        typed_config: {
+          "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
         },
-      ],
-      host_selection_retry_max_attempts: 3,
-      // The next attempt goes to another pod: there is nothing to wait for.
-      retry_back_off: { base_interval: "0.005s", max_interval: "0.05s" },
-    },
+      },
+    ],
+    host_selection_retry_max_attempts: 3,
+    // The next attempt goes to another pod: there is nothing to wait for.
+    retry_back_off: { base_interval: "0.005s", max_interval: "0.05s" },
   };
 }
 

@@ -16,6 +16,9 @@ import {
 // Ryuk is an image of its own that removes what tests leave behind. It may not be there, and nothing is left behind:
 // endWithProcess removes the container with this process.
 process.env.TESTCONTAINERS_RYUK_DISABLED ??= "true";
+// On the host's network everything is at the loopback. Inside a container testcontainers would ask the default bridge
+// for a gateway instead, and give up on an engine that has no bridge (.ci/docker.sh starts one without).
+process.env.TESTCONTAINERS_HOST_OVERRIDE ??= "127.0.0.1";
 
 const START_TIMEOUT_MS = 60_000;
 
