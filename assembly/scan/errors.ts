@@ -1,0 +1,71 @@
+// Why a body was refused: one stable code each, and the sentence that its 400 carries.
+// Codes are part of the interface (counters and tests know them): never renumber, only append.
+
+export const JSON_OK = 0;
+/** UTF-16 or UTF-32, by byte order mark or by the place of NULs: Python's json reads them, a header match would not. */
+export const ERROR_ENCODING = 1;
+export const ERROR_EMPTY = 2;
+export const ERROR_NOT_OBJECT = 3;
+export const ERROR_UNEXPECTED_END = 4;
+export const ERROR_EXPECTED_KEY = 5;
+export const ERROR_EXPECTED_COLON = 6;
+export const ERROR_EXPECTED_VALUE = 7;
+export const ERROR_EXPECTED_COMMA = 8;
+export const ERROR_TRAILING_COMMA = 9;
+export const ERROR_TRAILING_BYTES = 10;
+export const ERROR_LITERAL = 11;
+export const ERROR_NUMBER = 12;
+/** Python refuses to convert integers of more than 4300 digits. */
+export const ERROR_INTEGER_DIGITS = 13;
+export const ERROR_CONTROL = 14;
+export const ERROR_ESCAPE = 15;
+export const ERROR_UTF8 = 16;
+export const ERROR_DEPTH = 17;
+export const ERROR_DUPLICATE = 18;
+export const ERROR_TOO_LARGE = 19;
+export const ERROR_CODES = 20;
+
+export function errorSentence(code: i32): string {
+  switch (code) {
+    case ERROR_ENCODING:
+      return "the body is UTF-16 or UTF-32; send UTF-8";
+    case ERROR_EMPTY:
+      return "the body is empty; a JSON object is expected";
+    case ERROR_NOT_OBJECT:
+      return "the body is not a JSON object";
+    case ERROR_UNEXPECTED_END:
+      return "the body ends before the JSON object does";
+    case ERROR_EXPECTED_KEY:
+      return "a key in double quotes is expected";
+    case ERROR_EXPECTED_COLON:
+      return "':' is expected after a key";
+    case ERROR_EXPECTED_VALUE:
+      return "a value is expected";
+    case ERROR_EXPECTED_COMMA:
+      return "',' or a closing bracket is expected after a value";
+    case ERROR_TRAILING_COMMA:
+      return "',' stands before a closing bracket";
+    case ERROR_TRAILING_BYTES:
+      return "bytes follow the JSON object";
+    case ERROR_LITERAL:
+      return "not a literal; true, false, null, NaN, Infinity and -Infinity are known";
+    case ERROR_NUMBER:
+      return "not a number in JSON's form";
+    case ERROR_INTEGER_DIGITS:
+      return "an integer has more than 4300 digits";
+    case ERROR_CONTROL:
+      return "a control character in a string must be escaped";
+    case ERROR_ESCAPE:
+      return "not an escape that JSON knows";
+    case ERROR_UTF8:
+      return "a string holds bytes that are not UTF-8";
+    case ERROR_DEPTH:
+      return "objects and arrays are nested too deeply";
+    case ERROR_DUPLICATE:
+      return "a key that may stand once stands twice";
+    case ERROR_TOO_LARGE:
+      return "the body is larger than 4 GiB";
+    default:
+      return "the body is not valid JSON";
+  }
+}

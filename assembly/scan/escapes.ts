@@ -1,0 +1,136 @@
+// Decoding of strings that are kept (wanted values, top-level keys). Works on segments of a string that the scanner
+// has already found valid and that are cut between characters and escapes only.
+//
+//   escape = "\" ( '"' | "\" | "/" | "b" | "f" | "n" | "r" | "t" | "u" 4 hex digits )
+//
+// Python joins a high and a low surrogate that follow each other and keeps any other surrogate by itself; such a lone
+// half is counted as three bytes here (it is written as U+FFFD) and flagged.
+import { CAPTURE_LONE_SURROGATE, CAPTURE_TOO_LONG, STATE_CAPTURE, STATE_SURROGATE } from "./state";
+
+const BACKSLASH = 0x5c;
+const REPLACEMENT = 0xfffd;
+
+export function decodeStart(state: usize): void {
+  store<u32>(state, 0, STATE_SURROGATE);
+  store<u32>(state, 0, STATE_CAPTURE);
+}
+
+/** Appends a segment to what stands at `to` and returns the new length. Over `capacity` only the flag is set. */
+export function decodeSegment(state: usize, to: usize, length: u32, capacity: u32, from: usize, end: usize): u32 {
+  while (from < end) {
+    if (load<u32>(state, STATE_CAPTURE) & CAPTURE_TOO_LONG) return length;
+    const c = load<u8>(from);
+    if (c != BACKSLASH) {
+      length = decodeFlush(state, to, length, capacity);
+      let run = from + 1;
+      while (run < end && load<u8>(run) != BACKSLASH) run++;
+      const size = <u32>(run - from);
+      if (size > capacity - length) {
+        tooLong(state);
+      } else {
+        memory.copy(to + length, from, size);
+        length += size;
+      }
+      from = run;
+      continue;
+    }
+    const letter = load<u8>(from, 1);
+    if (letter != 0x75) {
+      length = decodeFlush(state, to, length, capacity);
+      length = put(state, to, length, capacity, escaped(letter));
+      from += 2;
+      continue;
+    }
+    const unit = hexUnit(from + 2);
+    from += 6;
+    const high = load<u32>(state, STATE_SURROGATE);
+    if (high != 0 && (unit & 0xfc00) == 0xdc00) {
+      store<u32>(state, 0, STATE_SURROGATE);
+      length = put(state, to, length, capacity, 0x10000 + ((high & 0x3ff) << 10) + (unit & 0x3ff));
+      continue;
+    }
+    length = decodeFlush(state, to, length, capacity);
+    if ((unit & 0xfc00) == 0xd800) {
+      store<u32>(state, unit, STATE_SURROGATE);
+    } else if ((unit & 0xfc00) == 0xdc00) {
+      length = lone(state, to, length, capacity);
+    } else {
+      length = put(state, to, length, capacity, unit);
+    }
+  }
+  return length;
+}
+
+/** At the end of a string: a high surrogate that still waits stands alone. */
+export function decodeFlush(state: usize, to: usize, length: u32, capacity: u32): u32 {
+  if (load<u32>(state, STATE_SURROGATE) == 0) return length;
+  store<u32>(state, 0, STATE_SURROGATE);
+  return lone(state, to, length, capacity);
+}
+
+function lone(state: usize, to: usize, length: u32, capacity: u32): u32 {
+  store<u32>(state, load<u32>(state, STATE_CAPTURE) | CAPTURE_LONE_SURROGATE, STATE_CAPTURE);
+  return put(state, to, length, capacity, REPLACEMENT);
+}
+
+function tooLong(state: usize): void {
+  store<u32>(state, load<u32>(state, STATE_CAPTURE) | CAPTURE_TOO_LONG, STATE_CAPTURE);
+}
+
+function put(state: usize, to: usize, length: u32, capacity: u32, code: u32): u32 {
+  const size: u32 = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  if (size > capacity - length) {
+    tooLong(state);
+    return length;
+  }
+  const at = to + length;
+  if (size == 1) {
+    store<u8>(at, code);
+  } else if (size == 2) {
+    store<u8>(at, 0xc0 | (code >> 6));
+    store<u8>(at, 0x80 | (code & 0x3f), 1);
+  } else if (size == 3) {
+    store<u8>(at, 0xe0 | (code >> 12));
+    store<u8>(at, 0x80 | ((code >> 6) & 0x3f), 1);
+    store<u8>(at, 0x80 | (code & 0x3f), 2);
+  } else {
+    store<u8>(at, 0xf0 | (code >> 18));
+    store<u8>(at, 0x80 | ((code >> 12) & 0x3f), 1);
+    store<u8>(at, 0x80 | ((code >> 6) & 0x3f), 2);
+    store<u8>(at, 0x80 | (code & 0x3f), 3);
+  }
+  return length + size;
+}
+
+function escaped(letter: u32): u32 {
+  switch (letter) {
+    case 0x62:
+      return 8;
+    case 0x66:
+      return 12;
+    case 0x6e:
+      return 10;
+    case 0x72:
+      return 13;
+    case 0x74:
+      return 9;
+    default:
+      return letter;
+  }
+}
+
+function hexUnit(at: usize): u32 {
+  return (
+    (hexDigit(load<u8>(at)) << 12) |
+    (hexDigit(load<u8>(at, 1)) << 8) |
+    (hexDigit(load<u8>(at, 2)) << 4) |
+    hexDigit(load<u8>(at, 3))
+  );
+}
+
+/** 0 to 15 for a hex digit, more for anything else. */
+export function hexDigit(c: u32): u32 {
+  if (c - 0x30 < 10) return c - 0x30;
+  const letter = (c | 0x20) - 0x61;
+  return letter < 6 ? letter + 10 : 16;
+}

@@ -1,0 +1,368 @@
+// The body scanner: one JSON object in UTF-8, by the rules of Python's json (which vLLM reads with), window by window.
+//
+//   body    = [ BOM ] ws object ws                BOM = EF BB BF
+//   object  = "{" ws [ member { "," ws member } ] "}"
+//   member  = string ws ":" ws value ws
+//   array   = "[" ws [ value ws { "," ws value ws } ] "]"
+//   value   = string | number | object | array | literal
+//   literal = "true" | "false" | "null" | "NaN" | "Infinity" | "-Infinity"
+//   ws      = { " " | "\t" | "\n" | "\r" }
+//
+// string: strings.ts; number: numbers.ts. Open brackets are a bit each: no nesting can blow a stack.
+//
+// Stricter than Python on purpose: UTF-16 and UTF-32 are refused, so are a top-level value that is no object and
+// surrogates written in UTF-8 (Python decodes bytes with "surrogatepass"; a tokenizer cannot encode what comes of it).
+// Nesting: Python 3.11 gives up near 990 brackets, later versions far beyond; the limit here is the table's.
+//
+// Windows: jsonFeed returns the bytes that it consumed; the next window begins with the rest (8 bytes at most unless it
+// paused). The 64 bytes on either side of a window are readable and writable memory of any content, and so afterwards
+// again: zero bytes are written there meanwhile, so that no loop asks for each byte whether the window is over.
+import { valueEnd } from "./capture";
+import {
+  ERROR_DEPTH,
+  ERROR_EXPECTED_COLON,
+  ERROR_EXPECTED_COMMA,
+  ERROR_EXPECTED_KEY,
+  ERROR_EXPECTED_VALUE,
+  ERROR_TOO_LARGE,
+  ERROR_TRAILING_BYTES,
+  ERROR_TRAILING_COMMA,
+} from "./errors";
+import { fieldsDepth, fieldsStateBytes } from "./fields";
+import { numberShort } from "./numbers";
+import {
+  MODE_AFTER,
+  MODE_COLON,
+  MODE_IN_KEY,
+  MODE_IN_NUMBER,
+  MODE_IN_STRING,
+  MODE_KEY,
+  MODE_KEY_OR_CLOSE,
+  MODE_START,
+  MODE_VALUE,
+  MODE_VALUE_OR_CLOSE,
+  STATE_BRACKETS,
+  STATE_CONFIG,
+  STATE_DEPTH,
+  STATE_ERROR_OFFSET,
+  STATE_HASHED_LENGTH,
+  STATE_HASHED_POINTER,
+  STATE_HASHING,
+  STATE_MODE,
+  STATE_OFFSET,
+  STATE_OUTER,
+  STATE_STACK,
+  STATE_STATUS,
+  STATE_WANTED,
+  STATE_WINDOW,
+  STATUS_DONE,
+  STATUS_MORE,
+  STATUS_PAUSED,
+} from "./state";
+import { specialBytes } from "./strings";
+import { utf8Boundary } from "./utf8";
+import { bodyStart, fail, failAt, keyRest, numberRest, skipSpace, stringRest, topKey, valueSlow } from "./values";
+
+/** Bytes that must be readable and writable on either side of a window. */
+export const JSON_SLACK_BYTES: u32 = 64;
+/** Bytes of a window that may stay unconsumed while the status is STATUS_MORE. */
+export const JSON_MAX_UNCONSUMED: u32 = 8;
+
+const QUOTE: u32 = 0x22;
+const COMMA: u32 = 0x2c;
+const COLON: u32 = 0x3a;
+const MINUS: u32 = 0x2d;
+const SPACE: u32 = 0x20;
+const OPEN: u32 = 0x7b;
+const CLOSE: u32 = 0x7d;
+/** Set in "{" and "}", clear in "[" and "]". */
+const BRACE_BIT: u32 = 0x20;
+const TRUE: u32 = 0x65757274;
+const NULL: u32 = 0x6c6c756e;
+const FALS: u32 = 0x736c6166;
+
+/** `state`: fieldsStateBytes(table) bytes, 8-aligned. `table` stays as long as the state does (fields.ts). */
+export function jsonInit(state: usize, table: usize): void {
+  memory.fill(state, 0, fieldsStateBytes(table));
+  store<usize>(state, table, STATE_CONFIG);
+  store<u32>(state, MODE_START, STATE_MODE);
+  store<i32>(state, -1, STATE_WANTED);
+  store<i32>(state, -1, STATE_OUTER);
+}
+
+/**
+ * Reads the next `length` bytes of the body; `last` where no more follow (`length` may be 0). Returns how many it
+ * consumed. STATUS_PAUSED: feed the rest of the same window again. After STATUS_DONE or an error it does nothing.
+ */
+export function jsonFeed(state: usize, data: usize, length: u32, last: bool): u32 {
+  const status = jsonStatus(state);
+  if (status != STATUS_MORE && status != STATUS_PAUSED) return 0;
+  store<i32>(state, STATUS_MORE, STATE_STATUS);
+  store<usize>(state, data, STATE_WINDOW);
+  store<usize>(state, data, STATE_HASHED_POINTER);
+  store<u32>(state, 0, STATE_HASHED_LENGTH);
+  if (<u64>load<u32>(state, STATE_OFFSET) + length > <u64>u32.MAX_VALUE) {
+    fail(state, ERROR_TOO_LARGE, data);
+    return 0;
+  }
+  // A character that the window's end cuts waits for the next window.
+  let end = data + length;
+  if (!last) end = utf8Boundary(data, end);
+
+  const before = load<u32>(data - 4);
+  const after0 = v128.load(end);
+  const after1 = v128.load(end, 16);
+  const after2 = v128.load(end, 32);
+  const after3 = v128.load(end, 48);
+  const zero = i8x16.splat(0);
+  store<u32>(data - 4, 0);
+  v128.store(end, zero);
+  v128.store(end, zero, 16);
+  v128.store(end, zero, 32);
+  v128.store(end, zero, 48);
+
+  const p = scan(state, data, end, last);
+
+  store<u32>(data - 4, before);
+  v128.store(end, after0);
+  v128.store(end, after1, 16);
+  v128.store(end, after2, 32);
+  v128.store(end, after3, 48);
+
+  if (load<u32>(state, STATE_HASHING)) {
+    store<u32>(state, <u32>(p - load<usize>(state, STATE_HASHED_POINTER)), STATE_HASHED_LENGTH);
+  }
+  store<u32>(state, load<u32>(state, STATE_OFFSET) + <u32>(p - data), STATE_OFFSET);
+  return <u32>(p - data);
+}
+
+/** STATUS_MORE, STATUS_DONE, STATUS_PAUSED (state.ts), or minus an error code (errors.ts). */
+export function jsonStatus(state: usize): i32 {
+  return load<i32>(state, STATE_STATUS);
+}
+
+/** Where in the body the error is. */
+export function jsonErrorOffset(state: usize): u32 {
+  return load<u32>(state, STATE_ERROR_OFFSET);
+}
+
+/** Bytes of the body consumed so far. */
+export function jsonOffset(state: usize): u32 {
+  return load<u32>(state, STATE_OFFSET);
+}
+
+/** The part of the last fed window that lies in a hashed field's value, as written; one at most. */
+export function jsonHashedPointer(state: usize): usize {
+  return load<usize>(state, STATE_HASHED_POINTER);
+}
+
+export function jsonHashedLength(state: usize): u32 {
+  return load<u32>(state, STATE_HASHED_LENGTH);
+}
+
+/** Finishes a token that the last window cut, or the body's start. */
+function resume(state: usize, p: usize, end: usize, last: bool, mode: u32): usize {
+  if (mode == MODE_IN_KEY) return keyRest(state, p, end, last);
+  if (mode == MODE_IN_STRING) return stringRest(state, p, end, last);
+  if (mode == MODE_IN_NUMBER) return numberRest(state, p, end, last);
+  return bodyStart(state, p, end, last);
+}
+
+function scan(state: usize, p: usize, end: usize, last: bool): usize {
+  let mode = load<u32>(state, STATE_MODE);
+  if (mode >= MODE_IN_KEY) {
+    p = resume(state, p, end, last, mode);
+    mode = load<u32>(state, STATE_MODE);
+    if (mode >= MODE_IN_KEY || jsonStatus(state) != STATUS_MORE) return p;
+  }
+  let wanted = load<i32>(state, STATE_WANTED);
+  if (mode == MODE_AFTER && wanted >= 0) {
+    store<i32>(state, -1, STATE_WANTED);
+    if (valueEnd(state, wanted, p)) {
+      store<i32>(state, STATUS_PAUSED, STATE_STATUS);
+      return p;
+    }
+    wanted = -1;
+  }
+  const maxDepth = fieldsDepth(load<usize>(state, STATE_CONFIG));
+  let depth = load<u32>(state, STATE_DEPTH);
+  let brackets = load<u64>(state, STATE_BRACKETS);
+  // Special bytes of the 64 from `base` on, lowest first: short strings find their quote here without loading again.
+  let base: usize = 0;
+  let special: u64 = 0;
+
+  while (true) {
+    let c: u32 = load<u8>(p);
+    if (c <= SPACE) {
+      p = skipSpace(p);
+      c = load<u8>(p);
+    }
+
+    if (mode <= MODE_KEY) {
+      if (c != QUOTE) {
+        if (c == CLOSE && mode == MODE_KEY_OR_CLOSE) {
+          mode = MODE_AFTER;
+          continue;
+        }
+        failAt(state, c == CLOSE ? ERROR_TRAILING_COMMA : ERROR_EXPECTED_KEY, p, end, last);
+        break;
+      }
+      let short = false;
+      if (depth != 1) {
+        p++;
+        let bits = p - base < 64 ? special >> <u64>(p - base) : 0;
+        if (bits == 0) {
+          base = p;
+          special = specialBytes(p);
+          bits = special;
+        }
+        const stop = p + <usize>ctz(bits);
+        short = bits != 0 && load<u8>(stop) == QUOTE;
+        if (short) p = stop + 1;
+      }
+      if (!short) {
+        store<u32>(state, depth, STATE_DEPTH);
+        p = depth == 1 ? topKey(state, p, end, last) : keyRest(state, p, end, last);
+        mode = load<u32>(state, STATE_MODE);
+        wanted = load<i32>(state, STATE_WANTED);
+        if (mode != MODE_COLON || jsonStatus(state) != STATUS_MORE) break;
+      }
+      mode = MODE_COLON;
+      c = load<u8>(p);
+      if (c <= SPACE) {
+        p = skipSpace(p);
+        c = load<u8>(p);
+      }
+    }
+
+    if (mode == MODE_COLON) {
+      if (c != COLON) {
+        failAt(state, ERROR_EXPECTED_COLON, p, end, last);
+        break;
+      }
+      mode = MODE_VALUE;
+      p++;
+      c = load<u8>(p);
+      if (c <= SPACE) {
+        p = skipSpace(p);
+        c = load<u8>(p);
+      }
+    }
+
+    if (mode != MODE_AFTER) {
+      let quick = false;
+      const open = (c | BRACE_BIT) == OPEN;
+      if (wanted < 0) {
+        if (c == QUOTE) {
+          const first = p + 1;
+          let bits = first - base < 64 ? special >> <u64>(first - base) : 0;
+          if (bits == 0) {
+            base = first;
+            special = specialBytes(first);
+            bits = special;
+          }
+          const stop = first + <usize>ctz(bits);
+          quick = bits != 0 && load<u8>(stop) == QUOTE;
+          if (quick) p = stop + 1;
+        } else if (open) {
+          quick = true;
+        } else if (c - 0x30 < 10 || c == MINUS) {
+          const stop = numberShort(p, end);
+          quick = stop != 0;
+          if (quick) p = stop;
+        } else if (c == CLOSE - BRACE_BIT && (mode == MODE_VALUE_OR_CLOSE || (brackets & 1) == 0)) {
+          if (mode == MODE_VALUE) {
+            fail(state, ERROR_TRAILING_COMMA, p);
+            break;
+          }
+          quick = true;
+        } else {
+          const word = load<u32>(p);
+          if (word == TRUE || word == NULL) {
+            quick = true;
+            p += 4;
+          } else if (word == FALS && load<u8>(p, 4) == 0x65) {
+            quick = true;
+            p += 5;
+          }
+        }
+      }
+      if (!quick) {
+        store<u32>(state, mode, STATE_MODE);
+        p = valueSlow(state, p, end, last);
+        if (jsonStatus(state) != STATUS_MORE) break;
+        if (!open || p >= end) {
+          mode = load<u32>(state, STATE_MODE);
+          if (mode != MODE_AFTER) break;
+          if (wanted >= 0) {
+            store<i32>(state, -1, STATE_WANTED);
+            if (valueEnd(state, wanted, p)) {
+              store<i32>(state, STATUS_PAUSED, STATE_STATUS);
+              break;
+            }
+            wanted = -1;
+          }
+        }
+      }
+      if (open) {
+        if (depth >= maxDepth) {
+          fail(state, ERROR_DEPTH, p);
+          break;
+        }
+        if ((depth & 63) == 0 && depth != 0) store<u64>(state + STATE_STACK + (depth >> 3), brackets);
+        const object = (c & BRACE_BIT) >> 5;
+        brackets = (brackets << 1) | object;
+        mode = object ? MODE_KEY_OR_CLOSE : MODE_VALUE_OR_CLOSE;
+        depth++;
+        p++;
+        if (wanted >= 0) {
+          store<i32>(state, wanted, STATE_OUTER);
+          store<i32>(state, -1, STATE_WANTED);
+          wanted = -1;
+        }
+        continue;
+      }
+      mode = MODE_AFTER;
+      c = load<u8>(p);
+      if (c <= SPACE) {
+        p = skipSpace(p);
+        c = load<u8>(p);
+      }
+    }
+
+    if (c == COMMA && depth != 0) {
+      p++;
+      mode = brackets & 1 ? MODE_KEY : MODE_VALUE;
+      continue;
+    }
+    if ((c | BRACE_BIT) != CLOSE || <u64>((c & BRACE_BIT) >> 5) != (brackets & 1) || depth == 0) {
+      if (depth != 0) {
+        failAt(state, ERROR_EXPECTED_COMMA, p, end, last);
+      } else if (p < end) {
+        fail(state, ERROR_TRAILING_BYTES, p);
+      } else if (last) {
+        store<i32>(state, STATUS_DONE, STATE_STATUS);
+      }
+      break;
+    }
+    p++;
+    depth--;
+    brackets >>= 1;
+    if ((depth & 63) == 0 && depth != 0) brackets = load<u64>(state + STATE_STACK + (depth >> 3));
+    if (depth == 1) {
+      const outer = load<i32>(state, STATE_OUTER);
+      if (outer >= 0) {
+        store<i32>(state, -1, STATE_OUTER);
+        if (valueEnd(state, outer, p)) {
+          store<i32>(state, STATUS_PAUSED, STATE_STATUS);
+          break;
+        }
+      }
+    }
+  }
+
+  store<u32>(state, mode, STATE_MODE);
+  store<u32>(state, depth, STATE_DEPTH);
+  store<u64>(state, brackets, STATE_BRACKETS);
+  return p;
+}

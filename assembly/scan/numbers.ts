@@ -1,0 +1,116 @@
+// Numbers.
+//
+//   number = [ "-" ] ( "0" | digit 1-9 { digit } ) [ "." digit { digit } ] [ ( "e" | "E" ) [ "+" | "-" ] digit { digit } ]
+//
+// Most numbers are short and whole in the window: their digits are told from one mask. The others go byte by byte
+// through a state that outlives the window.
+import { STATE_DIGITS, STATE_NUMBER } from "./state";
+
+const ZERO: u32 = 0x30;
+const MINUS = 0x2d;
+const DOT = 0x2e;
+/** CPython's default for sys.set_int_max_str_digits. */
+export const MAX_INTEGER_DIGITS: u32 = 4300;
+
+// What was read last.
+export const NUMBER_START: u32 = 0;
+const AFTER_MINUS: u32 = 1;
+const AFTER_ZERO: u32 = 2;
+const IN_INTEGER: u32 = 3;
+const AFTER_DOT: u32 = 4;
+const IN_FRACTION: u32 = 5;
+const AFTER_E: u32 = 6;
+const AFTER_SIGN: u32 = 7;
+const IN_EXPONENT: u32 = 8;
+
+// biome-ignore format: rows of sixteen
+const DIGITS: usize = memory.data<u8>([
+  0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30,
+  9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
+], 16);
+
+class Digits {
+  @inline
+  static bits(v: v128, zero: v128, nine: v128): u32 {
+    const digit = i8x16.sub(v, zero);
+    return i8x16.bitmask(i8x16.eq(i8x16.min_u(digit, nine), digit));
+  }
+}
+
+/** The byte after the number at `p`; 0 where it is wrong, longer than 31 bytes, or not surely over at `end`. */
+export function numberShort(p: usize, end: usize): usize {
+  const zero = v128.load(DIGITS);
+  const nine = v128.load(DIGITS, 16);
+  // Bit 32 and on: not digits, so that every run ends.
+  const others = ~(
+    <u64>Digits.bits(v128.load(p), zero, nine) |
+    ((<u64>Digits.bits(v128.load(p, 16), zero, nine)) << 16)
+  );
+  let at: u64 = load<u8>(p) == MINUS ? 1 : 0;
+  const first = load<u8>(p + <usize>at);
+  let run = ctz(others >> at);
+  if (run == 0 || (first == ZERO && run != 1)) return 0;
+  at += run;
+  let c = load<u8>(p + <usize>at);
+  if (c == DOT) {
+    at++;
+    run = ctz(others >> at);
+    if (run == 0) return 0;
+    at += run;
+    c = load<u8>(p + <usize>at);
+  }
+  if ((c | 0x20) == 0x65) {
+    c = load<u8>(p + <usize>at, 1);
+    at += c == MINUS || c == 0x2b ? 2 : 1;
+    run = ctz(others >> at);
+    if (run == 0) return 0;
+    at += run;
+  }
+  return at < 32 && p + <usize>at < end ? p + <usize>at : 0;
+}
+
+/** Reads on in a number of any length; returns where it stops to be one, or `end`. */
+export function numberLong(state: usize, p: usize, end: usize): usize {
+  let at = load<u32>(state, STATE_NUMBER);
+  let digits = load<u32>(state, STATE_DIGITS);
+  while (p < end) {
+    const c: u32 = load<u8>(p);
+    if (c - ZERO < 10) {
+      // A digit after a leading zero is no part of the number, and no number at all: numberEnded says so.
+      if (at == AFTER_ZERO) break;
+      if (at <= IN_INTEGER) {
+        at = c == ZERO && at != IN_INTEGER ? AFTER_ZERO : IN_INTEGER;
+        digits = min<u32>(digits + 1, MAX_INTEGER_DIGITS + 1);
+      } else if (at <= IN_FRACTION) {
+        at = IN_FRACTION;
+      } else {
+        at = IN_EXPONENT;
+      }
+    } else if (c == MINUS && at == NUMBER_START) {
+      at = AFTER_MINUS;
+    } else if (c == DOT && (at == AFTER_ZERO || at == IN_INTEGER)) {
+      at = AFTER_DOT;
+    } else if ((c | 0x20) == 0x65 && (at == AFTER_ZERO || at == IN_INTEGER || at == IN_FRACTION)) {
+      at = AFTER_E;
+    } else if ((c == MINUS || c == 0x2b) && at == AFTER_E) {
+      at = AFTER_SIGN;
+    } else {
+      break;
+    }
+    p++;
+  }
+  store<u32>(state, at, STATE_NUMBER);
+  store<u32>(state, digits, STATE_DIGITS);
+  return p;
+}
+
+/** Whether what was read is a number if `next` comes after it. */
+export function numberEnded(state: usize, next: u32): bool {
+  const at = load<u32>(state, STATE_NUMBER);
+  if (at == AFTER_ZERO) return next - ZERO >= 10;
+  return at == IN_INTEGER || at == IN_FRACTION || at == IN_EXPONENT;
+}
+
+export function numberTooManyDigits(state: usize): bool {
+  return load<u32>(state, STATE_NUMBER) == IN_INTEGER && load<u32>(state, STATE_DIGITS) > MAX_INTEGER_DIGITS;
+}

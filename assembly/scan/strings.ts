@@ -1,0 +1,221 @@
+// Strings.
+//
+//   string = '"' { character | escape } '"'
+//   character = any code point in UTF-8 but '"', "\" and U+0000 to U+001F
+//   escape = "\" ( '"' | "\" | "/" | "b" | "f" | "n" | "r" | "t" | "u" 4 hex digits )
+//
+// 64 bytes a step, from a character's or escape's first byte on. A block with no quote, backslash or control character
+// costs one test; UTF-8 is looked at only where a byte >= 0x80 is in the block or may want a byte of it. Whoever calls
+// has written 64 zero bytes at `end`: zero is a control character, so no loop needs to know where the window ends.
+import { hexDigit } from "./escapes";
+import { utf8Errors, utf8Length, utf8Triples, utf8Valid } from "./utf8";
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+/** Bits 1, 3, 5, ...: where a run of backslashes begins decides which of its bytes escape. */
+const ODD_BITS: u64 = 0xaaaaaaaaaaaaaaaa;
+
+// Escape letters by two lookups: one bit per high half, and for a low half the bits of the high halves it goes with.
+// High 2: '"' '/' (bit 1), 5: '\' (2), 6: 'b' 'f' 'n' (4), 7: 'r' 't' 'u' (8).
+// biome-ignore format: rows of sixteen
+const TABLES: usize = memory.data<u8>([
+  0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22,
+  0x5c, 0x5c, 0x5c, 0x5c, 0x5c, 0x5c, 0x5c, 0x5c, 0x5c, 0x5c, 0x5c, 0x5c, 0x5c, 0x5c, 0x5c, 0x5c,
+  0x1f, 0x1f, 0x1f, 0x1f, 0x1f, 0x1f, 0x1f, 0x1f, 0x1f, 0x1f, 0x1f, 0x1f, 0x1f, 0x1f, 0x1f, 0x1f,
+  0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20,
+  0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f,
+  0, 0, 1, 0, 0, 2, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 13, 0, 8, 8, 4, 0, 0, 0, 0, 0, 2, 0, 4, 1,
+], 16);
+
+class Block {
+  @inline
+  static bits(a: i32, b: i32, c: i32, d: i32): u64 {
+    return <u64>a | ((<u64>b) << 16) | ((<u64>c) << 32) | ((<u64>d) << 48);
+  }
+  @inline
+  static equal(a: v128, b: v128, c: v128, d: v128, x: v128): u64 {
+    return Block.bits(
+      i8x16.bitmask(i8x16.eq(a, x)),
+      i8x16.bitmask(i8x16.eq(b, x)),
+      i8x16.bitmask(i8x16.eq(c, x)),
+      i8x16.bitmask(i8x16.eq(d, x)),
+    );
+  }
+  @inline
+  static atMost(a: v128, b: v128, c: v128, d: v128, x: v128): u64 {
+    return Block.bits(
+      i8x16.bitmask(i8x16.eq(i8x16.min_u(a, x), a)),
+      i8x16.bitmask(i8x16.eq(i8x16.min_u(b, x), b)),
+      i8x16.bitmask(i8x16.eq(i8x16.min_u(c, x), c)),
+      i8x16.bitmask(i8x16.eq(i8x16.min_u(d, x), d)),
+    );
+  }
+  @inline
+  static letters(v: v128, low: v128, high: v128, nibble: v128): i32 {
+    const l = i8x16.swizzle(low, v128.and(v, nibble));
+    const h = i8x16.swizzle(high, v128.and(i16x8.shr_u(v, 4), nibble));
+    return i8x16.bitmask(i8x16.eq(v128.and(l, h), i8x16.splat(0)));
+  }
+  @inline
+  static special(v: v128, quote: v128, backslash: v128, space: v128): i32 {
+    return i8x16.bitmask(v128.or(v128.or(i8x16.eq(v, quote), i8x16.eq(v, backslash)), i8x16.lt_s(v, space)));
+  }
+}
+
+/** One bit per byte of the 64 at `p`: quotes, backslashes, control characters and bytes >= 0x80 (signed: all < 0x20). */
+export function specialBytes(p: usize): u64 {
+  const quote = v128.load(TABLES);
+  const backslash = v128.load(TABLES, 16);
+  const space = v128.load(TABLES, 48);
+  return Block.bits(
+    Block.special(v128.load(p), quote, backslash, space),
+    Block.special(v128.load(p, 16), quote, backslash, space),
+    Block.special(v128.load(p, 32), quote, backslash, space),
+    Block.special(v128.load(p, 48), quote, backslash, space),
+  );
+}
+
+/**
+ * From inside a string to its closing quote; or to the first byte, character or escape that is wrong or that the
+ * window's end cuts. So everything before the result is good, and a quote at the result always closes the string.
+ */
+export function scanString(p: usize, end: usize): usize {
+  const quote = v128.load(TABLES);
+  const backslash = v128.load(TABLES, 16);
+  const control = v128.load(TABLES, 32);
+  // Nonzero where one of the three bytes before `p` is >= 0x80 and a sequence may still be open.
+  let open: u32 = 0;
+  while (true) {
+    const a = v128.load(p);
+    const b = v128.load(p, 16);
+    const c = v128.load(p, 32);
+    const d = v128.load(p, 48);
+    const least = i8x16.min_u(i8x16.min_u(a, b), i8x16.min_u(c, d));
+    const hits = v128.or(
+      v128.or(
+        v128.or(v128.or(i8x16.eq(a, quote), i8x16.eq(b, quote)), v128.or(i8x16.eq(c, quote), i8x16.eq(d, quote))),
+        v128.or(
+          v128.or(i8x16.eq(a, backslash), i8x16.eq(b, backslash)),
+          v128.or(i8x16.eq(c, backslash), i8x16.eq(d, backslash)),
+        ),
+      ),
+      i8x16.eq(i8x16.min_u(least, control), least),
+    );
+    const wide = <u32>i8x16.bitmask(v128.or(v128.or(a, b), v128.or(c, d)));
+    if (!v128.any_true(hits)) {
+      if ((wide | open) == 0) {
+        p += 64;
+        continue;
+      }
+      if (!utf8Valid(p)) return scanBytes(p, end);
+      if (i8x16.bitmask(v128.and(v128.and(a, b), v128.and(c, d))) == 0xffff) {
+        // No ASCII at all: on to the next character's first byte, and in threes from there.
+        const next = p + 64;
+        p += 61;
+        while (p < next && (load<u8>(p) & 0xc0) == 0x80) p++;
+        p = utf8Triples(p);
+        open = 0;
+        continue;
+      }
+      p += 64;
+      open = load<u32>(p - 4) & 0x80808000;
+      continue;
+    }
+    let quotes = Block.equal(a, b, c, d, quote);
+    const backslashes = Block.equal(a, b, c, d, backslash);
+    let wrong = Block.atMost(a, b, c, d, control);
+    let step: usize = 64;
+    if (backslashes != 0) {
+      const maybe = backslashes << 1;
+      const codes = ((maybe | ODD_BITS) - backslashes) ^ ODD_BITS;
+      const escaped = codes ^ backslashes;
+      // A backslash in the last byte whose letter is in the next block: begin that block with it.
+      step -= <usize>((codes & backslashes) >> 63);
+      quotes &= ~escaped;
+      const low = v128.load(TABLES, 96);
+      const high = v128.load(TABLES, 80);
+      const nibble = v128.load(TABLES, 64);
+      wrong |=
+        escaped &
+        Block.bits(
+          Block.letters(a, low, high, nibble),
+          Block.letters(b, low, high, nibble),
+          Block.letters(c, low, high, nibble),
+          Block.letters(d, low, high, nibble),
+        );
+      let units = escaped & Block.equal(a, b, c, d, i8x16.splat(0x75)) & (quotes - 1);
+      while (units != 0) {
+        const at = ctz(units);
+        wrong |= <u64>!isHex(load<u32>(p + <usize>at, 1)) << at;
+        units &= units - 1;
+      }
+    }
+    // All bits up to and with the first quote that closes; all where there is none.
+    const inside = quotes ^ (quotes - 1);
+    if ((wide | open) != 0) wrong |= utf8Errors(p);
+    if ((wrong & inside) != 0) return scanBytes(p, end);
+    if (quotes != 0) return p + <usize>ctz(quotes);
+    p += step;
+    open = load<u32>(p - 4) & 0x80808000;
+  }
+}
+
+/** scanString, byte by byte: where something is wrong or cut. `p` may stand inside a character. */
+function scanBytes(p: usize, end: usize): usize {
+  // A character that may have begun before `p` is judged whole. No lead byte stands before a string (see utf8.ts).
+  for (let back: usize = 1; back <= 3; back++) {
+    const c = load<u8>(p - back);
+    if (c < 0x80) break;
+    if (c >= 0xc0) {
+      p -= back;
+      break;
+    }
+  }
+  while (p < end) {
+    const c = load<u8>(p);
+    if (c == QUOTE || c < 0x20) return p;
+    if (c == BACKSLASH) {
+      const size = escapeLength(p, end);
+      if (size == 0) return p;
+      p += size;
+    } else {
+      const size = utf8Length(p, end);
+      if (size == 0) return p;
+      p += size;
+    }
+  }
+  return p;
+}
+
+/** Bytes of the escape at `p`; 0 where it is wrong or not complete before `end`. */
+function escapeLength(p: usize, end: usize): u32 {
+  if (end - p < 2) return 0;
+  const letter = load<u8>(p, 1);
+  if (letter == 0x75) return end - p >= 6 && isHex(load<u32>(p, 2)) ? 6 : 0;
+  return isLetter(letter) ? 2 : 0;
+}
+
+/** Whether the escape at `p` is right as far as it goes and the window's end cuts it. */
+export function escapeCut(p: usize, end: usize): bool {
+  if (end - p < 2) return true;
+  if (load<u8>(p, 1) != 0x75 || end - p >= 6) return false;
+  for (let at = p + 2; at < end; at++) {
+    if (hexDigit(load<u8>(at)) > 15) return false;
+  }
+  return true;
+}
+
+function isLetter(c: u32): bool {
+  return c == QUOTE || c == BACKSLASH || c == 0x2f || c == 0x62 || c == 0x66 || c == 0x6e || c == 0x72 || c == 0x74;
+}
+
+/** Four hex digits at once, as bytes of a word. */
+function isHex(word: u32): bool {
+  // Every test leaves its answer in bit 7 of its byte; no byte carries into the next as all are below 0x80 there.
+  const low = word & 0x7f7f7f7f;
+  const lower = low | 0x20202020;
+  const digit = (low + 0x50505050) & ~(low + 0x46464646);
+  const letter = (lower + 0x1f1f1f1f) & ~(lower + 0x19191919);
+  return ((digit | letter) & ~word & 0x80808080) == 0x80808080;
+}

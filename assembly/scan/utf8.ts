@@ -1,0 +1,170 @@
+// UTF-8 by Keiser and Lemire ("Validating UTF-8 in less than one instruction per byte"): three table lookups, on the
+// high and low half of the byte before and on the high half of the byte itself, leave a bit where all three agree on
+// an error; must-be-second-or-third continuation bytes are told by the bytes two and three before.
+// The bytes before a vector are read again, unaligned, instead of being carried: whoever calls makes sure that the
+// three bytes before a string's first byte are no lead bytes (jsonFeed clears those before a window).
+//
+// The constants are read from static memory on purpose: Envoy's V8 builds a literal v128 anew in each turn of a loop.
+
+const TOO_SHORT: u8 = 1; // lead byte, then no continuation byte
+const TOO_LONG: u8 = 2; // ASCII, then a continuation byte
+const OVERLONG_3: u8 = 4;
+const TOO_LARGE: u8 = 8; // above U+10FFFF
+const SURROGATE: u8 = 16;
+const OVERLONG_2: u8 = 32;
+const TOO_LARGE_1000: u8 = 64; // F5 to FF; shares its bit with
+const OVERLONG_4: u8 = 64;
+const TWO_CONTS: u8 = 128; // continuation byte, then another; an error unless the bytes before ask for it
+const CARRY: u8 = 131; // TOO_SHORT | TOO_LONG | TWO_CONTS
+
+const E2: u8 = TOO_LONG | OVERLONG_2 | TWO_CONTS;
+const L5: u8 = CARRY | TOO_LARGE | TOO_LARGE_1000;
+
+// biome-ignore format: tables of sixteen
+const TABLES: usize = memory.data<u8>([
+  // high half of the byte before
+  TOO_LONG, TOO_LONG, TOO_LONG, TOO_LONG, TOO_LONG, TOO_LONG, TOO_LONG, TOO_LONG,
+  TWO_CONTS, TWO_CONTS, TWO_CONTS, TWO_CONTS,
+  TOO_SHORT | OVERLONG_2, TOO_SHORT, TOO_SHORT | OVERLONG_3 | SURROGATE, TOO_SHORT | TOO_LARGE | TOO_LARGE_1000 | OVERLONG_4,
+  // low half of the byte before
+  CARRY | OVERLONG_3 | OVERLONG_2 | OVERLONG_4, CARRY | OVERLONG_2, CARRY, CARRY, CARRY | TOO_LARGE,
+  L5, L5, L5, L5, L5, L5, L5, L5, L5 | SURROGATE, L5, L5,
+  // high half of the byte
+  TOO_SHORT, TOO_SHORT, TOO_SHORT, TOO_SHORT, TOO_SHORT, TOO_SHORT, TOO_SHORT, TOO_SHORT,
+  E2 | OVERLONG_3 | TOO_LARGE_1000 | OVERLONG_4, E2 | OVERLONG_3 | TOO_LARGE, E2 | SURROGATE | TOO_LARGE, E2 | SURROGATE | TOO_LARGE,
+  TOO_SHORT, TOO_SHORT, TOO_SHORT, TOO_SHORT,
+], 16);
+// biome-ignore format: rows of sixteen
+const MASKS: usize = memory.data<u8>([
+  0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f,
+  0x60, 0x60, 0x60, 0x60, 0x60, 0x60, 0x60, 0x60, 0x60, 0x60, 0x60, 0x60, 0x60, 0x60, 0x60, 0x60,
+  0x70, 0x70, 0x70, 0x70, 0x70, 0x70, 0x70, 0x70, 0x70, 0x70, 0x70, 0x70, 0x70, 0x70, 0x70, 0x70,
+  0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+], 16);
+
+class Lookup {
+  /** Sixteen bytes at `p`, a nonzero byte where one does not fit what stands before it. */
+  @inline
+  static errors(p: usize, t1: v128, t2: v128, t3: v128, low: v128, m60: v128, m70: v128, m80: v128): v128 {
+    const v = v128.load(p);
+    const prev1 = v128.load(p - 1);
+    const found = v128.and(
+      v128.and(i8x16.swizzle(t1, v128.and(i16x8.shr_u(prev1, 4), low)), i8x16.swizzle(t2, v128.and(prev1, low))),
+      i8x16.swizzle(t3, v128.and(i16x8.shr_u(v, 4), low)),
+    );
+    const must = v128.or(i8x16.sub_sat_u(v128.load(p - 2), m60), i8x16.sub_sat_u(v128.load(p - 3), m70));
+    return v128.xor(v128.and(must, m80), found);
+  }
+}
+
+/** Whether the 64 bytes at `p` fit each other and the three before. A sequence that runs out of them is not judged. */
+export function utf8Valid(p: usize): bool {
+  const t1 = v128.load(TABLES);
+  const t2 = v128.load(TABLES, 16);
+  const t3 = v128.load(TABLES, 32);
+  const low = v128.load(MASKS);
+  const m60 = v128.load(MASKS, 16);
+  const m70 = v128.load(MASKS, 32);
+  const m80 = v128.load(MASKS, 48);
+  const e0 = Lookup.errors(p, t1, t2, t3, low, m60, m70, m80);
+  const e1 = Lookup.errors(p + 16, t1, t2, t3, low, m60, m70, m80);
+  const e2 = Lookup.errors(p + 32, t1, t2, t3, low, m60, m70, m80);
+  const e3 = Lookup.errors(p + 48, t1, t2, t3, low, m60, m70, m80);
+  return !v128.any_true(v128.or(v128.or(e0, e1), v128.or(e2, e3)));
+}
+
+/** The same as one bit per byte, set where utf8Valid objects. */
+export function utf8Errors(p: usize): u64 {
+  const t1 = v128.load(TABLES);
+  const t2 = v128.load(TABLES, 16);
+  const t3 = v128.load(TABLES, 32);
+  const low = v128.load(MASKS);
+  const m60 = v128.load(MASKS, 16);
+  const m70 = v128.load(MASKS, 32);
+  const m80 = v128.load(MASKS, 48);
+  const zero = i8x16.splat(0);
+  const e0 = i8x16.bitmask(i8x16.ne(Lookup.errors(p, t1, t2, t3, low, m60, m70, m80), zero));
+  const e1 = i8x16.bitmask(i8x16.ne(Lookup.errors(p + 16, t1, t2, t3, low, m60, m70, m80), zero));
+  const e2 = i8x16.bitmask(i8x16.ne(Lookup.errors(p + 32, t1, t2, t3, low, m60, m70, m80), zero));
+  const e3 = i8x16.bitmask(i8x16.ne(Lookup.errors(p + 48, t1, t2, t3, low, m60, m70, m80), zero));
+  return <u64>e0 | ((<u64>e1) << 16) | ((<u64>e2) << 32) | ((<u64>e3) << 48);
+}
+
+// biome-ignore format: three rows for bytes 0, 1 and 2 modulo 3: which bits to look at, and what they must be
+const TRIPLES: usize = memory.data<u8>([
+  0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0,
+  0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0,
+  0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0,
+  0xe0, 0x80, 0x80, 0xe0, 0x80, 0x80, 0xe0, 0x80, 0x80, 0xe0, 0x80, 0x80, 0xe0, 0x80, 0x80, 0xe0,
+  0x80, 0x80, 0xe0, 0x80, 0x80, 0xe0, 0x80, 0x80, 0xe0, 0x80, 0x80, 0xe0, 0x80, 0x80, 0xe0, 0x80,
+  0x80, 0xe0, 0x80, 0x80, 0xe0, 0x80, 0x80, 0xe0, 0x80, 0x80, 0xe0, 0x80, 0x80, 0xe0, 0x80, 0x80,
+  0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0,
+  0xed, 0xed, 0xed, 0xed, 0xed, 0xed, 0xed, 0xed, 0xed, 0xed, 0xed, 0xed, 0xed, 0xed, 0xed, 0xed,
+], 16);
+
+/**
+ * Passes over characters of three bytes, sixteen at a time, from a character's first byte on. E0 and ED are left to
+ * the lookups: some of what may follow other lead bytes would be overlong or a surrogate after these.
+ */
+export function utf8Triples(p: usize): usize {
+  const m0 = v128.load(TRIPLES);
+  const m1 = v128.load(TRIPLES, 16);
+  const m2 = v128.load(TRIPLES, 32);
+  const x0 = v128.load(TRIPLES, 48);
+  const x1 = v128.load(TRIPLES, 64);
+  const x2 = v128.load(TRIPLES, 80);
+  const e0 = v128.load(TRIPLES, 96);
+  const ed = v128.load(TRIPLES, 112);
+  while (true) {
+    const a = v128.load(p);
+    const b = v128.load(p, 16);
+    const c = v128.load(p, 32);
+    const wrong = v128.or(
+      v128.or(v128.xor(v128.and(a, m0), x0), v128.xor(v128.and(b, m1), x1)),
+      v128.xor(v128.and(c, m2), x2),
+    );
+    const rare = v128.or(
+      v128.or(v128.or(i8x16.eq(a, e0), i8x16.eq(a, ed)), v128.or(i8x16.eq(b, e0), i8x16.eq(b, ed))),
+      v128.or(i8x16.eq(c, e0), i8x16.eq(c, ed)),
+    );
+    if (v128.any_true(v128.or(wrong, rare))) return p;
+    p += 48;
+  }
+}
+
+/**
+ * Bytes of the well-formed character at `p`; 0 where there is none before `end`. Table 3-7 of the Unicode standard.
+ */
+export function utf8Length(p: usize, end: usize): u32 {
+  const c = load<u8>(p);
+  if (c < 0x80) return 1;
+  const left = end - p;
+  if (c < 0xc2 || c > 0xf4 || left < 2) return 0;
+  const second = load<u8>(p, 1);
+  if (c < 0xe0) return (second & 0xc0) == 0x80 ? 2 : 0;
+  if (left < 3 || (load<u8>(p, 2) & 0xc0) != 0x80) return 0;
+  if (c < 0xf0) {
+    const from: u32 = c == 0xe0 ? 0xa0 : 0x80;
+    const to: u32 = c == 0xed ? 0x9f : 0xbf;
+    return second >= from && second <= to ? 3 : 0;
+  }
+  if (left < 4 || (load<u8>(p, 3) & 0xc0) != 0x80) return 0;
+  const from: u32 = c == 0xf0 ? 0x90 : 0x80;
+  const to: u32 = c == 0xf4 ? 0x8f : 0xbf;
+  return second >= from && second <= to ? 4 : 0;
+}
+
+/** `end`, or up to three bytes before it where a character begins there that is not complete. */
+export function utf8Boundary(data: usize, end: usize): usize {
+  const from = end - data < 3 ? data : end - 3;
+  for (let p = end; p > from; ) {
+    p--;
+    const c = load<u8>(p);
+    if (c < 0x80) break;
+    if (c >= 0xc0) {
+      const size: usize = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+      return p + size > end ? p : end;
+    }
+  }
+  return end;
+}
