@@ -1,0 +1,50 @@
+# `make help` lists the targets. Each installs what it needs; nothing outside this folder and the cache is touched.
+SHELL := /bin/bash
+TSX := node_modules/.bin/tsx
+ENVOY_MATRIX := 1.36.4 1.37.0 1.39.1 1.40.0
+
+.PHONY: help
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@command -v node >/dev/null || { echo "make: node was not found; Node.js 20.15 or newer is needed" >&2; exit 1; }
+	@echo "installing npm packages ..."
+	@npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+build/pilotfish.wasm: node_modules/.package-lock.json asconfig.json protocol/constants.ts $(shell find assembly -name '*.ts')
+	@echo "building $@ ..."
+	@mkdir -p build && npm run --silent build
+	@ls -l $@ | awk '{print "  " $$5 " bytes"}'
+
+.PHONY: build
+build: build/pilotfish.wasm ## Build the filter, build/pilotfish.wasm
+
+.PHONY: build-sidecar
+build-sidecar: node_modules/.package-lock.json ## Compile the sidecar to JavaScript, build/sidecar
+	@npm run --silent build:sidecar
+
+.PHONY: run
+run: build/pilotfish.wasm ## Pods, sidecar and Envoy on this machine; PODS="http://…" for real pods
+	@$(TSX) envoy/local/run.ts $(if $(PODS),--pods "$(PODS)") $(ARGS)
+
+.PHONY: test
+test: node_modules/.package-lock.json ## Every test, on a real Envoy at the end
+	@$(TSX) tests/runner/main.ts
+
+.PHONY: test-units
+test-units: node_modules/.package-lock.json ## The tests that need no Envoy
+	@$(TSX) tests/runner/main.ts build lint types assembly units
+
+.PHONY: test-matrix
+test-matrix: build/pilotfish.wasm ## The integration tests on each Envoy version
+	@set -e; for v in $(ENVOY_MATRIX); do echo "== Envoy $$v"; PILOTFISH_ENVOY_VERSION=$$v PILOTFISH_RUNTIME=binary $(TSX) tests/runner/main.ts integration; done
+
+.PHONY: format
+format: node_modules/.package-lock.json ## Format and lint in place
+	@npm run --silent format
+
+.PHONY: clean
+clean: ## Remove what was built here; the cache of Envoys stays
+	@rm -rf build
