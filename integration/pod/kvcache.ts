@@ -1,0 +1,151 @@
+/**
+ * The KV cache as counts and hashes. A block is either *plain* (in use by one sequence, partly filled or generated; only
+ * counted) or *hashed* (a full prompt block, shared by every sequence whose prompt begins with the same chain).
+ * A hashed block that nobody uses stays until its room is needed; the least recently used one goes first.
+ *
+ * Invariant: plain + hashed blocks never exceed the capacity, except after the capacity was lowered below what is in use.
+ */
+export class Block {
+  readonly hash: number;
+  users = 1;
+  prev: Block | null = null;
+  next: Block | null = null;
+
+  constructor(hash: number) {
+    this.hash = hash;
+  }
+}
+
+/** What a sequence holds: hashed blocks from the prompt's start, and plain ones after them. */
+export interface Holding {
+  readonly hashes: ArrayLike<number>;
+  readonly blocks: Block[];
+  plain: number;
+}
+
+export class KvCache {
+  capacity: number;
+  private readonly blockSize: number;
+  private readonly byHash = new Map<number, Block>();
+  private plain = 0;
+  private idle = 0;
+  /** Oldest idle block first. */
+  private head: Block | null = null;
+  private tail: Block | null = null;
+  evictions = 0;
+
+  constructor(capacity: number, blockSize: number) {
+    this.capacity = capacity;
+    this.blockSize = blockSize;
+  }
+
+  /** Share of the capacity that sequences use; idle hashed blocks count as free, as vLLM counts them. */
+  get usage(): number {
+    return Math.min(1, this.used / this.capacity);
+  }
+
+  get used(): number {
+    return this.plain + this.byHash.size - this.idle;
+  }
+
+  get cachedBlocks(): number {
+    return this.byHash.size;
+  }
+
+  /** Length in blocks of the longest cached chain of `hashes`, at most `limit`. */
+  match(hashes: ArrayLike<number>, limit: number): number {
+    const end = Math.min(hashes.length, limit);
+    let n = 0;
+    while (n < end && this.byHash.has(hashes[n] as number)) n++;
+    return n;
+  }
+
+  /** Takes the first `matched` cached blocks and room for `tokens` in all; false, and nothing changed, if there is not enough. */
+  admit(holding: Holding, matched: number, tokens: number): boolean {
+    let woken = 0;
+    for (let i = 0; i < matched; i++) {
+      if (this.byHash.get(holding.hashes[i] as number)?.users === 0) woken++;
+    }
+    if (this.capacity - this.used - woken < this.blocksFor(tokens) - matched) return false;
+    for (let i = 0; i < matched; i++) holding.blocks.push(this.take(holding.hashes[i] as number));
+    this.extend(holding, tokens);
+    return true;
+  }
+
+  /** Makes room for a running sequence to hold `tokens`; false, and nothing changed, if there is none. */
+  grow(holding: Holding, tokens: number): boolean {
+    const more = this.blocksFor(tokens) - holding.blocks.length - holding.plain;
+    if (more > 0 && this.capacity - this.used < more) return false;
+    this.extend(holding, tokens);
+    return true;
+  }
+
+  /** Gives everything back. The chain's end becomes idle first, so that it is evicted before its beginning. */
+  release(holding: Holding): void {
+    this.plain -= holding.plain;
+    holding.plain = 0;
+    for (let i = holding.blocks.length - 1; i >= 0; i--) {
+      const block = holding.blocks[i] as Block;
+      if (--block.users === 0) this.park(block);
+    }
+    holding.blocks.length = 0;
+  }
+
+  resize(capacity: number): void {
+    this.capacity = capacity;
+    this.evict();
+  }
+
+  private blocksFor(tokens: number): number {
+    return Math.ceil(tokens / this.blockSize);
+  }
+
+  private extend(holding: Holding, tokens: number): void {
+    const full = Math.min(Math.floor(tokens / this.blockSize), holding.hashes.length);
+    const plain = this.blocksFor(tokens) - Math.max(full, holding.blocks.length);
+    this.plain += plain - holding.plain;
+    holding.plain = plain;
+    while (holding.blocks.length < full)
+      holding.blocks.push(this.take(holding.hashes[holding.blocks.length] as number));
+    this.evict();
+  }
+
+  private take(hash: number): Block {
+    const found = this.byHash.get(hash);
+    if (found === undefined) {
+      const block = new Block(hash);
+      this.byHash.set(hash, block);
+      return block;
+    }
+    if (found.users++ === 0) this.unpark(found);
+    return found;
+  }
+
+  private evict(): void {
+    while (this.head !== null && this.plain + this.byHash.size > this.capacity) {
+      const block = this.head;
+      this.unpark(block);
+      this.byHash.delete(block.hash);
+      this.evictions++;
+    }
+  }
+
+  private park(block: Block): void {
+    block.prev = this.tail;
+    block.next = null;
+    if (this.tail === null) this.head = block;
+    else this.tail.next = block;
+    this.tail = block;
+    this.idle++;
+  }
+
+  private unpark(block: Block): void {
+    if (block.prev === null) this.head = block.next;
+    else block.prev.next = block.next;
+    if (block.next === null) this.tail = block.prev;
+    else block.next.prev = block.prev;
+    block.prev = null;
+    block.next = null;
+    this.idle--;
+  }
+}

@@ -1,0 +1,156 @@
+/** What a simulated pod can be told, at its start and (but for `fixed` ones) while it runs. */
+export interface PodParams {
+  /** Sequences that run at once (vLLM: max_num_seqs). */
+  slots: number;
+  /** Tokens computed per step, prefill and decode together (vLLM: max_num_batched_tokens). */
+  tokenBudget: number;
+  stepBaseMs: number;
+  prefillTokenMs: number;
+  sequenceMs: number;
+  contextTokenMs: number;
+  /** Divides every step's duration: 2 is a pod twice as fast. */
+  speed: number;
+  /** Each step's duration is drawn within ± this fraction. */
+  noise: number;
+  kvBlocks: number;
+  /** Tokens per KV block; fixed at the start, because cached hashes depend on it. */
+  blockSize: number;
+  /** Adapters whose requests may run at the same time. */
+  maxLoras: number;
+  /** Added to the step that brings in an adapter that is not resident. */
+  loraLoadMs: number;
+  /** Series of `vllm:lora_requests_info` kept; real vLLM never drops one. */
+  loraSeriesMax: number;
+  maxModelLen: number;
+  /** Requests waiting and running above which further ones are refused (vLLM: --max-num-queued-reqs); 0: never. */
+  maxQueuedReqs: number;
+  /** Tokens generated for a request that names no limit. */
+  outputTokens: number;
+  /** Tokens per streamed chunk after the first (vLLM: stream_interval). */
+  streamInterval: number;
+  /** Whether usage tells the cached prompt tokens (vLLM: --enable-prompt-tokens-details). */
+  promptTokensDetails: boolean;
+  /** Requests of other gateways that only the metrics show. */
+  extraWaiting: number;
+  extraRunning: number;
+  fail: FailMode;
+  /** Delay of /metrics in mode `slow-metrics`. */
+  slowMetricsMs: number;
+  /** An engine that sleeps takes requests and runs none. */
+  asleep: boolean;
+}
+
+export const FAIL_MODES = ["none", "hang", "500", "reset", "slow-metrics"] as const;
+export type FailMode = (typeof FAIL_MODES)[number];
+
+export function defaultParams(): PodParams {
+  return {
+    slots: 128,
+    tokenBudget: 8192,
+    stepBaseMs: 10,
+    prefillTokenMs: 0.04,
+    sequenceMs: 0.07,
+    contextTokenMs: 0.00004,
+    speed: 1,
+    noise: 0,
+    kvBlocks: 16384,
+    blockSize: 16,
+    maxLoras: 4,
+    loraLoadMs: 0,
+    loraSeriesMax: 10_000,
+    maxModelLen: 32_768,
+    maxQueuedReqs: 0,
+    outputTokens: 64,
+    streamInterval: 1,
+    promptTokensDetails: false,
+    extraWaiting: 0,
+    extraRunning: 0,
+    fail: "none",
+    slowMetricsMs: 5000,
+    asleep: false,
+  };
+}
+
+/** A parameter was refused; the text names key, value and expectation. */
+export class ParamError extends Error {
+  override readonly name = "ParamError";
+  readonly key: string;
+
+  constructor(key: string, value: unknown, expected: string) {
+    super(`${key}: ${show(value)} is not allowed, expected ${expected}`);
+    this.key = key;
+  }
+}
+
+interface Range {
+  min: number;
+  max: number;
+  whole?: boolean;
+  fixed?: boolean;
+}
+
+const whole = (min: number, max: number): Range => ({ min, max, whole: true });
+
+const RANGES: Partial<Record<keyof PodParams, Range>> = {
+  slots: whole(1, 100_000),
+  tokenBudget: whole(1, 1_000_000),
+  stepBaseMs: { min: 0, max: 60_000 },
+  prefillTokenMs: { min: 0, max: 1000 },
+  sequenceMs: { min: 0, max: 1000 },
+  contextTokenMs: { min: 0, max: 1000 },
+  speed: { min: 0.001, max: 1000 },
+  noise: { min: 0, max: 0.9 },
+  kvBlocks: whole(1, 100_000_000),
+  blockSize: { min: 1, max: 4096, whole: true, fixed: true },
+  maxLoras: whole(1, 10_000),
+  loraLoadMs: { min: 0, max: 600_000 },
+  loraSeriesMax: whole(1, 10_000_000),
+  maxModelLen: whole(1, 100_000_000),
+  maxQueuedReqs: whole(0, 10_000_000),
+  outputTokens: whole(1, 1_000_000),
+  streamInterval: whole(1, 1_000_000),
+  extraWaiting: whole(0, 1_000_000),
+  extraRunning: whole(0, 1_000_000),
+  slowMetricsMs: { min: 0, max: 600_000 },
+};
+
+/** Checks a whole patch, then applies it: a refused patch changes nothing. `running` refuses what is fixed at the start. */
+export function applyPatch(params: PodParams, patch: unknown, running: boolean): void {
+  if (typeof patch !== "object" || patch === null || Array.isArray(patch)) {
+    throw new ParamError("params", patch, "a JSON object of parameters");
+  }
+  const checked: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (!Object.hasOwn(params, key)) {
+      throw new ParamError(key, value, `one of the parameters ${Object.keys(params).join(", ")}`);
+    }
+    check(params, key as keyof PodParams, value, running);
+    checked[key] = value;
+  }
+  Object.assign(params, checked);
+}
+
+function check(params: PodParams, key: keyof PodParams, value: unknown, running: boolean): void {
+  if (key === "fail") {
+    if (!FAIL_MODES.includes(value as FailMode)) throw new ParamError(key, value, `one of ${FAIL_MODES.join(", ")}`);
+    return;
+  }
+  const range = RANGES[key];
+  if (range === undefined) {
+    if (typeof value !== "boolean") throw new ParamError(key, value, "true or false");
+    return;
+  }
+  const kind = range.whole ? "a whole number" : "a number";
+  const fits = typeof value === "number" && value >= range.min && value <= range.max;
+  if (!fits || (range.whole && !Number.isInteger(value))) {
+    throw new ParamError(key, value, `${kind} from ${range.min} to ${range.max}`);
+  }
+  if (running && range.fixed && value !== params[key]) {
+    throw new ParamError(key, value, `${String(params[key])}: it is fixed when the pod starts`);
+  }
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}

@@ -1,0 +1,70 @@
+/**
+ * Prompts as the engine sees them. A token is four bytes of UTF-8 (the last one may be shorter), and a full block's hash
+ * covers every token before it, so that equal hashes mean equal prefixes.
+ */
+export interface Prompt {
+  tokens: number;
+  hashes: Float64Array;
+}
+
+const encoder = new TextEncoder();
+const KEEP = 1 << 20;
+const words = new Int32Array(KEEP / 4);
+
+/** `salt` keeps the caches of different models and adapters apart. */
+export function promptOf(text: string, blockSize: number, salt: string): Prompt {
+  // A UTF-16 unit takes at most three bytes of UTF-8; a scratch buffer grown for a huge prompt is let go afterwards.
+  const room = Math.ceil((text.length * 3) / 4) + 1;
+  const scratch = room <= words.length ? words : new Int32Array(room);
+  const bytes = new Uint8Array(scratch.buffer);
+  const { written } = encoder.encodeInto(text, bytes);
+  return { tokens: Math.max(1, Math.ceil(written / 4)), hashes: chain(scratch, written >> 2, blockSize, salt) };
+}
+
+/** A prompt given as token ids. */
+export function promptOfIds(ids: readonly number[], blockSize: number, salt: string): Prompt {
+  const scratch = Int32Array.from(ids);
+  return { tokens: Math.max(1, ids.length), hashes: chain(scratch, ids.length, blockSize, salt) };
+}
+
+/** Two 32-bit multiplicative hashes carried from block to block, joined to 53 bits: what a Map key holds exactly. */
+function chain(tokens: Int32Array, count: number, blockSize: number, salt: string): Float64Array {
+  let a = 0x9e3779b9;
+  let b = 0x85ebca6b;
+  for (let i = 0; i < salt.length; i++) {
+    a = Math.imul(a ^ salt.charCodeAt(i), 0x01000193);
+    b = Math.imul(b + salt.charCodeAt(i), 0x27d4eb2f);
+  }
+  const blocks = Math.floor(count / blockSize);
+  const hashes = new Float64Array(blocks);
+  let i = 0;
+  for (let block = 0; block < blocks; block++) {
+    for (const end = i + blockSize; i < end; i++) {
+      const token = tokens[i] as number;
+      a = Math.imul(a ^ token, 0x9e3779b1);
+      a ^= a >>> 15;
+      b = Math.imul(b ^ (token + i), 0x85ebca77);
+      b ^= b >>> 13;
+    }
+    hashes[block] = (b & 0x1fffff) * 0x1_0000_0000 + (a >>> 0);
+  }
+  return hashes;
+}
+
+const FILLER =
+  "the quick pod reads one prompt and then says many words that mean very little but come when they are due so that a bench may see how long each took to cross the wire and in what order".split(
+    " ",
+  );
+
+/** The text of generated token `index` (0 is the first): always the same for the same place. */
+export function fillerToken(index: number): string {
+  const word = FILLER[index % FILLER.length] as string;
+  return index === 0 ? word : ` ${word}`;
+}
+
+/** The text of tokens `from` up to, not including, `to`. */
+export function fillerText(from: number, to: number): string {
+  let text = "";
+  for (let i = from; i < to; i++) text += fillerToken(i);
+  return text;
+}
