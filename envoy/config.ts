@@ -97,6 +97,8 @@ function listener(
   const limit = options.bufferLimitBytes ?? DEFAULT_BUFFER_LIMIT_BYTES;
   const result: JsonObject = {
     name,
+    // Counters under listener.llm and so on, whatever the port.
+    stat_prefix: name,
     address: socketAddress(options.address ?? "127.0.0.1", port),
     per_connection_buffer_limit_bytes: limit,
     // With SO_REUSEPORT a second Envoy binds the same port without an error and silently takes half of the traffic.

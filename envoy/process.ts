@@ -154,14 +154,22 @@ export class LogLines {
 
 // ---- nothing survives this process ---------------------------------------------------------------------------------
 const alive = new Set<() => void>();
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 let watching = false;
+let othersHandleSignals = false;
+
+/** A program with a shutdown of its own says so: then signals are left to it, and the end of the process is the net. */
+export function leaveSignalsAlone(): void {
+  othersHandleSignals = true;
+  for (const signal of SIGNALS) process.off(signal, onSignal);
+}
 
 /** Runs `end` when this process ends while it is still registered; returns how to take it back. */
 export function endWithProcess(end: () => void): () => void {
   if (!watching) {
     watching = true;
     process.on("exit", endAll);
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => onSignal(signal));
+    if (!othersHandleSignals) for (const signal of SIGNALS) process.on(signal, onSignal);
   }
   alive.add(end);
   return () => alive.delete(end);
@@ -172,10 +180,9 @@ function endAll(): void {
   alive.clear();
 }
 
-function onSignal(signal: "SIGINT" | "SIGTERM" | "SIGHUP"): void {
-  // Somebody else handles it (the sidecar's orderly shutdown): they stop Envoy their way, and "exit" is the net.
-  if (process.listenerCount(signal) > 1) return;
+function onSignal(signal: NodeJS.Signals): void {
   endAll();
+  // Libraries that clean up at the end of the process wait for the last listener to go: the signal itself ends it.
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 }
