@@ -191,7 +191,7 @@ export class Engine {
     const matched = this.cache.match(sequence.hashes, Math.floor((sequence.length - 1) / blockSize));
     const cached = matched * blockSize;
     const tokens = Math.min(sequence.length - cached, budget);
-    if (!this.cache.admit(sequence, matched, cached + tokens)) return 0;
+    if (!this.cache.admit(sequence, cached + tokens)) return 0;
     this.leaveQueue(sequence);
     this.running.push(sequence);
     sequence.state = "running";

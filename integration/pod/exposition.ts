@@ -38,10 +38,22 @@ export class Exposition {
   private readonly sections: Section[];
   private body = "";
   private bodyVersion = -1;
+  private sentBody = "";
+  private sent: Buffer = Buffer.alloc(0);
 
   constructor(source: MetricsSource) {
     this.source = source;
     this.sections = FAMILIES.map((family) => section(family, source));
+  }
+
+  /** The text as it goes over the wire. */
+  bytes(): Buffer {
+    const body = this.render();
+    if (this.sentBody !== body) {
+      this.sentBody = body;
+      this.sent = Buffer.from(body);
+    }
+    return this.sent;
   }
 
   render(): string {

@@ -27,6 +27,7 @@ export class KvCache {
   capacity: number;
   private readonly blockSize: number;
   private readonly byHash = new Map<number, Block>();
+  private readonly found: Block[] = [];
   private plain = 0;
   private idle = 0;
   /** Oldest idle block first. */
@@ -52,22 +53,29 @@ export class KvCache {
     return this.byHash.size;
   }
 
-  /** Length in blocks of the longest cached chain of `hashes`, at most `limit`. */
+  /** Length in blocks of the longest cached chain of `hashes`, at most `limit`; `admit` takes what was found last. */
   match(hashes: ArrayLike<number>, limit: number): number {
     const end = Math.min(hashes.length, limit);
-    let n = 0;
-    while (n < end && this.byHash.has(hashes[n] as number)) n++;
-    return n;
+    const found = this.found;
+    found.length = 0;
+    while (found.length < end) {
+      const block = this.byHash.get(hashes[found.length] as number);
+      if (block === undefined) break;
+      found.push(block);
+    }
+    return found.length;
   }
 
-  /** Takes the first `matched` cached blocks and room for `tokens` in all; false, and nothing changed, if there is not enough. */
-  admit(holding: Holding, matched: number, tokens: number): boolean {
+  /** Takes the chain that `match` just found and room for `tokens` in all; false, and nothing changed, if there is not enough. */
+  admit(holding: Holding, tokens: number): boolean {
     let woken = 0;
-    for (let i = 0; i < matched; i++) {
-      if (this.byHash.get(holding.hashes[i] as number)?.users === 0) woken++;
+    for (const block of this.found) if (block.users === 0) woken++;
+    if (this.capacity - this.used - woken < this.blocksFor(tokens) - this.found.length) return false;
+    for (const block of this.found) {
+      if (block.users++ === 0) this.unpark(block);
+      holding.blocks.push(block);
     }
-    if (this.capacity - this.used - woken < this.blocksFor(tokens) - matched) return false;
-    for (let i = 0; i < matched; i++) holding.blocks.push(this.take(holding.hashes[i] as number));
+    this.found.length = 0;
     this.extend(holding, tokens);
     return true;
   }

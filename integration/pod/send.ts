@@ -11,11 +11,11 @@ export function send(
   pod: PodState,
   response: ServerResponse,
   status: number,
-  body: string,
+  body: string | Buffer,
   headers: Record<string, string> = {},
 ): void {
   if (response.headersSent || response.destroyed) return;
-  const bytes = Buffer.from(body);
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
   (response as CountedResponse).bodyBytes = bytes.length;
   response.writeHead(status, {
     server: "uvicorn",

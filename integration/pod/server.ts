@@ -140,7 +140,7 @@ export class PodServer {
 
   private serveMetrics(response: ServerResponse): void {
     const answer = () =>
-      send(this.pod, response, 200, this.exposition.render(), { "content-type": METRICS_CONTENT_TYPE });
+      send(this.pod, response, 200, this.exposition.bytes(), { "content-type": METRICS_CONTENT_TYPE });
     if (this.pod.params.fail !== "slow-metrics") {
       answer();
       return;
