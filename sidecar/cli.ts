@@ -1,0 +1,80 @@
+// The command line: what --help says, and flags turned into the configuration's keys.
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { ENGINE_NAMES } from "./engines/index.ts";
+import { LOG_LEVELS } from "./log.ts";
+
+export interface Invocation {
+  config?: string;
+  /** Laid over the file; wins. */
+  flags: Record<string, unknown>;
+  /** Only check the configuration. */
+  check: boolean;
+}
+
+function collect<T>(read: (text: string) => T) {
+  return (text: string, before: T[] | undefined): T[] => [...(before ?? []), read(text)];
+}
+
+function nameAndPort(text: string): { name: string; port: number } {
+  const at = /^([^:]+):([0-9]{1,5})$/.exec(text);
+  if (at === null) throw new InvalidArgumentError("expected name:port");
+  return { name: at[1] as string, port: Number(at[2]) };
+}
+
+const EXAMPLE = `
+The secret that the filter knows comes from the environment variable PILOTFISH_SECRET.
+
+Example:
+  PILOTFISH_SECRET=... pilotfish --endpoint http://127.0.0.1:8000 --endpoint http://127.0.0.1:8001 \\
+    --push http://127.0.0.1:10000`;
+
+export function command(): Command {
+  return new Command("pilotfish")
+    .description("Reads the load of model servers and pushes it into Pilotfish's filter in Envoy.")
+    .option("-c, --config <file>", "YAML file; flags win over it")
+    .option("-e, --endpoint <url>", "pod, http://host:port; may be repeated", collect(String))
+    .option("-d, --dns <name:port>", "name whose every address is a pod; may be repeated", collect(nameAndPort))
+    .option("-p, --push <url>", "Envoy listener with the filter, http://host:port; may be repeated", collect(String))
+    .option("--engine <name>", `whose metrics the pods of --endpoint and --dns speak: ${ENGINE_NAMES.join(", ")}`)
+    .option("--scrape-interval <duration>", "how often each pod is read, such as 100ms")
+    .option("--models-interval <duration>", "how often each pod is asked for its models, such as 10s")
+    .option("--listen <ip:port>", "where /healthz, /readyz and /metrics are served")
+    .option("--log-level <level>", LOG_LEVELS.join(", "))
+    .option("--check", "check the configuration and exit")
+    .allowExcessArguments(false)
+    .showHelpAfterError("(pilotfish --help says more)")
+    .addHelpText("after", EXAMPLE);
+}
+
+interface Options {
+  config?: string;
+  endpoint?: string[];
+  dns?: Array<{ name: string; port: number }>;
+  push?: string[];
+  engine?: string;
+  scrapeInterval?: string;
+  modelsInterval?: string;
+  listen?: string;
+  logLevel?: string;
+  check?: boolean;
+}
+
+/** Throws CommanderError for --help (exit code 0) and for what is not understood. */
+export function parseArguments(argv: readonly string[]): Invocation {
+  const program = command().exitOverride();
+  program.parse(argv, { from: "user" });
+  const given = program.opts<Options>();
+  const engine = given.engine === undefined ? {} : { engine: given.engine };
+  const flags = {
+    endpoints: given.endpoint?.map((url) => ({ url, ...engine })),
+    dns: given.dns?.map((name) => ({ ...name, ...engine })),
+    scrape: { interval: given.scrapeInterval },
+    models: { interval: given.modelsInterval },
+    push: { targets: given.push },
+    listen: given.listen,
+    log: { level: given.logLevel },
+  };
+  return { ...(given.config !== undefined && { config: given.config }), flags, check: given.check === true };
+}
+
+export { CommanderError };

@@ -1,0 +1,139 @@
+// From a YAML file, flags and the environment to a Config, or to one line for each thing that is wrong.
+import { readFileSync } from "node:fs";
+import { parseDocument } from "yaml";
+import type { z } from "zod";
+import { nearest } from "./nearest.ts";
+import { type Config, SECRET_KEYS, schema } from "./schema.ts";
+import { configTable } from "./table.ts";
+
+/** What is wrong with a configuration; `problems` has a line for each, with key, value and expectation. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.name = "ConfigError";
+    this.problems = problems;
+  }
+}
+
+type Issue = z.core.$ZodIssue;
+type Json = Record<string, unknown>;
+
+/** The value at a path; of a shorthand (a URL in place of an object) the shorthand itself. */
+function at(input: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (typeof value === "object" && value !== null ? (value as Json)[key as string] : value),
+    input,
+  );
+}
+
+function keyOf(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, key) => {
+    if (typeof key === "number") return `${text}[${key}]`;
+    return text === "" ? String(key) : `${text}.${String(key)}`;
+  }, "");
+}
+
+function shown(key: string, value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (SECRET_KEYS.has(key)) return "a value that is not shown";
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+function unknownKey(path: readonly PropertyKey[], key: string): string {
+  const full = keyOf([...path, key]);
+  const parent = keyOf(path.filter((part) => typeof part !== "number"));
+  const known = configTable().map((row) => row.key);
+  const siblings = known
+    .filter((name) => parent === "" || name.startsWith(`${parent}.`))
+    .map((name) => name.slice(parent === "" ? 0 : parent.length + 1).split(".")[0] as string);
+  const guess = nearest(key, siblings) ?? nearest(full, known);
+  return `${full}: unknown key${guess === undefined ? "" : `, did you mean ${guess}?`}`;
+}
+
+function lines(issue: Issue, input: unknown): string[] {
+  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(issue.path, key));
+  const key = keyOf(issue.path);
+  const expected = issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+  return [`${key || "configuration"}: got ${shown(key, at(input, issue.path))}, expected ${expected}`];
+}
+
+function crossChecks(config: Config): string[] {
+  const problems: string[] = [];
+  const ms = (value: number) => `${value}ms`;
+  const { push, endpoints, dns, models } = config;
+  if (push.retryMax < push.retryMin) {
+    problems.push(`push.retryMax: got ${ms(push.retryMax)}, expected at least push.retryMin (${ms(push.retryMin)})`);
+  }
+  if (push.heartbeat < push.interval) {
+    problems.push(`push.heartbeat: got ${ms(push.heartbeat)}, expected at least push.interval (${ms(push.interval)})`);
+  }
+  if (endpoints.length + dns.length === 0) {
+    problems.push(
+      "endpoints: got nothing, expected at least one pod there or one name under dns (flags --endpoint, --dns)",
+    );
+  }
+  for (const [name, model] of Object.entries(models.static)) {
+    const base = model.base === undefined ? undefined : models.static[model.base];
+    if (base?.base !== undefined) {
+      problems.push(
+        `models.static.${name}.base: got ${JSON.stringify(model.base)}, expected a base model, not an adapter`,
+      );
+    }
+  }
+  return problems;
+}
+
+/** Checks a configuration as it stands in YAML: durations are text, everything may be missing. Throws ConfigError. */
+export function parseConfig(input: unknown, env: NodeJS.ProcessEnv): Config {
+  const parsed = schema.safeParse(input ?? {});
+  if (!parsed.success) throw new ConfigError(parsed.error.issues.flatMap((issue) => lines(issue, input ?? {})));
+  const { push, ...rest } = parsed.data;
+  const secret = push.secret ?? env[push.secretEnv];
+  const problems: string[] = [];
+  if (secret === undefined || secret === "") {
+    problems.push(`push.secret: got nothing, expected a secret in the environment variable ${push.secretEnv}`);
+  } else if (!/^[\x21-\x7e]{1,1024}$/.test(secret)) {
+    problems.push(`${push.secretEnv}: got a value that is not shown, expected 1...1024 visible ASCII characters`);
+  }
+  const config: Config = { ...rest, push: { ...push, secret: secret ?? "" } };
+  problems.push(...crossChecks(config));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+function readYaml(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new ConfigError([`--config: ${(error as Error).message}`]);
+  }
+  const document = parseDocument(text, { prettyErrors: true });
+  if (document.errors.length > 0) {
+    throw new ConfigError(document.errors.map((error) => `${file}: ${error.message.split("\n")[0]}`));
+  }
+  return document.toJS({ maxAliasCount: 100 });
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** `over` wins key by key; lists are replaced, not joined. */
+function merge(under: unknown, over: Json): Json {
+  const merged: Json = isObject(under) ? { ...under } : {};
+  for (const [key, value] of Object.entries(over)) {
+    if (value !== undefined) merged[key] = isObject(value) ? merge(merged[key], value) : value;
+  }
+  return merged;
+}
+
+/** The file, if any, with the flags laid over it. Throws ConfigError. */
+export function loadConfig(file: string | undefined, flags: Json, env: NodeJS.ProcessEnv): Config {
+  const input = file === undefined ? {} : (readYaml(file) ?? {});
+  // Something else than an object is left for the schema to refuse.
+  return parseConfig(isObject(input) ? merge(input, flags) : input, env);
+}

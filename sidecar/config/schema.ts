@@ -1,0 +1,213 @@
+// Every key of the configuration: its shape, its default and a sentence of what it means. load.ts turns what is wrong
+// into lines, table.ts the descriptions into the README's table.
+import { isIP } from "node:net";
+import { z } from "zod";
+import { SECRET_ENV } from "../../protocol/constants.ts";
+import { isAddress, nameProblem } from "../../protocol/snapshot.ts";
+import { ENGINE_NAMES } from "../engines/index.ts";
+import { LOG_LEVELS } from "../log.ts";
+import { parseDuration, parseSize } from "./duration.ts";
+
+function expected(text: string): { error: string } {
+  return { error: text };
+}
+
+function duration(min: string, max: string) {
+  const least = parseDuration(min) ?? 0;
+  const most = parseDuration(max) ?? Number.POSITIVE_INFINITY;
+  const text = `a duration from ${min} to ${max}, such as 100ms or 2s`;
+  return z.string(expected(text)).transform((value, context) => {
+    const ms = parseDuration(value);
+    if (ms !== undefined && ms >= least && ms <= most) return ms;
+    context.addIssue(text);
+    return z.NEVER;
+  });
+}
+
+function size(max: string) {
+  const text = `a size up to ${max}, such as 64KiB or 4MiB`;
+  return z.string(expected(text)).transform((value, context) => {
+    const bytes = parseSize(value);
+    if (bytes !== undefined && bytes <= (parseSize(max) ?? 0)) return bytes;
+    context.addIssue(text);
+    return z.NEVER;
+  });
+}
+
+function integer(min: number, max: number) {
+  const text = `an integer from ${min} to ${max}`;
+  return z.int(expected(text)).min(min, text).max(max, text);
+}
+
+export interface Origin {
+  origin: string;
+  host: string;
+  port: number;
+}
+
+/** scheme://host:port of a URL that has nothing else, or undefined. */
+export function parseOrigin(text: string, protocols: readonly string[]): Origin | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !protocols.includes(url.protocol) || url.hostname === "") return undefined;
+  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") return undefined;
+  if (url.pathname !== "/") return undefined;
+  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+  return { origin: url.origin, host: url.hostname.replace(/^\[|\]$/g, ""), port };
+}
+
+function origin(protocols: readonly string[], text: string) {
+  return z.string(expected(text)).transform((value, context) => {
+    const parsed = parseOrigin(value, protocols);
+    if (parsed !== undefined && parsed.port > 0) return parsed;
+    context.addIssue(text);
+    return z.NEVER;
+  });
+}
+
+const engine = z
+  .enum(ENGINE_NAMES, expected(`one of ${ENGINE_NAMES.join(", ")}`))
+  .default("vllm")
+  .describe("Whose metric names the pod speaks.");
+
+const podUrl = origin(["http:"], "http://host:port without a path");
+
+const endpoint = z.preprocess(
+  (value) => (typeof value === "string" ? { url: value } : value),
+  z.strictObject(
+    { url: podUrl.describe("`http://host:port`; a name stands for its first address."), engine },
+    expected("http://host:port, or an object with url"),
+  ),
+);
+
+const dns = z.strictObject(
+  {
+    name: z
+      .string(expected("a host name"))
+      .regex(/^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$/, "a host name")
+      .refine((name) => isIP(name) === 0, "a host name, not an address")
+      .describe("The name; every A and AAAA address of it is a pod."),
+    port: integer(1, 65535).describe("Where the pods listen."),
+    interval: duration("100ms", "1h").prefault("5s").describe("How often the name is resolved."),
+    engine,
+  },
+  expected("an object with name and port"),
+);
+
+const modelName = z.string().refine((name) => nameProblem(name) === null, "a model name of 1...256 bytes");
+
+const staticModel = z
+  .strictObject({
+    base: modelName.optional().describe("Makes it an adapter of that base model."),
+    endpoints: z
+      .array(z.string().refine(isAddress, "ip:port"))
+      .optional()
+      .describe("`ip:port` of the pods that serve it; without it, all of them do."),
+  })
+  .nullable()
+  .transform((value) => value ?? {});
+
+function listen(text: string) {
+  return z.string(expected(text)).transform((value, context) => {
+    const at = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(value);
+    const host = at?.[1] ?? at?.[2] ?? "";
+    const port = Number(at?.[3]);
+    if (at !== null && port <= 65535 && (host === "" || host === "localhost" || isIP(host) !== 0))
+      return { host, port };
+    context.addIssue(text);
+    return z.NEVER;
+  });
+}
+
+// What a header value can hold without quoting; Envoy refuses other bytes.
+const SECRET = /^[\x21-\x7e]{1,1024}$/;
+
+export const schema = z.strictObject(
+  {
+    endpoints: z
+      .array(endpoint, expected("a list of http://host:port"))
+      .prefault([])
+      .describe("Pods by address: `http://host:port`, or an object with `url` and `engine`."),
+    dns: z
+      .array(dns, expected("a list of objects with name and port"))
+      .prefault([])
+      .describe("Pods by name: objects with `name`, `port`, `interval` (`5s`) and `engine`. Each address is a pod."),
+    scrape: z
+      .strictObject({
+        interval: duration("10ms", "10m").prefault("100ms").describe("How often each pod's metrics are read."),
+        timeout: duration("10ms", "1m").prefault("1s").describe("How long a pod's whole answer may take."),
+        path: z
+          .string(expected("a path that begins with /"))
+          .regex(/^\/[\x21-\x7e]*$/, "a path that begins with /")
+          .default("/metrics")
+          .describe("Where the pods tell their metrics."),
+        maxBytes: size("64MiB").prefault("4MiB").describe("A longer answer is refused unread."),
+        failures: integer(1, 1000)
+          .default(3)
+          .describe("Failures in a row that take a pod down; a refused connection does at once."),
+        maxBackoff: duration("10ms", "10m")
+          .prefault("1s")
+          .describe("How long a failing pod waits for its next scrape at most."),
+      })
+      .prefault({}),
+    models: z
+      .strictObject({
+        interval: duration("100ms", "24h").prefault("10s").describe("How often each pod's `/v1/models` is read."),
+        discover: z
+          .boolean(expected("true or false"))
+          .default(true)
+          .describe("false: only `models.static` counts, pods are not asked."),
+        static: z
+          .record(modelName, staticModel, expected("an object of model names"))
+          .prefault({})
+          .describe("Model name → `base` and `endpoints` (`ip:port`); wins over what pods say."),
+      })
+      .prefault({}),
+    push: z
+      .strictObject({
+        targets: z
+          .array(origin(["http:", "https:"], "http://host:port without a path"), expected("a list of http://host:port"))
+          .min(1, "at least one Envoy listener, such as http://127.0.0.1:10000 (flag --push)")
+          .describe("Envoy listeners that carry the filter: `http://host:port`."),
+        secret: z
+          .string(expected("1...1024 visible ASCII characters"))
+          .regex(SECRET, "1...1024 visible ASCII characters")
+          .optional()
+          .describe("The secret that the filter knows. Better left out, and given by the environment."),
+        secretEnv: z
+          .string(expected("the name of an environment variable"))
+          .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of an environment variable")
+          .default(SECRET_ENV)
+          .describe("Which environment variable holds the secret when `push.secret` is not given."),
+        interval: duration("1ms", "10s").prefault("50ms").describe("At most one push per target in this time."),
+        heartbeat: duration("10ms", "10s")
+          .prefault("500ms")
+          .describe("A push at least this often, though nothing changed; well below the filter's stale limit."),
+        timeout: duration("10ms", "1m").prefault("1s").describe("How long a target's answer may take."),
+        retryMin: duration("1ms", "1m")
+          .prefault("50ms")
+          .describe("The wait after a first failure; it doubles with each further one."),
+        retryMax: duration("1ms", "10m").prefault("1s").describe("The longest wait between tries."),
+      })
+      // No default: without a target there is nothing to do.
+      .prefault({} as never),
+    listen: listen("ip:port, such as 127.0.0.1:9400")
+      .prefault("127.0.0.1:9400")
+      .describe("Where `/healthz`, `/readyz` and `/metrics` are served; port 0 takes a free one."),
+    log: z
+      .strictObject({
+        level: z
+          .enum(LOG_LEVELS, expected(`one of ${LOG_LEVELS.join(", ")}`))
+          .default("info")
+          .describe("Log lines are JSON on stderr."),
+      })
+      .prefault({}),
+  },
+  expected("an object of keys"),
+);
+
+/** Keys whose value no error may show. */
+export const SECRET_KEYS: ReadonlySet<string> = new Set(["push.secret"]);
+
+type Parsed = z.output<typeof schema>;
+/** A configuration that was checked: durations in milliseconds, sizes in bytes, addresses taken apart. */
+export type Config = Omit<Parsed, "push"> & { push: Parsed["push"] & { secret: string } };

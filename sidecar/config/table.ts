@@ -1,0 +1,44 @@
+import { z } from "zod";
+import { schema } from "./schema.ts";
+
+export interface ConfigRow {
+  key: string;
+  /** As one would write it in YAML; "required" where there is none. */
+  default: string;
+  meaning: string;
+}
+
+/** Keys that may be left out though there is no value that would stand for that. */
+const NO_DEFAULT: Readonly<Record<string, string>> = { "push.secret": "from the environment" };
+
+interface Node {
+  properties?: Record<string, Node>;
+  default?: unknown;
+  description?: string;
+}
+
+function rowsOf(node: Node, path: string): ConfigRow[] {
+  if (node.properties !== undefined && node.description === undefined) {
+    return Object.entries(node.properties).flatMap(([key, child]) =>
+      rowsOf(child, path === "" ? key : `${path}.${key}`),
+    );
+  }
+  const value = node.default;
+  return [
+    {
+      key: path,
+      default:
+        value === undefined
+          ? (NO_DEFAULT[path] ?? "required")
+          : typeof value === "string"
+            ? value
+            : JSON.stringify(value),
+      meaning: node.description ?? "",
+    },
+  ];
+}
+
+/** Every key with its default and meaning, in the order of the schema: what the README's table says. */
+export function configTable(): ConfigRow[] {
+  return rowsOf(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as Node, "");
+}

@@ -1,0 +1,55 @@
+// All sources together: a pod is there as long as one of them lists it.
+import type { PodAddress } from "../pod.ts";
+import type { Source } from "./source.ts";
+
+export interface DirectoryObserver {
+  appeared(pod: PodAddress): void;
+  vanished(address: string): void;
+  /** A source told its pods, new or not; after all that appeared and vanished by it. */
+  reported(): void;
+}
+
+export class Directory {
+  readonly #sources: readonly Source[];
+  readonly #observer: DirectoryObserver;
+  /** One entry per source; undefined until it reported. */
+  readonly #reports: Array<readonly PodAddress[] | undefined>;
+  #known = new Map<string, PodAddress>();
+
+  constructor(sources: readonly Source[], observer: DirectoryObserver) {
+    this.#sources = sources;
+    this.#observer = observer;
+    this.#reports = sources.map(() => undefined);
+  }
+
+  /** Names of the sources that have not answered yet. */
+  get awaited(): string[] {
+    return this.#sources.filter((_, i) => this.#reports[i] === undefined).map((source) => source.name);
+  }
+
+  start(): void {
+    for (const [i, source] of this.#sources.entries()) {
+      source.start((pods) => {
+        this.#reports[i] = pods;
+        this.#merge();
+      });
+    }
+  }
+
+  close(): void {
+    for (const source of this.#sources) source.close();
+  }
+
+  #merge(): void {
+    const next = new Map<string, PodAddress>();
+    for (const pods of this.#reports) {
+      // The first source that lists an address says how it is spoken to.
+      for (const pod of pods ?? []) if (!next.has(pod.address)) next.set(pod.address, pod);
+    }
+    const before = this.#known;
+    this.#known = next;
+    for (const [address, pod] of before) if (next.get(address)?.engine !== pod.engine) this.#observer.vanished(address);
+    for (const [address, pod] of next) if (before.get(address)?.engine !== pod.engine) this.#observer.appeared(pod);
+    this.#observer.reported();
+  }
+}

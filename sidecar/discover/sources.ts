@@ -1,0 +1,28 @@
+import { isIP } from "node:net";
+import type { Config } from "../config/schema.ts";
+import { type PodAddress, podAddress } from "../pod.ts";
+import { type DnsParts, dnsSource } from "./dns.ts";
+import type { Source } from "./source.ts";
+import { staticSource } from "./static.ts";
+
+/** How often the name in a static URL is resolved. */
+const NAMED_ENDPOINT_INTERVAL_MS = 5000;
+
+/** Addresses are static; a name in a URL is resolved like one under `dns`, but stands for one pod. */
+export function sourcesOf(config: Config, parts: DnsParts): Source[] {
+  const fixed: PodAddress[] = [];
+  const named: Source[] = [];
+  for (const { url, engine } of config.endpoints) {
+    if (isIP(url.host) !== 0) {
+      const address = podAddress(url.host, url.port);
+      fixed.push({ address, origin: `http://${address}`, engine });
+    } else {
+      const { host: name, port } = url;
+      named.push(dnsSource({ name, port, engine, intervalMs: NAMED_ENDPOINT_INTERVAL_MS, first: true }, parts));
+    }
+  }
+  const names = config.dns.map(({ name, port, interval, engine }) =>
+    dnsSource({ name, port, engine, intervalMs: interval }, parts),
+  );
+  return [staticSource(fixed), ...named, ...names];
+}

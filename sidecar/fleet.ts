@@ -1,0 +1,69 @@
+// The pods that there are, each with its scraper.
+import type { DirectoryObserver } from "./discover/directory.ts";
+import { ENGINES, type EngineName } from "./engines/index.ts";
+import type { Pod, PodAddress } from "./pod.ts";
+import { compileMatcher } from "./scrape/matcher.ts";
+import { MetricsParser } from "./scrape/parse.ts";
+import { Scraper, type ScraperParts } from "./scrape/scraper.ts";
+
+export interface FleetObserver {
+  /** Discovery told which pods there are, new ones or the same. */
+  reported(): void;
+  vanished(address: string): void;
+}
+
+export class Fleet implements DirectoryObserver {
+  readonly #parts: Omit<ScraperParts, "parser">;
+  readonly #observer: FleetObserver;
+  readonly #scrapers = new Map<string, Scraper>();
+  /** Parsing never awaits, so one parser serves all pods of an engine. */
+  readonly #parsers = new Map<EngineName, MetricsParser>();
+
+  constructor(parts: Omit<ScraperParts, "parser">, observer: FleetObserver) {
+    this.#parts = parts;
+    this.#observer = observer;
+  }
+
+  *pods(): Iterable<Pod> {
+    for (const { pod } of this.#scrapers.values()) yield pod;
+  }
+
+  get size(): number {
+    return this.#scrapers.size;
+  }
+
+  /** Whether each pod was asked once for all that a snapshot says, and answered or failed to. */
+  get settled(): boolean {
+    for (const scraper of this.#scrapers.values()) if (!scraper.settled) return false;
+    return true;
+  }
+
+  appeared(found: PodAddress): void {
+    let parser = this.#parsers.get(found.engine);
+    if (parser === undefined) {
+      parser = new MetricsParser(compileMatcher(ENGINES[found.engine]));
+      this.#parsers.set(found.engine, parser);
+    }
+    const scraper = new Scraper(found, { ...this.#parts, parser });
+    this.#scrapers.set(found.address, scraper);
+    this.#parts.log.info({ endpoint: found.address, engine: found.engine }, "endpoint found");
+    scraper.start();
+  }
+
+  vanished(address: string): void {
+    const scraper = this.#scrapers.get(address);
+    this.#scrapers.delete(address);
+    void scraper?.close();
+    this.#parts.log.info({ endpoint: address }, "endpoint gone");
+    this.#observer.vanished(address);
+  }
+
+  reported(): void {
+    this.#observer.reported();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#scrapers.values()].map((scraper) => scraper.close()));
+    this.#scrapers.clear();
+  }
+}

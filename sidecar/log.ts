@@ -1,0 +1,14 @@
+import { type Logger, pino } from "pino";
+
+export type Log = Pick<Logger, "debug" | "info" | "warn" | "error">;
+export const LOG_LEVELS = ["silent", "error", "warn", "info", "debug"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** JSON lines on stderr. The secret is never handed to it; the redaction is for the day that somebody does. */
+export function createLog(level: LogLevel): Logger {
+  const redact = ["secret", "*.secret", "headers", "*.headers"];
+  return pino(
+    { level, base: null, redact, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination({ fd: 2, sync: true }),
+  );
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+// pilotfish: the sidecar's process. Exit codes: 0 ended by signal or --check, 1 failure, 2 wrong flags or configuration.
+import { CommanderError, parseArguments } from "./cli.ts";
+import { ConfigError, loadConfig } from "./config/load.ts";
+import { startSidecar } from "./run.ts";
+
+async function main(): Promise<void> {
+  const { config: file, flags, check } = parseArguments(process.argv.slice(2));
+  const config = loadConfig(file, flags, process.env);
+  if (check) {
+    console.log("configuration: good");
+    return;
+  }
+  const sidecar = await startSidecar(config);
+  const end = () => {
+    // Nothing keeps the process alive once all is closed; the timer is for what might.
+    setTimeout(() => process.exit(0), 900).unref();
+    void sidecar.close();
+  };
+  process.once("SIGTERM", end);
+  process.once("SIGINT", end);
+}
+
+main().catch((error: unknown) => {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else if (error instanceof ConfigError) {
+    for (const problem of error.problems) console.error(`pilotfish: ${problem}`);
+    process.exitCode = 2;
+  } else {
+    console.error(`pilotfish: ${(error as Error).message}`);
+    process.exitCode = 1;
+  }
+});

@@ -1,0 +1,30 @@
+import { isIPv6, SocketAddress } from "node:net";
+import type { Reading } from "./engines/engine.ts";
+import type { EngineName } from "./engines/index.ts";
+import type { Health } from "./health.ts";
+import type { ListedModel } from "./scrape/models.ts";
+
+/** Where a pod is and how it is spoken to, as discovery found it. */
+export interface PodAddress {
+  /** ip:port as the snapshot has it; identifies the pod. */
+  address: string;
+  /** http://ip:port */
+  origin: string;
+  engine: EngineName;
+}
+
+/** What is known of a pod; written by its scraper only. */
+export interface Pod extends PodAddress {
+  health: Health;
+  reading: Reading | null;
+  /** Clock.now() when the last good scrape was asked for: the reading is at least as new. */
+  scrapedAt: number | null;
+  /** The last answer of /v1/models, kept while the pod is down: its models exist, they are only not served there. */
+  models: readonly ListedModel[];
+}
+
+/** ip and port as Envoy prints them; the filter's header is compared as text. */
+export function podAddress(ip: string, port: number): string {
+  if (!isIPv6(ip)) return `${ip}:${port}`;
+  return `[${new SocketAddress({ address: ip, family: "ipv6" }).address}]:${port}`;
+}

@@ -1,0 +1,65 @@
+// vLLM's adapter info: every combination of adapters that ever had requests stays as a series whose value is the time
+// it was last true. The newest is current. Two of the same time are both believed: an adapter in either has requests.
+// Where running and waiting are the same list (0.32 writes it so), an adapter in both counts as running.
+import type { AdapterReading } from "../engines/engine.ts";
+import { parseNumber } from "./number.ts";
+
+/** Ties kept; more than one is rare, a page full of them is hostile. */
+const MAX_TIES = 8;
+const MAX_ADAPTERS = 1024;
+
+/** Keeps positions only; text is made once, for the newest series, after the pass. */
+export class AdapterSeries {
+  #newest = Number.NEGATIVE_INFINITY;
+  #ranges: number[] = [];
+
+  clear(): void {
+    this.#newest = Number.NEGATIVE_INFINITY;
+    this.#ranges = [];
+  }
+
+  /** Ranges 0, 1 and 2 are the values of the labels max, running and waiting. */
+  offer(time: number, from: Int32Array, to: Int32Array): void {
+    if (!(time >= this.#newest)) return;
+    if (time > this.#newest) this.#ranges.length = 0;
+    this.#newest = time;
+    if (this.#ranges.length < MAX_TIES * 6) {
+      for (let i = 0; i < 3; i++) this.#ranges.push(from[i] as number, to[i] as number);
+    }
+  }
+
+  read(body: Buffer): AdapterReading | null {
+    if (this.#ranges.length === 0) return null;
+    let max = 0;
+    const running = new Set<string>();
+    const waiting = new Set<string>();
+    for (let i = 0; i < this.#ranges.length; i += 6) {
+      const [maxFrom, maxTo, runFrom, runTo, waitFrom, waitTo] = this.#ranges.slice(i, i + 6) as [
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+      ];
+      max = Math.max(max, (maxFrom < 0 ? undefined : parseNumber(body, maxFrom, maxTo)) ?? 0);
+      addNames(running, body, runFrom, runTo);
+      addNames(waiting, body, waitFrom, waitTo);
+    }
+    for (const name of running) waiting.delete(name);
+    return { max, running: [...running].sort(), waiting: [...waiting].sort() };
+  }
+}
+
+function addNames(names: Set<string>, body: Buffer, from: number, to: number): void {
+  if (from < 0) return;
+  for (const name of unescapeLabel(body.toString("utf8", from, to)).split(",")) {
+    const trimmed = name.trim();
+    if (trimmed !== "" && names.size < MAX_ADAPTERS) names.add(trimmed);
+  }
+}
+
+function unescapeLabel(text: string): string {
+  if (!text.includes("\\")) return text;
+  return text.replace(/\\(.)/g, (_, byte: string) => (byte === "n" ? "\n" : byte));
+}

@@ -1,0 +1,43 @@
+// The answer of /v1/models, of which id and parent are read:
+//   {"object":"list","data":[{"id":"llama","parent":null,...},{"id":"sql-lora","parent":"llama","root":"/path",...}]}
+// A base model has no parent; an adapter's parent is its base.
+import { z } from "zod";
+import { nameProblem } from "../../protocol/snapshot.ts";
+import { HttpFailure } from "../http.ts";
+
+export interface ListedModel {
+  name: string;
+  /** null for a base model. */
+  parent: string | null;
+}
+
+const answer = z.object({ data: z.array(z.object({ id: z.string(), parent: z.string().nullish() })).max(4096) });
+
+export interface ModelList {
+  models: ListedModel[];
+  /** Entries whose name no snapshot can carry, with the reason. */
+  refused: Array<{ name: string; expected: string }>;
+}
+
+/** Throws an HttpFailure "invalid" for anything but such an answer. */
+export function parseModels(body: Buffer): ModelList {
+  let json: unknown;
+  try {
+    json = JSON.parse(body.toString("utf8"));
+  } catch (error) {
+    throw new HttpFailure("invalid", `/v1/models: not JSON: ${(error as Error).message}`);
+  }
+  const parsed = answer.safeParse(json);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new HttpFailure("invalid", `/v1/models: ${issue?.path.join(".") || "answer"}: ${issue?.message}`);
+  }
+  const models = new Map<string, ListedModel>();
+  const refused: ModelList["refused"] = [];
+  for (const { id, parent } of parsed.data.data) {
+    const expected = nameProblem(id);
+    if (expected !== null) refused.push({ name: id.slice(0, 80), expected });
+    else models.set(id, { name: id, parent: parent ?? null });
+  }
+  return { models: [...models.values()], refused };
+}

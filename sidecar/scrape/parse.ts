@@ -1,0 +1,230 @@
+// Prometheus text to a Reading: one pass over the bytes, no object per line, only the families that a table names.
+//
+//   line    = blank* ( comment | sample )? CR? LF          blank = SP | TAB
+//   comment = "#" anything
+//   sample  = name blank* labels? blank* value ( blank+ anything )?        a timestamp or an exemplar is not read
+//   labels  = "{" ( blank* label blank* "=" blank* '"' escaped '"' blank* ","? )* blank* "}"
+//   escaped = any byte but LF, with \\ \" \n for backslash, quote and line feed
+//   value   = what Go's ParseFloat reads: 12, 9.75e-06, +Inf, NaN
+//
+// The whole body is parsed at once, not chunk by chunk: a scrape counts only when its body came whole, so nothing
+// could be used earlier. A last line without LF is cut off and not read: "12" may be the beginning of "123".
+// No state outlives a line, so a line that breaks the grammar costs itself only.
+import type { Reading } from "../engines/engine.ts";
+import { AdapterSeries } from "./adapters.ts";
+import type { CompiledRow, Matcher } from "./matcher.ts";
+import { parseNumber } from "./number.ts";
+
+const TAB = 0x09;
+const LF = 0x0a;
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const HASH = 0x23;
+const COMMA = 0x2c;
+const EQUALS = 0x3d;
+const BACKSLASH = 0x5c;
+const OPEN = 0x7b;
+const CLOSE = 0x7d;
+
+const indexOf = Uint8Array.prototype.indexOf;
+
+/** At most this many labels of one metric are read. */
+const MAX_LABELS = 4;
+
+/** A parser owns its accumulators and can be used again and again, for one body at a time. */
+export class MetricsParser {
+  readonly #matcher: Matcher;
+  readonly #count: Float64Array;
+  readonly #sum: Float64Array;
+  readonly #min: Float64Array;
+  readonly #max: Float64Array;
+  readonly #infos: Array<Record<string, number>>;
+  readonly #adapters = new AdapterSeries();
+  /** Where the value of each wanted label of the current line begins and ends; -1 when it is not there. */
+  readonly #from = new Int32Array(MAX_LABELS);
+  readonly #to = new Int32Array(MAX_LABELS);
+  #samples = 0;
+  #malformed = 0;
+
+  constructor(matcher: Matcher) {
+    this.#matcher = matcher;
+    const rows = matcher.rows.length;
+    this.#count = new Float64Array(rows);
+    this.#sum = new Float64Array(rows);
+    this.#min = new Float64Array(rows);
+    this.#max = new Float64Array(rows);
+    this.#infos = matcher.rows.map(() => ({}));
+  }
+
+  parse(body: Buffer): Reading {
+    this.#reset();
+    const { trie, terminal } = this.#matcher;
+    // Every line up to here ends in LF, and no loop below steps over one: none can leave the body.
+    const end = body.lastIndexOf(LF) + 1;
+    let at = 0;
+    while (at < end) {
+      let byte = body[at] as number;
+      while (byte === SPACE || byte === TAB) byte = body[++at] as number;
+      if (byte !== HASH) {
+        let node = 0;
+        while (byte < 128) {
+          const next = trie[(node << 7) | byte] as number;
+          if (next === 0) break;
+          node = next;
+          byte = body[++at] as number;
+        }
+        const group = terminal[node] as number;
+        if (group !== 0 && (byte === OPEN || byte === SPACE || byte === TAB)) at = this.#sample(body, at, group - 1);
+      }
+      at = (indexOf.call(body, LF, at) as number) + 1;
+    }
+    return this.#reading(body);
+  }
+
+  /** Reads a line's labels and value for each row that wants it; returns a position within the line. */
+  #sample(body: Buffer, at: number, group: number): number {
+    for (const row of this.#matcher.groups[group] as readonly number[]) {
+      const compiled = this.#matcher.rows[row] as CompiledRow;
+      let p = skipBlanks(body, at);
+      this.#from.fill(-1);
+      if (body[p] === OPEN) {
+        p = this.#labels(body, p + 1, compiled.labels);
+        if (p < 0) {
+          this.#malformed++;
+          continue;
+        }
+      }
+      p = skipBlanks(body, p);
+      let stop = p;
+      // SP, TAB, CR and LF end the value; no byte below them belongs to one.
+      while ((body[stop] as number) > SPACE) stop++;
+      const value = parseNumber(body, p, stop);
+      if (value === undefined) this.#malformed++;
+      else this.#take(body, row, compiled, value);
+    }
+    return at;
+  }
+
+  /** From behind "{" to behind "}"; notes where wanted labels' values are. -1 for a line that breaks the grammar. */
+  #labels(body: Buffer, start: number, wanted: readonly Buffer[]): number {
+    let p = start;
+    for (;;) {
+      p = skipBlanks(body, p);
+      if (body[p] === CLOSE) return p + 1;
+      const name = p;
+      while ((body[p] as number) > SPACE && body[p] !== EQUALS) p++;
+      const nameEnd = p;
+      p = skipBlanks(body, p);
+      if (nameEnd === name || body[p] !== EQUALS) return -1;
+      p = skipBlanks(body, p + 1);
+      if (body[p] !== QUOTE) return -1;
+      const value = ++p;
+      for (;;) {
+        const byte = body[p] as number;
+        if (byte === QUOTE) break;
+        if (byte === LF) return -1;
+        // An escaped line feed is the two bytes \n; a backslash before a raw LF must not step over it.
+        p += byte === BACKSLASH && body[p + 1] !== LF ? 2 : 1;
+      }
+      for (let i = 0; i < wanted.length; i++) {
+        if (equals(body, name, nameEnd, wanted[i] as Buffer)) {
+          this.#from[i] = value;
+          this.#to[i] = p;
+        }
+      }
+      p = skipBlanks(body, p + 1);
+      if (body[p] === COMMA) p++;
+      else if (body[p] !== CLOSE) return -1;
+    }
+  }
+
+  #take(body: Buffer, row: number, compiled: CompiledRow, value: number): void {
+    this.#samples++;
+    switch (compiled.row.kind) {
+      case "gauge": {
+        const { wanted } = compiled;
+        if (wanted !== null) {
+          const from = this.#from[0] as number;
+          if (from < 0 || !equals(body, from, this.#to[0] as number, wanted)) return;
+        }
+        // NaN, an infinity and a negative gauge say nothing: the other engines' samples still do.
+        if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) return;
+        this.#min[row] = this.#count[row] === 0 ? value : Math.min(this.#min[row] as number, value);
+        this.#max[row] = Math.max(this.#max[row] as number, value);
+        (this.#sum[row] as number) += value;
+        (this.#count[row] as number) += 1;
+        return;
+      }
+      case "labels": {
+        const info = this.#infos[row] as Record<string, number>;
+        let i = 0;
+        for (const signal in compiled.row.numbers) {
+          const from = this.#from[i] as number;
+          const number = from < 0 ? undefined : parseNumber(body, from, this.#to[i] as number);
+          if (number !== undefined && number > (info[signal] ?? 0)) info[signal] = number;
+          i++;
+        }
+        return;
+      }
+      case "adapters":
+        this.#adapters.offer(value, this.#from, this.#to);
+    }
+  }
+
+  #reset(): void {
+    this.#count.fill(0);
+    this.#sum.fill(0);
+    this.#min.fill(0);
+    this.#max.fill(0);
+    for (const info of this.#infos) for (const key in info) info[key] = 0;
+    this.#adapters.clear();
+    this.#samples = 0;
+    this.#malformed = 0;
+  }
+
+  #gauge(signal: string): number | null {
+    for (const [i, { row }] of this.#matcher.rows.entries()) {
+      const count = this.#count[i] as number;
+      if (row.kind !== "gauge" || row.signal !== signal || count === 0) continue;
+      const sum = this.#sum[i] as number;
+      if (row.combine === "sum") return sum;
+      if (row.combine === "mean") return sum / count;
+      return (row.combine === "min" ? this.#min[i] : this.#max[i]) as number;
+    }
+    return null;
+  }
+
+  #info(signal: string): number | null {
+    for (const info of this.#infos) {
+      const value = info[signal];
+      if (value !== undefined && value > 0) return value;
+    }
+    return null;
+  }
+
+  #reading(body: Buffer): Reading {
+    return {
+      waiting: this.#gauge("waiting"),
+      running: this.#gauge("running"),
+      kvUsage: this.#gauge("kvUsage"),
+      asleep: this.#gauge("awake") === 0,
+      kvBlocks: this.#info("kvBlocks"),
+      blockTokens: this.#info("blockTokens"),
+      adapters: this.#adapters.read(body),
+      samples: this.#samples,
+      malformed: this.#malformed,
+    };
+  }
+}
+
+function skipBlanks(body: Buffer, at: number): number {
+  let p = at;
+  while (body[p] === SPACE || body[p] === TAB) p++;
+  return p;
+}
+
+function equals(body: Buffer, from: number, to: number, text: Buffer): boolean {
+  if (to - from !== text.length) return false;
+  for (let i = 0; i < text.length; i++) if (body[from + i] !== text[i]) return false;
+  return true;
+}

@@ -1,0 +1,74 @@
+// The sidecar's own endpoints: /healthz, /readyz, /metrics.
+import { createServer, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Registry } from "prom-client";
+
+export interface Readiness {
+  ready: boolean;
+  /** Why not; empty when ready. */
+  reasons: string[];
+}
+
+export interface OwnServer {
+  url: string;
+  close(): Promise<void>;
+}
+
+function send(response: ServerResponse, status: number, type: string, body: string): void {
+  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) });
+  response.end(body);
+}
+
+function sendJson(response: ServerResponse, status: number, body: object): void {
+  send(response, status, "application/json", `${JSON.stringify(body)}\n`);
+}
+
+async function answer(path: string, response: ServerResponse, registry: Registry, readiness: () => Readiness) {
+  if (path === "/healthz") return sendJson(response, 200, { alive: true });
+  if (path === "/readyz") {
+    const state = readiness();
+    return sendJson(response, state.ready ? 200 : 503, state);
+  }
+  if (path === "/metrics") return send(response, 200, registry.contentType, await registry.metrics());
+  sendJson(response, 404, { error: { message: `${path}: expected /healthz, /readyz or /metrics`, code: "not_found" } });
+}
+
+function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port, ...(host !== "" && { host }) }, () => {
+      server.removeListener("error", reject);
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}
+
+/** Rejects when the address is taken or not of this machine. */
+export async function startServer(
+  at: { host: string; port: number },
+  registry: Registry,
+  readiness: () => Readiness,
+): Promise<OwnServer> {
+  const server = createServer((request, response) => {
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      response.setHeader("allow", "GET, HEAD");
+      sendJson(response, 405, { error: { message: "expected GET or HEAD", code: "method_not_allowed" } });
+      return;
+    }
+    const path = (request.url ?? "/").split("?")[0] as string;
+    answer(path, response, registry, readiness).catch((error: Error) => {
+      if (!response.headersSent) sendJson(response, 500, { error: { message: error.message, code: "internal" } });
+      else response.destroy();
+    });
+  });
+  const { address, family, port } = await listen(server, at.host, at.port);
+  const host = family === "IPv6" ? `[${address}]` : address;
+  return {
+    url: `http://${host}:${port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,124 @@
+// Pods and what they list, to what a snapshot says.
+import { MAX_ENDPOINTS, MAX_MODEL_ENDPOINTS, MAX_MODELS } from "../../protocol/constants.ts";
+import type {
+  AdapterState,
+  EndpointView,
+  ModelEndpointView,
+  ModelView,
+  SnapshotView,
+} from "../../protocol/snapshot.ts";
+import type { Pod } from "../pod.ts";
+
+/** What the configuration says of models; wins over what pods say. */
+export type StaticModels = Readonly<
+  Record<string, { base?: string | undefined; endpoints?: readonly string[] | undefined }>
+>;
+
+export interface Dropped {
+  endpoints: number;
+  models: number;
+}
+
+export interface Built {
+  view: SnapshotView;
+  /** What had no room; 0 and 0 nearly always. */
+  dropped: Dropped;
+}
+
+const MAX_COUNT = 0xfffffffe;
+
+function count(value: number | null): number | null {
+  return value === null ? null : Math.min(Math.round(value), MAX_COUNT);
+}
+
+function endpointOf(pod: Pod, now: number): EndpointView {
+  const { reading, scrapedAt } = pod;
+  return {
+    address: pod.address,
+    ready: pod.health.ready,
+    draining: false,
+    asleep: reading?.asleep ?? false,
+    waiting: count(reading?.waiting ?? null),
+    running: count(reading?.running ?? null),
+    kvUsage: reading?.kvUsage == null ? null : Math.min(1, Math.max(0, reading.kvUsage)),
+    // Rounded up: a reading is never said to be younger than it is.
+    scrapeAgeMs: scrapedAt === null ? null : count(Math.max(0, Math.ceil(now - scrapedAt))),
+    kvBlocks: count(reading?.kvBlocks ?? null),
+    blockTokens: count(reading?.blockTokens ?? null),
+    maxLora: Math.min(reading?.adapters?.max ?? 0, 0xffff),
+  };
+}
+
+function stateOf(pod: Pod, model: string): AdapterState {
+  const adapters = pod.reading?.adapters;
+  if (adapters?.running.includes(model)) return "running";
+  return adapters?.waiting.includes(model) ? "waiting" : "listed";
+}
+
+interface Draft {
+  /** Bases that pods name as parent, null among them when a pod lists it as a base model. */
+  parents: Set<string | null>;
+  pods: Pod[];
+}
+
+function collect(pods: readonly Pod[], fixed: StaticModels): Map<string, Draft> {
+  const drafts = new Map<string, Draft>();
+  for (const pod of pods) {
+    for (const { name, parent } of pod.models) {
+      if (Object.hasOwn(fixed, name)) continue;
+      let draft = drafts.get(name);
+      if (draft === undefined) {
+        draft = { parents: new Set(), pods: [] };
+        drafts.set(name, draft);
+      }
+      draft.parents.add(parent);
+      draft.pods.push(pod);
+    }
+  }
+  for (const [name, { base, endpoints }] of Object.entries(fixed)) {
+    const serving = endpoints === undefined ? [...pods] : pods.filter((pod) => endpoints.includes(pod.address));
+    drafts.set(name, { parents: new Set([base ?? null]), pods: serving });
+  }
+  return drafts;
+}
+
+function modelsOf(drafts: ReadonlyMap<string, Draft>, dropped: Dropped): ModelView[] {
+  const isBase = (name: string | null) => name !== null && drafts.get(name)?.parents.has(null) === true;
+  const models: ModelView[] = [];
+  let served = 0;
+  // Sorted, so that what has no room does not depend on which pod answered first.
+  for (const [name, { parents, pods }] of [...drafts].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (models.length === MAX_MODELS || served + pods.length > MAX_MODEL_ENDPOINTS) {
+      dropped.models++;
+      continue;
+    }
+    served += pods.length;
+    // Where pods disagree, a base model wins over an adapter of the same name, and the first listed base over others.
+    const kind = parents.has(null) ? "base" : "adapter";
+    const base = kind === "base" ? name : ([...parents].filter(isBase).sort()[0] ?? null);
+    const endpoints = pods.map((pod): ModelEndpointView => {
+      return { address: pod.address, state: kind === "base" ? "listed" : stateOf(pod, name) };
+    });
+    models.push({ name, kind, base, endpoints });
+  }
+  // A base that had no room is no base that can be named.
+  const listed = new Set(models.map((model) => model.name));
+  for (const model of models) if (model.base !== null && !listed.has(model.base)) model.base = null;
+  return models;
+}
+
+export function buildSnapshot(
+  pods: Iterable<Pod>,
+  fixed: StaticModels,
+  stamp: { version: bigint; source: bigint; now: number },
+): Built {
+  const dropped: Dropped = { endpoints: 0, models: 0 };
+  let all = [...pods];
+  if (all.length > MAX_ENDPOINTS) {
+    dropped.endpoints = all.length - MAX_ENDPOINTS;
+    all = all.sort((a, b) => (a.address < b.address ? -1 : 1)).slice(0, MAX_ENDPOINTS);
+  }
+  const endpoints = all.map((pod) => endpointOf(pod, stamp.now));
+  const models = modelsOf(collect(all, fixed), dropped);
+  return { view: { version: stamp.version, source: stamp.source, endpoints, models }, dropped };
+}

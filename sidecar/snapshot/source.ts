@@ -1,0 +1,59 @@
+// Makes the bytes that the pushes carry. A snapshot is made when it is sent, never before, so its ages are true;
+// pushes of the same moment share one.
+import { encodeSnapshot } from "../../protocol/encode.ts";
+import type { Clock } from "../clock.ts";
+import type { Pod } from "../pod.ts";
+import { type Built, buildSnapshot, type Dropped, type StaticModels } from "./build.ts";
+
+export interface MadeSnapshot {
+  version: bigint;
+  bytes: Uint8Array;
+  endpoints: number;
+  models: number;
+  dropped: Dropped;
+}
+
+/** For this long a snapshot is still of the same moment: what its ages may be wrong by. */
+const SAME_MOMENT_MS = 5;
+
+export class SnapshotSource {
+  readonly #pods: () => Iterable<Pod>;
+  readonly #fixed: StaticModels;
+  readonly #clock: Clock;
+  readonly #source: bigint;
+  #lastVersion = 0n;
+  #made: { at: number; snapshot: MadeSnapshot } | undefined;
+
+  constructor(pods: () => Iterable<Pod>, fixed: StaticModels, clock: Clock, source: bigint) {
+    this.#pods = pods;
+    this.#fixed = fixed;
+    this.#clock = clock;
+    this.#source = source;
+  }
+
+  /** The next snapshot is made anew. */
+  changed(): void {
+    this.#made = undefined;
+  }
+
+  /** The next version is above `version`, whatever the clock says. */
+  goPast(version: bigint): void {
+    if (version > this.#lastVersion && version < (1n << 64n) - 1n) this.#lastVersion = version;
+    this.#made = undefined;
+  }
+
+  /** Throws what the encoder throws: SnapshotError, SnapshotTooLargeError. */
+  make(): MadeSnapshot {
+    const now = this.#clock.now();
+    if (this.#made !== undefined && now - this.#made.at < SAME_MOMENT_MS) return this.#made.snapshot;
+    const micros = this.#clock.epochMicros();
+    const version = micros > this.#lastVersion ? micros : this.#lastVersion + 1n;
+    const built: Built = buildSnapshot(this.#pods(), this.#fixed, { version, source: this.#source, now });
+    const bytes = encodeSnapshot(built.view);
+    this.#lastVersion = version;
+    const { endpoints, models } = built.view;
+    const snapshot = { version, bytes, endpoints: endpoints.length, models: models.length, dropped: built.dropped };
+    this.#made = { at: now, snapshot };
+    return snapshot;
+  }
+}
