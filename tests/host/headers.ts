@@ -6,7 +6,8 @@ export type HeaderInput = Record<string, HeaderValue | HeaderValue[]> | Iterable
 const TOKEN = /^:?[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 export class HeaderMap {
-  #entries: { name: string; value: Buffer }[] = [];
+  /** Not private, or deepEqual would find all header maps equal. */
+  entries: { name: string; value: Buffer }[] = [];
 
   static from(input: HeaderInput): HeaderMap {
     const map = new HeaderMap();
@@ -23,11 +24,11 @@ export class HeaderMap {
   }
 
   bytes(name: string): Buffer | undefined {
-    return this.#entries.find((entry) => entry.name === name.toLowerCase())?.value;
+    return this.entries.find((entry) => entry.name === name.toLowerCase())?.value;
   }
 
   all(name: string): string[] {
-    return this.#entries.filter((entry) => entry.name === name.toLowerCase()).map((entry) => entry.value.toString());
+    return this.entries.filter((entry) => entry.name === name.toLowerCase()).map((entry) => entry.value.toString());
   }
 
   has(name: string): boolean {
@@ -35,39 +36,39 @@ export class HeaderMap {
   }
 
   add(name: string, value: HeaderValue): void {
-    this.#entries.push({ name: name.toLowerCase(), value: Buffer.from(value as string) });
+    this.entries.push({ name: name.toLowerCase(), value: Buffer.from(value as string) });
   }
 
   /** Keeps the place of the first value and drops the others. */
   replace(name: string, value: HeaderValue): void {
-    const first = this.#entries.find((entry) => entry.name === name.toLowerCase());
+    const first = this.entries.find((entry) => entry.name === name.toLowerCase());
     if (first) {
       first.value = Buffer.from(value as string);
-      this.#entries = this.#entries.filter((entry) => entry === first || entry.name !== first.name);
+      this.entries = this.entries.filter((entry) => entry === first || entry.name !== first.name);
     } else {
       this.add(name, value);
     }
   }
 
   remove(name: string): void {
-    this.#entries = this.#entries.filter((entry) => entry.name !== name.toLowerCase());
+    this.entries = this.entries.filter((entry) => entry.name !== name.toLowerCase());
   }
 
   get size(): number {
-    return this.#entries.length;
+    return this.entries.length;
   }
 
   byteSize(): number {
-    return this.#entries.reduce((sum, entry) => sum + Buffer.byteLength(entry.name) + entry.value.length, 0);
+    return this.entries.reduce((sum, entry) => sum + Buffer.byteLength(entry.name) + entry.value.length, 0);
   }
 
   pairs(): [string, Buffer][] {
-    return this.#entries.map((entry) => [entry.name, entry.value]);
+    return this.entries.map((entry) => [entry.name, entry.value]);
   }
 
   /** For assertions: several values of a name are joined by ", ". */
   toObject(): Record<string, string> {
-    return Object.fromEntries(this.#entries.map((entry) => [entry.name, this.all(entry.name).join(", ")]));
+    return Object.fromEntries(this.entries.map((entry) => [entry.name, this.all(entry.name).join(", ")]));
   }
 
   clone(): HeaderMap {

@@ -10,7 +10,15 @@ export { ConfigurationRefused, HostViolation, VmFailed } from "./codes.ts";
 export { HeaderMap } from "./headers.ts";
 export { Process, type ProcessOptions } from "./process.ts";
 export { Root, type RootOptions } from "./root.ts";
-export { type LocalResponse, type Outcome, type RequestInput, type ResponseInput, Stream } from "./stream.ts";
+export {
+  type LocalResponse,
+  type Outcome,
+  type RequestInput,
+  type ResponseInput,
+  type ResponseOutcome,
+  Stream,
+  type StreamOptions,
+} from "./stream.ts";
 
 export interface VmOptions {
   vmId?: string;
