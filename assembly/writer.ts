@@ -51,13 +51,6 @@ export class Writer {
     this.byte(0x30 + (decimals % 10));
   }
 
-  hex(value: u64): void {
-    for (let shift: i32 = 60; shift >= 0; shift -= 4) {
-      const digit = <u32>(value >> shift) & 15;
-      this.byte(digit < 10 ? 0x30 + digit : 0x57 + digit);
-    }
-  }
-
   /** UTF-8 bytes as the inside of a JSON string. */
   escaped(pointer: usize, length: u32): void {
     for (let i: u32 = 0; i < length; i++) {

@@ -8,7 +8,7 @@ export function writeSnapshot(w: Writer, view: SnapshotView, ageMilliseconds: u6
   w.raw('{"version":"');
   w.number(view.version);
   w.raw('","source":"');
-  w.hex(view.source);
+  w.number(view.source);
   w.raw('","ageMs":');
   w.number(ageMilliseconds);
   w.raw(',"stale":');

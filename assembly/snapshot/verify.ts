@@ -1,6 +1,7 @@
 // Checks a pushed snapshot whole before anything of it is used: after verify() returned 0 every offset, index and text
 // that view.ts can reach is inside the bytes. The rules are protocol/README.md's; each has its own number and sentence.
 import {
+  ADAPTER_WAITING,
   ENDPOINT_ADDRESS_LENGTH,
   ENDPOINT_ADDRESS_OFFSET,
   ENDPOINT_BYTES,
@@ -9,6 +10,7 @@ import {
   HEADER_MAJOR,
   HEADER_SECTION_COUNT,
   HEADER_TOTAL_BYTES,
+  HEADER_VERSION,
   KIND_ENDPOINTS,
   KIND_MODEL_ENDPOINTS,
   KIND_MODELS,
@@ -23,6 +25,7 @@ import {
   MAX_SECTIONS,
   MODEL_BYTES,
   MODEL_ENDPOINT_BYTES,
+  MODEL_ENDPOINT_STATE,
   MODEL_IS_ADAPTER,
   MODEL_IS_BASE,
   MODEL_NAME_LENGTH,
@@ -68,7 +71,7 @@ export function ruleText(rule: u32): string {
     case 5:
       return "has more than 32 sections, or a directory that ends past the body";
     case 6:
-      return "a section is not 8-aligned, or ends past the body";
+      return "a section is not 8-aligned, begins inside the directory, or ends past the body";
     case 7:
       return "a section's stride is smaller than its record, or no multiple of 8";
     case 8:
@@ -97,6 +100,12 @@ export function ruleText(rule: u32): string {
       return "a model's endpoint indexes are not strictly ascending";
     case 20:
       return "a model's kind is neither base nor adapter";
+    case 23:
+      return "has version 0";
+    case 24:
+      return "a model endpoint's state is none of listed, running and waiting";
+    case 25:
+      return "the models' endpoint ranges add up to more than 65536 records";
     case 22:
       return "an endpoint's kvUsage is neither NaN nor in 0...1";
     default:
@@ -111,18 +120,19 @@ function verifyHeader(base: usize, bytes: u32): u32 {
   if (load<u32>(base, HEADER_TOTAL_BYTES) != bytes) return 4;
   const sections = load<u32>(base, HEADER_SECTION_COUNT);
   if (sections > MAX_SECTIONS || HEADER_BYTES + sections * SECTION_ENTRY_BYTES > bytes) return 5;
-  return 0;
+  return load<u64>(base, HEADER_VERSION) == 0 ? 23 : 0;
 }
 
 function verifyDirectory(view: SnapshotView, base: usize, bytes: u32): u32 {
   const sections = load<u32>(base, HEADER_SECTION_COUNT);
+  const directoryEnd = HEADER_BYTES + sections * SECTION_ENTRY_BYTES;
   for (let i: u32 = 0; i < sections; i++) {
     const entry = base + HEADER_BYTES + i * SECTION_ENTRY_BYTES;
     const kind: u32 = load<u16>(entry, SECTION_KIND);
     const stride: u32 = load<u16>(entry, SECTION_STRIDE);
     const offset = load<u32>(entry, SECTION_OFFSET);
     const records = load<u32>(entry, SECTION_RECORDS);
-    if (offset & 7 || <u64>offset + <u64>records * stride > bytes) return 6;
+    if (offset & 7 || offset < directoryEnd || <u64>offset + <u64>records * stride > bytes) return 6;
     const start = base + offset;
     if (kind == KIND_STRINGS) {
       if (stride != 1) return 7;
@@ -173,6 +183,8 @@ function verifyEndpoints(view: SnapshotView): u32 {
 }
 
 function verifyModels(view: SnapshotView): u32 {
+  // Ranges may overlap: without a bound on their sum, 1 MiB could ask for 2^28 steps.
+  let served: u64 = 0;
   for (let i: u32 = 0; i < view.modelCount; i++) {
     const offset = load<u32>(view.model(i), MODEL_NAME_OFFSET);
     const length: u32 = load<u16>(view.model(i), MODEL_NAME_LENGTH);
@@ -182,6 +194,8 @@ function verifyModels(view: SnapshotView): u32 {
       const order = compareBytes(view.modelName(i - 1), view.modelNameLength(i - 1), view.modelName(i), length);
       if (order >= 0) return 16;
     }
+    served += view.modelEndpoints(i);
+    if (served > MAX_MODEL_ENDPOINTS) return 25;
     const links = verifyLinks(view, i);
     if (links != 0) return links;
     const base = verifyBase(view, i);
@@ -198,6 +212,7 @@ function verifyLinks(view: SnapshotView, model: u32): u32 {
     const endpoint = view.linkEndpoint(first + k);
     if (endpoint >= view.endpointCount) return 18;
     if (k > 0 && view.linkEndpoint(first + k - 1) >= endpoint) return 19;
+    if (load<u8>(view.links + (first + k) * view.linkStride, MODEL_ENDPOINT_STATE) > ADAPTER_WAITING) return 24;
   }
   return 0;
 }
