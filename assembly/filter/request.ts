@@ -14,7 +14,7 @@ import {
   resultLength,
   resultPointer,
 } from "../host/calls";
-import { WINDOW_BYTES } from "../host/memory";
+import { WINDOW_BYTES, windowPointer } from "../host/memory";
 import { errorSentence } from "../scan/errors";
 import { jsonErrorOffset, jsonFeed, jsonInit, jsonStatus } from "../scan/json";
 import { count, INVALID_BODY, NO_BODY, REQUESTS, STRIPPED, UNREAD_BODY, UNTRACKED } from "../stats";
@@ -70,6 +70,7 @@ export function requestBody(id: u32, length: u32, endOfStream: bool): i32 {
   if (stream.phase == PHASE_PUSH) return controlBody(stream, length, endOfStream);
   if (stream.phase == PHASE_REPLIED) return BODY_STOP_AND_BUFFER;
   if (stream.phase != PHASE_SCAN) return BODY_CONTINUE;
+  stream.buffered = length;
   scan(stream, length, endOfStream);
   if (jsonStatus(stateOf(stream)) < 0) {
     refuseBody(stream);
@@ -89,7 +90,7 @@ export function requestTrailers(id: u32): i32 {
   }
   if (stream.phase == PHASE_REPLIED) return HEADERS_STOP;
   if (stream.phase != PHASE_SCAN) return HEADERS_CONTINUE;
-  scan(stream, stream.consumed, true);
+  scan(stream, stream.buffered, true);
   if (jsonStatus(stateOf(stream)) < 0) {
     refuseBody(stream);
     return HEADERS_STOP;
@@ -143,9 +144,14 @@ function scan(stream: Stream, length: u32, last: bool): void {
     let take = length > stream.consumed ? length - stream.consumed : 0;
     if (take > WINDOW_BYTES) take = WINDOW_BYTES;
     let read: u32 = 0;
-    if (take > 0 && getBuffer(REQUEST_BODY, stream.consumed, take)) read = resultLength();
+    // The scanner writes around what it is given, so without bytes it still needs a place of its own.
+    let data = windowPointer();
+    if (take > 0 && getBuffer(REQUEST_BODY, stream.consumed, take)) {
+      read = resultLength();
+      if (read > 0) data = resultPointer();
+    }
     const atEnd = last && stream.consumed + read >= length;
-    const consumed = jsonFeed(state, resultPointer(), read, atEnd);
+    const consumed = jsonFeed(state, data, read, atEnd);
     stream.consumed += consumed;
     if (jsonStatus(state) < 0 || atEnd || consumed == 0) return;
   } while (stream.consumed < length);

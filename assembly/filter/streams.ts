@@ -27,7 +27,8 @@ export class Stream {
   counted: u64 = 0;
   /** Bytes of the body that the scanner consumed. */
   consumed: u32 = 0;
-  reserved: u32 = 0;
+  /** Bytes of the body that have come. */
+  buffered: u32 = 0;
 }
 
 const RECORD_BYTES: u32 = offsetof<Stream>();
@@ -61,6 +62,7 @@ export function openStream(id: u32, root: usize): Stream | null {
   stream.root = root;
   stream.counted = 0;
   stream.consumed = 0;
+  stream.buffered = 0;
   open++;
   place(stream);
   return stream;

@@ -31,6 +31,8 @@ let byEndpoint: usize = 0;
 let endpointCapacity: u32 = 0;
 let endpoints: u32 = 0;
 let topology: u64 = 0;
+/** Version of the snapshot whose scrapes were looked at last. */
+let scrapedVersion: u64 = 0;
 let ownTotal: i32 = 0;
 let otherWorkers: i32 = 0;
 let othersTotal: i32 = 0;
@@ -127,6 +129,7 @@ function rebuild(incoming: u32): void {
     moved.others = 0;
   }
   if (old) heap.free(old);
+  othersTotal = 0;
 }
 
 function entryOf(endpoint: u32): Entry {
@@ -136,6 +139,9 @@ function entryOf(endpoint: u32): Entry {
 /** Corrects `unseen` from scrapes that are newer than the last one looked at. */
 export function followScrapes(view: SnapshotView): void {
   const producedAt = view.version / 1000;
+  // A version below the last one was let in because that one was stale: the clock behind it may have been ahead.
+  const restarted = view.version < scrapedVersion;
+  scrapedVersion = view.version;
   for (let i: u32 = 0; i < endpoints; i++) {
     const waiting = view.waiting(i);
     const running = view.running(i);
@@ -145,8 +151,8 @@ export function followScrapes(view: SnapshotView): void {
       entry.unseen = 0;
       continue;
     }
-    const scrapedAt = producedAt - age;
-    if (scrapedAt <= entry.scrapedAt) continue;
+    const scrapedAt = producedAt > age ? producedAt - age : 0;
+    if (scrapedAt <= entry.scrapedAt && !restarted) continue;
     entry.scrapedAt = scrapedAt;
     const unseen = <i64>waiting + running - entry.own - entry.others;
     entry.unseen = unseen > 0 ? <i32>min<i64>(unseen, 1 << 24) : 0;
