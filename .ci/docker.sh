@@ -17,7 +17,7 @@ answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
 ours() {
   [ -s "$pidfile" ] || return 1
-  local pid; pid="$(cat "$pidfile")"
+  local pid; pid="$(cat "$pidfile" 2>/dev/null)" || return 1
   [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]
 }
 
@@ -25,8 +25,7 @@ install_engine() {
   command -v dockerd >/dev/null 2>&1 && return 0
   command -v apt-get >/dev/null 2>&1 || give_up "no dockerd and no apt-get to install it"
   say "installing docker.io by apt (log: $state/apt.log)"
-  # A package's own start-up of the service would take the default data folder: it is told not to.
-  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+  export DEBIAN_FRONTEND=noninteractive
   { apt-get update && apt-get install --yes --no-install-recommends docker.io iptables; } >"$state/apt.log" 2>&1 ||
     give_up "docker.io could not be installed: $(tail -1 "$state/apt.log")"
 }
@@ -37,6 +36,8 @@ start() {
   [ "$(id -u)" = 0 ] || give_up "no engine answers, and starting one wants root"
   mkdir -p "$state"
   install_engine
+  # Where an init system runs, the package has started its own engine: that one serves as well.
+  if answers; then say "the engine of the package answers"; return 0; fi
   command -v docker >/dev/null 2>&1 || give_up "dockerd is there, the docker command is not"
   [ -e "$pidfile" ] && ! ours && rm -f "$pidfile"
 
