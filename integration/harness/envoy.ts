@@ -5,6 +5,7 @@
 // what it got. No port is ever chosen, released and taken again, so concurrent test files cannot collide. A restart
 // keeps the ports.
 
+import { rmSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -13,7 +14,7 @@ import type { Found } from "../../envoy/binary.ts";
 import { type EnvoyConfigOptions, envoyConfig } from "../../envoy/config.ts";
 import { EnvoyError } from "../../envoy/errors.ts";
 import type { WasmOptions } from "../../envoy/filters.ts";
-import { type RunningEnvoy, type RunOptions, runEnvoy } from "../../envoy/process.ts";
+import { endWithProcess, type RunningEnvoy, type RunOptions, runEnvoy } from "../../envoy/process.ts";
 import { runContainer } from "./container.ts";
 import { chooseRuntime } from "./runtime.ts";
 
@@ -72,12 +73,14 @@ export class TestEnvoy {
   #running: RunningEnvoy | undefined;
   #ports: Ports | undefined;
   readonly #earlierLogs: string[] = [];
+  readonly #forgetFolder: () => void;
 
   constructor(found: Found, folder: string, config: TestEnvoyConfig, options: StartOptions) {
     this.found = found;
     this.folder = folder;
     this.#config = config;
     this.#options = options;
+    this.#forgetFolder = endWithProcess(() => rmSync(folder, { recursive: true, force: true }));
   }
 
   get ports(): Ports {
@@ -163,6 +166,7 @@ export class TestEnvoy {
     this.#keepLogs();
     this.#running = undefined;
     await rm(this.folder, { recursive: true, force: true });
+    this.#forgetFolder();
   }
 
   /** Resets all counters, so that a test can count from zero. */
