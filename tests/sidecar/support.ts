@@ -133,13 +133,13 @@ export async function startFilter(port = 0): Promise<FakeFilter> {
   return filter;
 }
 
-/** Polls until `check` gives something; fails with `what` after five seconds. */
+/** Polls until `check` gives something; fails with `what` after twenty seconds. */
 export async function until<T>(what: string, check: () => T | undefined | false | null): Promise<T> {
-  const deadline = Date.now() + 5000;
+  const deadline = Date.now() + 20_000;
   for (;;) {
     const value = check();
     if (value !== undefined && value !== false && value !== null) return value;
-    if (Date.now() > deadline) throw new Error(`not within 5 s: ${what}`);
+    if (Date.now() > deadline) throw new Error(`not within 20 s: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

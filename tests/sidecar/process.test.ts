@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { metricsTable } from "../../sidecar/metrics.ts";
+import { quickSidecar, SECRET, startFilter, startPod, until } from "./support.ts";
+
+const MAIN = fileURLToPath(new URL("../../sidecar/main.ts", import.meta.url));
+
+interface Run {
+  out: string;
+  err: string;
+  code: number | null | undefined;
+  signal(name: NodeJS.Signals): void;
+}
+
+function pilotfish(t: TestContext, ...args: string[]): Run {
+  const child = spawn(process.execPath, ["--import", "tsx", MAIN, ...args], {
+    env: { PATH: process.env.PATH, PILOTFISH_SECRET: SECRET },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const run: Run = { out: "", err: "", code: undefined, signal: (name) => void child.kill(name) };
+  child.stdout.on("data", (data) => (run.out += data));
+  child.stderr.on("data", (data) => (run.err += data));
+  child.on("close", (code) => (run.code = code));
+  t.after(() => void child.kill("SIGKILL"));
+  return run;
+}
+
+const ended = (run: Run) => until("the end", () => run.code !== undefined);
+
+test("--help names every flag, on stdout, and is no failure", async (t) => {
+  const run = pilotfish(t, "--help");
+  await ended(run);
+  assert.equal(run.code, 0);
+  for (const flag of ["--config", "--endpoint", "--dns", "--push", "--listen", "--scrape-interval", "--check"]) {
+    assert.ok(run.out.includes(flag), flag);
+  }
+});
+
+test("wrong flags and wrong configurations end with code 2 and a line for each problem", async (t) => {
+  const flag = pilotfish(t, "--endpoints", "x");
+  const values = pilotfish(t, "--endpoint", "pod:1", "--scrape-interval", "fast", "--push", "http://127.0.0.1:1");
+  const name = pilotfish(t, "--dns", "a:b");
+  for (const run of [flag, values, name]) {
+    await ended(run);
+    assert.equal(run.code, 2);
+    assert.equal(run.out, "");
+  }
+  assert.match(flag.err, /unknown option '--endpoints'\n\(Did you mean --endpoint\?\)/);
+  assert.deepEqual(values.err.trim().split("\n"), [
+    'pilotfish: endpoints[0].url: got "pod:1", expected http://host:port without a path',
+    'pilotfish: scrape.interval: got "fast", expected a duration from 10ms to 10m, such as 100ms or 2s',
+  ]);
+  assert.match(name.err, /expected name:port/);
+});
+
+test("--check says whether the configuration is good, and starts nothing", async (t) => {
+  const run = pilotfish(t, "--check", "--endpoint", "http://127.0.0.1:1", "--push", "http://127.0.0.1:1");
+  await ended(run);
+  assert.deepEqual([run.code, run.out], [0, "configuration: good\n"]);
+});
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  test(`${signal} ends it with code 0, though a pod hangs and connections are open, and no line held the secret`, async (t) => {
+    const pods = [await startPod(), await startPod()];
+    const filter = await startFilter();
+    for (const server of [...pods, filter]) t.after(() => server.close());
+    (pods[1] as (typeof pods)[0]).metrics = () => {};
+    const folder = mkdtempSync(join(tmpdir(), "pilotfish-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "pilotfish.yaml");
+    // Longer than this test waits: an end that waited for the hanging pod would never come.
+    writeFileSync(file, "scrape: {timeout: 1m}\npush: {timeout: 1m}\n");
+    const endpoints = pods.flatMap((pod) => ["--endpoint", pod.url]);
+    const flags = [...endpoints, "--push", filter.url, "--listen", "127.0.0.1:0", "--log-level", "debug"];
+    const run = pilotfish(t, "--config", file, ...flags);
+    await until("a push", () => filter.stored);
+    const url = /"url":"http:\/\/127\.0\.0\.1:([0-9]+)"/.exec(run.err);
+    const idle = connect(Number(url?.[1]), "127.0.0.1");
+    idle.on("error", () => {});
+    t.after(() => void idle.destroy());
+    await until("a connection", () => idle.readyState === "open");
+    run.signal(signal);
+    await ended(run);
+    assert.equal(run.code, 0);
+    assert.match(run.err, /"msg":"sidecar ended"/);
+    assert.ok(!run.err.includes(SECRET) && !run.out.includes(SECRET));
+  });
+}
+
+test("a taken address ends it with code 1 and a sentence", async (t) => {
+  const filter = await startFilter();
+  t.after(() => filter.close());
+  const run = pilotfish(t, "--endpoint", "http://127.0.0.1:1", "--push", filter.url, "--listen", filter.address);
+  await ended(run);
+  assert.equal(run.code, 1);
+  assert.match(run.err, /pilotfish: listen EADDRINUSE/);
+});
+
+test("its own endpoints: alive from the start, ready from the first accepted push, metrics in Prometheus text", async (t) => {
+  const pod = await startPod();
+  const filter = await startFilter();
+  for (const server of [pod, filter]) t.after(() => server.close());
+  filter.secret = "another";
+  const sidecar = await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url] });
+  const get = async (path: string, method = "GET") => {
+    const response = await fetch(sidecar.url + path, { method });
+    return { status: response.status, body: await response.text() };
+  };
+  await until("a refusal", () => filter.answers.includes(401));
+  assert.equal((await get("/healthz")).status, 200);
+  const before = await get("/readyz");
+  assert.equal(before.status, 503);
+  assert.match(before.body, /unauthenticated/);
+  filter.secret = SECRET;
+  await until("ready", () => sidecar.readiness().ready);
+  assert.deepEqual(await get("/readyz"), { status: 200, body: '{"ready":true,"reasons":[]}\n' });
+  const { body } = await get("/metrics");
+  assert.match(body, new RegExp(`^pilotfish_endpoint_ready\\{endpoint="${pod.address}"\\} 1$`, "m"));
+  assert.match(body, new RegExp(`^pilotfish_scrapes_total\\{endpoint="${pod.address}",result="ok"\\} [1-9]`, "m"));
+  assert.match(body, /^pilotfish_snapshot_bytes [1-9]/m);
+  for (const { name } of await metricsTable()) assert.ok(body.includes(`# TYPE ${name} `), name);
+  assert.equal((await get("/nothing")).status, 404);
+  assert.equal((await get("/metrics", "POST")).status, 405);
+});

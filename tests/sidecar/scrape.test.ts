@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import type { SnapshotView } from "../../protocol/snapshot.ts";
+import {
+  capture,
+  endpointOf,
+  type FakeFilter,
+  type FakePod,
+  gauges,
+  modelList,
+  quickSidecar,
+  startFilter,
+  startPod,
+  text,
+  until,
+} from "./support.ts";
+
+interface Scene {
+  pods: FakePod[];
+  filter: FakeFilter;
+  /** What the filter holds of a pod. */
+  seen(index: number): SnapshotView["endpoints"][number] | undefined;
+}
+
+async function scene(
+  t: TestContext,
+  count: number,
+  prepare: (pods: FakePod[]) => void = () => {},
+  more = {},
+): Promise<Scene> {
+  const pods = await Promise.all(Array.from({ length: count }, () => startPod()));
+  const filter = await startFilter();
+  for (const server of [...pods, filter]) t.after(() => server.close());
+  prepare(pods);
+  await quickSidecar(t, { endpoints: pods.map((p) => p.url), targets: [filter.url], more });
+  return { pods, filter, seen: (index) => endpointOf(filter.stored, pods[index]?.address ?? "") };
+}
+
+/** A scrape that was asked for after now has come and gone. */
+async function nextScrape(pod: FakePod): Promise<void> {
+  const { scrapes } = pod;
+  await until("two more scrapes", () => pod.scrapes >= scrapes + 2);
+}
+
+test("a real exposition arrives at the filter as signals", async (t) => {
+  const { filter, seen } = await scene(t, 1, ([pod]) => {
+    (pod as FakePod).metrics = text(capture("dp2_load"));
+    (pod as FakePod).models = modelList("tiny-dp", ["sql", "tiny-dp"]);
+  });
+  const endpoint = await until("a ready pod", () => seen(0)?.ready && seen(0));
+  assert.deepEqual([endpoint.waiting, endpoint.running, endpoint.kvBlocks, endpoint.blockTokens], [14, 16, 65536, 128]);
+  assert.deepEqual(
+    filter.stored?.models.map((m) => [m.name, m.kind, m.base]),
+    [
+      ["sql", "adapter", "tiny-dp"],
+      ["tiny-dp", "base", "tiny-dp"],
+    ],
+  );
+});
+
+test("the first snapshot that a filter gets already knows every answering pod's models", async (t) => {
+  const slowList = modelList("late");
+  const { filter } = await scene(t, 2, ([, slow]) => {
+    (slow as FakePod).models = (request, response) => void setTimeout(() => slowList(request, response), 150);
+  });
+  const first = await until("a snapshot", () => filter.stored);
+  assert.deepEqual(
+    first.models.map((m) => m.name),
+    ["late", "m"],
+  );
+});
+
+test("metrics and models go over kept connections: two a pod, however many scrapes", async (t) => {
+  const { pods } = await scene(t, 1);
+  const pod = pods[0] as FakePod;
+  await until("ten scrapes", () => pod.scrapes >= 10);
+  assert.ok(pod.connections <= 2, `${pod.connections} connections`);
+});
+
+test("a pod that never answers delays nobody, and is told as not ready", async (t) => {
+  const { pods, filter, seen } = await scene(t, 3, ([dead]) => {
+    (dead as FakePod).metrics = () => {};
+    (dead as FakePod).models = () => {};
+  });
+  await until("the others ready", () => seen(1)?.ready && seen(2)?.ready);
+  assert.equal(seen(0)?.ready, false);
+  assert.equal(seen(0)?.scrapeAgeMs, null);
+  await until("twenty scrapes of another", () => (pods[1]?.scrapes ?? 0) >= 20);
+  assert.ok((pods[0]?.scrapes ?? 0) <= 4, `${pods[0]?.scrapes} scrapes of the dead one`);
+  assert.equal(filter.stored?.endpoints.length, 3);
+});
+
+test("a change of load is told without waiting for the heartbeat", async (t) => {
+  const { pods, seen } = await scene(t, 1, () => {}, { models: { interval: "10m" } });
+  await until("idle", () => seen(0)?.ready);
+  (pods[0] as FakePod).metrics = gauges(7, 3, 0.25);
+  await until("the load", () => seen(0)?.waiting === 7 && seen(0)?.running === 3 && seen(0)?.kvUsage === 0.25);
+});
+
+const BROKEN: Record<string, (pod: FakePod) => void> = {
+  "answers 500": (pod) => {
+    pod.metrics = (_request, response) => response.writeHead(500).end("vllm:num_requests_waiting 99\n");
+  },
+  "resets the connection": (pod) => {
+    pod.metrics = (request) => request.socket.destroy();
+  },
+  "sends a body over the limit": (pod) => {
+    pod.metrics = text(`vllm:num_requests_waiting 99\n${"# x\n".repeat(100_000)}`);
+  },
+  "announces a body over the limit and sends none": (pod) => {
+    pod.metrics = (_request, response) => {
+      response.writeHead(200, { "content-length": "99999999" });
+      response.write("vllm:num_requests_waiting 99\n");
+    };
+  },
+  "never ends its body": (pod) => {
+    pod.metrics = (_request, response) => {
+      response.write("vllm:num_requests_waiting 99\n");
+      const timer = setInterval(() => response.write("#".repeat(100)), 10);
+      response.on("close", () => clearInterval(timer));
+    };
+  },
+  "drips a byte at a time": (pod) => {
+    pod.metrics = (_request, response) => {
+      const body = "vllm:num_requests_waiting 99\n".repeat(20);
+      let at = 0;
+      const timer = setInterval(() => response.write(body[at++ % body.length]), 5);
+      response.on("close", () => clearInterval(timer));
+    };
+  },
+  "cuts its body short": (pod) => {
+    pod.metrics = (request, response) => {
+      response.writeHead(200, { "content-length": "1000" });
+      response.write("vllm:num_requests_waiting 99\n", () => request.socket.destroy());
+    };
+  },
+  "does not speak HTTP": (pod) => {
+    pod.metrics = (request) => request.socket.end("hello\r\n\r\n");
+  },
+};
+
+for (const [what, breakIt] of Object.entries(BROKEN)) {
+  test(`a pod that ${what} is taken down after failures in a row, and back when it answers again`, async (t) => {
+    const { pods, seen } = await scene(t, 2, () => {}, {
+      scrape: { interval: "20ms", timeout: "60ms", maxBackoff: "40ms", maxBytes: "64KiB" },
+    });
+    const pod = pods[0] as FakePod;
+    await until("both ready", () => seen(0)?.ready && seen(1)?.ready);
+    breakIt(pod);
+    await until("down", () => seen(0)?.ready === false);
+    assert.equal(seen(1)?.ready, true);
+    // Nothing of a broken answer is believed.
+    assert.equal(seen(0)?.waiting, 0);
+    pod.metrics = gauges(4, 0);
+    await until("up again", () => seen(0)?.ready && seen(0)?.waiting === 4);
+  });
+}
+
+test("a page without known metrics leaves the signals unknown", async (t) => {
+  const { seen } = await scene(t, 1, ([pod]) => {
+    (pod as FakePod).metrics = text("<html>vllm</html>\n");
+  });
+  const endpoint = await until("a ready pod", () => seen(0)?.ready && seen(0));
+  assert.deepEqual([endpoint.waiting, endpoint.running, endpoint.kvUsage], [null, null, null]);
+});
+
+test("a pod is not ready before its models are known, and broken answers do not name any", async (t) => {
+  const { pods, seen, filter } = await scene(t, 1, ([pod]) => {
+    (pod as FakePod).models = text('{"data": "none"}');
+  });
+  await until("a snapshot", () => seen(0)?.scrapeAgeMs !== undefined && filter.stored);
+  await nextScrape(pods[0] as FakePod);
+  assert.equal(seen(0)?.ready, false);
+  (pods[0] as FakePod).models = modelList("m");
+  await until("ready", () => seen(0)?.ready);
+});
+
+test("a pod that restarts with another model is asked for it at once", async (t) => {
+  const { pods, seen, filter } = await scene(t, 1, () => {}, { models: { interval: "10m" } });
+  const pod = pods[0] as FakePod;
+  await until("ready", () => seen(0)?.ready);
+  const port = Number(pod.address.split(":")[1]);
+  await pod.close();
+  await until("down at once", () => seen(0)?.ready === false);
+  const other = await startPod(port);
+  t.after(() => other.close());
+  other.models = modelList("other");
+  await until("ready with the other model", () => seen(0)?.ready && filter.stored?.models[0]?.name === "other");
+});
+
+test("models are read again at their interval: an adapter that was loaded shows, one that was unloaded goes", async (t) => {
+  const { pods, filter } = await scene(t, 1, () => {}, { models: { interval: "100ms" } });
+  const names = () => filter.stored?.models.map((m) => m.name).join();
+  await until("the base", () => names() === "m");
+  (pods[0] as FakePod).models = modelList("m", ["sql", "m"]);
+  await until("the adapter", () => names() === "m,sql");
+  (pods[0] as FakePod).models = modelList("m");
+  await until("the base alone", () => names() === "m");
+});
+
+test("with a fixed model map pods are not asked", async (t) => {
+  const { pods, seen, filter } = await scene(t, 1, () => {}, { models: { discover: false, static: { fixed: null } } });
+  await until("ready", () => seen(0)?.ready);
+  assert.equal(pods[0]?.modelReads, 0);
+  assert.deepEqual(
+    filter.stored?.models.map((m) => m.name),
+    ["fixed"],
+  );
+});
