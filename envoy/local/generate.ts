@@ -27,8 +27,8 @@ const HEADER = `# Pilotfish in a plain Envoy: two models on three pods, on this 
 #
 #   request -> wasm filter (reads the model, picks a pod) -> route by x-gateway-model-name -> override_host -> pod
 #
-# Run it from the project's root, with a secret of your own, the same as the sidecar's:
-#   ${SECRET_ENV}=change-me envoy -c envoy/local/envoy.yaml
+# Run it from the project's root, with a secret of your own (16 characters or more), the same as the sidecar's:
+#   ${SECRET_ENV}=change-me-to-your-own envoy -c envoy/local/envoy.yaml
 # It serves on 127.0.0.1:10000, its admin is on 127.0.0.1:9901; the pods are expected on 127.0.0.1:8001 to 8003.
 # Snapshots are POSTed by the sidecar to the same listener. Until the first one, Envoy balances by least_request.
 #
