@@ -14,7 +14,7 @@
 // surrogates written in UTF-8 (Python decodes bytes with "surrogatepass"; a tokenizer cannot encode what comes of it).
 // Nesting: Python 3.11 gives up near 990 brackets, later versions far beyond; the limit here is the table's.
 //
-// Windows: jsonFeed returns the bytes that it consumed; the next window begins with the rest (8 bytes at most unless it
+// Windows: jsonFeed returns the bytes that it consumed; the next window begins with the rest (11 bytes at most unless it
 // paused). The 64 bytes on either side of a window are readable and writable memory of any content, and so afterwards
 // again: zero bytes are written there meanwhile, so that no loop asks for each byte whether the window is over.
 import { valueEnd } from "./capture";
@@ -66,7 +66,7 @@ import { bodyStart, fail, failAt, keyRest, numberRest, skipSpace, stringRest, to
 /** Bytes that must be readable and writable on either side of a window. */
 export const JSON_SLACK_BYTES: u32 = 64;
 /** Bytes of a window that may stay unconsumed while the status is STATUS_MORE. */
-export const JSON_MAX_UNCONSUMED: u32 = 8;
+export const JSON_MAX_UNCONSUMED: u32 = 11;
 
 const QUOTE: u32 = 0x22;
 const COMMA: u32 = 0x2c;

@@ -8,7 +8,7 @@
 // costs one test; UTF-8 is looked at only where a byte >= 0x80 is in the block or may want a byte of it. Whoever calls
 // has written 64 zero bytes at `end`: zero is a control character, so no loop needs to know where the window ends.
 import { hexDigit } from "./escapes";
-import { utf8Errors, utf8Length, utf8Triples, utf8Valid } from "./utf8";
+import { utf8Length, utf8Triples, utf8Valid } from "./utf8";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -153,8 +153,8 @@ export function scanString(p: usize, end: usize): usize {
     }
     // All bits up to and with the first quote that closes; all where there is none.
     const inside = quotes ^ (quotes - 1);
-    if ((wide | open) != 0) wrong |= utf8Errors(p);
-    if ((wrong & inside) != 0) return scanBytes(p, end);
+    // What stands behind the quote is judged too; scanBytes knows where the string ends.
+    if ((wrong & inside) != 0 || ((wide | open) != 0 && !utf8Valid(p))) return scanBytes(p, end);
     if (quotes != 0) return p + <usize>ctz(quotes);
     p += step;
     open = load<u32>(p - 4) & 0x80808000;

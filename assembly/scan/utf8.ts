@@ -43,16 +43,17 @@ const MASKS: usize = memory.data<u8>([
 ], 16);
 
 class Lookup {
-  /** Sixteen bytes at `p`, a nonzero byte where one does not fit what stands before it. */
+  /** A nonzero byte where one of `v` does not fit the three before it. */
   @inline
-  static errors(p: usize, t1: v128, t2: v128, t3: v128, low: v128, m60: v128, m70: v128, m80: v128): v128 {
-    const v = v128.load(p);
-    const prev1 = v128.load(p - 1);
+  static errors(v: v128, prev1: v128, prev2: v128, prev3: v128, t1: v128, t2: v128, t3: v128, low: v128, m60: v128, m70: v128, m80: v128): v128 {
     const found = v128.and(
-      v128.and(i8x16.swizzle(t1, v128.and(i16x8.shr_u(prev1, 4), low)), i8x16.swizzle(t2, v128.and(prev1, low))),
+      v128.and(
+        i8x16.swizzle(t1, v128.and(i16x8.shr_u(prev1, 4), low)),
+        i8x16.swizzle(t2, v128.and(prev1, low)),
+      ),
       i8x16.swizzle(t3, v128.and(i16x8.shr_u(v, 4), low)),
     );
-    const must = v128.or(i8x16.sub_sat_u(v128.load(p - 2), m60), i8x16.sub_sat_u(v128.load(p - 3), m70));
+    const must = v128.or(i8x16.sub_sat_u(prev2, m60), i8x16.sub_sat_u(prev3, m70));
     return v128.xor(v128.and(must, m80), found);
   }
 }
@@ -66,28 +67,13 @@ export function utf8Valid(p: usize): bool {
   const m60 = v128.load(MASKS, 16);
   const m70 = v128.load(MASKS, 32);
   const m80 = v128.load(MASKS, 48);
-  const e0 = Lookup.errors(p, t1, t2, t3, low, m60, m70, m80);
-  const e1 = Lookup.errors(p + 16, t1, t2, t3, low, m60, m70, m80);
-  const e2 = Lookup.errors(p + 32, t1, t2, t3, low, m60, m70, m80);
-  const e3 = Lookup.errors(p + 48, t1, t2, t3, low, m60, m70, m80);
+  // One base and constant offsets, which cost nothing; a wasm offset cannot be negative.
+  const q = p - 3;
+  const e0 = Lookup.errors(v128.load(q, 3), v128.load(q, 2), v128.load(q, 1), v128.load(q, 0), t1, t2, t3, low, m60, m70, m80);
+  const e1 = Lookup.errors(v128.load(q, 19), v128.load(q, 18), v128.load(q, 17), v128.load(q, 16), t1, t2, t3, low, m60, m70, m80);
+  const e2 = Lookup.errors(v128.load(q, 35), v128.load(q, 34), v128.load(q, 33), v128.load(q, 32), t1, t2, t3, low, m60, m70, m80);
+  const e3 = Lookup.errors(v128.load(q, 51), v128.load(q, 50), v128.load(q, 49), v128.load(q, 48), t1, t2, t3, low, m60, m70, m80);
   return !v128.any_true(v128.or(v128.or(e0, e1), v128.or(e2, e3)));
-}
-
-/** The same as one bit per byte, set where utf8Valid objects. */
-export function utf8Errors(p: usize): u64 {
-  const t1 = v128.load(TABLES);
-  const t2 = v128.load(TABLES, 16);
-  const t3 = v128.load(TABLES, 32);
-  const low = v128.load(MASKS);
-  const m60 = v128.load(MASKS, 16);
-  const m70 = v128.load(MASKS, 32);
-  const m80 = v128.load(MASKS, 48);
-  const zero = i8x16.splat(0);
-  const e0 = i8x16.bitmask(i8x16.ne(Lookup.errors(p, t1, t2, t3, low, m60, m70, m80), zero));
-  const e1 = i8x16.bitmask(i8x16.ne(Lookup.errors(p + 16, t1, t2, t3, low, m60, m70, m80), zero));
-  const e2 = i8x16.bitmask(i8x16.ne(Lookup.errors(p + 32, t1, t2, t3, low, m60, m70, m80), zero));
-  const e3 = i8x16.bitmask(i8x16.ne(Lookup.errors(p + 48, t1, t2, t3, low, m60, m70, m80), zero));
-  return <u64>e0 | ((<u64>e1) << 16) | ((<u64>e2) << 32) | ((<u64>e3) << 48);
 }
 
 // biome-ignore format: three rows for bytes 0, 1 and 2 modulo 3: which bits to look at, and what they must be

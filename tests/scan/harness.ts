@@ -148,7 +148,7 @@ export class Scanner {
           return { code: 0, offset: at, fields: this.fields.map((_, index) => this.found(index)), hashed };
         }
         if (last) throw new Error("neither done nor an error at the end");
-        if (limit - at > 8) throw new Error(`${limit - at} bytes are not consumed at ${at}`);
+        if (limit - at > 11) throw new Error(`${limit - at} bytes are not consumed at ${at}`);
         break;
       }
     }
