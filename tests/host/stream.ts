@@ -3,6 +3,7 @@ import { type Direction, Half, type Sink } from "./half.ts";
 import { type HeaderInput, HeaderMap } from "./headers.ts";
 import type { PropertyValue } from "./properties.ts";
 import type { Root } from "./root.ts";
+import { chunksOf, feed, type Message, Wire } from "./wire.ts";
 
 export interface StreamOptions {
   /** per_connection_buffer_limit_bytes: more buffered request bytes than this get a 413. */
@@ -11,30 +12,15 @@ export interface StreamOptions {
   properties?: Record<string, PropertyValue>;
 }
 
-export interface RequestInput {
+export interface RequestInput extends Message {
   method?: string;
   path?: string;
   authority?: string;
-  headers?: HeaderInput;
-  /** Sent in one piece, with its content-length. */
-  body?: string | Uint8Array;
-  /** Sent one by one, without a content-length. */
-  chunks?: (string | Uint8Array)[];
-  /** The end comes as an empty frame of its own, as with HTTP/1 chunked bodies. */
-  emptyEnd?: boolean;
-  trailers?: HeaderInput;
 }
 
-export interface ResponseInput {
+export interface ResponseInput extends Message {
   status?: number;
-  headers?: HeaderInput;
-  body?: string | Uint8Array;
-  chunks?: (string | Uint8Array)[];
-  emptyEnd?: boolean;
-  trailers?: HeaderInput;
   upstreamAddress?: string;
-  /** False: the response stays open after these chunks; go on with `responseBody`. */
-  end?: boolean;
 }
 
 export interface LocalResponse {
@@ -42,37 +28,6 @@ export interface LocalResponse {
   details: string;
   headers: HeaderMap;
   body: Buffer;
-}
-
-/** What came out at the far side of the filters in one direction. */
-class Wire implements Sink {
-  headersMap: HeaderMap | undefined;
-  trailersMap: HeaderMap | undefined;
-  body: Buffer = Buffer.alloc(0);
-  ended = false;
-  modified = false;
-  readonly #check: (wire: Wire) => void;
-
-  constructor(check: (wire: Wire) => void) {
-    this.#check = check;
-  }
-
-  headers(map: HeaderMap, end: boolean): void {
-    this.headersMap = map.clone();
-    if (end) this.#end();
-  }
-  data(bytes: Buffer, end: boolean): void {
-    this.body = Buffer.concat([this.body, bytes]);
-    if (end) this.#end();
-  }
-  trailers(map: HeaderMap): void {
-    this.trailersMap = map.clone();
-    this.#end();
-  }
-  #end(): void {
-    this.ended = true;
-    this.#check(this);
-  }
 }
 
 export interface Outcome {
@@ -387,28 +342,4 @@ export class Stream {
   #memory(): number {
     return [...new Set(this.filters.map((filter) => filter.root.vm))].reduce((sum, vm) => sum + vm.memoryBytes(), 0);
   }
-}
-
-function chunksOf(input: RequestInput | ResponseInput): (string | Uint8Array)[] {
-  return input.body !== undefined ? [input.body] : (input.chunks ?? []);
-}
-
-interface Feeder {
-  headers(end: boolean): void;
-  body(bytes: string | Uint8Array, end: boolean): void;
-  trailers(map: HeaderInput): void;
-  open(): boolean;
-}
-
-function feed(chunks: (string | Uint8Array)[], input: RequestInput & ResponseInput, to: Feeder): void {
-  const pieces = chunks.filter((chunk) => chunk.length > 0);
-  const complete = input.end ?? true;
-  const bare = pieces.length === 0 && !input.trailers && !input.emptyEnd;
-  to.headers(bare && complete);
-  pieces.forEach((piece, index) => {
-    const last = index === pieces.length - 1 && !input.trailers && !input.emptyEnd;
-    if (to.open()) to.body(piece, last && complete);
-  });
-  if (input.emptyEnd && !input.trailers && complete && to.open()) to.body(Buffer.alloc(0), true);
-  if (input.trailers && to.open()) to.trailers(input.trailers);
 }
