@@ -29,7 +29,7 @@ import {
   ERROR_TRAILING_COMMA,
 } from "./errors";
 import { fieldsDepth, fieldsStateBytes } from "./fields";
-import { numberShort } from "./numbers";
+import { numberList, numberShort } from "./numbers";
 import {
   MODE_AFTER,
   MODE_COLON,
@@ -59,15 +59,18 @@ import {
   STATUS_MORE,
   STATUS_PAUSED,
 } from "./state";
+import { skipSpace } from "./space";
 import { specialBytes } from "./strings";
 import { utf8Boundary } from "./utf8";
-import { bodyStart, fail, failAt, keyRest, numberRest, skipSpace, stringRest, topKey, valueSlow } from "./values";
+import { bodyStart, fail, failAt, keyRest, numberRest, stringRest, topKey, valueSlow } from "./values";
 
 /** Bytes that must be readable and writable on either side of a window. */
 export const JSON_SLACK_BYTES: u32 = 64;
 /** Bytes of a window that may stay unconsumed while the status is STATUS_MORE. */
 export const JSON_MAX_UNCONSUMED: u32 = 11;
 
+/** Strings are looked up in cached masks for so many blocks; a longer one is worth scanString's wider steps. */
+const SHORT_BLOCKS = 4;
 const QUOTE: u32 = 0x22;
 const COMMA: u32 = 0x2c;
 const COLON: u32 = 0x3a;
@@ -210,14 +213,19 @@ function scan(state: usize, p: usize, end: usize, last: bool): usize {
       let short = false;
       if (depth != 1) {
         p++;
-        let bits = p - base < 64 ? special >> <u64>(p - base) : 0;
-        if (bits == 0) {
+        if (p - base >= 64) {
           base = p;
-          special = specialBytes(p);
+          special = specialBytes(base);
+        }
+        let bits = special >> <u64>(p - base);
+        while (bits == 0) {
+          base += 64;
+          p = base;
+          special = specialBytes(base);
           bits = special;
         }
         const stop = p + <usize>ctz(bits);
-        short = bits != 0 && load<u8>(stop) == QUOTE;
+        short = load<u8>(stop) == QUOTE;
         if (short) p = stop + 1;
       }
       if (!short) {
@@ -254,22 +262,41 @@ function scan(state: usize, p: usize, end: usize, last: bool): usize {
       const open = (c | BRACE_BIT) == OPEN;
       if (wanted < 0) {
         if (c == QUOTE) {
-          const first = p + 1;
-          let bits = first - base < 64 ? special >> <u64>(first - base) : 0;
-          if (bits == 0) {
-            base = first;
-            special = specialBytes(first);
+          p++;
+          if (p - base >= 64) {
+            base = p;
+            special = specialBytes(base);
+          }
+          let bits = special >> <u64>(p - base);
+          for (let blocks = 0; bits == 0 && blocks < SHORT_BLOCKS; blocks++) {
+            base += 64;
+            p = base;
+            special = specialBytes(base);
             bits = special;
           }
-          const stop = first + <usize>ctz(bits);
-          quick = bits != 0 && load<u8>(stop) == QUOTE;
-          if (quick) p = stop + 1;
+          const stop = p + <usize>ctz(bits);
+          if (bits != 0 && load<u8>(stop) == QUOTE) {
+            p = stop + 1;
+          } else {
+            store<u32>(state, depth, STATE_DEPTH);
+            p = stringRest(state, p, end, last);
+            mode = load<u32>(state, STATE_MODE);
+            if (mode != MODE_AFTER) break;
+          }
+          quick = true;
         } else if (open) {
           quick = true;
         } else if (c - 0x30 < 10 || c == MINUS) {
           const stop = numberShort(p, end);
           quick = stop != 0;
-          if (quick) p = stop;
+          if (quick) {
+            p = stop;
+            if (load<u8>(p) == COMMA && (brackets & 1) == 0) {
+              mode = MODE_VALUE;
+              p = numberList(p + 1);
+              continue;
+            }
+          }
         } else if (c == CLOSE - BRACE_BIT && (mode == MODE_VALUE_OR_CLOSE || (brackets & 1) == 0)) {
           if (mode == MODE_VALUE) {
             fail(state, ERROR_TRAILING_COMMA, p);

@@ -2,8 +2,9 @@
 //
 //   number = [ "-" ] ( "0" | digit 1-9 { digit } ) [ "." digit { digit } ] [ ( "e" | "E" ) [ "+" | "-" ] digit { digit } ]
 //
-// Most numbers are short and whole in the window: their digits are told from one mask. The others go byte by byte
-// through a state that outlives the window.
+// Most numbers are short and whole in the window: their digits are told from one mask, and in an array those of many
+// numbers at once. The others go byte by byte through a state that outlives the window.
+import { Block } from "./block";
 import { STATE_DIGITS, STATE_NUMBER } from "./state";
 
 const ZERO: u32 = 0x30;
@@ -27,13 +28,22 @@ const IN_EXPONENT: u32 = 8;
 const DIGITS: usize = memory.data<u8>([
   0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30,
   9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
+  0x2c, 0x2c, 0x2c, 0x2c, 0x2c, 0x2c, 0x2c, 0x2c, 0x2c, 0x2c, 0x2c, 0x2c, 0x2c, 0x2c, 0x2c, 0x2c,
+  0x2d, 0x2d, 0x2d, 0x2d, 0x2d, 0x2d, 0x2d, 0x2d, 0x2d, 0x2d, 0x2d, 0x2d, 0x2d, 0x2d, 0x2d, 0x2d,
+  0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e,
+  0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20,
 ], 16);
 
 class Digits {
   @inline
-  static bits(v: v128, zero: v128, nine: v128): u32 {
+  static bits(v: v128, zero: v128, nine: v128): i32 {
     const digit = i8x16.sub(v, zero);
     return i8x16.bitmask(i8x16.eq(i8x16.min_u(digit, nine), digit));
+  }
+  /** Of the runs of digits, those that begin in `starts`: the bit behind each. The sum carries through a run. */
+  @inline
+  static ends(digits: u64, starts: u64): u64 {
+    return (digits + (starts & digits)) & ~digits;
   }
 }
 
@@ -67,6 +77,62 @@ export function numberShort(p: usize, end: usize): usize {
     at += run;
   }
   return at < 32 && p + <usize>at < end ? p + <usize>at : 0;
+}
+
+/**
+ * Passes over numbers in an array, "number ',' [ ' ' ]" each, as many as there are in the 64 bytes before the last
+ * comma, all at once. `p` is where a number may begin, and so is the result: all before it is right, what is at it is
+ * for the caller to tell.
+ */
+export function numberList(p: usize): usize {
+  const zero = v128.load(DIGITS);
+  const nine = v128.load(DIGITS, 16);
+  const comma = v128.load(DIGITS, 32);
+  const minus = v128.load(DIGITS, 48);
+  const dot = v128.load(DIGITS, 64);
+  const space = v128.load(DIGITS, 80);
+  while (true) {
+    const a = v128.load(p);
+    const b = v128.load(p, 16);
+    const c = v128.load(p, 32);
+    const d = v128.load(p, 48);
+    const digits = Block.bits(Digits.bits(a, zero, nine), Digits.bits(b, zero, nine), Digits.bits(c, zero, nine), Digits.bits(d, zero, nine));
+    const commas = Block.equal(a, b, c, d, comma);
+    const minuses = Block.equal(a, b, c, d, minus);
+    const dots = Block.equal(a, b, c, d, dot);
+    const spaces = Block.equal(a, b, c, d, space);
+    const zeros = Block.equal(a, b, c, d, zero);
+    let known = digits | commas | minuses | dots | spaces;
+
+    const values = (commas << 1) | 1;
+    const indented = values & spaces;
+    const numbers = (values ^ indented) | (indented << 1);
+    const negative = numbers & minuses;
+    const integers = (numbers ^ negative) | (negative << 1);
+    const integerEnds = Digits.ends(digits, integers);
+    const fractions = dots << 1;
+    let ends = integerEnds | Digits.ends(digits, fractions);
+    let signs: u64 = 0;
+    let wrong = ((integers | fractions) & ~digits) | (((integers & zeros) << 1) & digits) | (dots & ~integerEnds);
+    if (~known != 0) {
+      const exponents = Block.equal(v128.or(a, space), v128.or(b, space), v128.or(c, space), v128.or(d, space), i8x16.splat(0x65));
+      if (exponents != 0) {
+        const pluses = Block.equal(a, b, c, d, i8x16.splat(0x2b));
+        wrong |= exponents & ~ends;
+        signs = (exponents << 1) & (minuses | pluses);
+        const powers = ((exponents << 1) ^ signs) | (signs << 1);
+        wrong |= powers & ~digits;
+        ends |= Digits.ends(digits, powers);
+        known |= exponents | (pluses & signs);
+      }
+    }
+    wrong |= ~known | (spaces ^ indented) | (minuses & ~(negative | signs)) | (commas & ~ends);
+    // Whatever is wrong with a number is at or before its comma.
+    const right = commas & (wrong != 0 ? (wrong & (0 - wrong)) - 1 : ~0);
+    if (right == 0) return p;
+    p += 64 - <usize>clz(right);
+    if (wrong != 0) return p;
+  }
 }
 
 /** Reads on in a number of any length; returns where it stops to be one, or `end`. */

@@ -7,6 +7,7 @@
 // 64 bytes a step, from a character's or escape's first byte on. A block with no quote, backslash or control character
 // costs one test; UTF-8 is looked at only where a byte >= 0x80 is in the block or may want a byte of it. Whoever calls
 // has written 64 zero bytes at `end`: zero is a control character, so no loop needs to know where the window ends.
+import { Block } from "./block";
 import { hexDigit } from "./escapes";
 import { utf8Length, utf8Triples, utf8Valid } from "./utf8";
 
@@ -28,34 +29,20 @@ const TABLES: usize = memory.data<u8>([
   0, 0, 13, 0, 8, 8, 4, 0, 0, 0, 0, 0, 2, 0, 4, 1,
 ], 16);
 
-class Block {
-  @inline
-  static bits(a: i32, b: i32, c: i32, d: i32): u64 {
-    return <u64>a | ((<u64>b) << 16) | ((<u64>c) << 32) | ((<u64>d) << 48);
-  }
-  @inline
-  static equal(a: v128, b: v128, c: v128, d: v128, x: v128): u64 {
-    return Block.bits(
-      i8x16.bitmask(i8x16.eq(a, x)),
-      i8x16.bitmask(i8x16.eq(b, x)),
-      i8x16.bitmask(i8x16.eq(c, x)),
-      i8x16.bitmask(i8x16.eq(d, x)),
-    );
-  }
-  @inline
-  static atMost(a: v128, b: v128, c: v128, d: v128, x: v128): u64 {
-    return Block.bits(
-      i8x16.bitmask(i8x16.eq(i8x16.min_u(a, x), a)),
-      i8x16.bitmask(i8x16.eq(i8x16.min_u(b, x), b)),
-      i8x16.bitmask(i8x16.eq(i8x16.min_u(c, x), c)),
-      i8x16.bitmask(i8x16.eq(i8x16.min_u(d, x), d)),
-    );
-  }
+class Bytes {
   @inline
   static letters(v: v128, low: v128, high: v128, nibble: v128): i32 {
     const l = i8x16.swizzle(low, v128.and(v, nibble));
     const h = i8x16.swizzle(high, v128.and(i16x8.shr_u(v, 4), nibble));
     return i8x16.bitmask(i8x16.eq(v128.and(l, h), i8x16.splat(0)));
+  }
+  @inline
+  static hex(v: v128): i32 {
+    const digit = i8x16.sub(v, i8x16.splat(0x30));
+    const letter = i8x16.sub(v128.or(v, i8x16.splat(0x20)), i8x16.splat(0x61));
+    return i8x16.bitmask(
+      v128.or(i8x16.eq(i8x16.min_u(digit, i8x16.splat(9)), digit), i8x16.eq(i8x16.min_u(letter, i8x16.splat(5)), letter)),
+    );
   }
   @inline
   static special(v: v128, quote: v128, backslash: v128, space: v128): i32 {
@@ -69,10 +56,10 @@ export function specialBytes(p: usize): u64 {
   const backslash = v128.load(TABLES, 16);
   const space = v128.load(TABLES, 48);
   return Block.bits(
-    Block.special(v128.load(p), quote, backslash, space),
-    Block.special(v128.load(p, 16), quote, backslash, space),
-    Block.special(v128.load(p, 32), quote, backslash, space),
-    Block.special(v128.load(p, 48), quote, backslash, space),
+    Bytes.special(v128.load(p), quote, backslash, space),
+    Bytes.special(v128.load(p, 16), quote, backslash, space),
+    Bytes.special(v128.load(p, 32), quote, backslash, space),
+    Bytes.special(v128.load(p, 48), quote, backslash, space),
   );
 }
 
@@ -139,16 +126,19 @@ export function scanString(p: usize, end: usize): usize {
       wrong |=
         escaped &
         Block.bits(
-          Block.letters(a, low, high, nibble),
-          Block.letters(b, low, high, nibble),
-          Block.letters(c, low, high, nibble),
-          Block.letters(d, low, high, nibble),
+          Bytes.letters(a, low, high, nibble),
+          Bytes.letters(b, low, high, nibble),
+          Bytes.letters(c, low, high, nibble),
+          Bytes.letters(d, low, high, nibble),
         );
-      let units = escaped & Block.equal(a, b, c, d, i8x16.splat(0x75)) & (quotes - 1);
-      while (units != 0) {
-        const at = ctz(units);
-        wrong |= <u64>!isHex(load<u32>(p + <usize>at, 1)) << at;
-        units &= units - 1;
+      const units = escaped & Block.equal(a, b, c, d, i8x16.splat(0x75));
+      if (units != 0) {
+        const digits = Block.bits(Bytes.hex(a), Bytes.hex(b), Bytes.hex(c), Bytes.hex(d));
+        const pairs = (units << 1) | (units << 2);
+        wrong |= (pairs | (pairs << 2)) & ~digits;
+        // Digits that lie in the next block: begin that with the escape.
+        const cut = units >> 60;
+        if (cut != 0) step = 59 + <usize>ctz(cut);
       }
     }
     // All bits up to and with the first quote that closes; all where there is none.
@@ -192,30 +182,23 @@ function scanBytes(p: usize, end: usize): usize {
 function escapeLength(p: usize, end: usize): u32 {
   if (end - p < 2) return 0;
   const letter = load<u8>(p, 1);
-  if (letter == 0x75) return end - p >= 6 && isHex(load<u32>(p, 2)) ? 6 : 0;
+  if (letter == 0x75) return end - p >= 6 && hexDigits(p + 2, p + 6) ? 6 : 0;
   return isLetter(letter) ? 2 : 0;
 }
 
 /** Whether the escape at `p` is right as far as it goes and the window's end cuts it. */
 export function escapeCut(p: usize, end: usize): bool {
   if (end - p < 2) return true;
-  if (load<u8>(p, 1) != 0x75 || end - p >= 6) return false;
-  for (let at = p + 2; at < end; at++) {
-    if (hexDigit(load<u8>(at)) > 15) return false;
+  return load<u8>(p, 1) == 0x75 && end - p < 6 && hexDigits(p + 2, end);
+}
+
+function hexDigits(from: usize, to: usize): bool {
+  for (let p = from; p < to; p++) {
+    if (hexDigit(load<u8>(p)) > 15) return false;
   }
   return true;
 }
 
 function isLetter(c: u32): bool {
   return c == QUOTE || c == BACKSLASH || c == 0x2f || c == 0x62 || c == 0x66 || c == 0x6e || c == 0x72 || c == 0x74;
-}
-
-/** Four hex digits at once, as bytes of a word. */
-function isHex(word: u32): bool {
-  // Every test leaves its answer in bit 7 of its byte; no byte carries into the next as all are below 0x80 there.
-  const low = word & 0x7f7f7f7f;
-  const lower = low | 0x20202020;
-  const digit = (low + 0x50505050) & ~(low + 0x46464646);
-  const letter = (lower + 0x1f1f1f1f) & ~(lower + 0x19191919);
-  return ((digit | letter) & ~word & 0x80808080) == 0x80808080;
 }

@@ -36,6 +36,7 @@ import {
   STATE_STATUS,
   STATE_WANTED,
 } from "./state";
+import { skipSpace } from "./space";
 import { escapeCut, scanString } from "./strings";
 
 const QUOTE: u32 = 0x22;
@@ -91,15 +92,6 @@ export function bodyStart(state: usize, p: usize, end: usize, last: bool): usize
     fail(state, ERROR_EXPECTED_VALUE, p);
   }
   return p;
-}
-
-/** The first byte from `p` on that is no white space; the zero bytes after the window's end are none. */
-export function skipSpace(p: usize): usize {
-  while (true) {
-    const c = load<u8>(p);
-    if (c != 0x20 && c != 0x0a && c != 0x0d && c != 0x09) return p;
-    p++;
-  }
 }
 
 /** From a top-level key's first quote. */

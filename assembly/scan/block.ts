@@ -1,0 +1,26 @@
+// 64 bytes as four vectors: bits of a comparison, the first byte's lowest. Static members, as only those may be inlined
+// by decorator (Biome parses none on functions).
+export class Block {
+  @inline
+  static bits(a: i32, b: i32, c: i32, d: i32): u64 {
+    return <u64>a | ((<u64>b) << 16) | ((<u64>c) << 32) | ((<u64>d) << 48);
+  }
+  @inline
+  static equal(a: v128, b: v128, c: v128, d: v128, x: v128): u64 {
+    return Block.bits(
+      i8x16.bitmask(i8x16.eq(a, x)),
+      i8x16.bitmask(i8x16.eq(b, x)),
+      i8x16.bitmask(i8x16.eq(c, x)),
+      i8x16.bitmask(i8x16.eq(d, x)),
+    );
+  }
+  @inline
+  static atMost(a: v128, b: v128, c: v128, d: v128, x: v128): u64 {
+    return Block.bits(
+      i8x16.bitmask(i8x16.eq(i8x16.min_u(a, x), a)),
+      i8x16.bitmask(i8x16.eq(i8x16.min_u(b, x), b)),
+      i8x16.bitmask(i8x16.eq(i8x16.min_u(c, x), c)),
+      i8x16.bitmask(i8x16.eq(i8x16.min_u(d, x), d)),
+    );
+  }
+}
