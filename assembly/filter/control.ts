@@ -166,7 +166,7 @@ function refuseMalformed(why: string): void {
   count(SNAPSHOT_MALFORMED);
   leaveGarbage();
   const writer = beginError();
-  writer.raw("The snapshot ");
+  writer.raw("The snapshot is refused: ");
   writer.raw(why);
   writer.raw(".");
   sendError(writer, 400, "", "snapshot_malformed");

@@ -135,28 +135,28 @@ function verifyDirectory(view: SnapshotView, base: usize, bytes: u32): u32 {
     if (offset & 7 || offset < directoryEnd || <u64>offset + <u64>records * stride > bytes) return 6;
     const start = base + offset;
     if (kind == KIND_STRINGS) {
-      if (stride != 1) return 7;
       if (view.strings) return 9;
+      if (stride != 1) return 7;
       view.strings = start;
       view.stringBytes = records;
     } else if (kind == KIND_ENDPOINTS) {
+      if (view.endpoints) return 9;
       if (stride < ENDPOINT_BYTES || stride & 7) return 7;
       if (records > MAX_ENDPOINTS) return 8;
-      if (view.endpoints) return 9;
       view.endpoints = start;
       view.endpointCount = records;
       view.endpointStride = stride;
     } else if (kind == KIND_MODELS) {
+      if (view.models) return 9;
       if (stride < MODEL_BYTES || stride & 7) return 7;
       if (records > MAX_MODELS) return 8;
-      if (view.models) return 9;
       view.models = start;
       view.modelCount = records;
       view.modelStride = stride;
     } else if (kind == KIND_MODEL_ENDPOINTS) {
+      if (view.links) return 9;
       if (stride < MODEL_ENDPOINT_BYTES || stride & 7) return 7;
       if (records > MAX_MODEL_ENDPOINTS) return 8;
-      if (view.links) return 9;
       view.links = start;
       view.linkCount = records;
       view.linkStride = stride;
