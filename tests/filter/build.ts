@@ -1,0 +1,73 @@
+// The release wasm, compiled when it is older than its sources. Test files run in processes of their own at the same
+// time: one of them compiles under a lock, the others wait for it.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, utimesSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const target = join(root, "build/pilotfish.wasm");
+const lock = join(root, "build/pilotfish.lock");
+/** Compiling takes seconds: a lock this old was left by a process that was killed. */
+const ABANDONED_MS = 120_000;
+
+function modified(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+function stale(): boolean {
+  const built = modified(target);
+  const sources = readdirSync(join(root, "assembly"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(root, "assembly", name));
+  sources.push(join(root, "protocol/constants.ts"), join(root, "asconfig.json"));
+  return built === 0 || sources.some((path) => modified(path) > built);
+}
+
+function locked(): boolean {
+  try {
+    mkdirSync(lock);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const since = modified(lock);
+    if (since !== 0 && Date.now() - since > ABANDONED_MS) rmSync(lock, { recursive: true, force: true });
+    return false;
+  }
+}
+
+function compile(): void {
+  const asc = createRequire(import.meta.url).resolve("assemblyscript/bin/asc.js");
+  const fresh = `build/pilotfish-${process.pid}`;
+  const files = ["--outFile", `${fresh}.wasm`, "--textFile", `${fresh}.wat`];
+  const started = new Date();
+  try {
+    execFileSync(process.execPath, [asc, "--target", "release", ...files], { cwd: root, stdio: "pipe" });
+    // A source that changed meanwhile is newer than this.
+    utimesSync(join(root, `${fresh}.wasm`), started, started);
+    renameSync(join(root, `${fresh}.wasm`), target);
+  } finally {
+    rmSync(join(root, `${fresh}.wat`), { force: true });
+    rmSync(join(root, `${fresh}.wasm`), { force: true });
+  }
+}
+
+function releaseBytes(): Buffer {
+  mkdirSync(join(root, "build"), { recursive: true });
+  while (stale()) {
+    if (!locked()) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+      continue;
+    }
+    try {
+      if (stale()) compile();
+    } finally {
+      rmdirSync(lock);
+    }
+  }
+  return readFileSync(target);
+}
+
+/** The module that ships. */
+export const release = new WebAssembly.Module(releaseBytes());
