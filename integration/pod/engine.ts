@@ -173,8 +173,6 @@ export class Engine {
     while (!this.cache.grow(sequence, tokens)) {
       const victim = this.running[this.running.length - 1] as Sequence;
       this.leaveSlot(victim);
-      victim.computed = 0;
-      victim.inStep = 0;
       victim.preemptions++;
       this.stats.preemptions++;
       victim.state = "waiting";

@@ -43,7 +43,7 @@ function chain(tokens: Int32Array, count: number, blockSize: number, salt: strin
       const token = tokens[i] as number;
       a = Math.imul(a ^ token, 0x9e3779b1);
       a ^= a >>> 15;
-      b = Math.imul(b ^ (token + i), 0x85ebca77);
+      b = Math.imul(b ^ token, 0x85ebca77);
       b ^= b >>> 13;
     }
     hashes[block] = (b & 0x1fffff) * 0x1_0000_0000 + (a >>> 0);

@@ -121,8 +121,12 @@ test("closing ends running requests and open connections at once", async () => {
   const request = fetch(`${local.url}/v1/chat/completions`, { method: "POST", headers, body });
   request.catch(() => {});
   while (local.engine.runningNow === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  const direct = local.engine.submit({ promptTokens: 1, hashes: [], outputTokens: 10_000 });
   await local.close();
   await assert.rejects(request);
+  const generated = direct.generated;
+  await new Promise((resolve) => setTimeout(resolve, 40));
+  assert.equal(direct.generated, generated, "no step after the end");
 });
 
 test("options that cannot work are refused at the start", async () => {

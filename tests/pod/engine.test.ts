@@ -155,6 +155,40 @@ test("a full cache preempts the newest request, which starts over and still fini
   assert.equal(engine.cache.used, 0);
 });
 
+test("a preempted request goes to the head of the queue", () => {
+  const { engine, clock } = rig({ kvBlocks: 10 });
+  engine.submit(request(16, 12));
+  const second = engine.submit(request(16, 12));
+  const third = engine.submit(request(16, 1));
+  while (second.preemptions === 0) clock.advance(1);
+  assert.deepEqual([second.state, third.state], ["waiting", "waiting"]);
+  while (third.state === "waiting") clock.advance(1);
+  assert.notEqual(second.state, "waiting", "the third would have fitted earlier");
+});
+
+test("a step that had to make room admits nobody, even where a first chunk would fit", () => {
+  const { engine, clock } = rig({ kvBlocks: 10, tokenBudget: 8 });
+  engine.submit(request(16, 12, { hashes: [] }));
+  const second = engine.submit(request(16, 12, { hashes: [] }));
+  while (second.preemptions === 0) clock.advance(1);
+  assert.deepEqual([second.state, engine.runningNow], ["waiting", 1]);
+});
+
+test("an adapter in use stays resident when another one comes in", () => {
+  const { engine, clock } = rig({ maxLoras: 2, loraLoadMs: 100 });
+  const long = engine.submit(request(4, 20, { adapter: "a" }));
+  clock.advance(120);
+  for (const adapter of ["b", "c"]) {
+    engine.submit(request(4, 1, { adapter }));
+    clock.advance(150);
+  }
+  assert.equal(long.state, "running");
+  const at = clock.now();
+  const again = engine.submit(request(4, 1, { adapter: "a" }));
+  clock.drain();
+  assert.ok(again.lastTokenAt - at < 100, "no third load");
+});
+
 test("blocks in use never exceed the cache, whatever comes and goes", () => {
   const { engine, clock } = rig({ kvBlocks: 40, slots: 8, tokenBudget: 30 });
   const live: Sequence[] = [];
@@ -228,6 +262,17 @@ test("a sleeping engine takes requests and runs them when it wakes", () => {
   engine.paramsChanged();
   clock.drain();
   assert.equal(engine.stats.finished.length, 1);
+});
+
+test("an abort shows in the metrics of an engine that takes no steps", () => {
+  const { engine, clock, params } = rig();
+  const running = engine.submit(request(4, 100));
+  clock.advance(20);
+  params.asleep = true;
+  clock.drain();
+  assert.equal(engine.stats.running, 1);
+  engine.abort(running);
+  assert.equal(engine.stats.running, 0);
 });
 
 test("a request that a shrunk cache can never hold ends with an error instead of blocking the queue", () => {

@@ -109,6 +109,7 @@ test("adapters add vllm:lora_requests_info, whose old series stay with their tim
 test("counters and histograms hold what was served", async () => {
   await withPod({}, async (pod) => {
     for (let i = 0; i < 3; i++) await chat(pod, { max_tokens: 5 });
+    await fetch(`${pod.url}/health`);
     const text = await scrape(pod);
     const labels = '{engine="0",model_name="tiny-llama"}';
     assert.equal(sample(text, `vllm:generation_tokens_total${labels}`), 15);
@@ -120,6 +121,7 @@ test("counters and histograms hold what was served", async () => {
     assert.equal(sample(text, `vllm:request_generation_tokens_bucket{engine="0",le="5.0",`), 3);
     assert.equal(sample(text, `vllm:request_generation_tokens_bucket{engine="0",le="+Inf",`), 3);
     assert.equal(sample(text, 'http_requests_total{handler="/v1/chat/completions",method="POST",status="2xx"}'), 3);
+    assert.doesNotMatch(text, /handler="\/health"/);
     assert.equal(sample(text, `vllm:num_requests_running${labels}`), 0);
   });
 });
@@ -142,5 +144,7 @@ test("pretended traffic, sleep and a changed cache show in the next scrape of an
     assert.equal(sample(text, 'vllm:num_requests_waiting_by_reason{engine="0",model_name="tiny-llama",reason="cap'), 7);
     assert.equal(sample(text, 'vllm:engine_sleep_state{engine="0",model_name="tiny-llama",sleep_state="awake"}'), 0);
     assert.match(text, /num_gpu_blocks="100"/);
+    pod.set({ extraWaiting: 8 });
+    assert.equal(sample(await scrape(pod), "vllm:num_requests_waiting{"), 8);
   });
 });
