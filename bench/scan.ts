@@ -91,24 +91,26 @@ for (const [name, make] of Object.entries(KINDS)) {
     return { at, length: body.length };
   });
   const total = bodies.reduce((sum, body) => sum + body.length, 0);
-  const scanAll = () => {
-    for (const { at, length } of bodies) {
-      wasm.jsonInit(state, table);
-      for (let offset = 0; wasm.jsonStatus(state) === 0; ) {
-        const size = Math.min(WINDOW, length - offset);
-        offset += wasm.jsonFeed(state, at + offset, size, offset + size === length ? 1 : 0);
-      }
-      if (wasm.jsonStatus(state) !== 1) throw new Error(`${name}: status ${wasm.jsonStatus(state)}`);
+  const scan = ({ at, length }: { at: number; length: number }) => {
+    wasm.jsonInit(state, table);
+    for (let offset = 0; wasm.jsonStatus(state) === 0; ) {
+      const size = Math.min(WINDOW, length - offset);
+      offset += wasm.jsonFeed(state, at + offset, size, offset + size === length ? 1 : 0);
     }
+    if (wasm.jsonStatus(state) !== 1) throw new Error(`${name}: status ${wasm.jsonStatus(state)}`);
   };
-  for (let round = 0; round < 3; round++) scanAll();
-  let best = 0;
+  for (let round = 0; round < 3; round++) bodies.forEach(scan);
+  // The quickest of each body's turns: what a neighbour on the same core takes from the others falls away.
+  const quickest = bodies.map(() => Number.POSITIVE_INFINITY);
   const begun = cpu();
   for (let round = 0; round < ROUNDS; round++) {
-    const from = process.hrtime.bigint();
-    scanAll();
-    best = Math.max(best, total / Number(process.hrtime.bigint() - from));
+    bodies.forEach((body, index) => {
+      const from = process.hrtime.bigint();
+      scan(body);
+      quickest[index] = Math.min(quickest[index] as number, Number(process.hrtime.bigint() - from));
+    });
   }
   const mean = (total * ROUNDS) / Number(cpu() - begun);
-  console.log(`${name.padEnd(24)} mean ${mean.toFixed(2).padStart(6)}  best round ${best.toFixed(2).padStart(6)} GB/s`);
+  const best = total / quickest.reduce((sum, each) => sum + each, 0);
+  console.log(`${name.padEnd(24)} mean ${mean.toFixed(2).padStart(6)}  quickest turns ${best.toFixed(2).padStart(6)} GB/s`);
 }

@@ -23,4 +23,13 @@ export class Block {
       i8x16.bitmask(i8x16.eq(i8x16.min_u(d, x), d)),
     );
   }
+  @inline
+  static atLeast(a: v128, b: v128, c: v128, d: v128, x: v128): u64 {
+    return Block.bits(
+      i8x16.bitmask(i8x16.ge_u(a, x)),
+      i8x16.bitmask(i8x16.ge_u(b, x)),
+      i8x16.bitmask(i8x16.ge_u(c, x)),
+      i8x16.bitmask(i8x16.ge_u(d, x)),
+    );
+  }
 }

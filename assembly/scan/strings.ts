@@ -27,6 +27,8 @@ const TABLES: usize = memory.data<u8>([
   0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f,
   0, 0, 1, 0, 0, 2, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0,
   0, 0, 13, 0, 8, 8, 4, 0, 0, 0, 0, 0, 2, 0, 4, 1,
+  0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0,
+  0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10,
 ], 16);
 
 class Bytes {
@@ -71,8 +73,10 @@ export function scanString(p: usize, end: usize): usize {
   const quote = v128.load(TABLES);
   const backslash = v128.load(TABLES, 16);
   const control = v128.load(TABLES, 32);
-  // Nonzero where one of the three bytes before `p` is >= 0x80 and a sequence may still be open.
-  let open: u32 = 0;
+  const e0 = v128.load(TABLES, 112);
+  const ten = v128.load(TABLES, 128);
+  // Bytes at `p` that must be continuation bytes, as characters that began before want them.
+  let carry: u64 = 0;
   while (true) {
     const a = v128.load(p);
     const b = v128.load(p, 16);
@@ -82,72 +86,127 @@ export function scanString(p: usize, end: usize): usize {
     const hits = v128.or(
       v128.or(
         v128.or(v128.or(i8x16.eq(a, quote), i8x16.eq(b, quote)), v128.or(i8x16.eq(c, quote), i8x16.eq(d, quote))),
-        v128.or(
-          v128.or(i8x16.eq(a, backslash), i8x16.eq(b, backslash)),
-          v128.or(i8x16.eq(c, backslash), i8x16.eq(d, backslash)),
-        ),
+        v128.or(v128.or(i8x16.eq(a, backslash), i8x16.eq(b, backslash)), v128.or(i8x16.eq(c, backslash), i8x16.eq(d, backslash))),
       ),
       i8x16.eq(i8x16.min_u(least, control), least),
     );
-    const wide = <u32>i8x16.bitmask(v128.or(v128.or(a, b), v128.or(c, d)));
-    if (!v128.any_true(hits)) {
-      if ((wide | open) == 0) {
-        p += 64;
-        continue;
-      }
-      if (!utf8Valid(p)) return scanBytes(p, end);
-      if (i8x16.bitmask(v128.and(v128.and(a, b), v128.and(c, d))) == 0xffff) {
-        // No ASCII at all: on to the next character's first byte, and in threes from there.
-        const next = p + 64;
-        p += 61;
-        while (p < next && (load<u8>(p) & 0xc0) == 0x80) p++;
-        p = utf8Triples(p);
-        open = 0;
-        continue;
-      }
+    const hit = v128.any_true(hits);
+    const some = i8x16.bitmask(v128.or(v128.or(a, b), v128.or(c, d)));
+    if (!hit && (<u64>some | carry) == 0) {
       p += 64;
-      open = load<u32>(p - 4) & 0x80808000;
       continue;
     }
-    let quotes = Block.equal(a, b, c, d, quote);
-    const backslashes = Block.equal(a, b, c, d, backslash);
-    let wrong = Block.atMost(a, b, c, d, control);
+
+    let quotes: u64 = 0;
+    let wrong: u64 = 0;
     let step: usize = 64;
-    if (backslashes != 0) {
-      const maybe = backslashes << 1;
-      const codes = ((maybe | ODD_BITS) - backslashes) ^ ODD_BITS;
-      const escaped = codes ^ backslashes;
-      // A backslash in the last byte whose letter is in the next block: begin that block with it.
-      step -= <usize>((codes & backslashes) >> 63);
-      quotes &= ~escaped;
-      const low = v128.load(TABLES, 96);
-      const high = v128.load(TABLES, 80);
-      const nibble = v128.load(TABLES, 64);
-      wrong |=
-        escaped &
-        Block.bits(
-          Bytes.letters(a, low, high, nibble),
-          Bytes.letters(b, low, high, nibble),
-          Bytes.letters(c, low, high, nibble),
-          Bytes.letters(d, low, high, nibble),
-        );
-      const units = escaped & Block.equal(a, b, c, d, i8x16.splat(0x75));
-      if (units != 0) {
-        const digits = Block.bits(Bytes.hex(a), Bytes.hex(b), Bytes.hex(c), Bytes.hex(d));
-        const pairs = (units << 1) | (units << 2);
-        wrong |= (pairs | (pairs << 2)) & ~digits;
-        // Digits that lie in the next block: begin that with the escape.
-        const cut = units >> 60;
-        if (cut != 0) step = 59 + <usize>ctz(cut);
+    if (hit) {
+      quotes = Block.equal(a, b, c, d, quote);
+      wrong = Block.atMost(a, b, c, d, control);
+      const backslashes = Block.equal(a, b, c, d, backslash);
+      if (backslashes != 0) {
+        const maybe = backslashes << 1;
+        const codes = ((maybe | ODD_BITS) - backslashes) ^ ODD_BITS;
+        const escaped = codes ^ backslashes;
+        // A backslash in the last byte whose letter is in the next block: begin that block with it.
+        step -= <usize>((codes & backslashes) >> 63);
+        quotes &= ~escaped;
+        const low = v128.load(TABLES, 96);
+        const high = v128.load(TABLES, 80);
+        const nibble = v128.load(TABLES, 64);
+        wrong |=
+          escaped &
+          Block.bits(
+            Bytes.letters(a, low, high, nibble),
+            Bytes.letters(b, low, high, nibble),
+            Bytes.letters(c, low, high, nibble),
+            Bytes.letters(d, low, high, nibble),
+          );
+        const units = escaped & Block.equal(a, b, c, d, i8x16.splat(0x75));
+        if (units != 0) {
+          const digits = Block.bits(Bytes.hex(a), Bytes.hex(b), Bytes.hex(c), Bytes.hex(d));
+          const pairs = (units << 1) | (units << 2);
+          wrong |= (pairs | (pairs << 2)) & ~digits;
+          // Digits that lie in the next block: begin that with the escape.
+          const cut = units >> 60;
+          if (cut != 0) step = 59 + <usize>ctz(cut);
+        }
       }
     }
+
+    if ((<u64>some | carry) != 0) {
+      const wide = Block.bits(i8x16.bitmask(a), i8x16.bitmask(b), i8x16.bitmask(c), i8x16.bitmask(d));
+      const continuation = i8x16.splat(-64);
+      const continued = Block.bits(
+        i8x16.bitmask(i8x16.lt_s(a, continuation)),
+        i8x16.bitmask(i8x16.lt_s(b, continuation)),
+        i8x16.bitmask(i8x16.lt_s(c, continuation)),
+        i8x16.bitmask(i8x16.lt_s(d, continuation)),
+      );
+      const three = i8x16.splat(-33);
+      const leads = wide ^ continued;
+      const threes =
+        wide &
+        Block.bits(
+          i8x16.bitmask(i8x16.gt_s(a, three)),
+          i8x16.bitmask(i8x16.gt_s(b, three)),
+          i8x16.bitmask(i8x16.gt_s(c, three)),
+          i8x16.bitmask(i8x16.gt_s(d, three)),
+        );
+      const xa = v128.xor(a, e0);
+      const xb = v128.xor(b, e0);
+      const xc = v128.xor(c, e0);
+      const xd = v128.xor(d, e0);
+      // 10 to 1F: leads of four bytes and more; 20, 21: the two leads that are always overlong.
+      const rare = i8x16.min_u(
+        i8x16.min_u(i8x16.sub(xa, ten), i8x16.sub(xb, ten)),
+        i8x16.min_u(i8x16.sub(xc, ten), i8x16.sub(xd, ten)),
+      );
+      if (v128.any_true(i8x16.lt_u(rare, i8x16.splat(0x12)))) {
+        if (!utf8Valid(p)) return scanBytes(p, end);
+        const fours = wide & Block.atLeast(a, b, c, d, i8x16.splat(-16));
+        if (step == 64 && leads >> 63) {
+          step = 63;
+          carry = 0;
+        }
+        carry = ((threes >> 62) | (fours >> 61)) & (step == 64 ? 7 : 0);
+      } else {
+        const zero = i8x16.splat(0);
+        const ed = i8x16.splat(0x0d);
+        const narrow = v128.or(
+          v128.or(v128.or(i8x16.eq(xa, zero), i8x16.eq(xb, zero)), v128.or(i8x16.eq(xc, zero), i8x16.eq(xd, zero))),
+          v128.or(v128.or(i8x16.eq(xa, ed), i8x16.eq(xb, ed)), v128.or(i8x16.eq(xc, ed), i8x16.eq(xd, ed))),
+        );
+        wrong |= continued ^ ((leads << 1) | (threes << 2) | carry);
+        if (v128.any_true(narrow)) {
+          const upper = Block.bits(
+            i8x16.bitmask(i16x8.shl(a, 2)),
+            i8x16.bitmask(i16x8.shl(b, 2)),
+            i8x16.bitmask(i16x8.shl(c, 2)),
+            i8x16.bitmask(i16x8.shl(d, 2)),
+          );
+          const overlong = Block.equal(xa, xb, xc, xd, zero);
+          const surrogate = Block.equal(xa, xb, xc, xd, ed);
+          wrong |= ((overlong << 1) & ~upper) | ((surrogate << 1) & upper);
+          if (step == 64 && (overlong | surrogate) >> 63) {
+            step = 63;
+          }
+        } else if (~wide == 0) {
+          if (wrong != 0) return scanBytes(p, end);
+          // No ASCII at all: on to the next character's first byte, and in threes from there.
+          p += 61 + <usize>ctz((leads >> 61) | 8);
+          p = utf8Triples(p);
+          carry = 0;
+          continue;
+        }
+        carry = step == 64 ? (leads >> 63) | (threes >> 62) : 0;
+      }
+    }
+
     // All bits up to and with the first quote that closes; all where there is none.
-    const inside = quotes ^ (quotes - 1);
-    // What stands behind the quote is judged too; scanBytes knows where the string ends.
-    if ((wrong & inside) != 0 || ((wide | open) != 0 && !utf8Valid(p))) return scanBytes(p, end);
+    if ((wrong & (quotes ^ (quotes - 1))) != 0) return scanBytes(p, end);
     if (quotes != 0) return p + <usize>ctz(quotes);
     p += step;
-    open = load<u32>(p - 4) & 0x80808000;
   }
 }
 
