@@ -35,12 +35,12 @@ const TIMEOUTS = new Set(["UND_ERR_CONNECT_TIMEOUT", "ETIMEDOUT"]);
 /** A failure of ours as it is; anything else by the code that Node or undici gave it. */
 export function toFailure(error: unknown): HttpFailure {
   if (error instanceof HttpFailure) return error;
-  const { code, message } = error as { code?: string; message?: string };
+  const { code, name, message } = error as { code?: string; name?: string; message?: string };
   const text = code === undefined ? String(message) : `${code}: ${message}`;
   if (code === "ECONNREFUSED") return new HttpFailure("refused", text);
   if (code !== undefined && UNREACHABLE.has(code)) return new HttpFailure("unreachable", text);
   if (code !== undefined && TIMEOUTS.has(code)) return new HttpFailure("timeout", text);
-  if (code?.startsWith("HPE_")) return new HttpFailure("invalid", text);
+  if (name === "HTTPParserError") return new HttpFailure("invalid", text);
   return new HttpFailure("reset", text);
 }
 

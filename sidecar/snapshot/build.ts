@@ -61,11 +61,11 @@ interface Draft {
   pods: Pod[];
 }
 
+/** What pods list, overwritten by what is fixed. */
 function collect(pods: readonly Pod[], fixed: StaticModels): Map<string, Draft> {
   const drafts = new Map<string, Draft>();
   for (const pod of pods) {
     for (const { name, parent } of pod.models) {
-      if (Object.hasOwn(fixed, name)) continue;
       let draft = drafts.get(name);
       if (draft === undefined) {
         draft = { parents: new Set(), pods: [] };

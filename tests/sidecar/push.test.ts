@@ -52,6 +52,27 @@ test("without changes pushes come at the heartbeat only", async (t) => {
   await until("the change", () => filter.stored?.endpoints[0]?.waiting === 5);
 });
 
+test("a change that comes while a push is under way goes with the next one", async (t) => {
+  const pod = await startPod();
+  const filter = await startFilter();
+  for (const server of [pod, filter]) t.after(() => server.close());
+  const push = { targets: [filter.url], interval: "1ms", heartbeat: "10s", timeout: "30s" };
+  await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
+  await until("ready", () => filter.stored?.endpoints[0]?.ready);
+  let release = () => {};
+  filter.hold = new Promise((resolve) => {
+    release = resolve;
+  });
+  for (const waiting of [5, 6]) {
+    pod.metrics = gauges(waiting, 0);
+    const { scrapes } = pod;
+    await until("two more scrapes", () => pod.scrapes >= scrapes + 2);
+  }
+  assert.equal(filter.stored?.endpoints[0]?.waiting, 0);
+  release();
+  await until("the last change", () => filter.stored?.endpoints[0]?.waiting === 6);
+});
+
 test("a filter that is down, slow or away for a while holds up no other, and is told everything when it is back", async (t) => {
   const pod = await startPod();
   const good = await startFilter();
@@ -93,7 +114,10 @@ test("a restarted filter is filled by the next push", async (t) => {
   const filter = await startFilter();
   for (const server of [pod, filter]) t.after(() => server.close());
   await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url] });
-  await until("a snapshot", () => filter.stored);
+  await until("ready", () => filter.stored?.endpoints[0]?.ready);
+  // Nothing changes any more: what fills it is the heartbeat.
+  const { scrapes } = pod;
+  await until("ten more scrapes", () => pod.scrapes >= scrapes + 10);
   filter.stored = undefined;
   await until("another", () => filter.stored);
 });

@@ -90,6 +90,20 @@ test("a pod that never answers delays nobody, and is told as not ready", async (
   assert.equal(filter.stored?.endpoints.length, 3);
 });
 
+test("a pod that keeps failing is asked ever more seldom, the others as before", async (t) => {
+  const { pods } = await scene(
+    t,
+    2,
+    ([bad]) => ((bad as FakePod).metrics = (_request, response) => response.writeHead(500).end()),
+    {
+      scrape: { interval: "20ms", maxBackoff: "10s" },
+    },
+  );
+  await until("sixty scrapes of the good one", () => (pods[1]?.scrapes ?? 0) >= 60);
+  // 20, 40, 80, 160, 320, 640 ms: the seventh scrape comes when the good one had more than fifty.
+  assert.ok((pods[0]?.scrapes ?? 0) <= 9, `${pods[0]?.scrapes} scrapes of the failing one`);
+});
+
 test("a change of load is told without waiting for the heartbeat", async (t) => {
   const { pods, seen } = await scene(t, 1, () => {}, { models: { interval: "10m" } });
   await until("idle", () => seen(0)?.ready);

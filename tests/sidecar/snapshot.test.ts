@@ -77,8 +77,12 @@ test("an adapter's state is the pod's own, and only adapters have one", () => {
   assert.equal(view.endpoints[0]?.maxLora, 2);
 });
 
-test("an adapter whose base nobody lists has none", () => {
-  assert.equal(build([pod(A, [adapter("sql", "gone")])]).view.models[0]?.base, null);
+test("an adapter whose base nobody lists, or that is itself an adapter, has none", () => {
+  const { models } = build([pod(A, [adapter("sql", "gone"), adapter("on-sql", "sql")])]).view;
+  assert.deepEqual(
+    models.map((m) => m.base),
+    [null, null],
+  );
 });
 
 test("where pods disagree, a base model wins over an adapter of the same name", () => {

@@ -84,6 +84,8 @@ export interface FakeFilter extends Listening {
   /** Statuses of the answers so far. */
   answers: number[];
   connections: number;
+  /** Answers wait for it. */
+  hold: Promise<void> | undefined;
   /** In place of the filter's answer, when set. */
   instead: Handler | undefined;
 }
@@ -117,7 +119,10 @@ export async function startFilter(port = 0): Promise<FakeFilter> {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => receive(request, response, Buffer.concat(chunks)));
+    request.on("end", async () => {
+      await filter.hold;
+      receive(request, response, Buffer.concat(chunks));
+    });
     response.on("finish", () => filter.answers.push(response.statusCode));
   });
   const filter: FakeFilter = {
@@ -127,6 +132,7 @@ export async function startFilter(port = 0): Promise<FakeFilter> {
     stored: undefined,
     answers: [],
     connections: 0,
+    hold: undefined,
     instead: undefined,
   };
   server.on("connection", () => filter.connections++);
