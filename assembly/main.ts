@@ -4,7 +4,7 @@ import "./host/abort";
 import { readClock } from "./filter/clock";
 import { seed } from "./filter/decide";
 import { requestBody, requestHeaders, requestTrailers } from "./filter/request";
-import { responseHeaders, streamDeleted } from "./filter/response";
+import { responseBody, responseHeaders, streamDeleted } from "./filter/response";
 import { configure, deleteRoot, findRoot } from "./filter/root";
 import { tick } from "./filter/ticker";
 import { randomSeed } from "./host/calls";
@@ -49,6 +49,10 @@ export function proxy_on_request_trailers(id: u32, _trailers: u32): i32 {
 export function proxy_on_response_headers(id: u32, _headers: u32, _endOfStream: u32): i32 {
   responseHeaders(id);
   return 0;
+}
+
+export function proxy_on_response_body(id: u32, length: u32, endOfStream: u32): i32 {
+  return responseBody(id, length, endOfStream != 0);
 }
 
 export function proxy_on_delete(id: u32): void {

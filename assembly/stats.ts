@@ -12,27 +12,36 @@ export const NO_ENDPOINT: u32 = 5;
 export const INVALID_BODY: u32 = 6;
 export const INVALID_MODEL: u32 = 7;
 export const UNREAD_BODY: u32 = 8;
+export const INVALID_FIELD: u32 = 9;
+export const MODEL_REQUIRED: u32 = 10;
+export const MODEL_REJECTED: u32 = 11;
+export const TOO_LARGE: u32 = 12;
+export const UNSUPPORTED_TYPE: u32 = 13;
 // beside the outcome
-export const REQUESTS: u32 = 9;
-export const NO_BODY: u32 = 10;
-export const STRIPPED: u32 = 11;
-export const REROUTED: u32 = 12;
-export const UNTRACKED: u32 = 13;
+export const REQUESTS: u32 = 14;
+export const NO_BODY: u32 = 15;
+export const STRIPPED: u32 = 16;
+export const REROUTED: u32 = 17;
+export const UNTRACKED: u32 = 18;
+export const FIELD_IGNORED: u32 = 19;
+export const REWRITTEN: u32 = 20;
+export const NOT_RENAMED: u32 = 21;
+export const MODELS_LISTED: u32 = 22;
 // pushes and read-backs
-export const SNAPSHOT_STORED: u32 = 14;
-export const SNAPSHOT_READ: u32 = 15;
-export const SNAPSHOT_UNAUTHENTICATED: u32 = 16;
-export const SNAPSHOT_MALFORMED: u32 = 17;
-export const SNAPSHOT_OUTDATED: u32 = 18;
-export const SNAPSHOT_TOO_LARGE: u32 = 19;
-export const SNAPSHOT_OTHER: u32 = 20;
+export const SNAPSHOT_STORED: u32 = 23;
+export const SNAPSHOT_READ: u32 = 24;
+export const SNAPSHOT_UNAUTHENTICATED: u32 = 25;
+export const SNAPSHOT_MALFORMED: u32 = 26;
+export const SNAPSHOT_OUTDATED: u32 = 27;
+export const SNAPSHOT_TOO_LARGE: u32 = 28;
+export const SNAPSHOT_OTHER: u32 = 29;
 // gauges
-export const IN_FLIGHT: u32 = 21;
-export const SNAPSHOT_AGE: u32 = 22;
-export const ENDPOINTS: u32 = 23;
-const METRICS: u32 = 24;
+export const IN_FLIGHT: u32 = 30;
+export const SNAPSHOT_AGE: u32 = 31;
+export const ENDPOINTS: u32 = 32;
 
-const ids: usize = memory.data(96, 4);
+/** u32 of the host for each of the above. */
+const ids: usize = memory.data(132, 4);
 let defined: bool = false;
 
 /** Once per VM, from the first configuration. */
@@ -57,6 +66,16 @@ export function defineMetrics(): void {
   define(INVALID_MODEL, COUNTER, "pilotfish.invalid_model");
   // A body of another content type than JSON: passed on without a model header.
   define(UNREAD_BODY, COUNTER, "pilotfish.unread_body");
+  // Refused with 400: a field that is written into a header cannot stand in one.
+  define(INVALID_FIELD, COUNTER, "pilotfish.invalid_field");
+  // Refused with 400: no `model`, and `body.requireModel` is set.
+  define(MODEL_REQUIRED, COUNTER, "pilotfish.model_required");
+  // Refused with 404: the model is not in the snapshot, and `models.unknown` is reject.
+  define(MODEL_REJECTED, COUNTER, "pilotfish.model_rejected");
+  // Refused with 413: over `body.maxBytes`, or over `body.maxRewriteBytes` where the name is replaced.
+  define(TOO_LARGE, COUNTER, "pilotfish.too_large");
+  // Refused with 415: a compressed body, or a content type that `body.otherTypes` rejects.
+  define(UNSUPPORTED_TYPE, COUNTER, "pilotfish.unsupported_type");
   // All requests but those to the reserved path.
   define(REQUESTS, COUNTER, "pilotfish.requests");
   // Requests without a body: passed on.
@@ -67,6 +86,14 @@ export function defineMetrics(): void {
   define(REROUTED, COUNTER, "pilotfish.rerouted");
   // Requests that were passed on unread because more streams were open than can be tracked.
   define(UNTRACKED, COUNTER, "pilotfish.untracked");
+  // Fields for headers that held an object or a list: no header is set.
+  define(FIELD_IGNORED, COUNTER, "pilotfish.field_ignored");
+  // Requests whose model name was replaced, by a rule, an alias or the default.
+  define(REWRITTEN, COUNTER, "pilotfish.rewritten");
+  // Answers in which the client's own name could not be put back: compressed, or a chunk of more than 8 MiB.
+  define(NOT_RENAMED, COUNTER, "pilotfish.not_renamed");
+  // GET /v1/models answered from the snapshot.
+  define(MODELS_LISTED, COUNTER, "pilotfish.models_listed");
   // Pushed snapshots that were stored.
   define(SNAPSHOT_STORED, COUNTER, "pilotfish.snapshot.stored");
   // Read-backs that were answered.

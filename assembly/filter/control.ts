@@ -145,7 +145,7 @@ function isMethod(method: Bytes): bool {
 }
 
 /** 0 when the request does not say; what is no number is Envoy's to refuse. */
-function declaredLength(): u32 {
+export function declaredLength(): u32 {
   if (!getHeader(REQUEST_HEADERS, CONTENT_LENGTH)) return 0;
   let value: u64 = 0;
   for (let i: u32 = 0; i < resultLength() && value < 0xffffffff; i++) {

@@ -1,39 +1,36 @@
-// Decides once per request: model -> header, model -> endpoints, endpoint -> header. Whatever is missing for a pick, the
-// request goes on with Envoy's own balancing, and a counter and the filter state say why.
-import { MAX_MODEL_NAME_BYTES } from "../../protocol/constants";
-import { Bytes, bytesOf } from "../host/bytes";
+// Decides once per request: name -> model -> header, model -> endpoints, endpoint -> header. Whatever is missing for a
+// pick, the request goes on with Envoy's own balancing, and a counter and the filter state say why.
+import { BodyConfig } from "../config/body";
+import { Config } from "../config/config";
+import { Bytes, bytesEqual, bytesOf } from "../host/bytes";
 import { REQUEST_HEADERS, setHeader, setProperty } from "../host/calls";
 import { started } from "../pick/inflight";
 import { newPicks, pick } from "../pick/pick";
 import { newRandom, Random } from "../pick/random";
 import { findModel } from "../route/models";
+import { resolve, Target } from "../route/names";
 import {
   fieldBytes,
   fieldKind,
   fieldLength,
   KIND_ABSENT,
+  KIND_ARRAY,
   KIND_NULL,
+  KIND_OBJECT,
   KIND_STRING,
   KIND_TOO_LONG,
+  KIND_UNREPRESENTABLE,
 } from "../scan/fields";
+import { multipartKind, multipartValue, multipartValueLength } from "../scan/multipart";
 import { ageMilliseconds, current, hasSnapshot } from "../snapshot/current";
 import { NONE, SnapshotView } from "../snapshot/view";
-import {
-  count,
-  INVALID_MODEL,
-  NO_ENDPOINT,
-  NO_MODEL,
-  NO_SNAPSHOT,
-  PICKED,
-  STALE,
-  UNKNOWN_MODEL,
-} from "../stats";
+import { count, FIELD_IGNORED, NO_ENDPOINT, NO_MODEL, NO_SNAPSHOT, PICKED, STALE, UNKNOWN_MODEL } from "../stats";
 import { tickTime } from "./clock";
-import { MODEL_FIELD } from "./fields";
-import { BASE_MODEL, DESTINATION, MODEL, STATE_ENDPOINT, STATE_MODEL, STATE_REASON } from "./headers";
-import { beginError, sendError } from "./reply";
+import { DESTINATION, STATE_ENDPOINT, STATE_MODEL, STATE_REASON } from "./headers";
+import { refuseField, refuseMissing, refuseModel, refuseUnknown } from "./refuse";
+import { rewriteModel, rewritePath } from "./rewrite";
 import { Root } from "./root";
-import { Stream, stateOf } from "./streams";
+import { PHASE_MULTIPART, Stream, stateOf } from "./streams";
 
 const picks = newPicks();
 const random: Random = newRandom(0);
@@ -51,49 +48,108 @@ export function seed(value: u64): void {
   random.state = value | 1;
 }
 
-/** False: the request was refused and answered. */
-export function decide(stream: Stream): bool {
+/** The body is whole, `length` bytes of it. False: the request was refused and answered. */
+export function decideBody(stream: Stream, length: u32): bool {
   const state = stateOf(stream);
-  const kind = fieldKind(state, MODEL_FIELD);
-  const length = fieldLength(state, MODEL_FIELD);
-  if (kind == KIND_ABSENT || kind == KIND_NULL || (kind == KIND_STRING && length == 0)) {
-    fallBack(NO_MODEL, NO_MODEL_REASON);
-    return true;
+  const config = changetype<Root>(stream.root).config;
+  let kind: u32;
+  if (stream.phase == PHASE_MULTIPART) {
+    kind = multipartKind(state);
+    stream.name = multipartValue(state);
+    stream.nameLength = multipartValueLength(state);
+  } else {
+    kind = fieldKind(state, 0);
+    stream.name = fieldBytes(state, 0);
+    stream.nameLength = fieldLength(state, 0);
+    if (config.body.fields.length > 1 && !writeFields(state, config.body)) return false;
   }
-  const name = fieldBytes(state, MODEL_FIELD);
-  if (kind != KIND_STRING || !fitsHeader(name, length)) {
+  if (kind == KIND_ABSENT || kind == KIND_NULL || (kind == KIND_STRING && stream.nameLength == 0)) {
+    return decideWithout(stream, config, length);
+  }
+  const name = stream.name;
+  if (kind != KIND_STRING || !fitsHeader(name, stream.nameLength)) {
     refuseModel(kind);
     return false;
   }
-  setHeader(REQUEST_HEADERS, MODEL, name, length);
-  setProperty(STATE_MODEL, name, length);
-  if (!hasSnapshot()) {
-    fallBack(NO_SNAPSHOT, NO_SNAPSHOT_REASON);
-    return true;
+  const target = targetOf(config, name, stream.nameLength);
+  if (target === null) return send(stream, config, name, stream.nameLength);
+  if (!rewriteModel(stream, target.model, target.length, length)) return false;
+  stream.target = changetype<usize>(target);
+  return send(stream, config, target.model, target.length);
+}
+
+/** The model stands in the path, which nothing has to be held for. False: refused and answered. */
+export function decidePath(stream: Stream): bool {
+  const config = changetype<Root>(stream.root).config;
+  const name = stream.name;
+  if (!fitsHeader(name, stream.nameLength)) {
+    refuseModel(KIND_STRING);
+    return false;
   }
-  const view = current();
-  const model = findModel(view, name, length);
-  if (model == NONE) {
-    fallBack(UNKNOWN_MODEL, UNKNOWN_MODEL_REASON);
-    return true;
+  const target = targetOf(config, name, stream.nameLength);
+  if (target === null) return send(stream, config, name, stream.nameLength);
+  rewritePath(target);
+  stream.target = changetype<usize>(target);
+  return send(stream, config, target.model, target.length);
+}
+
+/** The body names no model. */
+function decideWithout(stream: Stream, config: Config, length: u32): bool {
+  stream.nameLength = 0;
+  const given = config.models.defaultModel;
+  if (given.length > 0 && stream.phase != PHASE_MULTIPART) {
+    const target = targetOf(config, given.pointer, given.length);
+    const model = target === null ? given.pointer : target.model;
+    const modelLength = target === null ? given.length : target.length;
+    return rewriteModel(stream, model, modelLength, length) && send(stream, config, model, modelLength);
   }
-  const base = view.modelBase(model);
-  if (base != NONE) setHeader(REQUEST_HEADERS, BASE_MODEL, view.modelName(base), view.modelNameLength(base));
-  if (ageMilliseconds(tickTime()) > changetype<Root>(stream.root).config.staleAfterMilliseconds) {
-    fallBack(STALE, STALE_REASON);
-    return true;
+  if (config.body.requireModel) {
+    refuseMissing();
+    return false;
   }
-  pick(view, model, random, picks);
-  if (picks.count == 0) {
-    fallBack(NO_ENDPOINT, NO_ENDPOINT_REASON);
-    return true;
+  fallBack(NO_MODEL, NO_MODEL_REASON);
+  return true;
+}
+
+/** What takes the place of a name; null when it stays. */
+function targetOf(config: Config, name: usize, length: u32): Target | null {
+  if (!config.models.hasRules) return null;
+  const target = resolve(config.models.names, name, length, random);
+  return target === null || bytesEqual(target.model, target.length, name, length) ? null : target;
+}
+
+/** Writes the headers for a model and picks; false: refused and answered. */
+function send(stream: Stream, config: Config, model: usize, length: u32): bool {
+  const known = hasSnapshot() ? findModel(current(), model, length) : NONE;
+  if (known == NONE && hasSnapshot() && config.models.rejectUnknown) {
+    if (stream.nameLength) refuseUnknown(stream.name, stream.nameLength);
+    else refuseUnknown(model, length);
+    return false;
   }
+  const header = unchecked(config.body.fields[0]).header;
+  if (header.length > 0) setHeader(REQUEST_HEADERS, header, model, length);
+  setProperty(STATE_MODEL, model, length);
+  setBaseModel(config, known, model, length);
+  if (!hasSnapshot()) fallBack(NO_SNAPSHOT, NO_SNAPSHOT_REASON);
+  else if (known == NONE) fallBack(UNKNOWN_MODEL, UNKNOWN_MODEL_REASON);
+  else if (ageMilliseconds(tickTime()) > config.staleAfterMilliseconds) fallBack(STALE, STALE_REASON);
+  else {
+    pick(current(), known, random, picks);
+    if (picks.count == 0) fallBack(NO_ENDPOINT, NO_ENDPOINT_REASON);
+    else usePick(stream, current());
+  }
+  return true;
+}
+
+function usePick(stream: Stream, view: SnapshotView): void {
   stream.counted = started(picks.first);
   count(PICKED);
   setProperty(STATE_REASON, PICKED_REASON.pointer, PICKED_REASON.length);
   setProperty(STATE_ENDPOINT, view.address(picks.first), view.addressLength(picks.first));
-  setDestination(view);
-  return true;
+  let at = append(destination, view, picks.first);
+  if (picks.count > 1) at = append(comma(at), view, picks.second);
+  if (picks.count > 2) at = append(comma(at), view, picks.third);
+  setHeader(REQUEST_HEADERS, DESTINATION, destination, <u32>(at - destination));
 }
 
 function fallBack(counter: u32, reason: Bytes): void {
@@ -101,11 +157,38 @@ function fallBack(counter: u32, reason: Bytes): void {
   setProperty(STATE_REASON, reason.pointer, reason.length);
 }
 
-function setDestination(view: SnapshotView): void {
-  let at = append(destination, view, picks.first);
-  if (picks.count > 1) at = append(comma(at), view, picks.second);
-  if (picks.count > 2) at = append(comma(at), view, picks.third);
-  setHeader(REQUEST_HEADERS, DESTINATION, destination, <u32>(at - destination));
+/** From the configuration, else from the snapshot: an adapter's base, a base itself. */
+function setBaseModel(config: Config, known: u32, model: usize, length: u32): void {
+  const header = config.body.baseModelHeader;
+  if (header.length == 0) return;
+  const given = config.models.bases.exact ? resolve(config.models.bases, model, length, random) : null;
+  if (given !== null) {
+    setHeader(REQUEST_HEADERS, header, given.model, given.length);
+    return;
+  }
+  if (known == NONE) return;
+  const view = current();
+  const base = view.modelBase(known);
+  if (base != NONE) setHeader(REQUEST_HEADERS, header, view.modelName(base), view.modelNameLength(base));
+}
+
+/** Headers of the fields beside `model`; false: one cannot stand in a header, refused. */
+function writeFields(state: usize, body: BodyConfig): bool {
+  for (let i = 1; i < body.fields.length; i++) {
+    const kind = fieldKind(state, i);
+    if (kind == KIND_ABSENT || kind == KIND_NULL) continue;
+    if (kind == KIND_OBJECT || kind == KIND_ARRAY) {
+      count(FIELD_IGNORED);
+      continue;
+    }
+    const unfit = kind == KIND_TOO_LONG || kind == KIND_UNREPRESENTABLE;
+    if (unfit || !fitsHeader(fieldBytes(state, i), fieldLength(state, i))) {
+      refuseField(kind);
+      return false;
+    }
+    setHeader(REQUEST_HEADERS, unchecked(body.fields[i]).header, fieldBytes(state, i), fieldLength(state, i));
+  }
+  return true;
 }
 
 function comma(at: usize): usize {
@@ -119,24 +202,12 @@ function append(at: usize, view: SnapshotView, endpoint: u32): usize {
   return at + length;
 }
 
-/** No control characters: nothing is ever injected. Leading and trailing blanks would be cut off on the way. */
+/** No control characters: nothing is ever injected. Blanks at the ends would be cut off on the way. */
 function fitsHeader(text: usize, length: u32): bool {
+  if (length == 0) return true;
   for (let i: u32 = 0; i < length; i++) {
     const c: u32 = load<u8>(text + i);
     if (c < 0x20 || c == 0x7f) return false;
   }
   return load<u8>(text) != 0x20 && load<u8>(text + length - 1) != 0x20;
-}
-
-function refuseModel(kind: u32): void {
-  count(INVALID_MODEL);
-  const writer = beginError();
-  if (kind == KIND_TOO_LONG) {
-    writer.raw("`model` is longer than ");
-    writer.number(MAX_MODEL_NAME_BYTES);
-    writer.raw(" bytes, or a number where a string is expected.");
-  } else if (kind == KIND_STRING) {
-    writer.raw("`model` has control characters, or a blank at an end; no header can carry it.");
-  } else writer.raw("`model` must be a string of well-formed Unicode.");
-  sendError(writer, 400, "model", "invalid_model");
 }

@@ -10,24 +10,26 @@ import {
   HEADERS_STOP,
   REQUEST_BODY,
   REQUEST_HEADERS,
-  removeHeader,
   resultLength,
   resultPointer,
 } from "../host/calls";
 import { WINDOW_BYTES, windowPointer } from "../host/memory";
-import { errorSentence } from "../scan/errors";
-import { jsonErrorOffset, jsonFeed, jsonInit, jsonStatus } from "../scan/json";
-import { count, INVALID_BODY, NO_BODY, REQUESTS, STRIPPED, UNREAD_BODY, UNTRACKED } from "../stats";
-import { controlBody, controlHeaders } from "./control";
-import { decide } from "./decide";
-import { wantedFields } from "./fields";
-import { BASE_MODEL, CONTENT_TYPE, DESTINATION, MODEL, PATH } from "./headers";
-import { beginError, sendError } from "./reply";
-import { findRoot } from "./root";
+import { decodeName, matchEnd, matchPath, matchStart } from "../route/paths";
+import { fieldBytes } from "../scan/fields";
+import { jsonFeed, jsonInit, jsonStatus } from "../scan/json";
+import { multipartFeed, multipartInit, multipartStatus } from "../scan/multipart";
+import { STATUS_MORE, STATUS_PAUSED } from "../scan/state";
+import { count, NO_BODY, REQUESTS, UNREAD_BODY, UNTRACKED } from "../stats";
+import { controlBody, controlHeaders, declaredLength } from "./control";
+import { decideBody, decidePath } from "./decide";
+import { PATH, stripControlHeaders } from "./headers";
+import { listModels } from "./models";
+import { refuseBody, refuseEncoded, refuseLength, refuseMultipart, refusePath, refuseType } from "./refuse";
+import { findRoot, Root } from "./root";
 import {
   findStream,
   openStream,
-  PHASE_PASS,
+  PHASE_MULTIPART,
   PHASE_PUSH,
   PHASE_REPLIED,
   PHASE_SCAN,
@@ -35,31 +37,54 @@ import {
   Stream,
   stateOf,
 } from "./streams";
+import { bodyType, isEncoded, TYPE_JSON, TYPE_MULTIPART, TYPE_OTHER } from "./types";
 
 const reservedPrefix = bytesOf(RESERVED_PREFIX);
-const jsonType = bytesOf("application/json");
 
 export function requestHeaders(id: u32, rootId: u32, endOfStream: bool): i32 {
   const root = findRoot(rootId);
   if (root === null) return HEADERS_CONTINUE;
-  if (getHeader(REQUEST_HEADERS, PATH) && isReserved()) return controlHeaders(id, root, endOfStream);
+  const config = root.config;
+  let pathModel = false;
+  if (getHeader(REQUEST_HEADERS, PATH)) {
+    if (isReserved()) return controlHeaders(id, root, endOfStream);
+    if (config.models.list && listModels(config)) return HEADERS_STOP;
+    // listModels() may have asked the host for something else.
+    pathModel =
+      config.paths != 0 && getHeader(REQUEST_HEADERS, PATH) && matchPath(config.paths, resultPointer(), resultLength());
+  }
   count(REQUESTS);
-  stripControlHeaders();
-  if (endOfStream) {
+  stripControlHeaders(config.body);
+  if (endOfStream && !pathModel) {
     count(NO_BODY);
     return HEADERS_CONTINUE;
   }
-  if (!isJson()) {
-    count(UNREAD_BODY);
-    return HEADERS_CONTINUE;
+  if (!endOfStream && declaredLength() > config.body.maxBytes) return refuseLength(config.body.maxBytes);
+  let type = TYPE_JSON;
+  if (!pathModel) {
+    if (isEncoded()) return refuseEncoded();
+    type = bodyType();
+    if (type == TYPE_OTHER) {
+      if (config.body.rejectOtherTypes) return refuseType();
+      count(UNREAD_BODY);
+      return HEADERS_CONTINUE;
+    }
   }
   const stream = openStream(id, changetype<usize>(root));
   if (stream === null) {
     count(UNTRACKED);
     return HEADERS_CONTINUE;
   }
+  if (type == TYPE_MULTIPART) {
+    stream.phase = PHASE_MULTIPART;
+    // bodyType() left the content type in the result.
+    if (!multipartInit(stateOf(stream), resultPointer(), resultLength()))
+      return refuse(stream, refuseMultipart(stream));
+    return HEADERS_STOP;
+  }
+  jsonInit(stateOf(stream), config.body.table);
+  if (pathModel) return pathHeaders(stream);
   stream.phase = PHASE_SCAN;
-  jsonInit(stateOf(stream), wantedFields());
   return HEADERS_STOP;
 }
 
@@ -69,15 +94,8 @@ export function requestBody(id: u32, length: u32, endOfStream: bool): i32 {
   if (stream === null) return BODY_CONTINUE;
   if (stream.phase == PHASE_PUSH) return controlBody(stream, length, endOfStream);
   if (stream.phase == PHASE_REPLIED) return BODY_STOP_AND_BUFFER;
-  if (stream.phase != PHASE_SCAN) return BODY_CONTINUE;
-  stream.buffered = length;
-  scan(stream, length, endOfStream);
-  if (jsonStatus(stateOf(stream)) < 0) {
-    refuseBody(stream);
-    return BODY_STOP_AND_BUFFER;
-  }
-  if (!endOfStream) return BODY_STOP_AND_BUFFER;
-  return finish(stream) ? BODY_CONTINUE : BODY_STOP_AND_BUFFER;
+  if (stream.phase != PHASE_SCAN && stream.phase != PHASE_MULTIPART) return BODY_CONTINUE;
+  return advance(stream, length, endOfStream) ? BODY_CONTINUE : BODY_STOP_AND_BUFFER;
 }
 
 /** Trailers end a body whose last part said nothing of an end. */
@@ -89,77 +107,33 @@ export function requestTrailers(id: u32): i32 {
     return HEADERS_STOP;
   }
   if (stream.phase == PHASE_REPLIED) return HEADERS_STOP;
-  if (stream.phase != PHASE_SCAN) return HEADERS_CONTINUE;
-  scan(stream, stream.buffered, true);
-  if (jsonStatus(stateOf(stream)) < 0) {
-    refuseBody(stream);
-    return HEADERS_STOP;
-  }
-  return finish(stream) ? HEADERS_CONTINUE : HEADERS_STOP;
+  if (stream.phase != PHASE_SCAN && stream.phase != PHASE_MULTIPART) return HEADERS_CONTINUE;
+  return advance(stream, stream.buffered, true) ? HEADERS_CONTINUE : HEADERS_STOP;
 }
 
-function isReserved(): bool {
-  return (
-    resultLength() >= reservedPrefix.length &&
-    memory.compare(resultPointer(), reservedPrefix.pointer, reservedPrefix.length) == 0
-  );
-}
-
-/** No content type at all is read as JSON, as model servers do. */
-function isJson(): bool {
-  if (!getHeader(REQUEST_HEADERS, CONTENT_TYPE) || resultLength() == 0) return true;
-  if (resultLength() < jsonType.length) return false;
-  const given = resultPointer();
-  for (let i: u32 = 0; i < jsonType.length; i++) {
-    const c: u32 = load<u8>(given + i);
-    if ((c >= 0x41 && c <= 0x5a ? c | 0x20 : c) != load<u8>(jsonType.pointer + i)) return false;
+/** Scans what is new of the first `length` bytes. True: all was decided, the request goes on. */
+function advance(stream: Stream, length: u32, last: bool): bool {
+  const limit = changetype<Root>(stream.root).config.body.maxBytes;
+  stream.buffered = length;
+  if (length > limit) {
+    refuse(stream, refuseLength(limit));
+    return false;
   }
-  if (resultLength() == jsonType.length) return true;
-  const next: u32 = load<u8>(given + jsonType.length);
-  return next == 0x3b || next == 0x20 || next == 0x09;
-}
-
-/** What a client says in a control header never survives, whatever its body is. */
-function stripControlHeaders(): void {
-  let found = false;
-  if (getHeader(REQUEST_HEADERS, MODEL)) {
-    removeHeader(REQUEST_HEADERS, MODEL);
-    found = true;
-  }
-  if (getHeader(REQUEST_HEADERS, BASE_MODEL)) {
-    removeHeader(REQUEST_HEADERS, BASE_MODEL);
-    found = true;
-  }
-  if (getHeader(REQUEST_HEADERS, DESTINATION)) {
-    removeHeader(REQUEST_HEADERS, DESTINATION);
-    found = true;
-  }
-  if (found) count(STRIPPED);
-}
-
-/** Feeds the scanner all that it has not consumed of the first `length` bytes, window by window. */
-function scan(stream: Stream, length: u32, last: bool): void {
-  const state = stateOf(stream);
-  do {
-    let take = length > stream.consumed ? length - stream.consumed : 0;
-    if (take > WINDOW_BYTES) take = WINDOW_BYTES;
-    let read: u32 = 0;
-    // The scanner writes around what it is given, so without bytes it still needs a place of its own.
-    let data = windowPointer();
-    if (take > 0 && getBuffer(REQUEST_BODY, stream.consumed, take)) {
-      read = resultLength();
-      if (read > 0) data = resultPointer();
+  if (stream.phase == PHASE_MULTIPART) {
+    scanMultipart(stream, length, last);
+    if (multipartStatus(stateOf(stream)) < 0) {
+      refuse(stream, refuseMultipart(stream));
+      return false;
     }
-    const atEnd = last && stream.consumed + read >= length;
-    const consumed = jsonFeed(state, data, read, atEnd);
-    stream.consumed += consumed;
-    if (jsonStatus(state) < 0 || atEnd || consumed == 0) return;
-  } while (stream.consumed < length);
-}
-
-/** Sets the headers and lets the request go; false when it was refused. */
-function finish(stream: Stream): bool {
-  if (!decide(stream)) {
+  } else {
+    scanJson(stream, length, last);
+    if (jsonStatus(stateOf(stream)) < 0) {
+      refuse(stream, refuseBody(stream));
+      return false;
+    }
+  }
+  if (!last) return false;
+  if (!decideBody(stream, length)) {
     stream.phase = PHASE_REPLIED;
     return false;
   }
@@ -167,15 +141,56 @@ function finish(stream: Stream): bool {
   return true;
 }
 
-function refuseBody(stream: Stream): void {
-  count(INVALID_BODY);
-  stream.phase = PHASE_REPLIED;
+/** Feeds the scanner all that it has not consumed of the first `length` bytes, window by window. */
+function scanJson(stream: Stream, length: u32, last: bool): void {
   const state = stateOf(stream);
-  const writer = beginError();
-  writer.raw("The body is not what a model server reads: ");
-  writer.raw(errorSentence(-jsonStatus(state)));
-  writer.raw(" (at byte ");
-  writer.number(jsonErrorOffset(state));
-  writer.raw(").");
-  sendError(writer, 400, "", "invalid_json");
+  while (true) {
+    const read = readWindow(stream, length);
+    const atEnd = last && stream.consumed + read >= length;
+    const consumed = jsonFeed(state, windowPointer(), read, atEnd);
+    stream.consumed += consumed;
+    const status = jsonStatus(state);
+    if (status == STATUS_PAUSED) continue;
+    if (status != STATUS_MORE || consumed == 0 || stream.consumed >= length) return;
+  }
+}
+
+function scanMultipart(stream: Stream, length: u32, last: bool): void {
+  const state = stateOf(stream);
+  while (true) {
+    const read = readWindow(stream, length);
+    const atEnd = last && stream.consumed + read >= length;
+    const consumed = multipartFeed(state, windowPointer(), read, atEnd);
+    stream.consumed += consumed;
+    if (multipartStatus(state) < 0 || consumed == 0 || stream.consumed >= length) return;
+  }
+}
+
+/** Copies the next bytes of the body into the window; how many. */
+function readWindow(stream: Stream, length: u32): u32 {
+  if (length <= stream.consumed) return 0;
+  const take = min(length - stream.consumed, WINDOW_BYTES);
+  return getBuffer(REQUEST_BODY, stream.consumed, take) ? resultLength() : 0;
+}
+
+/** The model stands in the path: nothing has to be held. */
+function pathHeaders(stream: Stream): i32 {
+  stream.name = fieldBytes(stateOf(stream), 0);
+  stream.nameLength = decodeName(resultPointer() + matchStart, matchEnd - matchStart, stream.name);
+  if (stream.nameLength == 0) return refuse(stream, refusePath());
+  if (!decidePath(stream)) return refuse(stream, HEADERS_STOP);
+  stream.phase = PHASE_SENT;
+  return HEADERS_CONTINUE;
+}
+
+function refuse(stream: Stream, status: i32): i32 {
+  stream.phase = PHASE_REPLIED;
+  return status;
+}
+
+function isReserved(): bool {
+  return (
+    resultLength() >= reservedPrefix.length &&
+    memory.compare(resultPointer(), reservedPrefix.pointer, reservedPrefix.length) == 0
+  );
 }

@@ -1,5 +1,5 @@
 // Root contexts: one per plugin of this VM (the LLM listener's, and that of a snapshot listener where there is one).
-import { Config, configError, parseConfig } from "../config";
+import { Config, configProblem, parseConfig } from "../config/config";
 import {
   getBuffer,
   LOG_ERROR,
@@ -12,9 +12,9 @@ import {
   setTickPeriod,
 } from "../host/calls";
 import { fieldsStateBytes } from "../scan/fields";
+import { MULTIPART_STATE_BYTES } from "../scan/multipart";
 import { defineMetrics } from "../stats";
-import { wantedFields } from "./fields";
-import { openStreams, setStateBytes } from "./streams";
+import { needStateBytes, openStreams } from "./streams";
 
 /** How often a worker looks for a new snapshot and exchanges counts with the others. */
 const TICK_MILLISECONDS: u32 = 20;
@@ -49,13 +49,12 @@ export function collectGarbage(): void {
 export function configure(id: u32, length: u32): bool {
   leaveGarbage();
   defineMetrics();
-  setStateBytes(fieldsStateBytes(wantedFields()));
   let text = "";
   if (length > 0 && getBuffer(PLUGIN_CONFIGURATION, 0, length))
     text = String.UTF8.decodeUnsafe(resultPointer(), resultLength());
   const config = parseConfig(text);
   if (config === null) {
-    log(LOG_ERROR, configError);
+    log(LOG_ERROR, configProblem());
     return false;
   }
   if (config.secret.length == 0)
@@ -63,6 +62,7 @@ export function configure(id: u32, length: u32): bool {
       LOG_WARN,
       "no secret: set PILOTFISH_SECRET in the VM's environment or snapshot.secret, or every push is refused",
     );
+  needStateBytes(max(fieldsStateBytes(config.body.table), MULTIPART_STATE_BYTES));
   const known = findRoot(id);
   if (known !== null) known.config = config;
   else roots.push(new Root(id, config));

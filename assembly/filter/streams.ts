@@ -5,6 +5,8 @@
 export const PHASE_PASS: u32 = 0;
 /** Headers are held, the JSON body is being scanned. */
 export const PHASE_SCAN: u32 = 1;
+/** Headers are held, the multipart/form-data body is being scanned. */
+export const PHASE_MULTIPART: u32 = 5;
 /** A snapshot is being pushed on the reserved path. */
 export const PHASE_PUSH: u32 = 2;
 /** The request went on; the response may tell who answered. */
@@ -17,23 +19,33 @@ const SLAB_STREAMS: u32 = 64;
 
 @unmanaged
 export class Stream {
+  /** What finished() needs; 0 when the stream is not counted on an endpoint. */
+  counted: u64 = 0;
   id: u32 = 0;
   phase: u32 = 0;
   /** Root context's record. */
   root: usize = 0;
   /** Next free record. */
   next: usize = 0;
-  /** What finished() needs; 0 when the stream is not counted on an endpoint. */
-  counted: u64 = 0;
+  /** Bytes of the record after Stream. */
+  stateBytes: u32 = 0;
   /** Bytes of the body that the scanner consumed. */
   consumed: u32 = 0;
   /** Bytes of the body that have come. */
   buffered: u32 = 0;
+  /** The client's name for the model, in the scanner's state. */
+  name: usize = 0;
+  nameLength: u32 = 0;
+  /** route/names.ts Target that took the place of the client's name; 0 when the name stayed. */
+  target: usize = 0;
+  /** filter/rename.ts: how much of the pattern the answer's last chunk ended with, and its flags. */
+  matched: u32 = 0;
+  matchFlags: u32 = 0;
 }
 
 const RECORD_BYTES: u32 = offsetof<Stream>();
 
-/** Of every record: Stream, then the scanner's state. Set once per VM, by the first configuration. */
+/** Of every new record: Stream, then the scanner's state. Rises with the configurations. */
 let stateBytes: u32 = 0;
 let free: usize = 0;
 let open: u32 = 0;
@@ -42,8 +54,11 @@ let allocated: u32 = 0;
 let table: usize = 0;
 let mask: u32 = 0;
 
-export function setStateBytes(bytes: u32): void {
-  if (stateBytes == 0) stateBytes = (bytes + 7) & ~7;
+/** At least this much state in every record from now on. Free records that are smaller are given up. */
+export function needStateBytes(bytes: u32): void {
+  if (bytes <= stateBytes) return;
+  stateBytes = (bytes + 7) & ~7;
+  free = 0;
 }
 
 /** The scanner's state of a stream. */
@@ -63,6 +78,11 @@ export function openStream(id: u32, root: usize): Stream | null {
   stream.counted = 0;
   stream.consumed = 0;
   stream.buffered = 0;
+  stream.name = 0;
+  stream.nameLength = 0;
+  stream.target = 0;
+  stream.matched = 0;
+  stream.matchFlags = 0;
   open++;
   place(stream);
   return stream;
@@ -94,9 +114,10 @@ export function closeStream(stream: Stream): void {
     hole = i;
   }
   store<usize>(table + hole * sizeof<usize>(), 0);
+  open--;
+  if (stream.stateBytes < stateBytes) return;
   stream.next = free;
   free = changetype<usize>(stream);
-  open--;
 }
 
 export function openStreams(): u32 {
@@ -120,6 +141,7 @@ function grow(): bool {
   const slab = heap.alloc(bytes * SLAB_STREAMS);
   for (let i: u32 = 0; i < SLAB_STREAMS; i++) {
     const stream = changetype<Stream>(slab + i * bytes);
+    stream.stateBytes = stateBytes;
     stream.next = free;
     free = changetype<usize>(stream);
   }

@@ -18,7 +18,7 @@ import {
   proxy_set_shared_data,
   proxy_set_tick_period_milliseconds,
 } from "@solo-io/proxy-runtime/assembly/imports";
-import { random_get } from "./abi";
+import { proxy_set_buffer_bytes, random_get } from "./abi";
 import { Bytes, bytesOf } from "./bytes";
 
 export const OK: u32 = 0;
@@ -93,6 +93,11 @@ export function removeHeader(map: i32, name: Bytes): void {
 /** Copies [start, start + length) of a buffer into the VM; false when there is nothing there. */
 export function getBuffer(type: i32, start: u32, length: u32): bool {
   return proxy_get_buffer_bytes(type, start, length, out, out + 4) == OK;
+}
+
+/** Replaces a buffer whole: `old` is its length. Envoy takes no other replacement. */
+export function setBuffer(type: i32, start: u32, old: u32, data: usize, length: u32): bool {
+  return proxy_set_buffer_bytes(type, start, old, data, length) == OK;
 }
 
 export function getProperty(path: Bytes): bool {

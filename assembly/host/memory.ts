@@ -1,13 +1,13 @@
 // Where the host puts what the filter asks for. Two buffers for the whole VM, so that memory does not depend on the
 // number of streams or the size of bodies:
 //   window  64 KiB, static: body windows, header values, properties, small shared data.
-//   large   grows by doubling up to MAX_LARGE: snapshots and what workers share.
+//   large   grows by doubling up to MAX_LARGE: snapshots, what workers share, and bodies that are rewritten.
 // Invariant: what a host call returned is valid until the next host call that returns bytes. Copy it or be done.
 
 export const WINDOW_BYTES: u32 = 65536;
 /** Readable bytes before and after the window: the scanner loads whole vectors across its ends. */
 export const SLACK_BYTES: u32 = 64;
-const MAX_LARGE: u32 = 2097152;
+export const MAX_LARGE: u32 = 8388608;
 
 const window: usize = memory.data(65664, 64) + 64;
 let large: usize = 0;

@@ -61,7 +61,7 @@ export function verify(view: SnapshotView, base: usize, bytes: u32): u32 {
 export function ruleText(rule: u32): string {
   switch (rule) {
     case 1:
-      return "shorter than its 64-byte header";
+      return "it is shorter than its 64-byte header";
     case 2:
       return "does not begin with the bytes PFSN";
     case 3:

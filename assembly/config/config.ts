@@ -1,0 +1,106 @@
+// The filter's configuration: JSON in the plugin's `configuration`. Every key is optional; a key that is not known, a
+// value of another type or out of range refuses the configuration with a line that names key, value and expectation.
+//
+//   snapshot.path          /.pilotfish/snapshot    where snapshots are POSTed to and read back from
+//   snapshot.secret        $PILOTFISH_SECRET       shared secret of pushes and read-backs, 16...256 characters
+//   snapshot.staleAfter    2s                      age from which a snapshot is not used any more
+//   snapshot.maxBytes      1048576                 larger pushes are refused with 413
+//   body.*, plugins        body.ts
+//   models.*               names.ts
+//   paths                  []                      templates such as /openai/deployments/{model}/ : paths.ts
+import { JSON } from "json-as";
+import { MAX_SNAPSHOT_BYTES, RESERVED_PREFIX, SECRET_ENV, SNAPSHOT_PATH } from "../../protocol/constants";
+import { Bytes, bytesOf } from "../host/bytes";
+import { environmentVariable } from "../host/environment";
+import { syntaxError } from "../scan/document";
+import { BodyConfig, finishBody, readBody, readPlugins } from "./body";
+import { ModelsConfig, readModels } from "./names";
+import { readPaths } from "./paths";
+import {
+  clearProblem,
+  fail,
+  failKey,
+  firstProblem,
+  isString,
+  readDuration,
+  readInteger,
+  readObject,
+  report,
+} from "./values";
+
+export class Config {
+  path: Bytes = bytesOf(SNAPSHOT_PATH);
+  /** Length 0: none was given, and every push is refused. */
+  secret: Bytes = bytesOf("");
+  staleAfterMilliseconds: u32 = 2000;
+  maxBytes: u32 = MAX_SNAPSHOT_BYTES;
+  body: BodyConfig = new BodyConfig();
+  models: ModelsConfig = new ModelsConfig();
+  /** route/paths.ts; 0 without templates. */
+  paths: usize = 0;
+}
+
+/** What parseConfig() found wrong, one sentence; empty when nothing was. */
+export function configProblem(): string {
+  return firstProblem();
+}
+
+/** null, and configProblem() says why, when `text` is not a configuration. An empty text is the default. */
+export function parseConfig(text: string): Config | null {
+  clearProblem();
+  const config = new Config();
+  if (text.length) {
+    const problem = syntaxError(text);
+    if (problem.length) report(`configuration: ${problem}`);
+    else readRoot(config, JSON.parse<JSON.Obj>(text));
+  }
+  if (config.secret.length == 0) {
+    const secret = environmentVariable(SECRET_ENV);
+    if (secret !== null && secret.length) readSecret(config, secret, `environment variable ${SECRET_ENV}`);
+  }
+  finishBody(config.body);
+  return firstProblem().length ? null : config;
+}
+
+function readRoot(config: Config, root: JSON.Obj): void {
+  const keys = root.keys();
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i];
+    const value = root.get(key)!;
+    if (key == "snapshot") readSnapshot(config, readObject(key, value));
+    else if (key == "body") readBody(config.body, value);
+    else if (key == "plugins") readPlugins(config.body, value);
+    else if (key == "models") readModels(config.models, value);
+    else if (key == "paths") config.paths = readPaths(value);
+    else failKey(key, "snapshot, body, plugins, models, paths");
+  }
+}
+
+function readSnapshot(config: Config, snapshot: JSON.Obj): void {
+  const keys = snapshot.keys();
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i];
+    const name = `snapshot.${key}`;
+    const value = snapshot.get(key)!;
+    if (key == "path") {
+      const path = isString(value) ? value.get<string>() : "";
+      if (path.startsWith(RESERVED_PREFIX) && path.length <= 256) config.path = bytesOf(path);
+      else fail(name, value, `a path under ${RESERVED_PREFIX}, at most 256 characters,`);
+    } else if (key == "secret") readSecret(config, isString(value) ? value.get<string>() : "", name);
+    else if (key == "staleAfter") config.staleAfterMilliseconds = readDuration(name, value, 100, 3600000);
+    else if (key == "maxBytes") config.maxBytes = readInteger(name, value, 4096, MAX_SNAPSHOT_BYTES);
+    else failKey(name, "path, secret, staleAfter, maxBytes");
+  }
+}
+
+/** Never quotes the secret. */
+function readSecret(config: Config, secret: string, name: string): void {
+  if (secret.length < 16 || secret.length > 256)
+    return report(`${name}: ${secret.length} characters given, 16 to 256 are expected`);
+  for (let i = 0; i < secret.length; i++) {
+    const c = secret.charCodeAt(i);
+    if (c > 0x20 && c < 0x7f) continue;
+    return report(`${name}: visible ASCII characters are expected, character ${i} is none`);
+  }
+  config.secret = bytesOf(secret);
+}
