@@ -60,7 +60,7 @@ import {
   STATUS_PAUSED,
 } from "./state";
 import { skipSpace } from "./space";
-import { specialBytes } from "./strings";
+import { Special } from "./special";
 import { utf8Boundary } from "./utf8";
 import { bodyStart, fail, failAt, keyRest, numberRest, stringRest, topKey, valueSlow } from "./values";
 
@@ -215,13 +215,13 @@ function scan(state: usize, p: usize, end: usize, last: bool): usize {
         p++;
         if (p - base >= 64) {
           base = p;
-          special = specialBytes(base);
+          special = Special.bytes(base);
         }
         let bits = special >> <u64>(p - base);
         while (bits == 0) {
           base += 64;
           p = base;
-          special = specialBytes(base);
+          special = Special.bytes(base);
           bits = special;
         }
         const stop = p + <usize>ctz(bits);
@@ -265,13 +265,13 @@ function scan(state: usize, p: usize, end: usize, last: bool): usize {
           p++;
           if (p - base >= 64) {
             base = p;
-            special = specialBytes(base);
+            special = Special.bytes(base);
           }
           let bits = special >> <u64>(p - base);
           for (let blocks = 0; bits == 0 && blocks < SHORT_BLOCKS; blocks++) {
             base += 64;
             p = base;
-            special = specialBytes(base);
+            special = Special.bytes(base);
             bits = special;
           }
           const stop = p + <usize>ctz(bits);

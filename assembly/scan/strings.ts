@@ -9,11 +9,12 @@
 // has written 64 zero bytes at `end`: zero is a control character, so no loop needs to know where the window ends.
 import { Block } from "./block";
 import { hexDigit } from "./escapes";
-import { utf8Length, utf8Triples, utf8Valid } from "./utf8";
+import { utf8Boundary, utf8Length, utf8Triples, utf8Valid } from "./utf8";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 /** Bits 1, 3, 5, ...: where a run of backslashes begins decides which of its bytes escape. */
+const LOOKUPS = 16;
 const ODD_BITS: u64 = 0xaaaaaaaaaaaaaaaa;
 
 // Escape letters by two lookups: one bit per high half, and for a low half the bits of the high halves it goes with.
@@ -28,7 +29,6 @@ const TABLES: usize = memory.data<u8>([
   0, 0, 1, 0, 0, 2, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0,
   0, 0, 13, 0, 8, 8, 4, 0, 0, 0, 0, 0, 2, 0, 4, 1,
   0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0, 0xe0,
-  0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10,
 ], 16);
 
 class Bytes {
@@ -46,23 +46,6 @@ class Bytes {
       v128.or(i8x16.eq(i8x16.min_u(digit, i8x16.splat(9)), digit), i8x16.eq(i8x16.min_u(letter, i8x16.splat(5)), letter)),
     );
   }
-  @inline
-  static special(v: v128, quote: v128, backslash: v128, space: v128): i32 {
-    return i8x16.bitmask(v128.or(v128.or(i8x16.eq(v, quote), i8x16.eq(v, backslash)), i8x16.lt_s(v, space)));
-  }
-}
-
-/** One bit per byte of the 64 at `p`: quotes, backslashes, control characters and bytes >= 0x80 (signed: all < 0x20). */
-export function specialBytes(p: usize): u64 {
-  const quote = v128.load(TABLES);
-  const backslash = v128.load(TABLES, 16);
-  const space = v128.load(TABLES, 48);
-  return Block.bits(
-    Bytes.special(v128.load(p), quote, backslash, space),
-    Bytes.special(v128.load(p, 16), quote, backslash, space),
-    Bytes.special(v128.load(p, 32), quote, backslash, space),
-    Bytes.special(v128.load(p, 48), quote, backslash, space),
-  );
 }
 
 /**
@@ -74,7 +57,8 @@ export function scanString(p: usize, end: usize): usize {
   const backslash = v128.load(TABLES, 16);
   const control = v128.load(TABLES, 32);
   const e0 = v128.load(TABLES, 112);
-  const ten = v128.load(TABLES, 128);
+  // Blocks to come that are judged by the lookups of utf8.ts, as one with a lead byte that takes them was met.
+  let lookups = 0;
   // Bytes at `p` that must be continuation bytes, as characters that began before want them.
   let carry: u64 = 0;
   while (true) {
@@ -83,12 +67,13 @@ export function scanString(p: usize, end: usize): usize {
     const c = v128.load(p, 32);
     const d = v128.load(p, 48);
     const least = i8x16.min_u(i8x16.min_u(a, b), i8x16.min_u(c, d));
+    const low = i8x16.eq(i8x16.min_u(least, control), least);
     const hits = v128.or(
       v128.or(
         v128.or(v128.or(i8x16.eq(a, quote), i8x16.eq(b, quote)), v128.or(i8x16.eq(c, quote), i8x16.eq(d, quote))),
         v128.or(v128.or(i8x16.eq(a, backslash), i8x16.eq(b, backslash)), v128.or(i8x16.eq(c, backslash), i8x16.eq(d, backslash))),
       ),
-      i8x16.eq(i8x16.min_u(least, control), least),
+      low,
     );
     const hit = v128.any_true(hits);
     const some = i8x16.bitmask(v128.or(v128.or(a, b), v128.or(c, d)));
@@ -101,8 +86,9 @@ export function scanString(p: usize, end: usize): usize {
     let wrong: u64 = 0;
     let step: usize = 64;
     if (hit) {
-      quotes = Block.equal(a, b, c, d, quote);
-      wrong = Block.atMost(a, b, c, d, control);
+      const quoted = Block.equal(a, b, c, d, quote);
+      quotes = quoted;
+      if (v128.any_true(low)) wrong = Block.atMost(a, b, c, d, control);
       const backslashes = Block.equal(a, b, c, d, backslash);
       if (backslashes != 0) {
         const maybe = backslashes << 1;
@@ -111,18 +97,23 @@ export function scanString(p: usize, end: usize): usize {
         // A backslash in the last byte whose letter is in the next block: begin that block with it.
         step -= <usize>((codes & backslashes) >> 63);
         quotes &= ~escaped;
-        const low = v128.load(TABLES, 96);
-        const high = v128.load(TABLES, 80);
-        const nibble = v128.load(TABLES, 64);
-        wrong |=
-          escaped &
-          Block.bits(
-            Bytes.letters(a, low, high, nibble),
-            Bytes.letters(b, low, high, nibble),
-            Bytes.letters(c, low, high, nibble),
-            Bytes.letters(d, low, high, nibble),
-          );
-        const units = escaped & Block.equal(a, b, c, d, i8x16.splat(0x75));
+        // Nearly all letters are of these four; the lookups are for blocks with another.
+        const others = escaped & ~(quoted | backslashes | Block.equal(a, b, c, d, i8x16.splat(0x6e)) | Block.equal(a, b, c, d, i8x16.splat(0x74)));
+        let units: u64 = 0;
+        if (others != 0) {
+          const lows = v128.load(TABLES, 96);
+          const highs = v128.load(TABLES, 80);
+          const nibble = v128.load(TABLES, 64);
+          wrong |=
+            others &
+            Block.bits(
+              Bytes.letters(a, lows, highs, nibble),
+              Bytes.letters(b, lows, highs, nibble),
+              Bytes.letters(c, lows, highs, nibble),
+              Bytes.letters(d, lows, highs, nibble),
+            );
+          units = others & Block.equal(a, b, c, d, i8x16.splat(0x75));
+        }
         if (units != 0) {
           const digits = Block.bits(Bytes.hex(a), Bytes.hex(b), Bytes.hex(c), Bytes.hex(d));
           const pairs = (units << 1) | (units << 2);
@@ -135,67 +126,63 @@ export function scanString(p: usize, end: usize): usize {
     }
 
     if ((<u64>some | carry) != 0) {
-      const wide = Block.bits(i8x16.bitmask(a), i8x16.bitmask(b), i8x16.bitmask(c), i8x16.bitmask(d));
-      const continuation = i8x16.splat(-64);
-      const continued = Block.bits(
-        i8x16.bitmask(i8x16.lt_s(a, continuation)),
-        i8x16.bitmask(i8x16.lt_s(b, continuation)),
-        i8x16.bitmask(i8x16.lt_s(c, continuation)),
-        i8x16.bitmask(i8x16.lt_s(d, continuation)),
-      );
-      const three = i8x16.splat(-33);
-      const leads = wide ^ continued;
-      const threes =
-        wide &
-        Block.bits(
-          i8x16.bitmask(i8x16.gt_s(a, three)),
-          i8x16.bitmask(i8x16.gt_s(b, three)),
-          i8x16.bitmask(i8x16.gt_s(c, three)),
-          i8x16.bitmask(i8x16.gt_s(d, three)),
-        );
-      const xa = v128.xor(a, e0);
-      const xb = v128.xor(b, e0);
-      const xc = v128.xor(c, e0);
-      const xd = v128.xor(d, e0);
-      // 10 to 1F: leads of four bytes and more; 20, 21: the two leads that are always overlong.
-      const rare = i8x16.min_u(
-        i8x16.min_u(i8x16.sub(xa, ten), i8x16.sub(xb, ten)),
-        i8x16.min_u(i8x16.sub(xc, ten), i8x16.sub(xd, ten)),
-      );
-      if (v128.any_true(i8x16.lt_u(rare, i8x16.splat(0x12)))) {
-        if (!utf8Valid(p)) return scanBytes(p, end);
-        const fours = wide & Block.atLeast(a, b, c, d, i8x16.splat(-16));
-        if (step == 64 && leads >> 63) {
-          step = 63;
-          carry = 0;
-        }
-        carry = ((threes >> 62) | (fours >> 61)) & (step == 64 ? 7 : 0);
-      } else {
+      if (lookups == 0) {
+        const xa = v128.xor(a, e0);
+        const xb = v128.xor(b, e0);
+        const xc = v128.xor(c, e0);
+        const xd = v128.xor(d, e0);
+        // E0 is 0 now, ED 0D, leads of four bytes and more 10 to 1F, the two that are always overlong 20 and 21.
         const zero = i8x16.splat(0);
         const ed = i8x16.splat(0x0d);
+        const ten = i8x16.splat(0x10);
+        const rare = i8x16.min_u(
+          i8x16.min_u(i8x16.sub(xa, ten), i8x16.sub(xb, ten)),
+          i8x16.min_u(i8x16.sub(xc, ten), i8x16.sub(xd, ten)),
+        );
         const narrow = v128.or(
           v128.or(v128.or(i8x16.eq(xa, zero), i8x16.eq(xb, zero)), v128.or(i8x16.eq(xc, zero), i8x16.eq(xd, zero))),
           v128.or(v128.or(i8x16.eq(xa, ed), i8x16.eq(xb, ed)), v128.or(i8x16.eq(xc, ed), i8x16.eq(xd, ed))),
         );
-        wrong |= continued ^ ((leads << 1) | (threes << 2) | carry);
-        if (v128.any_true(narrow)) {
-          const upper = Block.bits(
-            i8x16.bitmask(i16x8.shl(a, 2)),
-            i8x16.bitmask(i16x8.shl(b, 2)),
-            i8x16.bitmask(i16x8.shl(c, 2)),
-            i8x16.bitmask(i16x8.shl(d, 2)),
-          );
-          const overlong = Block.equal(xa, xb, xc, xd, zero);
-          const surrogate = Block.equal(xa, xb, xc, xd, ed);
-          wrong |= ((overlong << 1) & ~upper) | ((surrogate << 1) & upper);
-          if (step == 64 && (overlong | surrogate) >> 63) {
-            step = 63;
+        if (v128.any_true(v128.or(narrow, i8x16.lt_u(rare, i8x16.splat(0x12))))) lookups = LOOKUPS;
+      }
+      if (lookups != 0) {
+        if (!utf8Valid(p)) return scanBytes(p, end);
+        lookups--;
+        if (step == 64) {
+          // The lookups see what stands before a block: any bit will do. The masks do not: begin with a character.
+          if (lookups != 0) carry = load<u32>(p, 60) & 0x80808000;
+          else {
+            carry = 0;
+            step = <usize>(utf8Boundary(p, p + 64) - p);
           }
-        } else if (~wide == 0) {
+        } else {
+          carry = 0;
+        }
+      } else {
+        // Only leads that any continuation byte may follow: it is enough that each byte is where one is wanted.
+        const wide = Block.bits(i8x16.bitmask(a), i8x16.bitmask(b), i8x16.bitmask(c), i8x16.bitmask(d));
+        const continuation = i8x16.splat(-64);
+        const continued = Block.bits(
+          i8x16.bitmask(i8x16.lt_s(a, continuation)),
+          i8x16.bitmask(i8x16.lt_s(b, continuation)),
+          i8x16.bitmask(i8x16.lt_s(c, continuation)),
+          i8x16.bitmask(i8x16.lt_s(d, continuation)),
+        );
+        const three = i8x16.splat(-33);
+        const leads = wide ^ continued;
+        const threes =
+          wide &
+          Block.bits(
+            i8x16.bitmask(i8x16.gt_s(a, three)),
+            i8x16.bitmask(i8x16.gt_s(b, three)),
+            i8x16.bitmask(i8x16.gt_s(c, three)),
+            i8x16.bitmask(i8x16.gt_s(d, three)),
+          );
+        wrong |= continued ^ ((leads << 1) | (threes << 2) | carry);
+        if (~wide == 0) {
           if (wrong != 0) return scanBytes(p, end);
           // No ASCII at all: on to the next character's first byte, and in threes from there.
-          p += 61 + <usize>ctz((leads >> 61) | 8);
-          p = utf8Triples(p);
+          p = utf8Triples(p + 61 + <usize>ctz((leads >> 61) | 8));
           carry = 0;
           continue;
         }
