@@ -18,9 +18,13 @@ function random(n: number): number {
 }
 const pick = <T>(all: readonly T[]): T => all[random(all.length)] as T;
 
-const WORDS = "the of and to in is that for it was on are as with they be at one have this from or had by hot but some what there we can out other were all your when up use word how said each she which do their time if will way about many then them would write like so these her long make thing see him two has look more day could go come did my sound no most number who over know water than call first people may down side been now find any new work part take get place made live where after back little only round man year came show every good me give our under name very through just form much great think say help low line before turn cause same mean differ move right boy old too does tell sentence set three want air well also play small end put home read hand port large spell add even land here must big high such follow act why ask men change went light kind off need house picture try us again animal point mother world near build self earth father".split(" ");
+const WORDS =
+  "the of and to in is that for it was on are as with they be at one have this from or had by hot but some what there we can out other were all your when up use word how said each she which do their time if will way about many then them would write like so these her long make thing see him two has look more day could go come did my sound no most number who over know water than call first people may down side been now find any new work part take get place made live where after back little only round man year came show every good me give our under name very through just form much great think say help low line before turn cause same mean differ move right boy old too does tell sentence set three want air well also play small end put home read hand port large spell add even land here must big high such follow act why ask men change went light kind off need house picture try us again animal point mother world near build self earth father".split(
+    " ",
+  );
 const han = () => String.fromCharCode(0x4e00 + random(0x2000));
-const chat = (content: string, more = "") => `{"messages":[{"role":"user","content":"${content}"}],"temperature":0.7${more},"model":"m${random(1000)}"}`;
+const chat = (content: string, more = "") =>
+  `{"messages":[{"role":"user","content":"${content}"}],"temperature":0.7${more},"model":"m${random(1000)}"}`;
 function fill(make: () => string): string {
   const parts: string[] = [];
   for (let length = 0; length < SIZE; ) {
@@ -43,17 +47,28 @@ const message = () => `{"role":"${pick(["user", "assistant"])}","content":"${sen
 
 const KINDS: Record<string, () => string> = {
   "ASCII prompt": () => chat(fill(word)),
-  "CJK": () => chat(fill(() => (random(14) === 0 ? pick(["，", "。"]) : han()))),
-  "Chinese, Latin, digits": () => chat(fill(() => (random(12) === 0 ? ` ${pick(WORDS)} ` : random(14) === 0 ? String(random(2030)) : random(12) === 0 ? "，" : han()))),
-  "Korean": () => chat(fill(() => (random(4) === 0 ? " " : String.fromCharCode(0xac00 + random(11000))))),
-  "Cyrillic": () => chat(fill(() => (random(7) === 0 ? " " : String.fromCharCode(0x430 + random(32))))),
+  CJK: () => chat(fill(() => (random(14) === 0 ? pick(["，", "。"]) : han()))),
+  "Chinese, Latin, digits": () =>
+    chat(
+      fill(() =>
+        random(12) === 0
+          ? ` ${pick(WORDS)} `
+          : random(14) === 0
+            ? String(random(2030))
+            : random(12) === 0
+              ? "，"
+              : han(),
+      ),
+    ),
+  Korean: () => chat(fill(() => (random(4) === 0 ? " " : String.fromCharCode(0xac00 + random(11000))))),
+  Cyrillic: () => chat(fill(() => (random(7) === 0 ? " " : String.fromCharCode(0x430 + random(32))))),
   "emoji in English": () => chat(fill(() => (random(10) === 0 ? String.fromCodePoint(0x1f600 + random(64)) : word()))),
   "code with escapes": () => chat(fill(codeLine)),
   "\\u escapes": () => chat(fill(() => `\\u${(0x4e00 + random(0x2000)).toString(16)}`)),
   "tool schemas": () => chat("hello", `,"tools":[${fill(() => `${tool()},`)}null]`),
   "schemas, indented": () => JSON.stringify(JSON.parse(KINDS["tool schemas"]?.() ?? ""), null, 2),
   "100-byte messages": () => `{"messages":[${fill(() => `${message()},`)}{}],"model":"m"}`,
-  "floats": () => `{"model":"m","input":[${fill(() => `${(Math.sin(random(1e9)) / 10).toFixed(8 + random(11))},`)}0]}`,
+  floats: () => `{"model":"m","input":[${fill(() => `${(Math.sin(random(1e9)) / 10).toFixed(8 + random(11))},`)}0]}`,
   "token ids": () => `{"model":"m","prompt":[${fill(() => `${random(150000)},`)}0]}`,
 };
 
@@ -72,7 +87,13 @@ const flags = flagsAt >= 0 ? (args[flagsAt + 1] ?? "").split(" ").filter(Boolean
 const names = flagsAt >= 0 ? args.slice(0, flagsAt) : args;
 
 const bytes = build(flags);
-const scanner = new Scanner([{ name: "model", capacity: 256 }, { name: "stream", capacity: 8 }], { bytes });
+const scanner = new Scanner(
+  [
+    { name: "model", capacity: 256 },
+    { name: "stream", capacity: 8 },
+  ],
+  { bytes },
+);
 const { wasm } = scanner;
 const table = wasm.table.value as number;
 const state = wasm.state.value as number;
@@ -80,7 +101,9 @@ const STRIDE = 2 * SIZE;
 const start = 1 << 20;
 wasm.memory.grow((start + BODIES * STRIDE) / 65536);
 
-console.log(`wasm ${bytes.length} bytes, state ${scanner.stateBytes()} bytes, ${BODIES} bodies of about ${SIZE / 1024} KiB`);
+console.log(
+  `wasm ${bytes.length} bytes, state ${scanner.stateBytes()} bytes, ${BODIES} bodies of about ${SIZE / 1024} KiB`,
+);
 for (const [name, make] of Object.entries(KINDS)) {
   if (names.length > 0 && !names.some((each) => name.includes(each))) continue;
   const bodies = Array.from({ length: BODIES }, (_, index) => {
@@ -112,5 +135,7 @@ for (const [name, make] of Object.entries(KINDS)) {
   }
   const mean = (total * ROUNDS) / Number(cpu() - begun);
   const best = total / quickest.reduce((sum, each) => sum + each, 0);
-  console.log(`${name.padEnd(24)} mean ${mean.toFixed(2).padStart(6)}  quickest turns ${best.toFixed(2).padStart(6)} GB/s`);
+  console.log(
+    `${name.padEnd(24)} mean ${mean.toFixed(2).padStart(6)}  quickest turns ${best.toFixed(2).padStart(6)} GB/s`,
+  );
 }

@@ -30,6 +30,8 @@ import {
 } from "./errors";
 import { fieldsDepth, fieldsStateBytes } from "./fields";
 import { numberList, numberShort } from "./numbers";
+import { skipSpace } from "./space";
+import { Special } from "./special";
 import {
   MODE_AFTER,
   MODE_COLON,
@@ -59,8 +61,6 @@ import {
   STATUS_MORE,
   STATUS_PAUSED,
 } from "./state";
-import { skipSpace } from "./space";
-import { Special } from "./special";
 import { utf8Boundary } from "./utf8";
 import { bodyStart, fail, failAt, keyRest, numberRest, stringRest, topKey, valueSlow } from "./values";
 

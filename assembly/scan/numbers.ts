@@ -96,7 +96,12 @@ export function numberList(p: usize): usize {
     const b = v128.load(p, 16);
     const c = v128.load(p, 32);
     const d = v128.load(p, 48);
-    const digits = Block.bits(Digits.bits(a, zero, nine), Digits.bits(b, zero, nine), Digits.bits(c, zero, nine), Digits.bits(d, zero, nine));
+    const digits = Block.bits(
+      Digits.bits(a, zero, nine),
+      Digits.bits(b, zero, nine),
+      Digits.bits(c, zero, nine),
+      Digits.bits(d, zero, nine),
+    );
     const commas = Block.equal(a, b, c, d, comma);
     const minuses = Block.equal(a, b, c, d, minus);
     const dots = Block.equal(a, b, c, d, dot);
@@ -115,7 +120,13 @@ export function numberList(p: usize): usize {
     let signs: u64 = 0;
     let wrong = ((integers | fractions) & ~digits) | (((integers & zeros) << 1) & digits) | (dots & ~integerEnds);
     if (~known != 0) {
-      const exponents = Block.equal(v128.or(a, space), v128.or(b, space), v128.or(c, space), v128.or(d, space), i8x16.splat(0x65));
+      const exponents = Block.equal(
+        v128.or(a, space),
+        v128.or(b, space),
+        v128.or(c, space),
+        v128.or(d, space),
+        i8x16.splat(0x65),
+      );
       if (exponents != 0) {
         const pluses = Block.equal(a, b, c, d, i8x16.splat(0x2b));
         wrong |= exponents & ~ends;

@@ -43,7 +43,10 @@ class Bytes {
     const digit = i8x16.sub(v, i8x16.splat(0x30));
     const letter = i8x16.sub(v128.or(v, i8x16.splat(0x20)), i8x16.splat(0x61));
     return i8x16.bitmask(
-      v128.or(i8x16.eq(i8x16.min_u(digit, i8x16.splat(9)), digit), i8x16.eq(i8x16.min_u(letter, i8x16.splat(5)), letter)),
+      v128.or(
+        i8x16.eq(i8x16.min_u(digit, i8x16.splat(9)), digit),
+        i8x16.eq(i8x16.min_u(letter, i8x16.splat(5)), letter),
+      ),
     );
   }
 }
@@ -71,7 +74,10 @@ export function scanString(p: usize, end: usize): usize {
     const hits = v128.or(
       v128.or(
         v128.or(v128.or(i8x16.eq(a, quote), i8x16.eq(b, quote)), v128.or(i8x16.eq(c, quote), i8x16.eq(d, quote))),
-        v128.or(v128.or(i8x16.eq(a, backslash), i8x16.eq(b, backslash)), v128.or(i8x16.eq(c, backslash), i8x16.eq(d, backslash))),
+        v128.or(
+          v128.or(i8x16.eq(a, backslash), i8x16.eq(b, backslash)),
+          v128.or(i8x16.eq(c, backslash), i8x16.eq(d, backslash)),
+        ),
       ),
       low,
     );
@@ -98,7 +104,14 @@ export function scanString(p: usize, end: usize): usize {
         step -= <usize>((codes & backslashes) >> 63);
         quotes &= ~escaped;
         // Nearly all letters are of these four; the lookups are for blocks with another.
-        const others = escaped & ~(quoted | backslashes | Block.equal(a, b, c, d, i8x16.splat(0x6e)) | Block.equal(a, b, c, d, i8x16.splat(0x74)));
+        const others =
+          escaped &
+          ~(
+            quoted |
+            backslashes |
+            Block.equal(a, b, c, d, i8x16.splat(0x6e)) |
+            Block.equal(a, b, c, d, i8x16.splat(0x74))
+          );
         let units: u64 = 0;
         if (others != 0) {
           const lows = v128.load(TABLES, 96);

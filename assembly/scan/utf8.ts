@@ -45,12 +45,21 @@ const MASKS: usize = memory.data<u8>([
 class Lookup {
   /** A nonzero byte where one of `v` does not fit the three before it. */
   @inline
-  static errors(v: v128, prev1: v128, prev2: v128, prev3: v128, t1: v128, t2: v128, t3: v128, low: v128, m60: v128, m70: v128, m80: v128): v128 {
+  static errors(
+    v: v128,
+    prev1: v128,
+    prev2: v128,
+    prev3: v128,
+    t1: v128,
+    t2: v128,
+    t3: v128,
+    low: v128,
+    m60: v128,
+    m70: v128,
+    m80: v128,
+  ): v128 {
     const found = v128.and(
-      v128.and(
-        i8x16.swizzle(t1, v128.and(i16x8.shr_u(prev1, 4), low)),
-        i8x16.swizzle(t2, v128.and(prev1, low)),
-      ),
+      v128.and(i8x16.swizzle(t1, v128.and(i16x8.shr_u(prev1, 4), low)), i8x16.swizzle(t2, v128.and(prev1, low))),
       i8x16.swizzle(t3, v128.and(i16x8.shr_u(v, 4), low)),
     );
     const must = v128.or(i8x16.sub_sat_u(prev2, m60), i8x16.sub_sat_u(prev3, m70));
@@ -67,13 +76,26 @@ export function utf8Valid(p: usize): bool {
   const m60 = v128.load(MASKS, 16);
   const m70 = v128.load(MASKS, 32);
   const m80 = v128.load(MASKS, 48);
-  // One base and constant offsets, which cost nothing; a wasm offset cannot be negative.
-  const q = p - 3;
-  const e0 = Lookup.errors(v128.load(q, 3), v128.load(q, 2), v128.load(q, 1), v128.load(q, 0), t1, t2, t3, low, m60, m70, m80);
-  const e1 = Lookup.errors(v128.load(q, 19), v128.load(q, 18), v128.load(q, 17), v128.load(q, 16), t1, t2, t3, low, m60, m70, m80);
-  const e2 = Lookup.errors(v128.load(q, 35), v128.load(q, 34), v128.load(q, 33), v128.load(q, 32), t1, t2, t3, low, m60, m70, m80);
-  const e3 = Lookup.errors(v128.load(q, 51), v128.load(q, 50), v128.load(q, 49), v128.load(q, 48), t1, t2, t3, low, m60, m70, m80);
-  return !v128.any_true(v128.or(v128.or(e0, e1), v128.or(e2, e3)));
+  // A loop, as V8 would load all of a straight line's vectors first and spill most of them. One base and constant
+  // offsets: a wasm offset cannot be negative.
+  let errors = i8x16.splat(0);
+  for (let q = p - 3, stop = p + 61; q < stop; q += 16) {
+    const found = Lookup.errors(
+      v128.load(q, 3),
+      v128.load(q, 2),
+      v128.load(q, 1),
+      v128.load(q, 0),
+      t1,
+      t2,
+      t3,
+      low,
+      m60,
+      m70,
+      m80,
+    );
+    errors = v128.or(errors, found);
+  }
+  return !v128.any_true(errors);
 }
 
 // biome-ignore format: three rows for bytes 0, 1 and 2 modulo 3: which bits to look at, and what they must be

@@ -18,6 +18,7 @@ import {
 } from "./errors";
 import { KIND_ARRAY, KIND_FALSE, KIND_NULL, KIND_NUMBER, KIND_OBJECT, KIND_STRING, KIND_TRUE } from "./fields";
 import { NUMBER_START, numberEnded, numberLong, numberTooManyDigits } from "./numbers";
+import { skipSpace } from "./space";
 import {
   MODE_AFTER,
   MODE_COLON,
@@ -36,7 +37,6 @@ import {
   STATE_STATUS,
   STATE_WANTED,
 } from "./state";
-import { skipSpace } from "./space";
 import { escapeCut, scanString } from "./strings";
 
 const QUOTE: u32 = 0x22;

@@ -9,7 +9,8 @@ export const FIELDS = [
   { name: "prompt", capacity: 40, hashed: true },
 ];
 
-const many = (unit: fc.Arbitrary<string>, maxLength: number) => fc.array(unit, { maxLength }).map((all) => all.join(""));
+const many = (unit: fc.Arbitrary<string>, maxLength: number) =>
+  fc.array(unit, { maxLength }).map((all) => all.join(""));
 const of = (chars: string) => fc.constantFrom(...Array.from(chars));
 const unit = fc.integer({ min: 0, max: 0xffff }).map((code) => `\\u${code.toString(16).padStart(4, "0")}`);
 const surrogate = fc
@@ -18,13 +19,19 @@ const surrogate = fc
 
 const piece = fc.oneof(
   { weight: 4, arbitrary: many(of("abc XYZ019 {}[]:,'/é"), 12) },
-  { weight: 2, arbitrary: fc.integer({ min: 0, max: 150 }).map((length) => "The quick brown fox, ".repeat(8).slice(0, length)) },
+  {
+    weight: 2,
+    arbitrary: fc.integer({ min: 0, max: 150 }).map((length) => "The quick brown fox, ".repeat(8).slice(0, length)),
+  },
   { weight: 2, arbitrary: many(of("請把以下內容翻譯成英文，並保留原有的格式。"), 60) },
   { weight: 2, arbitrary: many(of("한국어도 섞어서 써 본다ퟻ\ue000\ufffd"), 30) },
   { weight: 1, arbitrary: many(of("Съешь ещё ࠀ߿"), 40) },
   { weight: 1, arbitrary: many(of("😀🚀𐀀\u{10ffff}a"), 20) },
   { weight: 1, arbitrary: many(of("\x7f\u0080\u2028 "), 5) },
-  { weight: 3, arbitrary: many(fc.constantFrom("\\n", "\\t", '\\"', "\\\\", "\\/", "\\b", "\\f", "\\r", "x", "    "), 40) },
+  {
+    weight: 3,
+    arbitrary: many(fc.constantFrom("\\n", "\\t", '\\"', "\\\\", "\\/", "\\b", "\\f", "\\r", "x", "    "), 40),
+  },
   { weight: 1, arbitrary: many(fc.constant("\\\\"), 70) },
   { weight: 1, arbitrary: many(unit, 30) },
   { weight: 1, arbitrary: many(surrogate, 6) },
@@ -35,8 +42,15 @@ const digits = (maxLength: number) => many(of("0123456789"), maxLength);
 const number = fc
   .tuple(
     fc.constantFrom("", "-"),
-    fc.oneof(fc.constant("0"), digits(18).map((rest) => `7${rest}`), digits(3).map((rest) => `1${rest}`)),
-    fc.oneof({ weight: 2, arbitrary: fc.constant("") }, digits(20).map((rest) => `.0${rest}`)),
+    fc.oneof(
+      fc.constant("0"),
+      digits(18).map((rest) => `7${rest}`),
+      digits(3).map((rest) => `1${rest}`),
+    ),
+    fc.oneof(
+      { weight: 2, arbitrary: fc.constant("") },
+      digits(20).map((rest) => `.0${rest}`),
+    ),
     fc.oneof({ weight: 3, arbitrary: fc.constant("") }, fc.constantFrom("e5", "E-07", "e+999", "E0")),
   )
   .map((parts) => parts.join(""));
@@ -60,7 +74,9 @@ const { value } = fc.letrec<{ value: string; array: string; object: string }>((t
     { weight: 2, arbitrary: tie("array") },
     { weight: 2, arbitrary: tie("object") },
   ),
-  array: fc.array(spaced(tie("value")), { maxLength: 5, depthIdentifier: "json" }).map((all) => `[${all.join(",") || " "}]`),
+  array: fc
+    .array(spaced(tie("value")), { maxLength: 5, depthIdentifier: "json" })
+    .map((all) => `[${all.join(",") || " "}]`),
   object: fc
     .array(fc.tuple(spaced(string), spaced(tie("value"))), { maxLength: 4, depthIdentifier: "json" })
     .map((all) => `{${all.map(([key, item]) => `${key}:${item}`).join(",")}}`),
@@ -68,12 +84,26 @@ const { value } = fc.letrec<{ value: string; array: string; object: string }>((t
 
 const key = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom('"model"', '"stream"', '"messages"', '"prompt"', '"é"', '"\\u00e9"') },
-  { weight: 1, arbitrary: fc.constantFrom('"mod\\u0065l"', '"\\u006dodel"', '"Model"', '"model "', '"\\ud800"', '""', '"mode\\/l"') },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      '"mod\\u0065l"',
+      '"\\u006dodel"',
+      '"Model"',
+      '"model "',
+      '"\\ud800"',
+      '""',
+      '"mode\\/l"',
+    ),
+  },
   { weight: 2, arbitrary: string },
 );
 const deep = fc.integer({ min: 500, max: 520 }).map((depth) => "[".repeat(depth) + "]".repeat(depth));
 const member = fc
-  .tuple(spaced(key), spaced(fc.oneof({ weight: 40, arbitrary: value }, { weight: 1, arbitrary: huge }, { weight: 1, arbitrary: deep })))
+  .tuple(
+    spaced(key),
+    spaced(fc.oneof({ weight: 40, arbitrary: value }, { weight: 1, arbitrary: huge }, { weight: 1, arbitrary: deep })),
+  )
   .map((pair) => pair.join(":"));
 
 /** Valid but for numbers of too many digits, too deep nesting and what the options refuse. */
@@ -87,8 +117,19 @@ export const document: fc.Arbitrary<Uint8Array> = fc
   .map(([mark, before, members, after]) => Buffer.from(`${mark}${before}{${members.join(",")}}${after}`));
 
 const damage = fc.oneof(
-  fc.record({ kind: fc.constant("byte" as const), at: fc.nat(), byte: fc.oneof(fc.nat(255), fc.constantFrom(...Buffer.from('"\\{}[],:0e.-u\n\0\x80\xc0\xe0\xed\xf0\xf4\xff', "latin1"))) }),
-  fc.record({ kind: fc.constant("insert" as const), at: fc.nat(), byte: fc.oneof(fc.nat(255), fc.constantFrom(...Buffer.from('"\\{}[],:0e.-u\n\0\x80\xe0\xf0', "latin1"))) }),
+  fc.record({
+    kind: fc.constant("byte" as const),
+    at: fc.nat(),
+    byte: fc.oneof(
+      fc.nat(255),
+      fc.constantFrom(...Buffer.from('"\\{}[],:0e.-u\n\0\x80\xc0\xe0\xed\xf0\xf4\xff', "latin1")),
+    ),
+  }),
+  fc.record({
+    kind: fc.constant("insert" as const),
+    at: fc.nat(),
+    byte: fc.oneof(fc.nat(255), fc.constantFrom(...Buffer.from('"\\{}[],:0e.-u\n\0\x80\xe0\xf0', "latin1"))),
+  }),
   fc.record({ kind: fc.constant("remove" as const), at: fc.nat(), byte: fc.nat(8) }),
   fc.record({ kind: fc.constant("cut" as const), at: fc.nat(), byte: fc.constant(0) }),
   fc.record({ kind: fc.constant("double" as const), at: fc.nat(), byte: fc.nat(40) }),
@@ -116,7 +157,9 @@ export const odd: fc.Arbitrary<Uint8Array> = fc.oneof(
   fc.tuple(space, value, space).map((parts) => Buffer.from(parts.join(""))),
   document.map((body) => Buffer.from(Buffer.from(body).toString("utf8"), "utf16le")),
   fc.uint8Array({ maxLength: 6 }),
-  fc.array(fc.constantFrom(...Buffer.from('{}[]",:\\u0d8 \0\xef\xbb\xbf\xff\xfetrNI-', "latin1")), { maxLength: 12 }).map((all) => Uint8Array.from(all)),
+  fc
+    .array(fc.constantFrom(...Buffer.from('{}[]",:\\u0d8 \0\xef\xbb\xbf\xff\xfetrNI-', "latin1")), { maxLength: 12 })
+    .map((all) => Uint8Array.from(all)),
 );
 
 export const cuts = fc.array(fc.nat(), { maxLength: 5 });

@@ -1,4 +1,6 @@
 // Compiled by asc for the scanner's tests and bench: the interface as wasm exports, and memory to put things in.
+
+export { errorSentence } from "../../assembly/scan/errors";
 export {
   fieldBytes,
   fieldEnd,
@@ -18,7 +20,6 @@ export {
   jsonOffset,
   jsonStatus,
 } from "../../assembly/scan/json";
-export { errorSentence } from "../../assembly/scan/errors";
 
 export const table: usize = memory.data(4096, 8);
 export const state: usize = memory.data(65536, 8);

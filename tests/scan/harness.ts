@@ -61,7 +61,11 @@ export function build(flags: string[] = []): Uint8Array {
   const folder = `${root}assembly/scan/`;
   const hash = createHash("sha256").update(flags.join(" "));
   const sources = readdirSync(folder).sort();
-  for (const path of [...sources.map((name) => folder + name), `${root}tests/scan/entry.ts`, `${root}tests/scan/asconfig.json`]) {
+  for (const path of [
+    ...sources.map((name) => folder + name),
+    `${root}tests/scan/entry.ts`,
+    `${root}tests/scan/asconfig.json`,
+  ]) {
     hash.update(readFileSync(path));
   }
   const path = `${root}build/scan-${hash.digest("hex").slice(0, 16)}.wasm`;
@@ -85,7 +89,10 @@ export class Scanner {
   private readonly stateAt: number;
   private readonly tableAt: number;
 
-  constructor(fields: readonly Field[], options: { maxDepth?: number; rejectDuplicates?: boolean; bytes?: Uint8Array } = {}) {
+  constructor(
+    fields: readonly Field[],
+    options: { maxDepth?: number; rejectDuplicates?: boolean; bytes?: Uint8Array } = {},
+  ) {
     const module = new WebAssembly.Module((options.bytes ?? build()) as BufferSource);
     this.wasm = new WebAssembly.Instance(module).exports as unknown as Exports;
     this.fields = fields;
@@ -125,7 +132,11 @@ export class Scanner {
         const data = this.place === "start" ? SLACK : memory.length - SLACK - window.length;
         // What lies around a window is no part of it: quotes, lead bytes, digits and brackets by turns.
         memory.fill([0x22, 0xe4, 0x31, 0x7d, 0x5c][at % 5] as number, data - SLACK, data);
-        memory.fill([0x22, 0x80, 0x31, 0x7d, 0x75][at % 5] as number, data + window.length, data + window.length + SLACK);
+        memory.fill(
+          [0x22, 0x80, 0x31, 0x7d, 0x75][at % 5] as number,
+          data + window.length,
+          data + window.length + SLACK,
+        );
         const around = memory.slice(data - SLACK, data + window.length + SLACK);
         around.set(window, SLACK);
         memory.set(window, data);
@@ -159,6 +170,11 @@ export class Scanner {
     const { wasm, stateAt } = this;
     const from = wasm.fieldBytes(stateAt, index);
     const bytes = Buffer.from(this.memory().subarray(from, from + wasm.fieldLength(stateAt, index))).toString("latin1");
-    return { kind: wasm.fieldKind(stateAt, index), bytes, start: wasm.fieldStart(stateAt, index), end: wasm.fieldEnd(stateAt, index) };
+    return {
+      kind: wasm.fieldKind(stateAt, index),
+      bytes,
+      start: wasm.fieldStart(stateAt, index),
+      end: wasm.fieldEnd(stateAt, index),
+    };
   }
 }

@@ -18,7 +18,10 @@ function agrees(subject: Scanner, body: Uint8Array, at: readonly number[], optio
   subject.place = body.length % 2 === 0 ? "start" : "end";
   check([], "whole");
   check([body.length], "an empty window at the end");
-  check(at.map((cut) => cut % (body.length + 1)).sort((a, b) => a - b), "random cuts");
+  check(
+    at.map((cut) => cut % (body.length + 1)).sort((a, b) => a - b),
+    "random cuts",
+  );
   if (body.length < 1000) check(each, "byte by byte");
   if (body.length < 60) for (const cut of each) check([cut], `cut at ${cut}`);
 }
