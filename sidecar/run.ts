@@ -136,7 +136,7 @@ export async function startSidecar(config: Config, parts: SidecarParts = {}): Pr
   directory.start();
   const grace = setTimeout(() => {
     graceOver = true;
-    changed();
+    if (!pushing) changed();
   }, START_GRACE_MS);
 
   let closing: Promise<void> | undefined;

@@ -3,7 +3,17 @@ import { test } from "node:test";
 import { SECRET_HEADER } from "../../protocol/constants.ts";
 import type { Log } from "../../sidecar/log.ts";
 import { judge } from "../../sidecar/push/answer.ts";
-import { endpointOf, gauges, quickSidecar, SECRET, startFilter, startPod, text, until } from "./support.ts";
+import {
+  endpointOf,
+  type FakePod,
+  gauges,
+  quickSidecar,
+  SECRET,
+  startFilter,
+  startPod,
+  text,
+  until,
+} from "./support.ts";
 
 interface Line {
   level: string;
@@ -23,6 +33,12 @@ const series = async (url: string, name: string): Promise<string[]> => {
   const body = await (await fetch(`${url}/metrics`)).text();
   return body.split("\n").filter((line) => line.startsWith(name));
 };
+
+/** Time as scrapes count it: fifty of them are a second or so, far from a heartbeat of ten. */
+async function scrapesLater(pod: FakePod, count: number): Promise<void> {
+  const { scrapes } = pod;
+  await until(`${count} more scrapes`, () => pod.scrapes >= scrapes + count);
+}
 
 test("several filters get the same pods over one connection each", async (t) => {
   const pod = await startPod();
@@ -44,12 +60,12 @@ test("without changes pushes come at the heartbeat only", async (t) => {
   const push = { targets: [filter.url], interval: "1ms", heartbeat: "10s" };
   await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
   await until("ready", () => filter.stored?.endpoints[0]?.ready);
-  const { scrapes } = pod;
   const pushes = filter.answers.length;
-  await until("twenty more scrapes", () => pod.scrapes >= scrapes + 20);
+  await scrapesLater(pod, 20);
   assert.equal(filter.answers.length, pushes);
   pod.metrics = gauges(5, 5);
-  await until("the change", () => filter.stored?.endpoints[0]?.waiting === 5);
+  await scrapesLater(pod, 50);
+  assert.equal(filter.stored?.endpoints[0]?.waiting, 5);
 });
 
 test("a change that comes while a push is under way goes with the next one", async (t) => {
@@ -65,12 +81,12 @@ test("a change that comes while a push is under way goes with the next one", asy
   });
   for (const waiting of [5, 6]) {
     pod.metrics = gauges(waiting, 0);
-    const { scrapes } = pod;
-    await until("two more scrapes", () => pod.scrapes >= scrapes + 2);
+    await scrapesLater(pod, 2);
   }
   assert.equal(filter.stored?.endpoints[0]?.waiting, 0);
   release();
-  await until("the last change", () => filter.stored?.endpoints[0]?.waiting === 6);
+  await scrapesLater(pod, 50);
+  assert.equal(filter.stored?.endpoints[0]?.waiting, 6);
 });
 
 test("a filter that is down, slow or away for a while holds up no other, and is told everything when it is back", async (t) => {
@@ -116,8 +132,7 @@ test("a restarted filter is filled by the next push", async (t) => {
   await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url] });
   await until("ready", () => filter.stored?.endpoints[0]?.ready);
   // Nothing changes any more: what fills it is the heartbeat.
-  const { scrapes } = pod;
-  await until("ten more scrapes", () => pod.scrapes >= scrapes + 10);
+  await scrapesLater(pod, 10);
   filter.stored = undefined;
   await until("another", () => filter.stored);
 });
