@@ -7,6 +7,7 @@ export const PUSH_RESULTS = [
   "unauthenticated",
   "outdated",
   "snapshot_too_large",
+  "not_stored",
   "unexpected",
   ...FAILURES,
 ] as const;
@@ -25,6 +26,7 @@ const BY_STATUS: Readonly<Record<number, PushResult>> = {
   401: "unauthenticated",
   409: "outdated",
   413: "snapshot_too_large",
+  500: "not_stored",
 };
 
 /** A result that lasts needs somebody to do something; the log says what. */
@@ -33,6 +35,7 @@ export const HINTS: Readonly<Partial<Record<PushResult, string>>> = {
   unauthenticated: "the filter knows another secret: compare PILOTFISH_SECRET on both sides",
   outdated: "another sidecar or a clock that jumped is ahead: going past its version",
   snapshot_too_large: "more pods or models than one filter takes: split them over several gateways",
+  not_stored: "Envoy would not keep the snapshot: it is pushed again",
   unexpected: "no answer of the filter's: is it on this listener, and is this the listener's address?",
   refused: "nothing listens there: is Envoy up, and is this the listener's address?",
   unreachable: "no route to the target: is its address right?",

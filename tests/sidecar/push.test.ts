@@ -180,6 +180,8 @@ test("answers are judged by status, code and version together", () => {
   const error = { message: "m", type: "t", code: "c" };
   assert.deepEqual(judged(400, { error }), { result: "malformed", detail: "m" });
   assert.equal(judged(401, {}).result, "unexpected");
+  assert.equal(judged(500, { error }).result, "not_stored");
+  assert.equal(judged(500, {}).result, "unexpected");
   assert.equal(judged(404, { error }).result, "unexpected");
   assert.equal(judged(409, { error, version: "12" }).stored, 12n);
   for (const version of [12, "-1", "x", "1".repeat(21)])
