@@ -95,8 +95,8 @@ const scanner = new Scanner(
   { bytes },
 );
 const { wasm } = scanner;
-const table = wasm.table.value as number;
-const state = wasm.state.value as number;
+const table = wasm.table.value;
+const state = wasm.state.value;
 const STRIDE = 2 * SIZE;
 const start = 1 << 20;
 wasm.memory.grow((start + BODIES * STRIDE) / 65536);

@@ -11,9 +11,9 @@ export const STATUS_DONE = 1;
 export const STATUS_PAUSED = 2;
 
 interface Exports {
-  memory: WebAssembly.Memory;
-  table: WebAssembly.Global;
-  state: WebAssembly.Global;
+  memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
+  table: { readonly value: number };
+  state: { readonly value: number };
   fieldsInit(table: number, maxDepth: number, flags: number): void;
   fieldsAdd(table: number, name: number, length: number, capacity: number, flags: number): number;
   fieldsStateBytes(table: number): number;
@@ -63,7 +63,7 @@ export function build(flags: string[] = []): Uint8Array {
   const sources = readdirSync(folder).sort();
   for (const path of [
     ...sources.map((name) => folder + name),
-    `${root}tests/scan/entry.ts`,
+    `${root}tests/assembly/scan/entry.ts`,
     `${root}tests/scan/asconfig.json`,
   ]) {
     hash.update(readFileSync(path));
@@ -81,6 +81,15 @@ export function build(flags: string[] = []): Uint8Array {
   return readFileSync(path);
 }
 
+/** The types of Node know no constructors of WebAssembly. */
+function instantiate(bytes: Uint8Array): Exports {
+  const { Module, Instance } = WebAssembly as unknown as {
+    Module: new (bytes: Uint8Array) => object;
+    Instance: new (module: object) => { exports: Exports };
+  };
+  return new Instance(new Module(bytes)).exports;
+}
+
 export class Scanner {
   readonly wasm: Exports;
   readonly fields: readonly Field[];
@@ -93,11 +102,10 @@ export class Scanner {
     fields: readonly Field[],
     options: { maxDepth?: number; rejectDuplicates?: boolean; bytes?: Uint8Array } = {},
   ) {
-    const module = new WebAssembly.Module((options.bytes ?? build()) as BufferSource);
-    this.wasm = new WebAssembly.Instance(module).exports as unknown as Exports;
+    this.wasm = instantiate(options.bytes ?? build());
     this.fields = fields;
-    this.stateAt = this.wasm.state.value as number;
-    this.tableAt = this.wasm.table.value as number;
+    this.stateAt = this.wasm.state.value;
+    this.tableAt = this.wasm.table.value;
     this.wasm.fieldsInit(this.tableAt, options.maxDepth ?? 0, options.rejectDuplicates ? 1 : 0);
     for (const field of fields) {
       const name = Buffer.from(field.name);

@@ -1,6 +1,6 @@
 // Compiled by asc for the scanner's tests and bench: the interface as wasm exports, and memory to put things in.
 
-export { errorSentence } from "../../assembly/scan/errors";
+export { errorSentence } from "../../../assembly/scan/errors";
 export {
   fieldBytes,
   fieldEnd,
@@ -10,7 +10,7 @@ export {
   fieldsAdd,
   fieldsInit,
   fieldsStateBytes,
-} from "../../assembly/scan/fields";
+} from "../../../assembly/scan/fields";
 export {
   jsonErrorOffset,
   jsonFeed,
@@ -19,7 +19,7 @@ export {
   jsonInit,
   jsonOffset,
   jsonStatus,
-} from "../../assembly/scan/json";
+} from "../../../assembly/scan/json";
 
 export const table: usize = memory.data(4096, 8);
 export const state: usize = memory.data(65536, 8);
