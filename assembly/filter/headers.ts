@@ -1,7 +1,7 @@
 // Names of the headers and properties that the filter reads and writes, in the ABI's form.
 import { BASE_MODEL_HEADER, DESTINATION_HEADER, MODEL_HEADER, SECRET_HEADER } from "../../protocol/constants";
 import { BodyConfig } from "../config/body";
-import { Bytes, bytesOf } from "../host/bytes";
+import { Bytes, bytesEqual, bytesOf } from "../host/bytes";
 import { getHeader, REQUEST_HEADERS, removeHeader } from "../host/calls";
 import { count, STRIPPED } from "../stats";
 
@@ -26,10 +26,14 @@ export const UPSTREAM_ADDRESS = bytesOf("upstream\0address");
 /** What a client says in a control header, or in one that a body field is written to, never survives. */
 export function stripControlHeaders(body: BodyConfig): void {
   let found = strip(MODEL) | strip(BASE_MODEL) | strip(DESTINATION);
-  if (body.fields.length > 1 || body.fields[0].header.length != MODEL.length) {
+  if (body.fields.length > 1 || !isName(body.fields[0].header, MODEL)) {
     for (let i = 0; i < body.fields.length; i++) found |= strip(unchecked(body.fields[i]).header);
   }
   if (found) count(STRIPPED);
+}
+
+function isName(a: Bytes, b: Bytes): bool {
+  return bytesEqual(a.pointer, a.length, b.pointer, b.length);
 }
 
 function strip(name: Bytes): u32 {

@@ -175,6 +175,8 @@ function readWindow(stream: Stream, length: u32): u32 {
 
 /** The model stands in the path: nothing has to be held. */
 function pathHeaders(stream: Stream): i32 {
+  // Other headers were read since matchPath(): what they held must not stand where the path is taken from.
+  if (!getHeader(REQUEST_HEADERS, PATH) || resultLength() < matchEnd) return refuse(stream, refusePath());
   stream.name = fieldBytes(stateOf(stream), 0);
   stream.nameLength = decodeName(resultPointer() + matchStart, matchEnd - matchStart, stream.name);
   if (stream.nameLength == 0) return refuse(stream, refusePath());

@@ -104,10 +104,13 @@ export function rewritePath(target: Target): void {
   if (!getHeader(REQUEST_HEADERS, PATH)) return;
   const path = resultPointer();
   const length = resultLength();
-  if (length + 3 * target.length > 4096) return;
-  memory.copy(rewrittenPath, path, matchStart);
-  const encoded = encodeName(target.model, target.length, rewrittenPath + matchStart);
-  memory.copy(rewrittenPath + matchStart + encoded, path + matchEnd, length - matchEnd);
-  setHeader(REQUEST_HEADERS, PATH, rewrittenPath, length - (matchEnd - matchStart) + encoded);
+  // A path of any length is replaced: else its padding would decide whether header and path name the same model.
+  const room = length + 3 * target.length;
+  const written = room > 4096 ? heap.alloc(room) : rewrittenPath;
+  memory.copy(written, path, matchStart);
+  const encoded = encodeName(target.model, target.length, written + matchStart);
+  memory.copy(written + matchStart + encoded, path + matchEnd, length - matchEnd);
+  setHeader(REQUEST_HEADERS, PATH, written, length - (matchEnd - matchStart) + encoded);
+  if (written != rewrittenPath) heap.free(written);
   removeHeader(REQUEST_HEADERS, ACCEPT_ENCODING);
 }
