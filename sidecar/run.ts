@@ -110,6 +110,7 @@ export async function startSidecar(config: Config, parts: SidecarParts = {}): Pr
   const { push } = config;
   for (const { origin } of push.targets) {
     const options = {
+      path: push.path,
       secret: push.secret,
       intervalMs: push.interval,
       heartbeatMs: push.heartbeat,

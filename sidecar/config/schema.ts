@@ -2,7 +2,7 @@
 // into lines, table.ts the descriptions into the README's table.
 import { isIP } from "node:net";
 import { z } from "zod";
-import { SECRET_ENV } from "../../protocol/constants.ts";
+import { SECRET_ENV, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { isAddress, nameProblem } from "../../protocol/snapshot.ts";
 import { ENGINE_NAMES } from "../engines/index.ts";
 import { LOG_LEVELS } from "../log.ts";
@@ -106,6 +106,8 @@ const staticModel = z
   .nullable()
   .transform((value) => value ?? {});
 
+const path = z.string(expected("a path that begins with /")).regex(/^\/[\x21-\x7e]*$/, "a path that begins with /");
+
 function listen(text: string) {
   return z.string(expected(text)).transform((value, context) => {
     const at = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(value);
@@ -135,11 +137,7 @@ export const schema = z.strictObject(
       .strictObject({
         interval: duration("10ms", "10m").prefault("100ms").describe("How often each pod's metrics are read."),
         timeout: duration("10ms", "1m").prefault("1s").describe("How long a pod's whole answer may take."),
-        path: z
-          .string(expected("a path that begins with /"))
-          .regex(/^\/[\x21-\x7e]*$/, "a path that begins with /")
-          .default("/metrics")
-          .describe("Where the pods tell their metrics."),
+        path: path.default("/metrics").describe("Where the pods tell their metrics."),
         maxBytes: size("64MiB").prefault("4MiB").describe("A longer answer is refused unread."),
         failures: integer(1, 1000)
           .default(3)
@@ -168,6 +166,7 @@ export const schema = z.strictObject(
           .array(origin(["http:", "https:"], "http://host:port without a path"), expected("a list of http://host:port"))
           .min(1, "at least one Envoy listener, such as http://127.0.0.1:10000 (flag --push)")
           .describe("Envoy listeners that carry the filter: `http://host:port`."),
+        path: path.default(SNAPSHOT_PATH).describe("Where the filter takes snapshots: its `snapshot.path`."),
         secret: z
           .string(expected("1...1024 visible ASCII characters"))
           .regex(SECRET, "1...1024 visible ASCII characters")

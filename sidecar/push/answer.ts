@@ -27,6 +27,7 @@ const BY_STATUS: Readonly<Record<number, PushResult>> = {
   409: "outdated",
   413: "snapshot_too_large",
   500: "not_stored",
+  503: "not_stored",
 };
 
 /** A result that lasts needs somebody to do something; the log says what. */
@@ -36,7 +37,7 @@ export const HINTS: Readonly<Partial<Record<PushResult, string>>> = {
   outdated: "another sidecar or a clock that jumped is ahead: going past its version",
   snapshot_too_large: "more pods or models than one filter takes: split them over several gateways",
   not_stored: "Envoy would not keep the snapshot: it is pushed again",
-  unexpected: "no answer of the filter's: is it on this listener, and is this the listener's address?",
+  unexpected: "no answer of the filter's: is it on this listener, and does push.path say what its snapshot.path says?",
   refused: "nothing listens there: is Envoy up, and is this the listener's address?",
   unreachable: "no route to the target: is its address right?",
   timeout: "the target does not answer in time",

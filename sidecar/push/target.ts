@@ -8,7 +8,7 @@
 //
 // Each push is the whole truth, made as it is sent, so an Envoy that was away is told everything by the first one.
 import { Pool } from "undici";
-import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
+import { SECRET_HEADER } from "../../protocol/constants.ts";
 import { SnapshotTooLargeError } from "../../protocol/encode.ts";
 import type { Clock } from "../clock.ts";
 import { exchange, toFailure } from "../http.ts";
@@ -17,6 +17,7 @@ import type { MadeSnapshot, SnapshotSource } from "../snapshot/source.ts";
 import { HINTS, judge, type PushResult, type Verdict } from "./answer.ts";
 
 export interface PushOptions {
+  path: string;
   secret: string;
   intervalMs: number;
   heartbeatMs: number;
@@ -129,7 +130,7 @@ export class Target {
     try {
       const answer = await exchange(this.#pool, {
         method: "POST",
-        path: SNAPSHOT_PATH,
+        path: options.path,
         headers: { "content-type": "application/octet-stream", [SECRET_HEADER]: options.secret },
         body: snapshot.bytes,
         timeoutMs: options.timeoutMs,

@@ -180,7 +180,7 @@ test("answers are judged by status, code and version together", () => {
   const error = { message: "m", type: "t", code: "c" };
   assert.deepEqual(judged(400, { error }), { result: "malformed", detail: "m" });
   assert.equal(judged(401, {}).result, "unexpected");
-  assert.equal(judged(500, { error }).result, "not_stored");
+  for (const status of [500, 503]) assert.equal(judged(status, { error }).result, "not_stored");
   assert.equal(judged(500, {}).result, "unexpected");
   assert.equal(judged(404, { error }).result, "unexpected");
   assert.equal(judged(409, { error, version: "12" }).stored, 12n);
@@ -189,16 +189,19 @@ test("answers are judged by status, code and version together", () => {
   assert.equal(judge(200, Buffer.from("<html>"), 7n).result, "unexpected");
 });
 
-test("the secret travels in its header", async (t) => {
+test("the secret travels in its header, to the path that is configured", async (t) => {
   const pod = await startPod();
   const filter = await startFilter();
   for (const server of [pod, filter]) t.after(() => server.close());
   let header: unknown;
+  let path: unknown;
   filter.instead = (request, response) => {
     header = request.headers[SECRET_HEADER];
+    path = request.url;
     response.end();
   };
-  await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url] });
+  const push = { targets: [filter.url], path: "/own/path" };
+  await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
   await until("a push", () => header !== undefined);
-  assert.equal(header, SECRET);
+  assert.deepEqual([header, path], [SECRET, "/own/path"]);
 });
