@@ -1,0 +1,130 @@
+// A real Envoy with the release wasm, its counters, and snapshots pushed by hand.
+import { fileURLToPath } from "node:url";
+import type { Json, JsonObject } from "../../envoy/config.ts";
+import type { WasmOptions } from "../../envoy/filters.ts";
+import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
+import { encodeSnapshot } from "../../protocol/encode.ts";
+import type { EndpointView, ModelView } from "../../protocol/snapshot.ts";
+import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "../harness/envoy.ts";
+import { type Answer, send } from "./http.ts";
+
+export const SECRET = "integration-secret-0123";
+/** PILOTFISH_WASM puts another module in the place of the one that `npm run build` makes. */
+export const MODULE =
+  process.env.PILOTFISH_WASM ?? fileURLToPath(new URL("../../build/pilotfish.wasm", import.meta.url));
+
+/** A snapshot that is pushed once stays fresh for a whole test file. */
+const NEVER_STALE: JsonObject = { staleAfter: "3600s" };
+
+export interface GatewayConfig extends Omit<TestEnvoyConfig, "wasm"> {
+  /** The filter's configuration. */
+  filter?: JsonObject;
+  wasm?: Partial<WasmOptions>;
+}
+
+export function startGateway(config: GatewayConfig, concurrency = 2): Promise<TestEnvoy> {
+  const { filter = {}, wasm = {}, ...rest } = config;
+  const configuration: Json = { snapshot: NEVER_STALE, ...filter };
+  return startEnvoy({ ...rest, wasm: { file: MODULE, secret: SECRET, configuration, ...wasm } }, { concurrency });
+}
+
+const PREFIX = "wasmcustom.pilotfish.";
+
+/** The filter's counters and gauges by their own names; those that never counted are not there. */
+export async function counters(envoy: TestEnvoy): Promise<Map<string, number>> {
+  const stats = await envoy.stats("^wasmcustom\\.pilotfish\\.");
+  return new Map([...stats].map(([name, value]) => [name.slice(PREFIX.length), value]));
+}
+
+export async function counter(envoy: TestEnvoy, name: string): Promise<number> {
+  return (await counters(envoy)).get(name) ?? 0;
+}
+
+/** By how much each counter rose while `action` ran; gauges and counters that did not move are left out. */
+export async function rises(envoy: TestEnvoy, action: () => Promise<unknown>): Promise<Record<string, number>> {
+  const before = await counters(envoy);
+  await action();
+  const after = await counters(envoy);
+  const gauges = new Set(["in_flight", "snapshot.age_ms", "snapshot.endpoints"]);
+  const result: Record<string, number> = {};
+  for (const [name, value] of after) {
+    const rise = value - (before.get(name) ?? 0);
+    if (rise !== 0 && !gauges.has(name)) result[name] = rise;
+  }
+  return result;
+}
+
+export interface Served {
+  address: string;
+  waiting?: number | null;
+  running?: number | null;
+  kvUsage?: number | null;
+  ready?: boolean;
+}
+
+/** Model name → who serves it; `base` makes it an adapter. */
+export type Models = Record<string, { on: readonly Served[]; base?: string }>;
+
+let lastVersion = 0n;
+
+/** The bytes of a snapshot that is newer than all made before it. */
+export function snapshotOf(models: Models, version = nextVersion()): Uint8Array {
+  const endpoints = new Map<string, EndpointView>();
+  const views: ModelView[] = [];
+  for (const [name, { on, base }] of Object.entries(models)) {
+    for (const served of on) endpoints.set(served.address, endpointOf(served));
+    views.push({
+      name,
+      kind: base === undefined ? "base" : "adapter",
+      base: base ?? name,
+      endpoints: on.map(({ address }) => ({ address, state: "listed" })),
+    });
+  }
+  return encodeSnapshot({ version, source: 7n, endpoints: [...endpoints.values()], models: views });
+}
+
+export function nextVersion(): bigint {
+  const now = BigInt(Date.now()) * 1000n;
+  lastVersion = now > lastVersion ? now : lastVersion + 1n;
+  return lastVersion;
+}
+
+function endpointOf({ address, waiting = 0, running = 0, kvUsage = 0, ready = true }: Served): EndpointView {
+  return {
+    address,
+    ready,
+    draining: false,
+    asleep: false,
+    waiting,
+    running,
+    kvUsage,
+    scrapeAgeMs: 0,
+    kvBlocks: null,
+    blockTokens: null,
+    maxLora: 0,
+  };
+}
+
+export function push(url: string, body: Uint8Array, secret: string = SECRET): Promise<Answer> {
+  return send(url, { method: "POST", path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: secret }, body });
+}
+
+export function readBack(url: string): Promise<Answer> {
+  return send(url, { path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: SECRET } });
+}
+
+/**
+ * Pushes a snapshot and makes every worker use it: a read-back takes over the newest one, and connections that are open
+ * at the same time are spread evenly over the workers.
+ */
+export async function pushToAll(envoy: TestEnvoy, models: Models): Promise<void> {
+  const answer = await push(envoy.url, snapshotOf(models));
+  if (answer.status !== 200) throw new Error(`push: ${answer.status} ${answer.text}`);
+  await Promise.all(Array.from({ length: 16 }, () => readBack(envoy.url)));
+}
+
+/** What the filters count as in flight, per address. */
+export async function inFlight(envoy: TestEnvoy): Promise<Map<string, number>> {
+  const { endpoints } = (await readBack(envoy.url)).json as { endpoints: { address: string; inFlight: number }[] };
+  return new Map(endpoints.map(({ address, inFlight: count }) => [address, count]));
+}

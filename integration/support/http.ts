@@ -1,0 +1,102 @@
+// A client that sends what it is told to, byte by byte, and hides nothing of the answer.
+import http from "node:http";
+import type { Readable } from "node:stream";
+
+export interface Sending {
+  method?: string;
+  path?: string;
+  /** A list of pairs keeps case, order and repetitions. */
+  headers?: Record<string, string> | ReadonlyArray<readonly [string, string]>;
+  body?: string | Uint8Array | Readable;
+  /** Keeps connections apart where it matters; by default each request has its own. */
+  agent?: http.Agent;
+  signal?: AbortSignal;
+}
+
+export interface Answer {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  /** Which pod or echo answered. */
+  pod: string | undefined;
+  body: Buffer;
+  /** The body in the pieces in which it came. */
+  chunks: Buffer[];
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests say what they expect of it
+  json: any;
+}
+
+/** Resolves with the whole answer; a body of unknown length goes out chunked. */
+export function send(url: string, sending: Sending = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = open(url, sending);
+    request.on("error", reject);
+    request.on("response", (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("error", reject);
+      response.on("end", () => resolve(answerOf(response, chunks)));
+    });
+  });
+}
+
+/** Sends a request and leaves the rest to the caller. */
+export function open(url: string, sending: Sending): http.ClientRequest {
+  const { body, agent, signal } = sending;
+  const method = sending.method ?? (body === undefined ? "GET" : "POST");
+  const { hostname, port } = new URL(url);
+  const request = http.request({
+    host: hostname,
+    port,
+    method,
+    path: sending.path ?? "/v1/chat/completions",
+    agent: agent ?? false,
+    ...(signal ? { signal } : {}),
+  });
+  const fixed = typeof body === "string" || body instanceof Uint8Array;
+  if (fixed) request.setHeader("content-length", Buffer.byteLength(body));
+  setHeaders(request, sending.headers ?? {});
+  if (body === undefined || fixed) request.end(body);
+  else body.on("error", () => request.destroy()).pipe(request);
+  return request;
+}
+
+function setHeaders(request: http.ClientRequest, headers: NonNullable<Sending["headers"]>): void {
+  const pairs = Array.isArray(headers) ? headers : Object.entries(headers);
+  const byName = new Map<string, { name: string; values: string[] }>();
+  for (const [name, value] of pairs as [string, string][]) {
+    const known = byName.get(name.toLowerCase()) ?? { name, values: [] };
+    known.values.push(value);
+    byName.set(name.toLowerCase(), known);
+  }
+  for (const { name, values } of byName.values())
+    request.setHeader(name, values.length === 1 ? (values[0] as string) : values);
+}
+
+function answerOf(response: http.IncomingMessage, chunks: Buffer[]): Answer {
+  const body = Buffer.concat(chunks);
+  const text = body.toString("utf8");
+  const pod = response.headers["x-inference-pod"];
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    pod: typeof pod === "string" ? pod : undefined,
+    body,
+    chunks,
+    text,
+    get json() {
+      return JSON.parse(text);
+    },
+  };
+}
+
+export const JSON_TYPE = { "content-type": "application/json" };
+
+export function post(url: string, body: unknown, more: Sending = {}): Promise<Answer> {
+  const bytes = typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body);
+  return send(url, { headers: JSON_TYPE, ...more, body: bytes });
+}
+
+export function chat(model: unknown, more: Record<string, unknown> = {}): Record<string, unknown> {
+  return { model, messages: [{ role: "user", content: "hello" }], max_tokens: 1, ...more };
+}
