@@ -3,6 +3,7 @@
 import "./host/abort";
 import { readClock } from "./filter/clock";
 import { seed } from "./filter/decide";
+import { holderQueue } from "./filter/holder";
 import { requestBody, requestHeaders, requestTrailers } from "./filter/request";
 import { responseBody, responseHeaders, streamDeleted } from "./filter/response";
 import { configure, deleteRoot, findRoot } from "./filter/root";
@@ -25,6 +26,10 @@ export function proxy_on_configure(rootId: u32, configurationLength: u32): u32 {
 
 export function proxy_on_tick(_rootId: u32): void {
   tick();
+}
+
+export function proxy_on_queue_ready(_rootId: u32, queue: u32): void {
+  holderQueue(queue);
 }
 
 /** Root of the stream context created last: Envoy creates a stream's context right before its request headers. */

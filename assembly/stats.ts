@@ -35,13 +35,18 @@ export const SNAPSHOT_MALFORMED: u32 = 26;
 export const SNAPSHOT_OUTDATED: u32 = 27;
 export const SNAPSHOT_TOO_LARGE: u32 = 28;
 export const SNAPSHOT_OTHER: u32 = 29;
+// a set-up that does not work
+export const SETUP_NO_READER: u32 = 30;
+export const SETUP_NO_HOLDER: u32 = 31;
+export const SETUP_NO_BODY: u32 = 32;
+export const SETUP_NOT_FOLLOWED: u32 = 33;
 // gauges
-export const IN_FLIGHT: u32 = 30;
-export const SNAPSHOT_AGE: u32 = 31;
-export const ENDPOINTS: u32 = 32;
+export const IN_FLIGHT: u32 = 34;
+export const SNAPSHOT_AGE: u32 = 35;
+export const ENDPOINTS: u32 = 36;
 
 /** u32 of the host for each of the above. */
-const ids: usize = memory.data(132, 4);
+const ids: usize = memory.data(148, 4);
 let defined: bool = false;
 
 /** Once per VM, from the first configuration. */
@@ -108,6 +113,14 @@ export function defineMetrics(): void {
   define(SNAPSHOT_TOO_LARGE, COUNTER, "pilotfish.snapshot.too_large");
   // Refused otherwise: 404 for another reserved path, 405 for another method, 500 when it could not be stored.
   define(SNAPSHOT_OTHER, COUNTER, "pilotfish.snapshot.other");
+  // Requests that a holder passed on because no reader stands in front of it.
+  define(SETUP_NO_READER, COUNTER, "pilotfish.setup.no_reader");
+  // Requests that a reader passed on because no holder stands behind it.
+  define(SETUP_NO_HOLDER, COUNTER, "pilotfish.setup.no_holder");
+  // Requests let go unread because no body ever came: `allow_on_headers_stop_iteration` is not set.
+  define(SETUP_NO_BODY, COUNTER, "pilotfish.setup.no_body");
+  // Requests that Envoy sent elsewhere at once: no override_host policy, or endpoints that the cluster does not have.
+  define(SETUP_NOT_FOLLOWED, COUNTER, "pilotfish.setup.not_followed");
   // Requests in flight on endpoints, all workers.
   define(IN_FLIGHT, GAUGE, "pilotfish.in_flight");
   // Milliseconds since the snapshot in use was received.

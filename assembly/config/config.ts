@@ -1,6 +1,7 @@
 // The filter's configuration: JSON in the plugin's `configuration`. Every key is optional; a key that is not known, a
 // value of another type or out of range refuses the configuration with a line that names key, value and expectation.
 //
+//   role                   single                  single: the only filter; reader, holder: two in a row (filter/holder.ts)
 //   snapshot.path          /.pilotfish/snapshot    where snapshots are POSTed to and read back from
 //   snapshot.secret        $PILOTFISH_SECRET       shared secret of pushes and read-backs, 16...256 characters
 //   snapshot.staleAfter    2s                      age from which a snapshot is not used any more
@@ -22,13 +23,20 @@ import {
   failKey,
   firstProblem,
   isString,
+  readChoice,
   readDuration,
   readInteger,
   readObject,
   report,
 } from "./values";
 
+/** The only filter, with allow_on_headers_stop_iteration; or one of two without it (filter/holder.ts). */
+export const ROLE_SINGLE: u32 = 0;
+export const ROLE_READER: u32 = 1;
+export const ROLE_HOLDER: u32 = 2;
+
 export class Config {
+  role: u32 = ROLE_SINGLE;
   path: Bytes = bytesOf(SNAPSHOT_PATH);
   /** Length 0: none was given, and every push is refused. */
   secret: Bytes = bytesOf("");
@@ -67,12 +75,13 @@ function readRoot(config: Config, root: JSON.Obj): void {
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i];
     const value = root.get(key)!;
-    if (key == "snapshot") readSnapshot(config, readObject(key, value));
+    if (key == "role") config.role = readChoice(key, value, ["single", "reader", "holder"]);
+    else if (key == "snapshot") readSnapshot(config, readObject(key, value));
     else if (key == "body") readBody(config.body, value);
     else if (key == "plugins") readPlugins(config.body, value);
     else if (key == "models") readModels(config.models, value);
     else if (key == "paths") config.paths = readPaths(value);
-    else failKey(key, "snapshot, body, plugins, models, paths");
+    else failKey(key, "role, snapshot, body, plugins, models, paths");
   }
 }
 

@@ -51,7 +51,7 @@ export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
     refuse(405, SNAPSHOT_OTHER, "POST a snapshot here, or GET the current one.", "method_not_allowed");
   } else if (endOfStream) {
     refuseMalformed("has no body");
-  } else if (declaredLength() > root.config.maxBytes) {
+  } else if (declaredLength() > <i64>root.config.maxBytes) {
     refuseTooLarge(root);
   } else {
     const stream = openStream(id, changetype<usize>(root));
@@ -144,16 +144,16 @@ function isMethod(method: Bytes): bool {
   );
 }
 
-/** 0 when the request does not say; what is no number is Envoy's to refuse. */
-export function declaredLength(): u32 {
-  if (!getHeader(REQUEST_HEADERS, CONTENT_LENGTH)) return 0;
+/** Content-length; -1 when the request does not say. What is no number is Envoy's to refuse. */
+export function declaredLength(): i64 {
+  if (!getHeader(REQUEST_HEADERS, CONTENT_LENGTH)) return -1;
   let value: u64 = 0;
   for (let i: u32 = 0; i < resultLength() && value < 0xffffffff; i++) {
     const digit = <u32>load<u8>(resultPointer() + i) - 0x30;
-    if (digit > 9) return 0;
+    if (digit > 9) return -1;
     value = value * 10 + digit;
   }
-  return <u32>min<u64>(value, 0xffffffff);
+  return <i64>value;
 }
 
 function unauthenticatedText(root: Root): string {

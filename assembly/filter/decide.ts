@@ -3,7 +3,7 @@
 import { BodyConfig } from "../config/body";
 import { Config } from "../config/config";
 import { Bytes, bytesEqual, bytesOf } from "../host/bytes";
-import { REQUEST_HEADERS, setHeader, setProperty } from "../host/calls";
+import { setProperty } from "../host/calls";
 import { started } from "../pick/inflight";
 import { newPicks, pick } from "../pick/pick";
 import { newRandom, Random } from "../pick/random";
@@ -27,6 +27,7 @@ import { NONE, SnapshotView } from "../snapshot/view";
 import { count, FIELD_IGNORED, NO_ENDPOINT, NO_MODEL, NO_SNAPSHOT, PICKED, STALE, UNKNOWN_MODEL } from "../stats";
 import { tickTime } from "./clock";
 import { DESTINATION, STATE_ENDPOINT, STATE_MODEL, STATE_REASON } from "./headers";
+import { changeHeader } from "./outbox";
 import { refuseField, refuseMissing, refuseModel, refuseUnknown } from "./refuse";
 import { rewriteModel, rewritePath } from "./rewrite";
 import { Root } from "./root";
@@ -127,7 +128,7 @@ function send(stream: Stream, config: Config, model: usize, length: u32): bool {
     return false;
   }
   const header = unchecked(config.body.fields[0]).header;
-  if (header.length > 0) setHeader(REQUEST_HEADERS, header, model, length);
+  if (header.length > 0) changeHeader(header, model, length);
   setProperty(STATE_MODEL, model, length);
   setBaseModel(config, known, model, length);
   if (!hasSnapshot()) fallBack(NO_SNAPSHOT, NO_SNAPSHOT_REASON);
@@ -149,7 +150,7 @@ function usePick(stream: Stream, view: SnapshotView): void {
   let at = append(destination, view, picks.first);
   if (picks.count > 1) at = append(comma(at), view, picks.second);
   if (picks.count > 2) at = append(comma(at), view, picks.third);
-  setHeader(REQUEST_HEADERS, DESTINATION, destination, <u32>(at - destination));
+  changeHeader(DESTINATION, destination, <u32>(at - destination));
 }
 
 function fallBack(counter: u32, reason: Bytes): void {
@@ -163,13 +164,13 @@ function setBaseModel(config: Config, known: u32, model: usize, length: u32): vo
   if (header.length == 0) return;
   const given = config.models.bases.exact ? resolve(config.models.bases, model, length, random) : null;
   if (given !== null) {
-    setHeader(REQUEST_HEADERS, header, given.model, given.length);
+    changeHeader(header, given.model, given.length);
     return;
   }
   if (known == NONE) return;
   const view = current();
   const base = view.modelBase(known);
-  if (base != NONE) setHeader(REQUEST_HEADERS, header, view.modelName(base), view.modelNameLength(base));
+  if (base != NONE) changeHeader(header, view.modelName(base), view.modelNameLength(base));
 }
 
 /** Headers of the fields beside `model`; false: one cannot stand in a header, refused. */
@@ -186,7 +187,7 @@ function writeFields(state: usize, body: BodyConfig): bool {
       refuseField(kind);
       return false;
     }
-    setHeader(REQUEST_HEADERS, unchecked(body.fields[i]).header, fieldBytes(state, i), fieldLength(state, i));
+    changeHeader(unchecked(body.fields[i]).header, fieldBytes(state, i), fieldLength(state, i));
   }
   return true;
 }

@@ -22,6 +22,10 @@ export const STATE_ENDPOINT = bytesOf("pilotfish.endpoint");
 export const STATE_REASON = bytesOf("pilotfish.reason");
 /** Path elements of a property are separated by a NUL. */
 export const UPSTREAM_ADDRESS = bytesOf("upstream\0address");
+/** u64: 1 for a request that was not retried. */
+export const UPSTREAM_ATTEMPTS = bytesOf("upstream\0request_attempt_count");
+/** i64: bytes of the request received so far, headers and body. */
+export const REQUEST_TOTAL_SIZE = bytesOf("request\0total_size");
 
 /** What a client says in a control header, or in one that a body field is written to, never survives. */
 export function stripControlHeaders(body: BodyConfig): void {

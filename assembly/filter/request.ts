@@ -1,5 +1,6 @@
 // The request's way through the filter: headers are held until the body's end, then everything is decided once.
 import { RESERVED_PREFIX } from "../../protocol/constants";
+import { ROLE_HOLDER, ROLE_READER, ROLE_SINGLE } from "../config/config";
 import { bytesOf } from "../host/bytes";
 import {
   BODY_CONTINUE,
@@ -23,6 +24,7 @@ import { count, NO_BODY, REQUESTS, UNREAD_BODY, UNTRACKED } from "../stats";
 import { controlBody, controlHeaders, declaredLength } from "./control";
 import { decideBody, decidePath } from "./decide";
 import { PATH, stripControlHeaders } from "./headers";
+import { beginReply, endReply, holderHeaders, tellHolder } from "./holder";
 import { listModels } from "./models";
 import { refuseBody, refuseEncoded, refuseLength, refuseMultipart, refusePath, refuseType } from "./refuse";
 import { findRoot, Root } from "./root";
@@ -30,6 +32,7 @@ import {
   findStream,
   openStream,
   PHASE_MULTIPART,
+  PHASE_PASS,
   PHASE_PUSH,
   PHASE_REPLIED,
   PHASE_SCAN,
@@ -37,6 +40,7 @@ import {
   Stream,
   stateOf,
 } from "./streams";
+import { bodyCame, neverGetsBodies, passUnread } from "./stuck";
 import { bodyType, isEncoded, TYPE_JSON, TYPE_MULTIPART, TYPE_OTHER } from "./types";
 
 const reservedPrefix = bytesOf(RESERVED_PREFIX);
@@ -44,6 +48,18 @@ const reservedPrefix = bytesOf(RESERVED_PREFIX);
 export function requestHeaders(id: u32, rootId: u32, endOfStream: bool): i32 {
   const root = findRoot(rootId);
   if (root === null) return HEADERS_CONTINUE;
+  const role = root.config.role;
+  if (role == ROLE_HOLDER) return holderHeaders(id, root, endOfStream);
+  const status = readHeaders(id, root, endOfStream);
+  if (role == ROLE_SINGLE) return status;
+  // A reader lets the headers pass, unless the filter has answered; the holder behind it keeps them back.
+  const stream = status == HEADERS_STOP ? findStream(id) : null;
+  const holds = stream !== null && stream.phase != PHASE_REPLIED;
+  tellHolder(holds);
+  return holds ? HEADERS_CONTINUE : status;
+}
+
+function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const config = root.config;
   let pathModel = false;
   if (getHeader(REQUEST_HEADERS, PATH)) {
@@ -59,7 +75,9 @@ export function requestHeaders(id: u32, rootId: u32, endOfStream: bool): i32 {
     count(NO_BODY);
     return HEADERS_CONTINUE;
   }
-  if (!endOfStream && declaredLength() > config.body.maxBytes) return refuseLength(config.body.maxBytes);
+  const declared = declaredLength();
+  if (!endOfStream && declared > <i64>config.body.maxBytes) return refuseLength(config.body.maxBytes);
+  if (neverGetsBodies(root) && !pathModel) return passUnread();
   let type = TYPE_JSON;
   if (!pathModel) {
     if (isEncoded()) return refuseEncoded();
@@ -75,6 +93,7 @@ export function requestHeaders(id: u32, rootId: u32, endOfStream: bool): i32 {
     count(UNTRACKED);
     return HEADERS_CONTINUE;
   }
+  stream.hasLength = declared >= 0 ? 1 : 0;
   if (type == TYPE_MULTIPART) {
     stream.phase = PHASE_MULTIPART;
     // bodyType() left the content type in the result.
@@ -92,6 +111,7 @@ export function requestHeaders(id: u32, rootId: u32, endOfStream: bool): i32 {
 export function requestBody(id: u32, length: u32, endOfStream: bool): i32 {
   const stream = findStream(id);
   if (stream === null) return BODY_CONTINUE;
+  bodyCame();
   if (stream.phase == PHASE_PUSH) return controlBody(stream, length, endOfStream);
   if (stream.phase == PHASE_REPLIED) return BODY_STOP_AND_BUFFER;
   if (stream.phase != PHASE_SCAN && stream.phase != PHASE_MULTIPART) return BODY_CONTINUE;
@@ -133,12 +153,15 @@ function advance(stream: Stream, length: u32, last: bool): bool {
     }
   }
   if (!last) return false;
-  if (!decideBody(stream, length)) {
-    stream.phase = PHASE_REPLIED;
-    return false;
+  const reads = changetype<Root>(stream.root).config.role == ROLE_READER;
+  if (reads && !beginReply()) {
+    stream.phase = PHASE_PASS;
+    return true;
   }
-  stream.phase = PHASE_SENT;
-  return true;
+  const decided = decideBody(stream, length);
+  stream.phase = decided ? PHASE_SENT : PHASE_REPLIED;
+  if (reads) endReply(decided);
+  return decided;
 }
 
 /** Feeds the scanner all that it has not consumed of the first `length` bytes, window by window. */

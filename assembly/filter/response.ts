@@ -1,10 +1,15 @@
 // Who really served the request: a retry or Envoy's own choice may differ from the pick.
-import { BODY_CONTINUE, getProperty, resultLength, resultPointer } from "../host/calls";
+import { BODY_CONTINUE, getProperty, LOG_ERROR, log, resultLength, resultPointer } from "../host/calls";
 import { addressHash, finished, startedAt } from "../pick/inflight";
-import { count, REROUTED } from "../stats";
-import { UPSTREAM_ADDRESS } from "./headers";
+import { count, REROUTED, SETUP_NOT_FOLLOWED } from "../stats";
+import { UPSTREAM_ADDRESS, UPSTREAM_ATTEMPTS } from "./headers";
 import { renameBody, renameHeaders } from "./rename";
+import { leaveGarbage } from "./root";
 import { closeStream, findStream, PHASE_SENT } from "./streams";
+
+/** Picks that were not followed, in this worker; at MANY_IGNORED it is said once. */
+const MANY_IGNORED: u32 = 20;
+let ignoredPicks: u32 = 0;
 
 export function responseHeaders(id: u32): void {
   const stream = findStream(id);
@@ -13,12 +18,28 @@ export function responseHeaders(id: u32): void {
   if (!getProperty(UPSTREAM_ADDRESS) || resultLength() == 0) return;
   const served = addressHash(resultPointer(), resultLength());
   if (served == stream.counted) return;
-  const picked = stream.counted != 0;
-  if (picked) {
-    finished(stream.counted);
-    count(REROUTED);
-  }
+  const picked = stream.counted;
   stream.counted = startedAt(resultPointer(), resultLength());
+  if (picked == 0) return;
+  finished(picked);
+  count(REROUTED);
+  if (isFirstAttempt()) notFollowed();
+}
+
+/** Envoy chose another endpoint without having tried the pick. */
+function isFirstAttempt(): bool {
+  return getProperty(UPSTREAM_ATTEMPTS) && resultLength() == 8 && load<u64>(resultPointer()) <= 1;
+}
+
+function notFollowed(): void {
+  count(SETUP_NOT_FOLLOWED);
+  if (++ignoredPicks != MANY_IGNORED) return;
+  leaveGarbage();
+  log(
+    LOG_ERROR,
+    "picks are not followed: give the route's clusters a load balancing policy that reads x-gateway-destination-endpoint " +
+      "(override_host; in Envoy Gateway endpointOverride of a BackendTrafficPolicy), and the endpoints of the snapshot",
+  );
 }
 
 export function responseBody(id: u32, length: u32, endOfStream: bool): i32 {

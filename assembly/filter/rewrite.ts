@@ -7,11 +7,9 @@ import {
   getHeader,
   REQUEST_BODY,
   REQUEST_HEADERS,
-  removeHeader,
   resultLength,
   resultPointer,
   setBuffer,
-  setHeader,
 } from "../host/calls";
 import { largeBuffer } from "../host/memory";
 import { Target } from "../route/names";
@@ -21,6 +19,7 @@ import { multipartValueEnd, multipartValueStart } from "../scan/multipart";
 import { count, REWRITTEN } from "../stats";
 import { writeTo } from "../writer";
 import { ACCEPT_ENCODING, CONTENT_LENGTH, PATH } from "./headers";
+import { changeHeader, dropHeader } from "./outbox";
 import { refuseRewrite } from "./refuse";
 import { Root } from "./root";
 import { PHASE_MULTIPART, Stream, stateOf } from "./streams";
@@ -73,9 +72,9 @@ export function rewriteModel(stream: Stream, model: usize, modelLength: u32, len
   memory.copy(room + start, writer.start, writer.length);
   const total = tail + length - end;
   setBuffer(REQUEST_BODY, 0, length, room, total);
-  setContentLength(total);
+  if (stream.hasLength) setContentLength(total);
   // A compressed answer could not be given the client's own name back.
-  removeHeader(REQUEST_HEADERS, ACCEPT_ENCODING);
+  dropHeader(ACCEPT_ENCODING);
   return true;
 }
 
@@ -92,10 +91,9 @@ function isEmptyObject(at: usize): bool {
 }
 
 function setContentLength(length: u32): void {
-  if (!getHeader(REQUEST_HEADERS, CONTENT_LENGTH)) return;
   const writer = writeTo(digits, 16);
   writer.number(length);
-  setHeader(REQUEST_HEADERS, CONTENT_LENGTH, writer.start, writer.length);
+  changeHeader(CONTENT_LENGTH, writer.start, writer.length);
 }
 
 /** Puts the target's name into the path, where matchPath() found the client's. */
@@ -110,7 +108,7 @@ export function rewritePath(target: Target): void {
   memory.copy(written, path, matchStart);
   const encoded = encodeName(target.model, target.length, written + matchStart);
   memory.copy(written + matchStart + encoded, path + matchEnd, length - matchEnd);
-  setHeader(REQUEST_HEADERS, PATH, written, length - (matchEnd - matchStart) + encoded);
+  changeHeader(PATH, written, length - (matchEnd - matchStart) + encoded);
   if (written != rewrittenPath) heap.free(written);
-  removeHeader(REQUEST_HEADERS, ACCEPT_ENCODING);
+  dropHeader(ACCEPT_ENCODING);
 }

@@ -1,5 +1,5 @@
 // Root contexts: one per plugin of this VM (the LLM listener's, and that of a snapshot listener where there is one).
-import { Config, configProblem, parseConfig } from "../config/config";
+import { Config, configProblem, parseConfig, ROLE_HOLDER } from "../config/config";
 import {
   getBuffer,
   LOG_ERROR,
@@ -7,6 +7,7 @@ import {
   LOG_WARN,
   log,
   PLUGIN_CONFIGURATION,
+  randomSeed,
   resultLength,
   resultPointer,
   setTickPeriod,
@@ -14,6 +15,7 @@ import {
 import { fieldsStateBytes } from "../scan/fields";
 import { MULTIPART_STATE_BYTES } from "../scan/multipart";
 import { defineMetrics } from "../stats";
+import { openQueue } from "./holder";
 import { needStateBytes, openStreams } from "./streams";
 
 /** How often a worker looks for a new snapshot and exchanges counts with the others. */
@@ -22,6 +24,10 @@ const TICK_MILLISECONDS: u32 = 20;
 export class Root {
   id: u32;
   config: Config;
+  /** No body ever comes (filter/stuck.ts). */
+  bodiless: bool = false;
+  /** Holder: its shared queue. */
+  queue: u32 = 0;
   /** Its context is gone; the record stays while streams may still point at it. */
   deleted: bool = false;
   constructor(id: u32, config: Config) {
@@ -57,7 +63,7 @@ export function configure(id: u32, length: u32): bool {
     log(LOG_ERROR, configProblem());
     return false;
   }
-  if (config.secret.length == 0)
+  if (config.secret.length == 0 && config.role != ROLE_HOLDER)
     log(
       LOG_WARN,
       "no secret: set PILOTFISH_SECRET in the VM's environment or snapshot.secret, or every push is refused",
@@ -66,6 +72,8 @@ export function configure(id: u32, length: u32): bool {
   const known = findRoot(id);
   if (known !== null) known.config = config;
   else roots.push(new Root(id, config));
+  const root = findRoot(id)!;
+  if (config.role == ROLE_HOLDER && root.queue == 0) root.queue = openQueue(randomSeed());
   setTickPeriod(TICK_MILLISECONDS);
   log(LOG_INFO, `configured, root ${id}`);
   return true;

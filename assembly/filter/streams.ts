@@ -33,6 +33,10 @@ export class Stream {
   consumed: u32 = 0;
   /** Bytes of the body that have come. */
   buffered: u32 = 0;
+  /** Ticks of waiting for the body's first byte. */
+  waited: u32 = 0;
+  /** 1: the request has a content-length. */
+  hasLength: u32 = 0;
   /** The client's name for the model, in the scanner's state. */
   name: usize = 0;
   nameLength: u32 = 0;
@@ -78,6 +82,8 @@ export function openStream(id: u32, root: usize): Stream | null {
   stream.counted = 0;
   stream.consumed = 0;
   stream.buffered = 0;
+  stream.hasLength = 0;
+  stream.waited = 0;
   stream.name = 0;
   stream.nameLength = 0;
   stream.target = 0;
@@ -118,6 +124,22 @@ export function closeStream(stream: Stream): void {
   if (stream.stateBytes < stateBytes) return;
   stream.next = free;
   free = changetype<usize>(stream);
+}
+
+/** The records of all open streams, one after the other: call with 0 first; null after the last. */
+export function nextStream(after: Stream | null): Stream | null {
+  if (!table) return null;
+  let i: u32 = 0;
+  if (after !== null) {
+    i = slot(after.id);
+    while (load<usize>(table + i * sizeof<usize>()) != changetype<usize>(after)) i = (i + 1) & mask;
+    i++;
+  }
+  for (; i <= mask; i++) {
+    const stream = load<usize>(table + i * sizeof<usize>());
+    if (stream) return changetype<Stream>(stream);
+  }
+  return null;
 }
 
 export function openStreams(): u32 {

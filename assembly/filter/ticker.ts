@@ -6,6 +6,7 @@ import { readClock } from "./clock";
 import { exchange } from "./exchange";
 import { collectGarbage } from "./root";
 import { followSnapshot } from "./snapshots";
+import { releaseStuck } from "./stuck";
 
 /** A VM with several roots is ticked by each of them: half a period apart is one too many. */
 const SAME_TICK: u64 = 10000000;
@@ -20,6 +21,7 @@ export function tick(): void {
   collectGarbage();
   followSnapshot();
   exchange(now);
+  releaseStuck();
   const total = totalInFlight();
   if (total != recordedInFlight) {
     recordedInFlight = total;

@@ -1,19 +1,24 @@
 // Every call to the proxy-wasm host (ABI 0.2.1), thin and without allocation. The only importer of the SDK.
 // Calls that return bytes put them into `resultPointer()`/`resultLength()`; memory.ts says how long they live.
 import {
-  proxy_call_foreign_function,
+  proxy_continue_stream,
   proxy_define_metric,
+  proxy_dequeue_shared_queue,
+  proxy_enqueue_shared_queue,
   proxy_get_buffer_bytes,
   proxy_get_current_time_nanoseconds,
+  proxy_get_header_map_size,
   proxy_get_header_map_value,
   proxy_get_property,
   proxy_get_shared_data,
   proxy_increment_metric,
   proxy_log,
   proxy_record_metric,
+  proxy_register_shared_queue,
   proxy_remove_header_map_value,
   proxy_replace_header_map_value,
   proxy_send_local_response,
+  proxy_set_effective_context,
   proxy_set_property,
   proxy_set_shared_data,
   proxy_set_tick_period_milliseconds,
@@ -37,6 +42,8 @@ export const HEADERS_CONTINUE: i32 = 0;
 export const HEADERS_STOP: i32 = 1;
 export const BODY_CONTINUE: i32 = 0;
 export const BODY_STOP_AND_BUFFER: i32 = 1;
+
+const REQUEST_STREAM: i32 = 0;
 
 export const COUNTER: i32 = 0;
 export const GAUGE: i32 = 1;
@@ -82,6 +89,10 @@ export function setTickPeriod(milliseconds: u32): void {
 
 export function getHeader(map: i32, name: Bytes): bool {
   return proxy_get_header_map_value(map, name.pointer, name.length, out, out + 4) == OK;
+}
+/** Bytes of all names and values. */
+export function headerBytes(map: i32): u32 {
+  return proxy_get_header_map_size(map, out + 12) == OK ? load<u32>(out, 12) : 0;
 }
 export function setHeader(map: i32, name: Bytes, value: usize, length: u32): void {
   proxy_replace_header_map_value(map, name.pointer, name.length, value, length);
@@ -143,6 +154,23 @@ export function sendLocalResponse(status: u32, details: Bytes, body: usize, body
   );
 }
 
-export function callForeign(name: Bytes): u32 {
-  return proxy_call_foreign_function(name.pointer, name.length, 0, 0, out, out + 4);
+/** Token of the queue with this name, which wakes this VM; 0 when the host has none. */
+export function registerQueue(name: Bytes): u32 {
+  return proxy_register_shared_queue(name.pointer, name.length, out + 12) == OK ? load<u32>(out, 12) : 0;
+}
+export function enqueue(queue: u32, data: usize, length: u32): void {
+  proxy_enqueue_shared_queue(queue, data, length);
+}
+/** False: nothing is left. */
+export function dequeue(queue: u32): bool {
+  return proxy_dequeue_shared_queue(queue, out, out + 4) == OK;
+}
+
+/** Makes the following calls be about another stream of this VM; false: it is gone. */
+export function setEffectiveContext(id: u32): bool {
+  return proxy_set_effective_context(id) == OK;
+}
+/** Lets a request go on whose headers were held. */
+export function continueRequest(): void {
+  proxy_continue_stream(REQUEST_STREAM);
 }

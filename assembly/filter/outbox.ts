@@ -1,0 +1,56 @@
+// Changes to the request's headers. Where the headers are still ours (single mode, or a reader inside its headers
+// callback) they are written at once; a reader that decides at the body's end puts them into a message, and the holder
+// behind it, which kept the headers back, writes them.
+//
+//   message = u32 context id of the holder's stream, { u32 name length, u32 value length, name, value }
+//
+// A value length of REMOVE removes the header. One message is written at a time: it is begun and sent in one callback.
+import { Bytes } from "../host/bytes";
+import { REQUEST_HEADERS, removeHeader, setHeader } from "../host/calls";
+
+export const REMOVE: u32 = 0xffffffff;
+/** 16 fields of 256 bytes, their names, the destination: what one request can change. */
+const CAPACITY: u32 = 16384;
+const message: usize = memory.data(16384, 8);
+let length: u32 = 0;
+let direct: bool = true;
+
+/** Headers are written at once from here on. */
+export function writeDirectly(): void {
+  direct = true;
+}
+
+/** Headers are collected from here on, for the holder's stream. */
+export function beginMessage(holderStream: u32): void {
+  direct = false;
+  store<u32>(message, holderStream);
+  length = 4;
+}
+
+export function messagePointer(): usize {
+  return message;
+}
+export function messageLength(): u32 {
+  return length;
+}
+
+export function changeHeader(name: Bytes, value: usize, valueLength: u32): void {
+  if (direct) setHeader(REQUEST_HEADERS, name, value, valueLength);
+  else append(name, value, valueLength);
+}
+
+export function dropHeader(name: Bytes): void {
+  if (direct) removeHeader(REQUEST_HEADERS, name);
+  else append(name, 0, REMOVE);
+}
+
+function append(name: Bytes, value: usize, valueLength: u32): void {
+  const bytes = valueLength == REMOVE ? 0 : valueLength;
+  if (length + 8 + name.length + bytes > CAPACITY) return;
+  const at = message + length;
+  store<u32>(at, name.length);
+  store<u32>(at, valueLength, 4);
+  memory.copy(at + 8, name.pointer, name.length);
+  memory.copy(at + 8 + name.length, value, bytes);
+  length += 8 + name.length + bytes;
+}
