@@ -1,6 +1,6 @@
 // The release wasm, compiled when it is older than its sources. Test files run in processes of their own at the same
 // time: one of them compiles under a lock, the others wait for it.
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, utimesSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -43,7 +43,8 @@ function compile(): void {
   const files = ["--outFile", `${fresh}.wasm`, "--textFile", `${fresh}.wat`];
   const started = new Date();
   try {
-    execFileSync(process.execPath, [asc, "--target", "release", ...files], { cwd: root, stdio: "pipe" });
+    const run = spawnSync(process.execPath, [asc, "--target", "release", ...files], { cwd: root, encoding: "utf8" });
+    if (run.status !== 0) throw new Error(`asc --target release: exit status ${run.status}\n${run.stderr}`);
     // A source that changed meanwhile is newer than this.
     utimesSync(join(root, `${fresh}.wasm`), started, started);
     renameSync(join(root, `${fresh}.wasm`), target);

@@ -108,7 +108,7 @@ describe("a request without a body", () => {
   test("passes, with every method, and takes part in nothing", () => {
     const gateway = fed();
     for (const method of ["GET", "HEAD", "OPTIONS", "POST", "DELETE"]) {
-      const stream = gateway.send({ method, path: "/v1/models", headers: JSON_TYPE });
+      const stream = gateway.send({ method, path: "/v1/things", headers: JSON_TYPE });
       assert.equal(stream.outcome.action, "continue");
       assert.deepEqual(routed(stream.outcome), { model: undefined, base: undefined, destination: undefined });
       stream.respond({ upstreamAddress: A });

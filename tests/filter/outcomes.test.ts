@@ -1,0 +1,200 @@
+// Every counter of assembly/stats.ts has a way to it here that moves it once, and no other than those named with it.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
+import { Process } from "../host/vm.ts";
+import { release } from "./build.ts";
+import { A, B, base, COUNTERS, chat, endpoint, GAUGES, Gateway, JSON_TYPE, SECRET, threePods } from "./gateway.ts";
+
+interface Way {
+  way: (gateway: Gateway) => void;
+  also?: Record<string, number>;
+  configuration?: object;
+}
+
+const ALIAS = { models: { rules: [{ name: "alias", model: "m" }] } };
+const FIELD = { body: { fields: [{ field: "user", header: "x-user" }] } };
+
+const WAYS: Record<string, Way> = {
+  "pilotfish.invalid_field": {
+    configuration: FIELD,
+    way: (g) => void g.send({ path: "/", body: '{"user":"a\\nb"}' }),
+    also: { requests: 1 },
+  },
+  "pilotfish.field_ignored": {
+    configuration: FIELD,
+    way: (g) => void g.send({ path: "/", body: '{"user":{}}' }),
+    also: { requests: 1, no_model: 1 },
+  },
+  "pilotfish.model_required": {
+    configuration: { body: { requireModel: true } },
+    way: (g) => void g.send({ path: "/", body: "{}" }),
+    also: { requests: 1 },
+  },
+  "pilotfish.model_rejected": {
+    configuration: { models: { unknown: "reject" } },
+    way: (g) => {
+      g.feed(threePods());
+      assert.equal(g.send(chat("x")).outcome.localResponse?.status, 404);
+    },
+    also: { requests: 1, "snapshot.stored": 1 },
+  },
+  "pilotfish.too_large": {
+    configuration: { body: { maxBytes: 10 } },
+    way: (g) => void g.send(chat("m")),
+    also: { requests: 1 },
+  },
+  "pilotfish.unsupported_type": {
+    way: (g) => void g.send({ path: "/", headers: { "content-encoding": "gzip" }, body: "x" }),
+    also: { requests: 1 },
+  },
+  "pilotfish.rewritten": {
+    configuration: ALIAS,
+    way: (g) => void g.chat("alias"),
+    also: { requests: 1, no_snapshot: 1 },
+  },
+  "pilotfish.not_renamed": {
+    configuration: ALIAS,
+    way: (g) => void g.chat("alias").respond({ headers: { "content-encoding": "gzip" }, body: "x" }),
+    also: { requests: 1, no_snapshot: 1, rewritten: 1 },
+  },
+  "pilotfish.models_listed": {
+    way: (g) => {
+      g.feed(threePods());
+      assert.equal(g.send({ method: "GET", path: "/v1/models" }).outcome.localResponse?.status, 200);
+    },
+    also: { "snapshot.stored": 1 },
+  },
+  "pilotfish.requests": { way: (g) => void g.send({ method: "GET", path: "/" }), also: { no_body: 1 } },
+  "pilotfish.no_body": { way: (g) => void g.send({ method: "GET", path: "/" }), also: { requests: 1 } },
+  "pilotfish.unread_body": {
+    way: (g) => void g.send({ path: "/", headers: { "content-type": "text/plain" }, body: "x" }),
+    also: { requests: 1 },
+  },
+  "pilotfish.no_model": { way: (g) => void g.send({ path: "/", body: "{}" }), also: { requests: 1 } },
+  "pilotfish.invalid_body": { way: (g) => void g.send({ path: "/", body: "{" }), also: { requests: 1 } },
+  "pilotfish.invalid_model": { way: (g) => void g.send({ path: "/", body: '{"model":1}' }), also: { requests: 1 } },
+  "pilotfish.no_snapshot": { way: (g) => void g.chat("m"), also: { requests: 1 } },
+  "pilotfish.control_header_stripped": {
+    way: (g) => void g.send({ method: "GET", path: "/", headers: { "x-gateway-model-name": "x" } }),
+    also: { requests: 1, no_body: 1 },
+  },
+  "pilotfish.snapshot.stored": { way: (g) => g.feed(threePods()) },
+  "pilotfish.picked": {
+    way: (g) => {
+      g.feed(threePods());
+      g.chat("m");
+    },
+    also: { requests: 1, "snapshot.stored": 1 },
+  },
+  "pilotfish.unknown_model": {
+    way: (g) => {
+      g.feed(threePods());
+      g.chat("x");
+    },
+    also: { requests: 1, "snapshot.stored": 1 },
+  },
+  "pilotfish.stale": {
+    way: (g) => {
+      g.feed(threePods());
+      g.process.advance(2100);
+      g.chat("m");
+    },
+    also: { requests: 1, "snapshot.stored": 1 },
+  },
+  "pilotfish.no_endpoint": {
+    way: (g) => {
+      g.feed({ endpoints: [endpoint(A, { ready: false })], models: [base("m", [A])] });
+      g.chat("m");
+    },
+    also: { requests: 1, "snapshot.stored": 1 },
+  },
+  "pilotfish.rerouted": {
+    way: (g) => {
+      g.feed(threePods());
+      g.chat("lora").respond({ upstreamAddress: B });
+    },
+    also: { requests: 1, picked: 1, "snapshot.stored": 1 },
+  },
+  "pilotfish.untracked": {
+    way: (g) => {
+      for (let i = 0; i < 65536; i++) {
+        const stream = g.stream();
+        stream.sendHeaders({ ":method": "POST", ":path": "/", ...JSON_TYPE });
+      }
+      const over = g.send(chat("m"));
+      assert.equal(over.outcome.action, "continue", "passed on unread");
+      assert.equal(over.outcome.requestHeaders?.get("x-gateway-model-name"), undefined);
+      g.assertHealthy();
+    },
+    also: { requests: 65537 },
+  },
+  "pilotfish.snapshot.read": {
+    way: (g) => {
+      g.feed(threePods());
+      g.read();
+    },
+    also: { "snapshot.stored": 1 },
+  },
+  "pilotfish.snapshot.unauthenticated": { way: (g) => void g.push(Buffer.of(1), {}) },
+  "pilotfish.snapshot.malformed": { way: (g) => void g.push(Buffer.of(1)) },
+  "pilotfish.snapshot.outdated": {
+    way: (g) => {
+      g.feed(threePods());
+      const old = Buffer.from(g.process.getShared("pilotfish", "pilotfish.snapshot")?.value ?? []);
+      g.push(old);
+    },
+    also: { "snapshot.stored": 1 },
+  },
+  "pilotfish.snapshot.too_large": { way: (g) => void g.push(Buffer.alloc(1024 * 1024 + 1)) },
+  "pilotfish.snapshot.other": {
+    way: (g) => void g.control({ method: "PUT", path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: SECRET } }),
+  },
+};
+
+describe("counters", () => {
+  test("all of the list have a way here", () => {
+    assert.deepEqual(Object.keys(WAYS).sort(), [...COUNTERS].sort());
+  });
+
+  test("all are there from the first configuration on, and are 0", () => {
+    const gateway = new Gateway();
+    const metrics = gateway.process.metrics();
+    assert.deepEqual(Object.keys(metrics).sort(), [...COUNTERS, ...GAUGES].sort());
+    assert.deepEqual([...new Set(Object.values(metrics))], [0]);
+    new Process().startVm(release);
+  });
+
+  for (const [name, { way, also = {}, configuration = {} }] of Object.entries(WAYS)) {
+    test(`${name} is moved once by its way, and nothing else but what belongs to it`, () => {
+      const gateway = new Gateway({ configuration });
+      way(gateway);
+      gateway.expectCounters({ ...also, [name.replace("pilotfish.", "")]: 1 });
+    });
+  }
+
+  test("two roots of one VM count into the same counters, once", () => {
+    const gateway = new Gateway();
+    gateway.worker().vm.createRoot({ allowOnHeadersStopIteration: true });
+    gateway.send({ method: "GET", path: "/" });
+    gateway.expectCounters({ requests: 1, no_body: 1 });
+  });
+});
+
+describe("gauges", () => {
+  test("follow the snapshot: its age in milliseconds and its endpoints", () => {
+    const gateway = new Gateway();
+    gateway.feed(threePods());
+    assert.equal(gateway.gauge("snapshot.endpoints"), 3);
+    assert.equal(gateway.gauge("snapshot.age_ms"), 40);
+    gateway.process.advance(1000);
+    assert.equal(gateway.gauge("snapshot.age_ms"), 1040);
+    gateway.feed({ endpoints: [endpoint(A)], models: [] });
+    assert.equal(gateway.gauge("snapshot.endpoints"), 1);
+    assert.equal(gateway.gauge("snapshot.age_ms"), 40);
+  });
+
+  test("are the list's three", () => {
+    assert.deepEqual(GAUGES, ["pilotfish.in_flight", "pilotfish.snapshot.age_ms", "pilotfish.snapshot.endpoints"]);
+  });
+});
