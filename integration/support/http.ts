@@ -45,32 +45,28 @@ export function open(url: string, sending: Sending): http.ClientRequest {
   const { body, agent, signal } = sending;
   const method = sending.method ?? (body === undefined ? "GET" : "POST");
   const { hostname, port } = new URL(url);
+  const fixed = typeof body === "string" || body instanceof Uint8Array;
+  const headers: [string, string][] = [["host", `${hostname}:${port}`], ...pairsOf(sending.headers ?? {})];
+  const has = (wanted: string) => headers.some(([name]) => name.toLowerCase() === wanted);
+  if (fixed && !has("content-length")) headers.push(["content-length", String(Buffer.byteLength(body))]);
+  if (body !== undefined && !fixed && !has("content-length")) headers.push(["transfer-encoding", "chunked"]);
   const request = http.request({
     host: hostname,
     port,
     method,
     path: sending.path ?? "/v1/chat/completions",
     agent: agent ?? false,
+    // A flat list goes out as it is.
+    headers: headers.flat(),
     ...(signal ? { signal } : {}),
   });
-  const fixed = typeof body === "string" || body instanceof Uint8Array;
-  if (fixed) request.setHeader("content-length", Buffer.byteLength(body));
-  setHeaders(request, sending.headers ?? {});
   if (body === undefined || fixed) request.end(body);
   else body.on("error", () => request.destroy()).pipe(request);
   return request;
 }
 
-function setHeaders(request: http.ClientRequest, headers: NonNullable<Sending["headers"]>): void {
-  const pairs = Array.isArray(headers) ? headers : Object.entries(headers);
-  const byName = new Map<string, { name: string; values: string[] }>();
-  for (const [name, value] of pairs as [string, string][]) {
-    const known = byName.get(name.toLowerCase()) ?? { name, values: [] };
-    known.values.push(value);
-    byName.set(name.toLowerCase(), known);
-  }
-  for (const { name, values } of byName.values())
-    request.setHeader(name, values.length === 1 ? (values[0] as string) : values);
+function pairsOf(headers: NonNullable<Sending["headers"]>): [string, string][] {
+  return Array.isArray(headers) ? [...headers] : Object.entries(headers);
 }
 
 function answerOf(response: http.IncomingMessage, chunks: Buffer[]): Answer {
