@@ -1,0 +1,148 @@
+// Builds small snapshots in memory, byte by byte as protocol/README.md draws them, apart from the code under test.
+import {
+  ENDPOINT_BYTES,
+  HEADER_BYTES,
+  KIND_ENDPOINTS,
+  KIND_MODEL_ENDPOINTS,
+  KIND_MODELS,
+  KIND_STRINGS,
+  MAGIC,
+  MODEL_BYTES,
+  MODEL_ENDPOINT_BYTES,
+  SECTION_ENTRY_BYTES,
+  UNKNOWN,
+} from "../../protocol/constants";
+import { verify } from "../../assembly/snapshot/verify";
+import { newView, SnapshotView } from "../../assembly/snapshot/view";
+
+export class Pod {
+  flags: u16 = 1;
+  waiting: u32 = 0;
+  running: u32 = 0;
+  kv: f32 = 0;
+  age: u32 = 0;
+  constructor(public address: string) {}
+}
+
+export class Model {
+  kind: u16 = 0;
+  base: u32 = UNKNOWN;
+  constructor(
+    public name: string,
+    public endpoints: u32[],
+  ) {}
+}
+
+export class Builder {
+  version: u64 = 1700000000000000;
+  pods: Pod[] = [];
+  models: Model[] = [];
+
+  pod(address: string): Pod {
+    const pod = new Pod(address);
+    this.pods.push(pod);
+    return pod;
+  }
+
+  /** A base model that names itself. */
+  model(name: string, endpoints: u32[]): Model {
+    const model = new Model(name, endpoints);
+    model.base = this.models.length;
+    this.models.push(model);
+    return model;
+  }
+
+  /** `count` pods 10.<i>.<j>.<k>:8000 in byte order. */
+  manyPods(count: u32): void {
+    for (let i: u32 = 0; i < count; i++) this.pod(`10.${100 + i / 8100}.${10 + (i / 90) % 90}.${10 + (i % 90)}:8000`);
+  }
+
+  /** Length is in builtBytes. */
+  build(): usize {
+    let links: u32 = 0;
+    let strings: u32 = 0;
+    for (let i = 0; i < this.pods.length; i++) strings += String.UTF8.byteLength(this.pods[i].address);
+    for (let i = 0; i < this.models.length; i++) {
+      strings += String.UTF8.byteLength(this.models[i].name);
+      links += this.models[i].endpoints.length;
+    }
+    const endpointsAt = HEADER_BYTES + 4 * SECTION_ENTRY_BYTES;
+    const modelsAt = endpointsAt + this.pods.length * ENDPOINT_BYTES;
+    const linksAt = modelsAt + this.models.length * MODEL_BYTES;
+    const stringsAt = linksAt + links * MODEL_ENDPOINT_BYTES;
+    const total = stringsAt + strings;
+    const at = heap.alloc(total);
+    memory.fill(at, 0, total);
+    store<u32>(at, MAGIC);
+    store<u16>(at, 1, 4);
+    store<u32>(at, total, 8);
+    store<u32>(at, 4, 12);
+    store<u64>(at, this.version, 16);
+    section(at, 0, KIND_ENDPOINTS, ENDPOINT_BYTES, endpointsAt, this.pods.length);
+    section(at, 1, KIND_MODELS, MODEL_BYTES, modelsAt, this.models.length);
+    section(at, 2, KIND_MODEL_ENDPOINTS, MODEL_ENDPOINT_BYTES, linksAt, links);
+    section(at, 3, KIND_STRINGS, 1, stringsAt, strings);
+    let text: u32 = 0;
+    for (let i = 0; i < this.pods.length; i++) {
+      const pod = this.pods[i];
+      const record = at + endpointsAt + i * ENDPOINT_BYTES;
+      const length = String.UTF8.byteLength(pod.address);
+      String.UTF8.encodeUnsafe(changetype<usize>(pod.address), pod.address.length, at + stringsAt + text);
+      store<u32>(record, text);
+      store<u16>(record, <u16>length, 4);
+      store<u16>(record, pod.flags, 6);
+      store<u32>(record, pod.waiting, 8);
+      store<u32>(record, pod.running, 12);
+      store<f32>(record, pod.kv, 16);
+      store<u32>(record, pod.age, 20);
+      text += length;
+    }
+    let link: u32 = 0;
+    for (let i = 0; i < this.models.length; i++) {
+      const model = this.models[i];
+      const record = at + modelsAt + i * MODEL_BYTES;
+      const length = String.UTF8.byteLength(model.name);
+      String.UTF8.encodeUnsafe(changetype<usize>(model.name), model.name.length, at + stringsAt + text);
+      store<u32>(record, text);
+      store<u16>(record, <u16>length, 4);
+      store<u16>(record, model.kind, 6);
+      store<u32>(record, model.base, 8);
+      store<u32>(record, link, 12);
+      store<u32>(record, model.endpoints.length, 16);
+      for (let k = 0; k < model.endpoints.length; k++) {
+        store<u32>(at + linksAt + (link + k) * MODEL_ENDPOINT_BYTES, model.endpoints[k]);
+      }
+      text += length;
+      link += model.endpoints.length;
+    }
+    builtBytes = total;
+    return at;
+  }
+
+  view(): SnapshotView {
+    const view = newView();
+    const at = this.build();
+    const rule = verify(view, at, builtBytes);
+    if (rule != 0) throw new Error(`the builder made a snapshot that breaks rule ${rule}`);
+    return view;
+  }
+}
+
+export let builtBytes: u32 = 0;
+
+function section(at: usize, index: u32, kind: u32, stride: u32, offset: u32, records: u32): void {
+  const entry = at + HEADER_BYTES + index * SECTION_ENTRY_BYTES;
+  store<u16>(entry, <u16>kind);
+  store<u16>(entry, <u16>stride, 2);
+  store<u32>(entry, offset, 4);
+  store<u32>(entry, records, 8);
+}
+
+/** A text's bytes in memory that stays; the length is in bytesLength. */
+export function bytesAt(text: string): usize {
+  bytesLength = String.UTF8.byteLength(text);
+  const at = heap.alloc(bytesLength + 1);
+  String.UTF8.encodeUnsafe(changetype<usize>(text), text.length, at);
+  return at;
+}
+export let bytesLength: u32 = 0;

@@ -1,0 +1,205 @@
+import { UNKNOWN } from "../../../protocol/constants";
+import { finished, followTopology, started } from "../../../assembly/pick/inflight";
+import { newPicks, pick } from "../../../assembly/pick/pick";
+import { newRandom } from "../../../assembly/pick/random";
+import { SnapshotView } from "../../../assembly/snapshot/view";
+import { Builder } from "../builder";
+
+// Tolerance of the shares: of 9,000 draws over three equal pods each gets 3,000, standard deviation 45; 270 is six.
+const DRAWS = 9000;
+const TOLERANCE = 270;
+
+const picks = newPicks();
+const random = newRandom(7);
+
+/** Three idle pods; the model is number 0. */
+function three(): Builder {
+  const builder = new Builder();
+  builder.pod("10.0.0.1:8000");
+  builder.pod("10.0.0.2:8000");
+  builder.pod("10.0.0.3:8000");
+  builder.model("m", [0, 1, 2]);
+  return builder;
+}
+
+function opened(builder: Builder): SnapshotView {
+  const view = builder.view();
+  followTopology(view);
+  return view;
+}
+
+function firsts(view: SnapshotView): StaticArray<i32> {
+  const counts = new StaticArray<i32>(3);
+  for (let i = 0; i < DRAWS; i++) {
+    pick(view, 0, random, picks);
+    counts[picks.first]++;
+  }
+  return counts;
+}
+
+function onlyFirst(view: SnapshotView, endpoint: u32): bool {
+  for (let i = 0; i < 200; i++) {
+    pick(view, 0, random, picks);
+    if (picks.first != endpoint) return false;
+  }
+  return true;
+}
+
+describe("pick", () => {
+  test("equal pods get equal shares, in every place", () => {
+    const view = opened(three());
+    const seconds = new StaticArray<i32>(3);
+    const counts = new StaticArray<i32>(3);
+    for (let i = 0; i < DRAWS; i++) {
+      pick(view, 0, random, picks);
+      counts[picks.first]++;
+      seconds[picks.second]++;
+    }
+    for (let i = 0; i < 3; i++) {
+      expect(abs(counts[i] - DRAWS / 3)).toBeLessThan(TOLERANCE);
+      expect(abs(seconds[i] - DRAWS / 3)).toBeLessThan(TOLERANCE);
+    }
+  });
+
+  test("lists three different endpoints, the cheapest first", () => {
+    const builder = three();
+    builder.pods[0].waiting = 2;
+    builder.pods[1].waiting = 1;
+    const view = opened(builder);
+    pick(view, 0, random, picks);
+    expect(picks.count).toBe(3);
+    expect(picks.first).toBe(2);
+    expect(picks.second).toBe(1);
+    expect(picks.third).toBe(0);
+  });
+
+  test("of many endpoints keeps the three cheapest, wherever they stand", () => {
+    const builder = new Builder();
+    builder.manyPods(200);
+    const all: u32[] = [];
+    for (let i: u32 = 0; i < 200; i++) {
+      builder.pods[i].waiting = 10 + i;
+      all.push(i);
+    }
+    builder.pods[199].waiting = 1;
+    builder.pods[77].waiting = 2;
+    builder.pods[0].waiting = 3;
+    builder.model("m", all);
+    const view = opened(builder);
+    pick(view, 0, random, picks);
+    expect(picks.first).toBe(199);
+    expect(picks.second).toBe(77);
+    expect(picks.third).toBe(0);
+  });
+
+  test("one endpoint is one pick, none is no pick", () => {
+    const builder = three();
+    builder.model("n", [1]);
+    builder.model("o", []);
+    const view = opened(builder);
+    pick(view, 1, random, picks);
+    expect(picks.count).toBe(1);
+    expect(picks.first).toBe(1);
+    expect(picks.second).toBe(0xffffffff);
+    pick(view, 2, random, picks);
+    expect(picks.count).toBe(0);
+    expect(picks.first).toBe(0xffffffff);
+  });
+
+  test("never lists an endpoint that is not ready, draining or asleep, however idle", () => {
+    for (let flags: u16 = 0; flags < 8; flags++) {
+      const builder = three();
+      builder.pods[1].flags = flags;
+      builder.pods[0].waiting = 50;
+      builder.pods[2].waiting = 50;
+      const view = opened(builder);
+      pick(view, 0, random, picks);
+      expect(picks.count).toBe(flags == 1 ? 3 : 2);
+      expect(picks.first == 1).toBe(flags == 1);
+      expect(picks.second == 1 || picks.third == 1).toBe(false);
+    }
+  });
+
+  test("flags that are not known are not read", () => {
+    const builder = three();
+    for (let i = 0; i < 3; i++) builder.pods[i].flags = 0xfff9;
+    const view = opened(builder);
+    pick(view, 0, random, picks);
+    expect(picks.count).toBe(3);
+  });
+});
+
+describe("cost", () => {
+  test("a waiting request weighs as much as one in flight", () => {
+    const builder = three();
+    builder.pods[0].waiting = 2;
+    builder.pods[1].waiting = 2;
+    const view = opened(builder);
+    const one = started(2);
+    expect(onlyFirst(view, 2)).toBe(true);
+    const two = started(2);
+    const three = started(2);
+    expect(onlyFirst(view, 2)).toBe(false);
+    pick(view, 0, random, picks);
+    expect(picks.third).toBe(2);
+    finished(one);
+    finished(two);
+    finished(three);
+  });
+
+  test("a full KV cache weighs as much as four requests", () => {
+    const builder = three();
+    builder.pods[0].kv = 1;
+    builder.pods[1].waiting = 3;
+    builder.pods[2].waiting = 5;
+    const view = opened(builder);
+    pick(view, 0, random, picks);
+    expect(picks.first).toBe(1);
+    expect(picks.second).toBe(0);
+    expect(picks.third).toBe(2);
+  });
+
+  test("a tenth of a request decides nothing for sure, a fifth does", () => {
+    const builder = three();
+    builder.pods[2].waiting = 9;
+    // 4 * 0.0125 is half of the tie's width: the other one still wins one time in eight.
+    builder.pods[0].kv = 0.0125;
+    const counts = firsts(opened(builder));
+    expect(counts[0]).toBeGreaterThan(DRAWS / 10);
+    expect(counts[0]).toBeLessThan(DRAWS / 6);
+    builder.pods[0].kv = 0.05;
+    expect(onlyFirst(opened(builder), 1)).toBe(true);
+  });
+
+  test("a signal that one candidate lacks is dropped for all", () => {
+    const builder = three();
+    builder.pods[0].waiting = UNKNOWN;
+    builder.pods[1].waiting = 500;
+    builder.pods[2].kv = 0.5;
+    expect(onlyFirst(opened(builder), 2)).toBe(false);
+    pick(opened(builder), 0, random, picks);
+    expect(picks.third).toBe(2);
+    builder.pods[1].kv = NaN;
+    const counts = firsts(opened(builder));
+    for (let i = 0; i < 3; i++) expect(abs(counts[i] - DRAWS / 3)).toBeLessThan(TOLERANCE);
+  });
+
+  test("a signal that only an unusable endpoint lacks is kept", () => {
+    const builder = three();
+    builder.pods[0].waiting = UNKNOWN;
+    builder.pods[0].flags = 0;
+    builder.pods[1].waiting = 5;
+    expect(onlyFirst(opened(builder), 2)).toBe(true);
+  });
+
+  test("a queue of four billion is a cost like any other", () => {
+    const builder = three();
+    builder.pods[0].waiting = 0xfffffffe;
+    builder.pods[1].waiting = 0xfffffffe;
+    builder.pods[2].waiting = 0xfffffffe;
+    const view = opened(builder);
+    pick(view, 0, random, picks);
+    expect(picks.count).toBe(3);
+    expect(picks.first != picks.second && picks.second != picks.third && picks.first != picks.third).toBe(true);
+  });
+});
