@@ -199,7 +199,8 @@ export function scanString(p: usize, end: usize): usize {
           carry = 0;
           continue;
         }
-        carry = step == 64 ? (leads >> 63) | (threes >> 62) : 0;
+        // A step that is shorter begins the next block with a backslash: no character is open there, or `wrong` tells.
+        carry = (leads >> 63) | (threes >> 62);
       }
     }
 

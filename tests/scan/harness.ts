@@ -1,7 +1,7 @@
 // Compiles entry.ts once per state of the sources and drives it: any body, any splits, windows at either end of memory.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -69,16 +69,31 @@ export function build(flags: string[] = []): Uint8Array {
     hash.update(readFileSync(path));
   }
   const path = `${root}build/scan-${hash.digest("hex").slice(0, 16)}.wasm`;
+  // Test files run at once: one builds, the others wait for it, or build for themselves where it does not come.
+  const lock = `${path}.lock`;
+  mkdirSync(`${root}build`, { recursive: true });
+  for (let waits = 0; !existsSync(path) && waits < 300 && !taken(lock); waits++) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+  }
   if (!existsSync(path)) {
-    mkdirSync(`${root}build`, { recursive: true });
     const temporary = `${path}.${process.pid}`;
     const asc = fileURLToPath(import.meta.resolve("assemblyscript/bin/asc.js"));
     const config = ["--config", "tests/scan/asconfig.json", "--target", "release", "--outFile", temporary];
     const made = spawnSync(process.execPath, [asc, ...config, ...flags], { cwd: root, encoding: "utf8" });
+    if (made.status === 0) renameSync(temporary, path);
+    rmSync(lock, { recursive: true, force: true });
     if (made.status !== 0) throw new Error(`asc failed:\n${made.stdout}${made.stderr}`);
-    renameSync(temporary, path);
   }
   return readFileSync(path);
+}
+
+function taken(lock: string): boolean {
+  try {
+    mkdirSync(lock);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The types of Node know no constructors of WebAssembly. */
