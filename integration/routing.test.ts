@@ -154,7 +154,7 @@ test("an empty body, said by its length or by its end, passes or is refused as w
   const none = await send(envoy.url, { method: "POST", headers: { ...JSON_TYPE, "content-length": "0" } });
   assert.equal(none.status, 200);
   const chunked = await send(envoy.url, {
-    headers: { ...JSON_TYPE, "transfer-encoding": "chunked" },
+    headers: JSON_TYPE,
     body: Readable.from([]),
   });
   assert.equal(chunked.status, 400);
