@@ -1,4 +1,7 @@
 // Builds small snapshots in memory, byte by byte as protocol/README.md draws them, apart from the code under test.
+
+import { verify } from "../../assembly/snapshot/verify";
+import { newView, SnapshotView } from "../../assembly/snapshot/view";
 import {
   ENDPOINT_BYTES,
   HEADER_BYTES,
@@ -12,8 +15,6 @@ import {
   SECTION_ENTRY_BYTES,
   UNKNOWN,
 } from "../../protocol/constants";
-import { verify } from "../../assembly/snapshot/verify";
-import { newView, SnapshotView } from "../../assembly/snapshot/view";
 
 export class Pod {
   flags: u16 = 1;
@@ -54,7 +55,7 @@ export class Builder {
 
   /** `count` pods 10.<i>.<j>.<k>:8000 in byte order. */
   manyPods(count: u32): void {
-    for (let i: u32 = 0; i < count; i++) this.pod(`10.${100 + i / 8100}.${10 + (i / 90) % 90}.${10 + (i % 90)}:8000`);
+    for (let i: u32 = 0; i < count; i++) this.pod(`10.${100 + i / 8100}.${10 + ((i / 90) % 90)}.${10 + (i % 90)}:8000`);
   }
 
   /** Length is in builtBytes. */

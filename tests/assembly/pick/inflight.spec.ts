@@ -1,4 +1,3 @@
-import { UNKNOWN } from "../../../protocol/constants";
 import {
   addOthers,
   addressHash,
@@ -18,6 +17,7 @@ import {
   totalInFlight,
 } from "../../../assembly/pick/inflight";
 import { newRandom } from "../../../assembly/pick/random";
+import { UNKNOWN } from "../../../protocol/constants";
 import { Builder, bytesAt, bytesLength } from "../builder";
 
 const A = "10.0.0.1:8000";

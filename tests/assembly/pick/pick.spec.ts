@@ -1,8 +1,8 @@
-import { UNKNOWN } from "../../../protocol/constants";
 import { finished, followTopology, started } from "../../../assembly/pick/inflight";
 import { newPicks, pick } from "../../../assembly/pick/pick";
 import { newRandom } from "../../../assembly/pick/random";
 import { SnapshotView } from "../../../assembly/snapshot/view";
+import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../builder";
 
 // Tolerance of the shares: of 9,000 draws over three equal pods each gets 3,000, standard deviation 45; 270 is six.

@@ -1,0 +1,139 @@
+import { ruleText, verify } from "../../../assembly/snapshot/verify";
+import { newView } from "../../../assembly/snapshot/view";
+import { Builder, builtBytes } from "../builder";
+
+const DIRECTORY = 64;
+const RECORDS = 128;
+
+function sample(): Builder {
+  const builder = new Builder();
+  builder.pod("10.0.0.1:8000");
+  builder.pod("10.0.0.2:8000");
+  builder.model("a", [0, 1]);
+  builder.model("b", [1]);
+  return builder;
+}
+
+function ruleOf(builder: Builder): u32 {
+  const at = builder.build();
+  return verify(newView(), at, builtBytes);
+}
+
+/** The rule that a snapshot breaks after a u32 at `offset` was written over. */
+function after(offset: usize, value: u32): u32 {
+  const at = sample().build();
+  store<u32>(at + offset, value);
+  return verify(newView(), at, builtBytes);
+}
+
+describe("verify", () => {
+  test("a good snapshot breaks none, and so does an empty one", () => {
+    expect(ruleOf(sample())).toBe(0);
+    expect(ruleOf(new Builder())).toBe(0);
+  });
+
+  test("the view says what was built", () => {
+    const builder = sample();
+    builder.pods[1].waiting = 7;
+    builder.pods[1].running = 8;
+    builder.pods[1].kv = 0.25;
+    builder.pods[1].age = 9;
+    builder.pods[1].flags = 5;
+    const view = builder.view();
+    expect(view.version).toBe(builder.version);
+    expect(view.endpointCount).toBe(2);
+    expect(view.waiting(1)).toBe(7);
+    expect(view.running(1)).toBe(8);
+    expect(view.kvUsage(1)).toBe(0.25);
+    expect(view.scrapeAge(1)).toBe(9);
+    expect(view.flags(1)).toBe(5);
+    expect(String.UTF8.decodeUnsafe(view.address(1), view.addressLength(1))).toBe("10.0.0.2:8000");
+    expect(String.UTF8.decodeUnsafe(view.modelName(1), view.modelNameLength(1))).toBe("b");
+    expect(view.modelBase(1)).toBe(1);
+    expect(view.linkEndpoint(view.modelFirst(1))).toBe(1);
+  });
+
+  test("no byte behind the given ones is read: every prefix breaks a rule", () => {
+    const at = sample().build();
+    const bytes = builtBytes;
+    for (let length: u32 = 0; length < bytes; length++) expect(verify(newView(), at, length)).not.toBe(0);
+  });
+
+  test("offsets and counts that wrap around 2^32 are outside", () => {
+    for (let section = 0; section < 4; section++) {
+      const entry = DIRECTORY + section * 16;
+      expect(after(entry + 4, 0xfffffff8)).toBe(6);
+      expect(after(entry + 8, 0xffffffff)).toBe(6);
+    }
+    const endpoint = RECORDS;
+    expect(after(endpoint, 0xffffffff)).toBe(11);
+    const model = RECORDS + 2 * 64;
+    expect(after(model, 0xffffffff)).toBe(14);
+    expect(after(model + 12, 0xffffffff)).toBe(17);
+    expect(after(model + 16, 0xffffffff)).toBe(25);
+  });
+
+  test("sections may overlap each other but not the header and the directory", () => {
+    expect(after(DIRECTORY + 3 * 16 + 4, 128)).not.toBe(6);
+    expect(after(DIRECTORY + 3 * 16 + 4, 120)).toBe(6);
+    expect(after(DIRECTORY + 3 * 16 + 4, 0)).toBe(6);
+  });
+
+  test("more sections than 32, or than there is room for, are refused before they are read", () => {
+    expect(after(12, 33)).toBe(5);
+    expect(after(12, 0xffffffff)).toBe(5);
+    expect(after(12, 0x10000000)).toBe(5);
+  });
+
+  test("addresses ascend: the same twice, a shorter one behind and a signed comparison are found", () => {
+    const twice = sample();
+    twice.pods[1].address = "10.0.0.1:8000";
+    expect(ruleOf(twice)).toBe(13);
+    const shorter = sample();
+    shorter.pods[1].address = "10.0.0.1:800";
+    expect(ruleOf(shorter)).toBe(13);
+    const names = sample();
+    names.models[0].name = "a";
+    names.models[1].name = "\u00fc";
+    expect(ruleOf(names)).toBe(0);
+    names.models[0].name = "\u00fc";
+    names.models[1].name = "a";
+    expect(ruleOf(names)).toBe(16);
+  });
+
+  test("an adapter's base is a base, at any place", () => {
+    const builder = sample();
+    builder.models[0].kind = 1;
+    builder.models[0].base = 1;
+    expect(ruleOf(builder)).toBe(0);
+    builder.models[1].kind = 1;
+    builder.models[1].base = 0xffffffff;
+    expect(ruleOf(builder)).toBe(21);
+    builder.models[0].base = 2;
+    expect(ruleOf(builder)).toBe(21);
+  });
+
+  test("the models' ranges may overlap, but not ask for more than 65,536 steps", () => {
+    const builder = new Builder();
+    const all: u32[] = [];
+    builder.manyPods(1024);
+    for (let i: u32 = 0; i < 1024; i++) all.push(i);
+    for (let i = 0; i < 64; i++) builder.model(`m${100 + i}`, i == 0 ? all : []);
+    const at = builder.build();
+    const models = at + RECORDS + 1024 * 64;
+    for (let i = 1; i < 64; i++) store<u32>(models + i * 32, 1024, 16);
+    for (let i = 1; i < 64; i++) store<u32>(models + i * 32, 0, 12);
+    expect(verify(newView(), at, builtBytes)).toBe(0);
+    store<u32>(models + 63 * 32, 1025, 16);
+    expect(verify(newView(), at, builtBytes)).toBe(25);
+  });
+
+  test("each rule has a sentence of its own", () => {
+    const texts: string[] = [];
+    for (let rule = 1; rule <= 25; rule++) {
+      const text = ruleText(rule);
+      expect(texts.includes(text)).toBe(false, text);
+      texts.push(text);
+    }
+  });
+});
