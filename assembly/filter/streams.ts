@@ -62,7 +62,7 @@ let mask: u32 = 0;
 export function needStateBytes(bytes: u32): void {
   if (bytes <= stateBytes) return;
   stateBytes = (bytes + 7) & ~7;
-  free = 0;
+  for (; free; free = changetype<Stream>(free).next) allocated--;
 }
 
 /** The scanner's state of a stream. */
@@ -121,7 +121,10 @@ export function closeStream(stream: Stream): void {
   }
   store<usize>(table + hole * sizeof<usize>(), 0);
   open--;
-  if (stream.stateBytes < stateBytes) return;
+  if (stream.stateBytes < stateBytes) {
+    allocated--;
+    return;
+  }
   stream.next = free;
   free = changetype<usize>(stream);
 }
