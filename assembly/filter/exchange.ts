@@ -8,15 +8,8 @@
 // Bound: what a worker sees of the others is at most one tick of each side old, 40 ms.
 import { Bytes, bytesOf } from "../host/bytes";
 import { getShared, OK, randomSeed, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
-import {
-  addOthers,
-  clearOthers,
-  endpointCount,
-  ownChanged,
-  ownInFlight,
-  publishOwn,
-  topologyHash,
-} from "../pick/inflight";
+import { endpointCount, topologyHash } from "../pick/entries";
+import { addOthers, clearOthers, ownChanged, ownInFlight, publishOwn } from "../pick/inflight";
 
 const MOST_WORKERS: u32 = 128;
 const HEADER: u32 = 32;

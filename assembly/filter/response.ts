@@ -1,6 +1,7 @@
 // Who really served the request: a retry or Envoy's own choice may differ from the pick.
 import { BODY_CONTINUE, getProperty, LOG_ERROR, log, resultLength, resultPointer } from "../host/calls";
-import { addressHash, finished, startedAt } from "../pick/inflight";
+import { addressHash } from "../pick/entries";
+import { finished, startedAt } from "../pick/inflight";
 import { count, REROUTED, SETUP_NOT_FOLLOWED } from "../stats";
 import { UPSTREAM_ADDRESS, UPSTREAM_ATTEMPTS } from "./headers";
 import { renameBody, renameHeaders } from "./rename";

@@ -1,5 +1,6 @@
 // What a worker does between requests, every 20 ms: take over a new snapshot, exchange counts, tidy up.
-import { endpointCount, totalInFlight } from "../pick/inflight";
+import { endpointCount } from "../pick/entries";
+import { totalInFlight } from "../pick/inflight";
 import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
 import { ENDPOINTS, IN_FLIGHT, record, SNAPSHOT_AGE } from "../stats";
 import { readClock } from "./clock";

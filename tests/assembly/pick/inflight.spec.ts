@@ -1,9 +1,8 @@
+import { addressHash, endpointCount, topologyHash } from "../../../assembly/pick/entries";
 import {
   addOthers,
-  addressHash,
   clearOthers,
   counted,
-  endpointCount,
   finished,
   followScrapes,
   followTopology,
@@ -13,7 +12,6 @@ import {
   publishOwn,
   started,
   startedAt,
-  topologyHash,
   totalInFlight,
 } from "../../../assembly/pick/inflight";
 import { newRandom } from "../../../assembly/pick/random";

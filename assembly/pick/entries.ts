@@ -1,0 +1,149 @@
+// What this worker knows of each endpoint, beyond the snapshot. Entries are found by a hash of the endpoint's address, so
+// that a stream can give back what it took whatever snapshots came meanwhile. An entry stays while its endpoint is in the
+// snapshot, or while a stream counts on it.
+import { NONE, SnapshotView } from "../snapshot/view";
+
+@unmanaged
+export class Entry {
+  hash: u64 = 0;
+  /** inflight.ts: instant of the scrape that `unseen` comes from, ms since the epoch. */
+  scrapedAt: u64 = 0;
+  /** tokens.ts: instant, ns, of `queue`. */
+  queueAt: u64 = 0;
+  /** Its place in the current snapshot, NONE when it is not there. */
+  endpoint: u32 = 0;
+  // inflight.ts: requests
+  own: i32 = 0;
+  others: i32 = 0;
+  published: i32 = 0;
+  unseen: i32 = 0;
+  // tokens.ts: uncached prompt tokens
+  pending: i32 = 0;
+  othersPending: i32 = 0;
+  sent: i32 = 0;
+  publishedSent: i32 = 0;
+  othersSent: i32 = 0;
+  queue: f32 = 0;
+  unseenAverage: f32 = 0;
+  // prefix.ts
+  clock: u32 = 0;
+  capacity: u32 = 0;
+}
+
+const ENTRY_BYTES: u32 = offsetof<Entry>();
+const SMALLEST: u32 = 64;
+
+let table: usize = 0;
+let mask: u32 = 0;
+/** usize per endpoint of the current snapshot: its entry. */
+let byEndpoint: usize = 0;
+let endpointCapacity: u32 = 0;
+let endpoints: u32 = 0;
+let topology: u64 = 0;
+
+/** Hash of an address; never 0. Multiply and fold over 8-byte words (wyhash's step); addresses come authenticated. */
+export function addressHash(text: usize, length: u32): u64 {
+  let hash: u64 = 0x9e3779b97f4a7c15 ^ length;
+  let i: u32 = 0;
+  for (; i + 8 <= length; i += 8) hash = mix(hash ^ load<u64>(text + i));
+  let tail: u64 = 0;
+  for (; i < length; i++) tail = (tail << 8) | load<u8>(text + i);
+  return mix(hash ^ tail) | 1;
+}
+
+export function mix(x: u64): u64 {
+  const product = x * 0xd6e8feb86659fd93;
+  return (product ^ (product >> 32)) * 0xd6e8feb86659fd93;
+}
+
+/** Entry of an address hash; null when there is none. */
+export function findEntry(hash: u64): Entry | null {
+  if (!table) return null;
+  let i = <u32>(hash >> 16) & mask;
+  while (true) {
+    const entry = changetype<Entry>(table + i * ENTRY_BYTES);
+    if (entry.hash == hash) return entry;
+    if (entry.hash == 0) return null;
+    i = (i + 1) & mask;
+  }
+}
+
+export function entryOf(endpoint: u32): Entry {
+  return changetype<Entry>(load<usize>(byEndpoint + endpoint * sizeof<usize>()));
+}
+
+export function topologyHash(): u64 {
+  return topology;
+}
+export function endpointCount(): u32 {
+  return endpoints;
+}
+
+/** Makes the entries follow a snapshot's endpoints; false when they are the same ones in the same order. */
+export function followEndpoints(view: SnapshotView): bool {
+  const hash = topologyOf(view);
+  if (hash == topology && endpoints == view.endpointCount) return false;
+  topology = hash;
+  rebuild(view.endpointCount);
+  endpoints = view.endpointCount;
+  if (endpoints > endpointCapacity) {
+    if (byEndpoint) heap.free(byEndpoint);
+    endpointCapacity = endpoints;
+    byEndpoint = heap.alloc(endpoints * sizeof<usize>());
+  }
+  for (let i: u32 = 0; i < endpoints; i++) {
+    const entry = insert(addressHash(view.address(i), view.addressLength(i)));
+    entry.endpoint = i;
+    store<usize>(byEndpoint + i * sizeof<usize>(), changetype<usize>(entry));
+  }
+  return true;
+}
+
+function topologyOf(view: SnapshotView): u64 {
+  let hash: u64 = view.endpointCount;
+  for (let i: u32 = 0; i < view.endpointCount; i++) {
+    hash = mix(hash ^ addressHash(view.address(i), view.addressLength(i)));
+  }
+  return hash;
+}
+
+function insert(hash: u64): Entry {
+  let i = <u32>(hash >> 16) & mask;
+  while (true) {
+    const entry = changetype<Entry>(table + i * ENTRY_BYTES);
+    if (entry.hash == hash) return entry;
+    if (entry.hash == 0) {
+      entry.hash = hash;
+      entry.endpoint = NONE;
+      return entry;
+    }
+    i = (i + 1) & mask;
+  }
+}
+
+/** A table with room for `incoming` endpoints and for all entries that still matter, which move over. */
+function rebuild(incoming: u32): void {
+  const old = table;
+  const oldCapacity = old ? mask + 1 : 0;
+  let kept: u32 = 0;
+  for (let i: u32 = 0; i < oldCapacity; i++) if (matters(changetype<Entry>(old + i * ENTRY_BYTES))) kept++;
+  let capacity = SMALLEST;
+  while (capacity * 3 < (incoming + kept) * 4) capacity <<= 1;
+  table = heap.alloc(capacity * ENTRY_BYTES);
+  memory.fill(table, 0, capacity * ENTRY_BYTES);
+  mask = capacity - 1;
+  for (let i: u32 = 0; i < oldCapacity; i++) {
+    const entry = changetype<Entry>(old + i * ENTRY_BYTES);
+    if (!matters(entry)) continue;
+    const moved = insert(entry.hash);
+    memory.copy(changetype<usize>(moved), changetype<usize>(entry), ENTRY_BYTES);
+    moved.endpoint = NONE;
+    moved.others = 0;
+    moved.othersPending = 0;
+  }
+  if (old) heap.free(old);
+}
+
+function matters(entry: Entry): bool {
+  return entry.hash != 0 && (entry.own != 0 || entry.endpoint != NONE);
+}
