@@ -83,12 +83,12 @@ export function partData(state: usize, p: usize, end: usize): usize {
     if (whole) stop--;
     if (end - q > length) {
       if (!whole) return multipartFail(state, MULTIPART_BARE, q + 1);
+      // lineRest() opens the next part: what this one was must be known before.
+      const model = (load<u32>(state, AT_PART) & PART_MODEL) != 0;
+      if (model) capture(state, p, stop);
       const next = lineRest(state, q + 1 + length, end);
-      if (next != 0) {
-        capture(state, p, stop);
-        closePart(state, stop);
-        return next;
-      }
+      if (next != 0 && model) closeModel(state, stop);
+      return next != 0 ? next : stop;
     }
   } else if (end > p) {
     // A line's end that may go on as a delimiter in the next window.
@@ -96,12 +96,11 @@ export function partData(state: usize, p: usize, end: usize): usize {
     if (c == CR) stop--;
     else if (c == LF) stop -= end - p > 1 && load<u8>(end - 2) == CR ? 2 : 1;
   }
-  capture(state, p, stop);
+  if (load<u32>(state, AT_PART) & PART_MODEL) capture(state, p, stop);
   return stop;
 }
 
 function capture(state: usize, from: usize, to: usize): void {
-  if ((load<u32>(state, AT_PART) & PART_MODEL) == 0) return;
   const length = load<u32>(state, AT_VALUE_LENGTH);
   if (length <= MAX_VALUE_BYTES) {
     memory.copy(state + AT_VALUE + length, from, min<usize>(to - from, MAX_VALUE_BYTES - length));
@@ -109,8 +108,7 @@ function capture(state: usize, from: usize, to: usize): void {
   store<u32>(state, length + <u32>(to - from), AT_VALUE_LENGTH);
 }
 
-function closePart(state: usize, stop: usize): void {
-  if ((load<u32>(state, AT_PART) & PART_MODEL) == 0) return;
+function closeModel(state: usize, stop: usize): void {
   store<u32>(state, multipartOffset(state, stop), AT_VALUE_END);
   const length = load<u32>(state, AT_VALUE_LENGTH);
   let kind = KIND_STRING;
