@@ -1,0 +1,191 @@
+// One cell: the same bodies through every contender, repetition by repetition (A B C A B C …), the order turned by one
+// each time so that nobody always follows the same neighbour.
+//
+//   back to back   latency: one connection, the next request when the answer is there; CPU: several connections
+//   spaced         one connection, one request every 20 ms: caches are cold, as in a gateway that does other things too
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { Connection, type Prepared } from "./client.ts";
+import { BASELINE } from "./contenders.ts";
+import { cpuNanoseconds } from "./cpu.ts";
+import type { Runner } from "./setup.ts";
+
+export const REGIMES = ["back-to-back", "spaced"] as const;
+export type Regime = (typeof REGIMES)[number];
+
+export const SPACING_MS = 20;
+
+export interface Plan {
+  regime: Regime;
+  repetitions: number;
+  /** Requests of a repetition on the one connection that latency is taken from. */
+  latencyRequests: number;
+  /** Requests of a repetition that CPU is taken from, on `connections`; 0: from the latency requests. */
+  cpuRequests: number;
+  connections: number;
+}
+
+/** Raw figures of one contender, one entry a repetition. */
+export interface Series {
+  contender: string;
+  /** µs of Envoy's CPU per request, less what it uses when idle. */
+  cpuUs: number[];
+  /** The same of the process beside it. */
+  otherCpuUs: number[];
+  /** µs from the first byte written to the last byte read, of every request of the repetition. */
+  latenciesUs: number[][];
+}
+
+export interface IdleRate {
+  /** CPU nanoseconds per second without requests. */
+  envoy: number;
+  other: number;
+}
+
+/** The bodies as the contender's client sends them. */
+export type Pool = (runner: Runner) => readonly Prepared[];
+
+export async function measureCell(
+  runners: readonly Runner[],
+  pool: Pool,
+  plan: Plan,
+  idle: ReadonlyMap<string, IdleRate>,
+): Promise<{ series: Series[]; failed: string[] }> {
+  const all = await Promise.all(runners.map((runner) => openLane(runner, pool(runner), plan.connections)));
+  const failed: string[] = [];
+  try {
+    const lanes: Lane[] = [];
+    for (const lane of all) {
+      try {
+        await warmUp(lane);
+        lanes.push(lane);
+      } catch (error) {
+        // A peer that cannot do this body has no figure here; without these two there is nothing to compare.
+        if (isBaseline(lane.series) || lane.runner.contender.pilotfish) throw error;
+        failed.push(error instanceof Error ? error.message : String(error));
+      }
+    }
+    for (let repetition = 0; repetition < plan.repetitions; repetition++) {
+      for (let i = 0; i < lanes.length; i++) {
+        const lane = lanes[(i + repetition) % lanes.length] as Lane;
+        await repeat(lane, plan, idle.get(lane.runner.contender.name) ?? { envoy: 0, other: 0 });
+      }
+    }
+    return { series: lanes.map((lane) => lane.series), failed };
+  } finally {
+    for (const lane of all) for (const connection of lane.connections) connection.close();
+  }
+}
+
+interface Lane {
+  runner: Runner;
+  connections: Connection[];
+  pool: readonly Prepared[];
+  /** Where in the pool the next request comes from: it goes round over all repetitions. */
+  next: number;
+  series: Series;
+}
+
+async function openLane(runner: Runner, pool: readonly Prepared[], count: number): Promise<Lane> {
+  const connections = await Promise.all(Array.from({ length: count }, () => Connection.open(runner.envoy.port)));
+  const series: Series = { contender: runner.contender.name, cpuUs: [], otherCpuUs: [], latenciesUs: [] };
+  return { runner, connections, pool, next: 0, series };
+}
+
+/** Every connection has sent something, the upstream ones are open, and the contender does what it should. */
+async function warmUp(lane: Lane): Promise<void> {
+  for (const connection of lane.connections) {
+    for (let i = 0; i < 2; i++) {
+      const prepared = take(lane);
+      const answer = await connection.send(prepared.bytes);
+      check(lane, prepared, answer.status, answer.body);
+      const picked = answer.body.length > prepared.model.length + 1;
+      if (picked !== (lane.runner.contender.pilotfish === true))
+        throw new Error(`${lane.runner.contender.name}: a destination header was ${picked ? "" : "not "}set`);
+    }
+  }
+}
+
+async function repeat(lane: Lane, plan: Plan, idle: IdleRate): Promise<void> {
+  const latencies = new Array<number>(plan.latencyRequests);
+  const one = lane.connections[0] as Connection;
+  let use = usage(lane.runner);
+  if (plan.regime === "spaced") {
+    let due = performance.now();
+    for (let i = 0; i < latencies.length; i++) {
+      latencies[i] = await timed(lane, one);
+      due = Math.max(due + SPACING_MS, performance.now());
+      await sleep(due - performance.now());
+    }
+  } else {
+    for (let i = 0; i < latencies.length; i++) latencies[i] = await timed(lane, one);
+  }
+  let requests = latencies.length;
+  if (plan.cpuRequests > 0) {
+    use = usage(lane.runner);
+    requests = plan.cpuRequests;
+    let left = requests;
+    await Promise.all(
+      lane.connections.map(async (connection) => {
+        while (left-- > 0) await timed(lane, connection);
+      }),
+    );
+  }
+  const now = usage(lane.runner);
+  const seconds = (now.at - use.at) / 1000;
+  lane.series.latenciesUs.push(latencies);
+  lane.series.cpuUs.push((now.envoy - use.envoy - idle.envoy * seconds) / requests / 1000);
+  lane.series.otherCpuUs.push((now.other - use.other - idle.other * seconds) / requests / 1000);
+}
+
+/** Sends the next body and checks its answer; µs it took. */
+async function timed(lane: Lane, connection: Connection): Promise<number> {
+  const prepared = take(lane);
+  const from = performance.now();
+  const answer = await connection.send(prepared.bytes);
+  const took = performance.now() - from;
+  check(lane, prepared, answer.status, answer.body);
+  return took * 1000;
+}
+
+function take(lane: Lane): Prepared {
+  const prepared = lane.pool[lane.next % lane.pool.length] as Prepared;
+  lane.next++;
+  return prepared;
+}
+
+/** The upstream says which model header it saw: a contender that routes wrongly has no figures. */
+function check(lane: Lane, prepared: Prepared, status: number, body: string): void {
+  if (status === 200 && body.startsWith(`${prepared.model} `)) return;
+  const { name } = lane.runner.contender;
+  throw new Error(`${name}: answered ${status} "${body.slice(0, 200)}", expected 200 "${prepared.model} …"`);
+}
+
+function usage(runner: Runner): { envoy: number; other: number; at: number } {
+  return {
+    envoy: cpuNanoseconds(runner.pid),
+    other: runner.otherPid === undefined ? 0 : cpuNanoseconds(runner.otherPid),
+    at: performance.now(),
+  };
+}
+
+/** What each process uses with nothing to do: ticks, stats, timers. All at once, for `seconds`. */
+export async function measureIdle(runners: readonly Runner[], seconds: number): Promise<Map<string, IdleRate>> {
+  const before = runners.map(usage);
+  await sleep(seconds * 1000);
+  const result = new Map<string, IdleRate>();
+  for (const [i, runner] of runners.entries()) {
+    const from = before[i] as ReturnType<typeof usage>;
+    const now = usage(runner);
+    const elapsed = (now.at - from.at) / 1000;
+    result.set(runner.contender.name, {
+      envoy: (now.envoy - from.envoy) / elapsed,
+      other: (now.other - from.other) / elapsed,
+    });
+  }
+  return result;
+}
+
+function isBaseline(series: Series): boolean {
+  return series.contender === BASELINE;
+}

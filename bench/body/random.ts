@@ -1,0 +1,25 @@
+// Seeded randomness for benches: the same seed gives the same bodies on every machine.
+
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed | 0;
+  }
+
+  /** 0 to 2^32 - 1; mulberry32. */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return (t ^ (t >>> 14)) >>> 0;
+  }
+
+  below(n: number): number {
+    return this.next() % n;
+  }
+
+  pick<T>(all: readonly T[]): T {
+    return all[this.below(all.length)] as T;
+  }
+}

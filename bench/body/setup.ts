@@ -1,0 +1,147 @@
+// Starts what a run needs: the upstream, BBR where there is one, and an Envoy of its own for each contender, so that
+// nobody pays for another's ticks and memory. All Envoys are the same binary with one worker and the same routes.
+
+import { fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { Found } from "../../envoy/binary.ts";
+import type { Json, JsonObject } from "../../envoy/config.ts";
+import { endWithProcess } from "../../envoy/process.ts";
+import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "../../integration/harness/envoy.ts";
+import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
+import { encodeSnapshot } from "../../protocol/encode.ts";
+import type { EndpointView } from "../../protocol/snapshot.ts";
+import type { Contender } from "./contenders.ts";
+
+/** Names as people serve them; each has a route. */
+export const MODELS: readonly string[] = [
+  "meta-llama/Llama-3.3-70B-Instruct",
+  "Qwen/Qwen3-32B",
+  "mistral-small",
+  "deepseek-ai/DeepSeek-V3.1",
+  "gpt-oss-120b",
+  "sql-lora",
+  "google/gemma-3-27b-it",
+  "m",
+];
+
+const SECRET = "bench-secret-0123456789";
+const BUFFER_LIMIT_BYTES = 16 * 2 ** 20;
+
+export interface Upstream {
+  endpoints: string[];
+  stop(): void;
+}
+
+export function startUpstream(): Promise<Upstream> {
+  const child = fork(fileURLToPath(new URL("./upstream.ts", import.meta.url)));
+  const stop = () => child.kill("SIGKILL");
+  const forget = endWithProcess(stop);
+  return new Promise((done, fail) => {
+    child.once("message", (endpoints) => done({ endpoints: endpoints as string[], stop }));
+    child.once("exit", (status) => {
+      forget();
+      fail(new Error(`the upstream ended with ${status}`));
+    });
+  });
+}
+
+export interface Runner {
+  contender: Contender;
+  envoy: TestEnvoy;
+  pid: number;
+  /** The process beside Envoy that works for this contender. */
+  otherPid: number | undefined;
+}
+
+export interface SetupOptions {
+  found: Found;
+  upstream: Upstream;
+  wasmFile: string;
+  bbrPid: number | undefined;
+}
+
+export async function startRunner(contender: Contender, options: SetupOptions): Promise<Runner> {
+  const config: TestEnvoyConfig = {
+    pools: [{ name: "pool", models: MODELS, endpoints: options.upstream.endpoints }],
+    bufferLimitBytes: contender.bufferLimitBytes ?? BUFFER_LIMIT_BYTES,
+    filtersBefore: contender.filters,
+  };
+  const { perHost } = contender;
+  if (perHost) config.edit = (bootstrap) => configureHost(bootstrap, perHost);
+  if (contender.clusters) config.clusters = contender.clusters;
+  if (contender.pilotfish) {
+    const configuration = { snapshot: { staleAfter: "3600s" } };
+    config.wasm = { file: options.wasmFile, secret: SECRET, configuration };
+  }
+  const envoy = await startEnvoy(config, { found: options.found, concurrency: 1, logLevel: "error" });
+  if (envoy.pid === undefined) throw new Error("the Envoy has no process id on this machine");
+  const runner: Runner = {
+    contender,
+    envoy,
+    pid: envoy.pid,
+    otherPid: contender.bbr ? options.bbrPid : undefined,
+  };
+  await refresh(runner, options.upstream);
+  return runner;
+}
+
+/** The routes stay as they are for everybody: what a filter wants to know of them is said of their virtual host. */
+function configureHost(bootstrap: JsonObject, perHost: JsonObject): void {
+  let hosts = 0;
+  const visit = (value: Json | undefined): void => {
+    if (typeof value !== "object" || value === null) return;
+    for (const [key, inner] of Object.entries(value)) {
+      visit(inner);
+      if (key !== "virtual_hosts" || !Array.isArray(inner)) continue;
+      for (const host of inner as JsonObject[]) {
+        host.typed_per_filter_config = perHost;
+        hosts++;
+      }
+    }
+  };
+  visit(bootstrap);
+  if (hosts === 0) throw new Error("the bootstrap has no virtual host, one is expected");
+}
+
+let lastVersion = 0n;
+
+/** Gives Pilotfish a fresh snapshot; nobody else needs anything. */
+export async function refresh(runner: Runner, upstream: Upstream): Promise<void> {
+  if (!runner.contender.pilotfish) return;
+  const now = BigInt(Date.now()) * 1000n;
+  lastVersion = now > lastVersion ? now : lastVersion + 1n;
+  const body = encodeSnapshot({
+    version: lastVersion,
+    source: 1n,
+    endpoints: upstream.endpoints.map(idle),
+    models: MODELS.map((name) => ({
+      name,
+      kind: "base",
+      base: name,
+      endpoints: upstream.endpoints.map((address) => ({ address, state: "listed" })),
+    })),
+  });
+  const response = await fetch(`${runner.envoy.url}${SNAPSHOT_PATH}`, {
+    method: "POST",
+    headers: { [SECRET_HEADER]: SECRET, "content-type": "application/octet-stream" },
+    body: Uint8Array.from(body),
+  });
+  if (!response.ok) throw new Error(`the snapshot was answered with ${response.status}: ${await response.text()}`);
+  await response.arrayBuffer();
+}
+
+function idle(address: string, index: number): EndpointView {
+  return {
+    address,
+    ready: true,
+    draining: false,
+    asleep: false,
+    waiting: 0,
+    running: index,
+    kvUsage: 0.1 * index,
+    scrapeAgeMs: 10,
+    kvBlocks: 10_000,
+    blockTokens: 16,
+    maxLora: 0,
+  };
+}

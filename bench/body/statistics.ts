@@ -1,0 +1,55 @@
+// Robust statistics of repetitions. A figure is a median with the lowest and highest repetition beside it: what a reader
+// can hold a claim to, without a belief about how the noise is spread.
+
+export interface Figure {
+  median: number;
+  low: number;
+  high: number;
+}
+
+/** The q-quantile by linear interpolation between the closest ranks; the list need not be sorted. */
+export function quantile(values: readonly number[], q: number): number {
+  if (values.length === 0) throw new RangeError("quantile: the list is empty, at least one value is expected");
+  if (!(q >= 0 && q <= 1)) throw new RangeError(`quantile: ${q} given, 0 to 1 is expected`);
+  const sorted = Float64Array.from(values).sort();
+  const rank = q * (sorted.length - 1);
+  const below = Math.floor(rank);
+  const low = sorted[below] as number;
+  const high = sorted[Math.min(below + 1, sorted.length - 1)] as number;
+  return low + (high - low) * (rank - below);
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+export function figure(values: readonly number[]): Figure {
+  return { median: median(values), low: quantile(values, 0), high: quantile(values, 1) };
+}
+
+/**
+ * What `values` add to `baseline`, repetition by repetition: both lists come from the same interleaved run, so what
+ * disturbed the machine in a repetition disturbed both.
+ */
+export function added(values: readonly number[], baseline: readonly number[]): Figure {
+  if (values.length !== baseline.length)
+    throw new RangeError(`added: ${values.length} repetitions against ${baseline.length}, as many are expected`);
+  return figure(values.map((value, i) => value - (baseline[i] as number)));
+}
+
+/**
+ * The same for the tail, which a disturbance hits in one contender and not in its neighbour: pairs would only add the
+ * baseline's accidents to the contender's. So: against the baseline's median.
+ */
+export function addedTail(values: readonly number[], baseline: readonly number[]): Figure {
+  const from = median(baseline);
+  return figure(values.map((value) => value - from));
+}
+
+/** 3 significant digits, without exponent: 7.31, 73.1, 731, 7310. */
+export function short(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size >= 100 || value === 0) return Math.round(value).toLocaleString("en-US");
+  return value.toFixed(size >= 10 ? 1 : 2);
+}

@@ -1,0 +1,94 @@
+// From raw series to the figures of the tables, and the claims of the issue held against them.
+
+import type { BodyKind } from "./bodies.ts";
+import { BASELINE } from "./contenders.ts";
+import type { Plan, Series } from "./measure.ts";
+import type { MemoryRow } from "./memory.ts";
+import { added, addedTail, type Figure, figure, quantile } from "./statistics.ts";
+
+export interface Row {
+  contender: string;
+  requests: number;
+  cpuUs: Figure;
+  otherCpuUs: Figure;
+  p50Us: Figure;
+  p99Us: Figure;
+  /** Beyond the baseline of the same repetition; all absent for the baseline itself. */
+  addedCpuUs?: Figure;
+  addedP50Us?: Figure;
+  addedP99Us?: Figure;
+}
+
+export interface Cell extends BodyKind {
+  regime: Plan["regime"];
+  rows: Row[];
+}
+
+export function summarize(kind: BodyKind, plan: Plan, all: readonly Series[]): Cell {
+  const baseline = all.find((series) => series.contender === BASELINE);
+  const rows = all.map((series) => {
+    const row: Row = {
+      contender: series.contender,
+      requests: plan.repetitions * (plan.cpuRequests || plan.latencyRequests),
+      cpuUs: figure(series.cpuUs),
+      otherCpuUs: figure(series.otherCpuUs),
+      p50Us: figure(quantiles(series, 0.5)),
+      p99Us: figure(quantiles(series, 0.99)),
+    };
+    if (baseline && series !== baseline) {
+      row.addedCpuUs = added(series.cpuUs, baseline.cpuUs);
+      row.addedP50Us = added(quantiles(series, 0.5), quantiles(baseline, 0.5));
+      row.addedP99Us = addedTail(quantiles(series, 0.99), quantiles(baseline, 0.99));
+    }
+    return row;
+  });
+  return { ...kind, regime: plan.regime, rows };
+}
+
+function quantiles(series: Series, q: number): number[] {
+  return series.latenciesUs.map((latencies) => quantile(latencies, q));
+}
+
+export interface Claim {
+  claim: string;
+  where: string;
+  figures: string;
+  holds: boolean;
+}
+
+const KIB = 1024;
+const PROMPTS = new Set(["ascii", "chinese", "code"]);
+const MEMORY_LIMIT_BYTES = 4 * KIB * KIB;
+
+/** Every claim for which this run has the figures. */
+export function checkClaims(cells: readonly Cell[], memory: readonly MemoryRow[]): Claim[] {
+  const claims: Claim[] = [];
+  for (const cell of cells) {
+    const where = `${cell.text}, model ${cell.position}, ${cell.bytes} bytes, ${cell.regime}`;
+    const median = (name: string, key: "addedCpuUs" | "addedP50Us") =>
+      cell.rows.find((row) => row.contender === name)?.[key]?.median;
+    const claim = (text: string, key: "addedCpuUs" | "addedP50Us", peer: string, share: number) => {
+      const own = median("pilotfish", key);
+      const theirs = median(peer, key);
+      if (own === undefined || theirs === undefined) return;
+      const figures = `${own.toFixed(1)} µs against ${theirs.toFixed(1)} µs`;
+      claims.push({ claim: text, where, figures, holds: own <= theirs * share });
+    };
+    if (PROMPTS.has(cell.text) && cell.bytes >= KIB && cell.bytes <= KIB * KIB) {
+      if (cell.position === "first") claim("added CPU no more than the Lua pattern's", "addedCpuUs", "lua-pattern", 1);
+      else if (cell.bytes >= 128 * KIB)
+        claim("added CPU at most a tenth of the Lua pattern's", "addedCpuUs", "lua-pattern", 0.1);
+    }
+    if (cell.text === "ascii" && (cell.bytes === 512 || cell.bytes === 220 * KIB))
+      claim("added p50 at most a tenth of BBR's", "addedP50Us", "bbr", 0.1);
+  }
+  for (const row of memory) {
+    const largest = row.wasmBytes[0];
+    if (largest === undefined) continue;
+    const where = `${row.bodies} concurrent bodies of ${row.bodyBytes} bytes`;
+    const figures = `${(largest / 2 ** 20).toFixed(2)} MiB`;
+    const holds = largest <= MEMORY_LIMIT_BYTES && row.answers[200] === row.bodies;
+    claims.push({ claim: "Wasm linear memory of a worker at most 4 MiB", where, figures, holds });
+  }
+  return claims;
+}
