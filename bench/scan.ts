@@ -71,8 +71,18 @@ const KINDS: Record<string, () => string> = {
   floats: () => `{"model":"m","input":[${fill(() => `${(Math.sin(random(1e9)) / 10).toFixed(8 + random(11))},`)}0]}`,
   "token ids": () => `{"model":"m","prompt":[${fill(() => `${random(150000)},`)}0]}`,
 };
+/** What costs most per byte: no client sends it, an attacker may. */
+const HOSTILE: Record<string, () => string> = {
+  "hostile: empty arrays": () => `{"a":[${fill(() => "[],")}0],"model":"m"}`,
+  "hostile: model again": () => `{${fill(() => `"model":"m${random(10)}",`)}"model":"m"}`,
+  "hostile: escaped keys": () => `{${fill(() => `"\\u006dode${random(10)}":0,`)}"model":"m"}`,
+  "hostile: long numbers": () => `{"a":[${fill(() => `${"1".repeat(33 + random(9))},`)}0],"model":"m"}`,
+  "hostile: mixed values": () =>
+    `{"a":[${fill(() => `${pick(["1", '""', "null", "{}", "true", '"\\n"', "-0", '"é"'])},`)}0],"model":"m"}`,
+};
+Object.assign(KINDS, HOSTILE);
 
-/** Nanoseconds of CPU that this thread had, by the scheduler (to a tick or so): what others on the machine take does not count. */
+/** Nanoseconds of CPU that this thread had, by the scheduler's books (they are a tick late): others on the machine do not count. */
 function cpu(): bigint {
   try {
     return BigInt(readFileSync("/proc/thread-self/schedstat", "latin1").split(" ")[0] as string);
@@ -85,6 +95,29 @@ const args = process.argv.slice(2);
 const flagsAt = args.indexOf("--flags");
 const flags = flagsAt >= 0 ? (args[flagsAt + 1] ?? "").split(" ").filter(Boolean) : [];
 const names = flagsAt >= 0 ? args.slice(0, flagsAt) : args;
+
+/** Nanoseconds a body of about `size` bytes takes, start to end: up to 1000 different ones by turns. */
+function short(size: number): number {
+  const count = Math.min(1000, Math.floor(4e6 / size));
+  let at = start;
+  const bodies = Array.from({ length: count }, () => {
+    const body = Buffer.from(chat(sentence(size / 5)));
+    scanner.memory().set(body, at + 64);
+    at += 2 * size + 256;
+    return { at: at - 2 * size - 192, length: body.length };
+  });
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 200; round++) {
+    const from = process.hrtime.bigint();
+    for (const { at, length } of bodies) {
+      wasm.jsonInit(state, table);
+      wasm.jsonFeed(state, at, length, 1);
+    }
+    best = Math.min(best, Number(process.hrtime.bigint() - from));
+  }
+  if (wasm.jsonStatus(state) !== 1) throw new Error(`short: status ${wasm.jsonStatus(state)}`);
+  return best / count;
+}
 
 const bytes = build(flags);
 const scanner = new Scanner(
@@ -104,6 +137,9 @@ wasm.memory.grow((start + BODIES * STRIDE) / 65536);
 console.log(
   `wasm ${bytes.length} bytes, state ${scanner.stateBytes()} bytes, ${BODIES} bodies of about ${SIZE / 1024} KiB`,
 );
+if (names.length === 0) {
+  for (const size of [100, 1000, 10000]) console.log(`a body of about ${size} bytes: ${short(size).toFixed(0)} ns`);
+}
 for (const [name, make] of Object.entries(KINDS)) {
   if (names.length > 0 && !names.some((each) => name.includes(each))) continue;
   const bodies = Array.from({ length: BODIES }, (_, index) => {
