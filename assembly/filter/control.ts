@@ -181,6 +181,13 @@ function refuseTooLarge(root: Root): void {
   sendError(writer, 413, "", "snapshot_too_large");
 }
 
+/** The host keeps the body of a push back for ever. */
+export function refuseUnreadable(): void {
+  const message =
+    "The pushed body cannot be read: set allow_on_headers_stop_iteration in the plugin's configuration in Envoy.";
+  refuse(500, SNAPSHOT_OTHER, message, "snapshot_not_stored");
+}
+
 function refuse(status: u32, counter: u32, message: string, code: string): void {
   count(counter);
   const writer = beginError();

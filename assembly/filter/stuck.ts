@@ -16,9 +16,19 @@ import {
   setEffectiveContext,
 } from "../host/calls";
 import { count, SETUP_NO_BODY } from "../stats";
+import { refuseUnreadable } from "./control";
 import { REQUEST_TOTAL_SIZE } from "./headers";
 import { leaveGarbage, Root } from "./root";
-import { nextStream, openStreams, PHASE_MULTIPART, PHASE_PASS, PHASE_PUSH, PHASE_SCAN, Stream } from "./streams";
+import {
+  nextStream,
+  openStreams,
+  PHASE_MULTIPART,
+  PHASE_PASS,
+  PHASE_PUSH,
+  PHASE_REPLIED,
+  PHASE_SCAN,
+  Stream,
+} from "./streams";
 
 /** Ticks of 20 ms that a stream waits before it is looked at. */
 const PATIENCE: u32 = 25;
@@ -69,7 +79,13 @@ function release(stream: Stream): void {
         "read and no request is routed by its model; set it, or use the roles reader and holder",
     );
   }
-  stream.phase = PHASE_PASS;
   count(SETUP_NO_BODY);
+  if (stream.phase == PHASE_PUSH) {
+    // It carries the secret: nobody behind the filter may see it.
+    stream.phase = PHASE_REPLIED;
+    refuseUnreadable();
+    return;
+  }
+  stream.phase = PHASE_PASS;
   continueRequest();
 }
