@@ -22,6 +22,8 @@ export interface GatewayOptions {
   /** null: none in the environment. */
   secret?: string | null;
   now?: bigint;
+  /** Envoy's allow_on_headers_stop_iteration; true where not given. */
+  bodies?: boolean;
 }
 
 export class Gateway {
@@ -43,7 +45,10 @@ export class Gateway {
       environment: secret === null ? {} : { [SECRET_ENV]: secret },
     });
     const text = typeof configuration === "object" ? JSON.stringify(configuration) : configuration;
-    const root = vm.createRoot({ allowOnHeadersStopIteration: true, configuration: text ?? "" });
+    const root = vm.createRoot({
+      allowOnHeadersStopIteration: this.#options.bodies ?? true,
+      configuration: text ?? "",
+    });
     this.workers.push(root);
     return root;
   }

@@ -10,12 +10,41 @@ interface Way {
   way: (gateway: Gateway) => void;
   also?: Record<string, number>;
   configuration?: object;
+  bodies?: boolean;
 }
 
 const ALIAS = { models: { rules: [{ name: "alias", model: "m" }] } };
 const FIELD = { body: { fields: [{ field: "user", header: "x-user" }] } };
 
 const WAYS: Record<string, Way> = {
+  "pilotfish.setup.no_reader": {
+    configuration: { role: "holder" },
+    way: (g) => void g.send({ method: "GET", path: "/" }),
+  },
+  "pilotfish.setup.no_holder": {
+    configuration: { role: "reader" },
+    way: (g) => void g.send(chat("m")),
+    also: { requests: 1 },
+  },
+  "pilotfish.setup.no_body": {
+    bodies: false,
+    way: (g) => {
+      const stream = g.send(chat("m"));
+      stream.properties.set("request.total_size", 100_000);
+      g.process.advance(600);
+      assert.equal(stream.outcome.action, "continue");
+    },
+    also: { requests: 1 },
+  },
+  "pilotfish.setup.not_followed": {
+    way: (g) => {
+      g.feed(threePods());
+      const stream = g.chat("lora");
+      stream.properties.set("upstream.request_attempt_count", 1);
+      stream.respond({ upstreamAddress: B });
+    },
+    also: { requests: 1, picked: 1, rerouted: 1, "snapshot.stored": 1 },
+  },
   "pilotfish.invalid_field": {
     configuration: FIELD,
     way: (g) => void g.send({ path: "/", body: '{"user":"a\\nb"}' }),
@@ -165,9 +194,9 @@ describe("counters", () => {
     new Process().startVm(release);
   });
 
-  for (const [name, { way, also = {}, configuration = {} }] of Object.entries(WAYS)) {
+  for (const [name, { way, also = {}, configuration = {}, bodies = true }] of Object.entries(WAYS)) {
     test(`${name} is moved once by its way, and nothing else but what belongs to it`, () => {
-      const gateway = new Gateway({ configuration });
+      const gateway = new Gateway({ configuration, bodies });
       way(gateway);
       gateway.expectCounters({ ...also, [name.replace("pilotfish.", "")]: 1 });
     });

@@ -295,6 +295,21 @@ describe("how a body may come", () => {
   });
 });
 
+describe("where bodies never come, because Envoy's plugin lacks allow_on_headers_stop_iteration", () => {
+  test("a push is answered with an error, and neither it nor its secret reaches an upstream", () => {
+    const gateway = new Gateway({ bodies: false });
+    for (let i = 0; i < 2; i++) {
+      const stream = gateway.stream();
+      stream.properties.set("request.total_size", 100_000);
+      stream.send({ method: "POST", path: SNAPSHOT_PATH, headers: AUTHENTIC, body: snapshot(1n) });
+      gateway.process.advance(600);
+      assert.equal(stream.outcome.requestHeaders, undefined);
+      assert.equal(stream.outcome.localResponse?.status, 500);
+      assert.match(String(stream.outcome.localResponse?.body), /allow_on_headers_stop_iteration/);
+    }
+  });
+});
+
 describe("workers", () => {
   test("what one worker was pushed, another uses from its next tick on", () => {
     const gateway = new Gateway({ workers: 2 });
