@@ -1,5 +1,7 @@
 // Delimiter lines: the first one and what stands before it, the end of each one, the line of the last.
+
 import { MULTIPART_DELIMITER, MULTIPART_PARTS, MULTIPART_PREAMBLE } from "./multipart-errors";
+import { sameBytes } from "./multipart-search";
 import {
   AT_DELIMITER,
   AT_DELIMITER_LENGTH,
@@ -9,7 +11,6 @@ import {
   AT_MODE,
   AT_PART,
   AT_PARTS,
-  AT_STATUS,
   AT_STATUS,
   LINE_INSIDE,
   LINE_RETURN,
@@ -37,7 +38,7 @@ export function preamble(state: usize, p: usize, end: usize): usize {
   let line = load<u32>(state, AT_LINE);
   while (p < end) {
     const c = load<u8>(p);
-    if (c == HYPHEN && memory.compare(p, delimiter, min(end - p, length)) == 0) {
+    if (c == HYPHEN && sameBytes(p, delimiter, min(end - p, length))) {
       if (end - p < length) break;
       if (line != LINE_START) return multipartFail(state, MULTIPART_DELIMITER, p);
       store<u32>(state, multipartOffset(state, p), AT_FIRST);

@@ -3,7 +3,7 @@ import { KIND_STRING, KIND_TOO_LONG, KIND_UNREPRESENTABLE } from "./fields";
 import { MULTIPART_BARE, MULTIPART_HEADER, MULTIPART_HEADERS_TOO_LONG } from "./multipart-errors";
 import { closeHeaders, readHeader } from "./multipart-headers";
 import { lineRest } from "./multipart-lines";
-import { findLine } from "./multipart-search";
+import { findLine, sameBytes } from "./multipart-search";
 import {
   AT_DELIMITER,
   AT_DELIMITER_LENGTH,
@@ -62,7 +62,7 @@ export function begin(state: usize, p: usize, end: usize): usize {
   const there = end - p;
   const length = <usize>load<u32>(state, AT_DELIMITER_LENGTH);
   if (there == 0) return p;
-  if (memory.compare(p, state + AT_DELIMITER, min(there, length)) == 0) {
+  if (sameBytes(p, state + AT_DELIMITER, min(there, length))) {
     return there < length ? p : multipartFail(state, MULTIPART_BARE, p);
   }
   store<u32>(state, MODE_DATA, AT_MODE);

@@ -19,6 +19,10 @@ class Line {
     const v = v128.load(p);
     return v128.and(v128.or(i8x16.eq(v, cr), i8x16.eq(v, lf)), i8x16.eq(v128.load(p, 1), hyphen));
   }
+  @inline
+  static hyphens(p: usize, hyphen: v128): u64 {
+    return Block.equal(v128.load(p), v128.load(p, 16), v128.load(p, 32), v128.load(p, 48), hyphen);
+  }
 }
 
 /**
@@ -37,12 +41,14 @@ export function findLine(p: usize, end: usize, delimiter: usize, length: usize):
     const d = Line.ends(p + 48, cr, lf, hyphen);
     if (v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)))) {
       let bits = Block.bits(i8x16.bitmask(a), i8x16.bitmask(b), i8x16.bitmask(c), i8x16.bitmask(d));
+      // A list's hyphens are common in text, two at a line's start are not.
+      if (end - p >= 66) bits &= Line.hyphens(p + 2, hyphen);
       while (bits != 0) {
         const q = p + <usize>ctz(bits);
         if (q + 1 >= end) return end;
         const there = end - q - 1;
         if (there < 3 || (load<u32>(q, 1) & 0xffffff) == head) {
-          if (memory.compare(q + 1, delimiter, min(there, length)) == 0) return q;
+          if (sameBytes(q + 1, delimiter, min(there, length))) return q;
         }
         bits &= bits - 1;
       }
@@ -50,4 +56,16 @@ export function findLine(p: usize, end: usize, delimiter: usize, length: usize):
     p += 64;
   }
   return end;
+}
+
+/** Steps of eight bytes whatever the alignment, which memory.compare() takes only where both are aligned alike. */
+export function sameBytes(p: usize, q: usize, length: usize): bool {
+  let i: usize = 0;
+  for (; i + 8 <= length; i += 8) {
+    if (load<u64>(p + i) != load<u64>(q + i)) return false;
+  }
+  for (; i < length; i++) {
+    if (load<u8>(p + i) != load<u8>(q + i)) return false;
+  }
+  return true;
 }

@@ -37,7 +37,7 @@ const disposition = fc
     fc.constantFrom("form-data; ", "form-data;", "Form-Data ; "),
     nameParameter,
     fc.oneof(
-      { weight: 6, arbitrary: fc.constant("") },
+      { weight: 15, arbitrary: fc.constant("") },
       fc.constantFrom(
         "; filename=a.wav",
         '; filename="a;b.wav"',
@@ -77,9 +77,9 @@ const oddHeader = fc.constantFrom(" folded", "no colon", "X : y", "X: a\nb", "X:
 const headers = fc
   .tuple(
     fc.array(header, { maxLength: 2 }),
-    fc.oneof({ weight: 12, arbitrary: disposition }, oddHeader),
+    fc.oneof({ weight: 30, arbitrary: disposition }, oddHeader),
     fc.array(header, { maxLength: 2 }),
-    fc.oneof({ weight: 12, arbitrary: fc.constant(undefined) }, oddHeader, disposition),
+    fc.oneof({ weight: 30, arbitrary: fc.constant(undefined) }, oddHeader, disposition),
   )
   .map(([before, one, after, odd]) => [...before, one, ...after, ...(odd === undefined ? [] : [odd])]);
 
