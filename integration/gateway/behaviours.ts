@@ -1,0 +1,347 @@
+// What a client, a sidecar and an admin may rely on, whatever carries the filter: the same tests run against each mode of
+// Envoy Gateway and against a plain Envoy.
+
+import assert from "node:assert/strict";
+import http from "node:http";
+import http2 from "node:http2";
+import { Readable } from "node:stream";
+import { test } from "node:test";
+import { DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
+import { parseConfig } from "../../sidecar/config/load.ts";
+import { startSidecar } from "../../sidecar/run.ts";
+import type { Pod } from "../pod/pod.ts";
+import { type Echo, startEcho, valuesOf } from "../support/echo.ts";
+import { fastPod, SLOW } from "../support/fleet.ts";
+import { type Models, push, readBack, SECRET, type Served, snapshotOf } from "../support/gateway.ts";
+import { type Answer, chat, JSON_TYPE, open, post, send } from "../support/http.ts";
+import { inParallel, until } from "../support/until.ts";
+
+export const GEMMA = "google/gemma-2b-it";
+export const QWEN = "qwen";
+export const SLOW_MODEL = "slow";
+export const ADAPTER = "food-review-1";
+/** What all carriers of this test let a body have. */
+export const BODY_LIMIT = 4 * 1024 * 1024;
+
+export interface Subject {
+  url: string;
+  plainUrl: string;
+  stats(filter: string): Promise<Map<string, number>>;
+  /** A plain Envoy has no catch-all route with a body of its own. */
+  emptyNotFound?: boolean;
+  /** Headers that a client needs to be let in. */
+  credentials?: Record<string, string>;
+}
+
+export interface Pods {
+  gemma: [Echo, Echo];
+  qwen: Echo;
+  slow: Pod;
+}
+
+export async function startPods(): Promise<Pods> {
+  const [one, two, qwen] = await Promise.all([
+    startEcho("gemma-1", [GEMMA]),
+    startEcho("gemma-2", [GEMMA]),
+    startEcho("qwen-1", [QWEN]),
+  ]);
+  return { gemma: [one, two], qwen, slow: await fastPod("slow-1", SLOW_MODEL, { params: SLOW }) };
+}
+
+export async function closePods(pods: Pods | undefined): Promise<void> {
+  await Promise.all([...(pods?.gemma ?? []), pods?.qwen, pods?.slow].map((one) => one?.close()));
+}
+
+export const counterOf = async (subject: Subject, name: string): Promise<number> =>
+  (await subject.stats(`^wasmcustom\\.pilotfish\\.${name.replaceAll(".", "\\.")}$`)).get(
+    `wasmcustom.pilotfish.${name}`,
+  ) ?? 0;
+
+/** All models, with gemma-1 and gemma-2 loaded as told. */
+export function fleet(pods: Pods, first: Partial<Served> = {}, second: Partial<Served> = {}): Models {
+  const on = [
+    { address: pods.gemma[0].address, ...first },
+    { address: pods.gemma[1].address, ...second },
+  ];
+  return {
+    [GEMMA]: { on },
+    [ADAPTER]: { on, base: GEMMA },
+    [QWEN]: { on: [{ address: pods.qwen.address }] },
+    [SLOW_MODEL]: { on: [{ address: pods.slow.address }] },
+  };
+}
+
+/** Pushes, and waits until 16 connections at once all see it: then every worker has it. */
+export async function pushEverywhere(subject: Subject, models: Models): Promise<void> {
+  const answer = await push(subject.url, snapshotOf(models));
+  assert.equal(answer.status, 200, answer.text);
+  const { version } = answer.json as { version: string };
+  await until("the snapshot at every worker", async () => {
+    const seen = await Promise.all(Array.from({ length: 16 }, () => readBack(subject.url)));
+    return seen.every(({ status, json }) => status === 200 && json.version === version);
+  });
+}
+
+export function behaviours(started: () => { subject: Subject; pods: Pods }): void {
+  let subject: Subject;
+  let pods: Pods;
+  const it = (name: string, body: () => Promise<void>) =>
+    test(name, async () => {
+      ({ subject, pods } = started());
+      await body();
+    });
+  const headers = (more: Record<string, string> = {}) => ({ ...JSON_TYPE, ...subject.credentials, ...more });
+  const ask = (model: unknown, more: Record<string, string> = {}): Promise<Answer> =>
+    post(subject.url, chat(model), { headers: headers(more) });
+
+  it("a request goes to the pods of the model that its body names", async () => {
+    await pushEverywhere(subject, fleet(pods));
+    await inParallel(40, 4, async (i) => {
+      const answer = await ask(i % 2 === 0 ? GEMMA : QWEN);
+      assert.equal(answer.status, 200, answer.text);
+      assert.match(answer.pod ?? "", i % 2 === 0 ? /^gemma-/ : /^qwen-/);
+    });
+  });
+
+  it("a request for an adapter goes to the pods of its base model", async () => {
+    await pushEverywhere(subject, fleet(pods));
+    const answer = await ask(ADAPTER);
+    assert.equal(answer.status, 200, answer.text);
+    assert.match(answer.pod ?? "", /^gemma-/);
+  });
+
+  it("the pick is followed: whoever is idle gets all of it, and the other one after the tables turn", async () => {
+    const busy = { waiting: 60, running: 60, kvUsage: 0.9 };
+    for (const [idle, one, two] of [
+      ["gemma-1", {}, busy],
+      ["gemma-2", busy, {}],
+    ] as const) {
+      await pushEverywhere(subject, fleet(pods, one, two));
+      await inParallel(24, 2, async () => assert.equal((await ask(GEMMA)).pod, idle));
+    }
+    assert.equal(await counterOf(subject, "setup.not_followed"), 0);
+  });
+
+  it("an unknown model is a 404 that OpenAI's clients understand", async () => {
+    const answer = await ask("no-such-model");
+    assert.equal(answer.status, 404);
+    if (subject.emptyNotFound) return;
+    assert.equal(answer.json.error.code, "model_not_found");
+    assert.match(answer.headers["content-type"] ?? "", /^application\/json/);
+  });
+
+  it("the plain listener is untouched", async () => {
+    const before = await counterOf(subject, "requests");
+    const answer = await post(subject.plainUrl, "{not json", { headers: { ...JSON_TYPE, [MODEL_HEADER]: QWEN } });
+    assert.equal(answer.status, 200, answer.text);
+    assert.match(answer.pod ?? "", /^qwen-/);
+    assert.equal(pods.qwen.last().body.toString(), "{not json");
+    assert.equal(await counterOf(subject, "requests"), before);
+  });
+
+  it("control headers of a client steer nothing", async () => {
+    await pushEverywhere(subject, fleet(pods, {}, { ready: false }));
+    const spoofed = {
+      [MODEL_HEADER]: QWEN,
+      "x-gateway-base-model-name": QWEN,
+      [DESTINATION_HEADER]: pods.gemma[1].address,
+    };
+    for (let i = 0; i < 8; i++) assert.equal((await ask(GEMMA, spoofed)).pod, "gemma-1");
+    assert.deepEqual(valuesOf(pods.gemma[0].last(), MODEL_HEADER), [GEMMA]);
+    const bodiless = await send(subject.url, { path: "/v1/nothing", headers: headers(spoofed) });
+    assert.equal(bodiless.status, 404, "without a body there is no model, whatever the header says");
+  });
+
+  for (const protocol of ["HTTP/1.1", "HTTP/2"] as const) {
+    it(`a body of 2 MB arrives whole over ${protocol}`, async () => {
+      await pushEverywhere(subject, fleet(pods));
+      const body = large(2_000_000);
+      const answer = await sendBy(protocol, body);
+      assert.equal(answer.status, 200, answer.text.slice(0, 200));
+      assert.match(answer.pod ?? "", /^gemma-/);
+      const pod = pods.gemma.find(({ name }) => name === answer.pod) as Echo;
+      assert.ok(pod.last().body.equals(body), "byte for byte");
+    });
+
+    it(`a body over the limit is a 413 over ${protocol}, and the next request is served`, async () => {
+      assert.equal((await sendBy(protocol, large(BODY_LIMIT + 1_000_000))).status, 413);
+      assert.equal((await sendBy(protocol, large(1000))).status, 200);
+    });
+  }
+
+  it("a chunked body without a length is read", async () => {
+    const bytes = Buffer.from(JSON.stringify(chat(QWEN)));
+    const pieces = Array.from({ length: 8 }, (_, i) => bytes.subarray(i * 10, i === 7 ? undefined : (i + 1) * 10));
+    const answer = await send(subject.url, { headers: headers(), body: Readable.from(pieces) });
+    assert.equal(answer.status, 200, answer.text);
+    assert.match(answer.pod ?? "", /^qwen-/);
+  });
+
+  it("trailers behind a body neither hang nor lose the request", async () => {
+    const answer = await withTrailers(Buffer.from(JSON.stringify(chat(QWEN))));
+    assert.equal(answer.status, 200, answer.text);
+    assert.match(answer.pod ?? "", /^qwen-/);
+    assert.deepEqual(pods.qwen.last().body, Buffer.from(JSON.stringify(chat(QWEN))));
+  });
+
+  it("GET /v1/models lists what the snapshot has; a GET without a route is a 404", async () => {
+    await pushEverywhere(subject, fleet(pods));
+    const list = await send(subject.url, { path: "/v1/models", headers: headers() });
+    assert.equal(list.status, 200, list.text);
+    const ids = (list.json.data as { id: string }[]).map(({ id }) => id).sort();
+    assert.deepEqual(ids, [ADAPTER, GEMMA, QWEN, SLOW_MODEL].sort());
+    assert.equal((await send(subject.url, { path: "/nowhere", headers: headers() })).status, 404);
+  });
+
+  it("a body that is no JSON is a 400, and reaches no pod", async () => {
+    const before = pods.gemma[0].seen.length + pods.gemma[1].seen.length;
+    const answer = await post(subject.url, `{"model":"${GEMMA}",`, { headers: headers() });
+    assert.equal(answer.status, 400);
+    assert.equal(answer.json.error.type, "invalid_request_error");
+    assert.equal(pods.gemma[0].seen.length + pods.gemma[1].seen.length, before);
+  });
+
+  it("a streamed answer arrives token by token", async () => {
+    await pushEverywhere(subject, fleet(pods));
+    const body = chat(SLOW_MODEL, { stream: true, max_tokens: 12 });
+    const answer = await post(subject.url, body, { headers: headers() });
+    assert.equal(answer.status, 200, answer.text);
+    assert.ok(answer.chunks.length >= 6, `${answer.chunks.length} pieces`);
+    assert.match(answer.text, /data: \[DONE\]/);
+  });
+
+  it("aborted requests leave nothing behind", async () => {
+    await pushEverywhere(subject, fleet(pods));
+    const bytes = Buffer.from(JSON.stringify(chat(SLOW_MODEL, { stream: true, max_tokens: 400 })));
+    await inParallel(150, 10, (i) => abortAt(i, bytes));
+    await until("no request in flight", async () => {
+      const active = await subject.stats("^(http\\..*\\.downstream_rq_active|cluster\\..*\\.upstream_rq_active)$");
+      const busy = [...active].filter(([name, value]) => !/admin|stats/.test(name) && value > 0);
+      return busy.length === 0 && (await counterOf(subject, "in_flight")) === 0;
+    });
+    assert.equal((await ask(GEMMA)).status, 200);
+  });
+
+  it("a sidecar's push is refused without the right secret", async () => {
+    const answer = await push(subject.url, snapshotOf(fleet(pods)), "not-the-right-secret");
+    assert.equal(answer.status, 401);
+    assert.equal(answer.json.error.code, "snapshot_unauthenticated");
+  });
+
+  it("the real sidecar finds the models, and its pushes are taken", async () => {
+    const config = {
+      endpoints: [...pods.gemma, pods.qwen, pods.slow].map(({ url }) => url),
+      push: { targets: [subject.url], secret: SECRET },
+      listen: "127.0.0.1:0",
+      log: { level: "silent" },
+    };
+    const sidecar = await startSidecar(parseConfig(config, {}));
+    try {
+      await until("a ready sidecar", () => sidecar.readiness().ready);
+      assert.match((await ask(QWEN)).pod ?? "", /^qwen-/);
+    } finally {
+      await sidecar.close();
+    }
+  });
+
+  it("nothing was set up wrongly", async () => {
+    for (const name of ["no_reader", "no_holder", "no_body", "not_followed"])
+      assert.equal(await counterOf(subject, `setup.${name}`), 0, `setup.${name}`);
+  });
+
+  function large(bytes: number): Buffer {
+    const content = "a".repeat(Math.max(0, bytes - 100));
+    return Buffer.from(JSON.stringify({ messages: [{ role: "user", content }], model: GEMMA }));
+  }
+
+  function sendBy(protocol: "HTTP/1.1" | "HTTP/2", body: Buffer): Promise<Answer> {
+    if (protocol === "HTTP/1.1") return untilAnswered(body);
+    return overHttp2(subject.url, headers(), body);
+  }
+
+  /** An answer that comes before the whole body was sent closes the connection: it still counts. */
+  function untilAnswered(body: Buffer): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const request = open(subject.url, { method: "POST", headers: headers(), body });
+      let answered = false;
+      request.on("error", (error) => answered || reject(error));
+      request.on("response", (response) => {
+        answered = true;
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("error", () => undefined);
+        response.on("close", () => resolve(answerFrom(response.statusCode ?? 0, response.headers, chunks)));
+      });
+    });
+  }
+
+  function withTrailers(body: Buffer): Promise<Answer> {
+    const { hostname, port } = new URL(subject.url);
+    return new Promise((resolve, reject) => {
+      const all = { ...headers(), trailer: "x-checksum", "transfer-encoding": "chunked" };
+      const request = http.request({ hostname, port, method: "POST", path: "/v1/chat/completions", headers: all });
+      request.on("error", reject);
+      request.on("response", (response) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("end", () => resolve(answerFrom(response.statusCode ?? 0, response.headers, chunks)));
+      });
+      request.addTrailers({ "x-checksum": "1" });
+      request.end(body);
+    });
+  }
+
+  /** Aborts in the headers, in the body, while the answer is awaited, or while it streams. */
+  async function abortAt(i: number, bytes: Buffer): Promise<void> {
+    const { hostname, port } = new URL(subject.url);
+    const all = { ...headers(), "content-length": String(bytes.length) };
+    const request = http.request({ hostname, port, method: "POST", path: "/v1/chat/completions", headers: all });
+    request.on("error", () => undefined);
+    const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
+    if (i % 4 === 0) request.flushHeaders();
+    else if (i % 4 === 1) request.write(bytes.subarray(0, 20));
+    else request.end(bytes);
+    if (i % 4 === 3) await Promise.race([new Promise((done) => request.on("response", done)), pause(2000)]);
+    else await pause(i % 7);
+    request.destroy();
+  }
+}
+
+function answerFrom(status: number, headers: http.IncomingHttpHeaders, chunks: Buffer[]): Answer {
+  const body = Buffer.concat(chunks);
+  const text = body.toString();
+  const pod = headers["x-inference-pod"];
+  return {
+    status,
+    headers,
+    pod: typeof pod === "string" ? pod : undefined,
+    body,
+    chunks,
+    text,
+    get json() {
+      return JSON.parse(text);
+    },
+  };
+}
+
+function overHttp2(url: string, headers: Record<string, string>, body: Buffer): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const session = http2.connect(url);
+    session.on("error", reject);
+    const stream = session.request({ ":method": "POST", ":path": "/v1/chat/completions", ...headers });
+    let status = 0;
+    let received: http.IncomingHttpHeaders = {};
+    const chunks: Buffer[] = [];
+    stream.on("response", (given) => {
+      status = Number(given[":status"]);
+      received = given as http.IncomingHttpHeaders;
+    });
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("error", (error) => status || reject(error));
+    stream.on("close", () => {
+      session.destroy();
+      resolve(answerFrom(status, received, chunks));
+    });
+    stream.end(body);
+  });
+}

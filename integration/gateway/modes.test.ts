@@ -1,0 +1,86 @@
+// The same behaviours on a stock Envoy Gateway, on one that may be patched, and on a plain Envoy, on the Envoy that
+// Pilotfish uses by default and on the one that Envoy Gateway does.
+
+import { readFile } from "node:fs/promises";
+import { after, before, describe } from "node:test";
+import { DEFAULT_VERSION } from "../../envoy/versions.ts";
+import type { TestEnvoy } from "../harness/envoy.ts";
+import { MODULE, SECRET, startGateway } from "../support/gateway.ts";
+import {
+  ADAPTER,
+  BODY_LIMIT,
+  behaviours,
+  closePods,
+  GEMMA,
+  type Pods,
+  QWEN,
+  SLOW_MODEL,
+  type Subject,
+  startPods,
+} from "./behaviours.ts";
+import { cachedGateway, GATEWAY_ENVOY_VERSION, GATEWAY_VERSION } from "./build.ts";
+import { manifests } from "./manifests.ts";
+import { ModuleServer } from "./registry.ts";
+import { StandaloneGateway } from "./standalone.ts";
+
+const binaries = await cachedGateway();
+const skip = binaries ? false : "Envoy Gateway has not been built; `make test-gateway` does that";
+
+for (const envoyVersion of [DEFAULT_VERSION, GATEWAY_ENVOY_VERSION]) {
+  for (const mode of ["stock", "single"] as const) {
+    describe(`Envoy Gateway ${GATEWAY_VERSION}, ${mode} mode, Envoy ${envoyVersion}`, { skip }, () => {
+      let pods: Pods;
+      let server: ModuleServer;
+      let gateway: StandaloneGateway;
+
+      before(async () => {
+        if (!binaries) return;
+        pods = await startPods();
+        server = await new ModuleServer().start();
+        gateway = await StandaloneGateway.start({ binaries, envoyVersion, secret: SECRET });
+        const code = server.addModule(await readFile(MODULE));
+        await gateway.apply(await manifests(gateway, pods, { mode, code }));
+        await gateway.ready();
+      });
+      after(async () => {
+        await gateway?.close();
+        await server?.close();
+        await closePods(pods);
+      });
+
+      behaviours(() => ({ subject: gateway, pods }));
+    });
+  }
+}
+
+describe(`plain Envoy ${DEFAULT_VERSION}`, () => {
+  let pods: Pods;
+  let envoy: TestEnvoy;
+  let subject: Subject;
+
+  before(async () => {
+    pods = await startPods();
+    const addresses = pods.gemma.map(({ address }) => address);
+    envoy = await startGateway({
+      pools: [
+        { name: "gemma", models: [GEMMA, ADAPTER], endpoints: addresses },
+        { name: "qwen", models: [QWEN], endpoints: [pods.qwen.address] },
+        { name: "slow", models: [SLOW_MODEL], endpoints: [pods.slow.address] },
+      ],
+      plainPort: true,
+      bufferLimitBytes: BODY_LIMIT,
+    });
+    subject = {
+      url: envoy.url,
+      plainUrl: envoy.plainUrl as string,
+      stats: (filter) => envoy.stats(filter),
+      emptyNotFound: true,
+    };
+  });
+  after(async () => {
+    await envoy?.close();
+    await closePods(pods);
+  });
+
+  behaviours(() => ({ subject, pods }));
+});
