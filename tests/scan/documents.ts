@@ -54,6 +54,11 @@ const number = fc
     fc.oneof({ weight: 3, arbitrary: fc.constant("") }, fc.constantFrom("e5", "E-07", "e+999", "E0")),
   )
   .map((parts) => parts.join(""));
+/** Not numbers, or not only: what a reader of many at once could let pass. */
+export const WRONG_NUMBERS =
+  "01 -01 00 1. .1 -.1 1.e1 1..2 1.2.3 1e 1e+ 1e- 1e1.5 1e1e1 1.5e+-1 --1 -1- 1-1 +1 1+1 - -e1 e1 1 . , 1e5. 0x1 1_0 12a"
+    .split(" ")
+    .concat("1 2", "- 1", "1. 5", "1 .5", "1 e5", "1e 5", " 1", "1 ", "  1", "");
 const huge = fc
   .tuple(fc.constantFrom("", "-"), fc.integer({ min: 4295, max: 4305 }), fc.constantFrom("", ".5", "e1"))
   .map(([sign, length, tail]) => `${sign}${"9".repeat(length)}${tail}`);
@@ -63,6 +68,20 @@ const space = fc.oneof(
   { weight: 3, arbitrary: fc.constant(" ") },
   { weight: 1, arbitrary: many(of(" \t\r\n"), 6) },
 );
+
+/** Long lists of numbers, as embeddings and token ids are: they are read many at a time. */
+const list = fc
+  .tuple(fc.constantFrom(",", ", ", ",\n  "), fc.array(number, { minLength: 2, maxLength: 40 }))
+  .map(([comma, all]) => `[${all.join(comma)}]`);
+/** The same with something wrong in it, mostly. */
+const badList = fc
+  .tuple(
+    fc.array(fc.oneof({ weight: 12, arbitrary: number }, fc.constantFrom(...WRONG_NUMBERS)), {
+      minLength: 3,
+      maxLength: 24,
+    }),
+  )
+  .map(([all]) => `[${all.join(",")}]`);
 
 const spaced = (all: fc.Arbitrary<string>) => fc.tuple(space, all, space).map((parts) => parts.join(""));
 const { value } = fc.letrec<{ value: string; array: string; object: string }>((tie) => ({
@@ -102,7 +121,14 @@ const deep = fc.integer({ min: 500, max: 520 }).map((depth) => "[".repeat(depth)
 const member = fc
   .tuple(
     spaced(key),
-    spaced(fc.oneof({ weight: 40, arbitrary: value }, { weight: 1, arbitrary: huge }, { weight: 1, arbitrary: deep })),
+    spaced(
+      fc.oneof(
+        { weight: 40, arbitrary: value },
+        { weight: 5, arbitrary: list },
+        { weight: 1, arbitrary: huge },
+        { weight: 1, arbitrary: deep },
+      ),
+    ),
   )
   .map((pair) => pair.join(":"));
 
@@ -154,6 +180,7 @@ export const broken: fc.Arbitrary<Uint8Array> = fc
 
 /** Bodies that other parts of the generator would hardly make: top-level values that are none, encodings, tiny ones. */
 export const odd: fc.Arbitrary<Uint8Array> = fc.oneof(
+  badList.map((text) => Buffer.from(`{"prompt":${text},"x":${text}}`)),
   fc.tuple(space, value, space).map((parts) => Buffer.from(parts.join(""))),
   document.map((body) => Buffer.from(Buffer.from(body).toString("utf8"), "utf16le")),
   fc.uint8Array({ maxLength: 6 }),

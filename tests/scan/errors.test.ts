@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { WRONG_NUMBERS } from "./documents.ts";
 import { Scanner } from "./harness.ts";
+import { reference } from "./reference.ts";
 
 const scanner = new Scanner([{ name: "model", capacity: 16 }]);
 const bytes = (text: string) => Buffer.from(text, "latin1");
@@ -99,6 +101,28 @@ test("a wrong byte in a long string is found at every place of a block, in every
         const before = Buffer.concat([Buffer.from('{"m":"x'), ...Array.from({ length: count }, () => unit)]);
         const body = Buffer.concat([before, bytes(wrong), Buffer.from(`${filler.repeat(40)}"}`)]);
         assert.equal(scanner.scan(body).offset, before.length, `${filler} ${count} ${JSON.stringify(wrong)}`);
+      }
+    }
+  }
+});
+
+test("a wrong number in a list is told as the reference tells it, wherever it stands", () => {
+  for (const wrong of WRONG_NUMBERS) {
+    for (const filler of ["7", "-12.5", "0.25e-7", "123456789012345678"]) {
+      for (let before = 1; before < 24; before++) {
+        const numbers = [
+          ...Array.from({ length: before }, () => filler),
+          wrong,
+          ...Array.from({ length: 70 }, () => filler),
+        ];
+        for (const comma of [",", ", "]) {
+          const body = bytes(`{"a":[${numbers.join(comma)}]}`);
+          assert.deepEqual(
+            scanner.scan(body),
+            reference(body, scanner.fields),
+            `${wrong} behind ${before} times ${filler}`,
+          );
+        }
       }
     }
   }
