@@ -32,7 +32,6 @@ const memberStart = bytesOf('"model":"');
 
 /** Puts `model` into the body; false: the body is too large for that, refused. */
 export function rewriteModel(stream: Stream, model: usize, modelLength: u32, length: u32): bool {
-  count(REWRITTEN);
   const limit = changetype<Root>(stream.root).config.body.maxRewriteBytes;
   if (length > limit) {
     refuseRewrite(limit);
@@ -71,6 +70,7 @@ export function rewriteModel(stream: Stream, model: usize, modelLength: u32, len
   memory.copy(room + tail, room + end, length - end);
   memory.copy(room + start, writer.start, writer.length);
   const total = tail + length - end;
+  count(REWRITTEN);
   setBuffer(REQUEST_BODY, 0, length, room, total);
   if (stream.hasLength) setContentLength(total);
   // A compressed answer could not be given the client's own name back.
