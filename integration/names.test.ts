@@ -178,7 +178,7 @@ test("over body.maxRewriteBytes a body is refused with 413 if its name is replac
     assert.equal(answer.json.error.code, "request_too_large");
     assert.match(answer.json.error.message, /4096 bytes\. Send a smaller one, or name the served model itself/);
   });
-  assert.equal(rise.too_large, 1);
+  assert.deepEqual(rise, { requests: 1, too_large: 1 });
   assert.equal(llama.seen.length, reached);
   assert.equal((await post(tight.url, { model: "llama", padding })).status, 200);
   assert.equal((await post(tight.url, chat("gpt-4"))).status, 200);
