@@ -15,11 +15,11 @@ import { Bytes, bytesOf } from "../host/bytes";
 import { MAX_LARGE } from "../host/memory";
 import { syntaxError } from "../scan/document";
 import {
+  FIELD_HASHED,
   FIELDS_BYTES,
   fieldsAdd,
   fieldsInit,
   MAX_FIELD_NAME_BYTES,
-  MAX_FIELDS,
   REJECT_DUPLICATES,
 } from "../scan/fields";
 import { MAX_DEPTH } from "../scan/state";
@@ -38,6 +38,9 @@ import {
 
 /** Room that a rewritten model name may take beyond the body itself. */
 const REWRITE_ROOM: u32 = 1024;
+
+/** Of the scanner's sixteen fields, those that the filter does not need itself. */
+const MOST_HEADERS: i32 = 12;
 
 /** A top-level field and the header that gets its value. `model` is always field 0. */
 export class Field {
@@ -61,6 +64,8 @@ export class BodyConfig {
   maxRewriteBytes: u32 = 4194304;
   /** The scanner's table of `fields`. */
   table: usize = 0;
+  /** Place of cache_salt in the table; -1: prompts are not hashed. */
+  saltField: i32 = -1;
 }
 
 export function readBody(config: BodyConfig, value: JSON.Value): void {
@@ -109,7 +114,7 @@ function readField(config: BodyConfig, key: string, entry: JSON.Obj, nameKey: st
     config.fields[i].header = bytes;
     return;
   }
-  if (config.fields.length >= <i32>MAX_FIELDS) return report(`${key}: more than ${MAX_FIELDS} fields given`);
+  if (config.fields.length >= MOST_HEADERS) return report(`${key}: more than ${MOST_HEADERS} fields given`);
   config.fields.push(new Field(field, bytes));
 }
 
@@ -161,12 +166,23 @@ function usePlugin(config: BodyConfig, key: string, type: string, json: JSON.Obj
   } else report(`${key}.type: ${type} given, body-field-to-header or base-model-to-header is expected`);
 }
 
-/** After the last read: builds the scanner's table. */
-export function finishBody(config: BodyConfig): void {
+/** Top-level fields that make the prompt: what of it an endpoint has cached decides the pick. */
+const PROMPT_FIELDS: string[] = ["messages", "prompt", "input"];
+
+/** After the last read: builds the scanner's table. `hashed`: the prompt is hashed for prefix affinity. */
+export function finishBody(config: BodyConfig, hashed: bool): void {
   config.table = heap.alloc(FIELDS_BYTES);
   fieldsInit(config.table, config.maxDepth, config.rejectDuplicates ? REJECT_DUPLICATES : 0);
   for (let i = 0; i < config.fields.length; i++) {
-    const name = bytesOf(config.fields[i].name);
-    fieldsAdd(config.table, name.pointer, name.length, MAX_MODEL_NAME_BYTES, 0);
+    const isPrompt = hashed && PROMPT_FIELDS.includes(config.fields[i].name);
+    addToTable(config.table, config.fields[i].name, MAX_MODEL_NAME_BYTES, isPrompt ? FIELD_HASHED : 0);
   }
+  if (!hashed) return;
+  for (let i = 0; i < PROMPT_FIELDS.length; i++) addToTable(config.table, PROMPT_FIELDS[i], 0, FIELD_HASHED);
+  config.saltField = addToTable(config.table, "cache_salt", MAX_MODEL_NAME_BYTES, 0);
+}
+
+function addToTable(table: usize, name: string, capacity: u32, flags: u32): i32 {
+  const bytes = bytesOf(name);
+  return fieldsAdd(table, bytes.pointer, bytes.length, capacity, flags);
 }

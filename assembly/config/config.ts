@@ -8,6 +8,7 @@
 //   snapshot.maxBytes      1048576                 larger pushes are refused with 413
 //   body.*, plugins        body.ts
 //   models.*               names.ts
+//   pick.*                 pick.ts
 //   paths                  []                      templates such as /openai/deployments/{model}/ : paths.ts
 import { JSON } from "json-as";
 import { MAX_SNAPSHOT_BYTES, RESERVED_PREFIX, SECRET_ENV, SNAPSHOT_PATH } from "../../protocol/constants";
@@ -17,6 +18,7 @@ import { syntaxError } from "../scan/document";
 import { BodyConfig, finishBody, readBody, readPlugins } from "./body";
 import { ModelsConfig, readModels } from "./names";
 import { readPaths } from "./paths";
+import { PickConfig, PROFILE_TOKENS, readPick } from "./pick";
 import {
   clearProblem,
   fail,
@@ -44,6 +46,7 @@ export class Config {
   maxBytes: u32 = MAX_SNAPSHOT_BYTES;
   body: BodyConfig = new BodyConfig();
   models: ModelsConfig = new ModelsConfig();
+  pick: PickConfig = new PickConfig();
   /** route/paths.ts; 0 without templates. */
   paths: usize = 0;
 }
@@ -66,7 +69,7 @@ export function parseConfig(text: string): Config | null {
     const secret = environmentVariable(SECRET_ENV);
     if (secret !== null && secret.length) readSecret(config, secret, `environment variable ${SECRET_ENV}`);
   }
-  finishBody(config.body);
+  finishBody(config.body, config.pick.profile == PROFILE_TOKENS);
   return firstProblem().length ? null : config;
 }
 
@@ -80,8 +83,9 @@ function readRoot(config: Config, root: JSON.Obj): void {
     else if (key == "body") readBody(config.body, value);
     else if (key == "plugins") readPlugins(config.body, value);
     else if (key == "models") readModels(config.models, value);
+    else if (key == "pick") readPick(config.pick, value);
     else if (key == "paths") config.paths = readPaths(value);
-    else failKey(key, "role, snapshot, body, plugins, models, paths");
+    else failKey(key, "role, snapshot, body, plugins, models, pick, paths");
   }
 }
 

@@ -2,11 +2,17 @@
 // pick, the request goes on with Envoy's own balancing, and a counter and the filter state say why.
 import { BodyConfig } from "../config/body";
 import { Config } from "../config/config";
+import { PROFILE_TOKENS } from "../config/pick";
 import { Bytes, bytesEqual, bytesOf } from "../host/bytes";
-import { setProperty } from "../host/calls";
+import { now, setProperty } from "../host/calls";
+import { addressHash, entryOf } from "../pick/entries";
 import { started } from "../pick/inflight";
-import { newPicks, pick } from "../pick/pick";
+import { newPicks, pick, pickByTokens } from "../pick/pick";
+import { insertPrefix } from "../pick/prefix";
+import { Prompt } from "../pick/prompt";
 import { newRandom, Random } from "../pick/random";
+import { newWork, uncached } from "../pick/rule";
+import { tokensSent } from "../pick/tokens";
 import { findModel } from "../route/models";
 import { resolve, Target } from "../route/names";
 import {
@@ -34,6 +40,7 @@ import { Root } from "./root";
 import { PHASE_MULTIPART, Stream, stateOf } from "./streams";
 
 const picks = newPicks();
+const work = newWork();
 const random: Random = newRandom(0);
 /** "address,address,address" of at most three endpoints. */
 const destination: usize = memory.data(168);
@@ -133,24 +140,52 @@ function send(stream: Stream, config: Config, model: usize, length: u32): bool {
   setBaseModel(config, known, model, length);
   if (!hasSnapshot()) fallBack(NO_SNAPSHOT, NO_SNAPSHOT_REASON);
   else if (known == NONE) fallBack(UNKNOWN_MODEL, UNKNOWN_MODEL_REASON);
-  else if (ageMilliseconds(tickTime()) > config.staleAfterMilliseconds) fallBack(STALE, STALE_REASON);
+  else if (isStale(config)) fallBack(STALE, STALE_REASON);
   else {
-    pick(current(), known, random, picks);
+    if (config.pick.profile == PROFILE_TOKENS) {
+      weigh(stream, config, model, length);
+      pickByTokens(current(), known, work, random, picks);
+    } else pick(current(), known, random, picks);
     if (picks.count == 0) fallBack(NO_ENDPOINT, NO_ENDPOINT_REASON);
-    else usePick(stream, current());
+    else usePick(stream, config, current());
   }
   return true;
 }
 
-function usePick(stream: Stream, view: SnapshotView): void {
-  stream.counted = started(picks.first);
+function usePick(stream: Stream, config: Config, view: SnapshotView): void {
   count(PICKED);
   setProperty(STATE_REASON, PICKED_REASON.pointer, PICKED_REASON.length);
   setProperty(STATE_ENDPOINT, view.address(picks.first), view.addressLength(picks.first));
+  if (config.pick.dryRun) return;
+  stream.counted = started(picks.first);
+  if (config.pick.profile == PROFILE_TOKENS) {
+    const entry = entryOf(picks.first);
+    stream.tokens = uncached(work, entry);
+    tokensSent(entry, stream.tokens, work.now);
+    if (stream.prompt) insertPrefix(changetype<Prompt>(stream.prompt), work.seed, entry, random);
+  }
   let at = append(destination, view, picks.first);
   if (picks.count > 1) at = append(comma(at), view, picks.second);
   if (picks.count > 2) at = append(comma(at), view, picks.third);
   changeHeader(DESTINATION, destination, <u32>(at - destination));
+}
+
+function isStale(config: Config): bool {
+  return !config.pick.useStale && ageMilliseconds(tickTime()) > config.staleAfterMilliseconds;
+}
+
+/** What the picker is told of the request. */
+function weigh(stream: Stream, config: Config, model: usize, length: u32): void {
+  work.now = now();
+  work.seed = addressHash(model, length);
+  work.prompt = stream.prompt;
+  work.tokens = <i32>(stream.buffered >> 2);
+  if (!stream.prompt) return;
+  work.tokens = <i32>(changetype<Prompt>(stream.prompt).bytes >> 2);
+  const state = stateOf(stream);
+  const salt = config.body.saltField;
+  if (fieldKind(state, salt) == KIND_STRING)
+    work.seed ^= addressHash(fieldBytes(state, salt), fieldLength(state, salt));
 }
 
 function fallBack(counter: u32, reason: Bytes): void {

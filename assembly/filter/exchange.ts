@@ -1,15 +1,18 @@
 // How workers learn of each other's requests: each tells its counts under a key of its own in shared data, on the tick
 // and only when they changed, and reads the keys of the others.
 //   pilotfish.workers     u32 how many of the keys below were ever claimed
-//   pilotfish.worker.N    u64 nonce of its owner, u64 topology, u64 nanoseconds when told, u32 count, u32 0, i32 each
+//   pilotfish.worker.N    u64 nonce of its owner, u64 topology, u64 nanoseconds when told, u32 count, u32 0, then pick/inflight.ts TOLD_BYTES each
 // A worker claims a key when it first has something to tell: one that nobody refreshed for ABANDONED, else the next
 // new one. Two that claim the same key see it at the next tick, by the nonce, and the loser claims again. A worker that
 // dies takes its counts with it: its key is not believed after SILENT.
 // Bound: what a worker sees of the others is at most one tick of each side old, 40 ms.
+
 import { Bytes, bytesOf } from "../host/bytes";
 import { getShared, OK, randomSeed, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
 import { endpointCount, topologyHash } from "../pick/entries";
-import { addOthers, clearOthers, ownChanged, ownInFlight, publishOwn } from "../pick/inflight";
+import { addOthers, clearOthers, heardOthers, ownChanged, ownInFlight, publishOwn, TOLD_BYTES } from "../pick/inflight";
+import { newRandom } from "../pick/random";
+import { hearOf, tellNews } from "./news";
 
 const MOST_WORKERS: u32 = 128;
 const HEADER: u32 = 32;
@@ -22,6 +25,7 @@ const NO_KEY: u32 = 0xffffffff;
 const WORKERS = bytesOf("pilotfish.workers");
 const workerCount: usize = memory.data(4, 4);
 const keys: usize = memory.data(512, 4);
+const random = newRandom(0x5eed);
 let mine: u32 = NO_KEY;
 let nonce: u64 = 0;
 let toldAt: u64 = 0;
@@ -34,6 +38,8 @@ export function exchange(now: u64): void {
   if (endpointCount() == 0) return;
   if (mine == NO_KEY && ownInFlight() > 0) claim(now);
   if (mine != NO_KEY) tell(now);
+  // tell() gives the key up when another worker has it.
+  if (mine != NO_KEY) tellNews(mine, nonce);
   hear(now);
 }
 
@@ -70,7 +76,7 @@ function claim(now: u64): void {
 
 /** Writes this worker's counts under a key, which is its own if that worked. */
 function write(worker: u32, now: u64, cas: u32): bool {
-  const bytes = HEADER + endpointCount() * 4;
+  const bytes = HEADER + endpointCount() * TOLD_BYTES;
   if (bytes > vectorBytes) {
     if (vector) heap.free(vector);
     vectorBytes = bytes;
@@ -105,9 +111,12 @@ function hear(now: u64): void {
   for (let worker: u32 = 0; worker < used; worker++) {
     if (worker == mine || getShared(keyOf(worker)) != OK) continue;
     const told = resultPointer();
-    if (resultLength() != HEADER + endpointCount() * 4 || load<u64>(told, 8) != topologyHash()) continue;
+    if (resultLength() != HEADER + endpointCount() * TOLD_BYTES || load<u64>(told, 8) != topologyHash()) continue;
     const at = load<u64>(told, 16);
     if (now > at && now - at > SILENT) continue;
     addOthers(told + HEADER);
+    // The result of this call takes the place of the one above.
+    hearOf(worker, random);
   }
+  heardOthers(now);
 }

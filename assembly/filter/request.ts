@@ -15,9 +15,10 @@ import {
   resultPointer,
 } from "../host/calls";
 import { WINDOW_BYTES, windowPointer } from "../host/memory";
+import { closePrompt, feedPrompt, openPrompt, Prompt } from "../pick/prompt";
 import { decodeName, matchEnd, matchPath, matchStart } from "../route/paths";
 import { fieldBytes } from "../scan/fields";
-import { jsonFeed, jsonInit, jsonStatus } from "../scan/json";
+import { jsonFeed, jsonHashedLength, jsonHashedPointer, jsonInit, jsonStatus } from "../scan/json";
 import { multipartFeed, multipartInit, multipartStatus } from "../scan/multipart";
 import { STATUS_MORE, STATUS_PAUSED } from "../scan/state";
 import { count, NO_BODY, REQUESTS, UNREAD_BODY, UNTRACKED } from "../stats";
@@ -104,6 +105,7 @@ function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   jsonInit(stateOf(stream), config.body.table);
   if (pathModel) return pathHeaders(stream);
   stream.phase = PHASE_SCAN;
+  if (config.body.saltField >= 0) stream.prompt = changetype<usize>(openPrompt());
   return HEADERS_STOP;
 }
 
@@ -159,6 +161,10 @@ function advance(stream: Stream, length: u32, last: bool): bool {
     return true;
   }
   const decided = decideBody(stream, length);
+  if (stream.prompt) {
+    closePrompt(changetype<Prompt>(stream.prompt));
+    stream.prompt = 0;
+  }
   stream.phase = decided ? PHASE_SENT : PHASE_REPLIED;
   if (reads) endReply(decided);
   return decided;
@@ -172,6 +178,7 @@ function scanJson(stream: Stream, length: u32, last: bool): void {
     const atEnd = last && stream.consumed + read >= length;
     const consumed = jsonFeed(state, windowPointer(), read, atEnd);
     stream.consumed += consumed;
+    if (stream.prompt) feedPrompt(changetype<Prompt>(stream.prompt), jsonHashedPointer(state), jsonHashedLength(state));
     const status = jsonStatus(state);
     if (status == STATUS_PAUSED) continue;
     if (status != STATUS_MORE || consumed == 0 || stream.consumed >= length) return;

@@ -1,12 +1,15 @@
 // Who really served the request: a retry or Envoy's own choice may differ from the pick.
 import { BODY_CONTINUE, getProperty, LOG_ERROR, log, resultLength, resultPointer } from "../host/calls";
-import { addressHash } from "../pick/entries";
+import { addressHash, findEntry } from "../pick/entries";
 import { finished, startedAt } from "../pick/inflight";
+import { closePrompt, Prompt } from "../pick/prompt";
+import { tokensDone, tokensSent } from "../pick/tokens";
 import { count, REROUTED, SETUP_NOT_FOLLOWED } from "../stats";
+import { tickTime } from "./clock";
 import { UPSTREAM_ADDRESS, UPSTREAM_ATTEMPTS } from "./headers";
 import { renameBody, renameHeaders } from "./rename";
 import { leaveGarbage } from "./root";
-import { closeStream, findStream, PHASE_SENT } from "./streams";
+import { closeStream, findStream, PHASE_SENT, Stream } from "./streams";
 
 /** Picks that were not followed, in this worker; at MANY_IGNORED it is said once. */
 const MANY_IGNORED: u32 = 20;
@@ -23,8 +26,27 @@ export function responseHeaders(id: u32): void {
   stream.counted = startedAt(resultPointer(), resultLength());
   if (picked == 0) return;
   finished(picked);
+  moveTokens(stream, picked);
   count(REROUTED);
   if (isFirstAttempt()) notFollowed();
+}
+
+/** The first byte came, or never will: the prompt waits no more on the endpoint with this hash. */
+function dropTokens(stream: Stream, hash: u64): void {
+  const entry = findEntry(hash);
+  if (entry !== null) tokensDone(entry, stream.tokens);
+  stream.tokens = 0;
+}
+
+/** Another endpoint than the picked one prefills the prompt. */
+function moveTokens(stream: Stream, picked: u64): void {
+  const tokens = stream.tokens;
+  if (!tokens) return;
+  dropTokens(stream, picked);
+  const entry = findEntry(stream.counted);
+  if (entry === null) return;
+  tokensSent(entry, tokens, tickTime());
+  stream.tokens = tokens;
 }
 
 /** Envoy chose another endpoint without having tried the pick. */
@@ -45,7 +67,9 @@ function notFollowed(): void {
 
 export function responseBody(id: u32, length: u32, endOfStream: bool): i32 {
   const stream = findStream(id);
-  if (stream === null || !stream.target) return BODY_CONTINUE;
+  if (stream === null) return BODY_CONTINUE;
+  if (stream.tokens) dropTokens(stream, stream.counted);
+  if (!stream.target) return BODY_CONTINUE;
   return renameBody(stream, length, endOfStream);
 }
 
@@ -53,6 +77,8 @@ export function responseBody(id: u32, length: u32, endOfStream: bool): i32 {
 export function streamDeleted(id: u32): void {
   const stream = findStream(id);
   if (stream === null) return;
+  if (stream.tokens) dropTokens(stream, stream.counted);
   if (stream.counted != 0) finished(stream.counted);
+  if (stream.prompt) closePrompt(changetype<Prompt>(stream.prompt));
   closeStream(stream);
 }

@@ -6,6 +6,7 @@ import { HEADER_VERSION } from "../../protocol/constants";
 import { bytesOf } from "../host/bytes";
 import { CAS_MISMATCH, getShared, OK, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
 import { followScrapes, followTopology } from "../pick/inflight";
+import { followCaches } from "../pick/prefix";
 import { adopt, current } from "../snapshot/current";
 
 const SNAPSHOT = bytesOf("pilotfish.snapshot");
@@ -73,5 +74,6 @@ export function followSnapshot(): bool {
   if (!adopt(resultPointer(), resultLength(), received)) return false;
   followTopology(current());
   followScrapes(current());
+  followCaches(current());
   return true;
 }

@@ -33,6 +33,10 @@ export class Stream {
   consumed: u32 = 0;
   /** Bytes of the body that have come. */
   buffered: u32 = 0;
+  /** pick/prompt.ts Prompt while the body is scanned; 0: its prompt is not hashed. */
+  prompt: usize = 0;
+  /** Uncached tokens that the request added to its endpoint; 0 once its first byte came. */
+  tokens: i32 = 0;
   /** Ticks of waiting for the body's first byte. */
   waited: u32 = 0;
   /** 1: the request has a content-length. */
@@ -84,6 +88,8 @@ export function openStream(id: u32, root: usize): Stream | null {
   stream.buffered = 0;
   stream.hasLength = 0;
   stream.waited = 0;
+  stream.prompt = 0;
+  stream.tokens = 0;
   stream.name = 0;
   stream.nameLength = 0;
   stream.target = 0;

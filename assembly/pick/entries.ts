@@ -23,6 +23,9 @@ export class Entry {
   sent: i32 = 0;
   publishedSent: i32 = 0;
   othersSent: i32 = 0;
+  /** Sums of the round of the exchange that is under way. */
+  heardPending: i32 = 0;
+  heardSent: i32 = 0;
   queue: f32 = 0;
   unseenAverage: f32 = 0;
   // prefix.ts

@@ -7,6 +7,10 @@
 import { UNKNOWN } from "../../protocol/constants";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { addressHash, endpointCount, entryOf, findEntry, followEndpoints } from "./entries";
+import { hearTokens } from "./tokens";
+
+/** Span of the average of what no filter of this Envoy sent. */
+const AVERAGE_MILLISECONDS: u64 = 2000;
 
 /** Version of the snapshot whose scrapes were looked at last. */
 let scrapedVersion: u64 = 0;
@@ -32,13 +36,17 @@ export function followScrapes(view: SnapshotView): void {
     const entry = entryOf(i);
     if (age == UNKNOWN || waiting == UNKNOWN || running == UNKNOWN) {
       entry.unseen = 0;
+      entry.unseenAverage = 0;
       continue;
     }
     const scrapedAt = producedAt > age ? producedAt - age : 0;
     if (scrapedAt <= entry.scrapedAt && !restarted) continue;
+    const since = scrapedAt > entry.scrapedAt ? scrapedAt - entry.scrapedAt : AVERAGE_MILLISECONDS;
     entry.scrapedAt = scrapedAt;
     const unseen = <i64>waiting + running - entry.own - entry.others;
     entry.unseen = unseen > 0 ? <i32>min<i64>(unseen, 1 << 24) : 0;
+    const weight = <f32>min<u64>(since, AVERAGE_MILLISECONDS) / <f32>AVERAGE_MILLISECONDS;
+    entry.unseenAverage += weight * (<f32>entry.unseen - entry.unseenAverage);
   }
 }
 
@@ -68,9 +76,14 @@ export function finished(hash: u64): void {
  * what each of them sent too: a burst reaches all workers at once, and they would all see the same idle endpoint.
  */
 export function inFlight(endpoint: u32): i32 {
+  return seenInFlight(endpoint) + entryOf(endpoint).unseen;
+}
+
+/** The same without what no filter of this Envoy sent. */
+export function seenInFlight(endpoint: u32): i32 {
   const entry = entryOf(endpoint);
   const burst = entry.own - entry.published;
-  return entry.own + entry.others + entry.unseen + (burst > 0 ? burst * otherWorkers : 0);
+  return entry.own + entry.others + (burst > 0 ? burst * otherWorkers : 0);
 }
 
 /** Without `unseen` and without any guess: what the filters of this Envoy count. */
@@ -91,23 +104,30 @@ export function workersBeside(): i32 {
   return otherWorkers;
 }
 
-// ---- what workers tell each other: one i32 per endpoint, in the snapshot's order --------------------------------------
+// ---- what workers tell each other: TOLD_BYTES per endpoint, in the snapshot's order ------------------------------------
+//   i32 own requests in flight, i32 pending tokens, i32 tokens ever sent (wraps)
 
-/** Whether `own` of any endpoint differs from what the others were told. */
+export const TOLD_BYTES: u32 = 12;
+
+/** Whether anything of an endpoint differs from what the others were told. */
 export function ownChanged(): bool {
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
-    if (entry.own != entry.published) return true;
+    if (entry.own != entry.published || entry.sent != entry.publishedSent) return true;
   }
   return false;
 }
 
-/** Writes `own` of every endpoint to `target` and remembers it as told. */
+/** Writes this worker's numbers of every endpoint to `target` and remembers them as told. */
 export function publishOwn(target: usize): void {
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
+    const at = target + i * TOLD_BYTES;
     entry.published = entry.own;
-    store<i32>(target + i * 4, entry.own);
+    entry.publishedSent = entry.sent;
+    store<i32>(at, entry.own);
+    store<i32>(at, entry.pending, 4);
+    store<i32>(at, entry.sent, 8);
   }
 }
 
@@ -115,16 +135,29 @@ export function publishOwn(target: usize): void {
 export function clearOthers(): void {
   otherWorkers = 0;
   othersTotal = 0;
-  for (let i: u32 = 0; i < endpointCount(); i++) entryOf(i).others = 0;
+  for (let i: u32 = 0; i < endpointCount(); i++) {
+    const entry = entryOf(i);
+    entry.others = 0;
+    entry.heardPending = 0;
+    entry.heardSent = 0;
+  }
 }
 
-/** Adds one worker's vector, which has endpointCount() numbers for the same topology. */
-export function addOthers(vector: usize): void {
+/** Adds one worker's numbers, which are endpointCount() for the same topology. */
+export function addOthers(told: usize): void {
   otherWorkers++;
   for (let i: u32 = 0; i < endpointCount(); i++) {
-    const count = load<i32>(vector + i * 4);
-    if (count <= 0) continue;
-    entryOf(i).others += count;
-    othersTotal += count;
+    const entry = entryOf(i);
+    const at = told + i * TOLD_BYTES;
+    const requests = max(load<i32>(at), 0);
+    entry.others += requests;
+    othersTotal += requests;
+    entry.heardPending += max(load<i32>(at, 4), 0);
+    entry.heardSent += load<i32>(at, 8);
   }
+}
+
+/** Ends the round at `now`, ns. */
+export function heardOthers(now: u64): void {
+  for (let i: u32 = 0; i < endpointCount(); i++) hearTokens(entryOf(i), now);
 }

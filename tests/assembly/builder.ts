@@ -22,6 +22,8 @@ export class Pod {
   running: u32 = 0;
   kv: f32 = 0;
   age: u32 = 0;
+  kvBlocks: u32 = 0;
+  blockTokens: u32 = 0;
   constructor(public address: string) {}
 }
 
@@ -96,6 +98,8 @@ export class Builder {
       store<u32>(record, pod.running, 12);
       store<f32>(record, pod.kv, 16);
       store<u32>(record, pod.age, 20);
+      store<u32>(record, pod.kvBlocks, 24);
+      store<u32>(record, pod.blockTokens, 28);
       text += length;
     }
     let link: u32 = 0;

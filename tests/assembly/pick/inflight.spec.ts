@@ -12,6 +12,7 @@ import {
   publishOwn,
   started,
   startedAt,
+  TOLD_BYTES,
   totalInFlight,
 } from "../../../assembly/pick/inflight";
 import { newRandom } from "../../../assembly/pick/random";
@@ -21,7 +22,7 @@ import { Builder, bytesAt, bytesLength } from "../builder";
 const A = "10.0.0.1:8000";
 const B = "10.0.0.2:8000";
 const C = "10.0.0.3:8000";
-const vector: usize = memory.data(80000, 8);
+const vector: usize = memory.data(240000, 8);
 /** Versions of this file ascend, as a producer's do. */
 let version: u64 = 1700000000000000;
 
@@ -236,8 +237,8 @@ describe("exchange", () => {
     publishOwn(vector);
     expect(ownChanged()).toBe(false);
     expect(load<i32>(vector)).toBe(1);
-    expect(load<i32>(vector, 4)).toBe(0);
-    expect(load<i32>(vector, 8)).toBe(1);
+    expect(load<i32>(vector, TOLD_BYTES)).toBe(0);
+    expect(load<i32>(vector, 2 * TOLD_BYTES)).toBe(1);
     finished(first);
     finished(second);
     expect(ownChanged()).toBe(true);
@@ -289,7 +290,7 @@ describe("exchange", () => {
     follow(builder([A, B]));
     expect(topologyHash()).toBe(before);
     store<i32>(vector, 3);
-    store<i32>(vector, 0, 4);
+    store<i32>(vector, 0, TOLD_BYTES);
     clearOthers();
     addOthers(vector);
     expect(totalInFlight()).toBe(3);

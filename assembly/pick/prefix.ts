@@ -1,0 +1,147 @@
+// Which endpoint is likely to hold which prefix in its KV cache: one table of (prefix hash, endpoint) for all endpoints.
+//
+// An entry is 8 bytes, a tag and a stamp: the endpoint's own clock when the block was last sent there. The clock counts
+// the new blocks that went there, so a block is taken for evicted once more than the endpoint's capacity of others came
+// after it: LRU without lists. Eight entries make a set, one cache line; a full set gives up the entry at random.
+// Blocks are touched from the last to the first, so that heads outlive tails and a binary search finds the longest match.
+//
+// Memory: two entries for each block that the endpoints can hold together, 64 KiB to 4 MiB; set when endpoints change,
+// which forgets everything.
+
+import { ENDPOINT_BLOCK_TOKENS, ENDPOINT_KV_BLOCKS } from "../../protocol/constants";
+import { SnapshotView } from "../snapshot/view";
+import { Entry, entryOf, findEntry, mix } from "./entries";
+import { BLOCK_BYTES, MOST_BLOCKS, Prompt, promptHash } from "./prompt";
+import { Random } from "./random";
+
+const SET_BYTES: u32 = 64;
+const LEAST_SETS: u32 = 1024;
+const MOST_SETS: u32 = 65536;
+/** Bytes of a prompt for a token: what PICKING's rule and the endpoint picker of the Gateway API take. */
+const TOKEN_BYTES: u32 = 4;
+/** For a server that does not tell its cache's size: 31,250 blocks of 64 bytes, the endpoint picker's. */
+const UNKNOWN_CAPACITY: u32 = 3906;
+
+let sets: usize = 0;
+let setMask: u32 = 0;
+
+/** Takes over the sizes of the caches; forgets everything when the table has to grow. */
+export function followCaches(view: SnapshotView): void {
+  let total: u64 = 0;
+  for (let i: u32 = 0; i < view.endpointCount; i++) {
+    const blocks: u64 = load<u32>(view.endpoint(i), ENDPOINT_KV_BLOCKS);
+    const tokens: u64 = load<u32>(view.endpoint(i), ENDPOINT_BLOCK_TOKENS);
+    const capacity = blocks == 0 || tokens == 0 ? UNKNOWN_CAPACITY : (blocks * tokens * TOKEN_BYTES) / BLOCK_BYTES;
+    entryOf(i).capacity = <u32>min<u64>(max<u64>(capacity, 1), 1 << 30);
+    total += entryOf(i).capacity;
+  }
+  let wanted = LEAST_SETS;
+  while (wanted < MOST_SETS && <u64>wanted * 8 < total * 2) wanted <<= 1;
+  if (sets && wanted <= setMask + 1) return;
+  if (sets) heap.free(sets);
+  sets = heap.alloc(wanted * SET_BYTES);
+  memory.fill(sets, 0, wanted * SET_BYTES);
+  setMask = wanted - 1;
+}
+
+/** Blocks of the prompt, from its start, that the endpoint is likely to hold. `seed`: of model and cache_salt. */
+export function matchPrefix(prompt: Prompt, seed: u64, entry: Entry): u32 {
+  if (!sets) return 0;
+  // [0, low) is held, at `high` and beyond nothing is
+  let low: u32 = 0;
+  let high: u32 = prompt.count;
+  let step: u32 = 1;
+  while (low < high) {
+    const probe = min(low + step, high) - 1;
+    if (holds(keyOf(promptHash(prompt, probe), seed, entry), entry)) {
+      low = probe + 1;
+      step <<= 1;
+    } else {
+      high = probe;
+      step = max<u32>((high - low) >> 1, 1);
+    }
+  }
+  return low;
+}
+
+/** The prompt was sent to the endpoint. What is new there is kept for the other workers to hear of. */
+export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry, random: Random): void {
+  if (!sets || prompt.count == 0) return;
+  const known = matchPrefix(prompt, seed, entry);
+  for (let i = prompt.count; i > 0; i--) touch(keyOf(promptHash(prompt, i - 1), seed, entry), entry, random);
+  if (known == prompt.count) return;
+  if (newsBytes + NEWS_HEADER + (prompt.count - known) * 8 > NEWS_BYTES) return;
+  const at = news + newsBytes;
+  store<u64>(at, entry.hash);
+  store<u64>(at, seed, 8);
+  store<u64>(at, prompt.count - known, 16);
+  for (let i = known; i < prompt.count; i++) store<u64>(at + NEWS_HEADER + (i - known) * 8, promptHash(prompt, i));
+  newsBytes += NEWS_HEADER + (prompt.count - known) * 8;
+}
+
+// ---- what workers tell each other of prefixes: { u64 endpoint hash, u64 seed, u64 n, n block hashes } ---------------------
+
+/** News of one tick; what does not fit is not told: the others find out by the pod's answer times, or not at all. */
+export const NEWS_BYTES: u32 = 32768;
+const NEWS_HEADER: u32 = 24;
+const news: usize = memory.data(32768, 8);
+let newsBytes: u32 = 0;
+
+/** Moves the news since the last call to `target`, which has room for NEWS_BYTES; how many bytes. */
+export function takeNews(target: usize): u32 {
+  const bytes = newsBytes;
+  memory.copy(target, news, bytes);
+  newsBytes = 0;
+  return bytes;
+}
+
+/** Another worker's news. */
+export function hearNews(data: usize, bytes: u32, random: Random): void {
+  if (!sets) return;
+  let at = data;
+  const end = data + bytes;
+  while (at + NEWS_HEADER <= end) {
+    const count = load<u64>(at, 16);
+    const hashes = at + NEWS_HEADER;
+    if (count > <u64>MOST_BLOCKS || hashes + <usize>count * 8 > end) return;
+    const entry = findEntry(load<u64>(at));
+    if (entry !== null) {
+      const seed = load<u64>(at, 8);
+      for (let i = <u32>count; i > 0; i--) touch(keyOf(load<u64>(hashes + (i - 1) * 8), seed, entry), entry, random);
+    }
+    at = hashes + <usize>count * 8;
+  }
+}
+
+function keyOf(hash: u64, seed: u64, entry: Entry): u64 {
+  return mix(hash ^ seed ^ entry.hash);
+}
+
+function holds(key: u64, entry: Entry): bool {
+  const at = find(key);
+  return at != 0 && entry.clock - load<u32>(at, 4) <= entry.capacity;
+}
+
+/** Address of the key's entry; 0 when it is not there. A tag of 32 bits errs once in some 500 million probes. */
+function find(key: u64): usize {
+  const set = sets + (<u32>key & setMask) * SET_BYTES;
+  const tag = <u32>(key >> 32) | 1;
+  for (let at = set; at < set + SET_BYTES; at += 8) if (load<u32>(at) == tag) return at;
+  return 0;
+}
+
+function touch(key: u64, entry: Entry, random: Random): void {
+  const known = find(key);
+  if (known) {
+    if (entry.clock - load<u32>(known, 4) > entry.capacity) entry.clock++;
+    store<u32>(known, entry.clock, 4);
+    return;
+  }
+  const set = sets + (<u32>key & setMask) * SET_BYTES;
+  let at = set;
+  while (at < set + SET_BYTES && load<u32>(at) != 0) at += 8;
+  if (at == set + SET_BYTES) at = set + (random.next() & 7) * 8;
+  entry.clock++;
+  store<u32>(at, <u32>(key >> 32) | 1);
+  store<u32>(at, entry.clock, 4);
+}

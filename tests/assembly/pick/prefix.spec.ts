@@ -1,0 +1,166 @@
+import { addressHash, entryOf } from "../../../assembly/pick/entries";
+import { followTopology } from "../../../assembly/pick/inflight";
+import { followCaches, hearNews, insertPrefix, matchPrefix, NEWS_BYTES, takeNews } from "../../../assembly/pick/prefix";
+import {
+  BLOCK_BYTES,
+  closePrompt,
+  feedPrompt,
+  MOST_BLOCKS,
+  openPrompt,
+  Prompt,
+  promptHash,
+} from "../../../assembly/pick/prompt";
+import { newRandom } from "../../../assembly/pick/random";
+import { Builder } from "../builder";
+
+const random = newRandom(7);
+const text: usize = memory.data(262144, 8);
+const news: usize = memory.data(32768, 8);
+
+/** `blocks` blocks that depend on `start`, then blocks that depend on `other` from block `fork` on. */
+function prompt(blocks: u32, start: u32, fork: u32, other: u32): Prompt {
+  const result = openPrompt()!;
+  for (let i: u32 = 0; i < blocks * BLOCK_BYTES; i += 4) {
+    store<u32>(text + i, (i / BLOCK_BYTES < fork ? start : other) * 0x9e3779b1 + i);
+  }
+  feedPrompt(result, text, blocks * BLOCK_BYTES);
+  return result;
+}
+
+/** Two endpoints whose caches hold `blocks` blocks each. */
+function pool(blocks: u32): void {
+  const b = new Builder();
+  b.pod("10.0.0.1:8000").kvBlocks = blocks;
+  b.pod("10.0.0.2:8000").kvBlocks = blocks;
+  // BLOCK_BYTES at four bytes a token
+  for (let i = 0; i < b.pods.length; i++) b.pods[i].blockTokens = BLOCK_BYTES / 4;
+  const view = b.view();
+  followTopology(view);
+  followCaches(view);
+}
+
+describe("hashes of a prompt", () => {
+  test("are the same however the body is cut into windows", () => {
+    const whole = prompt(9, 1, 9, 1);
+    const cut = openPrompt()!;
+    let at: u32 = 0;
+    while (at < 9 * BLOCK_BYTES) {
+      const take = min<u32>(1 + (random.next() % 900), 9 * BLOCK_BYTES - at);
+      feedPrompt(cut, text + at, take);
+      at += take;
+    }
+    expect(cut.count).toBe(9);
+    for (let i: u32 = 0; i < 9; i++) expect(promptHash(cut, i)).toBe(promptHash(whole, i));
+    closePrompt(whole);
+    closePrompt(cut);
+  });
+
+  test("differ from the first block that differs on", () => {
+    const a = prompt(6, 1, 6, 1);
+    const hashes = new StaticArray<u64>(6);
+    for (let i: u32 = 0; i < 6; i++) hashes[i] = promptHash(a, i);
+    const b = prompt(6, 1, 3, 2);
+    for (let i: u32 = 0; i < 6; i++) expect(promptHash(b, i) == hashes[i]).toBe(i < 3);
+    closePrompt(a);
+    closePrompt(b);
+  });
+
+  test("a single bit anywhere in a block changes its hash", () => {
+    const a = prompt(1, 1, 1, 1);
+    const plain = promptHash(a, 0);
+    closePrompt(a);
+    for (let bit: u32 = 0; bit < BLOCK_BYTES * 8; bit++) {
+      const at = text + (bit >> 3);
+      store<u8>(at, load<u8>(at) ^ ((<u8>1) << (<u8>(bit & 7))));
+      const b = openPrompt()!;
+      feedPrompt(b, text, BLOCK_BYTES);
+      if (promptHash(b, 0) == plain) expect(bit).toBe(0xffffffff, "a bit that does not matter");
+      closePrompt(b);
+      store<u8>(at, load<u8>(at) ^ ((<u8>1) << (<u8>(bit & 7))));
+    }
+  });
+
+  test("stop at the most blocks, and count all bytes", () => {
+    const a = openPrompt()!;
+    for (let i = 0; i < 3; i++) feedPrompt(a, text, MOST_BLOCKS * BLOCK_BYTES);
+    expect(a.count).toBe(MOST_BLOCKS);
+    expect(a.bytes).toBe(3 * MOST_BLOCKS * BLOCK_BYTES);
+    closePrompt(a);
+  });
+});
+
+describe("the prefix index", () => {
+  test("finds the longest prefix that was sent to an endpoint, and nothing on the other", () => {
+    pool(1000);
+    for (let shared: u32 = 0; shared <= 20; shared++) {
+      const first = prompt(20, 100 + shared, 20, 0);
+      insertPrefix(first, 5, entryOf(0), random);
+      closePrompt(first);
+      const second = prompt(20, 100 + shared, shared, 7000 + shared);
+      expect(matchPrefix(second, 5, entryOf(0))).toBe(shared);
+      expect(matchPrefix(second, 5, entryOf(1))).toBe(0);
+      expect(matchPrefix(second, 6, entryOf(0))).toBe(0, "another model or cache_salt");
+      closePrompt(second);
+    }
+  });
+
+  test("forgets what an endpoint must have evicted, the oldest prompt first", () => {
+    pool(100);
+    for (let i: u32 = 0; i < 10; i++) {
+      const p = prompt(20, 500 + i, 20, 0);
+      insertPrefix(p, 1, entryOf(0), random);
+      closePrompt(p);
+    }
+    const old = prompt(20, 500, 20, 0);
+    const recent = prompt(20, 509, 20, 0);
+    closePrompt(old);
+    expect(matchPrefix(recent, 1, entryOf(0))).toBe(20);
+    closePrompt(recent);
+    const evicted = prompt(20, 500, 20, 0);
+    expect(matchPrefix(evicted, 1, entryOf(0))).toBe(0);
+    closePrompt(evicted);
+  });
+
+  test("a prompt that is sent again and again is not forgotten", () => {
+    pool(100);
+    for (let i: u32 = 0; i < 50; i++) {
+      const hot = prompt(20, 42, 20, 0);
+      insertPrefix(hot, 1, entryOf(1), random);
+      closePrompt(hot);
+      const cold = prompt(20, 900 + i, 20, 0);
+      insertPrefix(cold, 1, entryOf(1), random);
+      closePrompt(cold);
+    }
+    const hot = prompt(20, 42, 20, 0);
+    expect(matchPrefix(hot, 1, entryOf(1))).toBe(20);
+    closePrompt(hot);
+  });
+
+  test("another worker's news are worth as much as own traffic", () => {
+    pool(1000);
+    takeNews(news);
+    const p = prompt(12, 77, 12, 0);
+    insertPrefix(p, 3, entryOf(0), random);
+    const bytes = takeNews(news);
+    expect(bytes).toBe(24 + 12 * 8);
+    expect(takeNews(news + bytes)).toBe(0, "told once");
+    // the same endpoint under another address: as a worker that never sent the prompt
+    store<u64>(news, addressHash(changetype<usize>("10.0.0.2:8000"), 0));
+    hearNews(news, bytes, random);
+    expect(matchPrefix(p, 3, entryOf(1))).toBe(0, "an endpoint that is not known is skipped");
+    store<u64>(news, entryOf(1).hash);
+    hearNews(news, bytes, random);
+    expect(matchPrefix(p, 3, entryOf(1))).toBe(12);
+    closePrompt(p);
+  });
+
+  test("news that lie about their length are not read past their end", () => {
+    store<u64>(news, entryOf(1).hash);
+    store<u64>(news, 1, 8);
+    store<u64>(news, 0xffffffffffffffff, 16);
+    hearNews(news, 64, random);
+    store<u64>(news, 200, 16);
+    hearNews(news, 64, random);
+    expect(NEWS_BYTES).toBe(32768);
+  });
+});

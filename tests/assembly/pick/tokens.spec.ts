@@ -1,0 +1,152 @@
+import { entryOf } from "../../../assembly/pick/entries";
+import {
+  addOthers,
+  clearOthers,
+  finished,
+  followTopology,
+  heardOthers,
+  publishOwn,
+  started,
+  TOLD_BYTES,
+} from "../../../assembly/pick/inflight";
+import { newPicks, pickByTokens } from "../../../assembly/pick/pick";
+import { followCaches, insertPrefix } from "../../../assembly/pick/prefix";
+import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt } from "../../../assembly/pick/prompt";
+import { newRandom } from "../../../assembly/pick/random";
+import { newWork, uncached } from "../../../assembly/pick/rule";
+import { queueOf, RATE, tokensDone, tokensSent } from "../../../assembly/pick/tokens";
+import { SnapshotView } from "../../../assembly/snapshot/view";
+import { Builder } from "../builder";
+
+const random = newRandom(11);
+const picks = newPicks();
+const work = newWork();
+const text: usize = memory.data(65536, 8);
+const told: usize = memory.data(65536, 8);
+const SECOND: u64 = 1000000000;
+
+/** `count` idle endpoints that all serve model m. */
+function pool(count: i32, first: i32): SnapshotView {
+  const b = new Builder();
+  const all: u32[] = [];
+  for (let i = 0; i < count; i++) {
+    b.pod(`10.1.${100 + first + i / 90}.${10 + (i % 90)}:8000`);
+    all.push(i);
+  }
+  b.model("m", all);
+  const view = b.view();
+  followTopology(view);
+  followCaches(view);
+  return view;
+}
+
+describe("tokens that wait on an endpoint", () => {
+  test("drain at the rate, and never stand above what is pending", () => {
+    pool(2, 0);
+    const entry = entryOf(0);
+    tokensSent(entry, 10000, 5 * SECOND);
+    expect(queueOf(entry, 5 * SECOND, 0)).toBe(10000);
+    expect(queueOf(entry, 5 * SECOND + SECOND / 4, 0)).toBe(10000 - RATE / 4);
+    expect(queueOf(entry, 9 * SECOND, 0)).toBe(0);
+    tokensSent(entry, 3000, 9 * SECOND);
+    tokensDone(entry, 10000);
+    tokensSent(entry, 500, 9 * SECOND);
+    tokensDone(entry, 3000);
+    expect(queueOf(entry, 9 * SECOND, 0)).toBe(500);
+    tokensDone(entry, 500);
+    expect(entry.pending).toBe(0);
+  });
+
+  test("of other workers are heard as they are sent, and go when they are done", () => {
+    pool(2, 10);
+    const entry = entryOf(1);
+    memory.fill(told, 0, 2 * TOLD_BYTES);
+    store<i32>(told + TOLD_BYTES, 1);
+    store<i32>(told + TOLD_BYTES, 4000, 4);
+    store<i32>(told + TOLD_BYTES, 4000, 8);
+    clearOthers();
+    addOthers(told);
+    heardOthers(SECOND);
+    expect(queueOf(entry, SECOND, 0)).toBe(4000);
+    store<i32>(told + TOLD_BYTES, 0, 4);
+    clearOthers();
+    addOthers(told);
+    heardOthers(SECOND);
+    expect(queueOf(entry, SECOND, 0)).toBe(0);
+  });
+
+  test("of a burst are taken to have been sent by every worker, until they are told", () => {
+    pool(2, 20);
+    publishOwn(told);
+    tokensSent(entryOf(0), 1000, SECOND);
+    expect(queueOf(entryOf(0), SECOND, 3)).toBe(4000);
+    publishOwn(told);
+    expect(queueOf(entryOf(0), SECOND, 3)).toBe(1000);
+    tokensDone(entryOf(0), 1000);
+  });
+});
+
+describe("the rule", () => {
+  test("sends a prompt where its beginning is cached, until that endpoint is busier by more than it saves", () => {
+    const view = pool(4, 30);
+    const prompt = openPrompt()!;
+    for (let i = 0; i < 65536; i += 4) store<u32>(text + i, i * 0x9e3779b1);
+    feedPrompt(prompt, text, 64 * BLOCK_BYTES);
+    work.now = SECOND;
+    work.seed = 1;
+    work.prompt = changetype<usize>(prompt);
+    work.tokens = prompt.bytes >> 2;
+    insertPrefix(prompt, 1, entryOf(2), random);
+    expect(uncached(work, entryOf(2))).toBe(16);
+    expect(uncached(work, entryOf(0))).toBe(work.tokens);
+    pickByTokens(view, 0, work, random, picks);
+    expect(picks.first).toBe(2);
+    // it saves twice 8,192 tokens: forty requests of 400 are cheaper, fifty are not
+    for (let i = 0; i < 40; i++) started(2);
+    publishOwn(told);
+    pickByTokens(view, 0, work, random, picks);
+    expect(picks.first).toBe(2);
+    for (let i = 0; i < 10; i++) started(2);
+    publishOwn(told);
+    pickByTokens(view, 0, work, random, picks);
+    expect(picks.first == 2).toBe(false);
+    for (let i = 0; i < 50; i++) finished(entryOf(2).hash);
+    closePrompt(prompt);
+  });
+
+  test("a burst over equal idle endpoints goes to all of them alike", () => {
+    const view = pool(8, 40);
+    work.prompt = 0;
+    work.tokens = 100;
+    const counts = new StaticArray<i32>(8);
+    for (let i = 0; i < 200; i++) {
+      pickByTokens(view, 0, work, random, picks);
+      counts[picks.first]++;
+      started(picks.first);
+      tokensSent(entryOf(picks.first), 100, SECOND);
+    }
+    for (let i = 0; i < 8; i++) expect(abs(counts[i] - 25)).toBeLessThan(2);
+  });
+
+  test("in a pool of a thousand finds three different usable ones, and the home of a prompt again", () => {
+    const view = pool(1000, 50);
+    const prompt = openPrompt()!;
+    feedPrompt(prompt, text, 8 * BLOCK_BYTES);
+    work.prompt = changetype<usize>(prompt);
+    work.seed = 3;
+    work.tokens = 4096;
+    pickByTokens(view, 0, work, random, picks);
+    const home = picks.first;
+    expect(picks.count).toBe(3);
+    expect(picks.first != picks.second && picks.second != picks.third && picks.first != picks.third).toBe(true);
+    insertPrefix(prompt, 3, entryOf(home), random);
+    let again = 0;
+    for (let i = 0; i < 50; i++) {
+      pickByTokens(view, 0, work, random, picks);
+      if (picks.first == home) again++;
+    }
+    // The first pick may have been a random one: then the homes are cold and as good as it.
+    expect(again == 50 || uncached(work, entryOf(picks.first)) > 16).toBe(true);
+    closePrompt(prompt);
+  });
+});
