@@ -62,7 +62,10 @@ function integer(least: number, most: number): (given: string) => number {
 const command = new Command("bench-body")
   .description("Cost of getting the model of a body into a header: Pilotfish and every other way, in one Envoy binary")
   .addOption(
-    new Option("--full", "every size, text and contender, many repetitions (about an hour)").conflicts("quick"),
+    new Option(
+      "--full",
+      "every size, text and contender, many repetitions (about 45 minutes on an idle machine)",
+    ).conflicts("quick"),
   )
   .addOption(new Option("--quick", "1k, 128k and 1m of ASCII prompts, few repetitions (the default)"))
   .option("--sizes <list>", "body sizes, like 512,1k,16k,1m", sizes)
