@@ -1,0 +1,144 @@
+// From what the cluster says to the endpoints that are read and pushed: pure, done anew after each change.
+import { ENGINES, type EngineName } from "../engines/index.ts";
+import { type PodAddress, podAddress } from "../pod.ts";
+import type { ClusterView, PodObject, Pool, Slice } from "./objects.ts";
+
+export interface ServiceChoice {
+  /** undefined: any namespace that is looked at. */
+  namespace?: string | undefined;
+  name: string;
+  /** A port's name or number; undefined where the Service has one port. */
+  port?: string | undefined;
+}
+
+export interface Choice {
+  /** Empty: every pool. */
+  pools: ReadonlyArray<{ namespace?: string | undefined; name: string }>;
+  /** "all": every Service that has slices. */
+  services: readonly ServiceChoice[] | "all";
+  /** Of pods whose label does not say. */
+  engine: EngineName;
+}
+
+export interface Found {
+  /** Sorted by address. */
+  pods: PodAddress[];
+  /** What could not be made of the objects, a sentence each. */
+  problems: string[];
+}
+
+interface Member {
+  ip: string;
+  port: number;
+  ready: boolean;
+  draining: boolean;
+  asleep: boolean;
+  engine: string | null;
+  /** What it belongs to. */
+  of: string;
+}
+
+export function endpointsOf(view: ClusterView, choice: Choice): Found {
+  const problems: string[] = [];
+  const members = [...poolMembers(view, choice), ...sliceMembers(view.slices, choice.services, problems)];
+  const found = new Map<string, PodAddress>();
+  for (const member of members) {
+    const address = podAddress(member.ip, member.port);
+    const known = found.get(address)?.cluster;
+    if (known === undefined) {
+      const { ready, draining, asleep, of } = member;
+      const engine = engineOf(member, choice.engine, problems);
+      found.set(address, {
+        address,
+        origin: `http://${address}`,
+        engine,
+        cluster: { ready, draining, asleep, of: [of] },
+      });
+      continue;
+    }
+    if (!known.of.includes(member.of)) known.of.push(member.of);
+    // An address that a pod which ends has just given up may already be another's.
+    if (known.draining && !member.draining) Object.assign(known, { ready: member.ready, draining: false });
+    else if (known.draining === member.draining) known.ready ||= member.ready;
+  }
+  const pods = [...found.values()].sort((a, b) => (a.address < b.address ? -1 : 1));
+  return { pods, problems: [...new Set(problems)] };
+}
+
+function chosen(object: { namespace: string; name: string }, choices: Choice["pools"]): boolean {
+  if (choices.length === 0) return true;
+  return choices.some(
+    ({ namespace, name }) => name === object.name && (namespace ?? object.namespace) === object.namespace,
+  );
+}
+
+function* poolMembers({ pools, pods }: ClusterView, choice: Choice): Iterable<Member> {
+  for (const pool of pools) {
+    if (!chosen(pool, choice.pools)) continue;
+    for (const pod of pods) if (selects(pool, pod)) yield* membersOf(pool, pod);
+  }
+}
+
+function selects({ namespace, selector }: Pool, pod: PodObject): boolean {
+  if (pod.namespace !== namespace) return false;
+  for (const label in selector) if (pod.labels[label] !== selector[label]) return false;
+  return true;
+}
+
+function* membersOf(pool: Pool, pod: PodObject): Iterable<Member> {
+  const { ip, ready, terminating: draining, asleep, engine } = pod;
+  if (ip === null) return;
+  const of = `InferencePool ${pool.namespace}/${pool.name}`;
+  for (const port of pool.targetPorts) {
+    if (pod.activePorts === null || pod.activePorts.includes(port)) {
+      yield { ip, port, ready, draining, asleep, engine, of };
+    }
+  }
+}
+
+function* sliceMembers(slices: readonly Slice[], services: Choice["services"], problems: string[]): Iterable<Member> {
+  for (const slice of slices) {
+    const of = `Service ${slice.namespace}/${slice.service}`;
+    const service =
+      services === "all"
+        ? { name: slice.service, port: undefined }
+        : services.find(
+            ({ namespace, name }) => name === slice.service && (namespace ?? slice.namespace) === slice.namespace,
+          );
+    if (service === undefined || slice.members.length === 0) continue;
+    // The second family of a dual-stack Service is the same engines, and would count their load twice.
+    if (isIPv6Slice(slice) && slices.some((other) => sameService(other, slice) && !isIPv6Slice(other))) continue;
+    const port = portOf(slice, service.port);
+    if (port === undefined) {
+      const known = slice.ports.map(({ name, port: number }) => `${name || "unnamed"} (${number})`).join(", ");
+      const wanted = service.port ?? "nothing";
+      problems.push(`${of}: port: got ${wanted}, expected the name or number of one of its ports: ${known || "none"}`);
+      continue;
+    }
+    for (const { ip, ready, terminating: draining } of slice.members) {
+      yield { ip, port, ready, draining, asleep: false, engine: slice.engine, of };
+    }
+  }
+}
+
+function isIPv6Slice({ members }: Slice): boolean {
+  return members[0]?.ip.includes(":") === true;
+}
+
+function sameService(other: Slice, slice: Slice): boolean {
+  return other.service === slice.service && other.namespace === slice.namespace && other.members.length > 0;
+}
+
+function portOf({ ports }: Slice, wanted: string | undefined): number | undefined {
+  if (wanted === undefined) return ports.length === 1 ? ports[0]?.port : undefined;
+  return ports.find(({ name, port }) => name === wanted || String(port) === wanted)?.port;
+}
+
+function engineOf({ engine, of }: Member, otherwise: EngineName, problems: string[]): EngineName {
+  if (engine === null) return otherwise;
+  if (Object.hasOwn(ENGINES, engine)) return engine as EngineName;
+  problems.push(
+    `${of}: engine-type: got ${JSON.stringify(engine)}, expected one of ${Object.keys(ENGINES).join(", ")}; taken as ${otherwise}`,
+  );
+  return otherwise;
+}

@@ -1,0 +1,101 @@
+// The table of what is read from a cluster: which API, and how it becomes an object of the model.
+import type { z } from "zod";
+import type { ClusterObject } from "../objects.ts";
+import { ADAPTERS_LABEL, adapterMap, objective, rewrite, servedModel } from "./model.ts";
+import { pod, slice } from "./pod.ts";
+import { poolAlpha, poolV1 } from "./pool.ts";
+import { problemsOf, shown } from "./shape.ts";
+
+export interface Resource {
+  kind: string;
+  /** "" is the core API. */
+  group: string;
+  /** Newest first; each with its schema. */
+  versions: Readonly<Record<string, z.ZodType<ClusterObject>>>;
+  /** As the API's paths have it. */
+  plural: string;
+  /** Only objects with this label are read. */
+  label?: { name: string; value: string };
+}
+
+const ALPHA = "inference.networking.x-k8s.io";
+
+export const RESOURCES = {
+  pools: {
+    kind: "InferencePool",
+    group: "inference.networking.k8s.io",
+    plural: "inferencepools",
+    versions: { v1: poolV1 },
+  },
+  poolsAlpha: {
+    kind: "InferencePool",
+    group: ALPHA,
+    plural: "inferencepools",
+    versions: { v1alpha2: poolAlpha("v1alpha2"), v1alpha1: poolAlpha("v1alpha1") },
+  },
+  pods: { kind: "Pod", group: "", plural: "pods", versions: { v1: pod } },
+  slices: { kind: "EndpointSlice", group: "discovery.k8s.io", plural: "endpointslices", versions: { v1: slice } },
+  objectives: {
+    kind: "InferenceObjective",
+    group: ALPHA,
+    plural: "inferenceobjectives",
+    versions: { v1alpha2: objective },
+  },
+  models: {
+    kind: "InferenceModel",
+    group: ALPHA,
+    plural: "inferencemodels",
+    versions: { v1alpha2: servedModel, v1alpha1: servedModel },
+  },
+  rewrites: {
+    kind: "InferenceModelRewrite",
+    group: ALPHA,
+    plural: "inferencemodelrewrites",
+    versions: { v1alpha2: rewrite },
+  },
+  adapterMaps: {
+    kind: "ConfigMap",
+    group: "",
+    plural: "configmaps",
+    versions: { v1: adapterMap },
+    label: { name: ADAPTERS_LABEL, value: "true" },
+  },
+} as const satisfies Record<string, Resource>;
+
+export type Translated =
+  | { object: ClusterObject }
+  /** Nothing that Pilotfish uses, and why. */
+  | { unused: string }
+  /** A line for each field that is wrong. */
+  | { problems: string[] };
+
+/** An object of which it is known what it is; items of a list do not say it themselves. */
+export function translateAs(resource: Resource, version: string, input: unknown): Translated {
+  const schema = resource.versions[version];
+  if (schema === undefined) return { unused: `${resource.kind} of version ${version}` };
+  if (resource.label !== undefined && labelOf(input, resource.label.name) !== resource.label.value) {
+    return { unused: `${resource.kind} without the label ${resource.label.name}` };
+  }
+  const parsed = schema.safeParse(input);
+  return parsed.success ? { object: parsed.data } : { problems: problemsOf(parsed.error, input) };
+}
+
+/** A manifest, which says itself what it is. */
+export function translate(input: unknown): Translated {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) {
+    return { problems: [`object: got ${shown(input)}, expected an object with apiVersion and kind`] };
+  }
+  const { apiVersion, kind } = input as { apiVersion?: unknown; kind?: unknown };
+  if (typeof apiVersion !== "string") return { problems: [`apiVersion: got ${shown(apiVersion)}, expected text`] };
+  if (typeof kind !== "string") return { problems: [`kind: got ${shown(kind)}, expected text`] };
+  const slash = apiVersion.indexOf("/");
+  const group = slash < 0 ? "" : apiVersion.slice(0, slash);
+  const version = apiVersion.slice(slash + 1);
+  const resource = Object.values(RESOURCES).find((row) => row.kind === kind && row.group === group);
+  return resource === undefined ? { unused: `${kind} of ${apiVersion}` } : translateAs(resource, version, input);
+}
+
+function labelOf(input: unknown, name: string): unknown {
+  const found = input as { metadata?: { labels?: Record<string, unknown> | null } | null } | null;
+  return found?.metadata?.labels?.[name];
+}
