@@ -34,11 +34,14 @@ export function command(): Command {
     .option("-c, --config <file>", "YAML file; flags win over it")
     .option("-e, --endpoint <url>", "pod, http://host:port; may be repeated", collect(String))
     .option("-d, --dns <name:port>", "name whose every address is a pod; may be repeated", collect(nameAndPort))
+    .option("-k, --kubernetes", "follow the InferencePools of the cluster that this runs in, or of the kubeconfig")
+    .option("--kubeconfig <file>", "follow the InferencePools of this cluster")
+    .option("-m, --manifests <folder>", "follow the InferencePools, Pods and EndpointSlices in this folder's YAML")
     .option("-p, --push <url>", "Envoy listener with the filter, http://host:port; may be repeated", collect(String))
-    .option("--engine <name>", `whose metrics the pods of --endpoint and --dns speak: ${ENGINE_NAMES.join(", ")}`)
+    .option("--engine <name>", `whose metrics the pods found by flags speak: ${ENGINE_NAMES.join(", ")}`)
     .option("--scrape-interval <duration>", "how often each pod is read, such as 100ms")
     .option("--models-interval <duration>", "how often each pod is asked for its models, such as 10s")
-    .option("--listen <ip:port>", "where /healthz, /readyz and /metrics are served")
+    .option("--listen <ip:port>", "where /healthz, /readyz, /metrics and /objects are served")
     .option("--log-level <level>", LOG_LEVELS.join(", "))
     .option("--check", "check the configuration and exit")
     .allowExcessArguments(false)
@@ -50,6 +53,9 @@ interface Options {
   config?: string;
   endpoint?: string[];
   dns?: Array<{ name: string; port: number }>;
+  kubernetes?: boolean;
+  kubeconfig?: string;
+  manifests?: string;
   push?: string[];
   engine?: string;
   scrapeInterval?: string;
@@ -65,9 +71,12 @@ export function parseArguments(argv: readonly string[]): Invocation {
   program.parse(argv, { from: "user" });
   const given = program.opts<Options>();
   const engine = given.engine === undefined ? {} : { engine: given.engine };
+  const cluster = given.kubernetes === true || given.kubeconfig !== undefined;
   const flags = {
     endpoints: given.endpoint?.map((url) => ({ url, ...engine })),
     dns: given.dns?.map((name) => ({ ...name, ...engine })),
+    kubernetes: cluster ? { kubeconfig: given.kubeconfig, ...engine } : undefined,
+    manifests: given.manifests === undefined ? undefined : { directory: given.manifests, ...engine },
     scrape: { interval: given.scrapeInterval },
     models: { interval: given.modelsInterval },
     push: { targets: given.push },

@@ -46,7 +46,7 @@ export class Fleet implements DirectoryObserver {
     }
     const scraper = new Scraper(found, { ...this.#parts, parser });
     this.#scrapers.set(found.address, scraper);
-    this.#parts.log.info({ endpoint: found.address, engine: found.engine }, "endpoint found");
+    this.#parts.log.info({ endpoint: found.address, engine: found.engine, ...found.cluster }, "endpoint found");
     scraper.start();
   }
 
@@ -56,6 +56,14 @@ export class Fleet implements DirectoryObserver {
     void scraper?.close();
     this.#parts.log.info({ endpoint: address }, "endpoint gone");
     this.#observer.vanished(address);
+  }
+
+  updated({ address, cluster }: PodAddress): void {
+    const pod = this.#scrapers.get(address)?.pod;
+    if (pod === undefined) return;
+    if (cluster === undefined) delete pod.cluster;
+    else pod.cluster = cluster;
+    this.#parts.log.info({ endpoint: address, ...cluster }, "endpoint changed");
   }
 
   reported(): void {

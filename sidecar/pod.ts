@@ -11,9 +11,20 @@ export interface PodAddress {
   /** http://ip:port */
   origin: string;
   engine: EngineName;
+  /** What the cluster says of it; absent where no cluster was asked, and then nothing speaks against the pod. */
+  cluster?: ClusterState;
 }
 
-/** What is known of a pod; written by its scraper only. */
+export interface ClusterState {
+  ready: boolean;
+  /** It ends: what runs there is finished, nothing new is sent. */
+  draining: boolean;
+  asleep: boolean;
+  /** The pools and Services that it belongs to. */
+  of: string[];
+}
+
+/** What is known of a pod; written by its scraper only, but for `cluster`, which discovery writes. */
 export interface Pod extends PodAddress {
   health: Health;
   reading: Reading | null;

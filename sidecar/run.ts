@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config/schema.ts";
 import { Directory } from "./discover/directory.ts";
 import { type Resolve, resolveSystem } from "./discover/dns.ts";
+import type { ClusterSeen } from "./discover/source.ts";
 import { sourcesOf } from "./discover/sources.ts";
 import { Fleet } from "./fleet.ts";
 import { createLog, type Log } from "./log.ts";
@@ -27,6 +28,8 @@ export interface Sidecar {
   /** The pods as they are known now. */
   pods(): Pod[];
   readiness(): Readiness;
+  /** What clusters and manifests say; snapshots carry only the endpoints that follow from it. */
+  objects(): ClusterSeen[];
   close(): Promise<void>;
 }
 
@@ -102,10 +105,9 @@ export async function startSidecar(config: Config, parts: SidecarParts = {}): Pr
     },
     { reported: changed, vanished: (address) => metrics.forget(address) },
   );
-  const directory = new Directory(
-    sourcesOf(config, { log, failed: (source) => metrics.discoveryFailed(source), resolve }),
-    fleet,
-  );
+  const sources = sourcesOf(config, { log, failed: (source) => metrics.discoveryFailed(source), resolve, random });
+  const directory = new Directory(sources, fleet);
+  const objects = (): ClusterSeen[] => sources.flatMap((source) => source.seen?.() ?? []);
 
   const { push } = config;
   for (const { origin } of push.targets) {
@@ -132,7 +134,11 @@ export async function startSidecar(config: Config, parts: SidecarParts = {}): Pr
     return { ready: reasons.length === 0, reasons };
   };
 
-  const server = await startServer(config.listen, metrics.registry, readiness);
+  const server = await startServer(config.listen, {
+    registry: metrics.registry,
+    readiness,
+    objects: () => ({ sources: objects() }),
+  });
   log.info({ url: server.url, targets: targets.map((target) => target.origin) }, "sidecar listens");
   directory.start();
   const grace = setTimeout(() => {
@@ -145,6 +151,7 @@ export async function startSidecar(config: Config, parts: SidecarParts = {}): Pr
     url: server.url,
     pods: () => [...fleet.pods()],
     readiness,
+    objects,
     close() {
       closing ??= (async () => {
         clearTimeout(grace);

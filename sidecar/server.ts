@@ -1,4 +1,4 @@
-// The sidecar's own endpoints: /healthz, /readyz, /metrics.
+// The sidecar's own endpoints: /healthz, /readyz, /metrics, and /objects: what clusters and manifests say.
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
@@ -23,14 +23,23 @@ function sendJson(response: ServerResponse, status: number, body: object): void 
   send(response, status, "application/json", `${JSON.stringify(body)}\n`);
 }
 
-async function answer(path: string, response: ServerResponse, registry: Registry, readiness: () => Readiness) {
+export interface Answers {
+  registry: Registry;
+  readiness(): Readiness;
+  objects(): object;
+}
+
+async function answer(path: string, response: ServerResponse, { registry, readiness, objects }: Answers) {
+  if (path === "/objects") return sendJson(response, 200, objects());
   if (path === "/healthz") return sendJson(response, 200, { alive: true });
   if (path === "/readyz") {
     const state = readiness();
     return sendJson(response, state.ready ? 200 : 503, state);
   }
   if (path === "/metrics") return send(response, 200, registry.contentType, await registry.metrics());
-  sendJson(response, 404, { error: { message: `${path}: expected /healthz, /readyz or /metrics`, code: "not_found" } });
+  sendJson(response, 404, {
+    error: { message: `${path}: expected /healthz, /readyz, /metrics or /objects`, code: "not_found" },
+  });
 }
 
 function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
@@ -44,11 +53,7 @@ function listen(server: Server, host: string, port: number): Promise<AddressInfo
 }
 
 /** Rejects when the address is taken or not of this machine. */
-export async function startServer(
-  at: { host: string; port: number },
-  registry: Registry,
-  readiness: () => Readiness,
-): Promise<OwnServer> {
+export async function startServer(at: { host: string; port: number }, answers: Answers): Promise<OwnServer> {
   const server = createServer((request, response) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.setHeader("allow", "GET, HEAD");
@@ -56,7 +61,7 @@ export async function startServer(
       return;
     }
     const path = (request.url ?? "/").split("?")[0] as string;
-    answer(path, response, registry, readiness).catch((error: Error) => {
+    answer(path, response, answers).catch((error: Error) => {
       if (!response.headersSent) sendJson(response, 500, { error: { message: error.message, code: "internal" } });
       else response.destroy();
     });

@@ -63,16 +63,17 @@ function lines(issue: Issue, input: unknown): string[] {
 function crossChecks(config: Config): string[] {
   const problems: string[] = [];
   const ms = (value: number) => `${value}ms`;
-  const { push, endpoints, dns, models } = config;
+  const { push, endpoints, dns, models, kubernetes, manifests } = config;
   if (push.retryMax < push.retryMin) {
     problems.push(`push.retryMax: got ${ms(push.retryMax)}, expected at least push.retryMin (${ms(push.retryMin)})`);
   }
   if (push.heartbeat < push.interval) {
     problems.push(`push.heartbeat: got ${ms(push.heartbeat)}, expected at least push.interval (${ms(push.interval)})`);
   }
-  if (endpoints.length + dns.length === 0) {
+  if (endpoints.length + dns.length === 0 && kubernetes === undefined && manifests === undefined) {
     problems.push(
-      "endpoints: got nothing, expected at least one pod there or one name under dns (flags --endpoint, --dns)",
+      "endpoints: got nothing, expected at least one pod there or one name under dns (flags --endpoint, --dns)" +
+        ", or kubernetes, or manifests",
     );
   }
   for (const [name, model] of Object.entries(models.static)) {

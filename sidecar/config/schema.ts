@@ -6,6 +6,7 @@ import { SECRET_ENV, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { isAddress, nameProblem } from "../../protocol/snapshot.ts";
 import { ENGINE_NAMES } from "../engines/index.ts";
 import { LOG_LEVELS } from "../log.ts";
+import { kubernetes, manifests } from "./cluster.ts";
 import { parseDuration, parseSize } from "./duration.ts";
 
 function expected(text: string): { error: string } {
@@ -133,6 +134,8 @@ export const schema = z.strictObject(
       .array(dns, expected("a list of objects with name and port"))
       .prefault([])
       .describe("Pods by name: objects with `name`, `port`, `interval` (`5s`) and `engine`. Each address is a pod."),
+    kubernetes,
+    manifests,
     scrape: z
       .strictObject({
         interval: duration("10ms", "10m").prefault("100ms").describe("How often each pod's metrics are read."),
@@ -191,7 +194,7 @@ export const schema = z.strictObject(
       .prefault({} as never),
     listen: listen("ip:port, such as 127.0.0.1:9400")
       .prefault("127.0.0.1:9400")
-      .describe("Where `/healthz`, `/readyz` and `/metrics` are served; port 0 takes a free one."),
+      .describe("Where `/healthz`, `/readyz`, `/metrics` and `/objects` are served; port 0 takes a free one."),
     log: z
       .strictObject({
         level: z

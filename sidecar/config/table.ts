@@ -9,7 +9,13 @@ export interface ConfigRow {
 }
 
 /** Keys that may be left out though there is no value that would stand for that. */
-const NO_DEFAULT: Readonly<Record<string, string>> = { "push.secret": "from the environment" };
+const NO_DEFAULT: Readonly<Record<string, string>> = {
+  "push.secret": "from the environment",
+  "kubernetes.kubeconfig": "found by itself",
+  "kubernetes.context": "the current one",
+  "manifests.directory": "none",
+  "manifests.services": "all of them",
+};
 
 interface Node {
   properties?: Record<string, Node>;

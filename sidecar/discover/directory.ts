@@ -1,10 +1,13 @@
 // All sources together: a pod is there as long as one of them lists it.
+import { isDeepStrictEqual } from "node:util";
 import type { PodAddress } from "../pod.ts";
 import type { Source } from "./source.ts";
 
 export interface DirectoryObserver {
   appeared(pod: PodAddress): void;
   vanished(address: string): void;
+  /** The cluster says something else of it than before. */
+  updated(pod: PodAddress): void;
   /** A source told its pods, new or not; after all that appeared and vanished by it. */
   reported(): void;
 }
@@ -49,7 +52,11 @@ export class Directory {
     const before = this.#known;
     this.#known = next;
     for (const [address, pod] of before) if (next.get(address)?.engine !== pod.engine) this.#observer.vanished(address);
-    for (const [address, pod] of next) if (before.get(address)?.engine !== pod.engine) this.#observer.appeared(pod);
+    for (const [address, pod] of next) {
+      const known = before.get(address);
+      if (known?.engine !== pod.engine) this.#observer.appeared(pod);
+      else if (!isDeepStrictEqual(known.cluster, pod.cluster)) this.#observer.updated(pod);
+    }
     this.#observer.reported();
   }
 }

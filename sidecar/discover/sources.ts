@@ -2,14 +2,21 @@ import { isIP } from "node:net";
 import type { Config } from "../config/schema.ts";
 import { type PodAddress, podAddress } from "../pod.ts";
 import { type DnsParts, dnsSource } from "./dns.ts";
+import { kubernetesSource } from "./kubernetes.ts";
+import { accessCluster } from "./kubernetes-client.ts";
+import { manifestsSource } from "./manifests.ts";
 import type { Source } from "./source.ts";
 import { staticSource } from "./static.ts";
 
 /** How often the name in a static URL is resolved. */
 const NAMED_ENDPOINT_INTERVAL_MS = 5000;
 
+export interface SourceParts extends DnsParts {
+  random: () => number;
+}
+
 /** Addresses are static; a name in a URL is resolved like one under `dns`, but stands for one pod. */
-export function sourcesOf(config: Config, parts: DnsParts): Source[] {
+export function sourcesOf(config: Config, parts: SourceParts): Source[] {
   const fixed: PodAddress[] = [];
   const named: Source[] = [];
   for (const { url, engine } of config.endpoints) {
@@ -24,5 +31,16 @@ export function sourcesOf(config: Config, parts: DnsParts): Source[] {
   const names = config.dns.map(({ name, port, interval, engine }) =>
     dnsSource({ name, port, engine, intervalMs: interval }, parts),
   );
-  return [staticSource(fixed), ...named, ...names];
+  return [staticSource(fixed), ...named, ...names, ...clusters(config, parts)];
+}
+
+function clusters({ kubernetes, manifests }: Config, { log, failed, random }: SourceParts): Source[] {
+  const sources: Source[] = [];
+  if (kubernetes !== undefined) {
+    sources.push(kubernetesSource(kubernetes, { log, failed, random, access: () => accessCluster(kubernetes) }));
+  }
+  if (manifests !== undefined) {
+    sources.push(manifestsSource({ ...manifests, services: manifests.services ?? "all" }, { log, failed }));
+  }
+  return sources;
 }

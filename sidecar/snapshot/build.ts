@@ -35,9 +35,9 @@ function endpointOf(pod: Pod, now: number): EndpointView {
   const { reading, scrapedAt } = pod;
   return {
     address: pod.address,
-    ready: pod.health.ready,
-    draining: false,
-    asleep: reading?.asleep ?? false,
+    ready: pod.health.ready && pod.cluster?.ready !== false,
+    draining: pod.cluster?.draining ?? false,
+    asleep: reading?.asleep === true || pod.cluster?.asleep === true,
     waiting: count(reading?.waiting ?? null),
     running: count(reading?.running ?? null),
     kvUsage: reading?.kvUsage == null ? null : Math.min(1, Math.max(0, reading.kvUsage)),

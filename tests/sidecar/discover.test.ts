@@ -82,6 +82,7 @@ test("a pod stays while one source lists it, and sources that have not answered 
   const directory = new Directory([staticSource([at("10.0.0.1:80"), at("10.0.0.1:80")]), other], {
     appeared: (pod) => events.push(`+${pod.address}`),
     vanished: (address) => events.push(`-${address}`),
+    updated: (pod) => events.push(`~${pod.address}`),
     reported: () => {},
   });
   directory.start();

@@ -1,0 +1,213 @@
+// Requests to the API server. The official client knows who we are and whom to trust (kubeconfig, service account,
+// exec plugins, OIDC, proxies, certificates); the exchanges are made here, since its own Watch has no deadline while
+// it connects, drops lines that it cannot parse, and cannot tell silence from a quiet cluster.
+import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+
+/** An answer other than 200, or none. */
+export class ApiError extends Error {
+  /** 0 where there was no answer. */
+  readonly status: number;
+  /** What the server asks to wait. */
+  readonly retryAfterMs: number;
+
+  constructor(status: number, message: string, retryAfterMs = 0) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export interface Deadlines {
+  /** Longest silence: before the answer begins, and between its bytes. */
+  silenceMs: number;
+  signal: AbortSignal;
+}
+
+export interface ApiClient {
+  /** The whole answer, parsed. Rejects with an ApiError. */
+  get(path: string, query: Query, deadlines: Deadlines): Promise<unknown>;
+  /** Each line of an answer that goes on; resolves when the server ends it. Rejects with an ApiError. */
+  lines(path: string, query: Query, deadlines: Deadlines, taker: LineTaker): Promise<void>;
+}
+
+export interface LineTaker {
+  /** The answer has begun, with status 200. */
+  opened(): void;
+  line(text: string): void;
+}
+
+/** What of the official client's KubeConfig is used. */
+export interface Credentials {
+  getCurrentCluster(): { server: string } | null;
+  applyToHTTPSOptions(options: RequestOptions): Promise<void>;
+}
+
+const MAX_BODY_BYTES = 64 << 20;
+/** etcd takes objects of up to 1.5 MiB; an event holds one. */
+const MAX_LINE_BYTES = 8 << 20;
+const MAX_RETRY_AFTER_MS = 30_000;
+
+export function apiClient(credentials: Credentials): ApiClient {
+  const exchange = async (path: string, query: Query, deadlines: Deadlines, taker: ChunkTaker) => {
+    const server = credentials.getCurrentCluster()?.server;
+    if (server === undefined) throw new ApiError(0, "no cluster: the kubeconfig names no current context");
+    const url = new URL(server.replace(/\/$/, "") + path);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    // Asked anew for each request: tokens and certificates are rotated.
+    const options: RequestOptions = { method: "GET", headers: { accept: "application/json" } };
+    await credentials.applyToHTTPSOptions(options);
+    await receive(url, options, deadlines, taker);
+  };
+
+  return {
+    async get(path, query, deadlines) {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      const take = (chunk: Buffer): void => {
+        size += chunk.length;
+        if (size > MAX_BODY_BYTES) throw new ApiError(0, `more than ${MAX_BODY_BYTES} bytes`);
+        chunks.push(chunk);
+      };
+      await exchange(path, query, deadlines, { opened: () => {}, take });
+      try {
+        return JSON.parse(Buffer.concat(chunks, size).toString("utf8"));
+      } catch (error) {
+        throw new ApiError(0, `not JSON: ${(error as Error).message}`);
+      }
+    },
+    async lines(path, query, deadlines, { opened, line }) {
+      let parts: Buffer[] = [];
+      let size = 0;
+      const take = (chunk: Buffer): void => {
+        let from = 0;
+        for (;;) {
+          const end = chunk.indexOf(0x0a, from);
+          const part = chunk.subarray(from, end < 0 ? chunk.length : end);
+          size += part.length;
+          if (size > MAX_LINE_BYTES) throw new ApiError(0, `an event of more than ${MAX_LINE_BYTES} bytes`);
+          parts.push(part);
+          if (end < 0) return;
+          const text = (parts.length === 1 ? part : Buffer.concat(parts, size)).toString("utf8");
+          parts = [];
+          size = 0;
+          from = end + 1;
+          if (text !== "") line(text);
+        }
+      };
+      await exchange(path, query, deadlines, { opened, take });
+    },
+  };
+}
+
+interface ChunkTaker {
+  opened(): void;
+  take(chunk: Buffer): void;
+}
+
+/** Resolves when an answer of status 200 has ended; whatever `take` throws ends it too. */
+function receive(url: URL, options: RequestOptions, deadlines: Deadlines, { opened, take }: ChunkTaker): Promise<void> {
+  const { silenceMs, signal } = deadlines;
+  return new Promise((resolve, reject) => {
+    const send = url.protocol === "https:" ? httpsRequest : httpRequest;
+    let request: ClientRequest | undefined;
+    const fail = (error: Error): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", aborted);
+      reject(error instanceof ApiError ? error : new ApiError(0, describe(error)));
+      request?.destroy();
+    };
+    const aborted = () => fail(new ApiError(0, "closed"));
+    const timer = setTimeout(() => fail(new ApiError(0, `silent for ${silenceMs} ms`)), silenceMs);
+    if (signal.aborted) return aborted();
+    signal.addEventListener("abort", aborted, { once: true });
+
+    const refuse = (response: IncomingMessage): void => {
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (chunk: string) => {
+        if (text.length < 4096) text += chunk;
+      });
+      const seconds = Number(response.headers["retry-after"]);
+      const wait = seconds > 0 ? Math.min(seconds * 1000, MAX_RETRY_AFTER_MS) : 0;
+      response.on("end", () => fail(new ApiError(response.statusCode ?? 0, messageOf(text, response), wait)));
+    };
+    try {
+      request = send(url, options);
+    } catch (error) {
+      return fail(error as Error);
+    }
+    request.on("error", fail);
+    request.on("response", (response) => {
+      response.on("error", fail);
+      timer.refresh();
+      if (response.statusCode !== 200) return refuse(response);
+      opened();
+      response.on("data", (chunk: Buffer) => {
+        timer.refresh();
+        try {
+          take(chunk);
+        } catch (error) {
+          fail(error as Error);
+        }
+      });
+      response.on("end", () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", aborted);
+        resolve();
+      });
+    });
+    request.end();
+  });
+}
+
+function describe(error: Error): string {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === undefined || error.message.includes(code) ? error.message : `${code}: ${error.message}`;
+}
+
+/** The message of a Kubernetes Status, else the start of the text. */
+function messageOf(text: string, response: IncomingMessage): string {
+  const status = `status ${response.statusCode}`;
+  try {
+    const { message } = JSON.parse(text) as { message?: unknown };
+    if (typeof message === "string" && message !== "") return `${status}: ${message.slice(0, 300)}`;
+  } catch {
+    // Not a Status: said as text below.
+  }
+  const line = text.split("\n")[0]?.trim().slice(0, 200) ?? "";
+  return line === "" ? status : `${status}: ${line}`;
+}
+
+export interface ClusterAccess {
+  client: ApiClient;
+  server: string;
+  /** Of the service account or the kubeconfig's context. */
+  namespace: string;
+}
+
+/** By `kubeconfig`, else by the service account of the pod, else by $KUBECONFIG or ~/.kube/config. */
+export async function accessCluster(options: {
+  kubeconfig?: string | undefined;
+  context?: string | undefined;
+}): Promise<ClusterAccess> {
+  // Loaded only where there is a cluster: it takes a second and 80 MB.
+  const { KubeConfig } = await import("@kubernetes/client-node");
+  const config = new KubeConfig();
+  if (options.kubeconfig !== undefined) config.loadFromFile(options.kubeconfig);
+  else if (process.env.KUBERNETES_SERVICE_HOST) config.loadFromCluster();
+  else config.loadFromDefault();
+  if (options.context !== undefined) config.setCurrentContext(options.context);
+  const server = config.getCurrentCluster()?.server;
+  if (server === undefined) {
+    throw new Error(`no cluster for the context ${JSON.stringify(config.getCurrentContext() ?? "")}`);
+  }
+  const namespace = config.getContextObject(config.getCurrentContext())?.namespace || "default";
+  return { client: apiClient(config), server, namespace };
+}

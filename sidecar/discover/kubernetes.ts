@@ -1,0 +1,133 @@
+// Pods as the API server tells them: one watch for each resource and namespace, and after each change the endpoints
+// that follow from all of them together.
+import { isDeepStrictEqual } from "node:util";
+import type { EngineName } from "../engines/index.ts";
+import type { Log } from "../log.ts";
+import type { PodAddress } from "../pod.ts";
+import { type Choice, endpointsOf, type ServiceChoice } from "./endpoints.ts";
+import type { ClusterAccess } from "./kubernetes-client.ts";
+import { ResourceWatch, WATCH_TIMES, type WatchObserver, type WatchTimes } from "./kubernetes-watch.ts";
+import { type ClusterObject, viewOf } from "./objects.ts";
+import type { ClusterSeen, Source } from "./source.ts";
+import { RESOURCES, type Resource } from "./translate/index.ts";
+
+export interface KubernetesOptions {
+  /** Empty: the one of the service account or the kubeconfig's context. "*" is all. */
+  namespaces: readonly string[];
+  pools: Choice["pools"];
+  services: readonly ServiceChoice[];
+  engine: EngineName;
+  times?: WatchTimes;
+}
+
+export interface KubernetesParts {
+  log: Log;
+  failed: (source: string) => void;
+  random: () => number;
+  /** How the cluster is reached: accessCluster, or a test's. */
+  access: () => Promise<ClusterAccess>;
+}
+
+const NAME = "kubernetes";
+
+export function kubernetesSource(options: KubernetesOptions, parts: KubernetesParts): Source {
+  const { log } = parts;
+  const times = options.times ?? WATCH_TIMES;
+  const choice: Choice = { pools: options.pools, services: options.services, engine: options.engine };
+  let watches: ResourceWatch[] = [];
+  /** Those that endpoints are made of: nothing is told before each of them has answered once. */
+  let needed: ResourceWatch[] = [];
+  let problems: readonly string[] = [];
+  let told: readonly PodAddress[] | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let pending = false;
+  let closed = false;
+
+  function* objects(): Iterable<ClusterObject> {
+    for (const watch of watches) yield* watch.objects;
+  }
+
+  const tell = (report: (pods: readonly PodAddress[]) => void): void => {
+    pending = false;
+    if (closed || !needed.every((watch) => watch.answered)) return;
+    const found = endpointsOf(viewOf(objects()), choice);
+    for (const problem of found.problems) if (!problems.includes(problem)) log.warn({ source: NAME }, problem);
+    problems = found.problems;
+    if (told !== undefined && isDeepStrictEqual(told, found.pods)) return;
+    // Kept apart from what is handed on, which becomes part of the pods.
+    told = structuredClone(found.pods);
+    log.debug({ source: NAME, endpoints: found.pods.length }, "endpoints told");
+    report(found.pods);
+  };
+
+  const observerFor = (report: (pods: readonly PodAddress[]) => void): WatchObserver => ({
+    changed() {
+      // Events that came together are told together.
+      if (!pending) setImmediate(tell, report);
+      pending = true;
+    },
+    broken: (object, lines) =>
+      log.warn({ source: NAME, object, problems: lines }, "object not understood: the last good one stays"),
+    failed(watch, state, error) {
+      parts.failed(NAME);
+      const hint =
+        state === "refused" ? "not allowed: list and watch it by RBAC (sidecar/deploy/rbac.yaml)" : "watch failed";
+      log.warn({ source: NAME, watch, state, status: error.status, error: error.message }, hint);
+    },
+    recovered: (watch) => log.info({ source: NAME, watch }, "watch works again"),
+  });
+
+  const open = async (report: (pods: readonly PodAddress[]) => void): Promise<void> => {
+    let access: ClusterAccess;
+    try {
+      access = await parts.access();
+    } catch (error) {
+      if (closed) return;
+      parts.failed(NAME);
+      log.error({ source: NAME, error: (error as Error).message }, "no access to a cluster");
+      timer = setTimeout(() => void open(report), times.retryMaxMs);
+      return;
+    }
+    if (closed) return;
+    const { client, server, namespace } = access;
+    const scopes = scopesOf(options, namespace);
+    log.info({ source: NAME, server, namespaces: scopes.map((scope) => scope ?? "*") }, "watching the cluster");
+    const watchParts = { client, times, random: parts.random, observer: observerFor(report) };
+    const watch = (resource: Resource, scope: string | null, selector?: string) =>
+      new ResourceWatch(resource, scope, selector, watchParts);
+    const { pools, poolsAlpha, pods, slices, objectives, models, rewrites, adapterMaps } = RESOURCES;
+    needed = scopes.flatMap((scope) => [watch(pools, scope), watch(poolsAlpha, scope), watch(pods, scope)]);
+    for (const service of options.services) {
+      const selector = `kubernetes.io/service-name=${service.name}`;
+      const where = service.namespace === undefined ? scopes : [service.namespace];
+      needed.push(...where.map((scope) => watch(slices, scope, selector)));
+    }
+    const others = [objectives, models, rewrites, adapterMaps];
+    watches = [...needed, ...scopes.flatMap((scope) => others.map((resource) => watch(resource, scope)))];
+    for (const each of watches) each.start();
+  };
+
+  return {
+    name: NAME,
+    start: (report) => void open(report),
+    close() {
+      closed = true;
+      clearTimeout(timer);
+      for (const watch of watches) watch.close();
+    },
+    seen(): ClusterSeen {
+      const states = watches.map((watch) => ({ of: watch.name, state: watch.state, objects: watch.size }));
+      return { source: NAME, ...viewOf(objects()), problems, watches: states };
+    },
+  };
+}
+
+/** null is all namespaces. A pool that is named with its namespace is looked for there as well. */
+function scopesOf({ namespaces, pools }: KubernetesOptions, own: string): Array<string | null> {
+  if (namespaces.includes("*")) return [null];
+  const named = pools.flatMap(({ namespace }) => namespace ?? []);
+  const listed = namespaces.length > 0 || named.length > 0 ? namespaces : [own];
+  // A pool without one is looked for in the own namespace, unless others are given.
+  const bare = namespaces.length === 0 && pools.some(({ namespace }) => namespace === undefined) ? [own] : [];
+  return [...new Set([...listed, ...named, ...bare])];
+}
