@@ -347,7 +347,6 @@ describe("workers", () => {
       gateway.process.advance(5);
       gateway.read(0);
     }
-    gateway.settle();
     const told = Object.values(gateway.inFlight(1)).reduce((sum, count) => sum + count, 0);
     assert.equal(told, 1, "the other worker was told of the request");
     held.abort();
