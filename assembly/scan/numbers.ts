@@ -107,7 +107,6 @@ export function numberList(p: usize): usize {
     const dots = Block.equal(a, b, c, d, dot);
     const spaces = Block.equal(a, b, c, d, space);
     const zeros = Block.equal(a, b, c, d, zero);
-    let known = digits | commas | minuses | dots | spaces;
 
     const values = (commas << 1) | 1;
     const indented = values & spaces;
@@ -115,11 +114,9 @@ export function numberList(p: usize): usize {
     const negative = numbers & minuses;
     const integers = (numbers ^ negative) | (negative << 1);
     const integerEnds = Digits.ends(digits, integers);
-    const fractions = dots << 1;
-    let ends = integerEnds | Digits.ends(digits, fractions);
-    let signs: u64 = 0;
-    let wrong = ((integers | fractions) & ~digits) | (((integers & zeros) << 1) & digits) | (dots & ~integerEnds);
-    if (~known != 0) {
+    let ends = integerEnds | Digits.ends(digits, dots << 1);
+    let wrong = (((integers & zeros) << 1) & digits) | (dots & ~integerEnds);
+    if ((commas & ~ends) != 0) {
       const exponents = Block.equal(
         v128.or(a, space),
         v128.or(b, space),
@@ -127,18 +124,14 @@ export function numberList(p: usize): usize {
         v128.or(d, space),
         i8x16.splat(0x65),
       );
-      if (exponents != 0) {
-        const pluses = Block.equal(a, b, c, d, i8x16.splat(0x2b));
-        wrong |= exponents & ~ends;
-        signs = (exponents << 1) & (minuses | pluses);
-        const powers = ((exponents << 1) ^ signs) | (signs << 1);
-        wrong |= powers & ~digits;
-        ends |= Digits.ends(digits, powers);
-        known |= exponents | (pluses & signs);
-      }
+      wrong |= exponents & ~ends;
+      const powers = exponents << 1;
+      const signs = powers & (minuses | Block.equal(a, b, c, d, i8x16.splat(0x2b)));
+      ends |= Digits.ends(digits, (powers ^ signs) | (signs << 1));
+      wrong |= commas & ~ends;
     }
-    wrong |= ~known | (spaces ^ indented) | (minuses & ~(negative | signs)) | (commas & ~ends);
-    // Whatever is wrong with a number is at or before its comma.
+    // Runs of digits reach from one to the next of comma, dot, "e" and comma again, so nothing else can stand between
+    // two commas that are right, and what is wrong with a number is at or before its comma.
     const right = commas & (wrong != 0 ? (wrong & (0 - wrong)) - 1 : ~0);
     if (right == 0) return p;
     p += 64 - <usize>clz(right);
