@@ -81,7 +81,7 @@ export function defineMetrics(): void {
   define(TOO_LARGE, COUNTER, "pilotfish.too_large");
   // Refused with 415: a compressed body, or a content type that `body.otherTypes` rejects.
   define(UNSUPPORTED_TYPE, COUNTER, "pilotfish.unsupported_type");
-  // All requests but those to the reserved path.
+  // All requests but those that the filter itself serves: the reserved path, GET /v1/models.
   define(REQUESTS, COUNTER, "pilotfish.requests");
   // Requests without a body: passed on.
   define(NO_BODY, COUNTER, "pilotfish.no_body");

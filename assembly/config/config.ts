@@ -97,8 +97,8 @@ function readSnapshot(config: Config, snapshot: JSON.Obj): void {
     const value = snapshot.get(key)!;
     if (key == "path") {
       const path = isString(value) ? value.get<string>() : "";
-      if (path.startsWith(RESERVED_PREFIX) && path.length <= 256) config.path = bytesOf(path);
-      else fail(name, value, `a path under ${RESERVED_PREFIX}, at most 256 characters,`);
+      if (path.startsWith(RESERVED_PREFIX) && path.length <= 256 && !path.includes("?")) config.path = bytesOf(path);
+      else fail(name, value, `a path under ${RESERVED_PREFIX} without a query, at most 256 characters,`);
     } else if (key == "secret") readSecret(config, isString(value) ? value.get<string>() : "", name);
     else if (key == "staleAfter") config.staleAfterMilliseconds = readDuration(name, value, 100, 3600000);
     else if (key == "maxBytes") config.maxBytes = readInteger(name, value, 4096, MAX_SNAPSHOT_BYTES);

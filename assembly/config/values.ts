@@ -1,5 +1,6 @@
 // Typed reads of configuration values. The first problem is kept: one sentence with key, value and expectation.
 import { JSON } from "json-as";
+import { BASE_MODEL_HEADER, DESTINATION_HEADER, SECRET_HEADER } from "../../protocol/constants";
 
 let problem: string = "";
 
@@ -114,6 +115,16 @@ export function isModelName(given: string): bool {
   return true;
 }
 
+/** Headers that frame the request or that the filter sets by itself. */
+const OWN_HEADERS: string[] = [
+  "host",
+  "content-length",
+  "transfer-encoding",
+  DESTINATION_HEADER,
+  BASE_MODEL_HEADER,
+  SECRET_HEADER,
+];
+
 /** A header's name, in lower case: letters, digits and !#$%&'*+-.^_`|~ (RFC 9110, token). */
 export function readHeaderName(key: string, value: JSON.Value): string {
   const given = isString(value) ? value.get<string>().toLowerCase() : "";
@@ -123,7 +134,7 @@ export function readHeaderName(key: string, value: JSON.Value): string {
     const letter = (c >= 0x61 && c <= 0x7a) || (c >= 0x30 && c <= 0x39);
     valid = letter || "!#$%&'*+-.^_`|~".indexOf(given.charAt(i)) >= 0;
   }
-  if (valid && given != "host" && given != "content-length" && given != "transfer-encoding") return given;
-  fail(key, value, "the name of a header that is neither host nor content-length nor transfer-encoding");
+  if (valid && !OWN_HEADERS.includes(given)) return given;
+  fail(key, value, `the name of a header that is none of ${OWN_HEADERS.join(", ")}`);
   return "x-invalid";
 }

@@ -3,14 +3,13 @@ import { Bytes, bytesEqual, bytesOf, equalConstantTime } from "../host/bytes";
 import {
   BODY_STOP_AND_BUFFER,
   getBuffer,
-  getHeader,
   HEADERS_STOP,
   REQUEST_BODY,
-  REQUEST_HEADERS,
   resultLength,
   resultPointer,
 } from "../host/calls";
 import { largeBuffer } from "../host/memory";
+import { pathLength } from "../route/paths";
 import { ageMilliseconds, current, hasSnapshot } from "../snapshot/current";
 import { writeSnapshot } from "../snapshot/readback";
 import { ruleText, verify } from "../snapshot/verify";
@@ -27,7 +26,7 @@ import {
 } from "../stats";
 import { writeTo } from "../writer";
 import { readClock } from "./clock";
-import { CONTENT_LENGTH, METHOD, SECRET } from "./headers";
+import { declaredLength, HEAD_METHOD, HEAD_PATH, HEAD_SECRET, headLength, headPointer } from "./head";
 import { beginError, sendError, sendJson } from "./reply";
 import { leaveGarbage, Root } from "./root";
 import { followSnapshot, OUTDATED, STORED, storedVersion, storeSnapshot } from "./snapshots";
@@ -38,7 +37,7 @@ const GET = bytesOf("GET");
 const READBACK_BYTES: u32 = 2097152;
 const pushed = newView();
 
-/** The path is in the result of the last host call. Never lets a request on. */
+/** After readHead(). Never lets a request on. */
 export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const known = isPath(root.config.path);
   if (!isAuthentic(root.config.secret)) {
@@ -128,32 +127,16 @@ function readBack(root: Root): void {
 
 /** Compares the path without its query. */
 function isPath(path: Bytes): bool {
-  let length: u32 = 0;
-  while (length < resultLength() && load<u8>(resultPointer() + length) != 0x3f) length++;
-  return bytesEqual(resultPointer(), length, path.pointer, path.length);
+  const length = pathLength(headPointer(HEAD_PATH), headLength(HEAD_PATH));
+  return bytesEqual(headPointer(HEAD_PATH), length, path.pointer, path.length);
 }
 
 function isAuthentic(secret: Bytes): bool {
-  if (!getHeader(REQUEST_HEADERS, SECRET)) return false;
-  return equalConstantTime(resultPointer(), resultLength(), secret.pointer, secret.length);
+  return equalConstantTime(headPointer(HEAD_SECRET), headLength(HEAD_SECRET), secret.pointer, secret.length);
 }
 
 function isMethod(method: Bytes): bool {
-  return (
-    getHeader(REQUEST_HEADERS, METHOD) && bytesEqual(resultPointer(), resultLength(), method.pointer, method.length)
-  );
-}
-
-/** Content-length; -1 when the request does not say. What is no number is Envoy's to refuse. */
-export function declaredLength(): i64 {
-  if (!getHeader(REQUEST_HEADERS, CONTENT_LENGTH)) return -1;
-  let value: u64 = 0;
-  for (let i: u32 = 0; i < resultLength() && value < 0xffffffff; i++) {
-    const digit = <u32>load<u8>(resultPointer() + i) - 0x30;
-    if (digit > 9) return -1;
-    value = value * 10 + digit;
-  }
-  return <i64>value;
+  return bytesEqual(headPointer(HEAD_METHOD), headLength(HEAD_METHOD), method.pointer, method.length);
 }
 
 function unauthenticatedText(root: Root): string {

@@ -6,7 +6,7 @@ import { PROFILE_TOKENS } from "../config/pick";
 import { Bytes, bytesEqual, bytesOf } from "../host/bytes";
 import { now, setProperty } from "../host/calls";
 import { addressHash, entryOf } from "../pick/entries";
-import { started } from "../pick/inflight";
+import { started, tellGeneration } from "../pick/inflight";
 import { newPicks, pick, pickByTokens } from "../pick/pick";
 import { insertPrefix } from "../pick/prefix";
 import { Prompt } from "../pick/prompt";
@@ -158,6 +158,7 @@ function usePick(stream: Stream, config: Config, view: SnapshotView): void {
   setProperty(STATE_ENDPOINT, view.address(picks.first), view.addressLength(picks.first));
   if (config.pick.dryRun) return;
   stream.counted = started(picks.first);
+  stream.since = tellGeneration();
   if (config.pick.profile == PROFILE_TOKENS) {
     const entry = entryOf(picks.first);
     stream.tokens = uncached(work, entry);

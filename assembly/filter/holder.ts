@@ -28,9 +28,9 @@ import {
   setProperty,
 } from "../host/calls";
 import { count, SETUP_NO_HOLDER, SETUP_NO_READER } from "../stats";
-import { stripControlHeaders } from "./headers";
 import { beginMessage, messageLength, messagePointer, REMOVE, writeDirectly } from "./outbox";
 import { leaveGarbage, Root } from "./root";
+import { stripAndReadHead } from "./strip";
 
 const READER = bytesOf("pilotfish.reader");
 const HOLDER = bytesOf("pilotfish.holder");
@@ -82,7 +82,7 @@ export function endReply(goesOn: bool): void {
 
 export function holderHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   if (!getProperty(READER) || resultLength() != 1) {
-    stripControlHeaders(root.config.body);
+    stripAndReadHead(root.config.body);
     count(SETUP_NO_READER);
     if (!readerMissing) {
       readerMissing = true;

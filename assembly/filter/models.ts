@@ -1,7 +1,6 @@
 // GET /v1/models, answered from the snapshot: models, adapters with their base, and the aliases of the configuration.
 import { Config } from "../config/config";
 import { bytesEqual, bytesOf } from "../host/bytes";
-import { getHeader, REQUEST_HEADERS, resultLength, resultPointer } from "../host/calls";
 import { largeBuffer } from "../host/memory";
 import { findModel } from "../route/models";
 import { nextExact, ruleLength, rulePattern, ruleTarget } from "../route/names";
@@ -11,20 +10,19 @@ import { NONE, SnapshotView } from "../snapshot/view";
 import { count, MODELS_LISTED } from "../stats";
 import { Writer, writeTo } from "../writer";
 import { tickTime } from "./clock";
-import { METHOD } from "./headers";
+import { HEAD_METHOD, HEAD_PATH, headLength, headPointer } from "./head";
 import { sendJson } from "./reply";
 
 const path = bytesOf("/v1/models");
 const get = bytesOf("GET");
 const ANSWER_BYTES: u32 = 2097152;
 
-/** The path is in the result of the last host call. True: answered. Without a fresh snapshot an upstream answers. */
+/** After readHead(). True: answered. Without a fresh snapshot an upstream answers. */
 export function listModels(config: Config): bool {
-  const length = pathLength(resultPointer(), resultLength());
-  if (!bytesEqual(resultPointer(), length, path.pointer, path.length)) return false;
+  const length = pathLength(headPointer(HEAD_PATH), headLength(HEAD_PATH));
+  if (!bytesEqual(headPointer(HEAD_PATH), length, path.pointer, path.length)) return false;
   if (!hasSnapshot() || ageMilliseconds(tickTime()) > config.staleAfterMilliseconds) return false;
-  if (!getHeader(REQUEST_HEADERS, METHOD) || !bytesEqual(resultPointer(), resultLength(), get.pointer, get.length))
-    return false;
+  if (!bytesEqual(headPointer(HEAD_METHOD), headLength(HEAD_METHOD), get.pointer, get.length)) return false;
   const writer = writeTo(largeBuffer(ANSWER_BYTES), ANSWER_BYTES);
   writeModels(writer, config, current());
   if (writer.overflowed) return false;

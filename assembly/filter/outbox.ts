@@ -9,7 +9,7 @@ import { Bytes } from "../host/bytes";
 import { REQUEST_HEADERS, removeHeader, setHeader } from "../host/calls";
 
 export const REMOVE: u32 = 0xffffffff;
-/** 16 fields of 256 bytes, their names, the destination: what one request can change. */
+/** More than one request can change: 12 fields of 256 bytes with names of 128, the destination, the length. */
 const CAPACITY: u32 = 16384;
 const message: usize = memory.data(16384, 8);
 let length: u32 = 0;

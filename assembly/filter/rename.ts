@@ -29,6 +29,8 @@ import { Stream } from "./streams";
 const key = bytesOf('"model":');
 const KEY_BYTES: u32 = 8;
 /** matchFlags: a blank followed the colon; the last byte was a backslash. */
+const PARTIAL_BYTES: u32 = 320;
+const partial: usize = memory.data(320);
 const BLANK: u32 = 1;
 const BACKSLASH: u32 = 2;
 
@@ -46,6 +48,7 @@ export function renameHeaders(stream: Stream): void {
 export function renameBody(stream: Stream, length: u32, endOfStream: bool): i32 {
   if (length > MAX_LARGE) {
     count(NOT_RENAMED);
+    prependPartial(stream);
     stream.target = 0;
     return BODY_CONTINUE;
   }
@@ -73,6 +76,15 @@ export function renameBody(stream: Stream, length: u32, endOfStream: bool): i32 
   setBuffer(RESPONSE_BODY, 0, length, writer.start, writer.length);
   heap.free(copy);
   return BODY_CONTINUE;
+}
+
+/** Gives back what was held of the last chunk: this one is passed on as it is. */
+function prependPartial(stream: Stream): void {
+  if (stream.matched == 0) return;
+  const writer = writeTo(partial, PARTIAL_BYTES);
+  writePartial(writer, changetype<Target>(stream.target), stream.matched, stream.matchFlags);
+  setBuffer(RESPONSE_BODY, 0, 0, writer.start, writer.length);
+  stream.matched = 0;
 }
 
 /** Counts the matches that end in `data`; with a writer, writes what the client gets, without the partial match at its end. */

@@ -6,13 +6,10 @@ import {
   BODY_CONTINUE,
   BODY_STOP_AND_BUFFER,
   getBuffer,
-  getHeader,
   HEADERS_CONTINUE,
   HEADERS_STOP,
   REQUEST_BODY,
-  REQUEST_HEADERS,
   resultLength,
-  resultPointer,
 } from "../host/calls";
 import { WINDOW_BYTES, windowPointer } from "../host/memory";
 import { closePrompt, feedPrompt, openPrompt, Prompt } from "../pick/prompt";
@@ -20,11 +17,11 @@ import { decodeName, matchEnd, matchPath, matchStart } from "../route/paths";
 import { fieldBytes } from "../scan/fields";
 import { jsonFeed, jsonHashedLength, jsonHashedPointer, jsonInit, jsonStatus } from "../scan/json";
 import { multipartFeed, multipartInit, multipartStatus } from "../scan/multipart";
-import { STATUS_MORE, STATUS_PAUSED } from "../scan/state";
+import { STATUS_DONE, STATUS_MORE, STATUS_PAUSED } from "../scan/state";
 import { count, NO_BODY, REQUESTS, UNREAD_BODY, UNTRACKED } from "../stats";
-import { controlBody, controlHeaders, declaredLength } from "./control";
+import { controlBody, controlHeaders } from "./control";
 import { decideBody, decidePath } from "./decide";
-import { PATH, stripControlHeaders } from "./headers";
+import { declaredLength, HEAD_PATH, HEAD_TYPE, headLength, headPointer } from "./head";
 import { beginReply, endReply, holderHeaders, tellHolder } from "./holder";
 import { listModels } from "./models";
 import { refuseBody, refuseEncoded, refuseLength, refuseMultipart, refusePath, refuseType } from "./refuse";
@@ -41,6 +38,7 @@ import {
   Stream,
   stateOf,
 } from "./streams";
+import { stripAndReadHead } from "./strip";
 import { bodyCame, neverGetsBodies, passUnread } from "./stuck";
 import { bodyType, isEncoded, TYPE_JSON, TYPE_MULTIPART, TYPE_OTHER } from "./types";
 
@@ -62,16 +60,11 @@ export function requestHeaders(id: u32, rootId: u32, endOfStream: bool): i32 {
 
 function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const config = root.config;
-  let pathModel = false;
-  if (getHeader(REQUEST_HEADERS, PATH)) {
-    if (isReserved()) return controlHeaders(id, root, endOfStream);
-    if (config.models.list && listModels(config)) return HEADERS_STOP;
-    // listModels() may have asked the host for something else.
-    pathModel =
-      config.paths != 0 && getHeader(REQUEST_HEADERS, PATH) && matchPath(config.paths, resultPointer(), resultLength());
-  }
+  stripAndReadHead(config.body);
+  if (isReserved()) return controlHeaders(id, root, endOfStream);
+  if (config.models.list && listModels(config)) return HEADERS_STOP;
+  const pathModel = config.paths != 0 && matchPath(config.paths, headPointer(HEAD_PATH), headLength(HEAD_PATH));
   count(REQUESTS);
-  stripControlHeaders(config.body);
   if (endOfStream && !pathModel) {
     count(NO_BODY);
     return HEADERS_CONTINUE;
@@ -97,8 +90,7 @@ function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   stream.hasLength = declared >= 0 ? 1 : 0;
   if (type == TYPE_MULTIPART) {
     stream.phase = PHASE_MULTIPART;
-    // bodyType() left the content type in the result.
-    if (!multipartInit(stateOf(stream), resultPointer(), resultLength()))
+    if (!multipartInit(stateOf(stream), headPointer(HEAD_TYPE), headLength(HEAD_TYPE)))
       return refuse(stream, refuseMultipart(stream));
     return HEADERS_STOP;
   }
@@ -149,7 +141,8 @@ function advance(stream: Stream, length: u32, last: bool): bool {
     }
   } else {
     scanJson(stream, length, last);
-    if (jsonStatus(stateOf(stream)) < 0) {
+    const status = jsonStatus(stateOf(stream));
+    if (status < 0 || (last && status != STATUS_DONE)) {
       refuse(stream, refuseBody(stream));
       return false;
     }
@@ -205,10 +198,8 @@ function readWindow(stream: Stream, length: u32): u32 {
 
 /** The model stands in the path: nothing has to be held. */
 function pathHeaders(stream: Stream): i32 {
-  // Other headers were read since matchPath(): what they held must not stand where the path is taken from.
-  if (!getHeader(REQUEST_HEADERS, PATH) || resultLength() < matchEnd) return refuse(stream, refusePath());
   stream.name = fieldBytes(stateOf(stream), 0);
-  stream.nameLength = decodeName(resultPointer() + matchStart, matchEnd - matchStart, stream.name);
+  stream.nameLength = decodeName(headPointer(HEAD_PATH) + matchStart, matchEnd - matchStart, stream.name);
   if (stream.nameLength == 0) return refuse(stream, refusePath());
   if (!decidePath(stream)) return refuse(stream, HEADERS_STOP);
   stream.phase = PHASE_SENT;
@@ -222,7 +213,7 @@ function refuse(stream: Stream, status: i32): i32 {
 
 function isReserved(): bool {
   return (
-    resultLength() >= reservedPrefix.length &&
-    memory.compare(resultPointer(), reservedPrefix.pointer, reservedPrefix.length) == 0
+    headLength(HEAD_PATH) >= reservedPrefix.length &&
+    memory.compare(headPointer(HEAD_PATH), reservedPrefix.pointer, reservedPrefix.length) == 0
   );
 }

@@ -1,7 +1,7 @@
 // Who really served the request: a retry or Envoy's own choice may differ from the pick.
 import { BODY_CONTINUE, getProperty, LOG_ERROR, log, resultLength, resultPointer } from "../host/calls";
 import { addressHash, findEntry } from "../pick/entries";
-import { finished, startedAt } from "../pick/inflight";
+import { finished, startedAt, tellGeneration } from "../pick/inflight";
 import { closePrompt, Prompt } from "../pick/prompt";
 import { tokensDone, tokensSent } from "../pick/tokens";
 import { count, REROUTED, SETUP_NOT_FOLLOWED } from "../stats";
@@ -23,9 +23,11 @@ export function responseHeaders(id: u32): void {
   const served = addressHash(resultPointer(), resultLength());
   if (served == stream.counted) return;
   const picked = stream.counted;
+  const since = stream.since;
   stream.counted = startedAt(resultPointer(), resultLength());
+  stream.since = tellGeneration();
   if (picked == 0) return;
-  finished(picked);
+  finished(picked, since);
   moveTokens(stream, picked);
   count(REROUTED);
   if (isFirstAttempt()) notFollowed();
@@ -78,7 +80,7 @@ export function streamDeleted(id: u32): void {
   const stream = findStream(id);
   if (stream === null) return;
   if (stream.tokens) dropTokens(stream, stream.counted);
-  if (stream.counted != 0) finished(stream.counted);
+  if (stream.counted != 0) finished(stream.counted, stream.since);
   if (stream.prompt) closePrompt(changetype<Prompt>(stream.prompt));
   closeStream(stream);
 }

@@ -1,5 +1,6 @@
 // Root contexts: one per plugin of this VM (the LLM listener's, and that of a snapshot listener where there is one).
 import { Config, configProblem, parseConfig, ROLE_HOLDER } from "../config/config";
+import { PROFILE_TOKENS } from "../config/pick";
 import {
   getBuffer,
   LOG_ERROR,
@@ -12,6 +13,7 @@ import {
   resultPointer,
   setTickPeriod,
 } from "../host/calls";
+import { usePrefixes } from "../pick/prefix";
 import { fieldsStateBytes } from "../scan/fields";
 import { MULTIPART_STATE_BYTES } from "../scan/multipart";
 import { defineMetrics } from "../stats";
@@ -69,6 +71,7 @@ export function configure(id: u32, length: u32): bool {
       "no secret: set PILOTFISH_SECRET in the VM's environment or snapshot.secret, or every push is refused",
     );
   needStateBytes(max(fieldsStateBytes(config.body.table), MULTIPART_STATE_BYTES));
+  if (config.pick.profile == PROFILE_TOKENS) usePrefixes();
   const known = findRoot(id);
   if (known !== null) known.config = config;
   else roots.push(new Root(id, config));

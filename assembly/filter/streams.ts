@@ -35,6 +35,8 @@ export class Stream {
   buffered: u32 = 0;
   /** pick/prompt.ts Prompt while the body is scanned; 0: its prompt is not hashed. */
   prompt: usize = 0;
+  /** pick/inflight.ts tellGeneration() when it was counted. */
+  since: u32 = 0;
   /** Uncached tokens that the request added to its endpoint; 0 once its first byte came. */
   tokens: i32 = 0;
   /** Ticks of waiting for the body's first byte. */

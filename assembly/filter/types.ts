@@ -1,7 +1,6 @@
 // What a content type makes of a body.
 import { bytesOf } from "../host/bytes";
-import { getHeader, REQUEST_HEADERS, resultLength, resultPointer } from "../host/calls";
-import { CONTENT_ENCODING, CONTENT_TYPE } from "./headers";
+import { HEAD_ENCODING, HEAD_TYPE, headLength, headPointer } from "./head";
 
 export const TYPE_JSON: u32 = 0;
 export const TYPE_MULTIPART: u32 = 1;
@@ -12,11 +11,10 @@ const plusJson = bytesOf("+json");
 const multipart = bytesOf("multipart/form-data");
 const identity = bytesOf("identity");
 
-/** No content type at all is JSON, as for model servers. The header's value stays in the result of the host call. */
+/** No content type at all is JSON, as for model servers. */
 export function bodyType(): u32 {
-  if (!getHeader(REQUEST_HEADERS, CONTENT_TYPE)) return TYPE_JSON;
-  const text = resultPointer();
-  const length = essence(text, resultLength());
+  const text = headPointer(HEAD_TYPE);
+  const length = essence(text, headLength(HEAD_TYPE));
   if (length == 0 || equalsIgnoringCase(text, length, json.pointer, json.length)) return TYPE_JSON;
   if (equalsIgnoringCase(text, length, multipart.pointer, multipart.length)) return TYPE_MULTIPART;
   const suffix = plusJson.length;
@@ -26,8 +24,8 @@ export function bodyType(): u32 {
 
 /** Whether the body is encoded (gzip and so on), so that nobody can read it here. */
 export function isEncoded(): bool {
-  if (!getHeader(REQUEST_HEADERS, CONTENT_ENCODING) || resultLength() == 0) return false;
-  return !equalsIgnoringCase(resultPointer(), resultLength(), identity.pointer, identity.length);
+  const length = headLength(HEAD_ENCODING);
+  return length > 0 && !equalsIgnoringCase(headPointer(HEAD_ENCODING), length, identity.pointer, identity.length);
 }
 
 /** Length of `type/subtype` without parameters and the blanks before them. */

@@ -7,6 +7,7 @@ import {
   proxy_enqueue_shared_queue,
   proxy_get_buffer_bytes,
   proxy_get_current_time_nanoseconds,
+  proxy_get_header_map_pairs,
   proxy_get_header_map_size,
   proxy_get_header_map_value,
   proxy_get_property,
@@ -89,6 +90,10 @@ export function setTickPeriod(milliseconds: u32): void {
 
 export function getHeader(map: i32, name: Bytes): bool {
   return proxy_get_header_map_value(map, name.pointer, name.length, out, out + 4) == OK;
+}
+/** All headers at once, in the ABI's form. */
+export function getHeaderPairs(map: i32): bool {
+  return proxy_get_header_map_pairs(map, out, out + 4) == OK;
 }
 /** Bytes of all names and values. */
 export function headerBytes(map: i32): u32 {

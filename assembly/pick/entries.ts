@@ -16,6 +16,9 @@ export class Entry {
   own: i32 = 0;
   others: i32 = 0;
   published: i32 = 0;
+  told: i32 = 0;
+  young: i32 = 0;
+  youngSince: u32 = 0;
   unseen: i32 = 0;
   // tokens.ts: uncached prompt tokens
   pending: i32 = 0;

@@ -2,11 +2,15 @@
 //   own        streams of this worker on the endpoint: exact
 //   others     what the other workers last told (filter/exchange.ts)
 //   published  `own` when this worker last told them
+//   young      of `own`, those that started since then, if youngSince is this generation
+//   told       what they were told
 //   unseen     requests that the model server reported and no worker of ours had sent
+// A worker tells the others of requests that have lived through a tick. What is shorter is over before they hear of it,
+// and would only keep them away from an endpoint that is idle again.
 // Invariant: every started() is followed by exactly one finished() with the same hash.
 import { UNKNOWN } from "../../protocol/constants";
 import { NONE, SnapshotView } from "../snapshot/view";
-import { addressHash, endpointCount, entryOf, findEntry, followEndpoints } from "./entries";
+import { addressHash, Entry, endpointCount, entryOf, findEntry, followEndpoints } from "./entries";
 import { hearTokens } from "./tokens";
 
 /** Span of the average of what no filter of this Envoy sent. */
@@ -50,10 +54,22 @@ export function followScrapes(view: SnapshotView): void {
   }
 }
 
-/** Counts a request onto an endpoint of the current snapshot; returns what finished() needs. */
+/** Rises whenever this worker tells the others; with it finished() knows how old a request is. */
+let generation: u32 = 1;
+
+export function tellGeneration(): u32 {
+  return generation;
+}
+
+/** Counts a request onto an endpoint of the current snapshot; returns what finished() needs, beside tellGeneration(). */
 export function started(endpoint: u32): u64 {
   const entry = entryOf(endpoint);
   entry.own++;
+  if (entry.youngSince != generation) {
+    entry.youngSince = generation;
+    entry.young = 0;
+  }
+  entry.young++;
   ownTotal++;
   return entry.hash;
 }
@@ -64,10 +80,12 @@ export function startedAt(text: usize, length: u32): u64 {
   return entry === null || entry.endpoint == NONE ? 0 : started(entry.endpoint);
 }
 
-export function finished(hash: u64): void {
+/** `since`: tellGeneration() when it started. */
+export function finished(hash: u64, since: u32): void {
   const entry = findEntry(hash);
   if (entry === null) return;
   entry.own--;
+  if (since == generation) entry.young--;
   ownTotal--;
 }
 
@@ -113,7 +131,7 @@ export const TOLD_BYTES: u32 = 12;
 export function ownChanged(): bool {
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
-    if (entry.own != entry.published || entry.sent != entry.publishedSent) return true;
+    if (entry.own != entry.published || grown(entry) != entry.told || entry.sent != entry.publishedSent) return true;
   }
   return false;
 }
@@ -125,10 +143,17 @@ export function publishOwn(target: usize): void {
     const at = target + i * TOLD_BYTES;
     entry.published = entry.own;
     entry.publishedSent = entry.sent;
-    store<i32>(at, entry.own);
+    entry.told = grown(entry);
+    store<i32>(at, entry.told);
     store<i32>(at, entry.pending, 4);
     store<i32>(at, entry.sent, 8);
   }
+  generation++;
+}
+
+/** Requests that have lived since this worker last told the others. */
+function grown(entry: Entry): i32 {
+  return entry.own - (entry.youngSince == generation ? entry.young : 0);
 }
 
 /** Begins a round of addOthers(): nothing is known of the others. */

@@ -25,8 +25,16 @@ const UNKNOWN_CAPACITY: u32 = 3906;
 let sets: usize = 0;
 let setMask: u32 = 0;
 
+/** No configuration of this VM looks at prefixes until usePrefixes(): no memory is taken. */
+let used: bool = false;
+
+export function usePrefixes(): void {
+  used = true;
+}
+
 /** Takes over the sizes of the caches; forgets everything when the table has to grow. */
 export function followCaches(view: SnapshotView): void {
+  if (!used) return;
   let total: u64 = 0;
   for (let i: u32 = 0; i < view.endpointCount; i++) {
     const blocks: u64 = load<u32>(view.endpoint(i), ENDPOINT_KV_BLOCKS);

@@ -13,6 +13,7 @@ import {
   started,
   startedAt,
   TOLD_BYTES,
+  tellGeneration,
   totalInFlight,
 } from "../../../assembly/pick/inflight";
 import { newRandom } from "../../../assembly/pick/random";
@@ -49,11 +50,11 @@ describe("own requests", () => {
     expect(counted(0)).toBe(2);
     expect(counted(1)).toBe(1);
     expect(ownInFlight()).toBe(3);
-    finished(second);
-    finished(third);
+    finished(second, tellGeneration());
+    finished(third, tellGeneration());
     expect(counted(0)).toBe(1);
     expect(counted(1)).toBe(0);
-    finished(first);
+    finished(first, tellGeneration());
     expect(ownInFlight()).toBe(0);
   });
 
@@ -63,7 +64,7 @@ describe("own requests", () => {
     follow(builder([A, B, C]));
     expect(counted(0)).toBe(0);
     expect(counted(1)).toBe(1);
-    finished(held);
+    finished(held, tellGeneration());
     expect(counted(1)).toBe(0);
   });
 
@@ -74,10 +75,10 @@ describe("own requests", () => {
     follow(builder([B]));
     follow(builder([C]));
     expect(ownInFlight()).toBe(2);
-    finished(first);
+    finished(first, tellGeneration());
     follow(builder([A, C]));
     expect(counted(0)).toBe(1);
-    finished(second);
+    finished(second, tellGeneration());
     expect(counted(0)).toBe(0);
     expect(ownInFlight()).toBe(0);
   });
@@ -88,7 +89,7 @@ describe("own requests", () => {
     const hash = startedAt(at, bytesLength);
     expect(hash).toBe(addressHash(at, bytesLength));
     expect(counted(1)).toBe(1);
-    finished(hash);
+    finished(hash, tellGeneration());
     const unknown = bytesAt(C);
     expect(startedAt(unknown, bytesLength)).toBe(0);
     expect(ownInFlight()).toBe(0);
@@ -98,7 +99,7 @@ describe("own requests", () => {
     follow(builder([A, B]));
     const held = started(0);
     follow(builder([B]));
-    finished(held);
+    finished(held, tellGeneration());
     follow(builder([C]));
     follow(builder([B]));
     const at = bytesAt(A);
@@ -119,7 +120,7 @@ describe("own requests", () => {
         expected++;
         if (random.next() % 3 == 0) {
           const which = random.next() % held.length;
-          finished(held[which]);
+          finished(held[which], tellGeneration());
           held[which] = held[held.length - 1];
           held.pop();
           expected--;
@@ -127,7 +128,7 @@ describe("own requests", () => {
       }
       expect(ownInFlight()).toBe(expected);
     }
-    for (let i = 0; i < held.length; i++) finished(held[i]);
+    for (let i = 0; i < held.length; i++) finished(held[i], tellGeneration());
     expect(ownInFlight()).toBe(0);
     const b = builder([]);
     b.manyPods(10000);
@@ -152,7 +153,7 @@ describe("unseen requests", () => {
     next.pods[0].running = 5;
     follow(next);
     expect(inFlight(0)).toBe(5);
-    finished(held);
+    finished(held, tellGeneration());
   });
 
   test("are never negative", () => {
@@ -160,7 +161,7 @@ describe("unseen requests", () => {
     const held = started(0);
     follow(builder([A]));
     expect(inFlight(0)).toBe(1);
-    finished(held);
+    finished(held, tellGeneration());
     expect(inFlight(0)).toBe(0);
   });
 
@@ -181,7 +182,7 @@ describe("unseen requests", () => {
     newer.pods[0].age = 1000;
     follow(newer);
     expect(inFlight(0)).toBe(4);
-    finished(held);
+    finished(held, tellGeneration());
   });
 
   test("are 0 where the server does not say, or was never scraped", () => {
@@ -229,18 +230,43 @@ describe("unseen requests", () => {
 });
 
 describe("exchange", () => {
+  test("a request is told once it has lived through a tick, and a short one never", () => {
+    follow(builder([A, B]));
+    publishOwn(vector);
+    const since = tellGeneration();
+    const long = started(0);
+    const short = started(0);
+    finished(short, tellGeneration());
+    publishOwn(vector);
+    expect(load<i32>(vector)).toBe(0);
+    const next = started(0);
+    const nextSince = tellGeneration();
+    publishOwn(vector);
+    expect(load<i32>(vector)).toBe(1);
+    publishOwn(vector);
+    expect(load<i32>(vector)).toBe(2);
+    finished(long, since);
+    finished(next, nextSince);
+    publishOwn(vector);
+    expect(load<i32>(vector)).toBe(0);
+    expect(ownChanged()).toBe(false);
+  });
+
   test("a vector told is the others' count, once for each worker", () => {
     follow(builder([A, B, C]));
     const first = started(0);
     const second = started(2);
     expect(ownChanged()).toBe(true);
     publishOwn(vector);
+    expect(load<i32>(vector)).toBe(0, "a request that may be over before the others hear of it");
+    expect(ownChanged()).toBe(true);
+    publishOwn(vector);
     expect(ownChanged()).toBe(false);
     expect(load<i32>(vector)).toBe(1);
     expect(load<i32>(vector, TOLD_BYTES)).toBe(0);
     expect(load<i32>(vector, 2 * TOLD_BYTES)).toBe(1);
-    finished(first);
-    finished(second);
+    finished(first, tellGeneration());
+    finished(second, tellGeneration());
     expect(ownChanged()).toBe(true);
     clearOthers();
     addOthers(vector);
@@ -267,8 +293,8 @@ describe("exchange", () => {
     expect(counted(0)).toBe(2);
     publishOwn(vector);
     expect(inFlight(0)).toBe(2);
-    finished(first);
-    finished(second);
+    finished(first, tellGeneration());
+    finished(second, tellGeneration());
     expect(inFlight(0)).toBe(0);
     clearOthers();
     publishOwn(vector);

@@ -1,4 +1,4 @@
-import { finished, followTopology, started } from "../../../assembly/pick/inflight";
+import { finished, followTopology, started, tellGeneration } from "../../../assembly/pick/inflight";
 import { newPicks, pick } from "../../../assembly/pick/pick";
 import { newRandom } from "../../../assembly/pick/random";
 import { SnapshotView } from "../../../assembly/snapshot/view";
@@ -142,9 +142,9 @@ describe("cost", () => {
     expect(onlyFirst(view, 2)).toBe(false);
     pick(view, 0, random, picks);
     expect(picks.third).toBe(2);
-    finished(one);
-    finished(two);
-    finished(three);
+    finished(one, tellGeneration());
+    finished(two, tellGeneration());
+    finished(three, tellGeneration());
   });
 
   test("a full KV cache weighs as much as four requests", () => {

@@ -1,6 +1,14 @@
 import { addressHash, entryOf } from "../../../assembly/pick/entries";
 import { followTopology } from "../../../assembly/pick/inflight";
-import { followCaches, hearNews, insertPrefix, matchPrefix, NEWS_BYTES, takeNews } from "../../../assembly/pick/prefix";
+import {
+  followCaches,
+  hearNews,
+  insertPrefix,
+  matchPrefix,
+  NEWS_BYTES,
+  takeNews,
+  usePrefixes,
+} from "../../../assembly/pick/prefix";
 import {
   BLOCK_BYTES,
   closePrompt,
@@ -13,6 +21,7 @@ import {
 import { newRandom } from "../../../assembly/pick/random";
 import { Builder } from "../builder";
 
+usePrefixes();
 const random = newRandom(7);
 const text: usize = memory.data(262144, 8);
 const news: usize = memory.data(32768, 8);

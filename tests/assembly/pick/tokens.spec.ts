@@ -10,7 +10,7 @@ import {
   TOLD_BYTES,
 } from "../../../assembly/pick/inflight";
 import { newPicks, pickByTokens } from "../../../assembly/pick/pick";
-import { followCaches, insertPrefix } from "../../../assembly/pick/prefix";
+import { followCaches, insertPrefix, usePrefixes } from "../../../assembly/pick/prefix";
 import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt } from "../../../assembly/pick/prompt";
 import { newRandom } from "../../../assembly/pick/random";
 import { newWork, uncached } from "../../../assembly/pick/rule";
@@ -18,6 +18,7 @@ import { queueOf, RATE, tokensDone, tokensSent } from "../../../assembly/pick/to
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { Builder } from "../builder";
 
+usePrefixes();
 const random = newRandom(11);
 const picks = newPicks();
 const work = newWork();
@@ -110,7 +111,7 @@ describe("the rule", () => {
     publishOwn(told);
     pickByTokens(view, 0, work, random, picks);
     expect(picks.first == 2).toBe(false);
-    for (let i = 0; i < 50; i++) finished(entryOf(2).hash);
+    for (let i = 0; i < 50; i++) finished(entryOf(2).hash, 0);
     closePrompt(prompt);
   });
 

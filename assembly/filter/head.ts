@@ -1,0 +1,119 @@
+// The request's headers, read by one host call at the stream's start and looked at where they lie: ten host calls for ten
+// headers would cost more than scanning a short body. What is found is valid until the next host call that returns bytes;
+// whoever needs it longer copies it.
+//
+//   pairs = u32 count, { u32 name length, u32 value length }, { name, NUL, value, NUL }
+import { Bytes } from "../host/bytes";
+import { getHeaderPairs, REQUEST_HEADERS, removeHeader, resultLength, resultPointer } from "../host/calls";
+import {
+  BASE_MODEL,
+  CONTENT_ENCODING,
+  CONTENT_LENGTH,
+  CONTENT_TYPE,
+  DESTINATION,
+  METHOD,
+  MODEL,
+  PATH,
+  SECRET,
+} from "./headers";
+
+export const HEAD_PATH: u32 = 0;
+export const HEAD_METHOD: u32 = 1;
+export const HEAD_TYPE: u32 = 2;
+export const HEAD_LENGTH: u32 = 3;
+export const HEAD_ENCODING: u32 = 4;
+export const HEAD_SECRET: u32 = 5;
+const HEAD_MODEL: u32 = 6;
+const HEAD_BASE_MODEL: u32 = 7;
+const HEAD_DESTINATION: u32 = 8;
+const NAMES: u32 = 9;
+
+/** usize pointer, u32 length for each of the above; pointer 0: not there. */
+const found: usize = memory.data(72, 8);
+
+/** Reads the headers. Of one that stands twice the first counts. */
+export function readHead(): void {
+  memory.fill(found, 0, NAMES * 8);
+  if (!getHeaderPairs(REQUEST_HEADERS) || resultLength() < 4) return;
+  const pairs = resultPointer();
+  const end = pairs + resultLength();
+  const count = load<u32>(pairs);
+  let at = pairs + 4 + <usize>count * 8;
+  for (let i: u32 = 0; i < count; i++) {
+    const lengths = pairs + 4 + i * 8;
+    const nameLength = load<u32>(lengths);
+    const valueLength = load<u32>(lengths, 4);
+    const value = at + nameLength + 1;
+    if (value + valueLength >= end) return;
+    const name = nameOf(at, nameLength);
+    if (name < NAMES && load<usize>(found + name * 8) == 0) {
+      store<usize>(found + name * 8, value);
+      store<u32>(found + name * 8, valueLength, 4);
+    }
+    at = value + valueLength + 1;
+  }
+}
+
+/** A length decides which name it can only be. */
+function nameOf(text: usize, length: u32): u32 {
+  switch (length) {
+    case 5:
+      return is(text, PATH, HEAD_PATH);
+    case 7:
+      return is(text, METHOD, HEAD_METHOD);
+    case 12:
+      return is(text, CONTENT_TYPE, HEAD_TYPE);
+    case 14:
+      return is(text, CONTENT_LENGTH, HEAD_LENGTH);
+    case 16:
+      return is(text, CONTENT_ENCODING, HEAD_ENCODING);
+    case 18:
+      return is(text, SECRET, HEAD_SECRET);
+    case 20:
+      return is(text, MODEL, HEAD_MODEL);
+    case 25:
+      return is(text, BASE_MODEL, HEAD_BASE_MODEL);
+    case 30:
+      return is(text, DESTINATION, HEAD_DESTINATION);
+    default:
+      return NAMES;
+  }
+}
+
+/** `name` has the text's length. */
+function is(text: usize, name: Bytes, head: u32): u32 {
+  return memory.compare(text, name.pointer, name.length) == 0 ? head : NAMES;
+}
+
+export function headHas(head: u32): bool {
+  return load<usize>(found + head * 8) != 0;
+}
+export function headPointer(head: u32): usize {
+  return load<usize>(found + head * 8);
+}
+export function headLength(head: u32): u32 {
+  return load<u32>(found + head * 8, 4);
+}
+
+/** Content-length; -1 when the request does not say. What is no number is Envoy's to refuse. */
+export function declaredLength(): i64 {
+  if (!headHas(HEAD_LENGTH)) return -1;
+  let value: u64 = 0;
+  for (let i: u32 = 0; i < headLength(HEAD_LENGTH) && value < 0xffffffff; i++) {
+    const digit = <u32>load<u8>(headPointer(HEAD_LENGTH) + i) - 0x30;
+    if (digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return <i64>value;
+}
+
+/** Removes what the client said in the gateway's own headers; whether there was any. */
+export function stripControls(): bool {
+  return strip(HEAD_MODEL, MODEL) | strip(HEAD_BASE_MODEL, BASE_MODEL) | strip(HEAD_DESTINATION, DESTINATION);
+}
+
+function strip(head: u32, name: Bytes): bool {
+  if (!headHas(head)) return false;
+  removeHeader(REQUEST_HEADERS, name);
+  return true;
+}
