@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config/schema.ts";
 import { Directory } from "./discover/directory.ts";
 import { type Resolve, resolveSystem } from "./discover/dns.ts";
+import { WATCH_TIMES, type WatchTimes } from "./discover/kubernetes-watch.ts";
 import type { ClusterSeen } from "./discover/source.ts";
 import { sourcesOf } from "./discover/sources.ts";
 import { Fleet } from "./fleet.ts";
@@ -20,6 +21,7 @@ export interface SidecarParts {
   clock?: Clock;
   random?: () => number;
   resolve?: Resolve;
+  watchTimes?: WatchTimes;
 }
 
 export interface Sidecar {
@@ -45,6 +47,7 @@ export async function startSidecar(config: Config, parts: SidecarParts = {}): Pr
     clock = systemClock,
     random = Math.random,
     resolve = resolveSystem,
+    watchTimes = WATCH_TIMES,
   } = parts;
   const targets: Target[] = [];
   const metrics = createMetrics({ pods: () => fleet.pods(), targets: () => targets }, clock);
@@ -105,7 +108,13 @@ export async function startSidecar(config: Config, parts: SidecarParts = {}): Pr
     },
     { reported: changed, vanished: (address) => metrics.forget(address) },
   );
-  const sources = sourcesOf(config, { log, failed: (source) => metrics.discoveryFailed(source), resolve, random });
+  const sources = sourcesOf(config, {
+    log,
+    failed: (source) => metrics.discoveryFailed(source),
+    resolve,
+    random,
+    watchTimes,
+  });
   const directory = new Directory(sources, fleet);
   const objects = (): ClusterSeen[] => sources.flatMap((source) => source.seen?.() ?? []);
 

@@ -6,7 +6,7 @@ import type { Log } from "../log.ts";
 import type { PodAddress } from "../pod.ts";
 import { type Choice, endpointsOf, type ServiceChoice } from "./endpoints.ts";
 import type { ClusterAccess } from "./kubernetes-client.ts";
-import { ResourceWatch, WATCH_TIMES, type WatchObserver, type WatchTimes } from "./kubernetes-watch.ts";
+import { ResourceWatch, type WatchObserver, type WatchTimes } from "./kubernetes-watch.ts";
 import { type ClusterObject, viewOf } from "./objects.ts";
 import type { ClusterSeen, Source } from "./source.ts";
 import { RESOURCES, type Resource } from "./translate/index.ts";
@@ -17,7 +17,7 @@ export interface KubernetesOptions {
   pools: Choice["pools"];
   services: readonly ServiceChoice[];
   engine: EngineName;
-  times?: WatchTimes;
+  times: WatchTimes;
 }
 
 export interface KubernetesParts {
@@ -32,7 +32,7 @@ const NAME = "kubernetes";
 
 export function kubernetesSource(options: KubernetesOptions, parts: KubernetesParts): Source {
   const { log } = parts;
-  const times = options.times ?? WATCH_TIMES;
+  const { times } = options;
   const choice: Choice = { pools: options.pools, services: options.services, engine: options.engine };
   let watches: ResourceWatch[] = [];
   /** Those that endpoints are made of: nothing is told before each of them has answered once. */

@@ -4,6 +4,7 @@ import { type PodAddress, podAddress } from "../pod.ts";
 import { type DnsParts, dnsSource } from "./dns.ts";
 import { kubernetesSource } from "./kubernetes.ts";
 import { accessCluster } from "./kubernetes-client.ts";
+import type { WatchTimes } from "./kubernetes-watch.ts";
 import { manifestsSource } from "./manifests.ts";
 import type { Source } from "./source.ts";
 import { staticSource } from "./static.ts";
@@ -13,6 +14,7 @@ const NAMED_ENDPOINT_INTERVAL_MS = 5000;
 
 export interface SourceParts extends DnsParts {
   random: () => number;
+  watchTimes: WatchTimes;
 }
 
 /** Addresses are static; a name in a URL is resolved like one under `dns`, but stands for one pod. */
@@ -34,10 +36,15 @@ export function sourcesOf(config: Config, parts: SourceParts): Source[] {
   return [staticSource(fixed), ...named, ...names, ...clusters(config, parts)];
 }
 
-function clusters({ kubernetes, manifests }: Config, { log, failed, random }: SourceParts): Source[] {
+function clusters(
+  { kubernetes, manifests }: Config,
+  { log, failed, random, watchTimes: times }: SourceParts,
+): Source[] {
   const sources: Source[] = [];
   if (kubernetes !== undefined) {
-    sources.push(kubernetesSource(kubernetes, { log, failed, random, access: () => accessCluster(kubernetes) }));
+    sources.push(
+      kubernetesSource({ ...kubernetes, times }, { log, failed, random, access: () => accessCluster(kubernetes) }),
+    );
   }
   if (manifests !== undefined) {
     sources.push(manifestsSource({ ...manifests, services: manifests.services ?? "all" }, { log, failed }));
