@@ -64,10 +64,13 @@ test("a pod that has no models to tell is an error that names it and what it ans
     [{ status: 200, body: "<html>" }, /^pod here: .*not JSON/],
     [{ status: 200, body: '{"data":[]}' }, /^pod here: \/v1\/models lists no model$/],
   ];
-  for (const [next, message] of cases) {
-    answer = next;
-    await assert.rejects(askPod("here", origin), (error) => error instanceof RunError && message.test(error.message));
+  try {
+    for (const [next, message] of cases) {
+      answer = next;
+      await assert.rejects(askPod("here", origin), (error) => error instanceof RunError && message.test(error.message));
+    }
+  } finally {
+    server.close().closeAllConnections();
   }
-  server.close().closeAllConnections();
   await assert.rejects(askPod("here", origin), /^RunError: pod here: ECONNREFUSED/);
 });
