@@ -116,6 +116,7 @@ function edit(files: Map<string, string>, name: string, change: (text: string) =
 function rename(text: string, options: RenderOptions, model = ""): string {
   const slug = model === "" ? "gemma-2b-it" : modelSlug(model);
   const service = (options.service ?? "{model}-serve-svc").replaceAll("{model}", slug);
+  const key = randomBytes(24).toString("hex");
   const names: [string, string][] = [
     ["google/gemma-2b-it", model],
     ["gemma-2b-it-serve-svc", service],
@@ -125,7 +126,8 @@ function rename(text: string, options: RenderOptions, model = ""): string {
     ["llm-serving", options.namespace],
     ["pilotfish-sidecar:0.1.0", options.sidecarImage ?? "pilotfish-sidecar:0.1.0"],
     ["replace-this-push-secret", randomBytes(32).toString("hex")],
-    ["replace-this-api-key", randomBytes(24).toString("hex")],
+    ["replace-this-api-key", key],
+    [Buffer.from("replace-this-api-key").toString("base64"), Buffer.from(key).toString("base64")],
     ["EG_HOME", options.egHome ?? "EG_HOME"],
     ["envoyVersion: 1.40.0", `envoyVersion: ${options.envoyVersion ?? "1.40.0"}`],
     ["value: 19901", `value: ${options.adminPort ?? 19901}`],

@@ -65,5 +65,5 @@ apiVersion: v1
 kind: Secret
 metadata: {name: keys-on-the-route, namespace: ${NAMESPACE}}
 type: Opaque
-stringData: {someone: some-other-key}
+data: {someone: c29tZS1vdGhlci1rZXk=}
 `;

@@ -146,7 +146,16 @@ export class StandaloneGateway {
     for (;;) {
       if (this.#ended !== undefined) throw this.failure(`ended (${this.#ended})`);
       const listeners = await this.admin("/listeners").catch(() => "");
-      if (listeners.includes(`:${this.ports.llm}\n`)) return;
+      const listed = listeners.includes(`:${this.ports.llm}\n`);
+      // Listed comes a moment before the workers listen.
+      if (
+        listed &&
+        (await fetch(this.url).then(
+          () => true,
+          () => false,
+        ))
+      )
+        return;
       if (Date.now() > until) throw this.failure(`had no listener on ${this.ports.llm} after ${timeoutMs} ms`);
       await new Promise((done) => setTimeout(done, 100));
     }
@@ -174,13 +183,16 @@ export class StandaloneGateway {
     return result;
   }
 
-  /** Names of the HTTP filters of the LLM listener, in order. */
-  async filters(): Promise<string[]> {
+  /** The LLM listener as it is in use, and whether another one is being prepared. */
+  async llmListener(): Promise<{ text: string; warming: boolean }> {
+    interface State {
+      listener: object;
+    }
     const dump = await this.admin("/config_dump?resource=dynamic_listeners");
-    const { configs = [] } = JSON.parse(dump) as { configs?: { active_state?: { listener: object } }[] };
-    const texts = configs.map(({ active_state }) => JSON.stringify(active_state?.listener ?? {}));
-    const llm = texts.find((text) => text.includes(`"port_value":${this.ports.llm}`)) ?? "";
-    return [...llm.matchAll(/"name":"(envoy\.filters\.http\.[^"]+)"/g)].map((match) => match[1] as string);
+    const { configs = [] } = JSON.parse(dump) as { configs?: { active_state?: State; warming_state?: State }[] };
+    const port = `"port_value":${this.ports.llm}`;
+    const mine = configs.find((one) => JSON.stringify(one).includes(port));
+    return { text: sortedJson(mine?.active_state?.listener ?? {}), warming: mine?.warming_state !== undefined };
   }
 
   async close(): Promise<void> {
@@ -196,6 +208,15 @@ export class StandaloneGateway {
     this.#forget();
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Envoy writes maps in no order of their own. */
+function sortedJson(value: object): string {
+  return JSON.stringify(value, (_key, one: unknown) =>
+    one !== null && typeof one === "object" && !Array.isArray(one)
+      ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : one,
+  );
 }
 
 function configuration(folder: string, options: StandaloneOptions): object {

@@ -1,0 +1,206 @@
+// What an admin does while requests come in: another configuration, another module, an OCI image instead of a file, other
+// secrets, authentication switched on, the policy taken away. No request is lost by any of it.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { after, before, describe, test } from "node:test";
+import { parse } from "yaml";
+import type { RenderOptions } from "../../envoy/gateway/render.ts";
+import { DEFAULT_VERSION } from "../../envoy/versions.ts";
+import { valuesOf } from "../support/echo.ts";
+import { MODULE, push, SECRET, snapshotOf } from "../support/gateway.ts";
+import { chat, JSON_TYPE, post, send } from "../support/http.ts";
+import { until } from "../support/until.ts";
+import { closePods, fleet, GEMMA, type Pods, pushEverywhere, QWEN, SLOW_MODEL, startPods } from "./behaviours.ts";
+import { cachedGateway, GATEWAY_VERSION } from "./build.ts";
+import { type LoadResult, underLoad } from "./load.ts";
+import { KEYS_ON_MODEL_ROUTE, manifests, wasmFile } from "./manifests.ts";
+import { type HttpCode, ModuleServer } from "./registry.ts";
+import { StandaloneGateway } from "./standalone.ts";
+
+const binaries = await cachedGateway();
+const skip = binaries ? false : "Envoy Gateway has not been built; `make test-gateway` does that";
+const OTHER_SECRET = "another-secret-4567890";
+
+for (const mode of ["stock", "single"] as const) {
+  describe(`changes, Envoy Gateway ${GATEWAY_VERSION}, ${mode} mode`, { skip }, () => {
+    let pods: Pods;
+    let server: ModuleServer;
+    let gateway: StandaloneGateway;
+    let module: Buffer;
+    let code: HttpCode;
+
+    const apply = async (options: Partial<RenderOptions> = {}, change?: (files: Map<string, string>) => void) => {
+      const files = await manifests(gateway, pods, { mode, code, ...options });
+      change?.(files);
+      await gateway.apply(files);
+      return files;
+    };
+    const load = (action: () => Promise<void>): Promise<LoadResult> =>
+      underLoad(
+        {
+          url: gateway.url,
+          width: 6,
+          request: (i) =>
+            i % 2 === 0 ? { body: chat(GEMMA), servedBy: /^gemma-/ } : { body: chat(QWEN), servedBy: /^qwen-/ },
+        },
+        action,
+      );
+    const clean = ({ sent, failures }: LoadResult) => {
+      assert.deepEqual(failures.slice(0, 5), [], `${failures.length} of ${sent} requests failed`);
+      assert.ok(sent > 100, `${sent} requests`);
+    };
+    /** The listener that is in use carries this text, and no other one is being prepared. */
+    const inUse = (text: string) =>
+      until(`${text} in use`, async () => {
+        const listener = await gateway.llmListener();
+        return !listener.warming && listener.text.includes(text);
+      });
+
+    before(async () => {
+      if (!binaries) return;
+      module = await readFile(MODULE);
+      pods = await startPods();
+      server = await new ModuleServer().start();
+      gateway = await StandaloneGateway.start({ binaries, envoyVersion: DEFAULT_VERSION, secret: SECRET });
+      code = server.addModule(module);
+      await apply();
+      await gateway.ready();
+      await pushEverywhere(gateway, fleet(pods));
+    });
+    after(async () => {
+      await gateway?.close();
+      await server?.close();
+      await closePods(pods);
+    });
+
+    test("another configuration under load loses no request, and an open stream goes on", async () => {
+      const stream = post(gateway.url, chat(SLOW_MODEL, { stream: true, max_tokens: 80 }));
+      const result = await load(async () => {
+        await apply({ config: { models: { list: false } } });
+        await until("the new configuration at every worker", async () => {
+          const seen = await Promise.all(Array.from({ length: 8 }, () => send(gateway.url, { path: "/v1/models" })));
+          return seen.every(({ status }) => status === 404);
+        });
+      });
+      clean(result);
+      const { status, text } = await stream;
+      assert.equal(status, 200);
+      assert.match(text, /data: \[DONE\]/);
+    });
+
+    test("the snapshot outlives a change of the configuration", async () => {
+      const busy = { waiting: 60, running: 60, kvUsage: 0.9 };
+      await pushEverywhere(gateway, fleet(pods, busy, {}));
+      await apply({ config: { body: { maxBytes: 4_000_000 } } });
+      await inUse("4000000");
+      for (let i = 0; i < 8; i++) assert.equal((await post(gateway.url, chat(GEMMA))).pod, "gemma-2");
+    });
+
+    test("another module under load loses no request", async () => {
+      const other = server.addModule(variant(module, "by http"));
+      const result = await load(async () => {
+        await apply({ code: other });
+        await inUse(other.sha256);
+      });
+      clean(result);
+    });
+
+    test("a module from an OCI image under load loses no request", async () => {
+      const fromImage = variant(module, "by image");
+      const { image, digest } = server.addImage(fromImage, "pilotfish/pilotfish", "0.1.0");
+      const result = await load(async () => {
+        await apply({ code: { image, digest } });
+        await inUse(createHash("sha256").update(fromImage).digest("hex"));
+      });
+      clean(result);
+      assert.ok(server.requests.includes("GET /v2/pilotfish/pilotfish/manifests/0.1.0"));
+      await pushEverywhere(gateway, fleet(pods));
+    });
+
+    test("another secret of the pushes under load loses no request, and the old one is refused", async () => {
+      const result = await load(async () => {
+        await apply({ config: { snapshot: { staleAfter: "3600s", secret: OTHER_SECRET } } });
+        await until("the new secret", async () => {
+          const answers = await Promise.all(
+            Array.from({ length: 8 }, () => push(gateway.url, snapshotOf(fleet(pods)), OTHER_SECRET)),
+          );
+          return answers.every(({ status }) => status === 200 || status === 409);
+        });
+      });
+      clean(result);
+      assert.equal((await push(gateway.url, snapshotOf(fleet(pods)), SECRET)).status, 401);
+      await apply();
+      await until(
+        "the old secret again",
+        async () => (await push(gateway.url, snapshotOf(fleet(pods)))).status === 200,
+      );
+    });
+
+    test("authentication on the listener holds, for every path but the sidecar's", async () => {
+      const files = await apply({ auth: true });
+      const key = keyOf(files);
+      await until("authentication", async () => (await post(gateway.url, chat(QWEN))).status === 401);
+      const wrong = await post(gateway.url, chat(QWEN), { headers: { ...JSON_TYPE, authorization: "Bearer no" } });
+      assert.equal(wrong.status, 401);
+      assert.equal((await send(gateway.url, { path: "/v1/models" })).status, 401);
+      for (const path of ["/.pilotfish/snapshot/x", "/.pilotfish/", "/.pilotfish/snapshot/../../v1/models"])
+        assert.equal((await send(gateway.url, { path })).status, 401, path);
+      const right = await post(gateway.url, chat(QWEN), { headers: { ...JSON_TYPE, authorization: `Bearer ${key}` } });
+      assert.equal(right.status, 200, right.text);
+      assert.deepEqual(valuesOf(pods.qwen.last(), "authorization"), [], "the key does not reach the pod");
+      assert.deepEqual(valuesOf(pods.qwen.last(), "x-client-id"), ["example-client"]);
+      assert.equal((await push(gateway.url, snapshotOf(fleet(pods)))).status, 200, "the sidecar needs no key");
+      assert.equal((await push(gateway.url, snapshotOf(fleet(pods)), "no-such-secret-123")).status, 401);
+      assert.equal((await post(gateway.plainUrl, chat(QWEN))).status, 200, "the plain listener asks for nothing");
+    });
+
+    test("authentication on a model's route is skipped: this is why it stands on the listener", async () => {
+      await apply();
+      await until(
+        "no authentication on the listener",
+        async () => (await post(gateway.url, chat(QWEN))).status === 200,
+      );
+      await apply({}, (files) => files.set("keys.yaml", KEYS_ON_MODEL_ROUTE));
+      await until("the route's policy", async () => {
+        const routes = await gateway.admin("/config_dump?resource=dynamic_route_configs");
+        return routes.includes("envoy.filters.http.api_key_auth");
+      });
+      assert.equal((await post(gateway.url, chat(QWEN))).status, 200, "no credentials, and yet let in");
+    });
+
+    test("without the policy the listener is what it was before", async () => {
+      const without = (files: Map<string, string>) => {
+        files.delete(wasmFile(mode));
+        files.delete("single-patch.yaml");
+      };
+      await apply({}, without);
+      await until("no filter", async () => !(await gateway.llmListener()).text.includes("envoy.filters.http.wasm"));
+      const before = await gateway.llmListener();
+      await apply();
+      await inUse("envoy.filters.http.wasm");
+      await until("routing by the body", async () => (await post(gateway.url, chat(QWEN))).status === 200);
+      await apply({}, without);
+      await until(
+        "no filter again",
+        async () => !(await gateway.llmListener()).text.includes("envoy.filters.http.wasm"),
+      );
+      assert.equal((await gateway.llmListener()).text, before.text);
+      assert.equal((await post(gateway.url, chat(QWEN))).status, 404);
+      assert.equal((await post(gateway.plainUrl, chat(QWEN))).status, 200);
+    });
+  });
+}
+
+/** The same module with other bytes: a custom section that says nothing to anybody. */
+function variant(module: Buffer, text: string): Buffer {
+  const name = Buffer.from("note");
+  const content = Buffer.concat([Buffer.from([name.length]), name, Buffer.from(text)]);
+  return Buffer.concat([module, Buffer.from([0, content.length]), content]);
+}
+
+function keyOf(files: ReadonlyMap<string, string>): string {
+  const { data } = parse(files.get("auth-api-keys.yaml") ?? "") as { data: Record<string, string> };
+  return Buffer.from(data["example-client"] ?? "", "base64").toString();
+}
