@@ -29,7 +29,7 @@ export const WATCH_TIMES: WatchTimes = {
   watchMs: 30_000,
   silenceMs: 10_000,
   retryMinMs: 100,
-  retryMaxMs: 3000,
+  retryMaxMs: 1500,
   absentMs: 5000,
 };
 
