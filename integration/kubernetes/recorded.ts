@@ -111,6 +111,13 @@ export class RecordedServer {
     this.#tell({ version: ++this.#version, resource, before, after: undefined });
   }
 
+  /** As the objects of a CRD that goes. */
+  removeAll(resource: string): void {
+    for (const { resource: of, object } of [...this.#objects.values()]) {
+      if (of === resource) this.remove(resource, object.metadata.namespace ?? "", object.metadata.name);
+    }
+  }
+
   #tell(event: Event): void {
     this.#events.push(event);
     for (const watch of this.#watches) this.#send(watch, event);

@@ -1,0 +1,44 @@
+// The sidecar on a real kube-apiserver and etcd where they were built, and always on the recorded list-and-watch
+// server, so that the same claims are tested everywhere.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { behaviours } from "./behaviours.ts";
+import { cachedKubernetes, ETCD_VERSION, KUBERNETES_VERSION } from "./build.ts";
+import { type Cluster, realCluster, recordedCluster } from "./cluster.ts";
+
+const binaries = await cachedKubernetes();
+const skip = binaries ? false : "kube-apiserver has not been built; `make test-kubernetes` does that";
+
+describe(`kube-apiserver ${KUBERNETES_VERSION}, etcd ${ETCD_VERSION}`, { skip }, () => {
+  let cluster: Cluster;
+  before(async () => {
+    if (binaries) cluster = await realCluster(binaries);
+  });
+  after(() => cluster?.close());
+  behaviours("kube-apiserver", () => cluster);
+
+  test("the account of rbac.yaml may list what the sidecar follows in its namespace, and nothing else", async () => {
+    const core = "/api/v1/namespaces/default";
+    assert.equal(await cluster.allowed("GET", `${core}/pods`), 200);
+    assert.equal(await cluster.allowed("GET", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"), 200);
+    for (const [method, path] of [
+      ["GET", `${core}/secrets`],
+      ["GET", `${core}/pods/a`],
+      ["DELETE", `${core}/pods/a`],
+      ["GET", "/api/v1/pods"],
+      ["GET", "/api/v1/namespaces/kube-system/pods"],
+      ["GET", "/api/v1/nodes"],
+    ] as const) {
+      assert.equal(await cluster.allowed(method, path), 403, `${method} ${path}`);
+    }
+  });
+});
+
+describe("a recorded list-and-watch server", () => {
+  let cluster: Cluster;
+  before(async () => {
+    cluster = await recordedCluster();
+  });
+  after(() => cluster?.close());
+  behaviours("recorded", () => cluster);
+});
