@@ -27,7 +27,7 @@ build-sidecar: node_modules/.package-lock.json ## Compile the sidecar to JavaScr
 
 .PHONY: run
 run: build/pilotfish.wasm ## Pods, sidecar and Envoy on this machine; PODS="http://…" for real pods
-	@$(TSX) envoy/local/run.ts $(if $(PODS),--pods "$(PODS)") $(ARGS)
+	@exec node --import tsx envoy/local/run.ts $(if $(PODS),--pods "$(PODS)") $(ARGS)
 
 .PHONY: test
 test: node_modules/.package-lock.json ## Every test, on a real Envoy at the end
@@ -48,3 +48,20 @@ format: node_modules/.package-lock.json ## Format and lint in place
 .PHONY: clean
 clean: ## Remove what was built here; the cache of Envoys stays
 	@rm -rf build
+
+.PHONY: peers
+peers: node_modules/.package-lock.json ## Build the peers that the benches run against, into the cache (needs Go)
+	@$(TSX) bench/peers/bbr.ts
+
+.PHONY: bench-body
+bench-body: build/pilotfish.wasm ## model -> header: CPU and latency beside the peers; ARGS="--full"
+	@$(TSX) bench/body/main.ts $(ARGS)
+
+.PHONY: bench-scan
+bench-scan: node_modules/.package-lock.json ## The body scanner alone, GB/s
+	@$(TSX) bench/scan.ts
+
+.PHONY: test-long
+test-long: build/pilotfish.wasm ## 200,000 generated documents and ten minutes of fuzzing
+	@PILOTFISH_SCAN_DOCUMENTS=200000 node --import tsx --test tests/scan/json.test.ts tests/scan/multipart.test.ts
+	@PILOTFISH_FUZZ_SECONDS=600 node --import tsx --test tests/scan/fuzz.test.ts tests/scan/multipart-fuzz.test.ts
