@@ -1,6 +1,7 @@
 // `npm start` as a newcomer types it: what it prints is taken at its word.
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -104,6 +105,11 @@ describe("npm start", { timeout: 2 * READY_MS }, () => {
     assert.match(llama.pod ?? "", /^pod-[12]$/);
     const choices = llama.json.choices as { message: { content: string } }[];
     assert.equal(choices[0]?.message.content, "the quick pod reads one prompt");
+    // The README's first command, as a reader copies it, and its exact output.
+    const [, command = "", output = ""] =
+      /\$ (curl [\s\S]*?grep .*)\n([\s\S]*?)```/.exec(readFileSync("README.md", "utf8")) ?? [];
+    const typed = command.replace("http://127.0.0.1:10000", urlOf(started));
+    assert.equal(execFileSync("bash", ["-c", typed], { encoding: "utf8" }), output);
     const qwen = await ask(started, "qwen-2.5-3b");
     assert.deepEqual([qwen.status, qwen.pod, qwen.json.model], [200, "pod-3", "qwen-2.5-3b"]);
     const unknown = await ask(started, "nobody");

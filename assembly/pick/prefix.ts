@@ -17,7 +17,7 @@ import { Random } from "./random";
 const SET_BYTES: u32 = 64;
 const LEAST_SETS: u32 = 1024;
 const MOST_SETS: u32 = 65536;
-/** Bytes of a prompt for a token: what PICKING's rule and the endpoint picker of the Gateway API take. */
+/** Bytes of a prompt for a token: an estimate that the endpoint picker of the Gateway API makes too. */
 const TOKEN_BYTES: u32 = 4;
 /** For a server that does not tell its cache's size: 31,250 blocks of 64 bytes, the endpoint picker's. */
 const UNKNOWN_CAPACITY: u32 = 3906;

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { filterConfiguration, filterMetrics, withBlocks } from "./tables.ts";
+
+const readme = readFileSync("README.md", "utf8");
+const documents = ["README.md", "ARCHITECTURE.md", "RATIONALE.md", "CONTRIBUTING.md", "protocol/README.md"];
+
+test("the README's tables are the code's (write them by: npx tsx tests/docs/tables.ts)", async () => {
+  assert.equal(readme, await withBlocks(readme));
+});
+
+test("every key that the filter's configuration reads is in the table, and no other", () => {
+  const prefixes: Record<string, string> = { body: "body.", names: "models.", pick: "pick." };
+  const read = new Set<string>();
+  for (const [file, prefix] of Object.entries(prefixes)) {
+    const text = readFileSync(`assembly/config/${file}.ts`, "utf8");
+    const known = /failKey\(\s*name,\s*"([^"]+)"/.exec(text)?.[1] ?? "";
+    for (const key of known.split(", ")) read.add(prefix + key);
+  }
+  const config = readFileSync("assembly/config/config.ts", "utf8");
+  const top = /failKey\(key, "([^"]+)"/.exec(config)?.[1]?.split(", ") ?? [];
+  for (const key of top) if (!["snapshot", "body", "models", "pick"].includes(key)) read.add(key);
+  for (const key of /failKey\(name, "([^"]+)"/.exec(config)?.[1]?.split(", ") ?? []) read.add(`snapshot.${key}`);
+  const listed = filterConfiguration().map((row) => (row[0] ?? "").replaceAll("`", ""));
+  assert.deepEqual([...read].sort(), listed.sort());
+});
+
+test("every metric of the filter has a sentence", () => {
+  const text = readFileSync("assembly/stats.ts", "utf8");
+  assert.equal(filterMetrics().length, [...text.matchAll(/^ {2}define\(/gm)].length);
+});
+
+test("the table of refusals has each code of the filter with its status", () => {
+  const sources = ["refuse", "control"].map((name) => readFileSync(`assembly/filter/${name}.ts`, "utf8")).join("\n");
+  const inCode = new Set<string>();
+  for (const match of sources.matchAll(/sendError\(writer, (\d+), "\w*", "(\w+)"/g))
+    inCode.add(`${match[1]} ${match[2]}`);
+  for (const match of sources.matchAll(/refuse\(\s*(\d+),\s*\w+,[\s\S]*?"(\w+)",?\s*\);/g))
+    inCode.add(`${match[1]} ${match[2]}`);
+  const inReadme = new Set<string>();
+  for (const match of readme.matchAll(/^\| (\d{3}) \| `(\w+)` \|/gm)) inReadme.add(`${match[1]} ${match[2]}`);
+  assert.deepEqual([...inCode].sort(), [...inReadme].sort());
+});
+
+test("the documents name only files, folders and make targets that exist", () => {
+  const targets = new Set(
+    [...readFileSync("Makefile", "utf8").matchAll(/^([a-z][a-z-]*):/gm)].map((match) => match[1]),
+  );
+  const root = new Set(readdirSync("."));
+  for (const document of documents) {
+    const text = readFileSync(document, "utf8");
+    for (const match of text.matchAll(/`make ([a-z-]+)[^`]*`|^make ([a-z-]+)/gm)) {
+      const target = match[1] ?? match[2] ?? "";
+      assert.ok(targets.has(target) || target.endsWith("-"), `${document}: make ${target}`);
+    }
+    for (const match of text.matchAll(/`([A-Za-z.]+\/[\w./-]*)`/g)) {
+      const path = match[1] ?? "";
+      if (root.has(path.split("/")[0] ?? "")) assert.ok(existsSync(path), `${document}: ${path}`);
+    }
+  }
+});
