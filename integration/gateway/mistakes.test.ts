@@ -1,0 +1,164 @@
+// Ways to set it up wrongly, each with what an admin sees. A request never hangs for it; the filter says what is wrong in
+// Envoy's log, once, and counts. docs/envoy-gateway.md lists the same symptoms with their cures.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, describe, test } from "node:test";
+import { parseDocument } from "yaml";
+import { DEFAULT_VERSION } from "../../envoy/versions.ts";
+import { MODULE, push, SECRET, snapshotOf } from "../support/gateway.ts";
+import { type Answer, chat, post } from "../support/http.ts";
+import { inParallel, until } from "../support/until.ts";
+import { closePods, counterOf, fleet, GEMMA, type Pods, QWEN, startPods } from "./behaviours.ts";
+import { cachedGateway, GATEWAY_VERSION } from "./build.ts";
+import { manifests } from "./manifests.ts";
+import { type HttpCode, ModuleServer } from "./registry.ts";
+import { StandaloneGateway } from "./standalone.ts";
+
+const binaries = await cachedGateway();
+const skip = binaries ? false : "Envoy Gateway has not been built; `make test-gateway` does that";
+const ANSWERED_MS = 20_000;
+
+describe(`wrong set-ups, Envoy Gateway ${GATEWAY_VERSION}`, { skip }, () => {
+  let pods: Pods;
+  let server: ModuleServer;
+  let gateway: StandaloneGateway;
+  let code: HttpCode;
+
+  before(async () => {
+    if (!binaries) return;
+    pods = await startPods();
+    server = await new ModuleServer().start();
+    code = server.addModule(await readFile(MODULE));
+    gateway = await StandaloneGateway.start({ binaries, envoyVersion: DEFAULT_VERSION, secret: SECRET });
+    await gateway.apply(await manifests(gateway, pods, { mode: "stock", code }));
+    await gateway.ready();
+  });
+  after(async () => {
+    await gateway?.close();
+    await server?.close();
+    await closePods(pods);
+  });
+
+  /** Applies a changed set of manifests and waits until `applied` finds it in the listener or the routes. */
+  async function apply(
+    mode: "stock" | "single",
+    change: (files: Map<string, string>) => void,
+    applied: (listener: string, routes: string) => boolean,
+  ): Promise<void> {
+    const files = await manifests(gateway, pods, { mode, code });
+    change(files);
+    await gateway.apply(files);
+    await until("the wrong set-up in use", async () => {
+      const { text, warming } = await gateway.llmListener();
+      const routes = await gateway.admin("/config_dump?resource=dynamic_route_configs");
+      return !warming && applied(text, routes);
+    });
+    await push(gateway.url, snapshotOf(fleet(pods)));
+  }
+
+  const ask = (model: string): Promise<Answer> =>
+    post(gateway.url, chat(model), { signal: AbortSignal.timeout(ANSWERED_MS) });
+
+  /** Asks until every worker must have seen one, then expects the sentence at most once for each VM. */
+  async function says(sentence: RegExp, counter: string, status: number): Promise<void> {
+    for (let i = 0; i < 12; i++) assert.equal((await ask(GEMMA)).status, status);
+    await until(`the counter ${counter}`, async () => (await counterOf(gateway, counter)) > 0);
+    const lines = await until(`a log line like ${sentence}`, () => {
+      const found = gateway.logs().filter((line) => sentence.test(line));
+      return found.length > 0 && found;
+    });
+    assert.ok(lines.length <= 3, `once for each VM, not for each request: ${lines.length}`);
+  }
+
+  const roles = (text: string): string =>
+    [...text.matchAll(/\\"role\\":\\"([a-z]+)\\"/g)].map(([, role]) => role).join();
+
+  test("holder before reader: a 404 and not a hang, and it is said which is where", async () => {
+    const swapped = (files: Map<string, string>) =>
+      edit(files, "stock-wasm.yaml", ["spec", "wasm"], (list) => list.reverse());
+    await apply("stock", swapped, (listener) => roles(listener) === "holder,reader");
+    await says(/set up wrongly: .*role holder has no reader in front/, "setup.no_reader", 404);
+  });
+
+  test("a reader alone: a 404 and not a hang", async () => {
+    const alone = (files: Map<string, string>) =>
+      edit(files, "stock-wasm.yaml", ["spec", "wasm"], (list) => list.slice(0, 1));
+    await apply("stock", alone, (listener) => roles(listener) === "reader");
+    for (let i = 0; i < 8; i++) assert.equal((await ask(GEMMA)).status, 404);
+  });
+
+  test("a holder alone: a 404, and it is said that the reader is missing", async () => {
+    const alone = (files: Map<string, string>) =>
+      edit(files, "stock-wasm.yaml", ["spec", "wasm"], (list) => list.slice(1));
+    await apply("stock", alone, (listener) => roles(listener) === "holder");
+    await says(/set up wrongly: .*role holder has no reader in front/, "setup.no_reader", 404);
+  });
+
+  test("one filter without the flag: answered, and it is said that the flag is missing", async () => {
+    const unpatched = (files: Map<string, string>) => files.delete("single-patch.yaml");
+    await apply(
+      "single",
+      unpatched,
+      (listener) => roles(listener) === "single" && !listener.includes("stop_iteration"),
+    );
+    const answer = await ask(GEMMA);
+    assert.notEqual(answer.status, 200);
+    await until("the counter", async () => (await counterOf(gateway, "setup.no_body")) > 0);
+    await until("a log line", () =>
+      gateway.logs().some((line) => /set up wrongly: allow_on_headers_stop_iteration/.test(line)),
+    );
+  });
+
+  test("no override policy: requests are served, and it is counted that picks are not followed", async () => {
+    const ignoring = (files: Map<string, string>) => files.delete("base-backend-traffic.yaml");
+    await apply(
+      "stock",
+      ignoring,
+      (listener, routes) => roles(listener) === "reader,holder" && !routes.includes("retry_policy"),
+    );
+    await push(gateway.url, snapshotOf(fleet(pods, {}, { ready: false })));
+    // One pick that is not followed may be a retry; the log speaks up when there are many.
+    await until("a log line", async () => {
+      await inParallel(32, 8, async () => assert.equal((await ask(GEMMA)).status, 200));
+      return gateway.logs().some((line) => /picks are not followed: .*endpointOverride/.test(line));
+    });
+    assert.ok((await counterOf(gateway, "setup.not_followed")) > 0);
+  });
+
+  test("no override policy: a body above 32 KiB is a 413 too", async () => {
+    const answer = await post(gateway.url, chat(QWEN, { user: "a".repeat(60_000) }));
+    assert.equal(answer.status, 413);
+  });
+
+  test("no catch-all route: an empty 404, and the filter never sees the request", async () => {
+    const without = (files: Map<string, string>) => files.delete("base-catchall.yaml");
+    await apply(
+      "stock",
+      without,
+      (listener, routes) => roles(listener) === "reader,holder" && !routes.includes("catchall"),
+    );
+    const before = await counterOf(gateway, "requests");
+    const answer = await ask(GEMMA);
+    assert.equal(answer.status, 404);
+    assert.equal(answer.text, "");
+    assert.equal(await counterOf(gateway, "requests"), before);
+  });
+
+  test("set right again, requests are routed", async () => {
+    await apply(
+      "stock",
+      () => undefined,
+      (listener, routes) => roles(listener) === "reader,holder" && routes.includes("catchall"),
+    );
+    await until("a routed request", async () => (await ask(QWEN)).status === 200);
+    assert.match((await ask(QWEN)).pod ?? "", /^qwen-/);
+  });
+});
+
+function edit(files: Map<string, string>, name: string, path: string[], change: (list: unknown[]) => unknown[]): void {
+  const document = parseDocument(files.get(name) ?? "");
+  const list = (document.toJS() as { spec: { wasm: unknown[] } }).spec.wasm;
+  document.setIn(path, document.createNode(change(list)));
+  files.set(name, document.toString());
+}
