@@ -1,6 +1,9 @@
 // The time of the last tick: good to a tick and free, where a host call per request would not be.
 import { now } from "../host/calls";
 
+/** Tick period of a worker that has requests; every root begins with it (ticker.ts). */
+export const BUSY_TICK_MILLISECONDS: u32 = 20;
+
 let time: u64 = 0;
 
 export function readClock(): u64 {

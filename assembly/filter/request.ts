@@ -40,6 +40,7 @@ import {
 } from "./streams";
 import { stripAndReadHead } from "./strip";
 import { bodyCame, neverGetsBodies, passUnread } from "./stuck";
+import { wakeUp } from "./ticker";
 import { bodyType, isEncoded, TYPE_JSON, TYPE_MULTIPART, TYPE_OTHER } from "./types";
 
 const reservedPrefix = bytesOf(RESERVED_PREFIX);
@@ -60,6 +61,7 @@ export function requestHeaders(id: u32, rootId: u32, endOfStream: bool): i32 {
 
 function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const config = root.config;
+  wakeUp();
   stripAndReadHead(config.body);
   if (isReserved()) return controlHeaders(id, root, endOfStream);
   if (config.models.list && listModels(config)) return HEADERS_STOP;

@@ -17,11 +17,9 @@ import { usePrefixes } from "../pick/prefix";
 import { fieldsStateBytes } from "../scan/fields";
 import { MULTIPART_STATE_BYTES } from "../scan/multipart";
 import { defineMetrics } from "../stats";
+import { BUSY_TICK_MILLISECONDS } from "./clock";
 import { openQueue } from "./holder";
 import { needStateBytes, openStreams } from "./streams";
-
-/** How often a worker looks for a new snapshot and exchanges counts with the others. */
-const TICK_MILLISECONDS: u32 = 20;
 
 export class Root {
   id: u32;
@@ -77,7 +75,7 @@ export function configure(id: u32, length: u32): bool {
   else roots.push(new Root(id, config));
   const root = findRoot(id)!;
   if (config.role == ROLE_HOLDER && root.queue == 0) root.queue = openQueue(randomSeed());
-  setTickPeriod(TICK_MILLISECONDS);
+  setTickPeriod(BUSY_TICK_MILLISECONDS);
   log(LOG_INFO, `configured, root ${id}`);
   return true;
 }

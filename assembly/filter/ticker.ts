@@ -1,12 +1,16 @@
-// What a worker does between requests, every 20 ms: take over a new snapshot, exchange counts, tidy up.
+// What a worker does between requests: take over a new snapshot, exchange counts, tidy up. Every 20 ms while there are
+// requests; a worker that has had none for half a second looks up every 200 ms only, and catches up when one comes.
+
+import { setTickPeriod } from "../host/calls";
 import { endpointCount } from "../pick/entries";
 import { totalInFlight } from "../pick/inflight";
 import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
 import { ENDPOINTS, IN_FLIGHT, record, SNAPSHOT_AGE } from "../stats";
-import { readClock } from "./clock";
+import { BUSY_TICK_MILLISECONDS, readClock } from "./clock";
 import { exchange } from "./exchange";
 import { collectGarbage } from "./root";
 import { followSnapshot } from "./snapshots";
+import { openStreams } from "./streams";
 import { releaseStuck } from "./stuck";
 
 /** A VM with several roots is ticked by each of them: half a period apart is one too many. */
@@ -15,10 +19,32 @@ const SAME_TICK: u64 = 10000000;
 let tickedAt: u64 = 0;
 let recordedInFlight: i32 = -1;
 
+const IDLE_TICK_MILLISECONDS: u32 = 200;
+const IDLE_TICKS: u32 = 25;
+
+let idleTicks: u32 = 0;
+let asleep: bool = false;
+
+/** A request has come. */
+export function wakeUp(): void {
+  idleTicks = 0;
+  if (!asleep) return;
+  asleep = false;
+  setTickPeriod(BUSY_TICK_MILLISECONDS);
+  tick();
+}
+
+function fallAsleep(): void {
+  if (openStreams() > 0 || ++idleTicks < IDLE_TICKS || asleep) return;
+  asleep = true;
+  setTickPeriod(IDLE_TICK_MILLISECONDS);
+}
+
 export function tick(): void {
   const now = readClock();
   if (now > tickedAt && now - tickedAt < SAME_TICK) return;
   tickedAt = now;
+  fallAsleep();
   collectGarbage();
   followSnapshot();
   exchange(now);
