@@ -98,6 +98,10 @@ export async function render(options: RenderOptions): Promise<Map<string, string
   edit(files, "kubernetes-network-policy.yaml", (text) =>
     text.replace(/values: \[ ?gemma-2b-it ?\]/, `values: [${[...slugs].join(", ")}]`),
   );
+  if (infra === "fleet")
+    edit(files, "kubernetes-rbac.yaml", (text) =>
+      text.replace(`name: ${options.name}-envoy`, `name: ${options.name}-pilotfish`),
+    );
   if (infra === "fleet") edit(files, "kubernetes-envoyproxy.yaml", withoutSidecar);
   const listed = [...files.keys()].filter((name) => name !== "kubernetes-pod-monitor.yaml");
   files.set(
@@ -115,7 +119,7 @@ function edit(files: Map<string, string>, name: string, change: (text: string) =
 /** The example names stand for nothing else in the files; longest first, so that none eats the start of another. */
 function rename(text: string, options: RenderOptions, model = ""): string {
   const slug = model === "" ? "gemma-2b-it" : modelSlug(model);
-  const service = (options.service ?? "{model}-serve-svc").replaceAll("{model}", slug);
+  const service = serviceName(options, slug);
   const key = randomBytes(24).toString("hex");
   const names: [string, string][] = [
     ["google/gemma-2b-it", model],
@@ -141,6 +145,10 @@ function rename(text: string, options: RenderOptions, model = ""): string {
     // A model's name may hold what YAML reads as something else.
     return found === "google/gemma-2b-it" ? JSON.stringify(value) : value;
   });
+}
+
+function serviceName(options: RenderOptions, slug: string): string {
+  return (options.service ?? "{model}-serve-svc").replaceAll("{model}", slug);
 }
 
 function withEndpoints(text: string, addresses: readonly string[]): string {
@@ -174,19 +182,22 @@ function withModule(text: string, options: RenderOptions): string {
   return document.toString({ lineWidth: 0 });
 }
 
-/** One DNS name per model in the sidecar's configuration. */
+/** What the sidecar follows: the Services, or by default the InferencePools of the namespace. */
 function withPods(text: string, options: RenderOptions): string {
-  return text.replace(/ {6}- name: (\S+)\n {8}port: (\d+)\n/, (_all, name: string, port: string) =>
-    options.models
-      .map((model) => {
-        const pods = name.replace("gemma-2b-it", () => modelSlug(model));
-        return `      - name: ${pods}\n        port: ${port}\n`;
-      })
-      .join(""),
+  const { backend = "service", infra = "kubernetes" } = options;
+  const names = options.models.map((model) =>
+    backend === "service" ? serviceName(options, modelSlug(model)) : `${modelSlug(model)}-pods`,
+  );
+  const services = [...new Set(names)].map((name) => `        - ${options.namespace}/${name}\n`).join("");
+  const list = text.replace(/( {6}services:\n)(?: {8}- .*\n)+/, (_all, head: string) => head + services);
+  if (infra !== "fleet") return list;
+  return list.replace(
+    "The listener `llm` of the Envoy in the same pod.",
+    "The listener `llm` of each Envoy; one line each.",
   );
 }
 
-/** With a sidecar of its own for all Envoys, theirs have none. */
+/** With a sidecar of its own for all Envoys, theirs have none, and the rights are its own account's. */
 function withoutSidecar(text: string): string {
   const document = parseDocument(text);
   document.deleteIn(["spec", "provider", "kubernetes", "envoyDeployment", "patch"]);
