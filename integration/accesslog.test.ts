@@ -1,7 +1,8 @@
 // Model, pick and reason stand in filter state, where an access log of Envoy's finds them.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import type { TestEnvoy } from "./harness/envoy.ts";
+import { around } from "./support/around.ts";
 import { type Echo, startEcho } from "./support/echo.ts";
 import { push, pushToAll, snapshotOf, startGateway } from "./support/gateway.ts";
 import { chat, JSON_TYPE, post, send } from "./support/http.ts";
@@ -20,20 +21,21 @@ const FORMAT = {
 let echo: Echo;
 let envoy: TestEnvoy;
 
-before(async () => {
-  echo = await startEcho("echo-1");
-  envoy = await startGateway({
-    pools: [{ name: "pool", models: ["m", "down", "unlisted"], endpoints: [echo.address] }],
-    defaultPool: "pool",
-    accessLogFormat: FORMAT,
-    filter: { snapshot: { staleAfter: "3600s" }, models: { rules: [{ name: "alias", model: "m" }] } },
-  });
-});
-
-after(async () => {
-  await envoy?.close();
-  await echo?.close();
-});
+around(
+  async () => {
+    echo = await startEcho("echo-1");
+    envoy = await startGateway({
+      pools: [{ name: "pool", models: ["m", "down", "unlisted"], endpoints: [echo.address] }],
+      defaultPool: "pool",
+      accessLogFormat: FORMAT,
+      filter: { snapshot: { staleAfter: "3600s" }, models: { rules: [{ name: "alias", model: "m" }] } },
+    });
+  },
+  async () => {
+    await envoy?.close();
+    await echo?.close();
+  },
+);
 
 type Line = Record<keyof typeof FORMAT, string | number | null>;
 let serial = 0;

@@ -1,11 +1,12 @@
 // A client that asked for an alias is answered under its own name, in JSON and in SSE, and no chunk waits for another.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import OpenAI from "openai";
 import type { TestEnvoy } from "./harness/envoy.ts";
 import type { Pod } from "./pod/pod.ts";
+import { around } from "./support/around.ts";
 import { type Echo, startEcho } from "./support/echo.ts";
 import { fastPod } from "./support/fleet.ts";
 import { pushToAll, rises, startGateway } from "./support/gateway.ts";
@@ -17,32 +18,33 @@ let echo: Echo;
 let envoy: TestEnvoy;
 let client: OpenAI;
 
-before(async () => {
-  pod = await fastPod("pod-1", "llama");
-  echo = await startEcho("echo-1");
-  envoy = await startGateway({
-    pools: [
-      { name: "pods", models: ["llama"], endpoints: [pod.address] },
-      { name: "echo", models: ["org/mirror"], endpoints: [echo.address] },
-    ],
-    filter: {
-      models: {
-        rules: [
-          { name: "gpt-4", model: "llama" },
-          { name: "mine", model: "org/mirror" },
-          { name: "wild-*", model: "org/mirror" },
-        ],
+around(
+  async () => {
+    pod = await fastPod("pod-1", "llama");
+    echo = await startEcho("echo-1");
+    envoy = await startGateway({
+      pools: [
+        { name: "pods", models: ["llama"], endpoints: [pod.address] },
+        { name: "echo", models: ["org/mirror"], endpoints: [echo.address] },
+      ],
+      filter: {
+        models: {
+          rules: [
+            { name: "gpt-4", model: "llama" },
+            { name: "mine", model: "org/mirror" },
+            { name: "wild-*", model: "org/mirror" },
+          ],
+        },
       },
-    },
-  });
-  await pushToAll(envoy, { llama: { on: [pod] }, "org/mirror": { on: [echo] } });
-  client = new OpenAI({ apiKey: "none", baseURL: `${envoy.url}/v1`, maxRetries: 0 });
-});
-
-after(async () => {
-  await envoy?.close();
-  await Promise.all([pod, echo].map((one) => one?.close()));
-});
+    });
+    await pushToAll(envoy, { llama: { on: [pod] }, "org/mirror": { on: [echo] } });
+    client = new OpenAI({ apiKey: "none", baseURL: `${envoy.url}/v1`, maxRetries: 0 });
+  },
+  async () => {
+    await envoy?.close();
+    await Promise.all([pod, echo].map((one) => one?.close()));
+  },
+);
 
 const messages = [{ role: "user" as const, content: "hello" }];
 

@@ -1,11 +1,12 @@
 // Bodies of every kind that clients send: which are read, which pass unread, which are refused, and what each refusal says.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import OpenAI, { toFile } from "openai";
 import type { JsonObject } from "../envoy/config.ts";
 import { MODEL_HEADER } from "../protocol/constants.ts";
+import { around } from "./support/around.ts";
 import { valuesOf } from "./support/echo.ts";
 import { fastPod } from "./support/fleet.ts";
 import { BOUNDARY, FORM_TYPE, form } from "./support/form.ts";
@@ -30,15 +31,13 @@ const DECOMPRESSOR: JsonObject = {
 let open: Stand;
 let strict: Stand;
 
-before(async () => {
+around(async () => {
   open = await stand({});
   const models = { unknown: "reject" };
   const body = { requireModel: true, otherTypes: "reject", duplicateKeys: "reject", maxDepth: 8, maxBytes: 10_000 };
   strict = await stand({ models, body });
   for (const { envoy, echo } of [open, strict]) await pushToAll(envoy, snapshot(echo));
-});
-
-after(closeAll);
+}, closeAll);
 
 const model = ({ echo }: Stand) => valuesOf(echo.last(), MODEL_HEADER);
 const utf16 = (text: string) => Buffer.from(text, "utf16le");

@@ -3,14 +3,15 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import http2 from "node:http2";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Sidecar } from "../sidecar/run.ts";
 import type { TestEnvoy } from "./harness/envoy.ts";
 import type { Pod } from "./pod/pod.ts";
+import { around } from "./support/around.ts";
 import { type Echo, startEcho } from "./support/echo.ts";
 import { fastPod, feed, known } from "./support/fleet.ts";
-import { counter, counters, inFlight, startGateway } from "./support/gateway.ts";
+import { counter, counters, inFlight, nothingInFlight, startGateway } from "./support/gateway.ts";
 import { chat, JSON_TYPE } from "./support/http.ts";
 import { inParallel, seeded, until } from "./support/until.ts";
 
@@ -23,32 +24,33 @@ let envoy: TestEnvoy;
 let sidecar: Sidecar;
 const random = seeded(4711);
 
-before(async () => {
-  const params = { stepBaseMs: 2, prefillTokenMs: 0, sequenceMs: 0, slots: 8 };
-  pods = await Promise.all(["a", "b"].map((name) => fastPod(name, "m", { params })));
-  // Refuses what it has no room for, with a 503 that Envoy retries elsewhere.
-  pods[1]?.set({ maxQueuedReqs: 6 });
-  moody = await startEcho("moody", ["m"]);
-  // Resets before an answer, in the middle of one, or answers; sometimes before the body is read.
-  moody.early = (request) => random() < 0.1 && request.socket.destroy() !== undefined;
-  moody.reply = (_seen, response, request) => {
-    const mood = random();
-    if (mood < 0.2) return void request.socket.resetAndDestroy();
-    response.write("data: {}\n\n");
-    if (mood < 0.4) return void setTimeout(() => request.socket.resetAndDestroy(), random() * 5);
-    setTimeout(() => response.end("data: [DONE]\n\n"), random() * 5);
-  };
-  const addresses = [...pods, moody].map(({ address }) => address);
-  envoy = await startGateway({ pools: [{ name: "pool", models: ["m"], endpoints: addresses }], retries: 2 });
-  sidecar = await feed({ pods: [...pods, moody], envoys: [envoy] });
-  await known(envoy, "m");
-});
-
-after(async () => {
-  await sidecar?.close();
-  await envoy?.close();
-  await Promise.all([...pods, moody].map((one) => one?.close()));
-});
+around(
+  async () => {
+    const params = { stepBaseMs: 2, prefillTokenMs: 0, sequenceMs: 0, slots: 8 };
+    pods = await Promise.all(["a", "b"].map((name) => fastPod(name, "m", { params })));
+    // Refuses what it has no room for, with a 503 that Envoy retries elsewhere.
+    pods[1]?.set({ maxQueuedReqs: 6 });
+    moody = await startEcho("moody", ["m"]);
+    // Resets before an answer, in the middle of one, or answers; sometimes before the body is read.
+    moody.early = (request) => random() < 0.1 && request.socket.destroy() !== undefined;
+    moody.reply = (_seen, response, request) => {
+      const mood = random();
+      if (mood < 0.2) return void request.socket.resetAndDestroy();
+      response.write("data: {}\n\n");
+      if (mood < 0.4) return void setTimeout(() => request.socket.resetAndDestroy(), random() * 5);
+      setTimeout(() => response.end("data: [DONE]\n\n"), random() * 5);
+    };
+    const addresses = [...pods, moody].map(({ address }) => address);
+    envoy = await startGateway({ pools: [{ name: "pool", models: ["m"], endpoints: addresses }], retries: 2 });
+    sidecar = await feed({ pods: [...pods, moody], envoys: [envoy] });
+    await known(envoy, "m");
+  },
+  async () => {
+    await sidecar?.close();
+    await envoy?.close();
+    await Promise.all([...pods, moody].map((one) => one?.close()));
+  },
+);
 
 type Phase = "none" | "body" | "waiting" | "stream";
 const ended: Record<string, number> = {};
@@ -132,10 +134,8 @@ test(`after ${REQUESTS} requests, a third of them given up by the client, every 
   assert.ok(aborted > REQUESTS * 0.33, `${aborted} aborted`);
   assert.ok(highest > 0, "the gauge was seen above zero meanwhile");
 
-  await until("the gauge to be zero", async () => (await counter(envoy, "in_flight")) === 0);
-  const perPod = await inFlight(envoy);
-  assert.equal(perPod.size, 3);
-  for (const [address, count] of perPod) assert.equal(count, 0, address);
+  await nothingInFlight(envoy);
+  assert.equal((await inFlight(envoy)).size, 3);
   for (const pod of pods) {
     await until(`pod ${pod.name} to be idle`, () => pod.stats().running + pod.stats().waiting === 0);
     const { received, finished, aborted: left, refused } = pod.stats();

@@ -1,9 +1,10 @@
 // A name that stands for another: the header, the pick and the body name the served model, and no other byte changes.
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { BASE_MODEL_HEADER, MODEL_HEADER } from "../protocol/constants.ts";
 import type { TestEnvoy } from "./harness/envoy.ts";
+import { around } from "./support/around.ts";
 import { type Echo, startEcho, valuesOf } from "./support/echo.ts";
 import { FORM_TYPE, form, NASTY_FILE } from "./support/form.ts";
 import { pushToAll, rises, startGateway } from "./support/gateway.ts";
@@ -28,30 +29,31 @@ const rules = [
   },
 ];
 
-before(async () => {
-  [llama, qwen] = await Promise.all([startEcho("llama-1"), startEcho("qwen-1")]);
-  const pools = [
-    { name: "llama", models: ["llama", "sql"], endpoints: [llama.address] },
-    { name: "qwen", models: ["qwen", "extra"], endpoints: [qwen.address] },
-  ];
-  envoy = await startGateway({
-    pools,
-    filter: { models: { rules, default: "gpt-4", adapters: { extra: "qwen" } } },
-  });
-  tight = await startGateway({ pools, filter: { models: { rules }, body: { maxRewriteBytes: 4096 } } });
-  const snapshot = {
-    llama: { on: [llama] },
-    qwen: { on: [qwen] },
-    sql: { on: [llama], base: "llama" },
-  };
-  await pushToAll(envoy, snapshot);
-  await pushToAll(tight, snapshot);
-});
-
-after(async () => {
-  await Promise.all([envoy, tight].map((one) => one?.close()));
-  await Promise.all([llama, qwen].map((one) => one?.close()));
-});
+around(
+  async () => {
+    [llama, qwen] = await Promise.all([startEcho("llama-1"), startEcho("qwen-1")]);
+    const pools = [
+      { name: "llama", models: ["llama", "sql"], endpoints: [llama.address] },
+      { name: "qwen", models: ["qwen", "extra"], endpoints: [qwen.address] },
+    ];
+    envoy = await startGateway({
+      pools,
+      filter: { models: { rules, default: "gpt-4", adapters: { extra: "qwen" } } },
+    });
+    tight = await startGateway({ pools, filter: { models: { rules }, body: { maxRewriteBytes: 4096 } } });
+    const snapshot = {
+      llama: { on: [llama] },
+      qwen: { on: [qwen] },
+      sql: { on: [llama], base: "llama" },
+    };
+    await pushToAll(envoy, snapshot);
+    await pushToAll(tight, snapshot);
+  },
+  async () => {
+    await Promise.all([envoy, tight].map((one) => one?.close()));
+    await Promise.all([llama, qwen].map((one) => one?.close()));
+  },
+);
 
 const served: [string, string, () => Echo][] = [
   ["gpt-4", "llama", () => llama],

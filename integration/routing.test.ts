@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import http from "node:http";
 import http2 from "node:http2";
 import { Readable } from "node:stream";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import OpenAI from "openai";
 import { DESTINATION_HEADER, MODEL_HEADER } from "../protocol/constants.ts";
 import type { Sidecar } from "../sidecar/run.ts";
 import type { TestEnvoy } from "./harness/envoy.ts";
 import type { Pod } from "./pod/pod.ts";
+import { around } from "./support/around.ts";
 import { type Echo, startEcho } from "./support/echo.ts";
 import { fastPod, feed, known, SLOW } from "./support/fleet.ts";
 import { counter, rises, startGateway } from "./support/gateway.ts";
@@ -24,38 +25,39 @@ let envoy: TestEnvoy;
 let sidecar: Sidecar;
 let client: OpenAI;
 
-before(async () => {
-  llama = await Promise.all(["llama-1", "llama-2"].map((name) => fastPod(name, "llama")));
-  qwen = [await fastPod("qwen-1", "qwen")];
-  slow = await fastPod("slow-1", "slow", { params: SLOW });
-  echo = await startEcho("echo-1", ["mirror"]);
-  many = await Promise.all([1, 2, 3, 4].map((i) => startEcho(`many-${i}`, ["many"])));
-  const pool = (name: string, pods: { address: string }[], model = name) => ({
-    name,
-    models: [model],
-    endpoints: pods.map(({ address }) => address),
-  });
-  envoy = await startGateway({
-    pools: [
-      pool("llama", llama),
-      pool("qwen", qwen),
-      pool("slow", [slow]),
-      pool("echo", [echo], "mirror"),
-      pool("many", many),
-    ],
-    defaultPool: "echo",
-    filter: { models: { list: false } },
-  });
-  sidecar = await feed({ pods: [...llama, ...qwen, slow, echo, ...many], envoys: [envoy] });
-  await known(envoy, "llama", "qwen", "slow", "mirror", "many");
-  client = new OpenAI({ apiKey: "none", baseURL: `${envoy.url}/v1`, maxRetries: 0 });
-});
-
-after(async () => {
-  await sidecar?.close();
-  await envoy?.close();
-  await Promise.all([...llama, ...qwen, slow, echo, ...many].map((one) => one?.close()));
-});
+around(
+  async () => {
+    llama = await Promise.all(["llama-1", "llama-2"].map((name) => fastPod(name, "llama")));
+    qwen = [await fastPod("qwen-1", "qwen")];
+    slow = await fastPod("slow-1", "slow", { params: SLOW });
+    echo = await startEcho("echo-1", ["mirror"]);
+    many = await Promise.all([1, 2, 3, 4].map((i) => startEcho(`many-${i}`, ["many"])));
+    const pool = (name: string, pods: { address: string }[], model = name) => ({
+      name,
+      models: [model],
+      endpoints: pods.map(({ address }) => address),
+    });
+    envoy = await startGateway({
+      pools: [
+        pool("llama", llama),
+        pool("qwen", qwen),
+        pool("slow", [slow]),
+        pool("echo", [echo], "mirror"),
+        pool("many", many),
+      ],
+      defaultPool: "echo",
+      filter: { models: { list: false } },
+    });
+    sidecar = await feed({ pods: [...llama, ...qwen, slow, echo, ...many], envoys: [envoy] });
+    await known(envoy, "llama", "qwen", "slow", "mirror", "many");
+    client = new OpenAI({ apiKey: "none", baseURL: `${envoy.url}/v1`, maxRetries: 0 });
+  },
+  async () => {
+    await sidecar?.close();
+    await envoy?.close();
+    await Promise.all([...llama, ...qwen, slow, echo, ...many].map((one) => one?.close()));
+  },
+);
 
 const messages = [{ role: "user" as const, content: "hello" }];
 const podsOf: Record<string, RegExp> = { llama: /^llama-[12]$/, qwen: /^qwen-1$/, mirror: /^echo-1$/ };

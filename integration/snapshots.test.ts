@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { Readable } from "node:stream";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { DESTINATION_HEADER, SECRET_HEADER, SNAPSHOT_PATH } from "../protocol/constants.ts";
 import type { TestEnvoy } from "./harness/envoy.ts";
+import { around } from "./support/around.ts";
 import { type Echo, startEcho } from "./support/echo.ts";
 import {
   counters,
@@ -23,19 +24,20 @@ const MALFORMED = new URL("../protocol/fixtures/malformed/", import.meta.url);
 let echo: Echo;
 let envoy: TestEnvoy;
 
-before(async () => {
-  echo = await startEcho("echo-1");
-  envoy = await startGateway({
-    pools: [{ name: "pool", models: ["m", "other"], endpoints: [echo.address] }],
-    snapshotPort: true,
-    filter: { snapshot: { staleAfter: "3600s", maxBytes: 65536 } },
-  });
-});
-
-after(async () => {
-  await envoy?.close();
-  await echo?.close();
-});
+around(
+  async () => {
+    echo = await startEcho("echo-1");
+    envoy = await startGateway({
+      pools: [{ name: "pool", models: ["m", "other"], endpoints: [echo.address] }],
+      snapshotPort: true,
+      filter: { snapshot: { staleAfter: "3600s", maxBytes: 65536 } },
+    });
+  },
+  async () => {
+    await envoy?.close();
+    await echo?.close();
+  },
+);
 
 const listeners: Record<string, () => string> = {
   "the LLM listener": () => envoy.url,

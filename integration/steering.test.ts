@@ -1,8 +1,9 @@
 // A client's own control headers never steer anything: not the route, not the pod, whatever the request is.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { BASE_MODEL_HEADER, DESTINATION_HEADER, MODEL_HEADER } from "../protocol/constants.ts";
 import type { TestEnvoy } from "./harness/envoy.ts";
+import { around } from "./support/around.ts";
 import { type Echo, startEcho, valuesOf } from "./support/echo.ts";
 import { pushToAll, rises, startGateway } from "./support/gateway.ts";
 import { type Answer, chat, JSON_TYPE, type Sending, send } from "./support/http.ts";
@@ -13,24 +14,25 @@ let envoy: TestEnvoy;
 
 // `secret` is a model that the client may not reach; `plain` is one that it may; `unlisted` has a route and stands in
 // no snapshot, so that no pick takes the place of what a client wrote.
-before(async () => {
-  open = await Promise.all(["open-1", "open-2"].map((name) => startEcho(name)));
-  closed = await startEcho("closed-1");
-  envoy = await startGateway({
-    pools: [
-      { name: "open", models: ["plain", "unlisted"], endpoints: open.map(({ address }) => address) },
-      { name: "closed", models: ["secret"], endpoints: [closed.address] },
-    ],
-    defaultPool: "open",
-    filter: { body: { fields: [{ field: "user", header: "X-User" }] } },
-  });
-  await pushToAll(envoy, { plain: { on: open }, secret: { on: [closed] } });
-});
-
-after(async () => {
-  await envoy?.close();
-  await Promise.all([...open, closed].map((one) => one?.close()));
-});
+around(
+  async () => {
+    open = await Promise.all(["open-1", "open-2"].map((name) => startEcho(name)));
+    closed = await startEcho("closed-1");
+    envoy = await startGateway({
+      pools: [
+        { name: "open", models: ["plain", "unlisted"], endpoints: open.map(({ address }) => address) },
+        { name: "closed", models: ["secret"], endpoints: [closed.address] },
+      ],
+      defaultPool: "open",
+      filter: { body: { fields: [{ field: "user", header: "X-User" }] } },
+    });
+    await pushToAll(envoy, { plain: { on: open }, secret: { on: [closed] } });
+  },
+  async () => {
+    await envoy?.close();
+    await Promise.all([...open, closed].map((one) => one?.close()));
+  },
+);
 
 type Pairs = [string, string][];
 

@@ -1,11 +1,12 @@
 // Two workers, each with a VM of its own: one push is enough for both, and they share the load evenly.
 import assert from "node:assert/strict";
 import http from "node:http";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { DESTINATION_HEADER } from "../protocol/constants.ts";
 import type { Sidecar } from "../sidecar/run.ts";
 import type { TestEnvoy } from "./harness/envoy.ts";
 import type { Pod } from "./pod/pod.ts";
+import { around } from "./support/around.ts";
 import { type Echo, startEcho } from "./support/echo.ts";
 import { FAST, fastPod, feed, known } from "./support/fleet.ts";
 import { counter, push, snapshotOf, startGateway } from "./support/gateway.ts";
@@ -19,16 +20,17 @@ const PUSHES = 15;
 let echo: Echo;
 let byHand: TestEnvoy;
 
-before(async () => {
-  echo = await startEcho("echo-1");
-  const models = Array.from({ length: PUSHES + 1 }, (_, i) => `m${i}`);
-  byHand = await startGateway({ pools: [{ name: "echo", models, endpoints: [echo.address] }] }, 2);
-});
-
-after(async () => {
-  await byHand?.close();
-  await echo?.close();
-});
+around(
+  async () => {
+    echo = await startEcho("echo-1");
+    const models = Array.from({ length: PUSHES + 1 }, (_, i) => `m${i}`);
+    byHand = await startGateway({ pools: [{ name: "echo", models, endpoints: [echo.address] }] }, 2);
+  },
+  async () => {
+    await byHand?.close();
+    await echo?.close();
+  },
+);
 
 interface Connection {
   agent: http.Agent;

@@ -7,6 +7,7 @@ import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { EndpointView, ModelView } from "../../protocol/snapshot.ts";
 import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "../harness/envoy.ts";
 import { type Answer, send } from "./http.ts";
+import { until } from "./until.ts";
 
 export const SECRET = "integration-secret-0123";
 /** PILOTFISH_WASM puts another module in the place of the one that `npm run build` makes. */
@@ -127,4 +128,21 @@ export async function pushToAll(envoy: TestEnvoy, models: Models): Promise<void>
 export async function inFlight(envoy: TestEnvoy): Promise<Map<string, number>> {
   const { endpoints } = (await readBack(envoy.url)).json as { endpoints: { address: string; inFlight: number }[] };
   return new Map(endpoints.map(({ address, inFlight: count }) => [address, count]));
+}
+
+/**
+ * Waits until gauge and read-backs, each told by whichever worker it is, say that nothing is in flight. What a worker
+ * knows of the others is a tick old, or ten while it is idle; a count that leaked stays.
+ */
+export async function nothingInFlight(envoy: TestEnvoy): Promise<void> {
+  let last = "";
+  const probe = async () => {
+    const seen = await Promise.all(Array.from({ length: 8 }, () => inFlight(envoy)));
+    const gauge = await counter(envoy, "in_flight");
+    last = `gauge ${gauge}, ${seen.map((counts) => JSON.stringify([...counts])).join(" ")}`;
+    return gauge === 0 && seen.every((counts) => [...counts.values()].every((count) => count === 0));
+  };
+  await until("nothing to be in flight", probe).catch((error: Error) => {
+    throw new Error(`${error.message}; last seen: ${last}`);
+  });
 }
