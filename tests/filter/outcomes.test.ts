@@ -217,7 +217,7 @@ describe("gauges", () => {
     assert.equal(gateway.gauge("snapshot.endpoints"), 3);
     assert.equal(gateway.gauge("snapshot.age_ms"), 40);
     gateway.process.advance(1000);
-    const age = gateway.gauge("snapshot.age_ms");
+    const age = gateway.gauge("snapshot.age_ms") ?? -1;
     assert.ok(age > 840 && age <= 1040, `${age}: an idle worker looks up every 200 ms`);
     gateway.send({ method: "GET", path: "/" });
     assert.equal(gateway.gauge("snapshot.age_ms"), 1040, "a request wakes it");

@@ -38,7 +38,9 @@ async function main(): Promise<void> {
     const counts = await suite.run();
     addCounts(total, counts);
     const seconds = ((Date.now() - started) / 1000).toFixed(1);
-    lines.push(`${name.padEnd(12)} ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped, ${seconds} s`);
+    lines.push(
+      `${name.padEnd(12)} ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped, ${seconds} s`,
+    );
     if (name === "build" && counts.failed) break;
   }
   process.stdout.write(`\n${lines.join("\n")}\n`);
@@ -88,7 +90,9 @@ async function testFiles(folder: string): Promise<string[]> {
 
 function exitCode(command: string, args: string[], onOutput?: (text: string) => void): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: onOutput ? ["ignore", "pipe", "inherit"] : ["ignore", "inherit", "inherit"] });
+    const child = spawn(command, args, {
+      stdio: onOutput ? ["ignore", "pipe", "inherit"] : ["ignore", "inherit", "inherit"],
+    });
     child.stdout?.on("data", (chunk: Buffer) => {
       process.stdout.write(chunk);
       onOutput?.(chunk.toString());
