@@ -65,3 +65,7 @@ bench-scan: node_modules/.package-lock.json ## The body scanner alone, GB/s
 test-long: build/pilotfish.wasm ## 200,000 generated documents and ten minutes of fuzzing
 	@PILOTFISH_SCAN_DOCUMENTS=200000 node --import tsx --test tests/scan/json.test.ts tests/scan/multipart.test.ts
 	@PILOTFISH_FUZZ_SECONDS=600 node --import tsx --test tests/scan/fuzz.test.ts tests/scan/multipart-fuzz.test.ts
+
+.PHONY: sim
+sim: build/pilotfish.wasm ## The real wasm picks in a discrete-event simulation; ARGS="--help"
+	@$(TSX) bench/sim/main.ts $(ARGS)

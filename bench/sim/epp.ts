@@ -1,0 +1,115 @@
+// The endpoint picker of the Gateway API Inference Extension with its default plugins, one that sees everything.
+//
+//   score(p) = 2 * queue(p) + 2 * kv(p) + 3 * prefix(p)      the highest wins, ties at random
+//
+//   queue   (most - waiting) / (most - least) over the pods, 1 when all are equal
+//   kv      1 - KV cache usage
+//   prefix  matched blocks / blocks of the prompt: 64 bytes each, chained, at most 256, per pod an LRU of 31,250
+import type { Contender, Router, World } from "./contender.ts";
+import { Draws } from "./random.ts";
+
+export interface Metrics {
+  waiting: number;
+  kvUsage: number;
+}
+
+export const SCRAPE_MS = 50;
+const LRU_BLOCKS = 31_250;
+
+/** Which pods were sent which blocks. */
+export class PrefixIndex {
+  readonly #capacity: number;
+  readonly #holders = new Map<number, Set<number>>();
+  readonly #lru: Map<number, true>[];
+
+  constructor(pods: number, capacity = LRU_BLOCKS) {
+    this.#capacity = capacity;
+    this.#lru = Array.from({ length: pods }, () => new Map());
+  }
+
+  /** How many blocks of the chain each pod has, up to the first block that nobody has. */
+  match(blocks: ArrayLike<number>): Uint32Array {
+    const counts = new Uint32Array(this.#lru.length);
+    for (let i = 0; i < blocks.length; i++) {
+      const holders = this.#holders.get(blocks[i] as number);
+      if (!holders) break;
+      for (const pod of holders) counts[pod] = (counts[pod] as number) + 1;
+    }
+    return counts;
+  }
+
+  insert(blocks: ArrayLike<number>, pod: number): void {
+    const lru = this.#lru[pod] as Map<number, true>;
+    for (let i = 0; i < blocks.length; i++) {
+      const block = blocks[i] as number;
+      if (!lru.delete(block)) this.#hold(block, pod);
+      lru.set(block, true);
+    }
+    for (const oldest of lru.keys()) {
+      if (lru.size <= this.#capacity) break;
+      lru.delete(oldest);
+      this.#drop(oldest, pod);
+    }
+  }
+
+  #hold(block: number, pod: number): void {
+    const holders = this.#holders.get(block);
+    if (holders) holders.add(pod);
+    else this.#holders.set(block, new Set([pod]));
+  }
+
+  #drop(block: number, pod: number): void {
+    const holders = this.#holders.get(block);
+    holders?.delete(pod);
+    if (holders?.size === 0) this.#holders.delete(block);
+  }
+}
+
+/** One score per pod. `matched` of `total` blocks; a prompt without a whole block has no affinity. */
+export function scores(metrics: readonly Metrics[], matched: ArrayLike<number>, total: number): number[] {
+  let least = Number.POSITIVE_INFINITY;
+  let most = Number.NEGATIVE_INFINITY;
+  for (const { waiting } of metrics) {
+    least = Math.min(least, waiting);
+    most = Math.max(most, waiting);
+  }
+  return metrics.map(({ waiting, kvUsage }, pod) => {
+    const queue = most === least ? 1 : (most - waiting) / (most - least);
+    const prefix = total === 0 ? 0 : (matched[pod] as number) / total;
+    return 2 * queue + 2 * (1 - kvUsage) + 3 * prefix;
+  });
+}
+
+export function highest(values: readonly number[], draws: Draws): number {
+  let best = Number.NEGATIVE_INFINITY;
+  let ties = 0;
+  let chosen = 0;
+  for (const [i, value] of values.entries()) {
+    if (value < best) continue;
+    ties = value > best ? 1 : ties + 1;
+    best = value;
+    if (draws.below(ties) === 0) chosen = i;
+  }
+  return chosen;
+}
+
+function start(world: World): Router {
+  const draws = new Draws(world.seed ^ 0xe99);
+  const index = new PrefixIndex(world.pods.length);
+  let metrics: Metrics[] = [];
+  const scrape = () => {
+    metrics = world.pods.map(({ stats }) => ({ waiting: stats.waiting, kvUsage: stats.kvUsage }));
+  };
+  scrape();
+  world.every(SCRAPE_MS, scrape);
+  return {
+    route(request) {
+      const { blocks } = request;
+      const pod = highest(scores(metrics, index.match(blocks), blocks.length), draws);
+      index.insert(blocks, pod);
+      return { pod };
+    },
+  };
+}
+
+export const epp: Contender = { name: "EPP default", title: "queue 2, kv 2, prefix 3; scrapes every 50 ms", start };

@@ -1,0 +1,179 @@
+// What arrives. Each load is a list of requests with arrival times, made from a seed alone: every contender gets the same.
+import { defaultParams, type PodParams } from "../../integration/pod/params.ts";
+import { Draws } from "./random.ts";
+import { type Message, makeRequest, type SimRequest } from "./request.ts";
+
+export interface LoadOptions {
+  /** undefined: the load's own number. */
+  pods?: number | undefined;
+  requests: number;
+  seed: number;
+  /** Requests a second over all pods; undefined: the load's own rate. */
+  rate?: number | undefined;
+}
+
+export interface Load {
+  name: string;
+  title: string;
+  pods: number;
+  requests: SimRequest[];
+  params(pod: number): PodParams;
+}
+
+interface Kind {
+  title: string;
+  /** Requests a second and pod. */
+  rate: number;
+  pods?: number;
+  make(draws: Draws, times: readonly number[], perSecond: number): SimRequest[];
+  params?(pod: number): Partial<PodParams>;
+}
+
+/** Requests a second at which a pod that finds every system prompt in its cache is full, found by raising the rate. */
+const SHARED_FULL = 6;
+const AZURE_FULL = 9;
+
+const system = (content: string): Message => ({ role: "system", content });
+const user = (content: string): Message => ({ role: "user", content });
+
+function shared(fraction: number): Kind {
+  return {
+    title: `150 customers, system prompts of 6,000 tokens, ${fraction * 100} % load`,
+    rate: SHARED_FULL * fraction,
+    make(draws, times) {
+      const prompts = Array.from({ length: 150 }, () => draws.text(6000));
+      return times.map((at) => {
+        const messages = [system(draws.pick(prompts)), user(draws.text(draws.lognormal(150, 0.6, 10, 2000)))];
+        return makeRequest(at, messages, draws.lognormal(150, 0.6, 1, 1000));
+      });
+    },
+  };
+}
+
+/** Sizes like those of Azure's conversation trace of 2023: medians of 1,020 tokens in, 129 out. */
+function azure(draws: Draws, times: readonly number[]): SimRequest[] {
+  return times.map((at) => {
+    const messages = [user(draws.text(draws.lognormal(1020, 0.8, 8, 14000)))];
+    return makeRequest(at, messages, draws.lognormal(129, 0.9, 1, 1000));
+  });
+}
+
+const BURST = 200;
+const BURST_EVERY_MS = 5000;
+
+/** Sessions that go on for some turns, each with all the turns before it; the next turn comes after a time of its own. */
+function sessions(draws: Draws, times: readonly number[], perSecond: number): SimRequest[] {
+  const made: SimRequest[] = [];
+  const active = 500;
+  const turns = 6;
+  const meanPause = (active / perSecond) * 1000;
+  const preamble = draws.text(400);
+  const last = times.at(-1) ?? 0;
+  // Sessions begin all along; those of the first moments are in their middle already.
+  for (let start = -meanPause * turns; start < last; start += (meanPause * turns) / active) {
+    const messages: Message[] = [system(preamble)];
+    let at = start;
+    for (let turn = 0; turn < turns; turn++) {
+      messages.push(user(draws.text(draws.lognormal(200, 0.8, 8, 4000))));
+      const output = draws.lognormal(150, 0.6, 1, 800);
+      if (at >= 0) made.push(makeRequest(at, [...messages], output));
+      messages.push({ role: "assistant", content: draws.text(output) });
+      at += meanPause * (0.5 + draws.fraction());
+    }
+  }
+  return made.sort((a, b) => a.at - b.at).slice(0, times.length);
+}
+
+export const KINDS: Readonly<Record<string, Kind>> = {
+  "shared-60": shared(0.6),
+  "shared-80": shared(0.8),
+  "shared-95": shared(0.95),
+  mixed: {
+    title: "Azure-like sizes, 4 pods near saturation",
+    rate: AZURE_FULL * 0.9,
+    pods: 4,
+    make: azure,
+  },
+  slow: {
+    title: "Azure-like sizes, one of 4 pods at half speed",
+    rate: AZURE_FULL * 0.7,
+    pods: 4,
+    make: azure,
+    params: (pod) => (pod === 0 ? { speed: 0.5 } : {}),
+  },
+  adapters: {
+    title: "100 adapters, 4 slots a pod",
+    rate: 4,
+    make(draws, times) {
+      return times.map((at) => {
+        const adapter = `adapter-${String(draws.below(100)).padStart(3, "0")}`;
+        const messages = [user(draws.text(draws.lognormal(400, 0.6, 8, 4000)))];
+        return makeRequest(at, messages, draws.lognormal(60, 0.5, 1, 400), adapter);
+      });
+    },
+    params: () => ({ maxLoras: 4, loraLoadMs: 100 }),
+  },
+  bursts: {
+    title: `bursts of ${BURST} every ${BURST_EVERY_MS / 1000} s`,
+    rate: 5,
+    make(draws, times) {
+      const at = (i: number) => Math.floor(i / BURST) * BURST_EVERY_MS + draws.fraction() * 50;
+      return azure(
+        draws,
+        times.map((_, i) => at(i)).sort((a, b) => a - b),
+      );
+    },
+  },
+  sessions: { title: "500 sessions of 6 turns", rate: 7, make: sessions },
+  "one-prompt": {
+    title: "one system prompt of 2,000 tokens for all",
+    rate: 12,
+    make(draws, times) {
+      const prompt = system(draws.text(2000));
+      return times.map((at) =>
+        makeRequest(
+          at,
+          [prompt, user(draws.text(draws.lognormal(100, 0.6, 8, 1000)))],
+          draws.lognormal(100, 0.6, 1, 600),
+        ),
+      );
+    },
+  },
+  "cold-prompt": {
+    title: "one system prompt of 2,000 tokens for all, another every 10 s",
+    rate: 12,
+    make(draws, times) {
+      let prompt = system("");
+      let age = -1;
+      return times.map((at) => {
+        if (Math.floor(at / 10_000) !== age) prompt = system(draws.text(2000));
+        age = Math.floor(at / 10_000);
+        const messages = [prompt, user(draws.text(draws.lognormal(100, 0.6, 8, 1000)))];
+        return makeRequest(at, messages, draws.lognormal(100, 0.6, 1, 600));
+      });
+    },
+  },
+};
+
+export const LOAD_NAMES = Object.keys(KINDS);
+
+export function makeLoad(name: string, options: LoadOptions): Load {
+  const kind = KINDS[name];
+  if (!kind) throw new RangeError(`load: "${name}" given, expected one of ${LOAD_NAMES.join(", ")}`);
+  const draws = new Draws(options.seed);
+  const pods = options.pods ?? kind.pods ?? 8;
+  const perSecond = options.rate ?? kind.rate * pods;
+  const times: number[] = [];
+  let at = 0;
+  for (let i = 0; i < options.requests; i++) {
+    at += draws.gap(perSecond);
+    times.push(at);
+  }
+  return {
+    name,
+    title: kind.title,
+    pods,
+    requests: kind.make(draws, times, perSecond),
+    params: (pod) => ({ ...defaultParams(), noise: 0.05, loraSeriesMax: 1, ...kind.params?.(pod) }),
+  };
+}

@@ -1,0 +1,114 @@
+// make sim: the filter that ships picks for simulated pods, beside round robin, least request and the endpoint picker.
+import { Command, InvalidArgumentError } from "commander";
+import { fileHash } from "../body/machine.ts";
+import type { Contender } from "./contender.ts";
+import { leastRequest2, leastRequestAll, roundRobin } from "./envoy.ts";
+import { epp } from "./epp.ts";
+import { HERD_KINDS, herd } from "./herd.ts";
+import { LOAD_NAMES, makeLoad } from "./loads.ts";
+import { pilotfish } from "./pilotfish.ts";
+import { type Cell, loadTable, type SimRun, writeReport } from "./report.ts";
+import { type Figures, simulate } from "./simulate.ts";
+
+const CONTENDERS: Readonly<Record<string, Contender>> = {
+  rr: roundRobin,
+  lr: leastRequest2,
+  "lr-all": leastRequestAll,
+  epp,
+  "load-1": pilotfish({ profile: "load", workers: 1 }),
+  "load-2": pilotfish({ profile: "load", workers: 2 }),
+  "tokens-1": pilotfish({ profile: "tokens", workers: 1 }),
+  "tokens-2": pilotfish({ profile: "tokens", workers: 2 }),
+  "tokens-4": pilotfish({ profile: "tokens", workers: 4 }),
+  "tokens-2x2": pilotfish({ profile: "tokens", workers: 2, envoys: 2 }),
+};
+const USUAL = ["rr", "lr", "lr-all", "epp", "load-1", "load-2", "tokens-1", "tokens-2"];
+
+interface Options {
+  pods?: number;
+  rate?: number;
+  requests: number;
+  seed: number;
+  only: string[];
+  contenders: string[];
+  herd: boolean;
+  output: string;
+}
+
+function some(known: readonly string[]): (given: string) => string[] {
+  return (given) => {
+    const names = given.split(",").map((name) => name.trim());
+    const wrong = names.find((name) => !known.includes(name));
+    if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" given, expected some of ${known.join(",")}`);
+    return names;
+  };
+}
+
+function between(least: number, most: number): (given: string) => number {
+  return (given) => {
+    const value = Number(given);
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(`"${given}" given, expected a whole number from ${least} to ${most}`);
+    return value;
+  };
+}
+
+const command = new Command("sim")
+  .description("Time to first token with each way to pick a pod, in a discrete-event simulation; nothing here is a GPU")
+  .option("--pods <n>", "pods (4 or 8, as the load says)", between(1, 1000))
+  .option("--rate <n>", "requests a second over all pods (as the load says)", between(1, 100_000))
+  .option("--requests <n>", "requests of each load; the first fifth is warm-up", between(10, 1_000_000), 3000)
+  .option("--seed <n>", "seed of everything", between(0, 1_000_000), 1)
+  .option("--only <loads>", `some of ${LOAD_NAMES.join(",")}`, some(LOAD_NAMES), LOAD_NAMES)
+  .option("--contenders <list>", `some of ${Object.keys(CONTENDERS).join(",")}`, some(Object.keys(CONTENDERS)), USUAL)
+  .option("--no-herd", "leave out the bursts of 200 requests in one scrape period")
+  .option("--output <folder>", "where the results are written", "bench/results");
+
+async function main(): Promise<void> {
+  const options = command.parse().opts<Options>();
+  const began = performance.now();
+  const contenders = options.contenders.map((name) => CONTENDERS[name] as Contender);
+  const cells: Cell[] = [];
+  for (const name of options.only) {
+    const load = makeLoad(name, {
+      pods: options.pods,
+      requests: options.requests,
+      seed: options.seed,
+      rate: options.rate,
+    });
+    const rows: { contender: string; figures: Figures }[] = [];
+    for (const contender of contenders) {
+      rows.push({ contender: contender.name, figures: simulate(load, contender, { seed: options.seed }) });
+    }
+    const perSecond = load.requests.length / ((load.requests.at(-1)?.at ?? 0) / 1000) || 0;
+    const cell: Cell = { load: name, title: load.title, pods: load.pods, perSecond, rows };
+    cells.push(cell);
+    console.log(loadTable(cell));
+  }
+  const herds = options.herd
+    ? HERD_KINDS.map((kind) => ({
+        kind: kind.name,
+        title: kind.title,
+        rows: contenders.map((contender) => ({ contender: contender.name, most: herd(kind, contender, options.seed) })),
+      }))
+    : [];
+  const run: SimRun = {
+    date: new Date().toISOString(),
+    seed: options.seed,
+    requests: options.requests,
+    wasm: await fileHash("build/pilotfish.wasm"),
+    node: process.version,
+    seconds: (performance.now() - began) / 1000,
+    contenders: contenders.map(({ name, title }) => ({ name, title })),
+    cells,
+    herds,
+  };
+  await writeReport(run, options.output);
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,186 @@
+// The release wasm in the strict emulator: every request's body goes through the filter, scrapes reach it as pushed
+// snapshots, answers as streams.
+import type { Engine } from "../../integration/pod/engine.ts";
+import { DESTINATION_HEADER, SECRET_ENV, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
+import { encodeSnapshot } from "../../protocol/encode.ts";
+import type { AdapterState, EndpointView, ModelView } from "../../protocol/snapshot.ts";
+import { release } from "../../tests/filter/build.ts";
+import { Process, type Root, Stream } from "../../tests/host/vm.ts";
+import type { Contender, Route, Router, World } from "./contender.ts";
+import { Draws } from "./random.ts";
+import { bodyOf, MODEL, type SimRequest } from "./request.ts";
+
+export const SCRAPE_MS = 100;
+/** Between a scrape and the arrival of its snapshot at a worker. */
+const PUSH_MS = 5;
+const SECRET = "simulated-secret-of-a-sidecar";
+const EPOCH_US = 1_700_000_000_000_000n;
+/** Envoy's per_connection_buffer_limit_bytes. */
+const BUFFER_BYTES = 32 * 1024 * 1024;
+
+export interface PilotfishOptions {
+  profile: "load" | "tokens";
+  /** Envoy's workers, each with a VM. */
+  workers: number;
+  /** Envoys that share the pods and do not talk; 1 where not given. */
+  envoys?: number;
+}
+
+class Gateway implements Router {
+  readonly #world: World;
+  readonly #draws: Draws;
+  readonly #process: Process;
+  readonly #workers: Root[] = [];
+  readonly #podOf: ReadonlyMap<string, number>;
+  /** The process's time when the simulation's is 0; undefined while it gets ready. */
+  #origin: bigint | undefined;
+
+  constructor(world: World, options: PilotfishOptions, number: number) {
+    this.#world = world;
+    this.#podOf = new Map(world.addresses.map((address, pod) => [address, pod]));
+    this.#draws = new Draws(world.seed ^ (0xf15 + number));
+    this.#process = new Process({ now: EPOCH_US * 1000n, seed: world.seed * 7 + number + 1 });
+    const configuration = JSON.stringify({ pick: { profile: options.profile } });
+    for (let i = 0; i < options.workers; i++) {
+      const vm = this.#process.startVm(release, { vmId: "pilotfish", environment: { [SECRET_ENV]: SECRET } });
+      this.#workers.push(vm.createRoot({ configuration, allowOnHeadersStopIteration: true }));
+      // Workers do not start in step: their ticks fall between each other's.
+      this.#process.advance(20 / options.workers);
+    }
+    this.#push(this.#scrape(), 0);
+    this.#process.advance(40);
+    this.#origin = this.#process.now - BigInt(Math.round(world.now() * 1e6));
+    world.every(SCRAPE_MS, () => {
+      const endpoints = this.#scrape();
+      world.after(PUSH_MS, () => this.#push(endpoints, PUSH_MS));
+    });
+  }
+
+  /** Brings the process to the present; the ticks on the way are done. */
+  #follow(): void {
+    if (this.#origin === undefined) return;
+    const now = this.#origin + BigInt(Math.round(this.#world.now() * 1e6));
+    this.#process.advance(Number(now - this.#process.now) / 1e6);
+  }
+
+  #scrape(): Scrape[] {
+    const { pods, addresses, adapters } = this.#world;
+    return pods.map((pod, i) => ({
+      endpoint: {
+        address: addresses[i] as string,
+        ready: true,
+        draining: false,
+        asleep: false,
+        waiting: pod.stats.waiting,
+        running: pod.stats.running,
+        kvUsage: pod.stats.kvUsage,
+        scrapeAgeMs: 0,
+        kvBlocks: pod.params.kvBlocks,
+        blockTokens: pod.params.blockSize,
+        maxLora: adapters.length > 0 ? pod.params.maxLoras : 0,
+      },
+      present: adapters.length > 0 ? presentAdapters(pod) : NOBODY,
+    }));
+  }
+
+  #push(scrapes: readonly Scrape[], ageMs: number): void {
+    this.#follow();
+    const endpoints = scrapes.map(({ endpoint }) => ({ ...endpoint, scrapeAgeMs: ageMs }));
+    const served = endpoints.map(({ address }) => ({ address, state: "listed" as AdapterState }));
+    const models: ModelView[] = [{ name: MODEL, kind: "base", base: MODEL, endpoints: served }];
+    for (const name of this.#world.adapters) {
+      const states = scrapes.map(({ endpoint, present }) => ({
+        address: endpoint.address,
+        state: (present.has(name) ? "running" : "listed") as AdapterState,
+      }));
+      models.push({ name, kind: "adapter", base: MODEL, endpoints: states });
+    }
+    const body = encodeSnapshot({ version: this.#process.now / 1000n, source: 7n, endpoints, models });
+    const stream = this.#stream();
+    const outcome = stream.send({ method: "POST", path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: SECRET }, body });
+    if (outcome.localResponse?.status !== 200)
+      throw new Error(`a snapshot was answered ${outcome.localResponse?.status}: ${outcome.localResponse?.body}`);
+    stream.finish();
+  }
+
+  #stream(): Stream {
+    const worker = this.#workers[this.#draws.below(this.#workers.length)] as Root;
+    return new Stream(worker, { bufferLimit: BUFFER_BYTES });
+  }
+
+  route(request: SimRequest): Route {
+    this.#follow();
+    const stream = this.#stream();
+    const { requestHeaders } = stream.send({
+      method: "POST",
+      path: "/v1/chat/completions",
+      headers: { "content-type": "application/json" },
+      body: bodyOf(request),
+    });
+    const picked = requestHeaders?.get(DESTINATION_HEADER)?.split(",")[0];
+    const pod = this.#podOf.get(picked ?? "");
+    if (picked === undefined || pod === undefined) throw new Error(`the filter picked ${picked}, expected a pod`);
+    return {
+      pod,
+      firstByte: () => {
+        this.#follow();
+        const headers = { "content-type": "text/event-stream" };
+        stream.respond({ headers, chunks: ["data: {}\n\n"], upstreamAddress: picked, end: false });
+      },
+      end: () => {
+        this.#follow();
+        stream.responseBody("data: [DONE]\n\n", true);
+        stream.finish();
+      },
+    };
+  }
+
+  /** Nothing may be counted in flight any more, by any worker. */
+  close(): void {
+    this.#process.advance(100);
+    for (const worker of this.#workers) {
+      worker.vm.assertHealthy();
+      const stream = new Stream(worker);
+      const headers = { [SECRET_HEADER]: SECRET };
+      const { localResponse } = stream.send({ method: "GET", path: SNAPSHOT_PATH, headers });
+      stream.finish();
+      const { endpoints } = JSON.parse(String(localResponse?.body)) as { endpoints: { inFlight: number }[] };
+      const left = endpoints.reduce((sum, { inFlight }) => sum + Math.abs(inFlight), 0);
+      if (left !== 0) throw new Error(`${left} requests are still counted in flight when all have ended`);
+    }
+    const violations = this.#process.violations.length;
+    if (violations > 0) throw new Error(`${violations} violations of the host's rules: ${this.#process.violations[0]}`);
+  }
+}
+
+interface Scrape {
+  endpoint: EndpointView;
+  present: ReadonlySet<string>;
+}
+
+const NOBODY: ReadonlySet<string> = new Set();
+
+/** The label of the newest `vllm:lora_requests_info` series: adapters with requests on the pod. */
+function presentAdapters(pod: Engine): ReadonlySet<string> {
+  const label = [...pod.stats.loraSeries.keys()].at(-1) ?? "";
+  return new Set(label === "" ? [] : label.split(","));
+}
+
+export function pilotfish(options: PilotfishOptions): Contender {
+  const { profile, workers, envoys = 1 } = options;
+  const name = `${profile}, ${workers} worker${workers > 1 ? "s" : ""}${envoys > 1 ? ` × ${envoys}` : ""}`;
+  return {
+    name,
+    title: `Pilotfish, profile ${profile}, ${envoys > 1 ? `${envoys} Envoys that do not talk, each with ` : ""}${workers} worker(s), scrapes every ${SCRAPE_MS} ms`,
+    start(world) {
+      const gateways = Array.from({ length: envoys }, (_, i) => new Gateway(world, options, i));
+      const draws = new Draws(world.seed ^ 0xe0);
+      return {
+        route: (request) => (gateways[draws.below(envoys)] as Gateway).route(request),
+        close() {
+          for (const gateway of gateways) gateway.close();
+        },
+      };
+    },
+  };
+}

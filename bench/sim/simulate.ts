@@ -1,0 +1,143 @@
+// One contender under one load: engines, arrivals and the contender's timers on one simulated clock.
+import { SimClock } from "../../integration/pod/clock.ts";
+import { Engine } from "../../integration/pod/engine.ts";
+import { quantile } from "../body/statistics.ts";
+import type { Contender, Route } from "./contender.ts";
+import type { Load } from "./loads.ts";
+import { Draws } from "./random.ts";
+import type { SimRequest } from "./request.ts";
+
+/** Part of the requests at the start that fill caches and are left out of the figures. */
+export const WARM_UP = 0.2;
+
+export interface Figures {
+  requests: number;
+  answered: number;
+  /** Time to first token, ms. */
+  mean: number;
+  p50: number;
+  p90: number;
+  p99: number;
+  outputPerSecond: number;
+  /** Prompt tokens found in the pods' caches, of all. */
+  hitRate: number;
+  deepestQueue: number;
+  /** Of the pod that got most. */
+  mostShare: number;
+  /** Requests per pod. */
+  perPod: number[];
+  /** Simulated. */
+  seconds: number;
+  /** Of this machine. */
+  wallMs: number;
+}
+
+export interface SimulateOptions {
+  seed: number;
+  warmUp?: number;
+  /** Requests before this one are not in `perPod`; 0 where not given. */
+  countFrom?: number;
+}
+
+export function simulate(load: Load, contender: Contender, options: SimulateOptions): Figures {
+  const began = performance.now();
+  const clock = new SimClock();
+  const adapters = [...new Set(load.requests.flatMap(({ adapter }) => adapter ?? []))].sort();
+  const pods = Array.from({ length: load.pods }, (_, i) => {
+    const noise = new Draws(options.seed * 1000 + i);
+    const engine = new Engine(load.params(i), clock, () => noise.fraction());
+    if (adapters.length > 0) engine.enableLora();
+    return engine;
+  });
+  const { requests } = load;
+  let answered = 0;
+  const every = (ms: number, fn: () => void): void => {
+    clock.after(ms, () => {
+      if (answered === requests.length) return;
+      fn();
+      every(ms, fn);
+    });
+  };
+  const router = contender.start({
+    pods,
+    addresses: pods.map((_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}:8000`),
+    adapters,
+    now: () => clock.now(),
+    every,
+    after: (ms, fn) => void clock.after(ms, fn),
+    seed: options.seed,
+  });
+
+  const skipped = Math.floor(requests.length * (options.warmUp ?? WARM_UP));
+  const perPod = new Array<number>(load.pods).fill(0);
+  const waits: number[] = [];
+  let output = 0;
+  let lastEnd = 0;
+  let promptTokens = 0;
+  let cachedTokens = 0;
+  const begin = (request: SimRequest, number: number): void => {
+    const arrived = clock.now();
+    const route: Route = router.route(request);
+    if (number >= (options.countFrom ?? 0)) perPod[route.pod] = (perPod[route.pod] as number) + 1;
+    let begun = false;
+    const first = (cached: number) => {
+      if (begun) return;
+      begun = true;
+      route.firstByte?.();
+      if (number < skipped) return;
+      waits.push(clock.now() - arrived);
+      promptTokens += request.prompt.tokens;
+      cachedTokens += cached;
+    };
+    (pods[route.pod] as Engine).submit({
+      promptTokens: request.prompt.tokens,
+      hashes: request.prompt.hashes,
+      outputTokens: request.outputTokens,
+      adapter: request.adapter,
+      listener: {
+        token: (sequence) => first(sequence.cachedTokens),
+        finished(sequence, reason) {
+          if (reason === "error") throw new Error(`${load.name}: request ${number} does not fit into a pod`);
+          first(sequence.cachedTokens);
+          answered++;
+          lastEnd = clock.now();
+          output += sequence.generated;
+          route.end?.();
+        },
+      },
+    });
+  };
+  const arrive = (number: number): void => {
+    const request = requests[number];
+    if (!request) return;
+    clock.after(Math.max(0, request.at - clock.now()), () => {
+      begin(request, number);
+      arrive(number + 1);
+    });
+  };
+  arrive(0);
+  clock.drain();
+  router.close?.();
+
+  const received = pods.reduce((sum, pod) => sum + pod.stats.received, 0);
+  if (answered !== requests.length || received !== requests.length)
+    throw new Error(
+      `${load.name}, ${contender.name}: ${requests.length} requests, ${received} sent, ${answered} answered`,
+    );
+  const seconds = (lastEnd - (requests[0] as SimRequest).at) / 1000;
+  return {
+    requests: requests.length,
+    answered,
+    mean: waits.reduce((sum, wait) => sum + wait, 0) / waits.length,
+    p50: quantile(waits, 0.5),
+    p90: quantile(waits, 0.9),
+    p99: quantile(waits, 0.99),
+    outputPerSecond: output / seconds,
+    hitRate: cachedTokens / promptTokens,
+    deepestQueue: Math.max(...pods.map((pod) => pod.stats.deepestQueue)),
+    mostShare: Math.max(...perPod) / requests.length,
+    perPod,
+    seconds,
+    wallMs: performance.now() - began,
+  };
+}
