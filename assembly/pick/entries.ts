@@ -6,7 +6,7 @@ import { NONE, SnapshotView } from "../snapshot/view";
 @unmanaged
 export class Entry {
   hash: u64 = 0;
-  /** inflight.ts: instant of the scrape that `unseen` comes from, ms since the epoch. */
+  /** inflight.ts: instant of the scrape that `unseenAverage` ends with, ms since the epoch. */
   scrapedAt: u64 = 0;
   /** tokens.ts: instant, ns, of `queue`. */
   queueAt: u64 = 0;
@@ -19,7 +19,6 @@ export class Entry {
   told: i32 = 0;
   young: i32 = 0;
   youngSince: u32 = 0;
-  unseen: i32 = 0;
   // tokens.ts: uncached prompt tokens
   pending: i32 = 0;
   othersPending: i32 = 0;

@@ -4,7 +4,7 @@
 //   published  `own` when this worker last told them
 //   young      of `own`, those that started since then, if youngSince is this generation
 //   told       what they were told
-//   unseen     requests that the model server reported and no worker of ours had sent
+//   unseenAverage  requests that the model server reported and no worker of ours had sent
 // A worker tells the others of requests that have lived through a tick. What is shorter is over before they hear of it,
 // and would only keep them away from an endpoint that is idle again.
 // Invariant: every started() is followed by exactly one finished() with the same hash.
@@ -39,7 +39,6 @@ export function followScrapes(view: SnapshotView): void {
     const age = view.scrapeAge(i);
     const entry = entryOf(i);
     if (age == UNKNOWN || waiting == UNKNOWN || running == UNKNOWN) {
-      entry.unseen = 0;
       entry.unseenAverage = 0;
       continue;
     }
@@ -48,9 +47,8 @@ export function followScrapes(view: SnapshotView): void {
     const since = scrapedAt > entry.scrapedAt ? scrapedAt - entry.scrapedAt : AVERAGE_MILLISECONDS;
     entry.scrapedAt = scrapedAt;
     const unseen = <i64>waiting + running - entry.own - entry.others;
-    entry.unseen = unseen > 0 ? <i32>min<i64>(unseen, 1 << 24) : 0;
     const weight = <f32>min<u64>(since, AVERAGE_MILLISECONDS) / <f32>AVERAGE_MILLISECONDS;
-    entry.unseenAverage += weight * (<f32>entry.unseen - entry.unseenAverage);
+    entry.unseenAverage += weight * (<f32>min<i64>(max<i64>(unseen, 0), 1 << 24) - entry.unseenAverage);
   }
 }
 
@@ -90,18 +88,19 @@ export function finished(hash: u64, since: u32): void {
 }
 
 /**
- * Requests on an endpoint: own, others', unseen. What this worker sent since it last told the others is taken to be
- * what each of them sent too: a burst reaches all workers at once, and they would all see the same idle endpoint.
+ * Requests on an endpoint that the filters of this Envoy sent. What this worker sent since it last told the others is
+ * taken to be what each of them sent too: a burst reaches all workers at once, and they would all see the same idle
+ * endpoint.
  */
-export function inFlight(endpoint: u32): i32 {
-  return seenInFlight(endpoint) + entryOf(endpoint).unseen;
-}
-
-/** The same without what no filter of this Envoy sent. */
 export function seenInFlight(endpoint: u32): i32 {
   const entry = entryOf(endpoint);
   const burst = entry.own - entry.published;
   return entry.own + entry.others + (burst > 0 ? burst * otherWorkers : 0);
+}
+
+/** Requests that the model server reported beyond those, averaged over 2 s. */
+export function unseenInFlight(endpoint: u32): f32 {
+  return entryOf(endpoint).unseenAverage;
 }
 
 /** Without `unseen` and without any guess: what the filters of this Envoy count. */

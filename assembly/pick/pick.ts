@@ -2,7 +2,7 @@
 // decided at random: each cost gets a random part of TIE on top.
 import { ENDPOINT_ASLEEP, ENDPOINT_DRAINING, ENDPOINT_READY } from "../../protocol/constants";
 import { NONE, SnapshotView } from "../snapshot/view";
-import { cost, signalsOf, USE_KV, USE_WAITING } from "./cost";
+import { cost, signalsOf, USE_KV, USE_QUEUE } from "./cost";
 import { entryOf, mix } from "./entries";
 import { Prompt, promptHash } from "./prompt";
 import { Random } from "./random";
@@ -42,7 +42,7 @@ export function pick(view: SnapshotView, model: u32, random: Random, picks: Pick
   begin(picks);
   const first = view.modelFirst(model);
   const end = first + view.modelEndpoints(model);
-  let signals: u32 = USE_WAITING | USE_KV;
+  let signals: u32 = USE_QUEUE | USE_KV;
   for (let link = first; link < end; link++) {
     const endpoint = view.linkEndpoint(link);
     if (usable(view, endpoint)) signals &= signalsOf(view, endpoint);

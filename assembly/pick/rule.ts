@@ -13,7 +13,7 @@
 import { ADAPTER_LISTED, MODEL_ENDPOINT_STATE, MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { SnapshotView } from "../snapshot/view";
 import { Entry, entryOf } from "./entries";
-import { seenInFlight, workersBeside } from "./inflight";
+import { seenInFlight, unseenInFlight, workersBeside } from "./inflight";
 import { matchPrefix } from "./prefix";
 import { BLOCK_BYTES, Prompt } from "./prompt";
 import { queueOf, RATE } from "./tokens";
@@ -53,7 +53,7 @@ export function tokenCost(view: SnapshotView, model: u32, link: u32, work: Work)
   const entry = entryOf(endpoint);
   const workers = workersBeside();
   const seen = seenInFlight(endpoint);
-  const unseen = entry.unseenAverage;
+  const unseen = unseenInFlight(endpoint);
   let queue = queueOf(entry, work.now, workers);
   if (seen > 0 && unseen > 0) queue *= 1 + min<f32>(4, unseen / <f32>seen);
   const adapter = view.modelKind(model) == MODEL_IS_ADAPTER ? adapterCost(view, link) : 0;

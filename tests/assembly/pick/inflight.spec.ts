@@ -6,15 +6,16 @@ import {
   finished,
   followScrapes,
   followTopology,
-  inFlight,
   ownChanged,
   ownInFlight,
   publishOwn,
+  seenInFlight,
   started,
   startedAt,
   TOLD_BYTES,
   tellGeneration,
   totalInFlight,
+  unseenInFlight,
 } from "../../../assembly/pick/inflight";
 import { newRandom } from "../../../assembly/pick/random";
 import { UNKNOWN } from "../../../protocol/constants";
@@ -30,9 +31,14 @@ let version: u64 = 1700000000000000;
 function builder(addresses: string[]): Builder {
   const b = new Builder();
   for (let i = 0; i < addresses.length; i++) b.pod(addresses[i]);
-  version += 1000000;
+  version += 2000000;
   b.version = version;
   return b;
+}
+
+/** All that is known of an endpoint; scrapes here are two seconds apart, so the average is the last one. */
+function inFlight(endpoint: u32): i32 {
+  return seenInFlight(endpoint) + <i32>unseenInFlight(endpoint);
 }
 
 function follow(b: Builder): void {
@@ -170,16 +176,15 @@ describe("unseen requests", () => {
     b.pods[0].running = 4;
     follow(b);
     expect(inFlight(0)).toBe(4);
-    // A second later by the version, but the scrape is the old one: more would be counted twice.
+    // Two seconds later by the version, but the scrape is the old one: more would be counted twice.
     const held = started(0);
     const same = builder([A]);
     same.pods[0].running = 4;
-    same.pods[0].age = 1000;
+    same.pods[0].age = 2000;
     follow(same);
     expect(inFlight(0)).toBe(5);
     const newer = builder([A]);
     newer.pods[0].running = 4;
-    newer.pods[0].age = 1000;
     follow(newer);
     expect(inFlight(0)).toBe(4);
     finished(held, tellGeneration());
@@ -218,6 +223,16 @@ describe("unseen requests", () => {
     back.pods[0].running = 3;
     follow(back);
     expect(inFlight(0)).toBe(3);
+  });
+
+  test("are averaged over two seconds", () => {
+    const idle = builder([A]);
+    follow(idle);
+    const b = builder([A]);
+    b.version = idle.version + 500000;
+    b.pods[0].running = 8;
+    follow(b);
+    expect(unseenInFlight(0)).toBe(2);
   });
 
   test("of four billion do not overflow", () => {

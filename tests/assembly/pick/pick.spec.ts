@@ -1,4 +1,4 @@
-import { finished, followTopology, started, tellGeneration } from "../../../assembly/pick/inflight";
+import { finished, followScrapes, followTopology, started, tellGeneration } from "../../../assembly/pick/inflight";
 import { newPicks, pick } from "../../../assembly/pick/pick";
 import { newRandom } from "../../../assembly/pick/random";
 import { SnapshotView } from "../../../assembly/snapshot/view";
@@ -22,9 +22,15 @@ function three(): Builder {
   return builder;
 }
 
+/** Two seconds apart, so that each scrape is the whole average of what it shows. */
+let version: u64 = 1700000000000000;
+
 function opened(builder: Builder): SnapshotView {
+  version += 2000000;
+  builder.version = version;
   const view = builder.view();
   followTopology(view);
+  followScrapes(view);
   return view;
 }
 
@@ -130,28 +136,38 @@ describe("pick", () => {
 });
 
 describe("cost", () => {
-  test("a waiting request weighs as much as one in flight", () => {
+  test("a waiting request of somebody else weighs as much as two in flight", () => {
     const builder = three();
     builder.pods[0].waiting = 2;
     builder.pods[1].waiting = 2;
     const view = opened(builder);
-    const one = started(2);
+    const held: u64[] = [];
+    for (let i = 0; i < 3; i++) held.push(started(2));
     expect(onlyFirst(view, 2)).toBe(true);
-    const two = started(2);
-    const three = started(2);
+    for (let i = 0; i < 2; i++) held.push(started(2));
     expect(onlyFirst(view, 2)).toBe(false);
     pick(view, 0, random, picks);
     expect(picks.third).toBe(2);
-    finished(one, tellGeneration());
-    finished(two, tellGeneration());
-    finished(three, tellGeneration());
+    for (let i = 0; i < held.length; i++) finished(held[i], tellGeneration());
+  });
+
+  test("own requests in a pod's queue count once, however old the scrape is", () => {
+    const builder = three();
+    const held: u64[] = [];
+    opened(builder);
+    for (let i = 0; i < 5; i++) held.push(started(0));
+    builder.pods[0].waiting = 5;
+    const view = opened(builder);
+    for (let i = 0; i < held.length; i++) finished(held[i], tellGeneration());
+    const counts = firsts(view);
+    for (let i = 0; i < 3; i++) expect(abs(counts[i] - DRAWS / 3)).toBeLessThan(TOLERANCE);
   });
 
   test("a full KV cache weighs as much as four requests", () => {
     const builder = three();
     builder.pods[0].kv = 1;
-    builder.pods[1].waiting = 3;
-    builder.pods[2].waiting = 5;
+    builder.pods[1].running = 3;
+    builder.pods[2].running = 5;
     const view = opened(builder);
     pick(view, 0, random, picks);
     expect(picks.first).toBe(1);
