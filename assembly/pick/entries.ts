@@ -15,6 +15,7 @@ export class Entry {
   // inflight.ts: requests
   own: i32 = 0;
   others: i32 = 0;
+  othersGrown: i32 = 0;
   published: i32 = 0;
   told: i32 = 0;
   young: i32 = 0;
@@ -144,6 +145,7 @@ function rebuild(incoming: u32): void {
     memory.copy(changetype<usize>(moved), changetype<usize>(entry), ENTRY_BYTES);
     moved.endpoint = NONE;
     moved.others = 0;
+    moved.othersGrown = 0;
     moved.othersPending = 0;
   }
   if (old) heap.free(old);

@@ -1,12 +1,12 @@
 // Requests in flight per endpoint, as this worker knows them.
 //   own        streams of this worker on the endpoint: exact
-//   others     what the other workers last told (filter/exchange.ts)
+//   others     what the other workers last told (filter/exchange.ts); othersGrown: of these, those that had lived through a tick
 //   published  `own` when this worker last told them
 //   young      of `own`, those that started since then, if youngSince is this generation
 //   told       what they were told
 //   unseenAverage  requests that the model server reported and no worker of ours had sent
-// A worker tells the others of requests that have lived through a tick. What is shorter is over before they hear of it,
-// and would only keep them away from an endpoint that is idle again.
+// For the cost only those count: what is shorter is over before the others hear of it, and would only keep them away from
+// an endpoint that is idle again. For what is unseen, and for people, all of them count.
 // Invariant: every started() is followed by exactly one finished() with the same hash.
 import { UNKNOWN } from "../../protocol/constants";
 import { NONE, SnapshotView } from "../snapshot/view";
@@ -95,7 +95,7 @@ export function finished(hash: u64, since: u32): void {
 export function seenInFlight(endpoint: u32): i32 {
   const entry = entryOf(endpoint);
   const burst = entry.own - entry.published;
-  return entry.own + entry.others + (burst > 0 ? burst * otherWorkers : 0);
+  return entry.own + entry.othersGrown + (burst > 0 ? burst * otherWorkers : 0);
 }
 
 /** Requests that the model server reported beyond those, averaged over 2 s. */
@@ -122,9 +122,9 @@ export function workersBeside(): i32 {
 }
 
 // ---- what workers tell each other: TOLD_BYTES per endpoint, in the snapshot's order ------------------------------------
-//   i32 own requests in flight, i32 pending tokens, i32 tokens ever sent (wraps)
+//   i32 own requests in flight, i32 of these grown, i32 pending tokens, i32 tokens ever sent (wraps)
 
-export const TOLD_BYTES: u32 = 12;
+export const TOLD_BYTES: u32 = 16;
 
 /** Whether anything of an endpoint differs from what the others were told. */
 export function ownChanged(): bool {
@@ -143,9 +143,10 @@ export function publishOwn(target: usize): void {
     entry.published = entry.own;
     entry.publishedSent = entry.sent;
     entry.told = grown(entry);
-    store<i32>(at, entry.told);
-    store<i32>(at, entry.pending, 4);
-    store<i32>(at, entry.sent, 8);
+    store<i32>(at, entry.own);
+    store<i32>(at, entry.told, 4);
+    store<i32>(at, entry.pending, 8);
+    store<i32>(at, entry.sent, 12);
   }
   generation++;
 }
@@ -162,6 +163,7 @@ export function clearOthers(): void {
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
     entry.others = 0;
+    entry.othersGrown = 0;
     entry.heardPending = 0;
     entry.heardSent = 0;
   }
@@ -175,9 +177,10 @@ export function addOthers(told: usize): void {
     const at = told + i * TOLD_BYTES;
     const requests = max(load<i32>(at), 0);
     entry.others += requests;
+    entry.othersGrown += max(load<i32>(at, 4), 0);
     othersTotal += requests;
-    entry.heardPending += max(load<i32>(at, 4), 0);
-    entry.heardSent += load<i32>(at, 8);
+    entry.heardPending += max(load<i32>(at, 8), 0);
+    entry.heardSent += load<i32>(at, 12);
   }
 }
 

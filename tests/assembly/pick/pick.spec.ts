@@ -138,8 +138,11 @@ describe("pick", () => {
 describe("cost", () => {
   test("a waiting request of somebody else weighs as much as two in flight", () => {
     const builder = three();
+    // One of three is taken for noise; the two others and the queue of two make four.
     builder.pods[0].waiting = 2;
+    builder.pods[0].running = 1;
     builder.pods[1].waiting = 2;
+    builder.pods[1].running = 1;
     const view = opened(builder);
     const held: u64[] = [];
     for (let i = 0; i < 3; i++) held.push(started(2));
@@ -166,8 +169,8 @@ describe("cost", () => {
   test("a full KV cache weighs as much as four requests", () => {
     const builder = three();
     builder.pods[0].kv = 1;
-    builder.pods[1].running = 3;
-    builder.pods[2].running = 5;
+    builder.pods[1].running = 4;
+    builder.pods[2].running = 6;
     const view = opened(builder);
     pick(view, 0, random, picks);
     expect(picks.first).toBe(1);

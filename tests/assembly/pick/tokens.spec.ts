@@ -63,13 +63,13 @@ describe("tokens that wait on an endpoint", () => {
     const entry = entryOf(1);
     memory.fill(told, 0, 2 * TOLD_BYTES);
     store<i32>(told + TOLD_BYTES, 1);
-    store<i32>(told + TOLD_BYTES, 4000, 4);
     store<i32>(told + TOLD_BYTES, 4000, 8);
+    store<i32>(told + TOLD_BYTES, 4000, 12);
     clearOthers();
     addOthers(told);
     heardOthers(SECOND);
     expect(queueOf(entry, SECOND, 0)).toBe(4000);
-    store<i32>(told + TOLD_BYTES, 0, 4);
+    store<i32>(told + TOLD_BYTES, 0, 8);
     clearOthers();
     addOthers(told);
     heardOthers(SECOND);
