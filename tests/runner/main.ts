@@ -1,6 +1,6 @@
 // `npm test`: builds, then runs every suite as a process of its own, and ends with one line of counts.
 //
-//   tsx tests/runner/main.ts [suite ...]      without a name: all of them, in this order
+//   tsx tests/runner/main.ts [suite ...]      build, lint, types, assembly, units, envoy, integration; without: all, in order
 import { spawn } from "node:child_process";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -19,8 +19,12 @@ const suites: Record<string, Suite> = {
   types: { title: "type check", run: () => step("node_modules/.bin/tsc", ["-p", "."]) },
   assembly: { title: "units of the filter (as-pect)", run: asPect },
   units: { title: "units of the rest, the release wasm in an emulated host", run: () => nodeTests("tests") },
+  envoy: { title: "a plain Envoy, without Envoy Gateway and API servers", run: () => nodeTests("integration", false) },
   integration: { title: "a real Envoy", run: () => nodeTests("integration") },
 };
+
+/** Without `envoy`, which is a part of `integration`. */
+const ALL = Object.keys(suites).filter((name) => name !== "envoy");
 
 async function main(): Promise<void> {
   const names = process.argv.slice(2);
@@ -30,7 +34,7 @@ async function main(): Promise<void> {
   await mkdir("build", { recursive: true });
   const total = noCounts();
   const lines: string[] = [];
-  for (const name of names.length ? names : Object.keys(suites)) {
+  for (const name of names.length ? names : ALL) {
     const suite = suites[name];
     if (!suite) continue;
     process.stdout.write(`\n== ${suite.title}\n`);
@@ -64,10 +68,10 @@ async function asPect(): Promise<Counts> {
   return countAsPect(output, code);
 }
 
-async function nodeTests(folder: string): Promise<Counts> {
+async function nodeTests(folder: string, deep = true): Promise<Counts> {
   const file = `build/counts-${folder}.json`;
   await rm(file, { force: true });
-  const files = await testFiles(folder);
+  const files = await testFiles(folder, deep);
   // Integration files each start Envoys and pods: one after the other, or they measure each other.
   const concurrency = folder === "integration" ? 1 : availableParallelism();
   const args = ["--import", "tsx", "--test", `--test-concurrency=${concurrency}`, "--test-reporter=spec"];
@@ -79,9 +83,9 @@ async function nodeTests(folder: string): Promise<Counts> {
   return counts;
 }
 
-async function testFiles(folder: string): Promise<string[]> {
+async function testFiles(folder: string, deep: boolean): Promise<string[]> {
   const { readdir } = await import("node:fs/promises");
-  const found = await readdir(folder, { recursive: true });
+  const found = await readdir(folder, { recursive: deep });
   return found
     .filter((name) => name.endsWith(".test.ts") && !name.includes("node_modules"))
     .map((name) => `${folder}/${name}`)
