@@ -69,3 +69,16 @@ test-long: build/pilotfish.wasm ## 200,000 generated documents and ten minutes o
 .PHONY: sim
 sim: build/pilotfish.wasm ## The real wasm picks in a discrete-event simulation; ARGS="--help"
 	@$(TSX) bench/sim/main.ts $(ARGS)
+
+.PHONY: test-gateway
+test-gateway: build/pilotfish.wasm ## A real Envoy Gateway: stock and single mode (built once, about 15 minutes; needs Go)
+	@$(TSX) integration/gateway/run.ts
+
+.PHONY: test-kubernetes
+test-kubernetes: build/pilotfish.wasm ## A real kube-apiserver drives the sidecar (built once, about 10 minutes; needs Go)
+	@$(TSX) integration/kubernetes/build.ts >/dev/null
+	@node --import tsx --test --test-concurrency=1 integration/kubernetes/*.test.ts
+
+.PHONY: gateway-manifests
+gateway-manifests: node_modules/.package-lock.json ## A ready folder for Envoy Gateway; ARGS="--help"
+	@$(TSX) envoy/gateway/render.ts $(ARGS)
