@@ -14,7 +14,7 @@
 //     --listener-port, --plain-port, --controller-namespace, --sidecar-image, --eg-home, --envoy-version, --admin-port
 
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename as move, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -103,6 +103,8 @@ export async function render(options: RenderOptions): Promise<Map<string, string
       text.replace(`name: ${options.name}-envoy`, `name: ${options.name}-pilotfish`),
     );
   if (infra === "fleet") edit(files, "kubernetes-envoyproxy.yaml", withoutSidecar);
+  // It reads every file of its folder, and knows no kustomization.
+  if (infra === "host") return files;
   const listed = [...files.keys()].filter((name) => name !== "kubernetes-pod-monitor.yaml");
   files.set(
     "kustomization.yaml",
@@ -301,12 +303,22 @@ async function main(): Promise<void> {
   }) as RenderOptions;
   const out = resolve(values.out ?? join(ROOT, "build", `gateway-${name}`));
   const files = await render(options);
-  await rm(out, { recursive: true, force: true });
-  await mkdir(out, { recursive: true });
-  for (const [file, content] of files) await writeFile(join(out, file), content);
+  await write(out, files);
   console.log(`${out}: ${files.size} files`);
   if (!values.image && !values.url)
     console.log("--url or --image was not given: the policy names https://example.com/pilotfish.wasm");
+}
+
+const OWN = /^(base|stock|single|auth|kubernetes|fleet|host|route)-[\w-]+\.yaml$|^kustomization\.yaml$/;
+
+/** A standalone Envoy Gateway may be watching the folder: it stays, what an earlier run wrote goes, files appear whole. */
+async function write(out: string, files: ReadonlyMap<string, string>): Promise<void> {
+  await mkdir(out, { recursive: true });
+  for (const name of await readdir(out)) if (OWN.test(name) && !files.has(name)) await rm(join(out, name));
+  for (const [name, text] of files) {
+    await writeFile(join(out, `.${name}`), text);
+    await move(join(out, `.${name}`), join(out, name));
+  }
 }
 
 /** Without --sha256 the module that was built here is meant. */

