@@ -80,5 +80,5 @@ test-kubernetes: build/pilotfish.wasm ## A real kube-apiserver drives the sideca
 	@node --import tsx --test --test-concurrency=1 integration/kubernetes/*.test.ts
 
 .PHONY: gateway-manifests
-gateway-manifests: node_modules/.package-lock.json ## A ready folder for Envoy Gateway; ARGS="--help"
+gateway-manifests: node_modules/.package-lock.json ## A ready folder for Envoy Gateway; options: the head of envoy/gateway/render.ts
 	@$(TSX) envoy/gateway/render.ts $(ARGS)

@@ -30,7 +30,10 @@ test("its prefix index counts the blocks from the start that a pod was sent, and
 test("ties are broken at random", () => {
   const draws = new Draws(1);
   const counts = [0, 0, 0];
-  for (let i = 0; i < 3000; i++) counts[highest([1, 1, 0], draws)]++;
+  for (let i = 0; i < 3000; i++) {
+    const won = highest([1, 1, 0], draws);
+    counts[won] = (counts[won] ?? 0) + 1;
+  }
   assert.equal(counts[2], 0);
   assert.ok(Math.abs((counts[0] ?? 0) - 1500) < 150, String(counts));
 });
