@@ -2,8 +2,8 @@
 // files that are there.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { access, mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
+import { spawn, spawnSync } from "node:child_process";
+import { access, lstat, mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { test } from "node:test";
@@ -23,6 +23,11 @@ const PORTS = [8001, 8002, 8080, 8088, 9200, 9400, 19901];
 
 async function reason(): Promise<string | false> {
   if (!binaries) return "Envoy Gateway has not been built; `make test-gateway` does that";
+  // `make build` would install packages that are older than the lock: `npm ci` removes them all before it finds, in a
+  // network namespace, that there is no network, or, behind a link, that they belong to another checkout.
+  const current = spawnSync("make", ["-q", "node_modules/.package-lock.json"], { cwd: ROOT }).status === 0;
+  if (!current) return "the npm packages are older than package-lock.json; `make build` renews them";
+  if ((await lstat(join(ROOT, "node_modules"))).isSymbolicLink()) return "node_modules is a link";
   const taken = [...(await takenPorts())];
   for (const port of PORTS) if (!(await isFree(port))) taken.push(String(port));
   return (
