@@ -117,7 +117,15 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
       ["gemma-2", busy, {}],
     ] as const) {
       await pushEverywhere(subject, fleet(pods, one, two));
-      await inParallel(24, 2, async () => assert.equal((await ask(GEMMA)).pod, idle));
+      const before = await subject.stats("^wasmcustom\\.pilotfish\\.");
+      const servedBy: (string | undefined)[] = [];
+      // Judged when all are over: requests that go on after a failed test would be counted in the next one.
+      await inParallel(24, 2, async () => void servedBy.push((await ask(GEMMA)).pod));
+      const wrong = servedBy.filter((pod) => pod !== idle);
+      const rose = [...(await subject.stats("^wasmcustom\\.pilotfish\\."))]
+        .map(([name, value]) => [name.slice("wasmcustom.pilotfish.".length), value - (before.get(name) ?? 0)])
+        .filter(([, rise]) => rise !== 0);
+      assert.deepEqual(wrong, [], `expected ${idle}; counters rose: ${JSON.stringify(rose)}`);
     }
     assert.equal(await counterOf(subject, "setup.not_followed"), 0);
   });
