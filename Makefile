@@ -80,5 +80,9 @@ test-kubernetes: build/pilotfish.wasm ## A real kube-apiserver drives the sideca
 	@node --import tsx --test --test-concurrency=1 integration/kubernetes/*.test.ts
 
 .PHONY: gateway-manifests
-gateway-manifests: node_modules/.package-lock.json ## A ready folder for Envoy Gateway; options: the head of envoy/gateway/render.ts
-	@$(TSX) envoy/gateway/render.ts $(ARGS)
+gateway-manifests: node_modules/.package-lock.json ## A ready folder for Envoy Gateway: NAME=inference NAMESPACE=default MODEL=llama
+	@$(TSX) envoy/gateway/render.ts $(if $(NAME),--name $(NAME)) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+.PHONY: artefact
+artefact: build/pilotfish.wasm ## The module as an OCI image with sums and bill of materials, without Docker
+	@$(TSX) envoy/artefact/oci.ts $(ARGS)
