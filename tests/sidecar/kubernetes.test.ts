@@ -147,6 +147,8 @@ test("a watch that goes silent is given up in its time, and what it did not say 
   await until("the first report", () => watched.addresses());
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
   await until("the pod that no event told of", () => watched.addresses()?.length === 1);
+  const asked = server.requests.filter((url) => url.includes("/pods")).map((url) => url.includes("watch=true"));
+  assert.deepEqual(asked.slice(0, 3), [false, true, false]);
 });
 
 test("bookmarks carry the version on, so that a quiet watch is resumed and not listed anew", async (t) => {
@@ -157,6 +159,10 @@ test("bookmarks carry the version on, so that a quiet watch is resumed and not l
   const count = (part: string) =>
     server.requests.filter((url) => url.includes("/pods") && url.includes("watch=true") === (part === "watch")).length;
   await until("three watches", () => count("watch") >= 3);
+  assert.equal(count("list"), 0);
+  const { resourceVersion } = server.put(PODS, pod("a", "vllm", "10.0.0.1")).metadata;
+  const from = `resourceVersion=${resourceVersion}&`;
+  await until("a watch from there", () => server.requests.some((url) => url.includes("/pods") && url.includes(from)));
   assert.equal(count("list"), 0);
   // Without them nobody knows whether the server still has the version.
   server.bookmarks = false;
@@ -216,6 +222,27 @@ test("CRDs that are not installed are no error, and are picked up when they come
   await until("the pools of an API that is gone are gone", () => watched.addresses()?.length === 0);
 });
 
+test("one answer that there is no such API, as of a server that starts, takes no pod away", async (t) => {
+  const server = await startServer(t);
+  server.put(POOLS, pool("llama", "vllm", 8000));
+  server.put(PODS, pod("a", "vllm", "10.0.0.1"));
+  const watched = watchCluster(t, server);
+  await until("one", () => watched.addresses()?.length === 1 && server.watching >= 3);
+  await server.kill();
+  server.expire();
+  let missing = 0;
+  server.instead = (request, response) => {
+    if (request.url?.includes("/v1/namespaces/default/inferencepools") && !request.url.includes("watch=true"))
+      missing++;
+    if (missing > 0) server.instead = undefined;
+    response.writeHead(request.url?.includes("watch=true") ? 410 : 404).end("{}");
+  };
+  const told = watched.reports();
+  await server.start();
+  await until("it watches again", () => missing > 0 && server.watching >= 3);
+  assert.deepEqual([watched.addresses(), watched.reports()], [["10.0.0.1:8000"], told]);
+});
+
 test("a Service's slices are endpoints once it is named, and only its slices are asked for", async (t) => {
   const server = await startServer(t);
   server.put(SLICES, slice("llm-serve-svc", { serve: 8000 }, "10.0.0.1", "10.0.0.2"));
@@ -267,6 +294,11 @@ test("a broken object is reported with its field, its last good state stays, and
     object: "InferencePool default/llama",
     problems: ["spec.targetPorts[0].number: got 80000, expected a port, an integer from 1 to 65535"],
   });
+  await server.kill();
+  server.put(PODS, pod("c", "vllm", "10.0.0.3"));
+  server.expire();
+  await server.start();
+  await until("a list does not take it away either", () => watched.addresses()?.length === 3);
   server.remove(POOLS, "default", "llama");
   await until("none", () => watched.addresses()?.length === 0);
 });
