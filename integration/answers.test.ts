@@ -90,6 +90,7 @@ const texts: [string, string, string?][] = [
     'data: {"model":"org/mirror","delta":"a"}\n\ndata: {"m":{"model":"org/mirror"}}\n\ndata: [DONE]\n\n',
     'data: {"model":"mine","delta":"a"}\n\ndata: {"m":{"model":"mine"}}\n\ndata: [DONE]\n\n',
   ],
+  ["a key that ends like it", '{"my\\"model":"org/mirror","a\\\\\\"model":"org/mirror"}'],
   ["text that quotes it", '{"content":"say \\"model\\":\\"org/mirror\\" \\\\","x":"\\\\\\"model\\":\\"org/mirror\\""}'],
   ["a string that ends in a backslash", '{"a":"\\\\","model":"org/mirror"}', '{"a":"\\\\","model":"mine"}'],
   ["other models", '{"model":"org/mirror2","x":{"model":"org/mirro"},"model_":"org/mirror","model":"org'],
