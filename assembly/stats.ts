@@ -45,8 +45,8 @@ export const IN_FLIGHT: u32 = 34;
 export const SNAPSHOT_AGE: u32 = 35;
 export const ENDPOINTS: u32 = 36;
 
-/** u32 of the host for each of the above. */
-const ids: usize = memory.data(148, 4);
+/** u32 of the host for each of the above; room for 128. Numbers may have gaps. */
+const ids: usize = memory.data(512, 4);
 let defined: bool = false;
 
 /** Once per VM, from the first configuration. */
