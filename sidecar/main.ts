@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // pilotfish: the sidecar's process. Exit codes: 0 ended by signal or --check, 1 failure, 2 wrong flags or configuration.
 import { CommanderError, parseArguments } from "./cli.ts";
+import { ConfigFile } from "./config/follow.ts";
 import { ConfigError, loadConfig } from "./config/load.ts";
 import { startSidecar } from "./run.ts";
 
@@ -12,6 +13,10 @@ async function main(): Promise<void> {
     return;
   }
   const sidecar = await startSidecar(config);
+  if (file !== undefined) {
+    const followed = new ConfigFile(file, config, () => loadConfig(file, flags, process.env), sidecar);
+    process.on("SIGHUP", () => void followed.again());
+  }
   const end = () => {
     // Nothing keeps the process alive once all is closed; the timer is for what might.
     setTimeout(() => process.exit(0), 900).unref();

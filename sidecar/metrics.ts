@@ -22,6 +22,7 @@ export interface Metrics {
   modelsFailed(endpoint: string, reason: Failure): void;
   discoveryFailed(source: string): void;
   pushed(target: string, result: PushResult, seconds: number, snapshot: MadeSnapshot | undefined): void;
+  reloaded(result: "ok" | "refused"): void;
   forget(endpoint: string): void;
 }
 
@@ -133,6 +134,13 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
     help: "Pods and models that the last snapshot had no room for.",
     registers,
   });
+  const reloads = new Counter({
+    name: "pilotfish_config_reloads_total",
+    help: "Changed configurations by result: ok, or refused because they are wrong.",
+    labelNames: ["result"],
+    registers,
+  });
+  for (const result of ["ok", "refused"]) reloads.inc({ result }, 0);
 
   const known = new Set<string>();
 
@@ -158,6 +166,7 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
       listed.set(snapshot.models);
       dropped.set(snapshot.dropped.endpoints + snapshot.dropped.models);
     },
+    reloaded: (result) => reloads.inc({ result }),
     forget(endpoint) {
       for (const result of ["ok", ...FAILURES]) {
         scrapes.remove({ endpoint, result });

@@ -1,5 +1,7 @@
-// Puts the parts together: discover ─▶ scrape ─▶ snapshot ─▶ push, and the sidecar's own endpoints.
+// Puts the parts together: discover ─▶ scrape ─▶ snapshot ─▶ push, and the sidecar's own endpoints. A run is all that
+// follows from one configuration; a reload begins the next run and ends the last one when the next one pushes.
 import { randomBytes } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config/schema.ts";
 import { Directory } from "./discover/directory.ts";
@@ -9,11 +11,11 @@ import type { ClusterSeen } from "./discover/source.ts";
 import { sourcesOf } from "./discover/sources.ts";
 import { Fleet } from "./fleet.ts";
 import { createLog, type Log } from "./log.ts";
-import { createMetrics } from "./metrics.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
 import type { Pod } from "./pod.ts";
 import { Target } from "./push/target.ts";
 import type { ScrapeObserver } from "./scrape/scraper.ts";
-import { type Readiness, startServer } from "./server.ts";
+import { type OwnServer, type Readiness, startServer } from "./server.ts";
 import { SnapshotSource } from "./snapshot/source.ts";
 
 export interface SidecarParts {
@@ -32,25 +34,40 @@ export interface Sidecar {
   readiness(): Readiness;
   /** What clusters and manifests say; snapshots carry only the endpoints that follow from it. */
   objects(): ClusterSeen[];
+  /**
+   * Takes another configuration over, without a gap in what is pushed; resolves when it has, or when it was given up for a
+   * later one. Rejects, and all goes on as before, when its `listen` is taken.
+   */
+  reload(config: Config): Promise<void>;
+  /** A changed configuration that is wrong: said and counted, the one at work goes on. */
+  refused(problems: readonly string[]): void;
   close(): Promise<void>;
 }
 
+/** What follows from one configuration. */
+interface Run {
+  config: Config;
+  targets: readonly Target[];
+  /** Resolves when a target took its first push, a second after it tried in vain, or when it was closed before. */
+  pushing: Promise<void>;
+  pods(): Pod[];
+  readiness(): Readiness;
+  objects(): ClusterSeen[];
+  close(): Promise<void>;
+}
+
+type RunParts = Required<SidecarParts> & { metrics: Metrics };
+
 /** Without an accepted push for this long, the sidecar is not ready. */
 const READY_PUSH_MS = 5000;
+/** A reload waits no longer than this for a target to take the new configuration's first push. */
+const FIRST_PUSH_MS = 1000;
 /** Pods that do not answer at the start hold the first push back no longer than this. */
 const START_GRACE_MS = 2000;
 
-/** Resolves when its own endpoints listen; discovery, scraping and pushing have begun then. */
-export async function startSidecar(config: Config, parts: SidecarParts = {}): Promise<Sidecar> {
-  const {
-    log = createLog(config.log.level),
-    clock = systemClock,
-    random = Math.random,
-    resolve = resolveSystem,
-    watchTimes = WATCH_TIMES,
-  } = parts;
+function startRun(config: Config, parts: RunParts): Run {
+  const { log, clock, random, resolve, watchTimes, metrics } = parts;
   const targets: Target[] = [];
-  const metrics = createMetrics({ pods: () => fleet.pods(), targets: () => targets }, clock);
   const snapshots = new SnapshotSource(
     () => fleet.pods(),
     config.models.static,
@@ -59,6 +76,11 @@ export async function startSidecar(config: Config, parts: SidecarParts = {}): Pr
   );
 
   let pushing = false;
+  let patience: NodeJS.Timeout | undefined;
+  let begun = (): void => {};
+  const firstPush = new Promise<void>((done) => {
+    begun = done;
+  });
   /** A first push with half of the models would make a filter that knew them all forget the other half. */
   const mayPush = (graceOver: boolean): boolean => {
     if (directory.awaited.length === 0 && fleet.settled) return true;
@@ -71,6 +93,7 @@ export async function startSidecar(config: Config, parts: SidecarParts = {}): Pr
       for (const target of targets) target.changed();
     } else if (mayPush(graceOver)) {
       pushing = true;
+      patience = setTimeout(begun, FIRST_PUSH_MS);
       for (const target of targets) target.start();
     }
   };
@@ -119,6 +142,10 @@ export async function startSidecar(config: Config, parts: SidecarParts = {}): Pr
   const objects = (): ClusterSeen[] => sources.flatMap((source) => source.seen?.() ?? []);
 
   const { push } = config;
+  const pushed: Metrics["pushed"] = (target, result, seconds, snapshot) => {
+    metrics.pushed(target, result, seconds, snapshot);
+    if (result === "ok") begun();
+  };
   for (const { origin } of push.targets) {
     const options = {
       path: push.path,
@@ -129,7 +156,7 @@ export async function startSidecar(config: Config, parts: SidecarParts = {}): Pr
       retryMinMs: push.retryMin,
       retryMaxMs: push.retryMax,
     };
-    targets.push(new Target(origin, { options, snapshots, clock, log, random, pushed: metrics.pushed }));
+    targets.push(new Target(origin, { options, snapshots, clock, log, random, pushed }));
   }
 
   const readiness = (): Readiness => {
@@ -143,12 +170,6 @@ export async function startSidecar(config: Config, parts: SidecarParts = {}): Pr
     return { ready: reasons.length === 0, reasons };
   };
 
-  const server = await startServer(config.listen, {
-    registry: metrics.registry,
-    readiness,
-    objects: () => ({ sources: objects() }),
-  });
-  log.info({ url: server.url, targets: targets.map((target) => target.origin) }, "sidecar listens");
   directory.start();
   const grace = setTimeout(() => {
     graceOver = true;
@@ -157,18 +178,85 @@ export async function startSidecar(config: Config, parts: SidecarParts = {}): Pr
 
   let closing: Promise<void> | undefined;
   return {
-    url: server.url,
+    config,
+    targets,
+    pushing: firstPush,
     pods: () => [...fleet.pods()],
     readiness,
     objects,
     close() {
       closing ??= (async () => {
         clearTimeout(grace);
+        clearTimeout(patience);
+        begun();
         directory.close();
-        await Promise.all([fleet.close(), server.close(), ...targets.map((target) => target.close())]);
-        log.info({}, "sidecar ended");
+        await Promise.all([fleet.close(), ...targets.map((target) => target.close())]);
       })();
       return closing;
+    },
+  };
+}
+
+/** Resolves when its own endpoints listen; discovery, scraping and pushing have begun then. */
+export async function startSidecar(config: Config, given: SidecarParts = {}): Promise<Sidecar> {
+  const { clock = systemClock, random = Math.random, resolve = resolveSystem, watchTimes = WATCH_TIMES } = given;
+  const own = given.log === undefined ? createLog(config.log.level) : undefined;
+  const log = given.log ?? (own as Log);
+  const metrics = createMetrics({ pods: () => run.pods(), targets: () => run.targets }, clock);
+  const parts: RunParts = { log, clock, random, resolve, watchTimes, metrics };
+  const listen = (at: Config["listen"]): Promise<OwnServer> =>
+    startServer(at, {
+      registry: metrics.registry,
+      readiness: () => run.readiness(),
+      objects: () => ({ sources: run.objects() }),
+    });
+
+  let server = await listen(config.listen);
+  let run = startRun(config, parts);
+  log.info({ url: server.url, targets: run.targets.map((target) => target.origin) }, "sidecar listens");
+
+  let closed = false;
+  /** The run of a reload that does not push yet; another reload, or the end, gives it up. */
+  let coming: Run | undefined;
+  const replace = async (next: Config): Promise<void> => {
+    await coming?.close();
+    const before = run;
+    let listening = server;
+    if (!isDeepStrictEqual(next.listen, before.config.listen)) listening = await listen(next.listen);
+    const after = startRun(next, parts);
+    coming = after;
+    await after.pushing;
+    if (closed || coming !== after) {
+      if (listening !== server) await listening.close();
+      return after.close();
+    }
+    coming = undefined;
+    if (listening !== server) await server.close();
+    server = listening;
+    run = after;
+    if (own !== undefined) own.level = next.log.level;
+    const kept = new Set(after.pods().map((pod) => pod.address));
+    for (const { address } of before.pods()) if (!kept.has(address)) metrics.forget(address);
+    await before.close();
+    metrics.reloaded("ok");
+    log.info({ url: server.url, targets: after.targets.map((target) => target.origin) }, "configuration taken over");
+  };
+  return {
+    get url() {
+      return server.url;
+    },
+    pods: () => run.pods(),
+    readiness: () => run.readiness(),
+    objects: () => run.objects(),
+    reload: replace,
+    refused(problems) {
+      metrics.reloaded("refused");
+      log.error({ problems }, "changed configuration refused: the one before goes on");
+    },
+    async close() {
+      closed = true;
+      await Promise.all([run.close(), coming?.close(), server.close()]);
+      log.info({}, "sidecar ended");
     },
   };
 }

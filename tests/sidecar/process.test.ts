@@ -93,6 +93,35 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
+test("a changed file is taken over on SIGHUP and by itself; a wrong one is refused with its problems", async (t) => {
+  const [a, b] = [await startPod(), await startPod()];
+  const filter = await startFilter();
+  for (const server of [a, b, filter]) t.after(() => server.close());
+  const folder = mkdtempSync(join(tmpdir(), "pilotfish-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "pilotfish.yaml");
+  const write = (...urls: string[]) =>
+    writeFileSync(file, `endpoints: [${urls.map((url) => `"${url}"`).join(", ")}]\n`);
+  write(a.url);
+  const run = pilotfish(t, "--config", file, "--push", filter.url, "--listen", "127.0.0.1:0");
+  const stored = () => filter.stored?.endpoints.map((endpoint) => endpoint.address).sort();
+  await until("a push", () => stored()?.length === 1);
+  write(a.url, "http://nowhere/path");
+  run.signal("SIGHUP");
+  await until("the refusal", () => run.err.includes("changed configuration refused"));
+  assert.match(run.err, /endpoints\[1\]\.url: got/);
+  assert.deepEqual(stored(), [a.address]);
+  write(a.url, b.url);
+  run.signal("SIGHUP");
+  await until("the second pod", () => stored()?.length === 2);
+  write(b.url);
+  await until("one pod again, without a signal", () => stored()?.length === 1);
+  assert.deepEqual(stored(), [b.address]);
+  run.signal("SIGTERM");
+  await ended(run);
+  assert.equal(run.code, 0);
+});
+
 test("a taken address ends it with code 1 and a sentence", async (t) => {
   const filter = await startFilter();
   t.after(() => filter.close());
