@@ -47,6 +47,9 @@ export const KIND_STRINGS: u32 = 1;
 export const KIND_ENDPOINTS: u32 = 2;
 export const KIND_MODELS: u32 = 3;
 export const KIND_MODEL_ENDPOINTS: u32 = 4;
+/** Optional: without them there are no places. Endpoints and models point into them. */
+export const KIND_PLACES: u32 = 10;
+export const KIND_POLICIES: u32 = 11;
 
 // ---- endpoint record ------------------------------------------------------------------------------------------------
 export const ENDPOINT_BYTES: u32 = 64;
@@ -74,7 +77,13 @@ export const ENDPOINT_READY: u32 = 1;
 export const ENDPOINT_DRAINING: u32 = 2;
 /** The engine sleeps (vLLM's sleep mode): no new requests. */
 export const ENDPOINT_ASLEEP: u32 = 4;
+/** It stands for all endpoints of another cluster, behind that cluster's gateway: its numbers are their sums and means. */
+export const ENDPOINT_GATEWAY: u32 = 8;
 export const UNKNOWN: u32 = 0xffffffff;
+/** u32 1 + index into PLACES; 0 when it has no place. */
+export const ENDPOINT_PLACE: u32 = 36;
+/** u16 how many pods it counts for in its place; 0 is 1. Of a gateway: the pods behind it. */
+export const ENDPOINT_WEIGHT: u32 = 40;
 
 // ---- model record -----------------------------------------------------------------------------------------------------
 export const MODEL_BYTES: u32 = 32;
@@ -88,6 +97,8 @@ export const MODEL_BASE: u32 = 8;
 export const MODEL_FIRST: u32 = 12;
 /** u32 records there. */
 export const MODEL_COUNT: u32 = 16;
+/** u32 1 + index into POLICIES; 0 when none is for the model. */
+export const MODEL_POLICY: u32 = 28;
 export const MODEL_IS_BASE: u32 = 0;
 export const MODEL_IS_ADAPTER: u32 = 1;
 
@@ -104,6 +115,40 @@ export const ADAPTER_RUNNING: u32 = 1;
 /** Has only waiting requests. */
 export const ADAPTER_WAITING: u32 = 2;
 
+// ---- place record: a cluster, or whatever part of the world requests are kept in ------------------------------------------
+export const PLACE_BYTES: u32 = 24;
+export const PLACE_NAME_OFFSET: u32 = 0;
+export const PLACE_NAME_LENGTH: u32 = 4;
+/** u32 the lowest is filled first; places of one order share by weight. */
+export const PLACE_ORDER: u32 = 8;
+/** u32 microseconds to it and back as measured; UNKNOWN when not. */
+export const PLACE_ROUND_TRIP: u32 = 12;
+/** u32 share among places of the same order. */
+export const PLACE_WEIGHT: u32 = 16;
+
+// ---- policy record: how full a place may get with a model's requests before the next one is used ----------------------------
+export const POLICY_BYTES: u32 = 32;
+export const POLICY_NAME_OFFSET: u32 = 0;
+export const POLICY_NAME_LENGTH: u32 = 4;
+/** u8 one of the POLICY_ modes. */
+export const POLICY_MODE: u32 = 6;
+/** u8 */
+export const POLICY_FLAGS: u32 = 7;
+/** f32 fraction of the KV cache, above 0 and at most 1; read with POLICY_IS_UTILIZATION. */
+export const POLICY_TARGET: u32 = 8;
+/** u32 requests in flight per pod, at least 1; read with POLICY_IS_IN_FLIGHT. */
+export const POLICY_MOST_IN_FLIGHT: u32 = 12;
+/** u32 milliseconds that an answer may take; 0: the route says. */
+export const POLICY_TIMEOUT: u32 = 16;
+/** No limit: places are used in their order as long as something in them is ready. */
+export const POLICY_IS_ORDER: u32 = 0;
+export const POLICY_IS_UTILIZATION: u32 = 1;
+export const POLICY_IS_IN_FLIGHT: u32 = 2;
+/** Decide and count, but pick over all places as if there were none. */
+export const POLICY_DRY_RUN: u32 = 1;
+/** Requests are short: what was learned is forgotten sooner. */
+export const POLICY_SHORT: u32 = 2;
+
 // ---- limits ---------------------------------------------------------------------------------------------------------------
 export const MAX_SNAPSHOT_BYTES: u32 = 1048576;
 export const MAX_ENDPOINTS: u32 = 10240;
@@ -112,3 +157,7 @@ export const MAX_MODEL_ENDPOINTS: u32 = 65536;
 export const MAX_MODEL_NAME_BYTES: u32 = 256;
 /** `[` + 45 characters of an IPv6 address + `]:65535`. */
 export const MAX_ADDRESS_BYTES: u32 = 54;
+export const MAX_PLACES: u32 = 32;
+export const MAX_POLICIES: u32 = 64;
+/** `[A-Za-z0-9_-]`, since it becomes a part of a metric's name. */
+export const MAX_PLACE_NAME_BYTES: u32 = 63;

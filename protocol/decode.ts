@@ -1,6 +1,7 @@
 // Bytes to a SnapshotView, refusing whatever the README refuses: the filter's rules, for tests and tools.
 import { isUtf8 } from "node:buffer";
 import * as c from "./constants.ts";
+import { namedAt, type ReadName, readPlaces, readPolicies } from "./places.ts";
 import {
   type AdapterState,
   type EndpointView,
@@ -28,10 +29,15 @@ const KNOWN = [
     record: c.MODEL_ENDPOINT_BYTES,
     limit: c.MAX_MODEL_ENDPOINTS,
   },
+  { kind: c.KIND_PLACES, name: "PLACES", record: c.PLACE_BYTES, limit: c.MAX_PLACES },
+  { kind: c.KIND_POLICIES, name: "POLICIES", record: c.POLICY_BYTES, limit: c.MAX_POLICIES },
 ] as const;
 type Name = (typeof KNOWN)[number]["name"];
+/** The others may be absent: what they are for is not used then. */
+const NEEDED = ["STRINGS", "ENDPOINTS", "MODELS", "MODEL_ENDPOINTS"] as const;
+type Sections = Record<(typeof NEEDED)[number], Section> & Partial<Record<Name, Section>>;
 
-function readDirectory(view: DataView): Record<Name, Section> {
+function readDirectory(view: DataView): Sections {
   const total = view.byteLength;
   const count = view.getUint32(c.HEADER_SECTION_COUNT, true);
   if (count > c.MAX_SECTIONS) throw new SnapshotError("header.sectionCount", count, `at most ${c.MAX_SECTIONS}`);
@@ -63,11 +69,10 @@ function readDirectory(view: DataView): Record<Name, Section> {
     if (records > known.limit) throw new SnapshotError(`${field}.records`, records, `at most ${known.limit}`);
     found[known.name] = { offset, stride, records };
   }
-  for (const known of KNOWN) {
-    if (found[known.name] === undefined)
-      throw new SnapshotError("sections", `no ${known.name}`, "each known kind once");
+  for (const name of NEEDED) {
+    if (found[name] === undefined) throw new SnapshotError("sections", `no ${name}`, "each needed kind once");
   }
-  return found as Record<Name, Section>;
+  return found as Sections;
 }
 
 class Strings {
@@ -96,7 +101,12 @@ function unknownToNull(value: number): number | null {
   return value === c.UNKNOWN ? null : value;
 }
 
-function readEndpoints(view: DataView, section: Section, strings: Strings): EndpointView[] {
+function readEndpoints(
+  view: DataView,
+  section: Section,
+  strings: Strings,
+  places: ReadonlyArray<{ name: string }>,
+): EndpointView[] {
   let before: Buffer | null = null;
   return Array.from({ length: section.records }, (_, i) => {
     const at = section.offset + i * section.stride;
@@ -118,6 +128,8 @@ function readEndpoints(view: DataView, section: Section, strings: Strings): Endp
     if (!Number.isNaN(usage) && !(usage >= 0 && usage <= 1)) {
       throw new SnapshotError(`${field}.kvUsage`, usage, "0...1 or NaN");
     }
+    const place = namedAt(`${field}.place`, view.getUint32(at + c.ENDPOINT_PLACE, true), places);
+    const weight = view.getUint16(at + c.ENDPOINT_WEIGHT, true);
     return {
       address,
       ready: (flags & c.ENDPOINT_READY) !== 0,
@@ -130,6 +142,9 @@ function readEndpoints(view: DataView, section: Section, strings: Strings): Endp
       kvBlocks: view.getUint32(at + c.ENDPOINT_KV_BLOCKS, true) || null,
       blockTokens: view.getUint32(at + c.ENDPOINT_BLOCK_TOKENS, true) || null,
       maxLora: view.getUint16(at + c.ENDPOINT_MAX_LORA, true),
+      ...(place !== undefined && { place }),
+      ...(weight > 0 && { weight }),
+      ...((flags & c.ENDPOINT_GATEWAY) !== 0 && { gateway: true }),
     };
   });
 }
@@ -179,6 +194,7 @@ function readModels(
   served: Section,
   endpoints: readonly EndpointView[],
   strings: Strings,
+  policies: ReadonlyArray<{ name: string }>,
 ): ModelView[] {
   let before: Buffer | null = null;
   const bases: number[] = [];
@@ -209,11 +225,13 @@ function readModels(
       throw new SnapshotError(`${field}.count`, total, `at most ${c.MAX_MODEL_ENDPOINTS} with those before it`);
     }
     const range = [view.getUint32(at + c.MODEL_FIRST, true), view.getUint32(at + c.MODEL_COUNT, true)] as const;
+    const policy = namedAt(`${field}.policy`, view.getUint32(at + c.MODEL_POLICY, true), policies);
     return {
       name,
       kind: kind === c.MODEL_IS_BASE ? "base" : "adapter",
       base: null,
       endpoints: readServed(view, served, endpoints, field, range),
+      ...(policy !== undefined && { policy }),
     };
   });
   for (const [i, model] of models.entries()) {
@@ -249,7 +267,21 @@ export function decodeSnapshot(body: Uint8Array): SnapshotView {
   const sections = readDirectory(view);
   const text = sections.STRINGS;
   const strings = new Strings(Buffer.from(body.buffer, body.byteOffset + text.offset, text.records));
-  const endpoints = readEndpoints(view, sections.ENDPOINTS, strings);
-  const models = readModels(view, sections.MODELS, sections.MODEL_ENDPOINTS, endpoints, strings);
-  return { version, source: view.getBigUint64(c.HEADER_SOURCE, true), endpoints, models };
+  const readName: ReadName = (field, offset, length, max, before) => {
+    const bytes = strings.get(field, offset, length, max);
+    checkAscending(field, before === null ? null : Buffer.from(before), bytes);
+    return bytes.toString("utf8");
+  };
+  const places = readPlaces(view, sections.PLACES, readName);
+  const policies = readPolicies(view, sections.POLICIES, readName);
+  const endpoints = readEndpoints(view, sections.ENDPOINTS, strings, places);
+  const models = readModels(view, sections.MODELS, sections.MODEL_ENDPOINTS, endpoints, strings, policies);
+  return {
+    version,
+    source: view.getBigUint64(c.HEADER_SOURCE, true),
+    endpoints,
+    models,
+    ...(sections.PLACES !== undefined && { places }),
+    ...(sections.POLICIES !== undefined && { policies }),
+  };
 }

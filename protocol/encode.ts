@@ -1,6 +1,8 @@
 // A SnapshotView to its bytes: header, directory, ENDPOINTS, MODELS, MODEL_ENDPOINTS, STRINGS (see README.md).
 // The same view always gives the same bytes, whatever order its lists came in.
 import * as c from "./constants.ts";
+import { sortedByBytes } from "./order.ts";
+import { layPlaces } from "./places.ts";
 import { checkSnapshot, type EndpointView, type ModelView, type SnapshotView } from "./snapshot.ts";
 
 /** The body would be longer than MAX_SNAPSHOT_BYTES: the filter would answer 413. */
@@ -13,18 +15,6 @@ export class SnapshotTooLargeError extends Error {
     this.name = "SnapshotTooLargeError";
     this.bytes = bytes;
   }
-}
-
-interface Named<T> {
-  item: T;
-  bytes: Buffer;
-}
-
-// Byte order, not JavaScript's: above U+FFFF the two differ, and the filter compares bytes.
-function sortedByBytes<T>(items: readonly T[], key: (item: T) => string): Named<T>[] {
-  return items
-    .map((item) => ({ item, bytes: Buffer.from(key(item), "utf8") }))
-    .sort((a, b) => a.bytes.compare(b.bytes));
 }
 
 function align8(offset: number): number {
@@ -73,6 +63,7 @@ function writeEndpoint(out: DataView, at: number, endpoint: EndpointView, string
   if (endpoint.ready) flags |= c.ENDPOINT_READY;
   if (endpoint.draining) flags |= c.ENDPOINT_DRAINING;
   if (endpoint.asleep) flags |= c.ENDPOINT_ASLEEP;
+  if (endpoint.gateway) flags |= c.ENDPOINT_GATEWAY;
   out.setUint32(at + c.ENDPOINT_ADDRESS_OFFSET, stringAt, true);
   out.setUint16(at + c.ENDPOINT_ADDRESS_LENGTH, length, true);
   out.setUint16(at + c.ENDPOINT_FLAGS, flags, true);
@@ -83,6 +74,7 @@ function writeEndpoint(out: DataView, at: number, endpoint: EndpointView, string
   out.setUint32(at + c.ENDPOINT_KV_BLOCKS, endpoint.kvBlocks ?? 0, true);
   out.setUint32(at + c.ENDPOINT_BLOCK_TOKENS, endpoint.blockTokens ?? 0, true);
   out.setUint16(at + c.ENDPOINT_MAX_LORA, endpoint.maxLora, true);
+  out.setUint16(at + c.ENDPOINT_WEIGHT, endpoint.weight ?? 0, true);
 }
 
 /** Throws SnapshotError for a view that breaks a rule, SnapshotTooLargeError for one whose bytes are too many. */
@@ -93,7 +85,8 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
   const endpointIndex = new Map(endpoints.map(({ item }, i) => [item.address, i]));
   const modelIndex = new Map(models.map(({ item }, i) => [item.name, i]));
 
-  let stringBytes = 0;
+  const places = layPlaces(view);
+  let stringBytes = places.stringBytes;
   for (const { bytes } of endpoints) stringBytes += bytes.length;
   for (const { bytes } of models) stringBytes += bytes.length;
   let served = 0;
@@ -103,15 +96,12 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
     [c.KIND_ENDPOINTS, c.ENDPOINT_BYTES, endpoints.length],
     [c.KIND_MODELS, c.MODEL_BYTES, models.length],
     [c.KIND_MODEL_ENDPOINTS, c.MODEL_ENDPOINT_BYTES, served],
+    ...places.sections,
     [c.KIND_STRINGS, 1, stringBytes],
   ]);
   if (total > c.MAX_SNAPSHOT_BYTES) throw new SnapshotTooLargeError(total);
-  const [endpointsAt, modelsAt, modelEndpointsAt, stringsAt] = sections.map((s) => s.offset) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [endpointsAt, modelsAt, modelEndpointsAt] = sections.map((s) => s.offset) as [number, number, number];
+  const stringsAt = sections[sections.length - 1]?.offset as number;
 
   const body = new Uint8Array(total);
   const out = new DataView(body.buffer);
@@ -120,6 +110,7 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
   let string = 0;
   for (const [i, { item, bytes }] of endpoints.entries()) {
     writeEndpoint(out, endpointsAt + i * c.ENDPOINT_BYTES, item, string, bytes.length);
+    out.setUint32(endpointsAt + i * c.ENDPOINT_BYTES + c.ENDPOINT_PLACE, places.placeNumber(item), true);
     body.set(bytes, stringsAt + string);
     string += bytes.length;
   }
@@ -133,6 +124,7 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
     out.setUint32(at + c.MODEL_BASE, (model.base === null ? undefined : modelIndex.get(model.base)) ?? c.UNKNOWN, true);
     out.setUint32(at + c.MODEL_FIRST, first, true);
     out.setUint32(at + c.MODEL_COUNT, model.endpoints.length, true);
+    out.setUint32(at + c.MODEL_POLICY, places.policyNumber(model), true);
     body.set(bytes, stringsAt + string);
     string += bytes.length;
 
@@ -146,5 +138,6 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
       first += 1;
     }
   }
+  places.write(out, (kind) => sections.find((s) => s.kind === kind)?.offset ?? 0, stringsAt, string);
   return body;
 }

@@ -108,6 +108,59 @@ export const GOLDEN: Readonly<Record<string, SnapshotView>> = {
     ],
     [base("m", ["10.0.0.1:8000", "10.0.0.2:8000"])],
   ),
+  places: {
+    ...snapshot(
+      VERSION,
+      [
+        endpoint("10.0.0.1:8000", { place: "eu-west", kvUsage: 0.5, running: 8 }),
+        endpoint("10.0.0.2:8000", { place: "eu-west", weight: 2 }),
+        endpoint("10.1.0.1:8000", { place: "us-east" }),
+        endpoint("10.9.0.1:80", {
+          place: "asia",
+          weight: 40,
+          gateway: true,
+          waiting: 12,
+          running: 900,
+          kvBlocks: null,
+        }),
+        endpoint("10.0.0.9:8000"),
+      ],
+      [
+        {
+          ...base("llama", ["10.0.0.1:8000", "10.0.0.2:8000", "10.1.0.1:8000", "10.9.0.1:80"]),
+          policy: "default/llama",
+        },
+        { ...base("qwen", ["10.0.0.2:8000", "10.0.0.9:8000"]), policy: "default/qwen" },
+        base("plain", ["10.0.0.9:8000"]),
+      ],
+    ),
+    places: [
+      { name: "us-east", order: 1, roundTripUs: 80_000, weight: 1 },
+      { name: "asia", order: 1, roundTripUs: null, weight: 3 },
+      { name: "eu-west", order: 0, roundTripUs: 250, weight: 1 },
+    ],
+    policies: [
+      {
+        name: "default/qwen",
+        mode: "in-flight",
+        target: null,
+        mostInFlight: 16,
+        timeoutMs: null,
+        dryRun: true,
+        short: true,
+      },
+      {
+        name: "default/llama",
+        mode: "utilization",
+        target: 0.625,
+        mostInFlight: null,
+        timeoutMs: 300_000,
+        dryRun: false,
+        short: false,
+      },
+      { name: "order", mode: "order", target: null, mostInFlight: null, timeoutMs: null, dryRun: false, short: false },
+    ],
+  },
   thousand: thousand(),
 };
 

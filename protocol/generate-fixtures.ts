@@ -16,7 +16,9 @@ export function describe(view: SnapshotView): string {
   "version": "${view.version}",
   "source": "${view.source}",
   "endpoints": ${lines(view.endpoints)},
-  "models": ${lines(view.models)}
+  "models": ${lines(view.models)}${view.places ? `,\n  "places": ${lines(view.places)}` : ""}${
+    view.policies ? `,\n  "policies": ${lines(view.policies)}` : ""
+  }
 }
 `;
 }

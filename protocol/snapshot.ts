@@ -6,6 +6,8 @@ import {
   MAX_MODEL_ENDPOINTS,
   MAX_MODEL_NAME_BYTES,
   MAX_MODELS,
+  MAX_PLACES,
+  MAX_POLICIES,
 } from "./constants.ts";
 
 export interface EndpointView {
@@ -25,6 +27,12 @@ export interface EndpointView {
   blockTokens: number | null;
   /** Adapters that can be active at once; 0 when none or unknown. */
   maxLora: number;
+  /** Absent where it has no place. */
+  place?: string;
+  /** How many pods it counts for; 1 when absent. */
+  weight?: number;
+  /** It stands for all endpoints of its place, behind that cluster's gateway. */
+  gateway?: boolean;
 }
 
 export type AdapterState = "listed" | "running" | "waiting";
@@ -40,6 +48,30 @@ export interface ModelView {
   /** A base names itself; an adapter names a listed base, or null. */
   base: string | null;
   endpoints: ModelEndpointView[];
+  /** Name of a listed policy; absent when none is for the model. */
+  policy?: string;
+}
+
+export interface PlaceView {
+  name: string;
+  /** The lowest is filled first; places of one order share by weight. */
+  order: number;
+  roundTripUs: number | null;
+  weight: number;
+}
+
+export type PolicyMode = "order" | "utilization" | "in-flight";
+
+export interface PolicyView {
+  name: string;
+  mode: PolicyMode;
+  /** Above 0, at most 1; null but for "utilization". */
+  target: number | null;
+  /** Per pod; null but for "in-flight". */
+  mostInFlight: number | null;
+  timeoutMs: number | null;
+  dryRun: boolean;
+  short: boolean;
 }
 
 export interface SnapshotView {
@@ -49,6 +81,8 @@ export interface SnapshotView {
   source: bigint;
   endpoints: EndpointView[];
   models: ModelView[];
+  places?: PlaceView[];
+  policies?: PolicyView[];
 }
 
 /** A snapshot that breaks a rule of the README: which field, what it held, what was expected there. */
@@ -130,6 +164,64 @@ function checkCount(field: string, count: number, max: number): void {
   if (count > max) throw new SnapshotError(field, count, `at most ${max}`);
 }
 
+const PLACE_NAME = /^[A-Za-z0-9_-]{1,63}$/;
+
+export function isPlaceName(name: string): boolean {
+  return PLACE_NAME.test(name);
+}
+
+function checkNames(field: string, names: readonly string[], problem: (name: string) => string | null): Set<string> {
+  const known = new Set<string>();
+  for (const [i, name] of names.entries()) {
+    const wrong = problem(name);
+    if (wrong !== null) throw new SnapshotError(`${field}[${i}].name`, name, wrong);
+    if (known.has(name)) throw new SnapshotError(`${field}[${i}].name`, name, "a name that is not listed twice");
+    known.add(name);
+  }
+  return known;
+}
+
+function checkPlaces({ endpoints, models, places = [], policies = [] }: SnapshotView): void {
+  checkCount("places.length", places.length, MAX_PLACES);
+  checkCount("policies.length", policies.length, MAX_POLICIES);
+  const placeNames = checkNames(
+    "places",
+    places.map(({ name }) => name),
+    (name) => (isPlaceName(name) ? null : "1...63 letters, digits, - and _"),
+  );
+  for (const [i, place] of places.entries()) {
+    checkInteger(`places[${i}].order`, place.order, MAX_U32_VALUE);
+    checkInteger(`places[${i}].roundTripUs`, place.roundTripUs, MAX_U32_VALUE);
+    checkInteger(`places[${i}].weight`, place.weight, MAX_U32_VALUE);
+  }
+  const policyNames = checkNames(
+    "policies",
+    policies.map(({ name }) => name),
+    nameProblem,
+  );
+  for (const [i, { mode, target, mostInFlight, timeoutMs }] of policies.entries()) {
+    if (mode === "utilization" && !(target !== null && target > 0 && target <= 1)) {
+      throw new SnapshotError(`policies[${i}].target`, target, "a number above 0, at most 1");
+    }
+    if (mode === "in-flight" && !(mostInFlight !== null && mostInFlight >= 1)) {
+      throw new SnapshotError(`policies[${i}].mostInFlight`, mostInFlight, "an integer of at least 1");
+    }
+    checkInteger(`policies[${i}].mostInFlight`, mostInFlight, MAX_U32_VALUE);
+    checkInteger(`policies[${i}].timeoutMs`, timeoutMs, MAX_U32_VALUE);
+  }
+  for (const [i, { place, weight }] of endpoints.entries()) {
+    if (place !== undefined && !placeNames.has(place)) {
+      throw new SnapshotError(`endpoints[${i}].place`, place, "the name of a listed place");
+    }
+    checkInteger(`endpoints[${i}].weight`, weight ?? null, MAX_U16);
+  }
+  for (const [i, { policy }] of models.entries()) {
+    if (policy !== undefined && !policyNames.has(policy)) {
+      throw new SnapshotError(`models[${i}].policy`, policy, "the name of a listed policy");
+    }
+  }
+}
+
 /** Throws a SnapshotError at the first broken rule. Order is not one of them: the encoder sorts. */
 export function checkSnapshot(view: SnapshotView): void {
   if (view.version < 1n || view.version > MAX_U64) throw new SnapshotError("version", view.version, "1...2^64-1");
@@ -172,4 +264,5 @@ export function checkSnapshot(view: SnapshotView): void {
     total += served.size;
   }
   checkCount("models[].endpoints in all", total, MAX_MODEL_ENDPOINTS);
+  checkPlaces(view);
 }

@@ -1,5 +1,12 @@
 // The current snapshot as JSON, for people and tests: GET on the reserved path. Shape in protocol/README.md.
-import { ENDPOINT_ASLEEP, ENDPOINT_DRAINING, ENDPOINT_READY, MODEL_IS_BASE, UNKNOWN } from "../../protocol/constants";
+import {
+  ENDPOINT_ASLEEP,
+  ENDPOINT_DRAINING,
+  ENDPOINT_GATEWAY,
+  ENDPOINT_READY,
+  MODEL_IS_BASE,
+  UNKNOWN,
+} from "../../protocol/constants";
 import { counted } from "../pick/inflight";
 import { Writer } from "../writer";
 import { NONE, SnapshotView } from "./view";
@@ -45,6 +52,13 @@ function writeEndpoint(w: Writer, view: SnapshotView, i: u32): void {
   w.raw(',"inFlight":');
   const inFlight = counted(i);
   w.number(inFlight > 0 ? inFlight : 0);
+  const place = view.endpointPlace(i);
+  if (place != NONE) {
+    w.raw(',"place":"');
+    w.bytes(view.placeName(place), view.placeNameLength(place));
+    w.raw('"');
+  }
+  if (flags & ENDPOINT_GATEWAY) w.raw(',"gateway":true');
   w.raw("}");
 }
 

@@ -14,6 +14,8 @@ import {
   KIND_ENDPOINTS,
   KIND_MODEL_ENDPOINTS,
   KIND_MODELS,
+  KIND_PLACES,
+  KIND_POLICIES,
   KIND_STRINGS,
   MAGIC,
   MAJOR,
@@ -22,6 +24,8 @@ import {
   MAX_MODEL_ENDPOINTS,
   MAX_MODEL_NAME_BYTES,
   MAX_MODELS,
+  MAX_PLACES,
+  MAX_POLICIES,
   MAX_SECTIONS,
   MODEL_BYTES,
   MODEL_ENDPOINT_BYTES,
@@ -30,6 +34,8 @@ import {
   MODEL_IS_BASE,
   MODEL_NAME_LENGTH,
   MODEL_NAME_OFFSET,
+  PLACE_BYTES,
+  POLICY_BYTES,
   SECTION_ENTRY_BYTES,
   SECTION_KIND,
   SECTION_OFFSET,
@@ -38,6 +44,7 @@ import {
 } from "../../protocol/constants";
 import { isAddress } from "./address";
 import { isName } from "./name";
+import { placeRuleText, verifyPlaces } from "./places";
 import { compareBytes, NONE, SnapshotView } from "./view";
 
 /** 0 when `bytes` at `base` are a snapshot, and `view` is open on it; else the number of the broken rule. */
@@ -50,11 +57,17 @@ export function verify(view: SnapshotView, base: usize, bytes: u32): u32 {
   view.endpoints = 0;
   view.models = 0;
   view.links = 0;
+  view.places = 0;
+  view.placeCount = 0;
+  view.policies = 0;
+  view.policyCount = 0;
   const directory = verifyDirectory(view, base, bytes);
   if (directory != 0) return directory;
   if (!view.strings || !view.endpoints || !view.models || !view.links) return 10;
   const endpoints = verifyEndpoints(view);
-  return endpoints != 0 ? endpoints : verifyModels(view);
+  if (endpoints != 0) return endpoints;
+  const models = verifyModels(view);
+  return models != 0 ? models : verifyPlaces(view);
 }
 
 /** What to write into a refusal for a rule's number. */
@@ -108,6 +121,12 @@ export function ruleText(rule: u32): string {
       return "the models' endpoint ranges add up to more than 65536 records";
     case 22:
       return "an endpoint's kvUsage is neither NaN nor in 0...1";
+    case 40:
+    case 41:
+    case 42:
+    case 43:
+    case 44:
+      return placeRuleText(rule);
     default:
       return "a model's base is no base model, or a base model names another as its base";
   }
@@ -160,6 +179,20 @@ function verifyDirectory(view: SnapshotView, base: usize, bytes: u32): u32 {
       view.links = start;
       view.linkCount = records;
       view.linkStride = stride;
+    } else if (kind == KIND_PLACES) {
+      if (view.places) return 9;
+      if (stride < PLACE_BYTES || stride & 7) return 7;
+      if (records > MAX_PLACES) return 8;
+      view.places = start;
+      view.placeCount = records;
+      view.placeStride = stride;
+    } else if (kind == KIND_POLICIES) {
+      if (view.policies) return 9;
+      if (stride < POLICY_BYTES || stride & 7) return 7;
+      if (records > MAX_POLICIES) return 8;
+      view.policies = start;
+      view.policyCount = records;
+      view.policyStride = stride;
     }
   }
   return 0;

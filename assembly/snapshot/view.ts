@@ -5,9 +5,11 @@ import {
   ENDPOINT_ADDRESS_OFFSET,
   ENDPOINT_FLAGS,
   ENDPOINT_KV_USAGE,
+  ENDPOINT_PLACE,
   ENDPOINT_RUNNING,
   ENDPOINT_SCRAPE_AGE,
   ENDPOINT_WAITING,
+  ENDPOINT_WEIGHT,
   HEADER_SOURCE,
   HEADER_VERSION,
   MODEL_BASE,
@@ -17,6 +19,19 @@ import {
   MODEL_KIND,
   MODEL_NAME_LENGTH,
   MODEL_NAME_OFFSET,
+  MODEL_POLICY,
+  PLACE_NAME_LENGTH,
+  PLACE_NAME_OFFSET,
+  PLACE_ORDER,
+  PLACE_ROUND_TRIP,
+  PLACE_WEIGHT,
+  POLICY_FLAGS,
+  POLICY_MODE,
+  POLICY_MOST_IN_FLIGHT,
+  POLICY_NAME_LENGTH,
+  POLICY_NAME_OFFSET,
+  POLICY_TARGET,
+  POLICY_TIMEOUT,
 } from "../../protocol/constants";
 
 export const NONE: u32 = 0xffffffff;
@@ -36,6 +51,13 @@ export class SnapshotView {
   links: usize = 0;
   linkCount: u32 = 0;
   linkStride: u32 = 0;
+  /** Optional sections: none of either is 0 records. */
+  places: usize = 0;
+  placeCount: u32 = 0;
+  placeStride: u32 = 0;
+  policies: usize = 0;
+  policyCount: u32 = 0;
+  policyStride: u32 = 0;
 
   get version(): u64 {
     return load<u64>(this.base, HEADER_VERSION);
@@ -94,6 +116,64 @@ export class SnapshotView {
   /** Endpoint of a model's link record; `link` counts from the section's start. */
   linkEndpoint(link: u32): u32 {
     return load<u32>(this.links + link * this.linkStride, MODEL_ENDPOINT_INDEX);
+  }
+
+  /** Index of the endpoint's place; NONE when it has none. */
+  endpointPlace(index: u32): u32 {
+    return load<u32>(this.endpoint(index), ENDPOINT_PLACE) - 1;
+  }
+  /** How many pods it counts for in its place. */
+  endpointWeight(index: u32): u32 {
+    const weight: u32 = load<u16>(this.endpoint(index), ENDPOINT_WEIGHT);
+    return weight == 0 ? 1 : weight;
+  }
+  place(index: u32): usize {
+    return this.places + index * this.placeStride;
+  }
+  placeName(index: u32): usize {
+    return this.strings + load<u32>(this.place(index), PLACE_NAME_OFFSET);
+  }
+  placeNameLength(index: u32): u32 {
+    return load<u16>(this.place(index), PLACE_NAME_LENGTH);
+  }
+  placeOrder(index: u32): u32 {
+    return load<u32>(this.place(index), PLACE_ORDER);
+  }
+  placeRoundTrip(index: u32): u32 {
+    return load<u32>(this.place(index), PLACE_ROUND_TRIP);
+  }
+  placeWeight(index: u32): u32 {
+    return load<u32>(this.place(index), PLACE_WEIGHT);
+  }
+
+  /** Index of the model's policy; NONE when none is for it. */
+  modelPolicy(index: u32): u32 {
+    return load<u32>(this.model(index), MODEL_POLICY) - 1;
+  }
+  policy(index: u32): usize {
+    return this.policies + index * this.policyStride;
+  }
+  policyName(index: u32): usize {
+    return this.strings + load<u32>(this.policy(index), POLICY_NAME_OFFSET);
+  }
+  policyNameLength(index: u32): u32 {
+    return load<u16>(this.policy(index), POLICY_NAME_LENGTH);
+  }
+  policyMode(index: u32): u32 {
+    return load<u8>(this.policy(index), POLICY_MODE);
+  }
+  policyFlags(index: u32): u32 {
+    return load<u8>(this.policy(index), POLICY_FLAGS);
+  }
+  policyTarget(index: u32): f32 {
+    return load<f32>(this.policy(index), POLICY_TARGET);
+  }
+  policyMostInFlight(index: u32): u32 {
+    return load<u32>(this.policy(index), POLICY_MOST_IN_FLIGHT);
+  }
+  /** Milliseconds; 0 when the route says. */
+  policyTimeout(index: u32): u32 {
+    return load<u32>(this.policy(index), POLICY_TIMEOUT);
   }
 }
 

@@ -63,6 +63,8 @@ function encodeDecodeSorted(said: SnapshotView): SnapshotView {
     models: said.models
       .map((m) => ({ ...m, endpoints: m.endpoints.toSorted((a, b) => order(a.address, b.address)) }))
       .sort((a, b) => order(a.name, b.name)),
+    ...(said.places && { places: said.places.toSorted((a, b) => order(a.name, b.name)) }),
+    ...(said.policies && { policies: said.policies.toSorted((a, b) => order(a.name, b.name)) }),
   };
 }
 
@@ -122,6 +124,9 @@ test("the encoder refuses what the filter would, and names the field", () => {
   refuses(view({ models: [{ name: "\ud800", kind: "base", base: "\ud800", endpoints: [] }] }), "models[0].name");
   refuses(view({ models: [{ name: "a", kind: "base", base: null, endpoints: [] }] }), "models[0].base");
   refuses(view({ models: [{ name: "a", kind: "adapter", base: "b", endpoints: [] }] }), "models[0].base");
+  refuses(view({ endpoints: [{ ...pod("10.0.0.1:80"), place: "eu" }] }), "endpoints[0].place");
+  refuses(view({ places: [{ name: "eu west", order: 0, roundTripUs: null, weight: 1 }] }), "places[0].name");
+  refuses(view({ models: [{ name: "a", kind: "base", base: "a", endpoints: [], policy: "p" }] }), "models[0].policy");
   const away = { address: "10.0.0.2:80", state: "listed" as const };
   refuses(view({ models: [{ name: "a", kind: "base", base: "a", endpoints: [away] }] }), "models[0].endpoints[0]");
 });
