@@ -1,6 +1,7 @@
 // Every outcome has a counter; this list is all of them. Envoy shows them as `wasmcustom.<name>`, Prometheus as
 // `pilotfish_<...>`. The README's table is checked against this file.
-import { COUNTER, defineMetric, GAUGE, incrementMetric, recordMetric } from "./host/calls";
+import { COUNTER, defineMetric, GAUGE, incrementMetric, metricValue, recordMetric } from "./host/calls";
+import { Writer } from "./writer";
 
 // one outcome for every request that carries a body
 export const PICKED: u32 = 0;
@@ -45,8 +46,12 @@ export const IN_FLIGHT: u32 = 34;
 export const SNAPSHOT_AGE: u32 = 35;
 export const ENDPOINTS: u32 = 36;
 
-/** u32 of the host for each of the above; room for 128. Numbers may have gaps. */
+/** The numbers above stay below it; they may have gaps. */
+const MOST: u32 = 128;
+/** u32 of the host for each of the above. */
 const ids: usize = memory.data(512, 4);
+/** usize of the string for each of the above: its name, static memory. */
+const names: usize = memory.data(512, 4);
 let defined: bool = false;
 
 /** Once per VM, from the first configuration. */
@@ -131,6 +136,7 @@ export function defineMetrics(): void {
 
 function define(metric: u32, type: i32, name: string): void {
   store<u32>(ids + metric * 4, defineMetric(type, name));
+  store<usize>(names + metric * 4, changetype<usize>(name));
 }
 
 export function count(metric: u32): void {
@@ -139,4 +145,19 @@ export function count(metric: u32): void {
 
 export function record(metric: u32, value: u64): void {
   recordMetric(load<u32>(ids + metric * 4), value);
+}
+
+/** `{"pilotfish.picked":12,...}` of all metrics, over all workers. */
+export function writeMetrics(w: Writer): void {
+  let first = true;
+  for (let metric: u32 = 0; metric < MOST; metric++) {
+    const name = load<usize>(names + metric * 4);
+    if (!name) continue;
+    w.raw(first ? '{"' : ',"');
+    w.raw(changetype<string>(name));
+    w.raw('":');
+    w.number(metricValue(load<u32>(ids + metric * 4)));
+    first = false;
+  }
+  w.raw(first ? "{}" : "}");
 }

@@ -3,7 +3,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock } from "./clock.ts";
 import { FAILURES, type Failure } from "./http.ts";
+import { poolGauges } from "./metrics-pools.ts";
 import type { Pod } from "./pod.ts";
+import type { PoolLoad } from "./pools.ts";
 import { PUSH_RESULTS, type PushResult } from "./push/answer.ts";
 import type { MadeSnapshot } from "./snapshot/source.ts";
 
@@ -13,6 +15,7 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 export interface Watched {
   pods(): Iterable<Pod>;
   targets(): Iterable<{ origin: string; acceptedAt: number | null }>;
+  pools(): readonly PoolLoad[];
 }
 
 export interface Metrics {
@@ -68,6 +71,7 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
   perEndpoint(registry, watched, clock);
+  poolGauges(registry, watched.pools);
   const scrapes = new Counter({
     name: "pilotfish_scrapes_total",
     help: "Reads of a pod's metrics by result: ok, or why there was none.",
@@ -179,10 +183,10 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
 
 /** Name and help of each of the sidecar's own metrics (without those of the process): what the README's table says. */
 export async function metricsTable(): Promise<Array<{ name: string; type: string; meaning: string }>> {
-  const nothing: Watched = { pods: () => [], targets: () => [] };
+  const nothing: Watched = { pods: () => [], targets: () => [], pools: () => [] };
   const { registry } = createMetrics(nothing, { now: () => 0, epochMicros: () => 0n });
   const all = await registry.getMetricsAsJSON();
   return all
-    .filter(({ name }) => name.startsWith("pilotfish_"))
+    .filter(({ name }) => /^(pilotfish|inference_pool)_/.test(name))
     .map(({ name, type, help }) => ({ name, type: String(type), meaning: help }));
 }

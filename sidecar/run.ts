@@ -13,6 +13,7 @@ import { Fleet } from "./fleet.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import type { Pod } from "./pod.ts";
+import { type PoolLoad, poolLoads } from "./pools.ts";
 import { Target } from "./push/target.ts";
 import type { ScrapeObserver } from "./scrape/scraper.ts";
 import { type OwnServer, type Readiness, startServer } from "./server.ts";
@@ -202,13 +203,16 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
   const { clock = systemClock, random = Math.random, resolve = resolveSystem, watchTimes = WATCH_TIMES } = given;
   const own = given.log === undefined ? createLog(config.log.level) : undefined;
   const log = given.log ?? (own as Log);
-  const metrics = createMetrics({ pods: () => run.pods(), targets: () => run.targets }, clock);
+  const pools = (): PoolLoad[] =>
+    poolLoads(run.pods(), run.objects(), { now: clock.now(), scrapeIntervalMs: run.config.scrape.interval });
+  const metrics = createMetrics({ pods: () => run.pods(), targets: () => run.targets, pools }, clock);
   const parts: RunParts = { log, clock, random, resolve, watchTimes, metrics };
   const listen = (at: Config["listen"]): Promise<OwnServer> =>
     startServer(at, {
       registry: metrics.registry,
       readiness: () => run.readiness(),
       objects: () => ({ sources: run.objects() }),
+      pools,
     });
 
   let server = await listen(config.listen);

@@ -1,7 +1,9 @@
-// The sidecar's own endpoints: /healthz, /readyz, /metrics, and /objects: what clusters and manifests say.
+// The sidecar's own endpoints: /healthz, /readyz, /metrics, /objects: what clusters and manifests say, and /pools: numbers
+// for an autoscaler that reads JSON, /pools/NAMESPACE/NAME for one pool.
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
+import type { PoolLoad } from "./pools.ts";
 
 export interface Readiness {
   ready: boolean;
@@ -27,9 +29,14 @@ export interface Answers {
   registry: Registry;
   readiness(): Readiness;
   objects(): object;
+  pools(): readonly PoolLoad[];
 }
 
-async function answer(path: string, response: ServerResponse, { registry, readiness, objects }: Answers) {
+const PATHS = "/healthz, /readyz, /metrics, /objects, /pools or /pools/NAMESPACE/NAME";
+
+async function answer(path: string, response: ServerResponse, { registry, readiness, objects, pools }: Answers) {
+  if (path === "/pools") return sendJson(response, 200, { pools: pools() });
+  if (path.startsWith("/pools/")) return answerPool(path, response, pools());
   if (path === "/objects") return sendJson(response, 200, objects());
   if (path === "/healthz") return sendJson(response, 200, { alive: true });
   if (path === "/readyz") {
@@ -38,8 +45,21 @@ async function answer(path: string, response: ServerResponse, { registry, readin
   }
   if (path === "/metrics") return send(response, 200, registry.contentType, await registry.metrics());
   sendJson(response, 404, {
-    error: { message: `${path}: expected /healthz, /readyz, /metrics or /objects`, code: "not_found" },
+    error: { message: `${path}: expected ${PATHS}`, code: "not_found" },
   });
+}
+
+/** Flat, as KEDA's metrics-api reads it: `valueLocation: waiting`. Pods that no cluster listed are /pools/static. */
+function answerPool(path: string, response: ServerResponse, pools: readonly PoolLoad[]): void {
+  const wanted = path.slice("/pools/".length);
+  const found = pools.find(({ namespace, name }) => (namespace === "" ? name : `${namespace}/${name}`) === wanted);
+  if (found !== undefined) {
+    sendJson(response, 200, found);
+    return;
+  }
+  const known = pools.map(({ namespace, name }) => `/pools/${namespace === "" ? name : `${namespace}/${name}`}`);
+  const message = `${path}: no such pool, expected one of ${known.join(", ") || "none, since none is known yet"}`;
+  sendJson(response, 404, { error: { message, code: "pool_not_found" } });
 }
 
 function listen(server: Server, host: string, port: number): Promise<AddressInfo> {

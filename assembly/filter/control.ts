@@ -23,6 +23,7 @@ import {
   SNAPSHOT_STORED,
   SNAPSHOT_TOO_LARGE,
   SNAPSHOT_UNAUTHENTICATED,
+  writeMetrics,
 } from "../stats";
 import { writeTo } from "../writer";
 import { readClock } from "./clock";
@@ -117,6 +118,9 @@ function readBack(root: Root): void {
   const age = ageMilliseconds(now);
   const writer = writeTo(largeBuffer(READBACK_BYTES), READBACK_BYTES);
   writeSnapshot(writer, current(), age, age > root.config.staleAfterMilliseconds);
+  writer.raw(',"metrics":');
+  writeMetrics(writer);
+  writer.raw("}");
   if (writer.overflowed) {
     refuse(500, SNAPSHOT_OTHER, "The snapshot is too large to be shown as JSON.", "snapshot_too_large_to_show");
     return;

@@ -10,6 +10,7 @@ import {
   proxy_get_header_map_pairs,
   proxy_get_header_map_size,
   proxy_get_header_map_value,
+  proxy_get_metric,
   proxy_get_property,
   proxy_get_shared_data,
   proxy_increment_metric,
@@ -139,6 +140,10 @@ export function defineMetric(type: i32, name: string): u32 {
 }
 export function incrementMetric(id: u32, by: i64): void {
   proxy_increment_metric(id, by);
+}
+/** Over all workers. */
+export function metricValue(id: u32): u64 {
+  return proxy_get_metric(id, out) == OK ? load<u64>(out) : 0;
 }
 export function recordMetric(id: u32, value: u64): void {
   proxy_record_metric(id, value);

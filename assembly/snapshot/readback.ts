@@ -11,6 +11,7 @@ import { counted } from "../pick/inflight";
 import { Writer } from "../writer";
 import { NONE, SnapshotView } from "./view";
 
+/** An object that is left open: the caller may add members, and closes it. */
 export function writeSnapshot(w: Writer, view: SnapshotView, ageMilliseconds: u64, stale: bool): void {
   w.raw('{"version":"');
   w.number(view.version);
@@ -26,7 +27,7 @@ export function writeSnapshot(w: Writer, view: SnapshotView, ageMilliseconds: u6
   for (let i: u32 = 0; i < view.endpointCount; i++) writeEndpoint(w, view, i);
   w.raw('],"models":[');
   for (let i: u32 = 0; i < view.modelCount; i++) writeModel(w, view, i);
-  w.raw("]}");
+  w.raw("]");
 }
 
 function writeEndpoint(w: Writer, view: SnapshotView, i: u32): void {

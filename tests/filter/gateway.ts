@@ -94,7 +94,14 @@ export class Gateway {
     this.settle();
   }
 
+  /** The snapshot as it is read back, without the filter's metrics. */
   read(worker = 0): Answer {
+    const { status, json } = this.readAll(worker);
+    const { metrics, ...snapshot } = json;
+    return { status, json: snapshot };
+  }
+
+  readAll(worker = 0): Answer {
     return this.control({ method: "GET", path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: SECRET } }, worker);
   }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { Gateway } from "./gateway.ts";
+import { COUNTERS, GAUGES, Gateway } from "./gateway.ts";
 
 const fixtures = new URL("../../protocol/fixtures/", import.meta.url);
 const bytes = (name: string) => readFileSync(new URL(`${name}.snapshot.bin`, fixtures));
@@ -26,6 +26,19 @@ function shown(golden: Golden, length: number): object {
   });
   return { version, source, ageMs: 0, stale: false, bytes: length, endpoints, models };
 }
+
+test("a read-back says every metric of the filter, over all workers", () => {
+  const gateway = new Gateway({ workers: 2 });
+  gateway.push(bytes("small"));
+  gateway.settle();
+  gateway.read(1);
+  const { metrics } = gateway.readAll().json;
+  assert.deepEqual(Object.keys(metrics).sort(), [...COUNTERS, ...GAUGES].sort());
+  assert.equal(metrics["pilotfish.snapshot.stored"], 1);
+  assert.equal(metrics["pilotfish.snapshot.read"], 1, "this read is not counted yet");
+  assert.equal(metrics["pilotfish.picked"], 0);
+  gateway.assertHealthy();
+});
 
 describe("golden snapshots", () => {
   const names = readdirSync(fixtures)
