@@ -15,6 +15,10 @@ export const SECRET_ENV = "PILOTFISH_SECRET";
 export const MODEL_HEADER = "x-gateway-model-name";
 /** Header with the base model of an adapter; a base model names itself (Gateway API Inference Extension). */
 export const BASE_MODEL_HEADER = "x-gateway-base-model-name";
+/** Which objective a request follows (Gateway API Inference Extension). */
+export const OBJECTIVE_HEADER = "x-gateway-inference-objective";
+/** Whose request it is, for fairness among them (Gateway API Inference Extension). */
+export const FAIRNESS_HEADER = "x-gateway-inference-fairness-id";
 /** `ip:port[,ip:port...]`, read by Envoy's override_host policy, one entry per attempt. */
 export const DESTINATION_HEADER = "x-gateway-destination-endpoint";
 
@@ -50,6 +54,10 @@ export const KIND_MODEL_ENDPOINTS: u32 = 4;
 /** Optional: without them there are no places. Endpoints and models point into them. */
 export const KIND_PLACES: u32 = 10;
 export const KIND_POLICIES: u32 = 11;
+// Optional from here on: a snapshot without them uses none of it.
+export const KIND_OBJECTIVES: u32 = 5;
+export const KIND_RULES: u32 = 6;
+export const KIND_POOLS: u32 = 7;
 
 // ---- endpoint record ------------------------------------------------------------------------------------------------
 export const ENDPOINT_BYTES: u32 = 64;
@@ -70,6 +78,8 @@ export const ENDPOINT_KV_BLOCKS: u32 = 24;
 export const ENDPOINT_BLOCK_TOKENS: u32 = 28;
 /** u16 adapters that can be active at once; 0 unknown or none. */
 export const ENDPOINT_MAX_LORA: u32 = 32;
+/** u32 index into POOLS + 1; 0 when it belongs to none. */
+export const ENDPOINT_POOL: u32 = 44;
 
 /** The endpoint accepts requests (health, readiness). */
 export const ENDPOINT_READY: u32 = 1;
@@ -99,6 +109,8 @@ export const MODEL_FIRST: u32 = 12;
 export const MODEL_COUNT: u32 = 16;
 /** u32 1 + index into POLICIES; 0 when none is for the model. */
 export const MODEL_POLICY: u32 = 28;
+/** u32 index into POOLS + 1; 0 when none, or more than one, serves it. */
+export const MODEL_POOL: u32 = 24;
 export const MODEL_IS_BASE: u32 = 0;
 export const MODEL_IS_ADAPTER: u32 = 1;
 
@@ -148,6 +160,38 @@ export const POLICY_IS_IN_FLIGHT: u32 = 2;
 export const POLICY_DRY_RUN: u32 = 1;
 /** Requests are short: what was learned is forgotten sooner. */
 export const POLICY_SHORT: u32 = 2;
+// ---- objective record: how important a request is that names it, ascending by name and pool -------------------------------
+export const OBJECTIVE_BYTES: u32 = 16;
+export const OBJECTIVE_NAME_OFFSET: u32 = 0;
+export const OBJECTIVE_NAME_LENGTH: u32 = 4;
+/** u32 index into POOLS + 1: for requests to that pool; 0 for all. */
+export const OBJECTIVE_POOL: u32 = 8;
+/** i32: higher is more important, below 0 may be shed. */
+export const OBJECTIVE_PRIORITY: u32 = 12;
+
+// ---- rule record: one target of a rule; those of one rule follow each other, rules ascend by name and pool ---------------------
+export const RULE_BYTES: u32 = 32;
+/** The name that a request asks for; length 0 matches every name. */
+export const RULE_NAME_OFFSET: u32 = 0;
+export const RULE_NAME_LENGTH: u32 = 4;
+/** u16 RULE_HAS_PRIORITY. */
+export const RULE_FLAGS: u32 = 6;
+/** The model that is served in its place. */
+export const RULE_TARGET_OFFSET: u32 = 8;
+export const RULE_TARGET_LENGTH: u32 = 12;
+/** u32 share of this target; where the weights of a rule are all 0, its targets are drawn alike. */
+export const RULE_WEIGHT: u32 = 16;
+/** u32 index into POOLS + 1; 0 for all. */
+export const RULE_POOL: u32 = 20;
+/** i32 of requests for this name that name no objective. */
+export const RULE_PRIORITY: u32 = 24;
+export const RULE_HAS_PRIORITY: u32 = 1;
+
+// ---- pool record, ascending by name -----------------------------------------------------------------------------------------
+export const POOL_BYTES: u32 = 16;
+/** `namespace/name` */
+export const POOL_NAME_OFFSET: u32 = 0;
+export const POOL_NAME_LENGTH: u32 = 4;
 
 // ---- limits ---------------------------------------------------------------------------------------------------------------
 export const MAX_SNAPSHOT_BYTES: u32 = 1048576;
@@ -155,6 +199,14 @@ export const MAX_ENDPOINTS: u32 = 10240;
 export const MAX_MODELS: u32 = 4096;
 export const MAX_MODEL_ENDPOINTS: u32 = 65536;
 export const MAX_MODEL_NAME_BYTES: u32 = 256;
+export const MAX_POOLS: u32 = 1024;
+/** A namespace of 63 bytes, a slash, a name of 253. */
+export const MAX_POOL_NAME_BYTES: u32 = 317;
+export const MAX_OBJECTIVES: u32 = 4096;
+/** Rule records, each a target. */
+export const MAX_RULE_TARGETS: u32 = 16384;
+export const MAX_TARGETS_OF_RULE: u32 = 64;
+export const MAX_RULE_WEIGHT: u32 = 1000000;
 /** `[` + 45 characters of an IPv6 address + `]:65535`. */
 export const MAX_ADDRESS_BYTES: u32 = 54;
 export const MAX_PLACES: u32 = 32;

@@ -1,6 +1,8 @@
 // Bytes to a SnapshotView, refusing whatever the README refuses: the filter's rules, for tests and tools.
 import { isUtf8 } from "node:buffer";
 import * as c from "./constants.ts";
+import { poolAt, readObjectives, readPools, readRules } from "./decode-objects.ts";
+import type { PoolView } from "./objects.ts";
 import { namedAt, type ReadName, readPlaces, readPolicies } from "./places.ts";
 import {
   type AdapterState,
@@ -9,6 +11,8 @@ import {
   type ModelEndpointView,
   type ModelView,
   nameProblem,
+  type PlaceView,
+  type PolicyView,
   SnapshotError,
   type SnapshotView,
 } from "./snapshot.ts";
@@ -31,6 +35,9 @@ const KNOWN = [
   },
   { kind: c.KIND_PLACES, name: "PLACES", record: c.PLACE_BYTES, limit: c.MAX_PLACES },
   { kind: c.KIND_POLICIES, name: "POLICIES", record: c.POLICY_BYTES, limit: c.MAX_POLICIES },
+  { kind: c.KIND_OBJECTIVES, name: "OBJECTIVES", record: c.OBJECTIVE_BYTES, limit: c.MAX_OBJECTIVES },
+  { kind: c.KIND_RULES, name: "RULES", record: c.RULE_BYTES, limit: c.MAX_RULE_TARGETS },
+  { kind: c.KIND_POOLS, name: "POOLS", record: c.POOL_BYTES, limit: c.MAX_POOLS },
 ] as const;
 type Name = (typeof KNOWN)[number]["name"];
 /** The others may be absent: what they are for is not used then. */
@@ -105,7 +112,7 @@ function readEndpoints(
   view: DataView,
   section: Section,
   strings: Strings,
-  places: ReadonlyArray<{ name: string }>,
+  { places, pools }: { places: readonly PlaceView[]; pools: readonly PoolView[] | undefined },
 ): EndpointView[] {
   let before: Buffer | null = null;
   return Array.from({ length: section.records }, (_, i) => {
@@ -130,6 +137,7 @@ function readEndpoints(
     }
     const place = namedAt(`${field}.place`, view.getUint32(at + c.ENDPOINT_PLACE, true), places);
     const weight = view.getUint16(at + c.ENDPOINT_WEIGHT, true);
+    const pool = poolAt(pools, `${field}.pool`, view.getUint32(at + c.ENDPOINT_POOL, true));
     return {
       address,
       ready: (flags & c.ENDPOINT_READY) !== 0,
@@ -145,6 +153,7 @@ function readEndpoints(
       ...(place !== undefined && { place }),
       ...(weight > 0 && { weight }),
       ...((flags & c.ENDPOINT_GATEWAY) !== 0 && { gateway: true }),
+      ...(pool === null ? {} : { pool }),
     };
   });
 }
@@ -193,11 +202,11 @@ function readModels(
   section: Section,
   served: Section,
   endpoints: readonly EndpointView[],
-  strings: Strings,
-  policies: ReadonlyArray<{ name: string }>,
+  of: { strings: Strings; policies: readonly PolicyView[]; pools: readonly PoolView[] | undefined },
 ): ModelView[] {
   let before: Buffer | null = null;
   const bases: number[] = [];
+  const { strings, policies, pools } = of;
   // Ranges may overlap, so without this sum a small body could ask for 4096 x 65536 reads.
   let total = 0;
   const models = Array.from({ length: section.records }, (_, i): ModelView => {
@@ -226,12 +235,14 @@ function readModels(
     }
     const range = [view.getUint32(at + c.MODEL_FIRST, true), view.getUint32(at + c.MODEL_COUNT, true)] as const;
     const policy = namedAt(`${field}.policy`, view.getUint32(at + c.MODEL_POLICY, true), policies);
+    const pool = poolAt(pools, `${field}.pool`, view.getUint32(at + c.MODEL_POOL, true));
     return {
       name,
       kind: kind === c.MODEL_IS_BASE ? "base" : "adapter",
       base: null,
       endpoints: readServed(view, served, endpoints, field, range),
       ...(policy !== undefined && { policy }),
+      ...(pool === null ? {} : { pool }),
     };
   });
   for (const [i, model] of models.entries()) {
@@ -274,14 +285,15 @@ export function decodeSnapshot(body: Uint8Array): SnapshotView {
   };
   const places = readPlaces(view, sections.PLACES, readName);
   const policies = readPolicies(view, sections.POLICIES, readName);
-  const endpoints = readEndpoints(view, sections.ENDPOINTS, strings, places);
-  const models = readModels(view, sections.MODELS, sections.MODEL_ENDPOINTS, endpoints, strings, policies);
-  return {
-    version,
-    source: view.getBigUint64(c.HEADER_SOURCE, true),
-    endpoints,
-    models,
-    ...(sections.PLACES !== undefined && { places }),
-    ...(sections.POLICIES !== undefined && { policies }),
-  };
+  const pools = sections.POOLS && readPools(view, sections.POOLS, strings);
+  const endpoints = readEndpoints(view, sections.ENDPOINTS, strings, { places, pools });
+  const of = { strings, pools, policies };
+  const models = readModels(view, sections.MODELS, sections.MODEL_ENDPOINTS, endpoints, of);
+  const snapshot: SnapshotView = { version, source: view.getBigUint64(c.HEADER_SOURCE, true), endpoints, models };
+  if (pools !== undefined) snapshot.pools = pools;
+  if (sections.OBJECTIVES) snapshot.objectives = readObjectives(view, sections.OBJECTIVES, strings, pools);
+  if (sections.RULES) snapshot.rules = readRules(view, sections.RULES, strings, pools);
+  if (sections.PLACES) snapshot.places = places;
+  if (sections.POLICIES) snapshot.policies = policies;
+  return snapshot;
 }

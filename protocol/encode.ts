@@ -1,6 +1,8 @@
-// A SnapshotView to its bytes: header, directory, ENDPOINTS, MODELS, MODEL_ENDPOINTS, STRINGS (see README.md).
+// A SnapshotView to its bytes: header, directory, ENDPOINTS, MODELS, MODEL_ENDPOINTS, then what else
+// the view has, STRINGS (see README.md).
 // The same view always gives the same bytes, whatever order its lists came in.
 import * as c from "./constants.ts";
+import { objectSections, poolIndexOf } from "./encode-objects.ts";
 import { sortedByBytes } from "./order.ts";
 import { layPlaces } from "./places.ts";
 import { checkSnapshot, type EndpointView, type ModelView, type SnapshotView } from "./snapshot.ts";
@@ -86,7 +88,9 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
   const modelIndex = new Map(models.map(({ item }, i) => [item.name, i]));
 
   const places = layPlaces(view);
-  let stringBytes = places.stringBytes;
+  const pools = poolIndexOf(view);
+  const objects = objectSections(view, pools);
+  let stringBytes = places.stringBytes + objects.bytes;
   for (const { bytes } of endpoints) stringBytes += bytes.length;
   for (const { bytes } of models) stringBytes += bytes.length;
   let served = 0;
@@ -97,11 +101,15 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
     [c.KIND_MODELS, c.MODEL_BYTES, models.length],
     [c.KIND_MODEL_ENDPOINTS, c.MODEL_ENDPOINT_BYTES, served],
     ...places.sections,
+    ...objects.sections.map(({ kind, stride, records }) => [kind, stride, records] as const),
     [c.KIND_STRINGS, 1, stringBytes],
   ]);
   if (total > c.MAX_SNAPSHOT_BYTES) throw new SnapshotTooLargeError(total);
-  const [endpointsAt, modelsAt, modelEndpointsAt] = sections.map((s) => s.offset) as [number, number, number];
-  const stringsAt = sections[sections.length - 1]?.offset as number;
+  const startOf = (kind: number): number => sections.find((section) => section.kind === kind)?.offset ?? 0;
+  const endpointsAt = startOf(c.KIND_ENDPOINTS);
+  const modelsAt = startOf(c.KIND_MODELS);
+  const modelEndpointsAt = startOf(c.KIND_MODEL_ENDPOINTS);
+  const stringsAt = startOf(c.KIND_STRINGS);
 
   const body = new Uint8Array(total);
   const out = new DataView(body.buffer);
@@ -109,8 +117,10 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
 
   let string = 0;
   for (const [i, { item, bytes }] of endpoints.entries()) {
-    writeEndpoint(out, endpointsAt + i * c.ENDPOINT_BYTES, item, string, bytes.length);
-    out.setUint32(endpointsAt + i * c.ENDPOINT_BYTES + c.ENDPOINT_PLACE, places.placeNumber(item), true);
+    const at = endpointsAt + i * c.ENDPOINT_BYTES;
+    writeEndpoint(out, at, item, string, bytes.length);
+    out.setUint32(at + c.ENDPOINT_PLACE, places.placeNumber(item), true);
+    if (item.pool !== undefined) out.setUint32(at + c.ENDPOINT_POOL, pools.get(item.pool) ?? 0, true);
     body.set(bytes, stringsAt + string);
     string += bytes.length;
   }
@@ -125,6 +135,7 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
     out.setUint32(at + c.MODEL_FIRST, first, true);
     out.setUint32(at + c.MODEL_COUNT, model.endpoints.length, true);
     out.setUint32(at + c.MODEL_POLICY, places.policyNumber(model), true);
+    if (model.pool !== undefined) out.setUint32(at + c.MODEL_POOL, pools.get(model.pool) ?? 0, true);
     body.set(bytes, stringsAt + string);
     string += bytes.length;
 
@@ -138,6 +149,13 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
       first += 1;
     }
   }
-  places.write(out, (kind) => sections.find((s) => s.kind === kind)?.offset ?? 0, stringsAt, string);
+
+  const writeString = (bytes: Buffer): readonly [number, number] => {
+    body.set(bytes, stringsAt + string);
+    string += bytes.length;
+    return [string - bytes.length, bytes.length];
+  };
+  for (const { kind, write } of objects.sections) write(out, startOf(kind), writeString);
+  places.write(out, startOf, stringsAt, string);
   return body;
 }

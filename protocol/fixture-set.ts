@@ -161,6 +161,36 @@ export const GOLDEN: Readonly<Record<string, SnapshotView>> = {
       { name: "order", mode: "order", target: null, mostInFlight: null, timeoutMs: null, dryRun: false, short: false },
     ],
   },
+  objects: {
+    ...snapshot(
+      VERSION,
+      [endpoint("10.0.0.1:8000", { pool: "default/llama" }), endpoint("10.0.0.2:8000", { pool: "ml/qwen" })],
+      [
+        { ...base("llama", ["10.0.0.1:8000"]), pool: "default/llama" },
+        { ...base("qwen", ["10.0.0.2:8000"]), pool: "ml/qwen" },
+        { ...base("asleep", []), pool: "default/llama" },
+      ],
+    ),
+    pools: [{ name: "ml/qwen" }, { name: "default/llama" }],
+    objectives: [
+      { name: "batch", priority: -1, pool: "ml/qwen" },
+      { name: "batch", priority: -(2 ** 31), pool: "default/llama" },
+      { name: "food-review", priority: 10, pool: null },
+    ],
+    rules: [
+      {
+        model: "food-review",
+        pool: "default/llama",
+        priority: null,
+        targets: [
+          { model: "food-review-1", weight: 9 },
+          { model: "food-review-2", weight: 1 },
+        ],
+      },
+      { model: "batch", pool: null, priority: -1, targets: [{ model: "qwen", weight: 0 }] },
+      { model: null, pool: "ml/qwen", priority: null, targets: [{ model: "qwen", weight: 1 }] },
+    ],
+  },
   thousand: thousand(),
 };
 

@@ -12,13 +12,14 @@ export const FIXTURES = fileURLToPath(new URL("fixtures/", import.meta.url));
 /** One line for each endpoint and model, so that a change of one shows as one line. 64-bit numbers are strings. */
 export function describe(view: SnapshotView): string {
   const lines = (items: readonly object[]) => `[${items.map((item) => `\n    ${JSON.stringify(item)}`).join(",")}\n  ]`;
+  const more = (["pools", "objectives", "rules", "places", "policies"] as const)
+    .flatMap((key) => (view[key] === undefined ? [] : `,\n  "${key}": ${lines(view[key])}`))
+    .join("");
   return `{
   "version": "${view.version}",
   "source": "${view.source}",
   "endpoints": ${lines(view.endpoints)},
-  "models": ${lines(view.models)}${view.places ? `,\n  "places": ${lines(view.places)}` : ""}${
-    view.policies ? `,\n  "policies": ${lines(view.policies)}` : ""
-  }
+  "models": ${lines(view.models)}${more}
 }
 `;
 }

@@ -1,7 +1,9 @@
-// Snapshots that must be refused whole: each is the `adapters` or `small` golden one with a single thing wrong.
+// Snapshots that must be refused whole: each is the `adapters` or `objects` golden one with a single thing wrong.
 import * as c from "./constants.ts";
 import { encodeSnapshot } from "./encode.ts";
 import { GOLDEN } from "./fixture-set.ts";
+import { OBJECT_CASES } from "./malformed-objects.ts";
+import { PLACE_CASES } from "./malformed-places.ts";
 import type { SnapshotView } from "./snapshot.ts";
 
 export interface Malformed {
@@ -13,9 +15,10 @@ export interface Malformed {
   bytes: Uint8Array;
 }
 
+export type Case = readonly [name: string, wrong: string, field: string, edit: Edit];
 type Edit = (out: DataView, at: (kind: number) => number, body: Uint8Array) => Uint8Array | undefined;
 
-function entryOf(out: DataView, kind: number): number {
+export function entryOf(out: DataView, kind: number): number {
   for (let i = 0; i < out.getUint32(c.HEADER_SECTION_COUNT, true); i++) {
     const at = c.HEADER_BYTES + i * c.SECTION_ENTRY_BYTES;
     if (out.getUint16(at + c.SECTION_KIND, true) === kind) return at;
@@ -31,7 +34,7 @@ function edited(view: SnapshotView, edit: Edit): Uint8Array {
 
 // In `adapters`: endpoints 10.0.0.1:8000, 10.0.0.2:8000; models llama, no-pods, orphan, sql-lora, tweet-lora.
 const ADAPTERS = GOLDEN.adapters as SnapshotView;
-const CASES: ReadonlyArray<readonly [name: string, wrong: string, field: string, edit: Edit]> = [
+const CASES: readonly Case[] = [
   ["no-bytes", "an empty body", "body length", () => new Uint8Array(0)],
   ["short-header", "63 bytes: shorter than a header", "body length", (_o, _a, b) => b.slice(0, c.HEADER_BYTES - 1)],
   ["magic", "the first byte is not P", "header.magic", (o) => void o.setUint8(0, 0x51)],
@@ -315,86 +318,9 @@ const CASES: ReadonlyArray<readonly [name: string, wrong: string, field: string,
   ],
 ];
 
-// In `places`: endpoints 10.0.0.1 .2 .9, 10.1.0.1, 10.9.0.1; places asia, eu-west, us-east; policies default/llama,
-// default/qwen, order.
-const PLACES = GOLDEN.places as SnapshotView;
-const PLACE_CASES: typeof CASES = [
-  [
-    "place-twice",
-    "two sections of PLACES",
-    "sections[4](PLACES)",
-    (o) => void o.setUint16(entryOf(o, c.KIND_POLICIES) + c.SECTION_KIND, c.KIND_PLACES, true),
-  ],
-  [
-    "place-absent",
-    "endpoints name a place, but PLACES has an unknown kind",
-    "endpoints[0].place",
-    (o) => void o.setUint16(entryOf(o, c.KIND_PLACES) + c.SECTION_KIND, 900, true),
-  ],
-  [
-    "place-outside",
-    "an endpoint's place past the places",
-    "endpoints[0].place",
-    (o, at) => void o.setUint32(at(c.KIND_ENDPOINTS) + c.ENDPOINT_PLACE, 4, true),
-  ],
-  [
-    "place-name",
-    "a place's name with a blank",
-    "places[0].name",
-    (o, at, b) => {
-      const name = at(c.KIND_STRINGS) + o.getUint32(at(c.KIND_PLACES) + c.PLACE_NAME_OFFSET, true);
-      b[name + 1] = 0x20;
-    },
-  ],
-  [
-    "place-order",
-    "places in descending order of their names",
-    "places[1].name",
-    (o, at, b) => {
-      const name = at(c.KIND_STRINGS) + o.getUint32(at(c.KIND_PLACES) + c.PLACE_NAME_OFFSET, true);
-      b[name] = 0x7a;
-    },
-  ],
-  [
-    "place-stride",
-    "place records of 16 bytes",
-    "sections[3](PLACES).stride",
-    (o) => void o.setUint16(entryOf(o, c.KIND_PLACES) + c.SECTION_STRIDE, 16, true),
-  ],
-  [
-    "policy-outside",
-    "a model's policy past the policies",
-    "models[0].policy",
-    (o, at) => void o.setUint32(at(c.KIND_MODELS) + c.MODEL_POLICY, 4, true),
-  ],
-  [
-    "policy-mode",
-    "a policy of mode 3",
-    "policies[0].mode",
-    (o, at) => void o.setUint8(at(c.KIND_POLICIES) + c.POLICY_MODE, 3),
-  ],
-  [
-    "policy-target",
-    "a target of 0",
-    "policies[0].target",
-    (o, at) => void o.setFloat32(at(c.KIND_POLICIES) + c.POLICY_TARGET, 0, true),
-  ],
-  [
-    "policy-most",
-    "no requests in flight at all",
-    "policies[1].mostInFlight",
-    (o, at) => void o.setUint32(at(c.KIND_POLICIES) + c.POLICY_BYTES + c.POLICY_MOST_IN_FLIGHT, 0, true),
-  ],
-  [
-    "policy-name",
-    "a policy's name of no bytes",
-    "policies[0].name",
-    (o, at) => void o.setUint16(at(c.KIND_POLICIES) + c.POLICY_NAME_LENGTH, 0, true),
-  ],
-];
-
 export function malformedSet(): Malformed[] {
-  const made = (view: SnapshotView, cases: typeof CASES): Malformed[] =>
+  const made = (view: SnapshotView, cases: readonly Case[]): Malformed[] =>
     cases.map(([name, wrong, field, edit]) => ({ name, wrong, field, bytes: edited(view, edit) }));
-  return [...made(ADAPTERS, CASES), ...made(PLACES, PLACE_CASES)];
+  const objects = made(GOLDEN.objects as SnapshotView, OBJECT_CASES);
+  return [...made(ADAPTERS, CASES), ...made(GOLDEN.places as SnapshotView, PLACE_CASES), ...objects];
 }

@@ -9,6 +9,7 @@ import {
   MAX_PLACES,
   MAX_POLICIES,
 } from "./constants.ts";
+import { checkObjects, type ObjectiveView, type PoolView, type RuleView } from "./objects.ts";
 
 export interface EndpointView {
   /** `a.b.c.d:port` or `[ipv6]:port`, written as Envoy writes it. */
@@ -33,6 +34,8 @@ export interface EndpointView {
   weight?: number;
   /** It stands for all endpoints of its place, behind that cluster's gateway. */
   gateway?: boolean;
+  /** Name of the pool that it belongs to. */
+  pool?: string | undefined;
 }
 
 export type AdapterState = "listed" | "running" | "waiting";
@@ -50,6 +53,8 @@ export interface ModelView {
   endpoints: ModelEndpointView[];
   /** Name of a listed policy; absent when none is for the model. */
   policy?: string;
+  /** Name of the pool whose endpoints serve it, when it is one. */
+  pool?: string | undefined;
 }
 
 export interface PlaceView {
@@ -83,6 +88,10 @@ export interface SnapshotView {
   models: ModelView[];
   places?: PlaceView[];
   policies?: PolicyView[];
+  /** Left out, their sections are not written: nothing of it is used. */
+  pools?: PoolView[] | undefined;
+  objectives?: ObjectiveView[] | undefined;
+  rules?: RuleView[] | undefined;
 }
 
 /** A snapshot that breaks a rule of the README: which field, what it held, what was expected there. */
@@ -127,10 +136,10 @@ export function isAddress(address: string): boolean {
   return host.endsWith("]") && inner.length <= 45 && IPV6.test(inner);
 }
 
-/** What is wrong with a model name, said as what was expected; null when nothing is. */
-export function nameProblem(name: string): string | null {
+/** What is wrong with a name, said as what was expected; null when nothing is. */
+export function nameProblem(name: string, most: number = MAX_MODEL_NAME_BYTES): string | null {
   const bytes = Buffer.from(name, "utf8");
-  if (bytes.length < 1 || bytes.length > MAX_MODEL_NAME_BYTES) return `1...${MAX_MODEL_NAME_BYTES} bytes of UTF-8`;
+  if (bytes.length < 1 || bytes.length > most) return `1...${most} bytes of UTF-8`;
   // A lone surrogate does not survive the round trip.
   if (bytes.toString("utf8") !== name) return "well-formed Unicode";
   for (const byte of bytes) if (byte < 0x20 || byte === 0x7f) return "no control characters";
@@ -265,4 +274,5 @@ export function checkSnapshot(view: SnapshotView): void {
   }
   checkCount("models[].endpoints in all", total, MAX_MODEL_ENDPOINTS);
   checkPlaces(view);
+  checkObjects(view);
 }

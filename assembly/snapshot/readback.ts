@@ -9,6 +9,8 @@ import {
 } from "../../protocol/constants";
 import { counted } from "../pick/inflight";
 import { Writer } from "../writer";
+import { endpointPool, modelPool } from "./objects";
+import { writeObjects, writePool } from "./readback-objects";
 import { NONE, SnapshotView } from "./view";
 
 /** An object that is left open: the caller may add members, and closes it. */
@@ -28,6 +30,7 @@ export function writeSnapshot(w: Writer, view: SnapshotView, ageMilliseconds: u6
   w.raw('],"models":[');
   for (let i: u32 = 0; i < view.modelCount; i++) writeModel(w, view, i);
   w.raw("]");
+  writeObjects(w, view);
 }
 
 function writeEndpoint(w: Writer, view: SnapshotView, i: u32): void {
@@ -60,6 +63,7 @@ function writeEndpoint(w: Writer, view: SnapshotView, i: u32): void {
     w.raw('"');
   }
   if (flags & ENDPOINT_GATEWAY) w.raw(',"gateway":true');
+  writePool(w, view, endpointPool(view, i));
   w.raw("}");
 }
 
@@ -87,5 +91,7 @@ function writeModel(w: Writer, view: SnapshotView, i: u32): void {
     w.bytes(view.address(endpoint), view.addressLength(endpoint));
     w.raw('"');
   }
-  w.raw("]}");
+  w.byte(0x5d);
+  writePool(w, view, modelPool(view, i));
+  w.byte(0x7d);
 }

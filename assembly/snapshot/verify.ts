@@ -14,8 +14,11 @@ import {
   KIND_ENDPOINTS,
   KIND_MODEL_ENDPOINTS,
   KIND_MODELS,
+  KIND_OBJECTIVES,
   KIND_PLACES,
   KIND_POLICIES,
+  KIND_POOLS,
+  KIND_RULES,
   KIND_STRINGS,
   MAGIC,
   MAJOR,
@@ -24,8 +27,11 @@ import {
   MAX_MODEL_ENDPOINTS,
   MAX_MODEL_NAME_BYTES,
   MAX_MODELS,
+  MAX_OBJECTIVES,
   MAX_PLACES,
   MAX_POLICIES,
+  MAX_POOLS,
+  MAX_RULE_TARGETS,
   MAX_SECTIONS,
   MODEL_BYTES,
   MODEL_ENDPOINT_BYTES,
@@ -34,8 +40,11 @@ import {
   MODEL_IS_BASE,
   MODEL_NAME_LENGTH,
   MODEL_NAME_OFFSET,
+  OBJECTIVE_BYTES,
   PLACE_BYTES,
   POLICY_BYTES,
+  POOL_BYTES,
+  RULE_BYTES,
   SECTION_ENTRY_BYTES,
   SECTION_KIND,
   SECTION_OFFSET,
@@ -45,29 +54,25 @@ import {
 import { isAddress } from "./address";
 import { isName } from "./name";
 import { placeRuleText, verifyPlaces } from "./places";
+import { verifyObjects } from "./verify-objects";
 import { compareBytes, NONE, SnapshotView } from "./view";
 
 /** 0 when `bytes` at `base` are a snapshot, and `view` is open on it; else the number of the broken rule. */
 export function verify(view: SnapshotView, base: usize, bytes: u32): u32 {
   const header = verifyHeader(base, bytes);
   if (header != 0) return header;
+  view.clear();
   view.base = base;
   view.bytes = bytes;
-  view.strings = 0;
-  view.endpoints = 0;
-  view.models = 0;
-  view.links = 0;
-  view.places = 0;
-  view.placeCount = 0;
-  view.policies = 0;
-  view.policyCount = 0;
   const directory = verifyDirectory(view, base, bytes);
   if (directory != 0) return directory;
   if (!view.strings || !view.endpoints || !view.models || !view.links) return 10;
   const endpoints = verifyEndpoints(view);
   if (endpoints != 0) return endpoints;
   const models = verifyModels(view);
-  return models != 0 ? models : verifyPlaces(view);
+  if (models != 0) return models;
+  const objects = verifyObjects(view);
+  return objects != 0 ? objects : verifyPlaces(view);
 }
 
 /** What to write into a refusal for a rule's number. */
@@ -119,6 +124,20 @@ export function ruleText(rule: u32): string {
       return "a model endpoint's state is none of listed, running and waiting";
     case 25:
       return "the models' endpoint ranges add up to more than 65536 records";
+    case 26:
+      return "the name of a pool, an objective or a rule is outside STRINGS, empty or too long";
+    case 27:
+      return "the name of a pool, an objective or a rule has control characters or is not UTF-8";
+    case 28:
+      return "pools are not strictly ascending by name";
+    case 29:
+      return "objectives are not strictly ascending by name and pool";
+    case 30:
+      return "rules are not ascending by name and pool";
+    case 31:
+      return "a pool's index is outside POOLS";
+    case 32:
+      return "a rule has more than 64 targets, a weight above 1000000, or targets of different priorities";
     case 22:
       return "an endpoint's kvUsage is neither NaN nor in 0...1";
     case 40:
@@ -193,6 +212,27 @@ function verifyDirectory(view: SnapshotView, base: usize, bytes: u32): u32 {
       view.policies = start;
       view.policyCount = records;
       view.policyStride = stride;
+    } else if (kind == KIND_POOLS) {
+      if (view.pools) return 9;
+      if (stride < POOL_BYTES || stride & 7) return 7;
+      if (records > MAX_POOLS) return 8;
+      view.pools = start;
+      view.poolCount = records;
+      view.poolStride = stride;
+    } else if (kind == KIND_OBJECTIVES) {
+      if (view.objectives) return 9;
+      if (stride < OBJECTIVE_BYTES || stride & 7) return 7;
+      if (records > MAX_OBJECTIVES) return 8;
+      view.objectives = start;
+      view.objectiveCount = records;
+      view.objectiveStride = stride;
+    } else if (kind == KIND_RULES) {
+      if (view.rules) return 9;
+      if (stride < RULE_BYTES || stride & 7) return 7;
+      if (records > MAX_RULE_TARGETS) return 8;
+      view.rules = start;
+      view.ruleCount = records;
+      view.ruleStride = stride;
     }
   }
   return 0;

@@ -58,6 +58,21 @@ export class SnapshotView {
   policies: usize = 0;
   policyCount: u32 = 0;
   policyStride: u32 = 0;
+  // objects.ts: optional, 0 records when they are not there
+  pools: usize = 0;
+  poolCount: u32 = 0;
+  poolStride: u32 = 0;
+  objectives: usize = 0;
+  objectiveCount: u32 = 0;
+  objectiveStride: u32 = 0;
+  rules: usize = 0;
+  ruleCount: u32 = 0;
+  ruleStride: u32 = 0;
+
+  /** Nothing of the snapshot before stays. */
+  clear(): void {
+    memory.fill(changetype<usize>(this), 0, offsetof<SnapshotView>());
+  }
 
   get version(): u64 {
     return load<u64>(this.base, HEADER_VERSION);

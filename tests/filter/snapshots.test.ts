@@ -11,20 +11,24 @@ interface Golden {
   version: string;
   source: string;
   endpoints: Record<string, unknown>[];
-  models: { name: string; kind: string; base: string | null; endpoints: { address: string }[] }[];
+  models: { name: string; kind: string; base: string | null; endpoints: { address: string }[]; pool?: string }[];
+  pools?: object[];
+  objectives?: object[];
+  rules?: object[];
 }
 
 /** What the filter keeps of a fixture's JSON, in the shape that it reads back. */
 function shown(golden: Golden, length: number): object {
-  const { version, source } = golden;
+  const { version, source, pools, objectives, rules } = golden;
   const endpoints = golden.endpoints.map((endpoint) => {
     const { kvBlocks, blockTokens, maxLora, weight, ...rest } = endpoint;
     return { ...rest, inFlight: 0 };
   });
-  const models = golden.models.map(({ name, kind, base, endpoints: served }) => {
-    return { name, kind, base, endpoints: served.map((one) => one.address) };
+  const models = golden.models.map(({ name, kind, base, endpoints: served, pool }) => {
+    return { name, kind, base, endpoints: served.map((one) => one.address), ...(pool !== undefined && { pool }) };
   });
-  return { version, source, ageMs: 0, stale: false, bytes: length, endpoints, models };
+  const objects = JSON.parse(JSON.stringify({ pools, objectives, rules }));
+  return { version, source, ageMs: 0, stale: false, bytes: length, endpoints, models, ...objects };
 }
 
 test("a read-back says every metric of the filter, over all workers", () => {
@@ -57,7 +61,8 @@ describe("golden snapshots", () => {
   }
 
   test("there are at least those that the README names", () => {
-    for (const name of ["small", "empty", "adapters", "ipv6", "thousand", "unknown", "places", "future-minor"]) {
+    const expected = ["small", "empty", "adapters", "ipv6", "thousand", "unknown", "places", "objects", "future-minor"];
+    for (const name of expected) {
       assert.ok(names.includes(name), name);
     }
   });
@@ -127,6 +132,17 @@ const SENTENCES: Record<string, RegExp> = {
   "index-outside": /index is outside ENDPOINTS/,
   "index-twice": /indexes are not strictly ascending/,
   state: /state is none of listed, running and waiting/,
+  "pool-name": /name of a pool, an objective or a rule is outside STRINGS, empty or too long/,
+  "pool-order": /pools are not strictly ascending/,
+  "pool-outside": /pool's index is outside POOLS/,
+  "pools-missing": /pool's index is outside POOLS/,
+  "pool-of-model": /pool's index is outside POOLS/,
+  "objective-name": /name of a pool, an objective or a rule is outside STRINGS, empty or too long/,
+  "objective-order": /objectives are not strictly ascending/,
+  "rule-target": /name of a pool, an objective or a rule is outside STRINGS/,
+  "rule-order": /rules are not ascending/,
+  "rule-priority": /targets of different priorities/,
+  "rule-weight": /weight above 1000000/,
 };
 
 describe("malformed snapshots", () => {
@@ -155,20 +171,22 @@ describe("malformed snapshots", () => {
     });
   }
 
-  test("no byte of a snapshot can be changed into one that traps the filter", () => {
-    const good = bytes("adapters");
-    const mutated = new Gateway();
-    for (let at = 0; at < good.length; at++) {
-      for (const value of [0x00, 0x7f, 0xff]) {
-        const bad = Buffer.from(good);
-        bad[at] = value;
-        const { status } = mutated.push(bad);
-        assert.ok(status === 200 || status === 400 || status === 409, `byte ${at} = ${value}: ${status}`);
-        if (status === 200) mutated.read();
+  for (const name of ["adapters", "objects"]) {
+    test(`no byte of a snapshot (${name}) can be changed into one that traps the filter`, () => {
+      const good = bytes(name);
+      const mutated = new Gateway();
+      for (let at = 0; at < good.length; at++) {
+        for (const value of [0x00, 0x7f, 0xff]) {
+          const bad = Buffer.from(good);
+          bad[at] = value;
+          const { status } = mutated.push(bad);
+          assert.ok(status === 200 || status === 400 || status === 409, `byte ${at} = ${value}: ${status}`);
+          if (status === 200) mutated.read();
+        }
       }
-    }
-    mutated.assertHealthy();
-  });
+      mutated.assertHealthy();
+    });
+  }
 
   test("no prefix of a snapshot is taken for one", () => {
     const good = bytes("adapters");

@@ -65,6 +65,12 @@ function encodeDecodeSorted(said: SnapshotView): SnapshotView {
       .sort((a, b) => order(a.name, b.name)),
     ...(said.places && { places: said.places.toSorted((a, b) => order(a.name, b.name)) }),
     ...(said.policies && { policies: said.policies.toSorted((a, b) => order(a.name, b.name)) }),
+    ...(said.pools && { pools: said.pools.toSorted((a, b) => order(a.name, b.name)) }),
+    // By name, then by pool: that pools' order is their names' order holds for the golden ones.
+    ...(said.objectives && {
+      objectives: said.objectives.toSorted((a, b) => order(a.name, b.name) || order(a.pool ?? "", b.pool ?? "")),
+    }),
+    ...(said.rules && { rules: said.rules.toSorted((a, b) => order(a.model ?? "", b.model ?? "")) }),
   };
 }
 
@@ -131,6 +137,22 @@ test("the encoder refuses what the filter would, and names the field", () => {
   refuses(view({ models: [{ name: "a", kind: "base", base: "a", endpoints: [away] }] }), "models[0].endpoints[0]");
 });
 
+test("the encoder refuses pools, objectives and rules that contradict themselves, and names the field", () => {
+  const rule = { model: "a", pool: null, priority: null, targets: [{ model: "b", weight: 1 }] };
+  const pools = [{ name: "ns/p" }];
+  refuses(view({ pools: [...pools, ...pools] }), "pools[1].name");
+  refuses(view({ pools: [{ name: "p".repeat(318) }] }), "pools[0].name");
+  refuses(view({ endpoints: [{ ...pod("10.0.0.1:80"), pool: "ns/p" }] }), "endpoints[0].pool");
+  refuses(view({ pools, objectives: [{ name: "o", priority: 2 ** 31, pool: null }] }), "objectives[0].priority");
+  refuses(view({ pools, objectives: [{ name: "o", priority: 0, pool: "ns/q" }] }), "objectives[0].pool");
+  const twice = { name: "o", priority: 0, pool: "ns/p" };
+  refuses(view({ pools, objectives: [twice, { ...twice, priority: 1 }] }), "objectives[1].name");
+  refuses(view({ rules: [rule, { ...rule, priority: 1 }] }), "rules[1].model");
+  refuses(view({ rules: [{ ...rule, targets: [] }] }), "rules[0].targets.length");
+  refuses(view({ rules: [{ ...rule, targets: [{ model: "b", weight: -1 }] }] }), "rules[0].targets[0].weight");
+  refuses(view({ rules: [{ ...rule, model: "a\n" }] }), "rules[0].model");
+});
+
 test("an address is an IP address and a port, and nothing else", () => {
   const good = ["1.2.3.4:1", "255.255.255.255:65535", "[::]:80", "[fd00::1]:80", "[::ffff:1.2.3.4]:9"];
   const bad = ["", ":80", "1.2.3.4", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:080", "1.2.3.4:65536", "01.2.3.4:80", "a:80"];
@@ -140,13 +162,14 @@ test("an address is an IP address and a port, and nothing else", () => {
 });
 
 test("flipped bytes never crash the decoder: it accepts, or refuses with a SnapshotError", () => {
-  const golden = encodeSnapshot(GOLDEN.adapters as SnapshotView);
-  const flips = fc.array(fc.tuple(fc.nat(golden.length - 1), fc.integer({ min: 0, max: 255 })), {
+  const bodies = [GOLDEN.adapters, GOLDEN.objects].map((said) => encodeSnapshot(said as SnapshotView));
+  const shortest = Math.min(...bodies.map((body) => body.length));
+  const flips = fc.array(fc.tuple(fc.nat(shortest - 1), fc.integer({ min: 0, max: 255 })), {
     minLength: 1,
     maxLength: 4,
   });
   fc.assert(
-    fc.property(flips, (edits) => {
+    fc.property(fc.constantFrom(...bodies), flips, (golden, edits) => {
       const body = golden.slice();
       for (const [at, byte] of edits) body[at] = byte;
       try {

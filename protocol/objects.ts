@@ -1,0 +1,105 @@
+// What a snapshot says beside endpoints and models: the pools that they belong to, objectives, and rules for names. All of
+// it is optional; how it follows from the cluster's objects is sidecar/snapshot/objects.ts.
+import {
+  MAX_OBJECTIVES,
+  MAX_POOL_NAME_BYTES,
+  MAX_POOLS,
+  MAX_RULE_TARGETS,
+  MAX_RULE_WEIGHT,
+  MAX_TARGETS_OF_RULE,
+} from "./constants.ts";
+import { nameProblem, SnapshotError, type SnapshotView } from "./snapshot.ts";
+
+export interface PoolView {
+  /** `namespace/name` */
+  name: string;
+}
+
+/** How important a request is that names it. */
+export interface ObjectiveView {
+  name: string;
+  /** Higher is more important, below 0 may be shed. */
+  priority: number;
+  /** Only requests to this pool; null for all. */
+  pool: string | null;
+}
+
+/** What is served in the place of a name. */
+export interface RuleView {
+  /** The name that requests ask for; null matches every name. */
+  model: string | null;
+  /** Only requests to this pool; null for all. */
+  pool: string | null;
+  /** Of requests that name no objective; null where the rule does not say. */
+  priority: number | null;
+  /** Weights that are all 0 draw alike. */
+  targets: Array<{ model: string; weight: number }>;
+}
+
+function refuse(field: string, value: unknown, expected: string): never {
+  throw new SnapshotError(field, value, expected);
+}
+
+function checkPriority(field: string, priority: number): void {
+  if ((priority | 0) !== priority) refuse(field, priority, "an integer of 32 bits");
+}
+
+/** The encoder's half of rules 16 to 18 of the README. */
+export function checkObjects(view: SnapshotView): void {
+  const { pools = [], objectives = [], rules = [] } = view;
+  if (pools.length > MAX_POOLS) refuse("pools.length", pools.length, `at most ${MAX_POOLS}`);
+  if (objectives.length > MAX_OBJECTIVES) {
+    refuse("objectives.length", objectives.length, `at most ${MAX_OBJECTIVES}`);
+  }
+  const names = new Set<string>();
+  for (const [i, { name }] of pools.entries()) {
+    const problem = nameProblem(name, MAX_POOL_NAME_BYTES);
+    if (problem !== null) refuse(`pools[${i}].name`, name, problem);
+    if (names.has(name)) refuse(`pools[${i}].name`, name, "a name that is not listed twice");
+    names.add(name);
+  }
+  const known = (field: string, pool: string | null | undefined): void => {
+    if (pool != null && !names.has(pool)) refuse(field, pool, "a listed pool");
+  };
+  for (const [i, endpoint] of view.endpoints.entries()) known(`endpoints[${i}].pool`, endpoint.pool);
+  for (const [i, model] of view.models.entries()) known(`models[${i}].pool`, model.pool);
+
+  const said = new Set<string>();
+  for (const [i, { name, priority, pool }] of objectives.entries()) {
+    const problem = nameProblem(name);
+    if (problem !== null) refuse(`objectives[${i}].name`, name, problem);
+    checkPriority(`objectives[${i}].priority`, priority);
+    known(`objectives[${i}].pool`, pool);
+    const key = `${pool ?? ""}\n${name}`;
+    if (said.has(key)) refuse(`objectives[${i}].name`, name, "a name that is listed once for a pool");
+    said.add(key);
+  }
+  checkRules(rules, known);
+}
+
+function checkRules(rules: readonly RuleView[], known: (field: string, pool: string | null) => void): void {
+  const said = new Set<string>();
+  let total = 0;
+  for (const [i, { model, pool, priority, targets }] of rules.entries()) {
+    const problem = model === null ? null : nameProblem(model);
+    if (problem !== null) refuse(`rules[${i}].model`, model, problem);
+    known(`rules[${i}].pool`, pool);
+    if (priority !== null) checkPriority(`rules[${i}].priority`, priority);
+    const key = `${pool ?? ""}\n${model ?? ""}`;
+    if (said.has(key)) refuse(`rules[${i}].model`, model, "one rule for a name and a pool");
+    said.add(key);
+    if (targets.length < 1 || targets.length > MAX_TARGETS_OF_RULE) {
+      refuse(`rules[${i}].targets.length`, targets.length, `1...${MAX_TARGETS_OF_RULE}`);
+    }
+    for (const [j, target] of targets.entries()) {
+      const wrong = nameProblem(target.model);
+      if (wrong !== null) refuse(`rules[${i}].targets[${j}].model`, target.model, wrong);
+      const { weight } = target;
+      if (!Number.isInteger(weight) || weight < 0 || weight > MAX_RULE_WEIGHT) {
+        refuse(`rules[${i}].targets[${j}].weight`, weight, `an integer 0...${MAX_RULE_WEIGHT}`);
+      }
+    }
+    total += targets.length;
+  }
+  if (total > MAX_RULE_TARGETS) refuse("rules[].targets in all", total, `at most ${MAX_RULE_TARGETS}`);
+}
