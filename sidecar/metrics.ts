@@ -135,7 +135,7 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
   });
   const dropped = new Gauge({
     name: "pilotfish_snapshot_dropped",
-    help: "Pods and models that the last snapshot had no room for.",
+    help: "Pods, models and objects that the last snapshot had no room for.",
     registers,
   });
   const reloads = new Counter({
@@ -168,7 +168,7 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
       snapshotBytes.set(snapshot.bytes.length);
       endpoints.set(snapshot.endpoints);
       listed.set(snapshot.models);
-      dropped.set(snapshot.dropped.endpoints + snapshot.dropped.models);
+      dropped.set(snapshot.dropped.endpoints + snapshot.dropped.models + snapshot.dropped.objects);
     },
     reloaded: (result) => reloads.inc({ result }),
     forget(endpoint) {

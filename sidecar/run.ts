@@ -17,6 +17,8 @@ import { type PoolLoad, poolLoads } from "./pools.ts";
 import { Target } from "./push/target.ts";
 import type { ScrapeObserver } from "./scrape/scraper.ts";
 import { type OwnServer, type Readiness, startServer } from "./server.ts";
+import { ModelMemory } from "./snapshot/memory.ts";
+import { type ClusterObjects, objectsOf } from "./snapshot/objects.ts";
 import { SnapshotSource } from "./snapshot/source.ts";
 
 export interface SidecarParts {
@@ -33,7 +35,7 @@ export interface Sidecar {
   /** The pods as they are known now. */
   pods(): Pod[];
   readiness(): Readiness;
-  /** What clusters and manifests say; snapshots carry only the endpoints that follow from it. */
+  /** What clusters and manifests say. */
   objects(): ClusterSeen[];
   /**
    * Takes another configuration over, without a gap in what is pushed; resolves when it has, or when it was given up for a
@@ -57,7 +59,8 @@ interface Run {
   close(): Promise<void>;
 }
 
-type RunParts = Required<SidecarParts> & { metrics: Metrics };
+/** The memory outlives a configuration: a reload must not forget what is scaled to zero. */
+type RunParts = Required<SidecarParts> & { metrics: Metrics; memory: ModelMemory };
 
 /** Without an accepted push for this long, the sidecar is not ready. */
 const READY_PUSH_MS = 5000;
@@ -67,14 +70,17 @@ const FIRST_PUSH_MS = 1000;
 const START_GRACE_MS = 2000;
 
 function startRun(config: Config, parts: RunParts): Run {
-  const { log, clock, random, resolve, watchTimes, metrics } = parts;
+  const { log, clock, random, resolve, watchTimes, metrics, memory } = parts;
   const targets: Target[] = [];
   const snapshots = new SnapshotSource(
     () => fleet.pods(),
     config.models.static,
     clock,
     randomBytes(8).readBigUInt64LE(),
+    () => said && { objects: said, memory },
   );
+  /** Made anew when a source tells something, not for every snapshot. */
+  let said: ClusterObjects | undefined;
 
   let pushing = false;
   let patience: NodeJS.Timeout | undefined;
@@ -113,6 +119,10 @@ function startRun(config: Config, parts: RunParts): Run {
     },
     changed,
   };
+  const reported = (): void => {
+    said = objectsOf(objects());
+    changed();
+  };
   const fleet = new Fleet(
     {
       options: {
@@ -130,7 +140,7 @@ function startRun(config: Config, parts: RunParts): Run {
       random,
       observer,
     },
-    { reported: changed, vanished: (address) => metrics.forget(address) },
+    { reported, vanished: (address) => metrics.forget(address) },
   );
   const sources = sourcesOf(config, {
     log,
@@ -206,7 +216,7 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
   const pools = (): PoolLoad[] =>
     poolLoads(run.pods(), run.objects(), { now: clock.now(), scrapeIntervalMs: run.config.scrape.interval });
   const metrics = createMetrics({ pods: () => run.pods(), targets: () => run.targets, pools }, clock);
-  const parts: RunParts = { log, clock, random, resolve, watchTimes, metrics };
+  const parts: RunParts = { log, clock, random, resolve, watchTimes, metrics, memory: new ModelMemory() };
   const listen = (at: Config["listen"]): Promise<OwnServer> =>
     startServer(at, {
       registry: metrics.registry,

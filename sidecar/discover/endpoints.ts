@@ -65,6 +65,12 @@ export function endpointsOf(view: ClusterView, choice: Choice): Found {
   return { pods, problems: [...new Set(problems)] };
 }
 
+/** `namespace/name` of the pools that are chosen. */
+export function followedPools(pools: readonly Pool[], choice: Choice): string[] {
+  const names = pools.filter((pool) => chosen(pool, choice.pools)).map(({ namespace, name }) => `${namespace}/${name}`);
+  return [...new Set(names)];
+}
+
 function chosen(object: { namespace: string; name: string }, choices: Choice["pools"]): boolean {
   if (choices.length === 0) return true;
   return choices.some(

@@ -4,10 +4,10 @@ import { isDeepStrictEqual } from "node:util";
 import type { EngineName } from "../engines/index.ts";
 import type { Log } from "../log.ts";
 import type { PodAddress } from "../pod.ts";
-import { type Choice, endpointsOf, type ServiceChoice } from "./endpoints.ts";
+import { type Choice, endpointsOf, followedPools, type ServiceChoice } from "./endpoints.ts";
 import type { ClusterAccess } from "./kubernetes-client.ts";
 import { ResourceWatch, type WatchObserver, type WatchTimes } from "./kubernetes-watch.ts";
-import { type ClusterObject, viewOf } from "./objects.ts";
+import { type ClusterObject, saidOf, viewOf } from "./objects.ts";
 import type { ClusterSeen, Source } from "./source.ts";
 import { RESOURCES, type Resource } from "./translate/index.ts";
 
@@ -39,6 +39,7 @@ export function kubernetesSource(options: KubernetesOptions, parts: KubernetesPa
   let needed: ResourceWatch[] = [];
   let problems: readonly string[] = [];
   let told: readonly PodAddress[] | undefined;
+  let said: object | undefined;
   let timer: NodeJS.Timeout | undefined;
   let pending = false;
   let closed = false;
@@ -50,10 +51,13 @@ export function kubernetesSource(options: KubernetesOptions, parts: KubernetesPa
   const tell = (report: (pods: readonly PodAddress[]) => void): void => {
     pending = false;
     if (closed || !needed.every((watch) => watch.answered)) return;
-    const found = endpointsOf(viewOf(objects()), choice);
+    const view = viewOf(objects());
+    const found = endpointsOf(view, choice);
     for (const problem of found.problems) if (!problems.includes(problem)) log.warn({ source: NAME }, problem);
     problems = found.problems;
-    if (told !== undefined && isDeepStrictEqual(told, found.pods)) return;
+    const saidNow = saidOf(view);
+    if (told !== undefined && isDeepStrictEqual(told, found.pods) && isDeepStrictEqual(said, saidNow)) return;
+    said = saidNow;
     // Kept apart from what is handed on, which becomes part of the pods.
     told = structuredClone(found.pods);
     log.debug({ source: NAME, endpoints: found.pods.length }, "endpoints told");
@@ -117,7 +121,8 @@ export function kubernetesSource(options: KubernetesOptions, parts: KubernetesPa
     },
     seen(): ClusterSeen {
       const states = watches.map((watch) => ({ of: watch.name, state: watch.state, objects: watch.size }));
-      return { source: NAME, ...viewOf(objects()), problems, watches: states };
+      const view = viewOf(objects());
+      return { source: NAME, followed: followedPools(view.pools, choice), ...view, problems, watches: states };
     },
   };
 }

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { Log } from "../log.ts";
 import type { PodAddress } from "../pod.ts";
-import { type Choice, endpointsOf } from "./endpoints.ts";
+import { type Choice, endpointsOf, followedPools } from "./endpoints.ts";
 import { type FileRead, readManifests } from "./manifests-read.ts";
-import { type ClusterObject, titleOf, viewOf } from "./objects.ts";
+import { type ClusterObject, saidOf, titleOf, viewOf } from "./objects.ts";
 import type { ClusterSeen, Source } from "./source.ts";
 
 export interface ManifestsOptions extends Choice {
@@ -40,6 +40,7 @@ export function manifestsSource(options: ManifestsOptions, { log, failed }: Mani
   let problems: readonly string[] = [];
   let state = "";
   let told: readonly PodAddress[] | undefined;
+  let said: object | undefined;
   let watcher: FSWatcher | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -117,10 +118,13 @@ export function manifestsSource(options: ManifestsOptions, { log, failed }: Mani
       if (closed) return;
       say("read", { files: files.size });
       listen(tell);
-      const found = endpointsOf(viewOf(objects()), options);
+      const view = viewOf(objects());
+      const found = endpointsOf(view, options);
       for (const problem of found.problems) if (!problems.includes(problem)) log.warn({ source: NAME }, problem);
       problems = found.problems;
-      if (told === undefined || !isDeepStrictEqual(told, found.pods)) {
+      const saidNow = saidOf(view);
+      if (told === undefined || !isDeepStrictEqual(told, found.pods) || !isDeepStrictEqual(said, saidNow)) {
+        said = saidNow;
         told = structuredClone(found.pods);
         tell(found.pods);
       }
@@ -170,7 +174,8 @@ export function manifestsSource(options: ManifestsOptions, { log, failed }: Mani
     },
     seen(): ClusterSeen {
       const watches = [...files].map(([file, known]) => ({ of: file, state: "read", objects: known.objects.size }));
-      return { source: NAME, ...viewOf(objects()), problems, watches };
+      const view = viewOf(objects());
+      return { source: NAME, followed: followedPools(view.pools, options), ...view, problems, watches };
     },
   };
 }

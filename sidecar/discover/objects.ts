@@ -120,6 +120,17 @@ export function identityOf(object: ClusterObject): string {
   return `${kind} ${object.namespace}/${object.name}`;
 }
 
+/** What of a view tells of models and priorities, not of pods. */
+export function saidOf({ pools, objectives, models, rewrites, adapterMaps }: ClusterView): object {
+  return {
+    pools: pools.map(({ namespace, name }) => `${namespace}/${name}`),
+    objectives,
+    models,
+    rewrites,
+    adapterMaps,
+  };
+}
+
 /** Sorted by namespace and name, so that nothing depends on what was heard first. */
 export function viewOf(objects: Iterable<ClusterObject>): ClusterView {
   const all = [...objects].map((object) => ({ object, key: identityOf(object) }));

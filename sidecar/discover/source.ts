@@ -13,6 +13,8 @@ export interface Source {
 
 export interface ClusterSeen extends ClusterView {
   source: string;
+  /** `namespace/name` of the pools whose pods are endpoints. */
+  followed: readonly string[];
   /** What objects ask for that could not be done. */
   problems: readonly string[];
   /** Where it is heard from, and how that goes. */

@@ -8,6 +8,8 @@ import type {
   SnapshotView,
 } from "../../protocol/snapshot.ts";
 import type { Pod } from "../pod.ts";
+import type { ModelMemory } from "./memory.ts";
+import { type ClusterObjects, poolOf } from "./objects.ts";
 
 /** What the configuration says of models; wins over what pods say. */
 export type StaticModels = Readonly<
@@ -17,6 +19,8 @@ export type StaticModels = Readonly<
 export interface Dropped {
   endpoints: number;
   models: number;
+  /** Pools, objectives and rules. */
+  objects: number;
 }
 
 export interface Built {
@@ -61,8 +65,8 @@ interface Draft {
   pods: Pod[];
 }
 
-/** What pods list, overwritten by what is fixed. */
-function collect(pods: readonly Pod[], fixed: StaticModels): Map<string, Draft> {
+/** What pods list, overwritten by what is fixed; `bases` says of which base an adapter is where no pod does. */
+function collect(pods: readonly Pod[], fixed: StaticModels, bases?: ReadonlyMap<string, string>): Map<string, Draft> {
   const drafts = new Map<string, Draft>();
   for (const pod of pods) {
     for (const { name, parent } of pod.models) {
@@ -74,6 +78,10 @@ function collect(pods: readonly Pod[], fixed: StaticModels): Map<string, Draft> 
       draft.parents.add(parent);
       draft.pods.push(pod);
     }
+  }
+  for (const [name, base] of bases ?? []) {
+    const draft = drafts.get(name);
+    if (draft?.parents.size === 1 && draft.parents.has(null) && drafts.has(base)) draft.parents = new Set([base]);
   }
   for (const [name, { base, endpoints }] of Object.entries(fixed)) {
     const serving = endpoints === undefined ? [...pods] : pods.filter((pod) => endpoints.includes(pod.address));
@@ -107,18 +115,62 @@ function modelsOf(drafts: ReadonlyMap<string, Draft>, dropped: Dropped): ModelVi
   return models;
 }
 
+/** The pool that all of a model's endpoints are of. */
+function setPools(models: readonly ModelView[], endpoints: readonly EndpointView[]): void {
+  const pools = new Map(endpoints.map(({ address, pool }) => [address, pool]));
+  for (const model of models) {
+    const of = new Set(model.endpoints.map(({ address }) => pools.get(address)));
+    const [pool] = of;
+    if (of.size === 1 && pool !== undefined) model.pool = pool;
+  }
+}
+
+export interface ClusterParts {
+  objects: ClusterObjects;
+  memory: ModelMemory;
+}
+
 export function buildSnapshot(
   pods: Iterable<Pod>,
   fixed: StaticModels,
   stamp: { version: bigint; source: bigint; now: number },
+  cluster?: ClusterParts,
 ): Built {
-  const dropped: Dropped = { endpoints: 0, models: 0 };
+  const dropped: Dropped = { endpoints: 0, models: 0, objects: cluster?.objects.dropped ?? 0 };
   let all = [...pods];
   if (all.length > MAX_ENDPOINTS) {
     dropped.endpoints = all.length - MAX_ENDPOINTS;
     all = all.sort((a, b) => (a.address < b.address ? -1 : 1)).slice(0, MAX_ENDPOINTS);
   }
   const endpoints = all.map((pod) => endpointOf(pod, stamp.now));
-  const models = modelsOf(collect(all, fixed), dropped);
-  return { view: { version: stamp.version, source: stamp.source, endpoints, models }, dropped };
+  const models = modelsOf(collect(all, fixed, cluster?.objects.bases), dropped);
+  const view: SnapshotView = { version: stamp.version, source: stamp.source, endpoints, models };
+  if (cluster !== undefined) addObjects(view, all, cluster, dropped);
+  return { view, dropped };
+}
+
+function addObjects(
+  view: SnapshotView,
+  pods: readonly Pod[],
+  { objects, memory }: ClusterParts,
+  dropped: Dropped,
+): void {
+  const { endpoints, models } = view;
+  for (const [i, pod] of pods.entries()) {
+    const pool = poolOf(pod.cluster?.of, objects.pools);
+    const endpoint = endpoints[i];
+    if (endpoint !== undefined && pool !== undefined) endpoint.pool = pool;
+  }
+  setPools(models, endpoints);
+  const absent = memory.absent(models, objects);
+  const room = MAX_MODELS - models.length;
+  dropped.models += Math.max(0, absent.length - room);
+  models.push(...absent.slice(0, room));
+  const listed = new Map(models.map(({ name, kind }) => [name, kind]));
+  for (const model of models) {
+    if (model.kind === "adapter" && model.base !== null && listed.get(model.base) !== "base") model.base = null;
+  }
+  view.pools = objects.pools.map((name) => ({ name }));
+  view.objectives = [...objects.objectives];
+  view.rules = [...objects.rules];
 }

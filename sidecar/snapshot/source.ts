@@ -3,7 +3,7 @@
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { Clock } from "../clock.ts";
 import type { Pod } from "../pod.ts";
-import { type Built, buildSnapshot, type Dropped, type StaticModels } from "./build.ts";
+import { type Built, buildSnapshot, type ClusterParts, type Dropped, type StaticModels } from "./build.ts";
 
 export interface MadeSnapshot {
   version: bigint;
@@ -21,14 +21,22 @@ export class SnapshotSource {
   readonly #fixed: StaticModels;
   readonly #clock: Clock;
   readonly #source: bigint;
+  readonly #cluster: () => ClusterParts | undefined;
   #lastVersion = 0n;
   #made: { at: number; snapshot: MadeSnapshot } | undefined;
 
-  constructor(pods: () => Iterable<Pod>, fixed: StaticModels, clock: Clock, source: bigint) {
+  constructor(
+    pods: () => Iterable<Pod>,
+    fixed: StaticModels,
+    clock: Clock,
+    source: bigint,
+    cluster: () => ClusterParts | undefined = () => undefined,
+  ) {
     this.#pods = pods;
     this.#fixed = fixed;
     this.#clock = clock;
     this.#source = source;
+    this.#cluster = cluster;
   }
 
   /** The next snapshot is made anew. */
@@ -48,7 +56,8 @@ export class SnapshotSource {
     if (this.#made !== undefined && now - this.#made.at < SAME_MOMENT_MS) return this.#made.snapshot;
     const micros = this.#clock.epochMicros();
     const version = micros > this.#lastVersion ? micros : this.#lastVersion + 1n;
-    const built: Built = buildSnapshot(this.#pods(), this.#fixed, { version, source: this.#source, now });
+    const stamp = { version, source: this.#source, now };
+    const built: Built = buildSnapshot(this.#pods(), this.#fixed, stamp, this.#cluster());
     const bytes = encodeSnapshot(built.view);
     this.#lastVersion = version;
     const { endpoints, models } = built.view;

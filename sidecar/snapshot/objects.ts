@@ -1,0 +1,147 @@
+// From the cluster's objects to what a snapshot says of pools, objectives and rules, with the meaning that they have in the
+// Gateway API Inference Extension. There each pool has a picker of its own, which sees only what names the pool; here all
+// pools are in one snapshot, so each entry names its pool.
+//
+//   InferenceObjective      -> objective: name, priority
+//   InferenceModelRewrite   -> rules: a name beats any name, the oldest rewrite wins, within it the first rule
+//   InferenceModel          -> rule: its targetModels, or itself; its criticality is the priority of requests for its name
+//   bbr-managed ConfigMap   -> base of an adapter where the pods do not say it
+import {
+  MAX_MODEL_NAME_BYTES,
+  MAX_OBJECTIVES,
+  MAX_POOLS,
+  MAX_RULE_TARGETS,
+  MAX_TARGETS_OF_RULE,
+} from "../../protocol/constants.ts";
+import type { ObjectiveView, RuleView } from "../../protocol/objects.ts";
+import type { Rewrite, ServedModel, WeightedModel } from "../discover/objects.ts";
+import type { ClusterSeen } from "../discover/source.ts";
+
+/** As the migration of InferenceModel to InferenceObjective ranks them; only below 0 may be shed. */
+const PRIORITIES = { Critical: 2, Standard: 1, Sheddable: -1 } as const;
+
+export interface ClusterObjects {
+  /** `namespace/name` of the pools that are followed, sorted. */
+  pools: readonly string[];
+  objectives: readonly ObjectiveView[];
+  rules: readonly RuleView[];
+  /** Models that objects name as served by a pool, whether a pod of it lists them now or not. */
+  declared: ReadonlyArray<{ model: string; pool: string }>;
+  /** Adapter → base. */
+  bases: ReadonlyMap<string, string>;
+  /** Entries that had no room. */
+  dropped: number;
+}
+
+const POOL_KIND = "InferencePool ";
+
+/** The first of the pools that an endpoint belongs to, as endpoints.ts words it. */
+export function poolOf(belongsTo: readonly string[] | undefined, pools: readonly string[]): string | undefined {
+  for (const of of belongsTo ?? []) {
+    const name = of.startsWith(POOL_KIND) ? of.slice(POOL_KIND.length) : undefined;
+    if (name !== undefined && pools.includes(name)) return name;
+  }
+  return undefined;
+}
+
+export function objectsOf(seen: readonly ClusterSeen[]): ClusterObjects | undefined {
+  if (seen.length === 0) return undefined;
+  const pools = [...new Set(seen.flatMap(({ followed }) => followed))].sort();
+  const kept = pools.slice(0, MAX_POOLS);
+  /** undefined: it is of a pool that is not followed, whose requests are somebody else's. */
+  const scope = (namespace: string, pool: string | null): string | null | undefined => {
+    if (pool === null || kept.length === 0) return null;
+    const name = `${namespace}/${pool}`;
+    return kept.includes(name) ? name : undefined;
+  };
+  const objectives = objectivesOf(seen, scope);
+  const rules = rulesOf(seen, scope);
+  const used = withinLimit(rules);
+  const declared = new Map<string, { model: string; pool: string }>();
+  for (const { pool, targets } of used) {
+    if (pool === null) continue;
+    for (const target of targets) declared.set(`${pool} ${target.model}`, { model: target.model, pool });
+  }
+  const bases = new Map<string, string>();
+  for (const { adapterMaps } of seen) {
+    for (const { base, adapters } of adapterMaps) {
+      for (const adapter of adapters) if (!bases.has(adapter)) bases.set(adapter, base);
+    }
+  }
+  return {
+    pools: kept,
+    objectives: objectives.slice(0, MAX_OBJECTIVES),
+    rules: used,
+    declared: [...declared.values()],
+    bases,
+    dropped:
+      pools.length - kept.length + Math.max(0, objectives.length - MAX_OBJECTIVES) + (rules.length - used.length),
+  };
+}
+
+type Scope = (namespace: string, pool: string | null) => string | null | undefined;
+
+function objectivesOf(seen: readonly ClusterSeen[], scope: Scope): ObjectiveView[] {
+  const found = new Map<string, ObjectiveView>();
+  for (const { objectives } of seen) {
+    for (const { namespace, name, priority, pool: of } of objectives) {
+      const pool = scope(namespace, of);
+      if (pool === undefined || Buffer.byteLength(name) > MAX_MODEL_NAME_BYTES) continue;
+      const key = `${pool ?? ""} ${name}`;
+      const clamped = Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, priority));
+      if (!found.has(key)) found.set(key, { name, priority: clamped, pool });
+    }
+  }
+  return [...found.values()];
+}
+
+/** Without a time it is the youngest; of equal ones the name decides, so that every sidecar says the same. */
+function byAge(a: Rewrite, b: Rewrite): number {
+  const [left, right] = [a, b].map(({ created, namespace, name }) => `${created ?? "9999"} ${namespace}/${name}`);
+  return (left as string) < (right as string) ? -1 : 1;
+}
+
+function rulesOf(seen: readonly ClusterSeen[], scope: Scope): RuleView[] {
+  const found = new Map<string, RuleView>();
+  const key = (pool: string | null, model: string | null) => `${pool ?? ""} ${model ?? ""}`;
+  for (const rewrite of seen.flatMap(({ rewrites }) => rewrites).sort(byAge)) {
+    const pool = scope(rewrite.namespace, rewrite.pool);
+    if (pool === undefined) continue;
+    for (const { models, targets } of rewrite.rules) {
+      if (targets.length === 0) continue;
+      for (const model of models.length === 0 ? [null] : models) {
+        if (found.has(key(pool, model))) continue;
+        found.set(key(pool, model), { model, pool, priority: null, targets: weighted(targets) });
+      }
+    }
+  }
+  for (const model of seen.flatMap(({ models }) => models)) {
+    const pool = scope(model.namespace, model.pool);
+    if (pool === undefined) continue;
+    const rule = ruleOf(model, pool);
+    const known = found.get(key(pool, model.model));
+    if (known === undefined) found.set(key(pool, model.model), rule);
+    // A rewrite says what is served; how important it is only the model says.
+    else known.priority ??= rule.priority;
+  }
+  return [...found.values()];
+}
+
+function ruleOf({ model, criticality, targets }: ServedModel, pool: string | null): RuleView {
+  const served = targets.length === 0 ? [{ model, weight: null }] : targets;
+  const priority = criticality === null ? null : PRIORITIES[criticality];
+  return { model, pool, priority, targets: weighted(served) };
+}
+
+/** Where no target has a weight, all are the same; one without beside others counts as 1, as the API's default says. */
+function weighted(targets: readonly WeightedModel[]): RuleView["targets"] {
+  return targets.slice(0, MAX_TARGETS_OF_RULE).map(({ model, weight }) => ({ model, weight: weight ?? 1 }));
+}
+
+function withinLimit(rules: readonly RuleView[]): RuleView[] {
+  let total = 0;
+  return rules.filter(({ targets }) => {
+    total += targets.length;
+    return total <= MAX_RULE_TARGETS;
+  });
+}
