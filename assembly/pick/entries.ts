@@ -32,7 +32,7 @@ export class Entry {
   queue: f32 = 0;
   unseenAverage: f32 = 0;
   // prefix.ts
-  clock: u32 = 0;
+  slot: u32 = 0;
   capacity: u32 = 0;
 }
 
@@ -46,6 +46,8 @@ let byEndpoint: usize = 0;
 let endpointCapacity: u32 = 0;
 let endpoints: u32 = 0;
 let topology: u64 = 0;
+/** Endpoints get numbers in the order in which they come; a number is never given twice (prefix.ts). */
+let nextSlot: u32 = 0;
 
 /** Hash of an address; never 0. Multiply and fold over 8-byte words (wyhash's step); addresses come authenticated. */
 export function addressHash(text: usize, length: u32): u64 {
@@ -121,6 +123,7 @@ function insert(hash: u64): Entry {
     if (entry.hash == 0) {
       entry.hash = hash;
       entry.endpoint = NONE;
+      entry.slot = nextSlot++;
       return entry;
     }
     i = (i + 1) & mask;

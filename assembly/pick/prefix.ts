@@ -2,8 +2,11 @@
 //
 // An entry is 8 bytes, a tag and a stamp: the endpoint's own clock when the block was last sent there. The clock counts
 // the new blocks that went there, so a block is taken for evicted once more than the endpoint's capacity of others came
-// after it: LRU without lists. Eight entries make a set, one cache line; a full set gives up the entry at random.
-// Blocks are touched from the last to the first, so that heads outlive tails and a binary search finds the longest match.
+// after it: LRU without lists. Eight entries make a set, one cache line. A full set gives up the entry that its endpoint
+// has evicted, or is the nearest to evict: the tag's low bits say whose it is. Giving up any entry would lose a block of
+// each long prefix now and then, and with it what stands behind it.
+// Blocks are touched from the last to the first, so that heads outlive tails and a binary search finds the longest match;
+// a block that is missing where the next one is there was given up by its set, and counts as held.
 //
 // Memory: two entries for each block that the endpoints can hold together, 64 KiB to 4 MiB; set when endpoints change,
 // which forgets everything.
@@ -41,6 +44,7 @@ export function followCaches(view: SnapshotView): void {
     const tokens: u64 = load<u32>(view.endpoint(i), ENDPOINT_BLOCK_TOKENS);
     const capacity = blocks == 0 || tokens == 0 ? UNKNOWN_CAPACITY : (blocks * tokens * TOKEN_BYTES) / BLOCK_BYTES;
     entryOf(i).capacity = <u32>min<u64>(max<u64>(capacity, 1), 1 << 30);
+    store<u32>(clockOf(entryOf(i).slot), entryOf(i).capacity, 4);
     total += entryOf(i).capacity;
   }
   let wanted = LEAST_SETS;
@@ -61,7 +65,7 @@ export function matchPrefix(prompt: Prompt, seed: u64, entry: Entry): u32 {
   let step: u32 = 1;
   while (low < high) {
     const probe = min(low + step, high) - 1;
-    if (holds(keyOf(promptHash(prompt, probe), seed, entry), entry)) {
+    if (isHeld(prompt, probe, seed, entry)) {
       low = probe + 1;
       step <<= 1;
     } else {
@@ -73,10 +77,10 @@ export function matchPrefix(prompt: Prompt, seed: u64, entry: Entry): u32 {
 }
 
 /** The prompt was sent to the endpoint. What is new there is kept for the other workers to hear of. */
-export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry, random: Random): void {
+export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry, _random: Random): void {
   if (!sets || prompt.count == 0) return;
   const known = matchPrefix(prompt, seed, entry);
-  for (let i = prompt.count; i > 0; i--) touch(keyOf(promptHash(prompt, i - 1), seed, entry), entry, random);
+  for (let i = prompt.count; i > 0; i--) touch(keyOf(promptHash(prompt, i - 1), seed, entry), entry);
   if (known == prompt.count) return;
   if (newsBytes + NEWS_HEADER + (prompt.count - known) * 8 > NEWS_BYTES) return;
   const at = news + newsBytes;
@@ -104,7 +108,7 @@ export function takeNews(target: usize): u32 {
 }
 
 /** Another worker's news. */
-export function hearNews(data: usize, bytes: u32, random: Random): void {
+export function hearNews(data: usize, bytes: u32, _random: Random): void {
   if (!sets) return;
   let at = data;
   const end = data + bytes;
@@ -115,7 +119,7 @@ export function hearNews(data: usize, bytes: u32, random: Random): void {
     const entry = findEntry(load<u64>(at));
     if (entry !== null) {
       const seed = load<u64>(at, 8);
-      for (let i = <u32>count; i > 0; i--) touch(keyOf(load<u64>(hashes + (i - 1) * 8), seed, entry), entry, random);
+      for (let i = <u32>count; i > 0; i--) touch(keyOf(load<u64>(hashes + (i - 1) * 8), seed, entry), entry);
     }
     at = hashes + <usize>count * 8;
   }
@@ -125,31 +129,62 @@ function keyOf(hash: u64, seed: u64, entry: Entry): u64 {
   return mix(hash ^ seed ^ entry.hash);
 }
 
-function holds(key: u64, entry: Entry): bool {
-  const at = find(key);
-  return at != 0 && entry.clock - load<u32>(at, 4) <= entry.capacity;
+function isHeld(prompt: Prompt, index: u32, seed: u64, entry: Entry): bool {
+  if (holds(keyOf(promptHash(prompt, index), seed, entry), entry)) return true;
+  return index + 1 < prompt.count && holds(keyOf(promptHash(prompt, index + 1), seed, entry), entry);
 }
 
-/** Address of the key's entry; 0 when it is not there. A tag of 32 bits errs once in some 500 million probes. */
-function find(key: u64): usize {
+function holds(key: u64, entry: Entry): bool {
+  const at = find(key, entry);
+  return at != 0 && load<u32>(clockOf(entry.slot)) - load<u32>(at, 4) <= entry.capacity;
+}
+
+/** u32 clock and u32 capacity per endpoint, by the low bits of its number: more than SLOTS endpoints at a time share some. */
+const SLOTS: u32 = 1024;
+const clocks: usize = memory.data(8192, 8);
+
+function clockOf(slot: u32): usize {
+  return clocks + (slot & (SLOTS - 1)) * 8;
+}
+
+function tagOf(key: u64, entry: Entry): u32 {
+  return (<u32>(key >> 32) & ~(SLOTS - 1)) | (entry.slot & (SLOTS - 1));
+}
+
+/** Address of the key's entry; 0 when it is not there. 22 bits of hash: one probe in some 500,000 errs. */
+function find(key: u64, entry: Entry): usize {
   const set = sets + (<u32>key & setMask) * SET_BYTES;
-  const tag = <u32>(key >> 32) | 1;
+  const tag = tagOf(key, entry);
   for (let at = set; at < set + SET_BYTES; at += 8) if (load<u32>(at) == tag) return at;
   return 0;
 }
 
-function touch(key: u64, entry: Entry, random: Random): void {
-  const known = find(key);
+function touch(key: u64, entry: Entry): void {
+  const clock = clockOf(entry.slot);
+  const known = find(key, entry);
   if (known) {
-    if (entry.clock - load<u32>(known, 4) > entry.capacity) entry.clock++;
-    store<u32>(known, entry.clock, 4);
+    if (load<u32>(clock) - load<u32>(known, 4) > entry.capacity) store<u32>(clock, load<u32>(clock) + 1);
+    store<u32>(known, load<u32>(clock), 4);
     return;
   }
-  const set = sets + (<u32>key & setMask) * SET_BYTES;
-  let at = set;
-  while (at < set + SET_BYTES && load<u32>(at) != 0) at += 8;
-  if (at == set + SET_BYTES) at = set + (random.next() & 7) * 8;
-  entry.clock++;
-  store<u32>(at, <u32>(key >> 32) | 1);
-  store<u32>(at, entry.clock, 4);
+  store<u32>(clock, load<u32>(clock) + 1);
+  const at = leastLikely(sets + (<u32>key & setMask) * SET_BYTES);
+  store<u32>(at, tagOf(key, entry));
+  store<u32>(at, load<u32>(clock), 4);
+}
+
+/** The entry of a set that is worth least: an empty one (stamp 0), else the one that its endpoint evicts first. */
+function leastLikely(set: usize): usize {
+  let victim = set;
+  let oldest: f32 = -1;
+  for (let at = set; at < set + SET_BYTES; at += 8) {
+    const stamp = load<u32>(at, 4);
+    if (stamp == 0) return at;
+    const clock = clockOf(load<u32>(at));
+    const age = <f32>(load<u32>(clock) - stamp) / <f32>load<u32>(clock, 4);
+    if (age <= oldest) continue;
+    oldest = age;
+    victim = at;
+  }
+  return victim;
 }

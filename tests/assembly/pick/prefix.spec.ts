@@ -145,6 +145,21 @@ describe("the prefix index", () => {
     closePrompt(hot);
   });
 
+  test("a long prompt stays whole while the table is full of what came once", () => {
+    pool(4000);
+    for (let i: u32 = 0; i < 2000; i++) {
+      if (i % 100 == 0) {
+        const hot = prompt(47, 4711, 47, 0);
+        if (i > 0) expect(matchPrefix(hot, 1, entryOf(0))).toBe(47);
+        insertPrefix(hot, 1, entryOf(0), random);
+        closePrompt(hot);
+      }
+      const once = prompt(20, 20000 + i, 20, 0);
+      insertPrefix(once, 1, entryOf(0), random);
+      closePrompt(once);
+    }
+  });
+
   test("another worker's news are worth as much as own traffic", () => {
     pool(1000);
     takeNews(news);
