@@ -52,10 +52,15 @@ clean: ## Remove what was built here; the cache of Envoys stays
 .PHONY: peers
 peers: node_modules/.package-lock.json ## Build the peers that the benches run against, into the cache (needs Go)
 	@$(TSX) bench/peers/bbr.ts
+	@$(TSX) bench/peers/epp.ts
 
 .PHONY: bench-body
 bench-body: build/pilotfish.wasm ## model -> header: CPU and latency beside the peers; ARGS="--full"
 	@$(TSX) bench/body/main.ts $(ARGS)
+
+.PHONY: bench-routing
+bench-routing: build/pilotfish.wasm ## Picks on a real Envoy beside round robin, least request and EPP; ARGS="--help"
+	@$(TSX) bench/routing/main.ts $(ARGS)
 
 .PHONY: bench-scan
 bench-scan: node_modules/.package-lock.json ## The body scanner alone, GB/s

@@ -6,7 +6,9 @@ import { type Message, makeRequest, type SimRequest } from "./request.ts";
 export interface LoadOptions {
   /** undefined: the load's own number. */
   pods?: number | undefined;
-  requests: number;
+  requests?: number;
+  /** In the place of `requests`: as many as come in so long. */
+  seconds?: number;
   seed: number;
   /** Requests a second over all pods; undefined: the load's own rate. */
   rate?: number | undefined;
@@ -124,6 +126,20 @@ export const KINDS: Readonly<Record<string, Kind>> = {
       );
     },
   },
+  "idle-bursts": {
+    title: `bursts of ${BURST} every ${BURST_EVERY_MS / 1000} s, which end before the next`,
+    rate: BURST / 8 / (BURST_EVERY_MS / 1000),
+    make(draws, times) {
+      const at = (i: number) => Math.floor(i / BURST) * BURST_EVERY_MS + draws.fraction() * 40;
+      return times
+        .map((_, i) => at(i))
+        .sort((a, b) => a - b)
+        .map((due) => {
+          const messages = [user(draws.text(draws.lognormal(1020, 0.8, 8, 14000)))];
+          return makeRequest(due, messages, draws.lognormal(60, 0.5, 1, 150));
+        });
+    },
+  },
   sessions: { title: "500 sessions of 6 turns", rate: 7, make: sessions },
   "one-prompt": {
     title: "one system prompt of 2,000 tokens for all",
@@ -165,7 +181,8 @@ export function makeLoad(name: string, options: LoadOptions): Load {
   const perSecond = options.rate ?? kind.rate * pods;
   const times: number[] = [];
   let at = 0;
-  for (let i = 0; i < options.requests; i++) {
+  const requests = options.requests ?? Math.round(perSecond * (options.seconds ?? 0));
+  for (let i = 0; i < requests; i++) {
     at += draws.gap(perSecond);
     times.push(at);
   }

@@ -1,0 +1,149 @@
+// Sends the requests of a load when they are due, whatever became of those before, and notes when each got its first
+// token and from which pod. Times are from when a request was due, so a client that is late hides nothing.
+import http from "node:http";
+import { MODEL_HEADER } from "../../protocol/constants.ts";
+import { Draws } from "../sim/random.ts";
+import { bodyOf } from "../sim/request.ts";
+import { serve } from "./child.ts";
+import { type RoutingLoad, requestsOf } from "./loads.ts";
+
+export interface ClientStart {
+  load: RoutingLoad;
+  seed: number;
+  /** Ports of the Envoys, each asked at random. */
+  ports: readonly number[];
+  /** The client says in a header which model it is for: where no filter reads bodies. */
+  named: boolean;
+  /** What is under way so long after the last arrival is ended. */
+  graceMs: number;
+}
+
+export interface Sent {
+  /** Due, ms from the start. */
+  at: number;
+  /** Ms from when it was due to when it was sent. */
+  late: number;
+  /** Ms to the first token; with `cut`, how long it had waited when it was ended. */
+  wait: number;
+  cut: boolean;
+  status: number;
+  /** -1: none. */
+  pod: number;
+}
+
+export interface ClientAsks {
+  /** Ms from the start to the end of warm-up and to the last arrival. */
+  prepare: { given: ClientStart; answer: { warmMs: number; lastMs: number; requests: number } };
+  run: { given: null; answer: Sent[] };
+}
+
+interface Prepared {
+  at: number;
+  port: number;
+  headers: http.OutgoingHttpHeaders;
+  body: Buffer;
+}
+
+let prepared: Prepared[] = [];
+let graceMs = 0;
+
+function prepare({ load, seed, ports, named, graceMs: grace }: ClientStart): ClientAsks["prepare"]["answer"] {
+  const draws = new Draws(seed ^ 0xc11e);
+  const { requests, warm } = requestsOf(load, seed);
+  graceMs = grace;
+  prepared = requests.map((request) => {
+    const body = bodyOf(request);
+    return {
+      at: request.at,
+      port: ports[draws.below(ports.length)] as number,
+      headers: {
+        "content-type": "application/json",
+        "content-length": body.length,
+        ...(named ? { [MODEL_HEADER]: request.model } : {}),
+      },
+      body,
+    };
+  });
+  const at = (i: number) => prepared[i]?.at ?? 0;
+  return { warmMs: at(warm), lastMs: at(prepared.length - 1), requests: prepared.length };
+}
+
+/** Round the connections, so that all of Envoy's workers get their share. */
+const agent = new http.Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY, scheduling: "fifo" });
+
+async function run(): Promise<Sent[]> {
+  const began = performance.now();
+  const open = new Set<http.ClientRequest>();
+  const results: Sent[] = [];
+  const ends: Promise<void>[] = [];
+  let next = 0;
+  await new Promise<void>((done) => {
+    const step = () => {
+      for (; next < prepared.length; next++) {
+        const one = prepared[next] as Prepared;
+        const now = performance.now() - began;
+        if (one.at > now) {
+          setTimeout(step, one.at - now);
+          return;
+        }
+        ends.push(sendOne(one, began, open, results, next));
+      }
+      done();
+    };
+    step();
+  });
+  const ended = Promise.all(ends);
+  const grace = setTimeout(() => {
+    for (const request of open) request.destroy();
+  }, graceMs);
+  await ended;
+  clearTimeout(grace);
+  agent.destroy();
+  return results;
+}
+
+function sendOne(
+  { at, port, headers, body }: Prepared,
+  began: number,
+  open: Set<http.ClientRequest>,
+  results: Sent[],
+  place: number,
+): Promise<void> {
+  const since = () => performance.now() - began - at;
+  const sent: Sent = { at, late: since(), wait: 0, cut: true, status: 0, pod: -1 };
+  results[place] = sent;
+  return new Promise((done) => {
+    const request = http.request({
+      host: "127.0.0.1",
+      port,
+      method: "POST",
+      path: "/v1/chat/completions",
+      headers,
+      agent,
+    });
+    open.add(request);
+    const end = () => {
+      if (!open.delete(request)) return;
+      if (sent.cut) sent.wait = since();
+      done();
+    };
+    request.on("response", (response) => {
+      sent.status = response.statusCode ?? 0;
+      const pod = response.headers["x-inference-pod"];
+      sent.pod = typeof pod === "string" ? Number(pod.slice(pod.indexOf("-") + 1)) : -1;
+      response.on("data", () => {
+        if (!sent.cut) return;
+        sent.cut = false;
+        sent.wait = since();
+      });
+      response.on("end", end);
+      response.on("close", end);
+      response.on("error", end);
+    });
+    request.on("error", end);
+    request.on("close", end);
+    request.end(body);
+  });
+}
+
+serve<ClientAsks>({ prepare, run });

@@ -1,0 +1,125 @@
+// Who picks, each in an Envoy with two workers of its own: the filters, and how the cluster balances.
+import type { Json, JsonObject } from "../../envoy/config.ts";
+import type { TestEnvoyConfig } from "../../integration/harness/envoy.ts";
+import { DESTINATION_HEADER } from "../../protocol/constants.ts";
+import { EPP_VERSION } from "../peers/epp.ts";
+
+export interface RoutingContender {
+  name: string;
+  title: string;
+  /** The filter's configuration, beside that it is Pilotfish's. */
+  filter?: JsonObject;
+  epp?: boolean;
+  balance?: "round robin" | "least request";
+}
+
+export const CONTENDERS: readonly RoutingContender[] = [
+  { name: "round-robin", title: "Envoy's ROUND_ROBIN", balance: "round robin" },
+  { name: "least-request", title: "Envoy's LEAST_REQUEST, choice_count 2", balance: "least request" },
+  { name: "epp", title: `EPP v${EPP_VERSION} with its default plugins, by ext_proc`, epp: true },
+  { name: "load", title: "Pilotfish, profile load", filter: { pick: { profile: "load" } } },
+  { name: "tokens", title: "Pilotfish, profile tokens", filter: { pick: { profile: "tokens" } } },
+];
+
+export const CONTENDER_NAMES = CONTENDERS.map(({ name }) => name);
+export const EPP = "epp";
+export const BASELINES: readonly string[] = ["round-robin", "least-request"];
+
+const POOL = "pool";
+const EPP_CLUSTER = "epp";
+
+export interface EnvoyNeeds {
+  models: readonly string[];
+  endpoints: readonly string[];
+  wasmFile: string;
+  secret: string;
+  /** Where EPP listens. */
+  eppPort: number | undefined;
+}
+
+export function envoyOf(contender: RoutingContender, needs: EnvoyNeeds): TestEnvoyConfig {
+  const { models, endpoints, wasmFile, secret, eppPort } = needs;
+  const config: TestEnvoyConfig = { pools: [{ name: POOL, models, endpoints }] };
+  if (contender.filter) return { ...config, wasm: { file: wasmFile, secret, configuration: contender.filter } };
+  if (contender.epp) {
+    if (eppPort === undefined) throw new Error("EPP's port is not known");
+    return {
+      ...config,
+      filtersBefore: [extProc],
+      clusters: [grpcCluster(eppPort)],
+      // A request that EPP picked nothing for is refused here: no figure of EPP's is another balancer's.
+      edit: (bootstrap) => Object.assign(poolOf(bootstrap), originalDestination),
+    };
+  }
+  const policy = contender.balance === "round robin" ? roundRobin : leastRequest;
+  return {
+    ...config,
+    edit: (bootstrap) => {
+      poolOf(bootstrap).load_balancing_policy = { policies: [{ typed_extension_config: policy }] };
+    },
+  };
+}
+
+const POLICY = "envoy.load_balancing_policies";
+const roundRobin: JsonObject = {
+  name: `${POLICY}.round_robin`,
+  typed_config: { "@type": `type.googleapis.com/envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin` },
+};
+const leastRequest: JsonObject = {
+  name: `${POLICY}.least_request`,
+  typed_config: {
+    "@type": `type.googleapis.com/envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest`,
+  },
+};
+
+function poolOf(bootstrap: JsonObject): JsonObject {
+  const { clusters } = bootstrap.static_resources as { clusters: JsonObject[] };
+  const pool = clusters.find(({ name }) => name === POOL);
+  if (!pool) throw new Error(`the bootstrap has no cluster "${POOL}"`);
+  if (pool.type === "STATIC" && pool.load_assignment === undefined) throw new Error("the pool has no endpoints");
+  return pool;
+}
+
+/** Takes the place of the fixed endpoints: the header alone says where to. */
+const originalDestination: { [key: string]: Json | undefined } = {
+  type: "ORIGINAL_DST",
+  lb_policy: "CLUSTER_PROVIDED",
+  original_dst_lb_config: { use_http_header: true, http_header_name: DESTINATION_HEADER },
+  load_assignment: undefined,
+  load_balancing_policy: undefined,
+};
+
+/** As the extension's guides have it: all of the request and of the answer passes by EPP. */
+const extProc: JsonObject = {
+  name: "envoy.filters.http.ext_proc",
+  typed_config: {
+    "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
+    grpc_service: { envoy_grpc: { cluster_name: EPP_CLUSTER }, timeout: "60s" },
+    message_timeout: "60s",
+    processing_mode: {
+      request_header_mode: "SEND",
+      request_body_mode: "FULL_DUPLEX_STREAMED",
+      request_trailer_mode: "SEND",
+      response_header_mode: "SEND",
+      response_body_mode: "FULL_DUPLEX_STREAMED",
+      response_trailer_mode: "SEND",
+    },
+  },
+};
+
+function grpcCluster(port: number): JsonObject {
+  const address = { socket_address: { address: "127.0.0.1", port_value: port } };
+  return {
+    name: EPP_CLUSTER,
+    type: "STATIC",
+    connect_timeout: "1s",
+    load_assignment: { cluster_name: EPP_CLUSTER, endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] },
+    circuit_breakers: { thresholds: [{ max_requests: 100_000, max_pending_requests: 100_000 }] },
+    typed_extension_protocol_options: {
+      "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        explicit_http_config: { http2_protocol_options: {} },
+      },
+    },
+  };
+}

@@ -1,0 +1,97 @@
+// From what was seen to figures: of one repetition, and over all of them.
+import { type Figure, figure, quantile } from "../body/statistics.ts";
+import type { Sent } from "./client.ts";
+import type { Seen } from "./lane.ts";
+import type { RoutingLoad } from "./loads.ts";
+
+/** Times to first token in ms. A request that was cut off counts with as long as it had waited. */
+export interface Repetition {
+  mean: number;
+  p50: number;
+  p90: number;
+  p99: number;
+  outputPerSecond: number;
+  /** Prompt tokens found in the pods' caches, of all; 0 to 1. */
+  hitRate: number;
+  deepestQueue: number;
+  refused: number;
+  cut: number;
+  /** The most that a pod got of a burst, over all bursts; 0 where there are none. */
+  mostOfBurst: number;
+  /** How late the client was, p99. */
+  late: number;
+  busy: number;
+}
+
+export const MEASURES = [
+  "mean",
+  "p50",
+  "p90",
+  "p99",
+  "outputPerSecond",
+  "hitRate",
+  "deepestQueue",
+  "refused",
+  "cut",
+  "mostOfBurst",
+  "late",
+  "busy",
+] as const satisfies readonly (keyof Repetition)[];
+
+export interface Row {
+  contender: string;
+  repetitions: Repetition[];
+  figures: Record<keyof Repetition, Figure>;
+  /** Cores, by part. */
+  cores: Record<string, Figure>;
+}
+
+export function repetitionOf(seen: Seen, load: RoutingLoad): Repetition {
+  const measured = seen.sent.filter(({ at }) => at >= seen.warmMs);
+  const answered = measured.filter(({ status, cut }) => status === 200 || cut);
+  if (answered.length === 0) throw new Error(`${load.name}, ${seen.contender}: no request was answered`);
+  const waits = answered.map(({ wait }) => wait);
+  const [warm, last, end] = seen.counts;
+  return {
+    mean: waits.reduce((sum, wait) => sum + wait, 0) / waits.length,
+    p50: quantile(waits, 0.5),
+    p90: quantile(waits, 0.9),
+    p99: quantile(waits, 0.99),
+    outputPerSecond: ((last.generatedTokens - warm.generatedTokens) / (seen.lastMs - seen.warmMs)) * 1000,
+    hitRate: (end.prefixHits - warm.prefixHits) / Math.max(1, end.prefixQueries - warm.prefixQueries),
+    deepestQueue: Math.max(last.deepestQueue, end.deepestQueue),
+    refused: measured.length - answered.length,
+    cut: answered.filter(({ cut }) => cut).length,
+    mostOfBurst: load.burstMs === undefined ? 0 : mostOfBurst(seen.sent, load.burstMs, load.pods),
+    late: quantile(
+      measured.map(({ late }) => late),
+      0.99,
+    ),
+    busy: seen.busy,
+  };
+}
+
+export function mostOfBurst(sent: readonly Sent[], burstMs: number, pods: number): number {
+  const counts = new Map<number, number>();
+  for (const { at, pod } of sent) {
+    if (pod < 0) continue;
+    const key = Math.floor(at / burstMs) * pods + pod;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return Math.max(0, ...counts.values());
+}
+
+export function rowOf(contender: string, all: readonly Seen[], load: RoutingLoad): Row {
+  const repetitions = all.map((seen) => repetitionOf(seen, load));
+  const figures = Object.fromEntries(
+    MEASURES.map((name) => [name, figure(repetitions.map((one) => one[name]))]),
+  ) as Row["figures"];
+  const parts = Object.keys(all[0]?.cores ?? {});
+  const cores = Object.fromEntries(parts.map((part) => [part, figure(all.map((seen) => seen.cores[part] ?? 0))]));
+  return { contender, repetitions, figures, cores };
+}
+
+/** `row` to `other`, repetition by repetition: both had the same requests at the same time. */
+export function ratio(row: Row, other: Row, measure: keyof Repetition): Figure {
+  return figure(row.repetitions.map((one, i) => one[measure] / (other.repetitions[i]?.[measure] ?? Number.NaN)));
+}

@@ -1,0 +1,59 @@
+// The loads of the bench: those of the simulation, over as many pods as two cores carry, for a time.
+import type { PodParams } from "../../integration/pod/params.ts";
+import { makeLoad } from "../sim/loads.ts";
+import type { SimRequest } from "../sim/request.ts";
+import { WARM_UP } from "../sim/simulate.ts";
+
+export interface RoutingLoad {
+  name: string;
+  /** Of the simulation's loads. */
+  kind: string;
+  pods: number;
+  seconds: number;
+  /** How often pods are scraped, by sidecar and endpoint picker; undefined: as each of them does by itself. */
+  scrapeMs?: number;
+  envoys: number;
+  /** Ms between bursts, each of which is judged by itself. */
+  burstMs?: number;
+}
+
+const one = { envoys: 1 };
+
+export const ROUTING_LOADS: readonly RoutingLoad[] = [
+  { name: "shared", kind: "shared-80", pods: 4, seconds: 45, ...one },
+  { name: "mixed", kind: "mixed", pods: 4, seconds: 30, ...one },
+  { name: "slow", kind: "slow", pods: 4, seconds: 30, ...one },
+  { name: "adapters", kind: "adapters", pods: 4, seconds: 30, ...one },
+  { name: "bursts-1s", kind: "idle-bursts", pods: 8, seconds: 25, scrapeMs: 1000, burstMs: 5000, ...one },
+  { name: "bursts-100ms", kind: "idle-bursts", pods: 8, seconds: 25, scrapeMs: 100, burstMs: 5000, ...one },
+  { name: "two-envoys", kind: "shared-80", pods: 4, seconds: 45, envoys: 2 },
+];
+
+export const ROUTING_LOAD_NAMES = ROUTING_LOADS.map(({ name }) => name);
+
+/** Chunks of answers carry so many tokens: what is judged is the first, and the rest would only cost CPU. */
+const STREAM_INTERVAL = 32;
+
+export interface Arrivals {
+  title: string;
+  perSecond: number;
+  requests: SimRequest[];
+  /** So many are warm-up. */
+  warm: number;
+  adapters: string[];
+  params: Partial<PodParams>[];
+}
+
+export function requestsOf(load: RoutingLoad, seed: number): Arrivals {
+  const made = makeLoad(load.kind, { pods: load.pods, seed, seconds: load.seconds });
+  const adapters = [...new Set(made.requests.flatMap(({ adapter }) => adapter ?? []))].sort();
+  const params = Array.from({ length: load.pods }, (_, i) => ({ ...made.params(i), streamInterval: STREAM_INTERVAL }));
+  return {
+    title: made.title,
+    perSecond: made.requests.length / load.seconds,
+    requests: made.requests,
+    warm: Math.floor(made.requests.length * WARM_UP),
+    adapters,
+    params,
+  };
+}

@@ -1,0 +1,177 @@
+// make bench-routing: time to first token with each way to pick a pod, on real Envoys over simulated pods.
+
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { findEnvoy } from "../../envoy/binary.ts";
+import { DEFAULT_VERSION } from "../../envoy/versions.ts";
+import { checkSchedstat } from "../body/cpu.ts";
+import { describeMachine, fileHash } from "../body/machine.ts";
+import { buildEpp, EPP_VERSION } from "../peers/epp.ts";
+import { PeerError } from "../peers/go.ts";
+import { isIsolated, namespaceCommand, runIsolated } from "../peers/isolate.ts";
+import { claimsOf } from "./claims.ts";
+import { CONTENDER_NAMES, CONTENDERS, EPP, type RoutingContender } from "./contenders.ts";
+import { rowOf } from "./figures.ts";
+import { Lane, type Seen } from "./lane.ts";
+import { ROUTING_LOAD_NAMES, ROUTING_LOADS, type RoutingLoad, requestsOf } from "./loads.ts";
+import { type Cell, cellTable, claimTable, type RoutingRun, writeReport } from "./report.ts";
+
+interface Options {
+  loads: string[];
+  contenders: string[];
+  repetitions: number;
+  lanes: number;
+  seed: number;
+  seconds?: number;
+  wasm: string;
+  output: string;
+}
+
+const progress = (line: string) => void process.stderr.write(`${line}\n`);
+
+function some(known: readonly string[]): (given: string) => string[] {
+  return (given) => {
+    const names = given.split(",").map((name) => name.trim());
+    const wrong = names.find((name) => !known.includes(name));
+    if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" given, expected some of ${known.join(",")}`);
+    return names;
+  };
+}
+
+function between(least: number, most: number): (given: string) => number {
+  return (given) => {
+    const value = Number(given);
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(`"${given}" given, expected a whole number from ${least} to ${most}`);
+    return value;
+  };
+}
+
+const command = new Command("bench-routing")
+  .description("Time to first token with each way to pick a pod: real Envoys, simulated vLLM pods, open-loop arrivals")
+  .option("--loads <list>", `some of ${ROUTING_LOAD_NAMES.join(",")}`, some(ROUTING_LOAD_NAMES), ROUTING_LOAD_NAMES)
+  .option("--contenders <list>", `some of ${CONTENDER_NAMES.join(",")}`, some(CONTENDER_NAMES), CONTENDER_NAMES)
+  .option("--repetitions <n>", "each with other requests, the same ones for all contenders", between(1, 100), 1)
+  .option("--lanes <n>", "contenders that run at a time, each with its own pods and Envoys", between(1, 16), 3)
+  .option("--seconds <n>", "arrivals of each load go on for so long (as the load says)", between(5, 3600))
+  .option("--seed <n>", "seed of everything", between(0, 1_000_000), 1)
+  .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
+  .option("--output <folder>", "where the results are written", "bench/results");
+
+/** Every contender once, `lanes.length` at a time; the order turns by one each repetition. */
+async function repetition(
+  contenders: readonly RoutingContender[],
+  load: RoutingLoad,
+  seed: number,
+  turn: number,
+  lanes: readonly Lane[],
+): Promise<Map<string, Seen>> {
+  const seen = new Map<string, Seen>();
+  const order = contenders.map((_, i) => contenders[(i + turn) % contenders.length] as RoutingContender);
+  for (let from = 0; from < order.length; from += lanes.length) {
+    const group = order.slice(from, from + lanes.length);
+    const apart = load.burstMs === undefined ? 0 : load.burstMs / lanes.length;
+    const settled = await Promise.allSettled(
+      group.map(async (contender, i) => {
+        seen.set(contender.name, await (lanes[i] as Lane).run(contender, load, seed, i * apart));
+      }),
+    );
+    const failed = settled.find((one) => one.status === "rejected");
+    if (failed) throw failed.reason;
+  }
+  return seen;
+}
+
+async function measure(options: Options, contenders: readonly RoutingContender[], lanes: readonly Lane[]) {
+  const cells: Cell[] = [];
+  for (const known of ROUTING_LOADS) {
+    if (!options.loads.includes(known.name)) continue;
+    const load = options.seconds === undefined ? known : { ...known, seconds: options.seconds };
+    const all = new Map<string, Seen[]>(contenders.map(({ name }) => [name, []]));
+    for (let i = 0; i < options.repetitions; i++) {
+      progress(`${load.name}: repetition ${i + 1} of ${options.repetitions}`);
+      for (const [name, seen] of await repetition(contenders, load, options.seed + i, i, lanes))
+        all.get(name)?.push(seen);
+    }
+    const { title, perSecond } = requestsOf(load, options.seed);
+    const cell = { load, title, perSecond, rows: [...all].map(([name, seen]) => rowOf(name, seen, load)) };
+    cells.push(cell);
+    console.log(cellTable(cell));
+  }
+  return cells;
+}
+
+/** Without Go everything else runs; the report says what is missing. */
+async function prepareEpp(wanted: boolean): Promise<{ path?: string; why?: string }> {
+  if (!wanted) return {};
+  try {
+    return { path: await buildEpp(progress) };
+  } catch (error) {
+    if (error instanceof PeerError && error.code === "PEER_NO_GO") return { why: `EPP did not run: ${error.message}` };
+    throw error;
+  }
+}
+
+async function main(): Promise<number> {
+  const options = command.parse().opts<Options>();
+  checkSchedstat();
+  const found = await findEnvoy({ runtime: "binary", version: DEFAULT_VERSION, progress });
+  if (found.kind !== "binary") throw new Error("an Envoy binary is needed: the bench reads its CPU time from /proc");
+  const epp = await prepareEpp(options.contenders.includes(EPP));
+  const notes = epp.why === undefined ? [] : [epp.why];
+  if (epp.path !== undefined && !isIsolated()) {
+    const namespace = namespaceCommand();
+    // What was fetched and built above needed the network; from here on there is loopback only.
+    if (namespace) return runIsolated(namespace, { ENVOY_BIN: found.path });
+    notes.push("No network namespace could be made: EPP listened on every interface.");
+  }
+  const began = performance.now();
+  const machine = await describeMachine();
+  const folder = await mkdtemp(join(tmpdir(), "pilotfish-routing-"));
+  const lanes: Lane[] = [];
+  try {
+    // A build during the run must not change what is measured.
+    const wasmFile = join(folder, "pilotfish.wasm");
+    await copyFile(options.wasm, wasmFile).catch((error: unknown) => {
+      throw new Error(`--wasm: ${options.wasm} cannot be read, run make build first`, { cause: error });
+    });
+    const contenders = CONTENDERS.filter(({ name, epp: isEpp }) => {
+      return options.contenders.includes(name) && (!isEpp || epp.path !== undefined);
+    });
+    const count = Math.min(options.lanes, contenders.length);
+    for (let i = 0; i < count; i++) lanes.push(new Lane({ found, wasmFile, eppPath: epp.path }));
+    const cells = await measure(options, contenders, lanes);
+    const run: RoutingRun = {
+      date: new Date().toISOString(),
+      machine,
+      versions: {
+        Envoy: found.version,
+        "pilotfish.wasm": await fileHash(wasmFile),
+        ...(epp.path === undefined ? {} : { EPP: EPP_VERSION }),
+      },
+      repetitions: options.repetitions,
+      seed: options.seed,
+      lanes: count,
+      seconds: (performance.now() - began) / 1000,
+      contenders: contenders.map(({ name, title }) => ({ name, title })),
+      notes,
+      cells,
+      claims: cells.flatMap(({ load, rows }) => claimsOf(load, rows)),
+    };
+    console.log(claimTable(run.claims).join("\n"));
+    progress(`written: ${(await writeReport(run, options.output)).join(", ")}`);
+    return 0;
+  } finally {
+    for (const lane of lanes) lane.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

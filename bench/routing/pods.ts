@@ -1,0 +1,66 @@
+// The simulated pods of one contender, all in this process: their model time is waiting, not computing.
+// Each has an address of its own and all have one port, as the pods of an InferencePool do.
+import type { PodParams } from "../../integration/pod/params.ts";
+import { type Pod, startPod } from "../../integration/pod/pod.ts";
+import { serve } from "./child.ts";
+
+export interface PodsStart {
+  model: string;
+  adapters: readonly string[];
+  params: readonly Partial<PodParams>[];
+}
+
+/** Sums over the pods, and the deepest queue since the last time. */
+export interface PodsCount {
+  prefixQueries: number;
+  prefixHits: number;
+  generatedTokens: number;
+  deepestQueue: number;
+  received: number;
+}
+
+export interface PodsAsks {
+  start: { given: PodsStart; answer: string[] };
+  count: { given: null; answer: PodsCount };
+  stop: { given: null; answer: null };
+}
+
+let pods: Pod[] = [];
+
+async function start({ model, adapters, params }: PodsStart): Promise<string[]> {
+  const models = [{ id: model, adapters: [...adapters] }];
+  for (let attempt = 0; ; attempt++) {
+    pods = [];
+    try {
+      for (const [i, one] of params.entries()) {
+        const place = { host: `127.0.1.${i + 1}`, port: pods[0]?.port ?? 0 };
+        pods.push(await startPod({ name: `pod-${i}`, models, params: one, ...place }));
+      }
+      return pods.map(({ address }) => address);
+    } catch (error) {
+      // The first one's port may be taken at another's address.
+      await Promise.all(pods.map((pod) => pod.close()));
+      if (attempt === 10) throw error;
+    }
+  }
+}
+
+serve<PodsAsks>({
+  start,
+  count() {
+    const count: PodsCount = { prefixQueries: 0, prefixHits: 0, generatedTokens: 0, deepestQueue: 0, received: 0 };
+    for (const { engine } of pods) {
+      count.prefixQueries += engine.stats.prefixQueries;
+      count.prefixHits += engine.stats.prefixHits;
+      count.generatedTokens += engine.stats.generationTokens;
+      count.received += engine.stats.received;
+      count.deepestQueue = Math.max(count.deepestQueue, engine.stats.deepestQueue);
+      engine.stats.deepestQueue = 0;
+    }
+    return count;
+  },
+  async stop() {
+    await Promise.all(pods.map((pod) => pod.close()));
+    return null;
+  },
+});

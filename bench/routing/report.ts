@@ -1,0 +1,153 @@
+// A run as tables (standard output and Markdown), JSON (everything but single requests) and SVG (quantiles by load).
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Machine } from "../body/machine.ts";
+import { type Figure, short } from "../body/statistics.ts";
+import { plot } from "../body/svg.ts";
+import { type Claim, percent } from "./claims.ts";
+import type { Row } from "./figures.ts";
+import type { RoutingLoad } from "./loads.ts";
+
+export interface Cell {
+  load: RoutingLoad;
+  title: string;
+  perSecond: number;
+  rows: Row[];
+}
+
+export interface RoutingRun {
+  date: string;
+  machine: Machine;
+  versions: Record<string, string>;
+  repetitions: number;
+  seed: number;
+  lanes: number;
+  seconds: number;
+  contenders: readonly { name: string; title: string }[];
+  notes: readonly string[];
+  cells: readonly Cell[];
+  claims: readonly Claim[];
+}
+
+/** From here on the machine may be what is measured. */
+export const TOO_BUSY = 0.7;
+
+const HEAD = ["contender", "mean", "p50", "p90", "p99", "output/s", "hit rate", "deepest queue", "refused", "cut off"];
+
+export function cellTable(cell: Cell): string {
+  const { load, title, perSecond, rows } = cell;
+  const bursts = load.burstMs !== undefined;
+  const lines = rows.map(({ contender, figures: f }) => [
+    contender,
+    bracket(f.mean),
+    bracket(f.p50),
+    bracket(f.p90),
+    bracket(f.p99),
+    short(f.outputPerSecond.median),
+    percent(f.hitRate.median),
+    short(f.deepestQueue.high),
+    short(f.refused.high),
+    short(f.cut.high),
+    ...(bursts ? [short(f.mostOfBurst.high)] : []),
+  ]);
+  const scrape = load.scrapeMs === undefined ? "" : `, scrapes every ${load.scrapeMs} ms`;
+  const envoys = load.envoys > 1 ? `, ${load.envoys} Envoys` : "";
+  const head = [...HEAD, ...(bursts ? ["most of a burst on a pod"] : [])];
+  return [
+    `## ${load.name}: ${title}; ${load.pods} pods, ${short(perSecond)} requests/s for ${load.seconds} s${scrape}${envoys}`,
+    "",
+    ...table(head, lines),
+    "",
+    ...cpuLines(cell),
+    "",
+  ].join("\n");
+}
+
+function cpuLines({ rows }: Cell): string[] {
+  const busy = Math.max(...rows.map(({ figures }) => figures.busy.high));
+  const parts = rows.map(({ contender, cores, figures }) => {
+    const each = Object.entries(cores).map(([part, used]) => `${part} ${used.median.toFixed(2)}`);
+    return `${contender}: ${each.join(", ")}; sent late p99 ${short(figures.late.high)} ms`;
+  });
+  const flag = busy > TOO_BUSY ? ` **More than ${TOO_BUSY * 100} %: these figures may be the machine's.**` : "";
+  return [`Machine busy at most ${percent(busy)}.${flag} Cores: ${parts.join(" · ")}`];
+}
+
+export function markdown(run: RoutingRun, image?: string): string {
+  const { machine } = run;
+  const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
+  return `${[
+    `# Picking on a real Envoy: time to first token in ms, ${run.date.slice(0, 10)}`,
+    "",
+    `${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, ${machine.kernel}; load at the start ${machine.loadBefore}.`,
+    `${versions.join(", ")}, Node ${machine.node}. The run took ${Math.round(run.seconds)} s.`,
+    `Pods are simulated vLLM engines: model time is waited for, not computed, and nothing here is a GPU. Each contender has its own pods and Envoy with two workers; ${run.lanes} ran at a time.`,
+    `${run.repetitions} repetitions with seeds from ${run.seed} on, the same requests for all contenders in each; figures are medians, in brackets the lowest and highest.`,
+    "Arrivals are open-loop, times are from when a request was due. The first fifth of the requests fills caches and is not in the figures. What had no first token 4 s after the last arrival was cut off and counts with as long as it had waited.",
+    ...run.notes,
+    "",
+    ...run.contenders.map(({ name, title }) => `- \`${name}\`: ${title}`),
+    "",
+    ...(image ? [`![time to first token by quantile](${image})`, ""] : []),
+    ...claimTable(run.claims),
+    ...run.cells.map(cellTable),
+  ]
+    .join("\n")
+    .trimEnd()}\n`;
+}
+
+export function claimTable(claims: readonly Claim[]): string[] {
+  if (claims.length === 0) return [];
+  const rows = claims.map((one) => [one.holds ? "yes" : "**no**", one.contender, one.load, one.claim, one.figures]);
+  const held = claims.filter(({ holds }) => holds).length;
+  const head = ["holds", "contender", "load", "claim", "figures"];
+  return [`## Claims: ${held} of ${claims.length} hold`, "", ...table(head, rows), ""];
+}
+
+function bracket({ median, low, high }: Figure): string {
+  return `${short(median)} (${short(low)}…${short(high)})`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? "").length)));
+  const line = (cells: readonly string[]) =>
+    `| ${widths.map((width, i) => (cells[i] ?? "").padEnd(width)).join(" | ")} |`;
+  return [line(head), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...rows.map(line)];
+}
+
+/** One panel per load; quantiles are evenly spaced by their distance from 1. */
+export function drawing(run: RoutingRun): string {
+  const panels = run.cells.map(({ load, rows }) => ({
+    title: `${load.name}, ${load.pods} pods`,
+    lines: rows.map(({ contender, figures }) => ({
+      name: contender,
+      points: [
+        { x: 2, y: figures.p50.median, low: figures.p50.low, high: figures.p50.high },
+        { x: 10, y: figures.p90.median, low: figures.p90.low, high: figures.p90.high },
+        { x: 100, y: figures.p99.median, low: figures.p99.low, high: figures.p99.high },
+      ],
+    })),
+  }));
+  return plot(panels, {
+    title: "Time to first token on a real Envoy, simulated pods",
+    subtitle: `${run.machine.cores} × ${run.machine.cpu}, ${run.date.slice(0, 10)}; medians, bars from lowest to highest repetition`,
+    xLabel: "quantile",
+    yLabel: "ms",
+    formatX: (x) => `p${Math.round(100 - 100 / x)}`,
+    floorY: 10,
+    columns: 3,
+  });
+}
+
+/** Writes routing-<date>.json, .md and .svg; returns their paths. */
+export async function writeReport(run: RoutingRun, folder: string): Promise<string[]> {
+  await mkdir(folder, { recursive: true });
+  const name = `routing-${run.date.slice(0, 16).replaceAll(":", "")}`;
+  const files: [string, string][] = [
+    [`${name}.json`, `${JSON.stringify(run, null, 1)}\n`],
+    [`${name}.md`, markdown(run, `${name}.svg`)],
+    [`${name}.svg`, drawing(run)],
+  ];
+  for (const [file, content] of files) await writeFile(join(folder, file), content);
+  return files.map(([file]) => join(folder, file));
+}
