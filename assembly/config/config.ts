@@ -18,7 +18,7 @@ import { syntaxError } from "../scan/document";
 import { BodyConfig, finishBody, readBody, readPlugins } from "./body";
 import { ModelsConfig, readModels } from "./names";
 import { readPaths } from "./paths";
-import { PickConfig, PROFILE_TOKENS, readPick } from "./pick";
+import { PickConfig, readPick } from "./pick";
 import {
   clearProblem,
   fail,
@@ -69,7 +69,8 @@ export function parseConfig(text: string): Config | null {
     const secret = environmentVariable(SECRET_ENV);
     if (secret !== null && secret.length) readSecret(config, secret, `environment variable ${SECRET_ENV}`);
   }
-  finishBody(config.body, config.pick.profile == PROFILE_TOKENS);
+  config.pick.policy.staleAfter = config.staleAfterMilliseconds;
+  finishBody(config.body, config.pick.readsPrompts);
   return firstProblem().length ? null : config;
 }
 

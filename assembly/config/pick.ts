@@ -1,29 +1,66 @@
 // The part `pick` of the configuration.
 //
-//   pick.profile   load       load: requests, queue and KV cache (pick/cost.ts); tokens: prompt tokens and prefix cache (pick/rule.ts)
-//   pick.onStale   fallback   with a stale snapshot: fallback: Envoy balances; ignore: pick as if it were fresh
+//   pick.profile   load       load: requests, queue and KV cache (pick/cost.ts); tokens: prompt tokens and prefix cache (pick/rule.ts); epp: the endpoint picker's default
+//   pick.picker    max-score-picker   or weighted-random-picker, random-picker, p2c-picker (the better of two): chooses among the scored (pick/pick.ts)
+//   pick.config    none       an EndpointPickerConfig of the Gateway API Inference Extension, in place of profile and picker (config/epp.ts)
+//   pick.onStale   fallback   with a stale snapshot: fallback: Envoy balances; ignore: pick as if it were fresh; penalise: pick, and take an endpoint whose signals are old or unknown for as bad as the worst
 //   pick.dryRun    false      true: pick and count, but leave the choice to Envoy
 import { JSON } from "json-as";
-import { failKey, readBoolean, readChoice, readObject } from "./values";
+import { addScorer, KIND_LOAD, KIND_SCORERS, KIND_TOKENS, newPolicy, Policy } from "../pick/policy";
+import { SCORE_KV, SCORE_PREFIX, SCORE_QUEUE } from "../pick/scorers";
+import { PICKERS, readEndpointPicker } from "./epp";
+import { failKey, readBoolean, readChoice, readObject, report } from "./values";
 
-export const PROFILE_LOAD: u32 = 0;
-export const PROFILE_TOKENS: u32 = 1;
+const STALE_PENALISE: i32 = 2;
 
 export class PickConfig {
-  profile: u32 = PROFILE_LOAD;
+  policy: Policy = newPolicy(KIND_LOAD);
+  /** Pick with a stale snapshot too. */
   useStale: bool = false;
   dryRun: bool = false;
+  /** Plugins of `config` that say nothing here: to be logged once. */
+  ignored: string[] = [];
+
+  /** Whether prompts are hashed for it. */
+  get readsPrompts(): bool {
+    return this.policy.kind != KIND_LOAD;
+  }
 }
 
 export function readPick(config: PickConfig, value: JSON.Value): void {
   const pick = readObject("pick", value);
   const keys = pick.keys();
+  let picker = -1;
+  let given = false;
+  let penalise = false;
   for (let i = 0; i < keys.length; i++) {
-    const name = `pick.${keys[i]}`;
-    const given = pick.get(keys[i])!;
-    if (keys[i] == "profile") config.profile = readChoice(name, given, ["load", "tokens"]);
-    else if (keys[i] == "onStale") config.useStale = readChoice(name, given, ["fallback", "ignore"]) == 1;
-    else if (keys[i] == "dryRun") config.dryRun = readBoolean(name, given);
-    else failKey(name, "profile, onStale, dryRun");
+    const key = keys[i];
+    const name = `pick.${key}`;
+    const value = pick.get(key)!;
+    if (key == "profile") {
+      config.policy = profile(readChoice(name, value, ["load", "tokens", "epp"]));
+      given = true;
+    } else if (key == "picker") picker = readChoice(name, value, PICKERS);
+    else if (key == "config") readEndpointPicker(config, name, value);
+    else if (key == "onStale") {
+      const choice = readChoice(name, value, ["fallback", "ignore", "penalise"]);
+      config.useStale = choice != 0;
+      penalise = choice == STALE_PENALISE;
+    } else if (key == "dryRun") config.dryRun = readBoolean(name, value);
+    else failKey(name, "profile, picker, config, onStale, dryRun");
   }
+  if (pick.get("config") !== null && (given || picker >= 0))
+    report("pick.config: given beside pick.profile or pick.picker, one of them is expected");
+  if (picker >= 0) config.policy.picker = picker;
+  config.policy.penalise = penalise;
+}
+
+function profile(choice: i32): Policy {
+  if (choice == 0) return newPolicy(KIND_LOAD);
+  if (choice == 1) return newPolicy(KIND_TOKENS);
+  const policy = newPolicy(KIND_SCORERS);
+  addScorer(policy, SCORE_QUEUE, 2, 0);
+  addScorer(policy, SCORE_KV, 2, 0);
+  addScorer(policy, SCORE_PREFIX, 3, 0);
+  return policy;
 }

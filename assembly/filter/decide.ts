@@ -1,18 +1,20 @@
 // Decides once per request: name -> model -> header, model -> endpoints, endpoint -> header. Whatever is missing for a
 // pick, the request goes on with Envoy's own balancing, and a counter and the filter state say why.
+import { MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { BodyConfig } from "../config/body";
 import { Config } from "../config/config";
-import { PROFILE_TOKENS } from "../config/pick";
 import { Bytes, bytesEqual, bytesOf } from "../host/bytes";
 import { now, setProperty } from "../host/calls";
+import { adapterSent } from "../pick/adapters";
 import { addressHash, entryOf } from "../pick/entries";
 import { started, tellGeneration } from "../pick/inflight";
-import { newPicks, pick, pickByTokens } from "../pick/pick";
+import { newPicks, pick } from "../pick/pick";
 import { insertPrefix } from "../pick/prefix";
 import { Prompt } from "../pick/prompt";
 import { newRandom, Random } from "../pick/random";
-import { newWork, uncached } from "../pick/rule";
+import { predictedSeconds, uncached } from "../pick/rule";
 import { tokensSent } from "../pick/tokens";
+import { newWork } from "../pick/work";
 import { findModel } from "../route/models";
 import { resolve, Target } from "../route/names";
 import {
@@ -142,26 +144,27 @@ function send(stream: Stream, config: Config, model: usize, length: u32): bool {
   else if (known == NONE) fallBack(UNKNOWN_MODEL, UNKNOWN_MODEL_REASON);
   else if (isStale(config)) fallBack(STALE, STALE_REASON);
   else {
-    if (config.pick.profile == PROFILE_TOKENS) {
-      weigh(stream, config, model, length);
-      pickByTokens(current(), known, work, random, picks);
-    } else pick(current(), known, random, picks);
+    weigh(stream, config, model, length);
+    pick(current(), known, config.pick.policy, work, random, picks);
     if (picks.count == 0) fallBack(NO_ENDPOINT, NO_ENDPOINT_REASON);
-    else usePick(stream, config, current());
+    else usePick(stream, config, current(), known);
   }
   return true;
 }
 
-function usePick(stream: Stream, config: Config, view: SnapshotView): void {
+function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32): void {
   count(PICKED);
   setProperty(STATE_REASON, PICKED_REASON.pointer, PICKED_REASON.length);
   setProperty(STATE_ENDPOINT, view.address(picks.first), view.addressLength(picks.first));
   if (config.pick.dryRun) return;
   stream.counted = started(picks.first);
   stream.since = tellGeneration();
-  if (config.pick.profile == PROFILE_TOKENS) {
-    const entry = entryOf(picks.first);
+  const entry = entryOf(picks.first);
+  if (view.modelKind(model) == MODEL_IS_ADAPTER) adapterSent(work.model, entry, work.now);
+  if (config.pick.readsPrompts) {
     stream.tokens = uncached(work, entry);
+    stream.sentAt = work.now;
+    stream.predicted = predictedSeconds(entry, picks.first, work, <f32>stream.tokens);
     tokensSent(entry, stream.tokens, work.now);
     if (stream.prompt) insertPrefix(changetype<Prompt>(stream.prompt), work.seed, entry, random);
   }
@@ -177,8 +180,11 @@ function isStale(config: Config): bool {
 
 /** What the picker is told of the request. */
 function weigh(stream: Stream, config: Config, model: usize, length: u32): void {
-  work.now = now();
-  work.seed = addressHash(model, length);
+  work.now = config.pick.readsPrompts ? now() : tickTime();
+  work.snapshotAge = <u32>ageMilliseconds(tickTime());
+  work.model = addressHash(model, length);
+  work.seed = work.model;
+  work.session = stream.session;
   work.prompt = stream.prompt;
   work.tokens = <i32>(stream.buffered >> 2);
   if (!stream.prompt) return;

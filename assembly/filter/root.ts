@@ -1,6 +1,5 @@
 // Root contexts: one per plugin of this VM (the LLM listener's, and that of a snapshot listener where there is one).
 import { Config, configProblem, parseConfig, ROLE_HOLDER } from "../config/config";
-import { PROFILE_TOKENS } from "../config/pick";
 import {
   getBuffer,
   LOG_ERROR,
@@ -13,7 +12,9 @@ import {
   resultPointer,
   setTickPeriod,
 } from "../host/calls";
+import { KIND_TOKENS } from "../pick/policy";
 import { usePrefixes } from "../pick/prefix";
+import { BLOCK_BYTES, SMALL_BLOCK_BYTES } from "../pick/prompt";
 import { fieldsStateBytes } from "../scan/fields";
 import { MULTIPART_STATE_BYTES } from "../scan/multipart";
 import { defineMetrics } from "../stats";
@@ -69,7 +70,9 @@ export function configure(id: u32, length: u32): bool {
       "no secret: set PILOTFISH_SECRET in the VM's environment or snapshot.secret, or every push is refused",
     );
   needStateBytes(max(fieldsStateBytes(config.body.table), MULTIPART_STATE_BYTES));
-  if (config.pick.profile == PROFILE_TOKENS) usePrefixes();
+  if (config.pick.readsPrompts) usePrefixes(config.pick.policy.kind == KIND_TOKENS ? BLOCK_BYTES : SMALL_BLOCK_BYTES);
+  if (config.pick.ignored.length)
+    log(LOG_INFO, `pick.config: these plugins say nothing here: ${config.pick.ignored.join(", ")}`);
   const known = findRoot(id);
   if (known !== null) known.config = config;
   else roots.push(new Root(id, config));

@@ -5,6 +5,7 @@
 import { HEADER_VERSION } from "../../protocol/constants";
 import { bytesOf } from "../host/bytes";
 import { CAS_MISMATCH, getShared, OK, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
+import { followAdapters } from "../pick/adapters";
 import { followScrapes, followTopology } from "../pick/inflight";
 import { followCaches } from "../pick/prefix";
 import { adopt, current } from "../snapshot/current";
@@ -75,5 +76,6 @@ export function followSnapshot(): bool {
   followTopology(current());
   followScrapes(current());
   followCaches(current());
+  followAdapters(current());
   return true;
 }

@@ -39,6 +39,12 @@ export class Stream {
   since: u32 = 0;
   /** Uncached tokens that the request added to its endpoint; 0 once its first byte came. */
   tokens: i32 = 0;
+  /** Seconds until its first byte, as predicted at the pick (pick/speed.ts). */
+  predicted: f32 = 0;
+  /** When it was sent, ns; from the first byte on, when that came. 0: not known. */
+  sentAt: u64 = 0;
+  /** Hash of the session that it names; 0: none. */
+  session: u64 = 0;
   /** Ticks of waiting for the body's first byte. */
   waited: u32 = 0;
   /** 1: the request has a content-length. */
@@ -92,6 +98,8 @@ export function openStream(id: u32, root: usize): Stream | null {
   stream.waited = 0;
   stream.prompt = 0;
   stream.tokens = 0;
+  stream.sentAt = 0;
+  stream.session = 0;
   stream.name = 0;
   stream.nameLength = 0;
   stream.target = 0;

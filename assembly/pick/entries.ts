@@ -34,6 +34,12 @@ export class Entry {
   // prefix.ts
   slot: u32 = 0;
   capacity: u32 = 0;
+  // speed.ts: logarithm of how much slower than predicted it answers, and of how many samples that is
+  slowness: f32 = 0;
+  samples: u32 = 0;
+  // adapters.ts
+  activeAdapters: u32 = 0;
+  waitingAdapters: u32 = 0;
 }
 
 const ENTRY_BYTES: u32 = offsetof<Entry>();
@@ -43,6 +49,8 @@ let table: usize = 0;
 let mask: u32 = 0;
 /** usize per endpoint of the current snapshot: its entry. */
 let byEndpoint: usize = 0;
+/** u64 per endpoint: its hash, once more, for loops over a whole pool. */
+let hashes: usize = 0;
 let endpointCapacity: u32 = 0;
 let endpoints: u32 = 0;
 let topology: u64 = 0;
@@ -80,6 +88,10 @@ export function entryOf(endpoint: u32): Entry {
   return changetype<Entry>(load<usize>(byEndpoint + endpoint * sizeof<usize>()));
 }
 
+export function endpointHash(endpoint: u32): u64 {
+  return load<u64>(hashes + endpoint * 8);
+}
+
 export function topologyHash(): u64 {
   return topology;
 }
@@ -98,11 +110,14 @@ export function followEndpoints(view: SnapshotView): bool {
     if (byEndpoint) heap.free(byEndpoint);
     endpointCapacity = endpoints;
     byEndpoint = heap.alloc(endpoints * sizeof<usize>());
+    if (hashes) heap.free(hashes);
+    hashes = heap.alloc(endpoints * 8);
   }
   for (let i: u32 = 0; i < endpoints; i++) {
     const entry = insert(addressHash(view.address(i), view.addressLength(i)));
     entry.endpoint = i;
     store<usize>(byEndpoint + i * sizeof<usize>(), changetype<usize>(entry));
+    store<u64>(hashes + i * 8, entry.hash);
   }
   return true;
 }

@@ -1,19 +1,29 @@
-// Chooses the endpoint for a request and two fallbacks, the cheapest first. Costs closer than TIE are equal and are
-// decided at random: each cost gets a random part of TIE on top.
-import { ENDPOINT_ASLEEP, ENDPOINT_DRAINING, ENDPOINT_READY } from "../../protocol/constants";
+// The pick: which endpoint gets a request, and two fallbacks. A pure function of the snapshot, of what is counted, of the
+// clock and of the random source: candidates (candidates.ts), then their costs by the policy (cost.ts, rule.ts, scorers.ts),
+// then the picker. The lowest wins.
+//
+//   max-score        x = cost + random * TIE         costs closer than TIE are equal, decided at random
+//   p2c              the same, of two random candidates
+//   weighted-random  x = -ln(random) / weight        weight = score, or 1 / cost: picked in proportion to it (A-Res)
+//   random           x = random
+//
+// TIE: a tenth of a request, 8 tokens, or next to nothing of a score.
 import { NONE, SnapshotView } from "../snapshot/view";
-import { cost, signalsOf, USE_KV, USE_QUEUE } from "./cost";
-import { entryOf, mix } from "./entries";
-import { Prompt, promptHash } from "./prompt";
+import { candidateCost, candidateCount, candidateLink, findCandidates, setCandidateCost } from "./candidates";
+import { loadCosts } from "./cost";
+import { KIND_LOAD, KIND_SCORERS, KIND_TOKENS, PICKER_RANDOM, PICKER_WEIGHTED, Policy } from "./policy";
 import { Random } from "./random";
-import { tokenCost, Work } from "./rule";
+import { tokenCosts } from "./rule";
+import { scorerCosts } from "./scorers";
+import { findHome, kept, preferHome, sessionHome } from "./session";
+import { Work } from "./work";
 
-/** A tenth of a request. */
-const TIE: f32 = 0.1;
-const TIE_TOKENS: f32 = 8;
-/** A pool of more endpoints is sampled. */
-const FULL_SCAN: u32 = 16;
-const RANDOM_CANDIDATES: u32 = 8;
+const TIE_REQUESTS: f64 = 0.1;
+const TIE_TOKENS: f64 = 8;
+const TIE_SCORE: f64 = 1e-9;
+/** Weights of costs: one that costs this much more than nothing gets half of the requests of one that costs nothing. */
+const HALF_REQUESTS: f64 = 1;
+const HALF_TOKENS: f64 = 400;
 /** The pick and two fallbacks: what override_host tries in turn. */
 export const MOST_PICKS: u32 = 3;
 
@@ -23,79 +33,68 @@ export class Picks {
   first: u32 = 0;
   second: u32 = 0;
   third: u32 = 0;
-  firstCost: f32 = 0;
-  secondCost: f32 = 0;
-  thirdCost: f32 = 0;
+  firstCost: f64 = 0;
+  secondCost: f64 = 0;
+  thirdCost: f64 = 0;
 }
 
 export function newPicks(): Picks {
   return changetype<Picks>(heap.alloc(offsetof<Picks>()));
 }
 
-/** May get requests: ready, not on its way out, awake. */
-export function usable(view: SnapshotView, endpoint: u32): bool {
-  return (view.flags(endpoint) & (ENDPOINT_READY | ENDPOINT_DRAINING | ENDPOINT_ASLEEP)) == ENDPOINT_READY;
+/** Fills `picks` with up to three different endpoints of the model, best first. */
+export function pick(view: SnapshotView, model: u32, policy: Policy, work: Work, random: Random, picks: Picks): void {
+  findCandidates(view, model, policy, work, random);
+  findHome(view, model, work);
+  pickAmong(view, model, policy, work, random, picks);
 }
 
-/** Profile "load" (cost.ts): fills `picks` with up to three different endpoints of the model, best first. */
-export function pick(view: SnapshotView, model: u32, random: Random, picks: Picks): void {
+/** The same, of the candidates that are in the list. */
+export function pickAmong(
+  view: SnapshotView,
+  model: u32,
+  policy: Policy,
+  work: Work,
+  random: Random,
+  picks: Picks,
+): void {
   begin(picks);
-  const first = view.modelFirst(model);
-  const end = first + view.modelEndpoints(model);
-  let signals: u32 = USE_QUEUE | USE_KV;
-  for (let link = first; link < end; link++) {
-    const endpoint = view.linkEndpoint(link);
-    if (usable(view, endpoint)) signals &= signalsOf(view, endpoint);
-  }
-  for (let link = first; link < end; link++) {
-    const endpoint = view.linkEndpoint(link);
-    if (usable(view, endpoint)) offer(picks, endpoint, cost(view, endpoint, signals) + random.fraction() * TIE);
+  costCandidates(view, model, policy, work);
+  preferHome(policy);
+  applyPicker(policy, random);
+  for (let i: u32 = 0; i < candidateCount(); i++) offer(picks, view.linkEndpoint(candidateLink(i)), candidateCost(i));
+}
+
+/** Costs of all candidates in the list, before the picker. */
+export function costCandidates(view: SnapshotView, model: u32, policy: Policy, work: Work): void {
+  if (policy.kind == KIND_TOKENS) tokenCosts(view, model, policy, work);
+  else if (policy.kind == KIND_LOAD) loadCosts(view, policy, work);
+  else scorerCosts(view, policy, work, sessionHome());
+}
+
+function applyPicker(policy: Policy, random: Random): void {
+  const count = candidateCount();
+  const kind = policy.kind;
+  const picker = policy.picker;
+  const tie = kind == KIND_LOAD ? TIE_REQUESTS : kind == KIND_TOKENS ? TIE_TOKENS : TIE_SCORE;
+  for (let i: u32 = 0; i < count; i++) {
+    const cost = candidateCost(i);
+    // A session's home stays first whatever the picker.
+    if (kept && cost < 0) continue;
+    const draw = <f64>random.fraction();
+    if (picker == PICKER_RANDOM) setCandidateCost(i, draw);
+    else if (picker == PICKER_WEIGHTED) setCandidateCost(i, weightedKey(policy, cost, draw));
+    else setCandidateCost(i, cost + draw * tie);
   }
 }
 
-/** Profile "tokens" (rule.ts): the same. In a large pool only some endpoints are looked at, see candidates below. */
-export function pickByTokens(view: SnapshotView, model: u32, work: Work, random: Random, picks: Picks): void {
-  begin(picks);
-  const first = view.modelFirst(model);
-  const count = view.modelEndpoints(model);
-  if (count <= FULL_SCAN) {
-    for (let i: u32 = 0; i < count; i++) offerLink(view, model, first + i, work, random, picks);
-    return;
-  }
-  // A full scan of a large pool herds and costs. Random endpoints keep it even; the homes of the prompt's beginnings, by
-  // rendezvous hashing, are where requests that share them were sent before, by any gateway.
-  for (let depth: u32 = 0; depth < 64; depth = depth * 4 + 3) {
-    const home = homeOf(view, first, count, work, depth);
-    if (home != NONE) offerLink(view, model, home, work, random, picks);
-  }
-  for (let i: u32 = 0; i < RANDOM_CANDIDATES; i++) {
-    offerLink(view, model, first + (random.next() % count), work, random, picks);
-  }
-  // With most of a pool down, eight random ones may all be: then everything is looked at.
-  for (let i: u32 = 0; i < count && picks.count == 0; i++) offerLink(view, model, first + i, work, random, picks);
-}
-
-function offerLink(view: SnapshotView, model: u32, link: u32, work: Work, random: Random, picks: Picks): void {
-  const endpoint = view.linkEndpoint(link);
-  if (endpoint == picks.first || endpoint == picks.second || endpoint == picks.third) return;
-  if (!usable(view, endpoint)) return;
-  offer(picks, endpoint, tokenCost(view, model, link, work) + random.fraction() * TIE_TOKENS);
-}
-
-/** Link of the endpoint with the highest hash together with the first `depth` + 1 blocks; NONE for a shorter prompt. */
-function homeOf(view: SnapshotView, first: u32, count: u32, work: Work, depth: u32): u32 {
-  if (!work.prompt || changetype<Prompt>(work.prompt).count <= depth) return NONE;
-  const key = promptHash(changetype<Prompt>(work.prompt), depth) ^ work.seed;
-  let home = NONE;
-  let best: u64 = 0;
-  for (let link = first; link < first + count; link++) {
-    const endpoint = view.linkEndpoint(link);
-    const weight = mix(key ^ entryOf(endpoint).hash);
-    if (weight <= best || !usable(view, endpoint)) continue;
-    best = weight;
-    home = link;
-  }
-  return home;
+/** A score of nothing comes after all others, in random order. */
+function weightedKey(policy: Policy, cost: f64, draw: f64): f64 {
+  const kind = policy.kind;
+  let weight: f64;
+  if (kind == KIND_SCORERS) weight = policy.best - cost;
+  else weight = 1 / (1 + cost / (kind == KIND_LOAD ? HALF_REQUESTS : HALF_TOKENS));
+  return weight > 1e-12 ? -Math.log(max(draw, 1e-10)) / weight : 1e18 * (1 + draw);
 }
 
 function begin(picks: Picks): void {
@@ -109,7 +108,7 @@ function begin(picks: Picks): void {
 }
 
 /** Keeps the three cheapest. */
-function offer(picks: Picks, endpoint: u32, x: f32): void {
+function offer(picks: Picks, endpoint: u32, x: f64): void {
   if (x < picks.firstCost) {
     picks.third = picks.second;
     picks.thirdCost = picks.secondCost;

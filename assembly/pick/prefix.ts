@@ -14,7 +14,7 @@
 import { ENDPOINT_BLOCK_TOKENS, ENDPOINT_KV_BLOCKS } from "../../protocol/constants";
 import { SnapshotView } from "../snapshot/view";
 import { Entry, entryOf, findEntry, mix } from "./entries";
-import { BLOCK_BYTES, MOST_BLOCKS, Prompt, promptHash } from "./prompt";
+import { blockBytes, MOST_BLOCKS, Prompt, promptHash, setBlockBytes } from "./prompt";
 import { Random } from "./random";
 
 const SET_BYTES: u32 = 64;
@@ -23,7 +23,7 @@ const MOST_SETS: u32 = 65536;
 /** Bytes of a prompt for a token: an estimate that the endpoint picker of the Gateway API makes too. */
 const TOKEN_BYTES: u32 = 4;
 /** For a server that does not tell its cache's size: 31,250 blocks of 64 bytes, the endpoint picker's. */
-const UNKNOWN_CAPACITY: u32 = 3906;
+const UNKNOWN_BYTES: u64 = 2000000;
 
 let sets: usize = 0;
 let setMask: u32 = 0;
@@ -31,8 +31,9 @@ let setMask: u32 = 0;
 /** No configuration of this VM looks at prefixes until usePrefixes(): no memory is taken. */
 let used: bool = false;
 
-export function usePrefixes(): void {
+export function usePrefixes(blockSize: u32): void {
   used = true;
+  setBlockBytes(blockSize);
 }
 
 /** Takes over the sizes of the caches; forgets everything when the table has to grow. */
@@ -42,7 +43,7 @@ export function followCaches(view: SnapshotView): void {
   for (let i: u32 = 0; i < view.endpointCount; i++) {
     const blocks: u64 = load<u32>(view.endpoint(i), ENDPOINT_KV_BLOCKS);
     const tokens: u64 = load<u32>(view.endpoint(i), ENDPOINT_BLOCK_TOKENS);
-    const capacity = blocks == 0 || tokens == 0 ? UNKNOWN_CAPACITY : (blocks * tokens * TOKEN_BYTES) / BLOCK_BYTES;
+    const capacity = (blocks == 0 || tokens == 0 ? UNKNOWN_BYTES : blocks * tokens * TOKEN_BYTES) / blockBytes();
     entryOf(i).capacity = <u32>min<u64>(max<u64>(capacity, 1), 1 << 30);
     store<u32>(clockOf(entryOf(i).slot), entryOf(i).capacity, 4);
     total += entryOf(i).capacity;

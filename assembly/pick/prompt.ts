@@ -2,13 +2,25 @@
 // of `messages`, `prompt` and `input`, as they are written. The model and cache_salt come in later (prefix.ts), because
 // they may stand behind the prompt.
 //
-//   digest(block) = fold of four multiply chains over its 64 words        hash(i) = mix(hash(i - 1) ^ digest(i))
+//   digest(block) = fold of four multiply chains over its words           hash(i) = mix(hash(i - 1) ^ digest(i))
 //
 // Blocks are digested by themselves and chained by one multiply, so the chain's latency is paid once per block.
 // Memory: PROMPT_BYTES for each body that is being scanned, MOST_PROMPTS of them; further bodies go without.
 import { mix } from "./entries";
 
+/** Of profile "tokens". The scorers' blocks have 64, as the endpoint picker's. */
 export const BLOCK_BYTES: u32 = 512;
+export const SMALL_BLOCK_BYTES: u32 = 64;
+let block: u32 = BLOCK_BYTES;
+
+export function blockBytes(): u32 {
+  return block;
+}
+/** For all prompts of the VM: before the first one. */
+export function setBlockBytes(bytes: u32): void {
+  block = bytes;
+}
+
 /** Blocks beyond are not hashed: 128 KiB, some 32,000 tokens. */
 export const MOST_BLOCKS: u32 = 256;
 const MOST_PROMPTS: u32 = 512;
@@ -61,17 +73,17 @@ export function feedPrompt(prompt: Prompt, data: usize, length: u32): void {
   const end = data + length;
   const partial = changetype<usize>(prompt) + PARTIAL;
   if (prompt.fill > 0) {
-    const take = min<u32>(BLOCK_BYTES - prompt.fill, length);
+    const take = min<u32>(block - prompt.fill, length);
     memory.copy(partial + prompt.fill, at, take);
     prompt.fill += take;
     at += take;
-    if (prompt.fill < BLOCK_BYTES) return;
+    if (prompt.fill < block) return;
     addBlock(prompt, partial);
     prompt.fill = 0;
   }
-  while (at + BLOCK_BYTES <= end && prompt.count < MOST_BLOCKS) {
+  while (at + block <= end && prompt.count < MOST_BLOCKS) {
     addBlock(prompt, at);
-    at += BLOCK_BYTES;
+    at += block;
   }
   if (prompt.count == MOST_BLOCKS || at == end) return;
   prompt.fill = <u32>(end - at);
@@ -83,22 +95,22 @@ export function promptHash(prompt: Prompt, index: u32): u64 {
   return load<u64>(changetype<usize>(prompt) + HASHES + index * 8);
 }
 
-function addBlock(prompt: Prompt, block: usize): void {
+function addBlock(prompt: Prompt, from: usize): void {
   if (prompt.count == MOST_BLOCKS) return;
-  prompt.chain = mix(prompt.chain ^ digest(block));
+  prompt.chain = mix(prompt.chain ^ digest(from));
   store<u64>(changetype<usize>(prompt) + HASHES + prompt.count++ * 8, prompt.chain);
 }
 
-function digest(block: usize): u64 {
+function digest(from: usize): u64 {
   let a: u64 = 0x9e3779b97f4a7c15;
   let b: u64 = 0xbf58476d1ce4e5b9;
   let c: u64 = 0x94d049bb133111eb;
   let d: u64 = 0xd6e8feb86659fd93;
-  for (let i: usize = 0; i < <usize>BLOCK_BYTES; i += 32) {
-    a = (a ^ load<u64>(block + i)) * 0x9fb21c651e98df25;
-    b = (b ^ load<u64>(block + i, 8)) * 0x9fb21c651e98df25;
-    c = (c ^ load<u64>(block + i, 16)) * 0x9fb21c651e98df25;
-    d = (d ^ load<u64>(block + i, 24)) * 0x9fb21c651e98df25;
+  for (let i: usize = 0; i < <usize>block; i += 32) {
+    a = (a ^ load<u64>(from + i)) * 0x9fb21c651e98df25;
+    b = (b ^ load<u64>(from + i, 8)) * 0x9fb21c651e98df25;
+    c = (c ^ load<u64>(from + i, 16)) * 0x9fb21c651e98df25;
+    d = (d ^ load<u64>(from + i, 24)) * 0x9fb21c651e98df25;
     // A multiply only carries upwards: the high bits have to come down again.
     a ^= a >> 32;
     b ^= b >> 32;

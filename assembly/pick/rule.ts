@@ -1,22 +1,28 @@
-// The rule of profile "tokens": one cost in prompt tokens, the lowest wins, ties at random.
+// Profile "tokens": one cost in prompt tokens, the lowest wins, ties at random.
 //
-//   cost(p) = Q(p) + (1 + E) * u(p) + D * n(p) + adapter(p)
+//   cost(p) = s(p) * [ Q(p) + (1 + E) * u(p) + D * n(p) ] + adapter(p)
 //
+//   s  how much slower than the usual candidate p answers (speed.ts)
 //   Q  uncached tokens that wait on p for their first output token (tokens.ts)
 //   u  uncached tokens of this prompt there: max(16, T - match), T = prompt bytes / 4, match from prefix.ts
 //   n  requests in flight on p, from all traffic as far as it is known (inflight.ts, unseen averaged over 2 s)
-//   adapter  one second of prefill when the adapter is neither loaded there nor lately sent there, and the time of a
-//            request for each one that has to wait for a slot
+//   adapter  what loading the adapter and waiting for a slot takes (adapters.ts)
 //
 // Q grows with traffic that other gateways sent: Q * (1 + min(4, unseen / n seen)).
 // Source: simulation of the field's rules on vLLM-like pods; `make sim` repeats it.
-import { ADAPTER_LISTED, MODEL_ENDPOINT_STATE, MODEL_IS_ADAPTER } from "../../protocol/constants";
+import { MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { SnapshotView } from "../snapshot/view";
+import { adapterCost } from "./adapters";
+import { candidateCount, candidateLink, setCandidateCost } from "./candidates";
 import { Entry, entryOf } from "./entries";
 import { seenInFlight, unseenInFlight, workersBeside } from "./inflight";
+import { Policy } from "./policy";
 import { matchPrefix } from "./prefix";
-import { BLOCK_BYTES, Prompt } from "./prompt";
+import { blockBytes, Prompt } from "./prompt";
+import { isFresh } from "./signals";
+import { medianSlowness, speedFactor } from "./speed";
 import { queueOf, RATE } from "./tokens";
+import { Work } from "./work";
 
 const TOKEN_BYTES: u32 = 4;
 const LEAST_TOKENS: i32 = 16;
@@ -25,41 +31,74 @@ const E: f32 = 1;
 /** Tokens that one more request in flight costs: 20 ms at RATE. */
 const D: f32 = 400;
 
-/** What the request is, for all candidates alike. */
+/** The terms of one endpoint's cost. */
 @unmanaged
-export class Work {
-  now: u64 = 0;
-  /** Hash of model and cache_salt. */
-  seed: u64 = 0;
-  /** pick/prompt.ts Prompt; 0: the body was not hashed. */
-  prompt: usize = 0;
-  /** Tokens of the whole prompt. */
-  tokens: i32 = 0;
+export class Terms {
+  queue: f32 = 0;
+  uncached: f32 = 0;
+  requests: f32 = 0;
+  speed: f32 = 0;
+  adapter: f32 = 0;
+  cost: f32 = 0;
 }
 
-export function newWork(): Work {
-  return changetype<Work>(heap.alloc(offsetof<Work>()));
-}
+export const terms: Terms = changetype<Terms>(memory.data(24, 4));
 
 /** Tokens of the prompt that the endpoint has to prefill. */
 export function uncached(work: Work, entry: Entry): i32 {
   if (!work.prompt) return max(work.tokens, LEAST_TOKENS);
   const blocks = matchPrefix(changetype<Prompt>(work.prompt), work.seed, entry);
-  return max(work.tokens - <i32>((blocks * BLOCK_BYTES) / TOKEN_BYTES), LEAST_TOKENS);
+  return max(work.tokens - <i32>((blocks * blockBytes()) / TOKEN_BYTES), LEAST_TOKENS);
 }
 
-export function tokenCost(view: SnapshotView, model: u32, link: u32, work: Work): f32 {
+/** Costs of all candidates. */
+export function tokenCosts(view: SnapshotView, model: u32, policy: Policy, work: Work): void {
+  const count = candidateCount();
+  const median = medianSlowness(view);
+  const worst = worstUnseen(view, policy, work);
+  for (let i: u32 = 0; i < count; i++) {
+    tokenTerms(view, model, candidateLink(i), policy, work, median, worst);
+    setCandidateCost(i, terms.cost);
+  }
+}
+
+/** Fills `terms`. */
+export function tokenTerms(
+  view: SnapshotView,
+  model: u32,
+  link: u32,
+  policy: Policy,
+  work: Work,
+  median: f32,
+  worst: f32,
+): void {
   const endpoint = view.linkEndpoint(link);
   const entry = entryOf(endpoint);
-  const workers = workersBeside();
-  const seen = seenInFlight(endpoint);
-  const unseen = unseenInFlight(endpoint);
-  let queue = queueOf(entry, work.now, workers);
-  if (seen > 0 && unseen > 0) queue *= 1 + min<f32>(4, unseen / <f32>seen);
-  const adapter = view.modelKind(model) == MODEL_IS_ADAPTER ? adapterCost(view, link) : 0;
-  return queue + (1 + E) * <f32>uncached(work, entry) + D * (<f32>seen + unseen) + adapter;
+  const seen = <f32>seenInFlight(endpoint);
+  const unseen = isFresh(view, endpoint, policy, work) ? unseenInFlight(endpoint) : worst;
+  let queue = queueOf(entry, work.now, workersBeside());
+  if (seen > 0 && unseen > 0) queue *= 1 + min<f32>(4, unseen / seen);
+  terms.queue = queue;
+  terms.uncached = <f32>uncached(work, entry);
+  terms.requests = seen + unseen;
+  terms.speed = speedFactor(entry, median);
+  terms.adapter = view.modelKind(model) == MODEL_IS_ADAPTER ? adapterCost(view, link, entry, work.model, work.now) : 0;
+  terms.cost = terms.speed * (queue + (1 + E) * terms.uncached + D * terms.requests) + terms.adapter;
 }
 
-function adapterCost(view: SnapshotView, link: u32): f32 {
-  return load<u8>(view.links + link * view.linkStride, MODEL_ENDPOINT_STATE) == ADAPTER_LISTED ? RATE : 0;
+/** For endpoints of which nothing fresh is known, under a policy that penalises that. */
+export function worstUnseen(view: SnapshotView, policy: Policy, work: Work): f32 {
+  let worst: f32 = 0;
+  if (!policy.penalise) return worst;
+  for (let i: u32 = 0; i < candidateCount(); i++) {
+    const endpoint = view.linkEndpoint(candidateLink(i));
+    if (isFresh(view, endpoint, policy, work)) worst = max(worst, unseenInFlight(endpoint));
+  }
+  return worst;
+}
+
+/** Seconds until the first byte of a request with `tokens` to prefill, for a usual endpoint. */
+export function predictedSeconds(entry: Entry, endpoint: u32, work: Work, tokens: f32): f32 {
+  const requests = <f32>seenInFlight(endpoint) + unseenInFlight(endpoint);
+  return (queueOf(entry, work.now, workersBeside()) + tokens + D * (requests + 1)) / RATE;
 }

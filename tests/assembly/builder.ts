@@ -24,12 +24,15 @@ export class Pod {
   age: u32 = 0;
   kvBlocks: u32 = 0;
   blockTokens: u32 = 0;
+  maxLora: u16 = 0;
   constructor(public address: string) {}
 }
 
 export class Model {
   kind: u16 = 0;
   base: u32 = UNKNOWN;
+  /** One of the ADAPTER_ states for each endpoint; 0 where not given. */
+  states: u8[] = [];
   constructor(
     public name: string,
     public endpoints: u32[],
@@ -100,6 +103,7 @@ export class Builder {
       store<u32>(record, pod.age, 20);
       store<u32>(record, pod.kvBlocks, 24);
       store<u32>(record, pod.blockTokens, 28);
+      store<u16>(record, pod.maxLora, 32);
       text += length;
     }
     let link: u32 = 0;
@@ -116,6 +120,7 @@ export class Builder {
       store<u32>(record, model.endpoints.length, 16);
       for (let k = 0; k < model.endpoints.length; k++) {
         store<u32>(at + linksAt + (link + k) * MODEL_ENDPOINT_BYTES, model.endpoints[k]);
+        if (k < model.states.length) store<u8>(at + linksAt + (link + k) * MODEL_ENDPOINT_BYTES, model.states[k], 4);
       }
       text += length;
       link += model.endpoints.length;

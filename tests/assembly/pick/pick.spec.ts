@@ -1,6 +1,8 @@
 import { finished, followScrapes, followTopology, started, tellGeneration } from "../../../assembly/pick/inflight";
 import { newPicks, pick } from "../../../assembly/pick/pick";
+import { KIND_LOAD, newPolicy } from "../../../assembly/pick/policy";
 import { newRandom } from "../../../assembly/pick/random";
+import { newWork } from "../../../assembly/pick/work";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../builder";
@@ -11,6 +13,8 @@ const TOLERANCE = 270;
 
 const picks = newPicks();
 const random = newRandom(7);
+const policy = newPolicy(KIND_LOAD);
+const work = newWork();
 
 /** Three idle pods; the model is number 0. */
 function three(): Builder {
@@ -37,7 +41,7 @@ function opened(builder: Builder): SnapshotView {
 function firsts(view: SnapshotView): StaticArray<i32> {
   const counts = new StaticArray<i32>(3);
   for (let i = 0; i < DRAWS; i++) {
-    pick(view, 0, random, picks);
+    pick(view, 0, policy, work, random, picks);
     counts[picks.first]++;
   }
   return counts;
@@ -45,7 +49,7 @@ function firsts(view: SnapshotView): StaticArray<i32> {
 
 function onlyFirst(view: SnapshotView, endpoint: u32): bool {
   for (let i = 0; i < 200; i++) {
-    pick(view, 0, random, picks);
+    pick(view, 0, policy, work, random, picks);
     if (picks.first != endpoint) return false;
   }
   return true;
@@ -57,7 +61,7 @@ describe("pick", () => {
     const seconds = new StaticArray<i32>(3);
     const counts = new StaticArray<i32>(3);
     for (let i = 0; i < DRAWS; i++) {
-      pick(view, 0, random, picks);
+      pick(view, 0, policy, work, random, picks);
       counts[picks.first]++;
       seconds[picks.second]++;
     }
@@ -72,7 +76,7 @@ describe("pick", () => {
     builder.pods[0].waiting = 2;
     builder.pods[1].waiting = 1;
     const view = opened(builder);
-    pick(view, 0, random, picks);
+    pick(view, 0, policy, work, random, picks);
     expect(picks.count).toBe(3);
     expect(picks.first).toBe(2);
     expect(picks.second).toBe(1);
@@ -92,7 +96,7 @@ describe("pick", () => {
     builder.pods[0].waiting = 3;
     builder.model("m", all);
     const view = opened(builder);
-    pick(view, 0, random, picks);
+    pick(view, 0, policy, work, random, picks);
     expect(picks.first).toBe(199);
     expect(picks.second).toBe(77);
     expect(picks.third).toBe(0);
@@ -103,11 +107,11 @@ describe("pick", () => {
     builder.model("n", [1]);
     builder.model("o", []);
     const view = opened(builder);
-    pick(view, 1, random, picks);
+    pick(view, 1, policy, work, random, picks);
     expect(picks.count).toBe(1);
     expect(picks.first).toBe(1);
     expect(picks.second).toBe(0xffffffff);
-    pick(view, 2, random, picks);
+    pick(view, 2, policy, work, random, picks);
     expect(picks.count).toBe(0);
     expect(picks.first).toBe(0xffffffff);
   });
@@ -119,7 +123,7 @@ describe("pick", () => {
       builder.pods[0].waiting = 50;
       builder.pods[2].waiting = 50;
       const view = opened(builder);
-      pick(view, 0, random, picks);
+      pick(view, 0, policy, work, random, picks);
       expect(picks.count).toBe(flags == 1 ? 3 : 2);
       expect(picks.first == 1).toBe(flags == 1);
       expect(picks.second == 1 || picks.third == 1).toBe(false);
@@ -130,7 +134,7 @@ describe("pick", () => {
     const builder = three();
     for (let i = 0; i < 3; i++) builder.pods[i].flags = 0xfff9;
     const view = opened(builder);
-    pick(view, 0, random, picks);
+    pick(view, 0, policy, work, random, picks);
     expect(picks.count).toBe(3);
   });
 });
@@ -149,7 +153,7 @@ describe("cost", () => {
     expect(onlyFirst(view, 2)).toBe(true);
     for (let i = 0; i < 2; i++) held.push(started(2));
     expect(onlyFirst(view, 2)).toBe(false);
-    pick(view, 0, random, picks);
+    pick(view, 0, policy, work, random, picks);
     expect(picks.third).toBe(2);
     for (let i = 0; i < held.length; i++) finished(held[i], tellGeneration());
   });
@@ -172,7 +176,7 @@ describe("cost", () => {
     builder.pods[1].running = 4;
     builder.pods[2].running = 6;
     const view = opened(builder);
-    pick(view, 0, random, picks);
+    pick(view, 0, policy, work, random, picks);
     expect(picks.first).toBe(1);
     expect(picks.second).toBe(0);
     expect(picks.third).toBe(2);
@@ -196,7 +200,7 @@ describe("cost", () => {
     builder.pods[1].waiting = 500;
     builder.pods[2].kv = 0.5;
     expect(onlyFirst(opened(builder), 2)).toBe(false);
-    pick(opened(builder), 0, random, picks);
+    pick(opened(builder), 0, policy, work, random, picks);
     expect(picks.third).toBe(2);
     builder.pods[1].kv = NaN;
     const counts = firsts(opened(builder));
@@ -217,7 +221,7 @@ describe("cost", () => {
     builder.pods[1].waiting = 0xfffffffe;
     builder.pods[2].waiting = 0xfffffffe;
     const view = opened(builder);
-    pick(view, 0, random, picks);
+    pick(view, 0, policy, work, random, picks);
     expect(picks.count).toBe(3);
     expect(picks.first != picks.second && picks.second != picks.third && picks.first != picks.third).toBe(true);
   });

@@ -21,7 +21,7 @@ import {
 import { newRandom } from "../../../assembly/pick/random";
 import { Builder } from "../builder";
 
-usePrefixes();
+usePrefixes(BLOCK_BYTES);
 const random = newRandom(7);
 const text: usize = memory.data(262144, 8);
 const news: usize = memory.data(32768, 8);

@@ -9,18 +9,21 @@ import {
   started,
   TOLD_BYTES,
 } from "../../../assembly/pick/inflight";
-import { newPicks, pickByTokens } from "../../../assembly/pick/pick";
+import { newPicks, pick } from "../../../assembly/pick/pick";
+import { KIND_TOKENS, newPolicy } from "../../../assembly/pick/policy";
 import { followCaches, insertPrefix, usePrefixes } from "../../../assembly/pick/prefix";
 import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt } from "../../../assembly/pick/prompt";
 import { newRandom } from "../../../assembly/pick/random";
-import { newWork, uncached } from "../../../assembly/pick/rule";
+import { uncached } from "../../../assembly/pick/rule";
 import { queueOf, RATE, tokensDone, tokensSent } from "../../../assembly/pick/tokens";
+import { newWork } from "../../../assembly/pick/work";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { Builder } from "../builder";
 
-usePrefixes();
+usePrefixes(BLOCK_BYTES);
 const random = newRandom(11);
 const picks = newPicks();
+const policy = newPolicy(KIND_TOKENS);
 const work = newWork();
 const text: usize = memory.data(65536, 8);
 const told: usize = memory.data(65536, 8);
@@ -100,16 +103,16 @@ describe("the rule", () => {
     insertPrefix(prompt, 1, entryOf(2), random);
     expect(uncached(work, entryOf(2))).toBe(16);
     expect(uncached(work, entryOf(0))).toBe(work.tokens);
-    pickByTokens(view, 0, work, random, picks);
+    pick(view, 0, policy, work, random, picks);
     expect(picks.first).toBe(2);
     // it saves twice 8,192 tokens: forty requests of 400 are cheaper, fifty are not
     for (let i = 0; i < 40; i++) started(2);
     publishOwn(told);
-    pickByTokens(view, 0, work, random, picks);
+    pick(view, 0, policy, work, random, picks);
     expect(picks.first).toBe(2);
     for (let i = 0; i < 10; i++) started(2);
     publishOwn(told);
-    pickByTokens(view, 0, work, random, picks);
+    pick(view, 0, policy, work, random, picks);
     expect(picks.first == 2).toBe(false);
     for (let i = 0; i < 50; i++) finished(entryOf(2).hash, 0);
     closePrompt(prompt);
@@ -121,7 +124,7 @@ describe("the rule", () => {
     work.tokens = 100;
     const counts = new StaticArray<i32>(8);
     for (let i = 0; i < 200; i++) {
-      pickByTokens(view, 0, work, random, picks);
+      pick(view, 0, policy, work, random, picks);
       counts[picks.first]++;
       started(picks.first);
       tokensSent(entryOf(picks.first), 100, SECOND);
@@ -136,14 +139,14 @@ describe("the rule", () => {
     work.prompt = changetype<usize>(prompt);
     work.seed = 3;
     work.tokens = 4096;
-    pickByTokens(view, 0, work, random, picks);
+    pick(view, 0, policy, work, random, picks);
     const home = picks.first;
     expect(picks.count).toBe(3);
     expect(picks.first != picks.second && picks.second != picks.third && picks.first != picks.third).toBe(true);
     insertPrefix(prompt, 3, entryOf(home), random);
     let again = 0;
     for (let i = 0; i < 50; i++) {
-      pickByTokens(view, 0, work, random, picks);
+      pick(view, 0, policy, work, random, picks);
       if (picks.first == home) again++;
     }
     // The first pick may have been a random one: then the homes are cold and as good as it.

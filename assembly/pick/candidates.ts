@@ -1,0 +1,123 @@
+// Which of a model's endpoints are looked at for a request. An endpoint is a candidate when it is ready, awake, not on its
+// way out, and not ejected (health.ts). Of a small pool, and for the profiles that weigh the whole pool, all are.
+//
+// Profile "tokens" looks at a part of a pool of more than FULL_SCAN endpoints, because a full scan of a large pool herds:
+//   holders   the two that were sent the longest beginning of this prompt last (holders.ts)
+//   homes     for the prompt's beginnings, the endpoint that rendezvous hashing gives: the same in every gateway
+//   adapter   up to four on which the adapter is loaded
+//   random    eight
+// The session's home is always one (session.ts).
+//
+// Memory: 12 bytes for each of MAX_ENDPOINTS, one list for the whole VM.
+import {
+  ADAPTER_LISTED,
+  ENDPOINT_ASLEEP,
+  ENDPOINT_DRAINING,
+  ENDPOINT_READY,
+  MODEL_ENDPOINT_STATE,
+  MODEL_IS_ADAPTER,
+} from "../../protocol/constants";
+import { NONE, SnapshotView } from "../snapshot/view";
+import { endpointHash, mix } from "./entries";
+import { KIND_TOKENS, PICKER_TWO, Policy } from "./policy";
+import { Prompt, promptHash } from "./prompt";
+import { Random } from "./random";
+import { Work } from "./work";
+
+/** A pool of more endpoints is sampled by profile "tokens". */
+export const FULL_SCAN: u32 = 8;
+const RANDOM_CANDIDATES: u32 = 8;
+const ADAPTER_CANDIDATES: u32 = 4;
+/** Random draws for one candidate: with most of a pool down, more are given up. */
+const DRAWS: u32 = 3;
+
+const links: usize = memory.data(40960, 4);
+const costs: usize = memory.data(81920, 8);
+let count: u32 = 0;
+
+export function candidateCount(): u32 {
+  return count;
+}
+/** Place of a candidate in the snapshot's section of served models. */
+export function candidateLink(i: u32): u32 {
+  return load<u32>(links + i * 4);
+}
+/** The lowest wins. */
+export function candidateCost(i: u32): f64 {
+  return load<f64>(costs + i * 8);
+}
+export function setCandidateCost(i: u32, cost: f64): void {
+  store<f64>(costs + i * 8, cost);
+}
+
+/** May get requests: ready, not on its way out, awake. */
+export function usable(view: SnapshotView, endpoint: u32): bool {
+  return (view.flags(endpoint) & (ENDPOINT_READY | ENDPOINT_DRAINING | ENDPOINT_ASLEEP)) == ENDPOINT_READY;
+}
+
+/** Makes the list of candidates for a model. */
+export function findCandidates(view: SnapshotView, model: u32, policy: Policy, work: Work, random: Random): void {
+  count = 0;
+  const first = view.modelFirst(model);
+  const served = view.modelEndpoints(model);
+  if (policy.picker == PICKER_TWO) {
+    addRandom(view, first, served, 2, random);
+    if (count == 2 || served <= 2) return;
+  } else if (policy.kind == KIND_TOKENS && served > FULL_SCAN) {
+    addHomes(view, first, served, work);
+    if (view.modelKind(model) == MODEL_IS_ADAPTER) addLoaded(view, first, served, random);
+    addRandom(view, first, served, RANDOM_CANDIDATES, random);
+    if (count > 0) return;
+  }
+  count = 0;
+  for (let link = first; link < first + served; link++) {
+    if (usable(view, view.linkEndpoint(link))) store<u32>(links + count++ * 4, link);
+  }
+}
+
+/** Adds an endpoint, if it may get requests and is not in the list yet. */
+export function addCandidate(view: SnapshotView, link: u32): void {
+  if (!usable(view, view.linkEndpoint(link))) return;
+  for (let i: u32 = 0; i < count; i++) if (load<u32>(links + i * 4) == link) return;
+  store<u32>(links + count++ * 4, link);
+}
+
+function addRandom(view: SnapshotView, first: u32, served: u32, wanted: u32, random: Random): void {
+  const most = count + wanted;
+  for (let draw: u32 = 0; draw < wanted * DRAWS && count < most; draw++) {
+    addCandidate(view, first + (random.next() % served));
+  }
+}
+
+function addHomes(view: SnapshotView, first: u32, served: u32, work: Work): void {
+  if (!work.prompt) return;
+  const prompt = changetype<Prompt>(work.prompt);
+  for (let depth: u32 = 0; depth < 64 && depth < prompt.count; depth = depth * 4 + 3) {
+    const home = homeOf(view, first, served, promptHash(prompt, depth) ^ work.seed, NONE);
+    if (home != NONE) addCandidate(view, home);
+  }
+}
+
+/** From a random place on, so that not all requests meet the same four. */
+function addLoaded(view: SnapshotView, first: u32, served: u32, random: Random): void {
+  const start = random.next() % served;
+  const most = count + ADAPTER_CANDIDATES;
+  for (let i: u32 = 0; i < served && count < most; i++) {
+    const link = first + ((start + i) % served);
+    if (load<u8>(view.links + link * view.linkStride, MODEL_ENDPOINT_STATE) != ADAPTER_LISTED) addCandidate(view, link);
+  }
+}
+
+/** Link of the usable endpoint, but not `other`, whose hash together with `key` is the highest: every worker finds the same. */
+export function homeOf(view: SnapshotView, first: u32, served: u32, key: u64, other: u32): u32 {
+  let home = NONE;
+  let best: u64 = 0;
+  for (let link = first; link < first + served; link++) {
+    const endpoint = view.linkEndpoint(link);
+    const weight = mix(key ^ endpointHash(endpoint));
+    if (weight <= best || link == other || !usable(view, endpoint)) continue;
+    best = weight;
+    home = link;
+  }
+  return home;
+}

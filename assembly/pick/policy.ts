@@ -1,0 +1,65 @@
+// What decides a pick, as the configuration says it: a profile, or scorers with weights under their names in the Gateway
+// API's endpoint picker, and a picker that chooses among the scored.
+
+/** Profile "load": cost.ts. */
+export const KIND_LOAD: u32 = 0;
+/** Profile "tokens": rule.ts. */
+export const KIND_TOKENS: u32 = 1;
+/** Scorers: scorers.ts. */
+export const KIND_SCORERS: u32 = 2;
+
+/** The lowest cost or highest score, ties at random. */
+export const PICKER_BEST: u32 = 0;
+export const PICKER_WEIGHTED: u32 = 1;
+export const PICKER_RANDOM: u32 = 2;
+/** The better of two random candidates: for thousands of pods. */
+export const PICKER_TWO: u32 = 3;
+
+export const MOST_SCORERS: u32 = 16;
+
+@unmanaged
+export class Policy {
+  kind: u32 = 0;
+  picker: u32 = 0;
+  /** An unknown or old signal is taken to be as bad as the worst of the candidates', not dropped for all of them. */
+  penalise: bool = false;
+  /** With `penalise`: signals older than this many milliseconds are old. */
+  staleAfter: u32 = 0;
+  scorers: u32 = 0;
+  /** Sum of the positive weights: a score that nothing exceeds. */
+  best: f64 = 0;
+}
+
+const TYPES: usize = offsetof<Policy>();
+const WEIGHTS: usize = (TYPES + <usize>MOST_SCORERS * 4 + 7) & ~7;
+const PARAMETERS: usize = WEIGHTS + <usize>MOST_SCORERS * 8;
+const POLICY_BYTES: usize = PARAMETERS + <usize>MOST_SCORERS * 8;
+
+export function newPolicy(kind: u32): Policy {
+  const policy = changetype<Policy>(heap.alloc(POLICY_BYTES));
+  memory.fill(changetype<usize>(policy), 0, POLICY_BYTES);
+  policy.kind = kind;
+  return policy;
+}
+
+/** `parameter` is the scorer's own, such as a threshold. False: there are too many. */
+export function addScorer(policy: Policy, type: u32, weight: f64, parameter: f64): bool {
+  const i = policy.scorers;
+  if (i == MOST_SCORERS) return false;
+  policy.scorers = i + 1;
+  store<u32>(changetype<usize>(policy) + TYPES + i * 4, type);
+  store<f64>(changetype<usize>(policy) + WEIGHTS + i * 8, weight);
+  store<f64>(changetype<usize>(policy) + PARAMETERS + i * 8, parameter);
+  if (weight > 0) policy.best += weight;
+  return true;
+}
+
+export function scorerType(policy: Policy, i: u32): u32 {
+  return load<u32>(changetype<usize>(policy) + TYPES + i * 4);
+}
+export function scorerWeight(policy: Policy, i: u32): f64 {
+  return load<f64>(changetype<usize>(policy) + WEIGHTS + i * 8);
+}
+export function scorerParameter(policy: Policy, i: u32): f64 {
+  return load<f64>(changetype<usize>(policy) + PARAMETERS + i * 8);
+}

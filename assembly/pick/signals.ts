@@ -1,0 +1,32 @@
+// What was scraped of an endpoint, and whether it may be used. Two rules for a signal that a candidate lacks:
+//   as a rule    it is dropped for all candidates: unlike numbers are never compared
+//   penalise     the candidate is taken to be as bad as the worst of the others
+import { UNKNOWN } from "../../protocol/constants";
+import { SnapshotView } from "../snapshot/view";
+import { Policy } from "./policy";
+import { Work } from "./work";
+
+/** False: what was scraped of the endpoint is too old, under a policy that asks for that. */
+export function isFresh(view: SnapshotView, endpoint: u32, policy: Policy, work: Work): bool {
+  if (!policy.penalise) return true;
+  const age = view.scrapeAge(endpoint);
+  return age != UNKNOWN && <u64>age + work.snapshotAge <= <u64>policy.staleAfter;
+}
+
+/** Requests waiting in its queue; -1 when that is not known. */
+export function waitingOf(view: SnapshotView, endpoint: u32, policy: Policy, work: Work): f64 {
+  const waiting = view.waiting(endpoint);
+  return waiting == UNKNOWN || !isFresh(view, endpoint, policy, work) ? -1 : <f64>waiting;
+}
+
+/** Requests running; -1 when that is not known. */
+export function runningOf(view: SnapshotView, endpoint: u32, policy: Policy, work: Work): f64 {
+  const running = view.running(endpoint);
+  return running == UNKNOWN || !isFresh(view, endpoint, policy, work) ? -1 : <f64>running;
+}
+
+/** Fraction of the KV cache in use; -1 when that is not known. */
+export function kvOf(view: SnapshotView, endpoint: u32, policy: Policy, work: Work): f64 {
+  const kv = view.kvUsage(endpoint);
+  return kv != kv || !isFresh(view, endpoint, policy, work) ? -1 : <f64>kv;
+}

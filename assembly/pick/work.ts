@@ -1,0 +1,25 @@
+// What is known of a request when its endpoint is picked, for all candidates alike.
+
+@unmanaged
+export class Work {
+  /** Nanoseconds since the epoch. */
+  now: u64 = 0;
+  /** Hash of the model's name. */
+  model: u64 = 0;
+  /** Hash of model and cache_salt. */
+  seed: u64 = 0;
+  /** Hash of the session's name; 0: none. */
+  session: u64 = 0;
+  /** prompt.ts Prompt; 0: the body was not hashed. */
+  prompt: usize = 0;
+  /** Tokens of the whole prompt. */
+  tokens: i32 = 0;
+  /** Milliseconds since the snapshot came. */
+  snapshotAge: u32 = 0;
+}
+
+export function newWork(): Work {
+  const work = changetype<Work>(heap.alloc(offsetof<Work>()));
+  memory.fill(changetype<usize>(work), 0, offsetof<Work>());
+  return work;
+}

@@ -1,0 +1,356 @@
+import { followAdapters } from "../../../assembly/pick/adapters";
+import { candidateCost, candidateCount, findCandidates } from "../../../assembly/pick/candidates";
+import { entryOf } from "../../../assembly/pick/entries";
+import { finished, followTopology, publishOwn, started, tellGeneration } from "../../../assembly/pick/inflight";
+import { costCandidates, newPicks, pick } from "../../../assembly/pick/pick";
+import {
+  addScorer,
+  KIND_SCORERS,
+  newPolicy,
+  PICKER_RANDOM,
+  PICKER_TWO,
+  PICKER_WEIGHTED,
+  Policy,
+} from "../../../assembly/pick/policy";
+import { followCaches, insertPrefix, usePrefixes } from "../../../assembly/pick/prefix";
+import { closePrompt, feedPrompt, openPrompt, SMALL_BLOCK_BYTES } from "../../../assembly/pick/prompt";
+import { newRandom } from "../../../assembly/pick/random";
+import {
+  SCORE_ACTIVE,
+  SCORE_KV,
+  SCORE_LATENCY,
+  SCORE_LOAD,
+  SCORE_LORA,
+  SCORE_PREFIX,
+  SCORE_QUEUE,
+  SCORE_RUNNING,
+  SCORE_TOKENS,
+} from "../../../assembly/pick/scorers";
+import { tokensDone, tokensSent } from "../../../assembly/pick/tokens";
+import { newWork } from "../../../assembly/pick/work";
+import { SnapshotView } from "../../../assembly/snapshot/view";
+import { UNKNOWN } from "../../../protocol/constants";
+import { Builder } from "../builder";
+
+usePrefixes(SMALL_BLOCK_BYTES);
+const random = newRandom(5);
+const picks = newPicks();
+const work = newWork();
+const text: usize = memory.data(65536, 8);
+const told: usize = memory.data(4096, 8);
+let subnet = 0;
+
+/** `count` idle pods with addresses of their own; model 0 is on all of them. */
+function pods(count: i32): Builder {
+  subnet++;
+  const builder = new Builder();
+  const all: u32[] = [];
+  for (let i = 0; i < count; i++) {
+    builder.pod(`10.${100 + subnet}.${100 + i / 100}.${100 + (i % 100)}:8000`);
+    all.push(i);
+  }
+  builder.model("m", all);
+  return builder;
+}
+
+function opened(builder: Builder): SnapshotView {
+  const view = builder.view();
+  followTopology(view);
+  followCaches(view);
+  followAdapters(view);
+  return view;
+}
+
+function one(scorer: u32, parameter: f64 = 0): Policy {
+  const policy = newPolicy(KIND_SCORERS);
+  addScorer(policy, scorer, 1, parameter);
+  return policy;
+}
+
+/** Score of candidate `i` of model `model`: costs are best - score. */
+function score(view: SnapshotView, policy: Policy, i: u32, model: u32 = 0): f64 {
+  findCandidates(view, model, policy, work, random);
+  costCandidates(view, model, policy, work);
+  return policy.best - candidateCost(i);
+}
+
+function near(x: f64, expected: f64): void {
+  expect(Math.abs(x - expected) < 1e-6).toBe(true, `${x} is ${expected}`);
+}
+
+describe("queue-scorer and running-requests-size-scorer", () => {
+  test("are (most - x) / (most - least) over the candidates", () => {
+    const builder = pods(3);
+    builder.pods[0].waiting = 10;
+    builder.pods[1].waiting = 4;
+    builder.pods[2].waiting = 2;
+    builder.pods[0].running = 0;
+    builder.pods[1].running = 30;
+    builder.pods[2].running = 40;
+    const view = opened(builder);
+    near(score(view, one(SCORE_QUEUE), 0), 0);
+    near(score(view, one(SCORE_QUEUE), 1), 0.75);
+    near(score(view, one(SCORE_QUEUE), 2), 1);
+    near(score(view, one(SCORE_RUNNING), 0), 1);
+    near(score(view, one(SCORE_RUNNING), 1), 0.25);
+    near(score(view, one(SCORE_RUNNING), 2), 0);
+  });
+
+  test("are 1 when all are equal", () => {
+    const builder = pods(3);
+    for (let i = 0; i < 3; i++) builder.pods[i].waiting = 7;
+    const view = opened(builder);
+    for (let i: u32 = 0; i < 3; i++) near(score(view, one(SCORE_QUEUE), i), 1);
+  });
+
+  test("look at candidates only", () => {
+    const builder = pods(3);
+    builder.pods[0].waiting = 1000;
+    builder.pods[0].flags = 0;
+    builder.pods[1].waiting = 4;
+    builder.pods[2].waiting = 2;
+    const view = opened(builder);
+    near(score(view, one(SCORE_QUEUE), 0), 0);
+    near(score(view, one(SCORE_QUEUE), 1), 1);
+    expect(candidateCount()).toBe(2);
+  });
+
+  test("are dropped for all when one does not tell, or that one is the worst where that is penalised", () => {
+    const builder = pods(3);
+    builder.pods[0].waiting = UNKNOWN;
+    builder.pods[1].waiting = 4;
+    builder.pods[2].waiting = 2;
+    const view = opened(builder);
+    for (let i: u32 = 0; i < 3; i++) near(score(view, one(SCORE_QUEUE), i), 0);
+    const policy = one(SCORE_QUEUE);
+    policy.penalise = true;
+    policy.staleAfter = 2000;
+    near(score(view, policy, 0), 0);
+    near(score(view, policy, 1), 0);
+    near(score(view, policy, 2), 1);
+  });
+});
+
+describe("kv-cache-utilization-scorer", () => {
+  test("is 1 - usage", () => {
+    const builder = pods(2);
+    builder.pods[0].kv = 0.25;
+    builder.pods[1].kv = 1;
+    const view = opened(builder);
+    near(score(view, one(SCORE_KV), 0), 0.75);
+    near(score(view, one(SCORE_KV), 1), 0);
+  });
+
+  test("of an old scrape is the worst where that is penalised", () => {
+    const builder = pods(3);
+    builder.pods[0].age = 1500;
+    builder.pods[1].kv = 0.5;
+    builder.pods[2].kv = 0.75;
+    const view = opened(builder);
+    const policy = one(SCORE_KV);
+    near(score(view, policy, 0), 1);
+    policy.penalise = true;
+    policy.staleAfter = 2000;
+    work.snapshotAge = 500;
+    near(score(view, policy, 0), 1);
+    work.snapshotAge = 501;
+    near(score(view, policy, 0), 0);
+    near(score(view, policy, 1), 0.5);
+    work.snapshotAge = 0;
+  });
+});
+
+describe("prefix-cache-scorer", () => {
+  test("is matched of all blocks of 64 bytes, 0 for a prompt without one", () => {
+    const view = opened(pods(2));
+    for (let i = 0; i < 4096; i += 4) store<u32>(text + i, i * 0x9e3779b1);
+    const first = openPrompt()!;
+    feedPrompt(first, text, 10 * 64);
+    insertPrefix(first, 9, entryOf(1), random);
+    closePrompt(first);
+    const second = openPrompt()!;
+    feedPrompt(second, text, 16 * 64 + 63);
+    work.prompt = changetype<usize>(second);
+    work.seed = 9;
+    near(score(view, one(SCORE_PREFIX), 0), 0);
+    near(score(view, one(SCORE_PREFIX), 1), 10.0 / 16.0);
+    closePrompt(second);
+    const short = openPrompt()!;
+    feedPrompt(short, text, 63);
+    work.prompt = changetype<usize>(short);
+    near(score(view, one(SCORE_PREFIX), 1), 0);
+    closePrompt(short);
+    work.prompt = 0;
+  });
+});
+
+describe("lora-affinity-scorer", () => {
+  test("prefers active, then room, then waiting adapters", () => {
+    const builder = pods(4);
+    for (let i = 0; i < 4; i++) builder.pods[i].maxLora = 2;
+    for (let i = 0; i < 3; i++) {
+      const adapter = builder.model(`z${i}`, [0, 1, 2, 3]);
+      adapter.kind = 1;
+      adapter.base = 0;
+    }
+    // z0: running on pod 0, waiting on pod 2; pods 2 and 3 are full of the others
+    builder.models[1].states = [1, 0, 2, 0];
+    builder.models[2].states = [1, 0, 1, 1];
+    builder.models[3].states = [0, 1, 0, 1];
+    const view = opened(builder);
+    near(score(view, one(SCORE_LORA), 0, 1), 1);
+    near(score(view, one(SCORE_LORA), 1, 1), 0.8);
+    near(score(view, one(SCORE_LORA), 2, 1), 0.6);
+    near(score(view, one(SCORE_LORA), 3, 1), 0);
+  });
+});
+
+describe("scorers of what this Envoy sent", () => {
+  test("active-request-scorer is (most - n) / most", () => {
+    const view = opened(pods(3));
+    for (let i: u32 = 0; i < 3; i++) near(score(view, one(SCORE_ACTIVE), i), 1);
+    const held: u64[] = [started(0), started(0), started(0), started(0), started(1)];
+    publishOwn(told);
+    near(score(view, one(SCORE_ACTIVE), 0), 0);
+    near(score(view, one(SCORE_ACTIVE), 1), 0.75);
+    near(score(view, one(SCORE_ACTIVE), 2), 1);
+    for (let i = 0; i < held.length; i++) finished(held[i], tellGeneration() - 1);
+  });
+
+  test("token-load-scorer is 1 - tokens / limit", () => {
+    const view = opened(pods(2));
+    tokensSent(entryOf(1), 1000, 1);
+    near(score(view, one(SCORE_TOKENS, 4000), 0), 1);
+    near(score(view, one(SCORE_TOKENS, 4000), 1), 0.75);
+    near(score(view, one(SCORE_TOKENS, 500), 1), 0);
+    tokensDone(entryOf(1), 1000);
+  });
+
+  test("load-aware-scorer is half of what is left of the limit", () => {
+    const builder = pods(3);
+    builder.pods[1].waiting = 32;
+    builder.pods[2].waiting = 1000;
+    const view = opened(builder);
+    near(score(view, one(SCORE_LOAD, 128), 0), 0.5);
+    near(score(view, one(SCORE_LOAD, 128), 1), 0.375);
+    near(score(view, one(SCORE_LOAD, 128), 2), 0);
+  });
+
+  test("latency-scorer prefers the shortest predicted wait", () => {
+    const view = opened(pods(3));
+    work.tokens = 2000;
+    // 2,400 tokens of its own everywhere; 8,000 wait on pod 0, 2,000 on pod 1
+    tokensSent(entryOf(0), 8000, 1);
+    tokensSent(entryOf(1), 2000, 1);
+    work.now = 1;
+    // Told, or the others would be taken to have sent as much.
+    publishOwn(told);
+    near(score(view, one(SCORE_LATENCY), 0), 0);
+    near(score(view, one(SCORE_LATENCY), 1), 0.75);
+    near(score(view, one(SCORE_LATENCY), 2), 1);
+    tokensDone(entryOf(0), 8000);
+    tokensDone(entryOf(1), 2000);
+  });
+});
+
+describe("weights and pickers", () => {
+  test("the endpoint picker's default is 2 queue + 2 kv + 3 prefix, the highest wins", () => {
+    const builder = pods(3);
+    builder.pods[0].waiting = 10;
+    builder.pods[1].waiting = 5;
+    builder.pods[0].kv = 0.1;
+    builder.pods[1].kv = 0.5;
+    builder.pods[2].kv = 0.9;
+    const view = opened(builder);
+    const policy = newPolicy(KIND_SCORERS);
+    addScorer(policy, SCORE_QUEUE, 2, 0);
+    addScorer(policy, SCORE_KV, 2, 0);
+    addScorer(policy, SCORE_PREFIX, 3, 0);
+    near(score(view, policy, 0), 2 * 0 + 2 * 0.9);
+    near(score(view, policy, 1), 2 * 0.5 + 2 * 0.5);
+    near(score(view, policy, 2), 2 * 1 + 2 * 0.1);
+    for (let i = 0; i < 100; i++) {
+      pick(view, 0, policy, work, random, picks);
+      expect(picks.first).toBe(2);
+      expect(picks.second).toBe(1);
+      expect(picks.third).toBe(0);
+    }
+  });
+
+  test("equal scores are decided at random", () => {
+    const view = opened(pods(4));
+    const counts = new StaticArray<i32>(4);
+    const policy = one(SCORE_QUEUE);
+    for (let i = 0; i < 4000; i++) {
+      pick(view, 0, policy, work, random, picks);
+      counts[picks.first]++;
+    }
+    // 1,000 each, standard deviation 27
+    for (let i = 0; i < 4; i++) expect(abs(counts[i] - 1000)).toBeLessThan(160);
+  });
+
+  test("weighted-random-picker picks in proportion to the score, and never a score of nothing before another", () => {
+    const builder = pods(3);
+    builder.pods[0].kv = 0.75;
+    builder.pods[1].kv = 0.25;
+    builder.pods[2].kv = 1;
+    const view = opened(builder);
+    const policy = one(SCORE_KV);
+    policy.picker = PICKER_WEIGHTED;
+    const counts = new StaticArray<i32>(3);
+    for (let i = 0; i < 4000; i++) {
+      pick(view, 0, policy, work, random, picks);
+      counts[picks.first]++;
+      expect(picks.third).toBe(2);
+    }
+    // 0.25 to 0.75
+    expect(abs(counts[0] - 1000)).toBeLessThan(160);
+    expect(counts[2]).toBe(0);
+  });
+
+  test("random-picker does not look at scores", () => {
+    const builder = pods(3);
+    builder.pods[0].kv = 1;
+    const view = opened(builder);
+    const policy = one(SCORE_KV);
+    policy.picker = PICKER_RANDOM;
+    const counts = new StaticArray<i32>(3);
+    for (let i = 0; i < 3000; i++) {
+      pick(view, 0, policy, work, random, picks);
+      counts[picks.first]++;
+    }
+    for (let i = 0; i < 3; i++) expect(abs(counts[i] - 1000)).toBeLessThan(160);
+  });
+
+  test("p2c-picker takes the better of two", () => {
+    const builder = pods(4);
+    for (let i = 0; i < 4; i++) builder.pods[i].kv = <f32>i / 4;
+    const view = opened(builder);
+    const policy = one(SCORE_KV);
+    policy.picker = PICKER_TWO;
+    const counts = new StaticArray<i32>(4);
+    for (let i = 0; i < 6000; i++) {
+      pick(view, 0, policy, work, random, picks);
+      counts[picks.first]++;
+      expect(picks.first).toBeLessThan(picks.second);
+    }
+    // Of six pairs the best pod is in three, the next in two of the rest, the next in one.
+    expect(abs(counts[0] - 3000)).toBeLessThan(240);
+    expect(abs(counts[1] - 2000)).toBeLessThan(240);
+    expect(abs(counts[2] - 1000)).toBeLessThan(240);
+    expect(counts[3]).toBe(0);
+  });
+
+  test("p2c-picker finds the only usable ones of a large pool", () => {
+    const builder = pods(200);
+    for (let i = 0; i < 200; i++) if (i != 77 && i != 78) builder.pods[i].flags = 0;
+    const view = opened(builder);
+    const policy = one(SCORE_KV);
+    policy.picker = PICKER_TWO;
+    for (let i = 0; i < 50; i++) {
+      pick(view, 0, policy, work, random, picks);
+      expect(picks.count).toBe(2);
+      expect(picks.first == 77 || picks.first == 78).toBe(true);
+    }
+  });
+});
