@@ -20,6 +20,8 @@ import { type OwnServer, type Readiness, startServer } from "./server.ts";
 import { ModelMemory } from "./snapshot/memory.ts";
 import { type ClusterObjects, objectsOf } from "./snapshot/objects.ts";
 import { SnapshotSource } from "./snapshot/source.ts";
+import { Filters } from "./status/filters.ts";
+import { podStatus, type Status } from "./status/status.ts";
 
 export interface SidecarParts {
   log?: Log;
@@ -217,12 +219,31 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
     poolLoads(run.pods(), run.objects(), { now: clock.now(), scrapeIntervalMs: run.config.scrape.interval });
   const metrics = createMetrics({ pods: () => run.pods(), targets: () => run.targets, pools }, clock);
   const parts: RunParts = { log, clock, random, resolve, watchTimes, metrics, memory: new ModelMemory() };
+  const filters = new Filters(() => clock.now());
+  const status = async (): Promise<Status> => {
+    const { path, secret } = run.config.push;
+    const now = clock.now();
+    const targets = run.targets.map(async ({ origin, acceptedAt, lastResult }) => ({
+      origin,
+      pushedMsAgo: acceptedAt === null ? null : Math.round(now - acceptedAt),
+      result: lastResult ?? null,
+      filter: await filters.state({ origin, path, secret }),
+    }));
+    return {
+      now: new Date().toISOString(),
+      readiness: run.readiness(),
+      pools: pools(),
+      pods: run.pods().map((pod) => podStatus(pod, now)),
+      targets: await Promise.all(targets),
+    };
+  };
   const listen = (at: Config["listen"]): Promise<OwnServer> =>
     startServer(at, {
       registry: metrics.registry,
       readiness: () => run.readiness(),
       objects: () => ({ sources: run.objects() }),
       pools,
+      status,
     });
 
   let server = await listen(config.listen);

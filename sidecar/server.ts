@@ -1,9 +1,11 @@
-// The sidecar's own endpoints: /healthz, /readyz, /metrics, /objects: what clusters and manifests say, and /pools: numbers
+// The sidecar's own endpoints: / is the status page and /status what it shows; /healthz, /readyz, /metrics, /objects: what clusters and manifests say, and /pools: numbers
 // for an autoscaler that reads JSON, /pools/NAMESPACE/NAME for one pool.
+import { readFileSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
 import type { PoolLoad } from "./pools.ts";
+import type { Status } from "./status/status.ts";
 
 export interface Readiness {
   ready: boolean;
@@ -30,11 +32,26 @@ export interface Answers {
   readiness(): Readiness;
   objects(): object;
   pools(): readonly PoolLoad[];
+  status(): Promise<Status>;
 }
 
-const PATHS = "/healthz, /readyz, /metrics, /objects, /pools or /pools/NAMESPACE/NAME";
+const PATHS = "/, /status, /healthz, /readyz, /metrics, /objects, /pools or /pools/NAMESPACE/NAME";
 
-async function answer(path: string, response: ServerResponse, { registry, readiness, objects, pools }: Answers) {
+/** It needs nothing from elsewhere and may load nothing from elsewhere. */
+const PAGE = readFileSync(new URL("./status/page.html", import.meta.url), "utf8");
+const PAGE_HEADERS = {
+  "content-security-policy":
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'",
+  "x-content-type-options": "nosniff",
+};
+
+async function answer(path: string, response: ServerResponse, answers: Answers) {
+  const { registry, readiness, objects, pools, status } = answers;
+  if (path === "/") {
+    for (const [name, value] of Object.entries(PAGE_HEADERS)) response.setHeader(name, value);
+    return send(response, 200, "text/html; charset=utf-8", PAGE);
+  }
+  if (path === "/status") return sendJson(response, 200, await status());
   if (path === "/pools") return sendJson(response, 200, { pools: pools() });
   if (path.startsWith("/pools/")) return answerPool(path, response, pools());
   if (path === "/objects") return sendJson(response, 200, objects());

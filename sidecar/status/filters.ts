@@ -1,0 +1,60 @@
+// What each filter says of the snapshot that it uses, for people: read back only while somebody looks, over a connection
+// of its own, so that no push waits for it.
+import { Client } from "undici";
+import { SECRET_HEADER } from "../../protocol/constants.ts";
+import { exchange, toFailure } from "../http.ts";
+
+export interface FilterTarget {
+  origin: string;
+  path: string;
+  secret: string;
+}
+
+/** What the page shows of a read-back; the shape is that of protocol/README.md. */
+export interface FilterSeen {
+  ageMs: number;
+  stale: boolean;
+  endpoints: ReadonlyArray<{ address: string; inFlight: number }>;
+  metrics: Readonly<Record<string, number>>;
+}
+
+export type FilterState = FilterSeen | { error: string };
+
+const FRESH_MS = 900;
+const TIMEOUT_MS = 1000;
+const MAX_BYTES = 4 << 20;
+
+export class Filters {
+  readonly #now: () => number;
+  readonly #read = new Map<string, { at: number; state: Promise<FilterState> }>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Never rejects. Asked again within a second, it says the same. */
+  state(target: FilterTarget): Promise<FilterState> {
+    const now = this.#now();
+    const known = this.#read.get(target.origin);
+    if (known !== undefined && now - known.at < FRESH_MS) return known.state;
+    const state = readBack(target);
+    this.#read.set(target.origin, { at: now, state });
+    return state;
+  }
+}
+
+async function readBack({ origin, path, secret }: FilterTarget): Promise<FilterState> {
+  const client = new Client(origin, { connect: { timeout: TIMEOUT_MS } });
+  try {
+    const headers = { [SECRET_HEADER]: secret };
+    const answer = await exchange(client, { method: "GET", path, headers, timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES });
+    if (answer.status !== 200) return { error: `status ${answer.status}` };
+    const seen = JSON.parse(answer.body.toString("utf8")) as FilterSeen;
+    const endpoints = seen.endpoints.map(({ address, inFlight }) => ({ address, inFlight }));
+    return { ageMs: seen.ageMs, stale: seen.stale, endpoints, metrics: seen.metrics ?? {} };
+  } catch (error) {
+    return { error: error instanceof SyntaxError ? "not a filter's answer" : toFailure(error).message };
+  } finally {
+    void client.destroy();
+  }
+}
