@@ -121,7 +121,14 @@ test("headless Chromium shows pools, pods with graphs, and Envoys; what a pod sa
   try {
     const shown = await run(
       browser,
-      [...flags, "--window-size=1240,640", "--virtual-time-budget=6500", `--screenshot=${picture}`, "--dump-dom", sidecar.url],
+      [
+        ...flags,
+        "--window-size=1240,640",
+        "--virtual-time-budget=6500",
+        `--screenshot=${picture}`,
+        "--dump-dom",
+        sidecar.url,
+      ],
       { timeout: 60_000, maxBuffer: 8 << 20 },
     );
     const dom = shown.stdout;
