@@ -1,6 +1,6 @@
 // The pods that there are, each with its scraper.
 import type { DirectoryObserver } from "./discover/directory.ts";
-import { ENGINES, type EngineName } from "./engines/index.ts";
+import { type EngineName, type EngineTable, enginesFor } from "./engines/index.ts";
 import type { Pod, PodAddress } from "./pod.ts";
 import { compileMatcher } from "./scrape/matcher.ts";
 import { MetricsParser } from "./scrape/parse.ts";
@@ -12,14 +12,18 @@ export interface FleetObserver {
   vanished(address: string): void;
 }
 
+export interface FleetParts extends Omit<ScraperParts, "parser"> {
+  engines: EngineTable;
+}
+
 export class Fleet implements DirectoryObserver {
-  readonly #parts: Omit<ScraperParts, "parser">;
+  readonly #parts: FleetParts;
   readonly #observer: FleetObserver;
   readonly #scrapers = new Map<string, Scraper>();
   /** Parsing never awaits, so one parser serves all pods of an engine. */
   readonly #parsers = new Map<EngineName, MetricsParser>();
 
-  constructor(parts: Omit<ScraperParts, "parser">, observer: FleetObserver) {
+  constructor(parts: FleetParts, observer: FleetObserver) {
     this.#parts = parts;
     this.#observer = observer;
   }
@@ -41,7 +45,7 @@ export class Fleet implements DirectoryObserver {
   appeared(found: PodAddress): void {
     let parser = this.#parsers.get(found.engine);
     if (parser === undefined) {
-      parser = new MetricsParser(compileMatcher(ENGINES[found.engine]));
+      parser = new MetricsParser(compileMatcher(enginesFor(found.engine, this.#parts.engines)));
       this.#parsers.set(found.engine, parser);
     }
     const scraper = new Scraper(found, { ...this.#parts, parser });

@@ -127,6 +127,7 @@ function startRun(config: Config, parts: RunParts): Run {
   };
   const fleet = new Fleet(
     {
+      engines: config.engines,
       options: {
         intervalMs: config.scrape.interval,
         timeoutMs: config.scrape.timeout,

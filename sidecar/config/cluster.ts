@@ -1,6 +1,6 @@
 // The keys of what a cluster, or a folder of its manifests, is asked for.
 import { z } from "zod";
-import { ENGINE_NAMES } from "../engines/index.ts";
+import { engineName } from "./engines.ts";
 
 function expected(text: string): { error: string } {
   return { error: text };
@@ -38,10 +38,9 @@ const pools = z
 
 const services = z.array(service, expected("a list of Services"));
 
-const engine = z
-  .enum(ENGINE_NAMES, expected(`one of ${ENGINE_NAMES.join(", ")}`))
-  .default("vllm")
-  .describe("Whose metric names pods speak that have no label `inference.networking.k8s.io/engine-type`.");
+const engine = engineName(
+  "Whose metric names pods speak that have no label `inference.networking.k8s.io/engine-type`.",
+);
 
 export const kubernetes = z
   .strictObject(

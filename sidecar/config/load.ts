@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import type { z } from "zod";
+import { AUTO } from "../engines/index.ts";
 import { nearest } from "./nearest.ts";
 import { type Config, SECRET_KEYS, schema } from "./schema.ts";
 import { configTable } from "./table.ts";
@@ -60,10 +61,23 @@ function lines(issue: Issue, input: unknown): string[] {
   return [`${key || "configuration"}: got ${shown(key, at(input, issue.path))}, expected ${expected}`];
 }
 
+function unknownEngines({ endpoints, dns, kubernetes, manifests, engines }: Config): string[] {
+  const named: Array<readonly [key: string, name: string]> = [
+    ...endpoints.map(({ engine }, i) => [`endpoints[${i}].engine`, engine] as const),
+    ...dns.map(({ engine }, i) => [`dns[${i}].engine`, engine] as const),
+  ];
+  if (kubernetes !== undefined) named.push(["kubernetes.engine", kubernetes.engine]);
+  if (manifests !== undefined) named.push(["manifests.engine", manifests.engine]);
+  return named
+    .filter(([, name]) => name !== AUTO && !engines.has(name))
+    .map(([key, name]) => `${key}: got ${shown(key, name)}, expected one of ${[AUTO, ...engines.keys()].join(", ")}`);
+}
+
 function crossChecks(config: Config): string[] {
   const problems: string[] = [];
   const ms = (value: number) => `${value}ms`;
   const { push, endpoints, dns, models, kubernetes, manifests } = config;
+  problems.push(...unknownEngines(config));
   if (push.retryMax < push.retryMin) {
     problems.push(`push.retryMax: got ${ms(push.retryMax)}, expected at least push.retryMin (${ms(push.retryMin)})`);
   }

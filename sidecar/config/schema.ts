@@ -4,10 +4,10 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { SECRET_ENV, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { isAddress, nameProblem } from "../../protocol/snapshot.ts";
-import { ENGINE_NAMES } from "../engines/index.ts";
 import { LOG_LEVELS } from "../log.ts";
 import { kubernetes, manifests } from "./cluster.ts";
 import { parseDuration, parseSize } from "./duration.ts";
+import { engineName, engines } from "./engines.ts";
 
 function expected(text: string): { error: string } {
   return { error: text };
@@ -65,10 +65,7 @@ function origin(protocols: readonly string[], text: string) {
   });
 }
 
-const engine = z
-  .enum(ENGINE_NAMES, expected(`one of ${ENGINE_NAMES.join(", ")}`))
-  .default("vllm")
-  .describe("Whose metric names the pod speaks.");
+const engine = engineName("Whose metric names the pod speaks.");
 
 const podUrl = origin(["http:"], "http://host:port without a path");
 
@@ -136,6 +133,7 @@ export const schema = z.strictObject(
       .describe("Pods by name: objects with `name`, `port`, `interval` (`5s`) and `engine`. Each address is a pod."),
     kubernetes,
     manifests,
+    engines,
     scrape: z
       .strictObject({
         interval: duration("10ms", "10m").prefault("100ms").describe("How often each pod's metrics are read."),

@@ -1,5 +1,5 @@
 // From what the cluster says to the endpoints that are read and pushed: pure, done anew after each change.
-import { ENGINES, type EngineName } from "../engines/index.ts";
+import { AUTO, ENGINES, type EngineName, type EngineTable } from "../engines/index.ts";
 import { type PodAddress, podAddress } from "../pod.ts";
 import type { ClusterView, PodObject, Pool, Slice } from "./objects.ts";
 
@@ -18,6 +18,8 @@ export interface Choice {
   services: readonly ServiceChoice[] | "all";
   /** Of pods whose label does not say. */
   engine: EngineName;
+  /** What a label may name; without it, those that are built in. */
+  engines?: EngineTable;
 }
 
 export interface Found {
@@ -47,7 +49,7 @@ export function endpointsOf(view: ClusterView, choice: Choice): Found {
     const known = found.get(address)?.cluster;
     if (known === undefined) {
       const { ready, draining, asleep, of } = member;
-      const engine = engineOf(member, choice.engine, problems);
+      const engine = engineOf(member, choice, problems);
       found.set(address, {
         address,
         origin: `http://${address}`,
@@ -140,11 +142,12 @@ function portOf({ ports }: Slice, wanted: string | undefined): number | undefine
   return ports.find(({ name, port }) => name === wanted || String(port) === wanted)?.port;
 }
 
-function engineOf({ engine, of }: Member, otherwise: EngineName, problems: string[]): EngineName {
+function engineOf({ engine, of }: Member, choice: Choice, problems: string[]): EngineName {
+  const { engine: otherwise, engines = ENGINES } = choice;
   if (engine === null) return otherwise;
-  if (Object.hasOwn(ENGINES, engine)) return engine as EngineName;
+  if (engines.has(engine) || engine === AUTO) return engine;
   problems.push(
-    `${of}: engine-type: got ${JSON.stringify(engine)}, expected one of ${Object.keys(ENGINES).join(", ")}; taken as ${otherwise}`,
+    `${of}: engine-type: got ${JSON.stringify(engine)}, expected one of ${[AUTO, ...engines.keys()].join(", ")}; taken as ${otherwise}`,
   );
   return otherwise;
 }

@@ -1,7 +1,7 @@
 // Pods as the API server tells them: one watch for each resource and namespace, and after each change the endpoints
 // that follow from all of them together.
 import { isDeepStrictEqual } from "node:util";
-import type { EngineName } from "../engines/index.ts";
+import type { EngineName, EngineTable } from "../engines/index.ts";
 import type { Log } from "../log.ts";
 import type { PodAddress } from "../pod.ts";
 import { type Choice, endpointsOf, followedPools, type ServiceChoice } from "./endpoints.ts";
@@ -17,6 +17,7 @@ export interface KubernetesOptions {
   pools: Choice["pools"];
   services: readonly ServiceChoice[];
   engine: EngineName;
+  engines?: EngineTable;
   times: WatchTimes;
 }
 
@@ -33,7 +34,12 @@ const NAME = "kubernetes";
 export function kubernetesSource(options: KubernetesOptions, parts: KubernetesParts): Source {
   const { log } = parts;
   const { times } = options;
-  const choice: Choice = { pools: options.pools, services: options.services, engine: options.engine };
+  const choice: Choice = {
+    pools: options.pools,
+    services: options.services,
+    engine: options.engine,
+    ...(options.engines && { engines: options.engines }),
+  };
   let watches: ResourceWatch[] = [];
   /** Those that endpoints are made of: nothing is told before each of them has answered once. */
   let needed: ResourceWatch[] = [];

@@ -37,17 +37,20 @@ export function sourcesOf(config: Config, parts: SourceParts): Source[] {
 }
 
 function clusters(
-  { kubernetes, manifests }: Config,
+  { kubernetes, manifests, engines }: Config,
   { log, failed, random, watchTimes: times }: SourceParts,
 ): Source[] {
   const sources: Source[] = [];
   if (kubernetes !== undefined) {
     sources.push(
-      kubernetesSource({ ...kubernetes, times }, { log, failed, random, access: () => accessCluster(kubernetes) }),
+      kubernetesSource(
+        { ...kubernetes, engines, times },
+        { log, failed, random, access: () => accessCluster(kubernetes) },
+      ),
     );
   }
   if (manifests !== undefined) {
-    sources.push(manifestsSource({ ...manifests, services: manifests.services ?? "all" }, { log, failed }));
+    sources.push(manifestsSource({ ...manifests, engines, services: manifests.services ?? "all" }, { log, failed }));
   }
   return sources;
 }

@@ -3,6 +3,7 @@ import type { Engine } from "./engine.ts";
 
 export const vllm: Engine = {
   name: "vllm",
+  health: "/health",
   rows: [
     { kind: "gauge", metric: "vllm:num_requests_waiting", signal: "waiting", combine: "sum" },
     { kind: "gauge", metric: "vllm:num_requests_running", signal: "running", combine: "sum" },

@@ -12,7 +12,7 @@
 // No state outlives a line, so a line that breaks the grammar costs itself only.
 import type { Reading } from "../engines/engine.ts";
 import { AdapterSeries } from "./adapters.ts";
-import type { CompiledRow, Matcher } from "./matcher.ts";
+import type { CompiledRow, EngineRows, Matcher } from "./matcher.ts";
 import { parseNumber } from "./number.ts";
 
 const TAB = 0x09;
@@ -182,39 +182,61 @@ export class MetricsParser {
     this.#malformed = 0;
   }
 
-  #gauge(signal: string): number | null {
-    for (const [i, { row }] of this.#matcher.rows.entries()) {
-      const count = this.#count[i] as number;
-      if (row.kind !== "gauge" || row.signal !== signal || count === 0) continue;
-      const sum = this.#sum[i] as number;
-      if (row.combine === "sum") return sum;
-      if (row.combine === "mean") return sum / count;
-      return (row.combine === "min" ? this.#min[i] : this.#max[i]) as number;
+  #gauge(rows: readonly number[]): number | null {
+    for (const row of rows) {
+      const count = this.#count[row] as number;
+      if (count === 0) continue;
+      const sum = this.#sum[row] as number;
+      switch ((this.#matcher.rows[row] as CompiledRow).combine) {
+        case "sum":
+          return sum;
+        case "mean":
+          return sum / count;
+        case "min":
+          return this.#min[row] as number;
+        default:
+          return this.#max[row] as number;
+      }
     }
     return null;
   }
 
-  #info(signal: string): number | null {
-    for (const info of this.#infos) {
-      const value = info[signal];
+  #info(rows: readonly number[], signal: string): number | null {
+    for (const row of rows) {
+      const value = this.#infos[row]?.[signal];
       if (value !== undefined && value > 0) return value;
     }
     return null;
   }
 
+  /** The first engine that has a sample of what each of them tells; undefined where none has. */
+  #recognise(): EngineRows | undefined {
+    for (const engine of this.#matcher.engines) {
+      for (const row of engine.telling) if (this.#count[row] !== 0) return engine;
+    }
+    return undefined;
+  }
+
   #reading(body: Buffer): Reading {
+    const recognised = this.#recognise();
+    const { gauges, labels, adapters } = recognised ?? (this.#matcher.engines[0] as EngineRows);
     return {
-      waiting: this.#gauge("waiting"),
-      running: this.#gauge("running"),
-      kvUsage: this.#gauge("kvUsage"),
-      asleep: this.#gauge("awake") === 0,
-      kvBlocks: this.#info("kvBlocks"),
-      blockTokens: this.#info("blockTokens"),
-      adapters: this.#adapters.read(body),
+      engine: recognised?.name ?? null,
+      waiting: this.#gauge(gauges.waiting),
+      running: this.#gauge(gauges.running),
+      kvUsage: this.#gauge(gauges.kvUsage),
+      asleep: this.#gauge(gauges.awake) === 0,
+      kvBlocks: this.#info(labels, "kvBlocks") ?? positive(this.#gauge(gauges.kvBlocks)),
+      blockTokens: this.#info(labels, "blockTokens") ?? positive(this.#gauge(gauges.blockTokens)),
+      adapters: adapters === undefined ? null : this.#adapters.read(body),
       samples: this.#samples,
       malformed: this.#malformed,
     };
   }
+}
+
+function positive(value: number | null): number | null {
+  return value === 0 ? null : value;
 }
 
 function skipBlanks(body: Buffer, at: number): number {

@@ -37,7 +37,7 @@ test("endpoints, a target and the secret are enough; the rest has defaults", () 
 
 test("a URL and an object with it say the same", () => {
   const short = parseConfig({ ...GOOD, endpoints: ["http://[::1]:8000"] }, ENV);
-  const long = parseConfig({ ...GOOD, endpoints: [{ url: "http://[::1]:8000", engine: "vllm" }] }, ENV);
+  const long = parseConfig({ ...GOOD, endpoints: [{ url: "http://[::1]:8000", engine: "auto" }] }, ENV);
   assert.deepEqual(short.endpoints, long.endpoints);
   assert.equal(short.endpoints[0]?.url.host, "::1");
 });

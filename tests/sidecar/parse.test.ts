@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Engine, Reading } from "../../sidecar/engines/engine.ts";
-import { ENGINES } from "../../sidecar/engines/index.ts";
+import { vllm } from "../../sidecar/engines/vllm.ts";
 import { compileMatcher } from "../../sidecar/scrape/matcher.ts";
 import { parseNumber } from "../../sidecar/scrape/number.ts";
 import { MetricsParser } from "../../sidecar/scrape/parse.ts";
 import { capture } from "./support.ts";
 
-const parser = new MetricsParser(compileMatcher(ENGINES.vllm));
+const parser = new MetricsParser(compileMatcher(vllm));
 const parse = (text: string | Buffer): Reading => parser.parse(Buffer.from(text));
 const WAITING = "vllm:num_requests_waiting";
 
@@ -63,7 +63,7 @@ for (const name of ["idle", "load", "lora_load", "dp2_load"]) {
     for (let end = body.indexOf(10); end >= 0; end = body.indexOf(10, start)) {
       const whole = parse(body.subarray(0, start));
       const line = body.toString("latin1", start, end);
-      const used = ENGINES.vllm.rows.some((row) => line.startsWith(row.metric));
+      const used = vllm.rows.some((row) => line.startsWith(row.metric));
       for (let cut = used ? start : end; cut <= end; cut++) assert.deepEqual(parse(body.subarray(0, cut)), whole);
       seen.set(end, whole);
       start = end + 1;
@@ -134,8 +134,8 @@ test("NaN, infinities and negative gauges say nothing, the other samples still d
 
 test("no sample leaks from one body into the next", () => {
   parse(capture("lora_load"));
-  const { samples, malformed, ...signals } = parse("");
-  assert.deepEqual([samples, malformed], [0, 0]);
+  const { samples, malformed, engine, ...signals } = parse("");
+  assert.deepEqual([samples, malformed, engine], [0, 0, null]);
   const none = { waiting: null, running: null, kvUsage: null, kvBlocks: null, blockTokens: null, adapters: null };
   assert.deepEqual(signals, { ...none, asleep: false });
 });
@@ -190,6 +190,7 @@ test("one metric can be two signals by its label, as Triton writes it", () => {
   const where = (value: string) => ({ label: "request_type", value });
   const engine: Engine = {
     name: "by-label",
+    health: "/health",
     rows: [
       { kind: "gauge", metric, signal: "waiting", combine: "sum", where: where("waiting") },
       { kind: "gauge", metric, signal: "running", combine: "sum", where: where("scheduled") },

@@ -14,6 +14,7 @@ import { SnapshotSource } from "../../sidecar/snapshot/source.ts";
 const base = (name: string): ListedModel => ({ name, parent: null });
 const adapter = (name: string, parent: string): ListedModel => ({ name, parent });
 const READING = {
+  engine: "vllm",
   waiting: 1,
   running: 2,
   kvUsage: 0.5,

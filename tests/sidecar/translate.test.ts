@@ -265,5 +265,5 @@ test("the engine is the label's where it is known, and an unknown one is said", 
   assert.deepEqual([good.pods[0]?.engine, good.problems], ["vllm", []]);
   const bad = found(ALL, pool("p", "a", 80), labelled("toString"));
   assert.equal(bad.pods[0]?.engine, "vllm");
-  assert.match(bad.problems[0] ?? "", /engine-type: got "toString", expected one of vllm/);
+  assert.match(bad.problems[0] ?? "", /engine-type: got "toString", expected one of auto, vllm/);
 });

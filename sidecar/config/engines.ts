@@ -1,0 +1,110 @@
+// `engines`: model servers of one's own by the names and labels of their metrics, or corrections to one of the table.
+import { z } from "zod";
+import type { Engine, GaugeRow, Row, Signal } from "../engines/engine.ts";
+import { AUTO, ENGINES, type EngineTable, engineTable } from "../engines/index.ts";
+
+function expected(text: string): { error: string } {
+  return { error: text };
+}
+
+const SELECTOR =
+  /^([a-zA-Z_:][a-zA-Z0-9_:]{0,255})(?:\{\s*([a-zA-Z_][a-zA-Z0-9_]{0,255})\s*=\s*(?:"([^"\\\n]*)"|([^"{}=,\s]+))\s*\})?$/;
+const SELECTOR_TEXT = 'a metric, as name or name{label="value"}';
+
+interface Selector {
+  metric: string;
+  where?: { label: string; value: string };
+}
+
+const selector = z.string(expected(SELECTOR_TEXT)).transform((text, context): Selector => {
+  const parts = SELECTOR.exec(text);
+  if (parts === null) {
+    context.addIssue(SELECTOR_TEXT);
+    return z.NEVER;
+  }
+  const [, metric, label, quoted, bare] = parts as unknown as [string, string, string?, string?, string?];
+  return { metric, ...(label !== undefined && { where: { label, value: quoted ?? bare ?? "" } }) };
+});
+
+/** Several are tried in their order: an older server may have another name for it. */
+const selectors = z.preprocess((value) => (typeof value === "string" ? [value] : value), z.array(selector)).optional();
+
+const METRIC = z.string(expected("a metric's name")).regex(/^[a-zA-Z_:][a-zA-Z0-9_:]{0,255}$/, "a metric's name");
+const LABEL = z.string(expected("a label's name")).regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,255}$/, "a label's name");
+const PATH = z.string(expected("a path that begins with /")).regex(/^\/[\x21-\x7e]*$/, "a path that begins with /");
+
+const engine = z.strictObject(
+  {
+    waiting: selectors,
+    running: selectors,
+    kvUsage: selectors,
+    awake: selectors,
+    kvBlocks: selectors,
+    blockTokens: selectors,
+    cacheInfo: z.strictObject({ metric: METRIC, kvBlocks: LABEL.optional(), blockTokens: LABEL.optional() }).optional(),
+    adapters: z.strictObject({ metric: METRIC, max: LABEL, running: LABEL, waiting: LABEL }).optional(),
+    port: z.int(expected("a port")).min(1, "a port").max(65535, "a port").optional(),
+    path: PATH.optional(),
+    health: PATH.optional(),
+  },
+  expected("an object of signals and their metrics"),
+);
+
+export const ENGINE_NAME = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/;
+export const ENGINE_NAME_TEXT = "the name of an engine: lower-case letters, digits, - and .";
+
+const COMBINE: Readonly<Record<Signal, GaugeRow["combine"]>> = {
+  waiting: "sum",
+  running: "sum",
+  kvUsage: "mean",
+  awake: "min",
+  kvBlocks: "sum",
+  blockTokens: "max",
+};
+const SIGNALS = Object.keys(COMBINE) as Signal[];
+
+/** A signal that is given replaces the table's; what is not given stays the table's. */
+function engineOf(name: string, given: z.output<typeof engine>): Engine {
+  const known = ENGINES.get(name);
+  const rows: Row[] = [];
+  for (const signal of SIGNALS) {
+    const own = given[signal]?.map((one): Row => ({ kind: "gauge", signal, combine: COMBINE[signal], ...one }));
+    rows.push(...(own ?? known?.rows.filter((row) => row.kind === "gauge" && row.signal === signal) ?? []));
+  }
+  const { cacheInfo, adapters } = given;
+  if (cacheInfo !== undefined) {
+    const { metric, kvBlocks, blockTokens } = cacheInfo;
+    const numbers = { ...(kvBlocks !== undefined && { kvBlocks }), ...(blockTokens !== undefined && { blockTokens }) };
+    rows.push({ kind: "labels", metric, numbers });
+  } else rows.push(...(known?.rows.filter((row) => row.kind === "labels") ?? []));
+  if (adapters !== undefined) rows.push({ kind: "adapters", ...adapters });
+  else rows.push(...(known?.rows.filter((row) => row.kind === "adapters") ?? []));
+  const port = given.port ?? known?.metrics?.port;
+  const path = given.path ?? known?.metrics?.path;
+  return {
+    name,
+    rows,
+    metrics: { ...(port !== undefined && { port }), ...(path !== undefined && { path }) },
+    health: given.health ?? known?.health ?? "/health",
+  };
+}
+
+export const engines = z
+  .record(z.string().regex(ENGINE_NAME, ENGINE_NAME_TEXT), engine, expected("an object of engines by name"))
+  .prefault({})
+  .describe("Model servers by their metrics' names and labels: see `docs/model-servers.md`.")
+  .transform((given, context): EngineTable => {
+    const made = Object.entries(given).map(([name, one]) => engineOf(name, one));
+    for (const { name, rows } of made) {
+      const telling = rows.some(({ kind, ...row }) => kind === "gauge" && "signal" in row && row.signal !== "awake");
+      if (!telling)
+        context.addIssue({ code: "custom", path: [name], message: "at least one of waiting, running and kvUsage" });
+      if (name === AUTO) context.addIssue({ code: "custom", path: [name], message: `another name than ${AUTO}` });
+    }
+    return engineTable(made);
+  });
+
+/** Whose metric names a pod speaks; that the name is known is checked once `engines` is read. */
+export function engineName(meaning: string) {
+  return z.string(expected(ENGINE_NAME_TEXT)).regex(ENGINE_NAME, ENGINE_NAME_TEXT).default(AUTO).describe(meaning);
+}

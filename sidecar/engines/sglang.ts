@@ -1,0 +1,18 @@
+// SGLang with --enable-metrics. With data parallelism each scheduler has a series of its own, told apart by labels.
+import type { Engine } from "./engine.ts";
+
+export const sglang: Engine = {
+  name: "sglang",
+  health: "/health",
+  rows: [
+    { kind: "gauge", metric: "sglang:num_queue_reqs", signal: "waiting", combine: "sum" },
+    { kind: "gauge", metric: "sglang:num_running_reqs", signal: "running", combine: "sum" },
+    { kind: "gauge", metric: "sglang:token_usage", signal: "kvUsage", combine: "mean" },
+    // A page is what vLLM calls a block.
+    {
+      kind: "labels",
+      metric: "sglang:cache_config_info",
+      numbers: { kvBlocks: "num_pages", blockTokens: "page_size" },
+    },
+  ],
+};
