@@ -1,7 +1,8 @@
 // The pods that there are, each with its scraper.
 import type { DirectoryObserver } from "./discover/directory.ts";
-import { type EngineName, type EngineTable, enginesFor } from "./engines/index.ts";
+import { type EngineName, enginesFor } from "./engines/index.ts";
 import type { Pod, PodAddress } from "./pod.ts";
+import { Gate } from "./scrape/gate.ts";
 import { compileMatcher } from "./scrape/matcher.ts";
 import { MetricsParser } from "./scrape/parse.ts";
 import { Scraper, type ScraperParts } from "./scrape/scraper.ts";
@@ -12,8 +13,11 @@ export interface FleetObserver {
   vanished(address: string): void;
 }
 
-export interface FleetParts extends Omit<ScraperParts, "parser"> {
-  engines: EngineTable;
+export interface FleetParts extends Omit<ScraperParts, "parser" | "gate"> {
+  /** Scrapes that are under way at once. */
+  concurrency: number;
+  /** Pods that a cluster tells have no scheme of their own. */
+  scheme: "http" | "https";
 }
 
 export class Fleet implements DirectoryObserver {
@@ -22,10 +26,12 @@ export class Fleet implements DirectoryObserver {
   readonly #scrapers = new Map<string, Scraper>();
   /** Parsing never awaits, so one parser serves all pods of an engine. */
   readonly #parsers = new Map<EngineName, MetricsParser>();
+  readonly #gate: Gate;
 
   constructor(parts: FleetParts, observer: FleetObserver) {
     this.#parts = parts;
     this.#observer = observer;
+    this.#gate = new Gate(parts.concurrency);
   }
 
   *pods(): Iterable<Pod> {
@@ -48,7 +54,9 @@ export class Fleet implements DirectoryObserver {
       parser = new MetricsParser(compileMatcher(enginesFor(found.engine, this.#parts.engines)));
       this.#parsers.set(found.engine, parser);
     }
-    const scraper = new Scraper(found, { ...this.#parts, parser });
+    const { scheme } = this.#parts;
+    const origin = found.cluster === undefined ? found.origin : found.origin.replace(/^http:/, `${scheme}:`);
+    const scraper = new Scraper({ ...found, origin }, { ...this.#parts, parser, gate: this.#gate });
     this.#scrapers.set(found.address, scraper);
     this.#parts.log.info({ endpoint: found.address, engine: found.engine, ...found.cluster }, "endpoint found");
     scraper.start();
@@ -75,6 +83,7 @@ export class Fleet implements DirectoryObserver {
   }
 
   async close(): Promise<void> {
+    this.#parts.access.close();
     await Promise.all([...this.#scrapers.values()].map((scraper) => scraper.close()));
     this.#scrapers.clear();
   }

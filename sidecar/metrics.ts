@@ -8,6 +8,7 @@ import type { Pod } from "./pod.ts";
 import type { PoolLoad } from "./pools.ts";
 import { PUSH_RESULTS, type PushResult } from "./push/answer.ts";
 import type { MadeSnapshot } from "./snapshot/source.ts";
+import { Tally } from "./tally.ts";
 
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
@@ -23,6 +24,8 @@ export interface Metrics {
   scraped(endpoint: string, seconds: number): void;
   scrapeFailed(endpoint: string, reason: Failure): void;
   modelsFailed(endpoint: string, reason: Failure): void;
+  probeFailed(endpoint: string, reason: Failure): void;
+  crowded(): void;
   discoveryFailed(source: string): void;
   pushed(target: string, result: PushResult, seconds: number, snapshot: MadeSnapshot | undefined): void;
   reloaded(result: "ok" | "refused"): void;
@@ -72,28 +75,51 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
   const registers = [registry];
   perEndpoint(registry, watched, clock);
   poolGauges(registry, watched.pools);
-  const scrapes = new Counter({
+  const tally = new Tally(BUCKETS);
+  new Counter({
     name: "pilotfish_scrapes_total",
     help: "Reads of a pod's metrics by result: ok, or why there was none.",
     labelNames: ["endpoint", "result"],
     registers,
+    collect() {
+      this.reset();
+      for (const { endpoint, good } of tally.endpoints()) this.inc({ endpoint, result: "ok" }, good);
+      for (const [endpoint, reasons] of failed)
+        for (const [result, times] of reasons) this.inc({ endpoint, result }, times);
+    },
   });
-  const scrapeSeconds = new Histogram({
-    name: "pilotfish_scrape_duration_seconds",
-    help: "How long good reads of metrics took, all pods together.",
-    buckets: BUCKETS,
-    registers,
-  });
-  const lastScrape = new Gauge({
+  const failed = new Map<string, Map<Failure, number>>();
+  registry.registerMetric(
+    tally.histogram(
+      "pilotfish_scrape_duration_seconds",
+      "How long good reads of metrics took, all pods together.",
+    ) as unknown as Histogram,
+  );
+  new Gauge({
     name: "pilotfish_scrape_last_duration_seconds",
     help: "How long the pod's last good read took.",
     labelNames: ["endpoint"],
     registers,
+    collect() {
+      this.reset();
+      for (const { endpoint, lastSeconds } of tally.endpoints()) this.set({ endpoint }, lastSeconds);
+    },
   });
   const models = new Counter({
     name: "pilotfish_models_errors_total",
     help: "Reads of a pod's /v1/models that failed, by why.",
     labelNames: ["endpoint", "result"],
+    registers,
+  });
+  const probes = new Counter({
+    name: "pilotfish_probe_errors_total",
+    help: "Probes of a pod's health that failed, by why.",
+    labelNames: ["endpoint", "result"],
+    registers,
+  });
+  const crowded = new Counter({
+    name: "pilotfish_scrapes_put_off_total",
+    help: "Scrapes that waited for another interval because `scrape.concurrency` of them were under way.",
     registers,
   });
   const discovery = new Counter({
@@ -150,13 +176,15 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
 
   return {
     registry,
-    scraped(endpoint, seconds) {
-      scrapes.inc({ endpoint, result: "ok" });
-      scrapeSeconds.observe(seconds);
-      lastScrape.set({ endpoint }, seconds);
+    scraped: (endpoint, seconds) => tally.scraped(endpoint, seconds),
+    scrapeFailed(endpoint, reason) {
+      const reasons = failed.get(endpoint) ?? new Map<Failure, number>();
+      failed.set(endpoint, reasons);
+      reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
     },
-    scrapeFailed: (endpoint, result) => scrapes.inc({ endpoint, result }),
     modelsFailed: (endpoint, result) => models.inc({ endpoint, result }),
+    probeFailed: (endpoint, result) => probes.inc({ endpoint, result }),
+    crowded: () => crowded.inc(),
     discoveryFailed: (source) => discovery.inc({ source }),
     pushed(target, result, seconds, snapshot) {
       // All results are there from a target's first push on, so that a rate can be taken of each.
@@ -172,11 +200,12 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
     },
     reloaded: (result) => reloads.inc({ result }),
     forget(endpoint) {
-      for (const result of ["ok", ...FAILURES]) {
-        scrapes.remove({ endpoint, result });
+      tally.forget(endpoint);
+      failed.delete(endpoint);
+      for (const result of FAILURES) {
         models.remove({ endpoint, result });
+        probes.remove({ endpoint, result });
       }
-      lastScrape.remove({ endpoint });
     },
   };
 }

@@ -15,7 +15,8 @@ import { createMetrics, type Metrics } from "./metrics.ts";
 import type { Pod } from "./pod.ts";
 import { type PoolLoad, poolLoads } from "./pools.ts";
 import { Target } from "./push/target.ts";
-import type { ScrapeObserver } from "./scrape/scraper.ts";
+import { Access } from "./scrape/access.ts";
+import type { ScrapeObserver, ScrapeOptions } from "./scrape/scraper.ts";
 import { type OwnServer, type Readiness, startServer } from "./server.ts";
 import { ModelMemory } from "./snapshot/memory.ts";
 import { type ClusterObjects, objectsOf } from "./snapshot/objects.ts";
@@ -71,6 +72,13 @@ const FIRST_PUSH_MS = 1000;
 /** Pods that do not answer at the start hold the first push back no longer than this. */
 const START_GRACE_MS = 2000;
 
+function probeOf({ health }: Config): ScrapeOptions["probe"] {
+  if (!health.probe) return undefined;
+  const { path, interval: intervalMs, timeout: timeoutMs, failures, successes } = health;
+  return { path, intervalMs, timeoutMs, failures, successes };
+}
+
+/** Throws a ConfigError when a file that the configuration names cannot be read. */
 function startRun(config: Config, parts: RunParts): Run {
   const { log, clock, random, resolve, watchTimes, metrics, memory } = parts;
   const targets: Target[] = [];
@@ -119,15 +127,32 @@ function startRun(config: Config, parts: RunParts): Run {
       metrics.modelsFailed(pod.address, failure.reason);
       log.debug({ endpoint: pod.address, reason: failure.reason, error: failure.message }, "models not read");
     },
+    probeFailed(pod, failure) {
+      metrics.probeFailed(pod.address, failure.reason);
+      log.debug({ endpoint: pod.address, reason: failure.reason, error: failure.message }, "probe failed");
+    },
+    crowded: () => metrics.crowded(),
     changed,
   };
   const reported = (): void => {
     said = objectsOf(objects());
     changed();
   };
+  const access = new Access(
+    {
+      tls: config.scrape.tls,
+      bearerTokenFile: config.scrape.bearerTokenFile,
+      gzip: config.scrape.gzip,
+      timeoutMs: config.scrape.timeout,
+    },
+    log,
+  );
   const fleet = new Fleet(
     {
       engines: config.engines,
+      access,
+      concurrency: config.scrape.concurrency,
+      scheme: config.scrape.scheme,
       options: {
         intervalMs: config.scrape.interval,
         timeoutMs: config.scrape.timeout,
@@ -137,6 +162,7 @@ function startRun(config: Config, parts: RunParts): Run {
         maxBackoffMs: config.scrape.maxBackoff,
         modelsIntervalMs: config.models.interval,
         modelsDiscovered: config.models.discover,
+        probe: probeOf(config),
       },
       clock,
       log,
@@ -248,7 +274,13 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
     });
 
   let server = await listen(config.listen);
-  let run = startRun(config, parts);
+  let run: Run;
+  try {
+    run = startRun(config, parts);
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
   log.info({ url: server.url, targets: run.targets.map((target) => target.origin) }, "sidecar listens");
 
   let closed = false;
@@ -259,7 +291,13 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
     const before = run;
     let listening = server;
     if (!isDeepStrictEqual(next.listen, before.config.listen)) listening = await listen(next.listen);
-    const after = startRun(next, parts);
+    let after: Run;
+    try {
+      after = startRun(next, parts);
+    } catch (error) {
+      if (listening !== server) await listening.close();
+      throw error;
+    }
     coming = after;
     await after.pushing;
     if (closed || coming !== after) {

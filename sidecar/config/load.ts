@@ -78,6 +78,13 @@ function crossChecks(config: Config): string[] {
   const ms = (value: number) => `${value}ms`;
   const { push, endpoints, dns, models, kubernetes, manifests } = config;
   problems.push(...unknownEngines(config));
+  const { cert, key } = config.scrape.tls;
+  if ((cert === undefined) !== (key === undefined)) {
+    const missing = cert === undefined ? "cert" : "key";
+    problems.push(
+      `scrape.tls.${missing}: got nothing, expected the file that belongs to scrape.tls.${cert === undefined ? "key" : "cert"}`,
+    );
+  }
   if (push.retryMax < push.retryMin) {
     problems.push(`push.retryMax: got ${ms(push.retryMax)}, expected at least push.retryMin (${ms(push.retryMin)})`);
   }

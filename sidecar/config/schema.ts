@@ -40,6 +40,8 @@ function integer(min: number, max: number) {
   return z.int(expected(text)).min(min, text).max(max, text);
 }
 
+const file = z.string(expected("a file")).min(1, "a file");
+
 export interface Origin {
   origin: string;
   host: string;
@@ -67,12 +69,12 @@ function origin(protocols: readonly string[], text: string) {
 
 const engine = engineName("Whose metric names the pod speaks.");
 
-const podUrl = origin(["http:"], "http://host:port without a path");
+const podUrl = origin(["http:", "https:"], "http://host:port without a path");
 
 const endpoint = z.preprocess(
   (value) => (typeof value === "string" ? { url: value } : value),
   z.strictObject(
-    { url: podUrl.describe("`http://host:port`; a name stands for its first address."), engine },
+    { url: podUrl.describe("`http://host:port` or `https://host:port`; a name stands for its first address."), engine },
     expected("http://host:port, or an object with url"),
   ),
 );
@@ -146,6 +148,49 @@ export const schema = z.strictObject(
         maxBackoff: duration("10ms", "10m")
           .prefault("1s")
           .describe("How long a failing pod waits for its next scrape at most."),
+        concurrency: integer(1, 100_000)
+          .default(1000)
+          .describe("Scrapes under way at once, all pods together; those of failing pods have a quarter of it."),
+        gzip: z
+          .boolean(expected("true or false"))
+          .default(false)
+          .describe("Ask for compressed answers: a tenth of the bytes for some CPU on both sides."),
+        scheme: z
+          .enum(["http", "https"], expected("http or https"))
+          .default("http")
+          .describe("Of pods found by name or in a cluster; an endpoint's URL has its own."),
+        tls: z
+          .strictObject({
+            ca: file.optional().describe("PEM file of the CAs that pods are believed by; without it, the system's."),
+            cert: file.optional().describe("PEM file of the certificate that is shown to pods (mTLS), with `key`."),
+            key: file.optional().describe("PEM file of its private key."),
+            serverName: z
+              .string(expected("a host name"))
+              .min(1, "a host name")
+              .optional()
+              .describe("The name that pods' certificates must have; without it, their address."),
+            verify: z
+              .boolean(expected("true or false"))
+              .default(true)
+              .describe("false: any certificate is taken, as of a server that made its own."),
+          })
+          .prefault({}),
+        bearerTokenFile: file
+          .optional()
+          .describe("File of a token that goes to the pods with each request; read again when it changes."),
+      })
+      .prefault({}),
+    health: z
+      .strictObject({
+        probe: z
+          .boolean(expected("true or false"))
+          .default(false)
+          .describe("Ask each pod whether it can serve; without it, its scrapes are all that is known."),
+        path: path.optional().describe("Where pods answer 200 while they can."),
+        interval: duration("100ms", "10m").prefault("2s").describe("How often each pod is asked."),
+        timeout: duration("10ms", "1m").prefault("1s").describe("How long its answer may take."),
+        failures: integer(1, 1000).default(3).describe("Failures in a row that take a pod out."),
+        successes: integer(1, 1000).default(1).describe("Successes in a row that bring it back."),
       })
       .prefault({}),
     models: z

@@ -13,6 +13,12 @@ const NO_DEFAULT: Readonly<Record<string, string>> = {
   "push.secret": "from the environment",
   "kubernetes.kubeconfig": "found by itself",
   "kubernetes.context": "the current one",
+  "scrape.tls.ca": "the system's",
+  "scrape.tls.cert": "none",
+  "scrape.tls.key": "none",
+  "scrape.tls.serverName": "the address",
+  "scrape.bearerTokenFile": "none",
+  "health.path": "the engine's",
   "manifests.directory": "none",
   "manifests.services": "all of them",
 };

@@ -11,6 +11,8 @@ export interface DnsOptions {
   port: number;
   intervalMs: number;
   engine: EngineName;
+  /** How its pods are spoken to; "http:" unless it says so. */
+  protocol?: string;
   /** Only the first address: the name stands for one pod. */
   first?: boolean;
 }
@@ -74,12 +76,12 @@ export function dnsSource(options: DnsOptions, { log, failed, resolve = resolveS
   };
 }
 
-function podsAt(addresses: readonly string[], { port, engine }: DnsOptions): PodAddress[] {
+function podsAt(addresses: readonly string[], { port, engine, protocol = "http:" }: DnsOptions): PodAddress[] {
   // A link-local address with a zone has no place in a snapshot.
   return addresses
     .filter((ip) => !ip.includes("%"))
     .map((ip) => {
       const address = podAddress(ip, port);
-      return { address, origin: `http://${address}`, engine };
+      return { address, origin: `${protocol}//${address}`, engine };
     });
 }

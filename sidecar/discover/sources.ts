@@ -22,16 +22,18 @@ export function sourcesOf(config: Config, parts: SourceParts): Source[] {
   const fixed: PodAddress[] = [];
   const named: Source[] = [];
   for (const { url, engine } of config.endpoints) {
+    const { protocol } = new URL(url.origin);
     if (isIP(url.host) !== 0) {
       const address = podAddress(url.host, url.port);
-      fixed.push({ address, origin: `http://${address}`, engine });
+      fixed.push({ address, origin: `${protocol}//${address}`, engine });
     } else {
       const { host: name, port } = url;
-      named.push(dnsSource({ name, port, engine, intervalMs: NAMED_ENDPOINT_INTERVAL_MS, first: true }, parts));
+      const options = { name, port, engine, intervalMs: NAMED_ENDPOINT_INTERVAL_MS, first: true, protocol };
+      named.push(dnsSource(options, parts));
     }
   }
   const names = config.dns.map(({ name, port, interval, engine }) =>
-    dnsSource({ name, port, engine, intervalMs: interval }, parts),
+    dnsSource({ name, port, engine, intervalMs: interval, protocol: `${config.scrape.scheme}:` }, parts),
   );
   return [staticSource(fixed), ...named, ...names, ...clusters(config, parts)];
 }

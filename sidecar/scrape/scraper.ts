@@ -1,14 +1,19 @@
-// The loop of one pod over its own connections: metrics every interval, models now and then. Nothing is shared with
-// other pods but the event loop, so a slow or dead one delays nobody.
-import { isDeepStrictEqual } from "node:util";
-import { Pool } from "undici";
+// One pod: its metrics every interval, over its own connection; its models and, where wanted, its health beside that.
+// Nothing is shared with other pods but the event loop and the number of scrapes at once, so a slow or dead one delays
+// nobody.
 import type { Clock } from "../clock.ts";
+import { sameReading } from "../engines/engine.ts";
+import type { EngineTable } from "../engines/index.ts";
 import { Health } from "../health.ts";
-import { exchange, HttpFailure, toFailure } from "../http.ts";
+import { type HttpFailure, toFailure } from "../http.ts";
 import type { Log } from "../log.ts";
 import type { Pod, PodAddress } from "../pod.ts";
-import { parseModels } from "./models.ts";
+import type { Access } from "./access.ts";
+import { PodClient } from "./client.ts";
+import type { Gate } from "./gate.ts";
+import { Listing } from "./listing.ts";
 import type { MetricsParser } from "./parse.ts";
+import { Probe, type ProbeOptions } from "./probe.ts";
 
 export interface ScrapeOptions {
   intervalMs: number;
@@ -20,12 +25,17 @@ export interface ScrapeOptions {
   modelsIntervalMs: number;
   /** false: models come from the configuration only. */
   modelsDiscovered: boolean;
+  /** undefined: no active probes. `path` in place of the engine's own. */
+  probe?: (ProbeOptions & { path?: string | undefined }) | undefined;
 }
 
 export interface ScrapeObserver {
   scraped(pod: Pod, seconds: number): void;
   scrapeFailed(pod: Pod, failure: HttpFailure): void;
   modelsFailed(pod: Pod, failure: HttpFailure): void;
+  probeFailed(pod: Pod, failure: HttpFailure): void;
+  /** A scrape found no room among those under way, and waits. */
+  crowded(pod: Pod): void;
   /** Something that a snapshot says about the pod is different now. */
   changed(pod: Pod): void;
 }
@@ -33,6 +43,9 @@ export interface ScrapeObserver {
 export interface ScraperParts {
   options: ScrapeOptions;
   parser: MetricsParser;
+  engines: EngineTable;
+  access: Access;
+  gate: Gate;
   clock: Clock;
   log: Log;
   /** 0 to 1, to spread the pods over the interval. */
@@ -40,86 +53,95 @@ export interface ScraperParts {
   observer: ScrapeObserver;
 }
 
-const MODELS_PATH = "/v1/models";
-const MODELS_MAX_BYTES = 1 << 20;
-const JITTER = 0.1;
+export const JITTER = 0.1;
+const DEFAULT_HEALTH_PATH = "/health";
 
 export class Scraper {
   readonly pod: Pod;
   readonly #parts: ScraperParts;
-  readonly #pool: Pool;
-  #scrapeTimer: NodeJS.Timeout | undefined;
-  #modelsTimer: NodeJS.Timeout | undefined;
-  #modelsBusy = false;
-  #modelsFailures = 0;
-  #refusedNames = "";
+  readonly #client: PodClient;
+  readonly #path: string;
+  readonly #listing: Listing | undefined;
+  readonly #probe: Probe | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #scrapedOnce = false;
-  #modelsOnce: boolean;
   #closed = false;
 
   constructor(found: PodAddress, parts: ScraperParts) {
     this.#parts = parts;
-    const health = new Health(parts.options.failures);
-    this.#modelsOnce = !parts.options.modelsDiscovered;
-    if (this.#modelsOnce) health.modelsRead();
+    const { options, engines, access } = parts;
+    // Undefined where it is to be recognised from the text.
+    const engine = engines.get(found.engine);
+    const health = new Health(options.failures, options.probe !== undefined);
+    if (!options.modelsDiscovered) health.modelsRead();
     this.pod = { ...found, health, reading: null, scrapedAt: null, models: [] };
-    // Two connections: an answer of /v1/models that hangs does not hold up the metrics.
-    this.#pool = new Pool(found.origin, {
-      connections: 2,
-      pipelining: 1,
-      connect: { timeout: parts.options.timeoutMs },
-    });
+    this.#client = new PodClient(found.origin, withPort(found.origin, engine?.metrics?.port), access);
+    this.#path = engine?.metrics?.path ?? options.path;
+    if (options.modelsDiscovered) this.#listing = new Listing(this.pod, this.#client, parts);
+    if (options.probe !== undefined) {
+      const fixed = options.probe.path ?? engine?.health;
+      const path = () => fixed ?? engines.get(this.pod.reading?.engine ?? "")?.health ?? DEFAULT_HEALTH_PATH;
+      this.#probe = new Probe(this.pod, this.#client, path, options.probe, parts);
+    }
   }
 
-  /** Whether metrics and models were each asked for once, and came or failed. */
+  /** Whether all that is asked of it was asked once, and came or failed. */
   get settled(): boolean {
-    return this.#scrapedOnce && this.#modelsOnce;
+    return this.#scrapedOnce && this.#listing?.settled !== false && this.#probe?.settled !== false;
   }
 
   start(): void {
     void this.#scrape();
-    this.#readModels();
+    this.#listing?.read();
+    this.#probe?.start();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#scrapeTimer);
-    clearTimeout(this.#modelsTimer);
-    await this.#pool.destroy();
-  }
-
-  async #get(path: string, maxBytes: number, timeoutMs: number): Promise<Buffer> {
-    const { status, body } = await exchange(this.#pool, { method: "GET", path, maxBytes, timeoutMs });
-    if (status !== 200) throw new HttpFailure("status", `${path}: status ${status}, expected 200`);
-    return body;
+    clearTimeout(this.#timer);
+    this.#listing?.close();
+    this.#probe?.close();
+    await this.#client.close();
   }
 
   async #scrape(): Promise<void> {
-    const { options, parser, clock, observer } = this.#parts;
+    const { options, parser, clock, observer, gate } = this.#parts;
     const { pod } = this;
+    const { health } = pod;
     const started = clock.now();
-    const before = { ready: pod.health.ready, reading: pod.reading };
+    const suspect = health.failures > 0;
     const first = !this.#scrapedOnce;
+    if (!gate.enter(suspect)) {
+      observer.crowded(pod);
+      this.#again(this.#delay(0, first));
+      return;
+    }
+    const wasReady = health.ready;
+    const before = pod.reading;
     try {
-      const body = await this.#get(options.path, options.maxBytes, options.timeoutMs);
+      const body = await this.#client.metrics(this.#path, options.maxBytes, options.timeoutMs);
       if (this.#closed) return;
       pod.reading = parser.parse(body);
       pod.scrapedAt = started;
-      pod.health.scraped();
+      health.scraped();
       observer.scraped(pod, (clock.now() - started) / 1000);
-      if (pod.health.needsModels) this.#readModels();
+      if (health.needsModels) this.#listing?.read();
     } catch (error) {
       if (this.#closed) return;
       const failure = toFailure(error);
-      pod.health.failed(failure.reason);
-      if (!options.modelsDiscovered) pod.health.modelsRead();
+      health.failed(failure.reason);
+      if (!options.modelsDiscovered) health.modelsRead();
       observer.scrapeFailed(pod, failure);
+    } finally {
+      gate.leave(suspect);
     }
     this.#scrapedOnce = true;
-    if (first || before.ready !== pod.health.ready || !isDeepStrictEqual(before.reading, pod.reading)) {
-      observer.changed(pod);
-    }
-    this.#scrapeTimer = setTimeout(() => void this.#scrape(), this.#delay(clock.now() - started, first));
+    if (first || wasReady !== health.ready || !sameReading(before, pod.reading)) observer.changed(pod);
+    this.#again(this.#delay(clock.now() - started, first));
+  }
+
+  #again(waitMs: number): void {
+    this.#timer = setTimeout(() => void this.#scrape(), waitMs);
   }
 
   /** From the end of one scrape to the start of the next: never two at once, none sooner than the interval says. */
@@ -132,64 +154,11 @@ export class Scraper {
     const wait = Math.min(options.intervalMs * 2 ** doublings, Math.max(options.maxBackoffMs, options.intervalMs));
     return Math.max(0, wait * (1 + JITTER * (2 * random() - 1)) - elapsed);
   }
+}
 
-  #readModels(): void {
-    if (!this.#parts.options.modelsDiscovered || this.#modelsBusy || this.#closed) return;
-    // While a failed read waits for its next try, a scrape that still needs the models does not hurry it.
-    if (this.#modelsFailures > 0 && this.#modelsTimer !== undefined) return;
-    clearTimeout(this.#modelsTimer);
-    this.#modelsBusy = true;
-    void this.#models().finally(() => {
-      this.#modelsBusy = false;
-      if (this.#closed) return;
-      const { options, random } = this.#parts;
-      const retry = Math.min(options.intervalMs * 2 ** this.#modelsFailures, options.maxBackoffMs);
-      const wait = this.#modelsFailures > 0 ? Math.min(retry, options.modelsIntervalMs) : options.modelsIntervalMs;
-      this.#modelsTimer = setTimeout(
-        () => {
-          this.#modelsTimer = undefined;
-          this.#readModels();
-        },
-        wait * (1 + JITTER * (2 * random() - 1)),
-      );
-    });
-  }
-
-  async #models(): Promise<void> {
-    const { options, observer } = this.#parts;
-    const { pod } = this;
-    try {
-      const body = await this.#get(MODELS_PATH, MODELS_MAX_BYTES, options.timeoutMs);
-      if (this.#closed) return;
-      const { models, refused } = parseModels(body);
-      this.#modelsFailures = 0;
-      this.#reportRefused(refused);
-      const { ready } = pod.health;
-      pod.health.modelsRead();
-      const same = this.#modelsOnce && ready === pod.health.ready && isDeepStrictEqual(models, pod.models);
-      pod.models = models;
-      this.#modelsOnce = true;
-      if (!same) observer.changed(pod);
-    } catch (error) {
-      if (this.#closed) return;
-      this.#modelsFailures = Math.min(this.#modelsFailures + 1, 16);
-      observer.modelsFailed(pod, toFailure(error));
-      if (!this.#modelsOnce) {
-        this.#modelsOnce = true;
-        observer.changed(pod);
-      }
-    }
-  }
-
-  #reportRefused(refused: ReadonlyArray<{ name: string; expected: string }>): void {
-    const names = JSON.stringify(refused);
-    if (refused.length > 0 && names !== this.#refusedNames) {
-      const { address } = this.pod;
-      this.#parts.log.warn(
-        { endpoint: address, refused: refused.slice(0, 5) },
-        "model names that no snapshot can carry",
-      );
-    }
-    this.#refusedNames = names;
-  }
+function withPort(origin: string, port: number | undefined): string {
+  if (port === undefined) return origin;
+  const url = new URL(origin);
+  url.port = String(port);
+  return url.origin;
 }

@@ -56,3 +56,44 @@ test("a pod that never answered is down after the threshold, not failing", () =>
   health.failed("timeout");
   assert.equal(health.state, "down");
 });
+
+const LIMITS = { failures: 2, successes: 2 };
+
+test("where pods are probed, one is ready only when its probes say so, each after as often as they must", () => {
+  const health = new Health(3, true);
+  health.scraped();
+  health.modelsRead();
+  assert.equal(health.ready, false);
+  health.probed(true, LIMITS);
+  assert.equal(health.ready, false);
+  health.probed(true, LIMITS);
+  assert.equal(health.ready, true);
+  health.probed(false, LIMITS);
+  assert.equal(health.ready, true);
+  health.probed(true, LIMITS);
+  health.probed(false, LIMITS);
+  assert.equal(health.ready, true);
+  health.probed(false, LIMITS);
+  assert.deepEqual([health.ready, health.state, health.probe], [false, "ready", false]);
+  health.probed(true, LIMITS);
+  health.probed(true, LIMITS);
+  assert.equal(health.ready, true);
+});
+
+test("a pod that was down must pass a probe anew", () => {
+  const health = new Health(3, true);
+  health.scraped();
+  health.modelsRead();
+  health.probed(true, { failures: 3, successes: 1 });
+  assert.equal(health.ready, true);
+  health.failed("refused");
+  health.scraped();
+  health.modelsRead();
+  assert.deepEqual([health.ready, health.probe], [false, null]);
+  health.probed(true, { failures: 3, successes: 1 });
+  assert.equal(health.ready, true);
+});
+
+test("without probes nothing is said of them", () => {
+  assert.equal(readyPod().probe, undefined);
+});

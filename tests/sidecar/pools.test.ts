@@ -34,6 +34,7 @@ function pod({
     engine: "vllm",
     health: { ready } as Pod["health"],
     reading: {
+      engine: null,
       waiting,
       running,
       kvUsage,

@@ -1,0 +1,148 @@
+// How pods are spoken to: TLS by a CA of one's own, a client certificate, a bearer token. What stands in files is read
+// again when they change, since certificates and tokens of a cluster are renewed while this runs; a file that cannot
+// be read then leaves what was read before in use.
+import { readFileSync, statSync } from "node:fs";
+import { createSecureContext } from "node:tls";
+import { buildConnector } from "undici";
+import { ConfigError } from "../config/load.ts";
+import type { Log } from "../log.ts";
+
+export interface AccessOptions {
+  tls: {
+    ca?: string | undefined;
+    cert?: string | undefined;
+    key?: string | undefined;
+    serverName?: string | undefined;
+    verify: boolean;
+  };
+  bearerTokenFile?: string | undefined;
+  gzip: boolean;
+  /** How long a connection may take to come about. */
+  timeoutMs: number;
+}
+
+const LOOK_EVERY_MS = 5000;
+const FILES = { ca: "scrape.tls.ca", cert: "scrape.tls.cert", key: "scrape.tls.key" } as const;
+const TOKEN = "scrape.bearerTokenFile";
+// What a header's value can hold.
+const TOKEN_BYTES = /^[\x21-\x7e]+$/;
+
+type Connector = ReturnType<typeof buildConnector>;
+
+export class Access {
+  readonly #options: AccessOptions;
+  readonly #log: Log | undefined;
+  /** By key of the configuration: path, when it was changed, what it held. */
+  readonly #files = new Map<string, { path: string; stamp: string; text: string }>();
+  readonly #timer: NodeJS.Timeout | undefined;
+  #connector: Connector;
+  #headers: Readonly<Record<string, string>>;
+
+  /** Throws a ConfigError when a file cannot be read. */
+  constructor(options: AccessOptions, log?: Log) {
+    this.#options = options;
+    this.#log = log;
+    const { tls, bearerTokenFile } = options;
+    const wanted: Array<readonly [key: string, path: string | undefined]> = [
+      ...(["ca", "cert", "key"] as const).map((name) => [FILES[name], tls[name]] as const),
+      [TOKEN, bearerTokenFile],
+    ];
+    for (const [key, path] of wanted) {
+      if (path === undefined) continue;
+      try {
+        this.#files.set(key, { path, stamp: stampOf(path), text: readFileSync(path, "utf8") });
+      } catch (error) {
+        throw new ConfigError([
+          `${key}: got ${JSON.stringify(path)}, expected a readable file: ${(error as Error).message}`,
+        ]);
+      }
+    }
+    try {
+      this.#connector = this.#makeConnector();
+      this.#headers = this.#makeHeaders();
+    } catch (error) {
+      if (error instanceof ConfigError) throw error;
+      throw new ConfigError([`scrape.tls: expected PEM files that fit together: ${(error as Error).message}`]);
+    }
+    if (this.#files.size > 0) this.#timer = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
+  }
+
+  /** Of each request; made once, not for each. */
+  get headers(): Readonly<Record<string, string>> {
+    return this.#headers;
+  }
+
+  /** Connections that are made from now on use the newest certificates. */
+  readonly connect: Connector = (options, callback) => this.#connector(options, callback);
+
+  /** Reads what has changed. */
+  look(): void {
+    let changed = false;
+    for (const [key, file] of this.#files) {
+      try {
+        const stamp = stampOf(file.path);
+        if (stamp === file.stamp) continue;
+        file.text = readFileSync(file.path, "utf8");
+        file.stamp = stamp;
+        changed = true;
+      } catch (error) {
+        this.#log?.warn(
+          { key, file: file.path, error: (error as Error).message },
+          "file not read: its last content stays",
+        );
+      }
+    }
+    if (!changed) return;
+    try {
+      this.#connector = this.#makeConnector();
+      this.#headers = this.#makeHeaders();
+      this.#log?.info({}, "certificates or token of the scrapes read again");
+    } catch (error) {
+      // Certificate and key are two files: between the two writes they do not fit. The next look finds both.
+      for (const file of this.#files.values()) file.stamp = "";
+      this.#log?.warn({ error: (error as Error).message }, "certificates do not fit together: the last ones stay");
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #text(key: string): string | undefined {
+    return this.#files.get(key)?.text;
+  }
+
+  #makeConnector(): Connector {
+    const { tls, timeoutMs } = this.#options;
+    const [ca, cert, key] = [this.#text(FILES.ca), this.#text(FILES.cert), this.#text(FILES.key)];
+    const given = {
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
+    };
+    // Throws here, and not at the first connection, when they are no PEM or do not belong together.
+    if (Object.keys(given).length > 0) createSecureContext(given);
+    return buildConnector({
+      ...given,
+      ...(tls.serverName !== undefined && { servername: tls.serverName }),
+      rejectUnauthorized: tls.verify,
+      timeout: timeoutMs,
+    });
+  }
+
+  #makeHeaders(): Record<string, string> {
+    const token = this.#text(TOKEN)?.trim();
+    if (token !== undefined && !TOKEN_BYTES.test(token)) {
+      throw new ConfigError([`${TOKEN}: got a value that is not shown, expected one line of visible ASCII characters`]);
+    }
+    return {
+      ...(this.#options.gzip && { "accept-encoding": "gzip" }),
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    };
+  }
+}
+
+function stampOf(path: string): string {
+  const { size, mtimeMs, ino } = statSync(path);
+  return `${size} ${mtimeMs} ${ino}`;
+}

@@ -1,0 +1,98 @@
+// Which models a pod serves: its /v1/models now and then, and at once when it came back from being down.
+import { isDeepStrictEqual } from "node:util";
+import { toFailure } from "../http.ts";
+import type { Pod } from "../pod.ts";
+import type { PodClient } from "./client.ts";
+import { parseModels } from "./models.ts";
+import { JITTER, type ScraperParts } from "./scraper.ts";
+
+const PATH = "/v1/models";
+const MAX_BYTES = 1 << 20;
+
+export class Listing {
+  readonly #pod: Pod;
+  readonly #client: PodClient;
+  readonly #parts: ScraperParts;
+  #timer: NodeJS.Timeout | undefined;
+  #busy = false;
+  #failures = 0;
+  #refusedNames = "";
+  #once = false;
+  #closed = false;
+
+  constructor(pod: Pod, client: PodClient, parts: ScraperParts) {
+    this.#pod = pod;
+    this.#client = client;
+    this.#parts = parts;
+  }
+
+  /** Whether it was asked for once, and came or failed. */
+  get settled(): boolean {
+    return this.#once;
+  }
+
+  read(): void {
+    if (this.#busy || this.#closed) return;
+    // While a failed read waits for its next try, a scrape that still needs the models does not hurry it.
+    if (this.#failures > 0 && this.#timer !== undefined) return;
+    clearTimeout(this.#timer);
+    this.#busy = true;
+    void this.#read().finally(() => {
+      this.#busy = false;
+      if (this.#closed) return;
+      const { options, random } = this.#parts;
+      const retry = Math.min(options.intervalMs * 2 ** this.#failures, options.maxBackoffMs);
+      const wait = this.#failures > 0 ? Math.min(retry, options.modelsIntervalMs) : options.modelsIntervalMs;
+      this.#timer = setTimeout(
+        () => {
+          this.#timer = undefined;
+          this.read();
+        },
+        wait * (1 + JITTER * (2 * random() - 1)),
+      );
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #read(): Promise<void> {
+    const { options, observer } = this.#parts;
+    const pod = this.#pod;
+    try {
+      const body = await this.#client.get(PATH, MAX_BYTES, options.timeoutMs);
+      if (this.#closed) return;
+      const { models, refused } = parseModels(body);
+      this.#failures = 0;
+      this.#reportRefused(refused);
+      const { ready } = pod.health;
+      pod.health.modelsRead();
+      const same = this.#once && ready === pod.health.ready && isDeepStrictEqual(models, pod.models);
+      if (!same) pod.models = models;
+      this.#once = true;
+      if (!same) observer.changed(pod);
+    } catch (error) {
+      if (this.#closed) return;
+      this.#failures = Math.min(this.#failures + 1, 16);
+      observer.modelsFailed(pod, toFailure(error));
+      if (!this.#once) {
+        this.#once = true;
+        observer.changed(pod);
+      }
+    }
+  }
+
+  #reportRefused(refused: ReadonlyArray<{ name: string; expected: string }>): void {
+    const names = JSON.stringify(refused);
+    if (refused.length > 0 && names !== this.#refusedNames) {
+      const { address } = this.#pod;
+      this.#parts.log.warn(
+        { endpoint: address, refused: refused.slice(0, 5) },
+        "model names that no snapshot can carry",
+      );
+    }
+    this.#refusedNames = names;
+  }
+}

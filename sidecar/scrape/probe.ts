@@ -1,0 +1,72 @@
+// Active probes: a server whose engine is dead often still tells its metrics, and one that starts tells them before it
+// can serve. Only where `health.probe` is set: otherwise the scrapes are all that is known.
+import { type HttpFailure, toFailure } from "../http.ts";
+import type { Pod } from "../pod.ts";
+import type { PodClient } from "./client.ts";
+import { JITTER, type ScraperParts } from "./scraper.ts";
+
+export interface ProbeOptions {
+  intervalMs: number;
+  timeoutMs: number;
+  /** In a row, until a pod is taken out. */
+  failures: number;
+  /** In a row, until it is back. */
+  successes: number;
+}
+
+const MAX_BYTES = 1 << 16;
+
+export class Probe {
+  readonly #pod: Pod;
+  readonly #client: PodClient;
+  readonly #path: () => string;
+  readonly #options: ProbeOptions;
+  readonly #parts: ScraperParts;
+  #timer: NodeJS.Timeout | undefined;
+  #once = false;
+  #closed = false;
+
+  constructor(pod: Pod, client: PodClient, path: () => string, options: ProbeOptions, parts: ScraperParts) {
+    this.#pod = pod;
+    this.#client = client;
+    this.#path = path;
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  get settled(): boolean {
+    return this.#once;
+  }
+
+  start(): void {
+    void this.#probe();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #probe(): Promise<void> {
+    const { clock, observer, random } = this.#parts;
+    const { intervalMs, timeoutMs } = this.#options;
+    const { health } = this.#pod;
+    const started = clock.now();
+    const before = health.ready;
+    let failure: HttpFailure | undefined;
+    try {
+      await this.#client.get(this.#path(), MAX_BYTES, timeoutMs);
+    } catch (error) {
+      failure = toFailure(error);
+    }
+    if (this.#closed) return;
+    health.probed(failure === undefined, this.#options);
+    if (failure !== undefined) observer.probeFailed(this.#pod, failure);
+    if (before !== health.ready || !this.#once) {
+      this.#once = true;
+      observer.changed(this.#pod);
+    }
+    const wait = intervalMs * (1 + JITTER * (2 * random() - 1)) - (clock.now() - started);
+    this.#timer = setTimeout(() => void this.#probe(), Math.max(0, wait));
+  }
+}
