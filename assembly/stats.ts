@@ -41,6 +41,10 @@ export const SETUP_NO_READER: u32 = 30;
 export const SETUP_NO_HOLDER: u32 = 31;
 export const SETUP_NO_BODY: u32 = 32;
 export const SETUP_NOT_FOLLOWED: u32 = 33;
+// places (filter/places.ts has further ones, by the places' names)
+export const PLACES_SPILLED: u32 = 90;
+export const PLACES_FULL: u32 = 91;
+export const PLACES_DRY_RUN: u32 = 92;
 // gauges
 export const IN_FLIGHT: u32 = 34;
 export const SNAPSHOT_AGE: u32 = 35;
@@ -126,6 +130,12 @@ export function defineMetrics(): void {
   define(SETUP_NO_BODY, COUNTER, "pilotfish.setup.no_body");
   // Requests that Envoy sent elsewhere at once: no override_host policy, or endpoints that the cluster does not have.
   define(SETUP_NOT_FOLLOWED, COUNTER, "pilotfish.setup.not_followed");
+  // Requests that were sent to another place than the nearest, because that one had no room.
+  define(PLACES_SPILLED, COUNTER, "pilotfish.places.spilled");
+  // Requests that came when every place was at its limit: spread by how full they are.
+  define(PLACES_FULL, COUNTER, "pilotfish.places.full");
+  // Requests whose place was chosen and counted, but not used: the policy says dryRun.
+  define(PLACES_DRY_RUN, COUNTER, "pilotfish.places.dry_run");
   // Requests in flight on endpoints, all workers.
   define(IN_FLIGHT, GAUGE, "pilotfish.in_flight");
   // Milliseconds since the snapshot in use was received.

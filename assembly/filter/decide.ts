@@ -36,6 +36,7 @@ import { count, FIELD_IGNORED, NO_ENDPOINT, NO_MODEL, NO_SNAPSHOT, PICKED, STALE
 import { tickTime } from "./clock";
 import { DESTINATION, STATE_ENDPOINT, STATE_MODEL, STATE_REASON } from "./headers";
 import { changeHeader } from "./outbox";
+import { countPlace, enterPlace, leavePlace } from "./places";
 import { refuseField, refuseMissing, refuseModel, refuseUnknown } from "./refuse";
 import { rewriteModel, rewritePath } from "./rewrite";
 import { Root } from "./root";
@@ -145,7 +146,9 @@ function send(stream: Stream, config: Config, model: usize, length: u32): bool {
   else if (isStale(config)) fallBack(STALE, STALE_REASON);
   else {
     weigh(stream, config, model, length);
+    enterPlace(current(), known, tickTime(), random);
     pick(current(), known, config.pick.policy, work, random, picks);
+    if (leavePlace(picks.count > 0)) pick(current(), known, config.pick.policy, work, random, picks);
     if (picks.count == 0) fallBack(NO_ENDPOINT, NO_ENDPOINT_REASON);
     else usePick(stream, config, current(), known);
   }
@@ -156,6 +159,7 @@ function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32)
   count(PICKED);
   setProperty(STATE_REASON, PICKED_REASON.pointer, PICKED_REASON.length);
   setProperty(STATE_ENDPOINT, view.address(picks.first), view.addressLength(picks.first));
+  const elsewhere = countPlace(view, random);
   if (config.pick.dryRun) return;
   stream.counted = started(picks.first);
   stream.since = tellGeneration();
@@ -170,7 +174,9 @@ function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32)
   }
   let at = append(destination, view, picks.first);
   if (picks.count > 1) at = append(comma(at), view, picks.second);
-  if (picks.count > 2) at = append(comma(at), view, picks.third);
+  // The last retry leaves the place, which may be gone as a whole.
+  if (elsewhere != NONE) at = append(comma(at), view, elsewhere);
+  else if (picks.count > 2) at = append(comma(at), view, picks.third);
   changeHeader(DESTINATION, destination, <u32>(at - destination));
 }
 

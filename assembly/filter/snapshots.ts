@@ -8,7 +8,10 @@ import { CAS_MISMATCH, getShared, OK, resultCas, resultLength, resultPointer, se
 import { followAdapters } from "../pick/adapters";
 import { followScrapes, followTopology } from "../pick/inflight";
 import { followCaches } from "../pick/prefix";
+import { followPlaces } from "../places/learned";
 import { adopt, current } from "../snapshot/current";
+import { tickTime } from "./clock";
+import { defineCounters } from "./places";
 
 const SNAPSHOT = bytesOf("pilotfish.snapshot");
 const GENERATION = bytesOf("pilotfish.generation");
@@ -77,5 +80,7 @@ export function followSnapshot(): bool {
   followScrapes(current());
   followCaches(current());
   followAdapters(current());
+  followPlaces(current(), tickTime());
+  defineCounters(current());
   return true;
 }

@@ -17,6 +17,7 @@ import {
   MODEL_ENDPOINT_STATE,
   MODEL_IS_ADAPTER,
 } from "../../protocol/constants";
+import { admits, firstLink, linkCount } from "../places/range";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { endpointHash, mix } from "./entries";
 import { KIND_TOKENS, PICKER_TWO, Policy } from "./policy";
@@ -55,11 +56,16 @@ export function usable(view: SnapshotView, endpoint: u32): bool {
   return (view.flags(endpoint) & (ENDPOINT_READY | ENDPOINT_DRAINING | ENDPOINT_ASLEEP)) == ENDPOINT_READY;
 }
 
+/** And so far as a policy for places lets it (places/range.ts). */
+function mayTake(view: SnapshotView, endpoint: u32): bool {
+  return usable(view, endpoint) && admits(view, endpoint);
+}
+
 /** Makes the list of candidates for a model. */
 export function findCandidates(view: SnapshotView, model: u32, policy: Policy, work: Work, random: Random): void {
   count = 0;
-  const first = view.modelFirst(model);
-  const served = view.modelEndpoints(model);
+  const first = firstLink(view, model);
+  const served = linkCount(view, model);
   if (policy.picker == PICKER_TWO) {
     addRandom(view, first, served, 2, random);
     if (count == 2 || served <= 2) return;
@@ -71,13 +77,13 @@ export function findCandidates(view: SnapshotView, model: u32, policy: Policy, w
   }
   count = 0;
   for (let link = first; link < first + served; link++) {
-    if (usable(view, view.linkEndpoint(link))) store<u32>(links + count++ * 4, link);
+    if (mayTake(view, view.linkEndpoint(link))) store<u32>(links + count++ * 4, link);
   }
 }
 
 /** Adds an endpoint, if it may get requests and is not in the list yet. */
 export function addCandidate(view: SnapshotView, link: u32): void {
-  if (!usable(view, view.linkEndpoint(link))) return;
+  if (!mayTake(view, view.linkEndpoint(link))) return;
   for (let i: u32 = 0; i < count; i++) if (load<u32>(links + i * 4) == link) return;
   store<u32>(links + count++ * 4, link);
 }
@@ -115,7 +121,7 @@ export function homeOf(view: SnapshotView, first: u32, served: u32, key: u64, ot
   for (let link = first; link < first + served; link++) {
     const endpoint = view.linkEndpoint(link);
     const weight = mix(key ^ endpointHash(endpoint));
-    if (weight <= best || link == other || !usable(view, endpoint)) continue;
+    if (weight <= best || link == other || !mayTake(view, endpoint)) continue;
     best = weight;
     home = link;
   }

@@ -6,6 +6,7 @@
 //
 // SLACK is half a second of prefill for profile "tokens", four requests for "load", a quarter of the best score for scorers.
 // Beyond, the session's second home is tried by the same bound, then the best endpoint is taken.
+import { firstLink, linkCount } from "../places/range";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { addCandidate, candidateCost, candidateCount, candidateLink, homeOf, setCandidateCost } from "./candidates";
 import { mix } from "./entries";
@@ -37,8 +38,8 @@ export function findHome(view: SnapshotView, model: u32, work: Work): void {
   home = NONE;
   second = NONE;
   if (work.session == 0) return;
-  const first = view.modelFirst(model);
-  const served = view.modelEndpoints(model);
+  const first = firstLink(view, model);
+  const served = linkCount(view, model);
   home = homeOf(view, first, served, work.session, NONE);
   if (home == NONE) return;
   addCandidate(view, home);

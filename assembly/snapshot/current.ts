@@ -1,4 +1,5 @@
 // The snapshot that this worker picks from: its own copy, replaced whole.
+import { groupByPlace } from "../places/group";
 import { verify } from "./verify";
 import { newView, SnapshotView } from "./view";
 
@@ -20,6 +21,8 @@ export function adopt(data: usize, bytes: u32, received: u64): bool {
   }
   memory.copy(buffer, data, bytes);
   verify(view, buffer, bytes);
+  // Without order there are no places: everything is picked from as if there were none.
+  if (!groupByPlace(view)) view.placeCount = 0;
   present = true;
   receivedAt = received;
   return true;

@@ -16,7 +16,41 @@ interface Way {
 const ALIAS = { models: { rules: [{ name: "alias", model: "m" }] } };
 const FIELD = { body: { fields: [{ field: "user", header: "x-user" }] } };
 
+/** A near place and a far one with a pod each, and what of a pod's requests a policy allows. */
+function twoPlaces(dryRun = false): Parameters<Gateway["feed"]>[0] {
+  const place = (name: string, order: number) => ({ name, order, weight: 1, roundTripUs: null });
+  const policy = { name: "one", mode: "in-flight" as const, mostInFlight: 1, target: null, timeoutMs: null };
+  return {
+    endpoints: [endpoint(A, { place: "near" }), endpoint(B, { place: "far" })],
+    models: [{ ...base("m", [A, B]), policy: "one" }],
+    places: [place("near", 0), place("far", 1)],
+    policies: [{ ...policy, dryRun, short: false }],
+  };
+}
+
 const WAYS: Record<string, Way> = {
+  "pilotfish.places.spilled": {
+    way: (g) => {
+      g.feed(twoPlaces());
+      g.chat("m");
+      g.chat("m");
+    },
+    also: { requests: 2, picked: 2, "snapshot.stored": 1 },
+  },
+  "pilotfish.places.full": {
+    way: (g) => {
+      g.feed(twoPlaces());
+      for (let i = 0; i < 3; i++) g.chat("m");
+    },
+    also: { requests: 3, picked: 3, "places.spilled": 1, "snapshot.stored": 1 },
+  },
+  "pilotfish.places.dry_run": {
+    way: (g) => {
+      g.feed(twoPlaces(true));
+      g.chat("m");
+    },
+    also: { requests: 1, picked: 1, "snapshot.stored": 1 },
+  },
   "pilotfish.setup.no_reader": {
     configuration: { role: "holder" },
     way: (g) => void g.send({ method: "GET", path: "/" }),

@@ -1,0 +1,102 @@
+// What is learned of a place under a policy, and outlives snapshots: what a request takes of a pod's KV cache there, and
+// since when the place is back.
+//
+//   perRequest = sum of the KV usage of its pods / requests that they hold, both from the same scrapes
+//
+// So target / perRequest is how many requests a pod holds at its target, and at the target the two agree whatever the relation
+// between requests and memory is. It rises four times as fast as it falls: young requests hold little, and would let too many in.
+import { POLICY_SHORT } from "../../protocol/constants";
+import { addressHash, mix } from "../pick/entries";
+import { SnapshotView } from "../snapshot/view";
+
+/** Time constant of what is learned; a quarter of it upwards. */
+const LONG_MILLISECONDS: f32 = 4000;
+const SHORT_MILLISECONDS: f32 = 1000;
+
+@unmanaged
+export class Learned {
+  /** Hash of policy and place. */
+  key: u64 = 0;
+  /** Version of the snapshot that was looked at last. */
+  version: u64 = 0;
+  /** ns; it gets its full share a ramp's length after this. 0: it has it. */
+  backSince: u64 = 0;
+  /** Share of one pod's KV cache; 0: not known yet. */
+  perRequest: f32 = 0;
+  /** Nothing in it was ready at the last look. */
+  absent: bool = false;
+}
+
+const LEARNED_BYTES: u32 = offsetof<Learned>();
+
+/** policies x places records of the current snapshot, and the hash that they belong to. */
+let table: usize = 0;
+let places: u32 = 0;
+let records: u32 = 0;
+let lists: u64 = 0;
+
+/** Makes the records follow a snapshot's policies and places. What is new beside what is known comes in slowly. */
+export function followPlaces(view: SnapshotView, now: u64): void {
+  const hash = listsOf(view);
+  if (hash == lists) return;
+  lists = hash;
+  const old = table;
+  const oldRecords = records;
+  places = view.placeCount;
+  records = view.policyCount * places;
+  table = records == 0 ? 0 : heap.alloc(records * LEARNED_BYTES);
+  if (records) memory.fill(table, 0, records * LEARNED_BYTES);
+  for (let policy: u32 = 0; policy < view.policyCount; policy++) {
+    const policyHash = addressHash(view.policyName(policy), view.policyNameLength(policy));
+    for (let place: u32 = 0; place < places; place++) {
+      const learned = learnedOf(policy, place);
+      learned.key = keyOf(view, policyHash, place);
+      const known = find(old, oldRecords, learned.key);
+      if (known) memory.copy(changetype<usize>(learned), known, LEARNED_BYTES);
+      else if (oldRecords > 0) learned.backSince = now;
+    }
+  }
+  if (old) heap.free(old);
+}
+
+export function learnedOf(policy: u32, place: u32): Learned {
+  return changetype<Learned>(table + (policy * places + place) * LEARNED_BYTES);
+}
+
+/** `kv`: sum over pods; `requests`: on them, from the same scrapes; `age`: milliseconds since the last look. */
+export function learn(learned: Learned, kv: f32, requests: f32, flags: u32, age: f32): void {
+  // A handful of requests says little of how much one takes, and the caches may hold what others left.
+  if (requests < 2 || kv <= 0) return;
+  const seen = kv / requests;
+  if (learned.perRequest == 0) {
+    learned.perRequest = seen;
+    return;
+  }
+  const span = flags & POLICY_SHORT ? SHORT_MILLISECONDS : LONG_MILLISECONDS;
+  const weight = min<f32>(age / (seen > learned.perRequest ? span / 4 : span), 1);
+  learned.perRequest += weight * (seen - learned.perRequest);
+}
+
+function listsOf(view: SnapshotView): u64 {
+  let hash: u64 = ((<u64>view.placeCount) << 32) | view.policyCount;
+  for (let i: u32 = 0; i < view.placeCount; i++) {
+    hash = mix(hash ^ addressHash(view.placeName(i), view.placeNameLength(i)));
+  }
+  for (let i: u32 = 0; i < view.policyCount; i++) {
+    hash = mix(hash ^ addressHash(view.policyName(i), view.policyNameLength(i)));
+  }
+  return hash;
+}
+
+function keyOf(view: SnapshotView, policyHash: u64, place: u32): u64 {
+  return mix(policyHash ^ addressHash(view.placeName(place), view.placeNameLength(place))) | 1;
+}
+
+/** At most 2,048 records are looked through, and only when a policy or a place comes or goes. */
+function find(from: usize, count: u32, key: u64): usize {
+  for (let i: u32 = 0; i < count; i++) {
+    const at = from + i * LEARNED_BYTES;
+    if (changetype<Learned>(at).key == key) return at;
+  }
+  return 0;
+}

@@ -1,0 +1,171 @@
+// How much room each place has for a model's requests: reckoned when the first request of a tick asks, then kept for the tick.
+//
+//   limit = mode utilization: target * pods / perRequest (learned.ts)      mode in-flight: most * pods      mode order: none
+//   room  = ramp * how willingly the place takes one more request, 0...1
+//             utilization: 1 up to 5 % below the limit, falling evenly to 0 at 5 % above it: no cliff, and nothing that swings,
+//             because what is compared are requests in flight, which are known now, and not a gauge that is as old as a scrape
+//             in-flight: 1 below the limit, 0 at it
+//   ramp  = rises evenly from 0 to 1 in RAMP after the place was lost or was not known
+import { POLICY_IS_IN_FLIGHT, POLICY_IS_UTILIZATION, UNKNOWN } from "../../protocol/constants";
+import { usable } from "../pick/candidates";
+import { workersBeside } from "../pick/inflight";
+import { NONE, SnapshotView } from "../snapshot/view";
+import { Learned, learn, learnedOf } from "./learned";
+import { inFlightAt } from "./range";
+
+const RAMP_NANOSECONDS: u64 = 10000000000;
+/** What a place that is back gets at once: enough to learn from. */
+const LEAST_RAMP: f32 = 0.02;
+const BAND: f32 = 0.05;
+
+@unmanaged
+export class Room {
+  place: u32 = 0;
+  order: u32 = 0;
+  weight: u32 = 0;
+  /** Its endpoints: a range of the model's. */
+  first: u32 = 0;
+  count: u32 = 0;
+  /** Pods that can be sent requests; 0: none. */
+  pods: u32 = 0;
+  inFlight: f32 = 0;
+  /** Requests; 0: none is known. */
+  limit: f32 = 0;
+  /** Mean KV usage; -1: not known. */
+  utilization: f32 = 0;
+  ramp: f32 = 0;
+  room: f32 = 0;
+}
+
+const ROOM_BYTES: u32 = offsetof<Room>();
+const MOST: u32 = 32;
+const HEADER: u32 = 24;
+const SLOT_BYTES: u32 = HEADER + MOST * ROOM_BYTES;
+/** Models whose rooms are kept for a tick; two that share a slot only reckon more often. */
+const SLOTS: u32 = 32;
+// slot: u64 tick, u64 version, u32 model, u32 rooms, then the rooms by order
+let slots: usize = 0;
+let slot: usize = 0;
+
+export function roomCount(): u32 {
+  return load<u32>(slot, 20);
+}
+/** Rooms of the model that was looked at last, the nearest first. */
+export function roomAt(i: u32): Room {
+  return changetype<Room>(slot + HEADER + i * ROOM_BYTES);
+}
+
+/** Looks at a model that has a policy. `tick`: ns, the same within one tick. */
+export function lookAt(view: SnapshotView, model: u32, tick: u64): void {
+  if (!slots) {
+    slots = heap.alloc(SLOTS * SLOT_BYTES);
+    memory.fill(slots, 0, SLOTS * SLOT_BYTES);
+  }
+  slot = slots + (model % SLOTS) * SLOT_BYTES;
+  if (load<u64>(slot) == tick && load<u64>(slot, 8) == view.version && load<u32>(slot, 16) == model) return;
+  store<u64>(slot, tick);
+  store<u64>(slot, view.version, 8);
+  store<u32>(slot, model, 16);
+  store<u32>(slot, 0, 20);
+  const policy = view.modelPolicy(model);
+  const end = view.modelFirst(model) + view.modelEndpoints(model);
+  let link = view.modelFirst(model);
+  while (link < end) {
+    const place = view.endpointPlace(view.linkEndpoint(link));
+    const first = link;
+    while (link < end && view.endpointPlace(view.linkEndpoint(link)) == place) link++;
+    // What has no place is in none, and is not used while there are places.
+    if (place != NONE) addRoom(view, policy, place, first, link - first, tick);
+  }
+}
+
+/** Makes the next look at the model that was looked at last reckon anew: requests may have ended since. */
+export function forgetLook(): void {
+  store<u64>(slot, 0);
+}
+
+/** A request was sent to a place: until the next tick, the other workers are taken to do the same. */
+export function sentTo(view: SnapshotView, policy: u32, room: Room): void {
+  room.inFlight += <f32>(workersBeside() + 1);
+  setRoom(view, policy, room);
+}
+
+function addRoom(view: SnapshotView, policy: u32, place: u32, first: u32, links: u32, now: u64): void {
+  let i = roomCount();
+  store<u32>(slot, i + 1, 20);
+  const order = view.placeOrder(place);
+  for (; i > 0 && roomAt(i - 1).order > order; i--) {
+    memory.copy(changetype<usize>(roomAt(i)), changetype<usize>(roomAt(i - 1)), ROOM_BYTES);
+  }
+  const room = roomAt(i);
+  room.place = place;
+  room.order = order;
+  room.weight = view.placeWeight(place);
+  room.first = first;
+  room.count = links;
+  const learned = learnedOf(policy, place);
+  fill(view, room, learned, view.policyFlags(policy));
+  room.ramp = ramp(learned, room.pods, now);
+  const mode = view.policyMode(policy);
+  room.limit = 0;
+  if (mode == POLICY_IS_IN_FLIGHT) room.limit = <f32>view.policyMostInFlight(policy) * <f32>room.pods;
+  else if (mode == POLICY_IS_UTILIZATION && learned.perRequest > 0) {
+    room.limit = (view.policyTarget(policy) * <f32>room.pods) / learned.perRequest;
+  }
+  setRoom(view, policy, room);
+}
+
+/** Sums over the place's endpoints; what is new in them is learned. */
+function fill(view: SnapshotView, room: Room, learned: Learned, flags: u32): void {
+  let kv: f32 = 0;
+  let told: f32 = 0;
+  let held: f32 = 0;
+  room.pods = 0;
+  room.inFlight = 0;
+  for (let link = room.first; link < room.first + room.count; link++) {
+    const endpoint = view.linkEndpoint(link);
+    if (!usable(view, endpoint)) continue;
+    const pods = view.endpointWeight(endpoint);
+    room.pods += pods;
+    room.inFlight += inFlightAt(endpoint);
+    const usage = view.kvUsage(endpoint);
+    const waiting = view.waiting(endpoint);
+    const running = view.running(endpoint);
+    if (usage != usage || waiting == UNKNOWN || running == UNKNOWN) continue;
+    kv += usage * <f32>pods;
+    told += <f32>pods;
+    held += <f32>waiting + <f32>running;
+  }
+  room.utilization = told > 0 ? kv / told : -1;
+  if (learned.version == view.version) return;
+  const age = view.version > learned.version ? <f32>(view.version - learned.version) / 1000 : 0;
+  learned.version = view.version;
+  learn(learned, kv, held, flags, age);
+}
+
+function ramp(learned: Learned, pods: u32, now: u64): f32 {
+  if (pods == 0) {
+    learned.absent = true;
+    return 0;
+  }
+  if (learned.absent) {
+    learned.absent = false;
+    learned.backSince = now;
+  }
+  if (learned.backSince == 0) return 1;
+  const since = now > learned.backSince ? now - learned.backSince : 0;
+  if (since < RAMP_NANOSECONDS) return max(<f32>since / <f32>RAMP_NANOSECONDS, LEAST_RAMP);
+  learned.backSince = 0;
+  return 1;
+}
+
+function setRoom(view: SnapshotView, policy: u32, room: Room): void {
+  room.room = room.pods == 0 ? 0 : room.ramp * willing(view.policyMode(policy), room.inFlight, room.limit);
+}
+
+function willing(mode: u32, inFlight: f32, limit: f32): f32 {
+  if (limit == 0) return 1;
+  if (mode == POLICY_IS_IN_FLIGHT) return inFlight < limit ? 1 : 0;
+  const band = max<f32>(BAND * limit, 1);
+  return min<f32>(max<f32>((limit + band - inFlight) / (2 * band), 0), 1);
+}
