@@ -12,7 +12,7 @@ import { startSidecar } from "../../sidecar/run.ts";
 import type { Pod } from "../pod/pod.ts";
 import { type Echo, startEcho, valuesOf } from "../support/echo.ts";
 import { fastPod, SLOW } from "../support/fleet.ts";
-import { type Models, push, readBack, SECRET, type Served, snapshotOf } from "../support/gateway.ts";
+import { type Models, nextVersion, push, readBack, SECRET, type Served, snapshotOf } from "../support/gateway.ts";
 import { type Answer, chat, JSON_TYPE, open, post, send } from "../support/http.ts";
 import { inParallel, until } from "../support/until.ts";
 
@@ -71,9 +71,15 @@ export function fleet(pods: Pods, first: Partial<Served> = {}, second: Partial<S
   };
 }
 
-/** Pushes, and waits until 16 connections at once all see it: then every worker has it. */
+/** The filter averages what pods report over this span: a snapshot that comes sooner weighs only a part. */
+const AVERAGED_MS = 2000;
+
+/**
+ * Pushes, and waits until 16 connections at once all see it: then every worker has it. Its clock says that the span of
+ * the average has passed since the last one, so what it tells of loads holds at once and alone.
+ */
 export async function pushEverywhere(subject: Subject, models: Models): Promise<void> {
-  const answer = await push(subject.url, snapshotOf(models));
+  const answer = await push(subject.url, snapshotOf(models, nextVersion(AVERAGED_MS)));
   assert.equal(answer.status, 200, answer.text);
   const { version } = answer.json as { version: string };
   await until("the snapshot at every worker", async () => {

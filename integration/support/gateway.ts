@@ -84,9 +84,11 @@ export function snapshotOf(models: Models, version = nextVersion()): Uint8Array 
   return encodeSnapshot({ version, source: 7n, endpoints: [...endpoints.values()], models: views });
 }
 
-export function nextVersion(): bigint {
+/** `laterMs`: as if at least so much time had passed since the last one. */
+export function nextVersion(laterMs = 0): bigint {
   const now = BigInt(Date.now()) * 1000n;
-  lastVersion = now > lastVersion ? now : lastVersion + 1n;
+  const least = lastVersion + BigInt(laterMs) * 1000n + 1n;
+  lastVersion = now > least ? now : least;
   return lastVersion;
 }
 
