@@ -77,7 +77,7 @@ sim: build/pilotfish.wasm ## The real wasm picks in a discrete-event simulation;
 
 .PHONY: test-gateway
 test-gateway: build/pilotfish.wasm ## A real Envoy Gateway: stock and single mode (built once, about 15 minutes; needs Go)
-	@$(TSX) integration/gateway/run.ts
+	@$(TSX) integration/gateway/run.ts $(ARGS)
 
 .PHONY: test-kubernetes
 test-kubernetes: build/pilotfish.wasm ## A real kube-apiserver drives the sidecar (built once, about 10 minutes; needs Go)

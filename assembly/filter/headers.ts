@@ -23,3 +23,5 @@ export const UPSTREAM_ADDRESS = bytesOf("upstream\0address");
 export const UPSTREAM_ATTEMPTS = bytesOf("upstream\0request_attempt_count");
 /** i64: bytes of the request received so far, headers and body. */
 export const REQUEST_TOTAL_SIZE = bytesOf("request\0total_size");
+/** Who made the answer: the router says `via_upstream`, `direct_response` or `route_not_found`. */
+export const RESPONSE_DETAILS = bytesOf("response\0code_details");

