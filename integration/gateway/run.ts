@@ -22,7 +22,10 @@ const all = (await readdir(HERE)).filter((name) => name.endsWith(".test.ts")).so
 const files = all.filter((name) => wanted.length === 0 || wanted.includes(name.replace(".test.ts", "")));
 if (files.length === 0) throw new Error(`got ${wanted.join(" ")}, expected some of ${all.join(" ")}`);
 const node = [process.execPath, "--import", "tsx", "--test", "--test-concurrency=1", "--test-reporter=spec"];
-node.push(...process.argv.slice(2).filter((argument) => argument.startsWith("-")), ...files.map((name) => relative(ROOT, join(HERE, name))));
+node.push(
+  ...process.argv.slice(2).filter((argument) => argument.startsWith("-")),
+  ...files.map((name) => relative(ROOT, join(HERE, name))),
+);
 const [command = "", ...args] = isolated
   ? ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", ...node]
   : node;

@@ -18,7 +18,11 @@ function waiting(holder = false): { gateway: Gateway; stream: Stream; lines: () 
   }
   const stream = new Stream(roots);
   stream.sendHeaders(HEAD);
-  const lines = () => gateway.worker().vm.logs.map(({ text }) => text).filter((line) => LINE.test(line));
+  const lines = () =>
+    gateway
+      .worker()
+      .vm.logs.map(({ text }) => text)
+      .filter((line) => LINE.test(line));
   return { gateway, stream, lines };
 }
 
