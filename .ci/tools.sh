@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs by apt what some tests use and skip without: Chromium (status page), Prometheus' promtool (dashboard and alerts).
+# Says what it did; never fails the run.
+set -uo pipefail
+
+say() { echo "tools: $*" >&2; }
+declare -A package=([chromium]=chromium [promtool]=prometheus)
+wanted=()
+for command in "${!package[@]}"; do
+  command -v "$command" >/dev/null 2>&1 || wanted+=("${package[$command]}")
+done
+[ ${#wanted[@]} -eq 0 ] && exit 0
+if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" != 0 ]; then
+  say "${wanted[*]} not installed (needs root and apt): the tests that use them are skipped"
+  exit 0
+fi
+say "installing ${wanted[*]} by apt ..."
+log="$(mktemp)"
+# Not started as services: a policy that forbids it stands for the time of the installation.
+policy=/usr/sbin/policy-rc.d
+[ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && made=1; }
+export DEBIAN_FRONTEND=noninteractive
+if { apt-get update && apt-get install --yes --no-install-recommends "${wanted[@]}"; } >"$log" 2>&1; then
+  say "installed"
+else
+  say "not installed: $(tail -1 "$log"); the tests that use them are skipped"
+fi
+[ -z "${made:-}" ] || rm -f "$policy"
+rm -f "$log"
