@@ -49,6 +49,10 @@ export const PLACES_DRY_RUN: u32 = 92;
 export const IN_FLIGHT: u32 = 34;
 export const SNAPSHOT_AGE: u32 = 35;
 export const ENDPOINTS: u32 = 36;
+// pushes by several sidecars, and what Envoys tell each other
+export const SNAPSHOT_HELD: u32 = 80;
+export const REPORTED: u32 = 81;
+export const IN_FLIGHT_ELSEWHERE: u32 = 82;
 
 /** The numbers above stay below it; they may have gaps. */
 const MOST: u32 = 128;
@@ -118,6 +122,10 @@ export function defineMetrics(): void {
   define(SNAPSHOT_MALFORMED, COUNTER, "pilotfish.snapshot.malformed");
   // Refused with 409: not newer than the stored one.
   define(SNAPSHOT_OUTDATED, COUNTER, "pilotfish.snapshot.outdated");
+  // Refused with 409: another sidecar's snapshot is in use, which is as complete.
+  define(SNAPSHOT_HELD, COUNTER, "pilotfish.snapshot.held");
+  // Reports of this Envoy's requests in flight, given to sidecars for other Envoys.
+  define(REPORTED, COUNTER, "pilotfish.reported");
   // Refused with 413: over `snapshot.maxBytes`.
   define(SNAPSHOT_TOO_LARGE, COUNTER, "pilotfish.snapshot.too_large");
   // Refused otherwise: 404 for another reserved path, 405 for another method, 500 when it could not be stored.
@@ -138,6 +146,8 @@ export function defineMetrics(): void {
   define(PLACES_DRY_RUN, COUNTER, "pilotfish.places.dry_run");
   // Requests in flight on endpoints, all workers.
   define(IN_FLIGHT, GAUGE, "pilotfish.in_flight");
+  // Requests in flight on endpoints that other Envoys sent, as last told.
+  define(IN_FLIGHT_ELSEWHERE, GAUGE, "pilotfish.in_flight_elsewhere");
   // Milliseconds since the snapshot in use was received.
   define(SNAPSHOT_AGE, GAUGE, "pilotfish.snapshot.age_ms");
   // Endpoints in the snapshot in use.

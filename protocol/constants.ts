@@ -11,6 +11,10 @@ export const RESERVED_PREFIX = "/.pilotfish/";
 export const SECRET_HEADER = "x-pilotfish-secret";
 /** Environment variable of the Wasm VM and of the sidecar that holds the shared secret. */
 export const SECRET_ENV = "PILOTFISH_SECRET";
+/** A second one, while the secret changes (docs/secrets.md). */
+export const SECRET_NEXT_ENV = "PILOTFISH_SECRET_NEXT";
+/** Request header that asks for a report in the answer to a push, or in place of a read-back; its value is `ring.position`. */
+export const REPORT_HEADER = "x-pilotfish-report";
 /** Header that HTTPRoutes match on (Gateway API Inference Extension). */
 export const MODEL_HEADER = "x-gateway-model-name";
 /** Header with the base model of an adapter; a base model names itself (Gateway API Inference Extension). */
@@ -37,6 +41,12 @@ export const HEADER_SECTION_COUNT: u32 = 12;
 export const HEADER_VERSION: u32 = 16;
 /** u64: random id of the producing process. */
 export const HEADER_SOURCE: u32 = 24;
+/** u32 flags: HEADER_COMPLETE. */
+export const HEADER_FLAGS: u32 = 32;
+/** u32: Envoys whose requests REMOTE sums up. */
+export const HEADER_ENVOYS: u32 = 36;
+/** The producer knows all that it should: it was told which pods there are, and most of them answer it. */
+export const HEADER_COMPLETE: u32 = 1;
 
 // ---- section directory, after the header: 16 bytes an entry --------------------------------------------------------
 export const SECTION_ENTRY_BYTES: u32 = 16;
@@ -58,6 +68,10 @@ export const KIND_POLICIES: u32 = 11;
 export const KIND_OBJECTIVES: u32 = 5;
 export const KIND_RULES: u32 = 6;
 export const KIND_POOLS: u32 = 7;
+/** Optional: requests that other Envoys have in flight, a record for each of ENDPOINTS. */
+export const KIND_REMOTE: u32 = 8;
+/** Optional: blocks that other Envoys sent to endpoints, in records of words. */
+export const KIND_PREFIXES: u32 = 9;
 
 // ---- endpoint record ------------------------------------------------------------------------------------------------
 export const ENDPOINT_BYTES: u32 = 64;
@@ -192,6 +206,50 @@ export const POOL_BYTES: u32 = 16;
 /** `namespace/name` */
 export const POOL_NAME_OFFSET: u32 = 0;
 export const POOL_NAME_LENGTH: u32 = 4;
+// ---- remote record: requests that other Envoys sent to the endpoint --------------------------------------------------------
+export const REMOTE_BYTES: u32 = 16;
+/** u32 requests in flight. */
+export const REMOTE_REQUESTS: u32 = 0;
+/** u32 of these, those that lasted for a tick of their worker. */
+export const REMOTE_LASTED: u32 = 4;
+/** u32 uncached prompt tokens of requests without a first byte. */
+export const REMOTE_PENDING: u32 = 8;
+/** u32 uncached prompt tokens ever sent; wraps. */
+export const REMOTE_SENT: u32 = 12;
+/** Of requests, and of pending tokens, in a record. */
+export const MAX_REMOTE: u32 = 16777216;
+export const MAX_REMOTE_PENDING: u32 = 1073741824;
+export const MAX_ENVOYS: u32 = 1024;
+
+// ---- prefix record: u64 words -----------------------------------------------------------------------------------------------
+/** u64 hash of the endpoint's address. */
+export const PREFIX_ENDPOINT: u32 = 0;
+/** u64 hash of model and cache salt. */
+export const PREFIX_SEED: u32 = 8;
+/** u64: in the low 16 bits how many block hashes follow; the rest is a number that ascends from record to record. */
+export const PREFIX_COUNT: u32 = 16;
+export const PREFIX_BYTES: u32 = 24;
+export const MAX_PREFIX_BLOCKS: u32 = 256;
+/** Words of PREFIXES, and of the prefixes in a report: 64 KiB. */
+export const MAX_PREFIX_WORDS: u32 = 8192;
+
+// ---- report: what the filter of one Envoy counts; header of 64 bytes, then records, then prefix records ---------------------
+/** Bytes "PFRP". */
+export const REPORT_MAGIC: u32 = 0x50524650;
+export const REPORT_HEADER_BYTES: u32 = 64;
+export const REPORT_VERSION: u32 = 16;
+/** u64: random id of the Envoy, or rather of the VMs that share data in it. */
+export const REPORT_INSTANCE: u32 = 24;
+/** u64: random id of the list that the prefix records are cut from. */
+export const REPORT_RING: u32 = 32;
+/** u64: where that list ends, in bytes: what the next request for a report names. */
+export const REPORT_END: u32 = 40;
+/** u32 records. */
+export const REPORT_RECORDS: u32 = 12;
+/** u32 words of prefix records. */
+export const REPORT_WORDS: u32 = 48;
+/** Record: u64 hash of the endpoint's address, then a remote record. */
+export const REPORT_RECORD_BYTES: u32 = 24;
 
 // ---- limits ---------------------------------------------------------------------------------------------------------------
 export const MAX_SNAPSHOT_BYTES: u32 = 1048576;

@@ -2,6 +2,7 @@
 import { isUtf8 } from "node:buffer";
 import * as c from "./constants.ts";
 import { poolAt, readObjectives, readPools, readRules } from "./decode-objects.ts";
+import { readExchange } from "./exchange.ts";
 import type { PoolView } from "./objects.ts";
 import { namedAt, type ReadName, readPlaces, readPolicies } from "./places.ts";
 import {
@@ -38,6 +39,8 @@ const KNOWN = [
   { kind: c.KIND_OBJECTIVES, name: "OBJECTIVES", record: c.OBJECTIVE_BYTES, limit: c.MAX_OBJECTIVES },
   { kind: c.KIND_RULES, name: "RULES", record: c.RULE_BYTES, limit: c.MAX_RULE_TARGETS },
   { kind: c.KIND_POOLS, name: "POOLS", record: c.POOL_BYTES, limit: c.MAX_POOLS },
+  { kind: c.KIND_REMOTE, name: "REMOTE", record: c.REMOTE_BYTES, limit: c.MAX_ENDPOINTS },
+  { kind: c.KIND_PREFIXES, name: "PREFIXES", record: 8, limit: c.MAX_PREFIX_WORDS },
 ] as const;
 type Name = (typeof KNOWN)[number]["name"];
 /** The others may be absent: what they are for is not used then. */
@@ -289,7 +292,8 @@ export function decodeSnapshot(body: Uint8Array): SnapshotView {
   const endpoints = readEndpoints(view, sections.ENDPOINTS, strings, { places, pools });
   const of = { strings, pools, policies };
   const models = readModels(view, sections.MODELS, sections.MODEL_ENDPOINTS, endpoints, of);
-  const snapshot: SnapshotView = { version, source: view.getBigUint64(c.HEADER_SOURCE, true), endpoints, models };
+  const exchange = readExchange(view, sections, endpoints);
+  const snapshot: SnapshotView = { version, source: view.getBigUint64(c.HEADER_SOURCE, true), endpoints, models, ...exchange };
   if (pools !== undefined) snapshot.pools = pools;
   if (sections.OBJECTIVES) snapshot.objectives = readObjectives(view, sections.OBJECTIVES, strings, pools);
   if (sections.RULES) snapshot.rules = readRules(view, sections.RULES, strings, pools);

@@ -3,6 +3,7 @@
 // The same view always gives the same bytes, whatever order its lists came in.
 import * as c from "./constants.ts";
 import { objectSections, poolIndexOf } from "./encode-objects.ts";
+import { encodePrefixes, remoteSection, withExchange } from "./exchange.ts";
 import { sortedByBytes } from "./order.ts";
 import { layPlaces } from "./places.ts";
 import { checkSnapshot, type EndpointView, type ModelView, type SnapshotView } from "./snapshot.ts";
@@ -51,6 +52,7 @@ function writeHeader(out: DataView, view: SnapshotView, sections: readonly Secti
   out.setUint32(c.HEADER_SECTION_COUNT, sections.length, true);
   out.setBigUint64(c.HEADER_VERSION, view.version, true);
   out.setBigUint64(c.HEADER_SOURCE, view.source, true);
+  out.setUint32(c.HEADER_FLAGS, view.complete === true ? c.HEADER_COMPLETE : 0, true);
   for (const [i, section] of sections.entries()) {
     const at = c.HEADER_BYTES + i * c.SECTION_ENTRY_BYTES;
     out.setUint16(at + c.SECTION_KIND, section.kind, true);
@@ -157,5 +159,14 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
   };
   for (const { kind, write } of objects.sections) write(out, startOf(kind), writeString);
   places.write(out, startOf, stringsAt, string);
-  return body;
+  if (view.remote === undefined) return body;
+  const order = endpoints.map(({ item }) => item.address);
+  const whole = withExchange(
+    body,
+    view.remote.envoys,
+    remoteSection(view.remote, order),
+    encodePrefixes(view.prefixes ?? []),
+  );
+  if (whole.length > c.MAX_SNAPSHOT_BYTES) throw new SnapshotTooLargeError(whole.length);
+  return whole;
 }

@@ -1,6 +1,7 @@
 // What the golden fixtures hold. generate-fixtures.ts writes them; a test holds the committed files to this.
 import * as c from "./constants.ts";
 import { encodeSnapshot } from "./encode.ts";
+import { addressHash } from "./exchange.ts";
 import type { EndpointView, ModelView, SnapshotView } from "./snapshot.ts";
 
 const SOURCE = 0x1122334455667788n;
@@ -192,6 +193,26 @@ export const GOLDEN: Readonly<Record<string, SnapshotView>> = {
     ],
   },
   thousand: thousand(),
+  exchange: {
+    ...snapshot(
+      VERSION,
+      [endpoint("10.0.0.1:8000", { running: 5 }), endpoint("10.0.0.2:8000"), endpoint("10.0.0.3:8000")],
+      [base("m", ["10.0.0.1:8000", "10.0.0.2:8000", "10.0.0.3:8000"])],
+    ),
+    complete: true,
+    remote: {
+      envoys: 2,
+      counts: {
+        "10.0.0.1:8000": { requests: 7, lasted: 5, pending: 4096, sent: 0xfffffff0 },
+        "10.0.0.2:8000": { requests: 0, lasted: 0, pending: 0, sent: 0 },
+        "10.0.0.3:8000": { requests: 1, lasted: 0, pending: 0, sent: 12 },
+      },
+    },
+    prefixes: [
+      { endpoint: addressHash("10.0.0.1:8000"), seed: 0x5eedn, number: 41n, blocks: [1n, 2n, 3n] },
+      { endpoint: addressHash("10.9.9.9:8000"), seed: 0x5eedn, number: 44n, blocks: [(1n << 64n) - 1n] },
+    ],
+  },
 };
 
 /** `small` as a newer minor version could write it: longer records, an unknown section first, unknown flag bits. */

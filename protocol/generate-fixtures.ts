@@ -12,14 +12,22 @@ export const FIXTURES = fileURLToPath(new URL("fixtures/", import.meta.url));
 /** One line for each endpoint and model, so that a change of one shows as one line. 64-bit numbers are strings. */
 export function describe(view: SnapshotView): string {
   const lines = (items: readonly object[]) => `[${items.map((item) => `\n    ${JSON.stringify(item)}`).join(",")}\n  ]`;
-  const more = (["pools", "objectives", "rules", "places", "policies"] as const)
-    .flatMap((key) => (view[key] === undefined ? [] : `,\n  "${key}": ${lines(view[key])}`))
-    .join("");
+  const text = (value: object) =>
+    JSON.stringify(value, (_key, one) => (typeof one === "bigint" ? String(one) : one)).replaceAll("},{", "},\n    {");
+  const listed = (["pools", "objectives", "rules", "places", "policies"] as const).flatMap((key) =>
+    view[key] === undefined ? [] : `,\n  "${key}": ${lines(view[key])}`,
+  );
+  const more = [
+    ...listed,
+    view.complete === undefined ? "" : `,\n  "complete": ${view.complete}`,
+    view.remote === undefined ? "" : `,\n  "remote": ${text(view.remote)}`,
+    view.prefixes === undefined ? "" : `,\n  "prefixes": ${text(view.prefixes)}`,
+  ];
   return `{
   "version": "${view.version}",
   "source": "${view.source}",
   "endpoints": ${lines(view.endpoints)},
-  "models": ${lines(view.models)}${more}
+  "models": ${lines(view.models)}${more.join("")}
 }
 `;
 }

@@ -318,9 +318,73 @@ const CASES: readonly Case[] = [
   ],
 ];
 
+// In `exchange`: endpoints 10.0.0.1:8000, 10.0.0.2:8000, 10.0.0.3:8000; prefix records of 3 blocks and of 1.
+const EXCHANGE_CASES: readonly Case[] = [
+  [
+    "remote-records",
+    "REMOTE with a record less than ENDPOINTS",
+    "remote.length",
+    (o) => void o.setUint32(entryOf(o, c.KIND_REMOTE) + c.SECTION_RECORDS, 2, true),
+  ],
+  [
+    "remote-requests",
+    "16,777,217 requests of other Envoys",
+    "remote[1].requests",
+    (o, at) => void o.setUint32(at(c.KIND_REMOTE) + c.REMOTE_BYTES, c.MAX_REMOTE + 1, true),
+  ],
+  [
+    "remote-lasted",
+    "more requests that lasted than requests",
+    "remote[2].lasted",
+    (o, at) => void o.setUint32(at(c.KIND_REMOTE) + 2 * c.REMOTE_BYTES + c.REMOTE_LASTED, 2, true),
+  ],
+  [
+    "remote-pending",
+    "2^30 + 1 pending tokens",
+    "remote[0].pending",
+    (o, at) => void o.setUint32(at(c.KIND_REMOTE) + c.REMOTE_PENDING, c.MAX_REMOTE_PENDING + 1, true),
+  ],
+  ["envoys", "1,025 Envoys", "header.envoys", (o) => void o.setUint32(c.HEADER_ENVOYS, c.MAX_ENVOYS + 1, true)],
+  [
+    "prefix-stride",
+    "PREFIXES with a stride of 16",
+    "prefixes.stride",
+    (o) => {
+      const at = entryOf(o, c.KIND_PREFIXES);
+      o.setUint16(at + c.SECTION_STRIDE, 16, true);
+      o.setUint32(at + c.SECTION_RECORDS, 5, true);
+    },
+  ],
+  [
+    "prefix-empty",
+    "a prefix record of no blocks",
+    "prefixes[0].count",
+    (o, at) => void o.setUint16(at(c.KIND_PREFIXES) + c.PREFIX_COUNT, 0, true),
+  ],
+  [
+    "prefix-long",
+    "a prefix record of 257 blocks",
+    "prefixes[0].count",
+    (o, at) => void o.setUint16(at(c.KIND_PREFIXES) + c.PREFIX_COUNT, 257, true),
+  ],
+  [
+    "prefix-outside",
+    "a prefix record that ends behind its section",
+    "prefixes[1].count",
+    (o, at) => void o.setUint16(at(c.KIND_PREFIXES) + 6 * 8 + c.PREFIX_COUNT, 2, true),
+  ],
+  [
+    "prefix-cut",
+    "a prefix record without all of its head",
+    "prefixes[1].count",
+    (o) => void o.setUint32(entryOf(o, c.KIND_PREFIXES) + c.SECTION_RECORDS, 8, true),
+  ],
+];
+
 export function malformedSet(): Malformed[] {
   const made = (view: SnapshotView, cases: readonly Case[]): Malformed[] =>
     cases.map(([name, wrong, field, edit]) => ({ name, wrong, field, bytes: edited(view, edit) }));
   const objects = made(GOLDEN.objects as SnapshotView, OBJECT_CASES);
-  return [...made(ADAPTERS, CASES), ...made(GOLDEN.places as SnapshotView, PLACE_CASES), ...objects];
+  const exchange = made(GOLDEN.exchange as SnapshotView, EXCHANGE_CASES);
+  return [...made(ADAPTERS, CASES), ...made(GOLDEN.places as SnapshotView, PLACE_CASES), ...objects, ...exchange];
 }

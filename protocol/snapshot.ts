@@ -10,6 +10,7 @@ import {
   MAX_POLICIES,
 } from "./constants.ts";
 import { checkObjects, type ObjectiveView, type PoolView, type RuleView } from "./objects.ts";
+import type { PrefixRecord, RemoteView } from "./exchange.ts";
 
 export interface EndpointView {
   /** `a.b.c.d:port` or `[ipv6]:port`, written as Envoy writes it. */
@@ -84,6 +85,8 @@ export interface SnapshotView {
   version: bigint;
   /** Random id of the producing process. */
   source: bigint;
+  /** The producer knows all that it should. */
+  complete?: boolean;
   endpoints: EndpointView[];
   models: ModelView[];
   places?: PlaceView[];
@@ -92,6 +95,10 @@ export interface SnapshotView {
   pools?: PoolView[] | undefined;
   objectives?: ObjectiveView[] | undefined;
   rules?: RuleView[] | undefined;
+  /** What other Envoys have in flight. */
+  remote?: RemoteView;
+  /** What other Envoys sent lately. */
+  prefixes?: PrefixRecord[];
 }
 
 /** A snapshot that breaks a rule of the README: which field, what it held, what was expected there. */

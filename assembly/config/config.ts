@@ -3,7 +3,7 @@
 //
 //   role                   single                  single: the only filter; reader, holder: two in a row (filter/holder.ts)
 //   snapshot.path          /.pilotfish/snapshot    where snapshots are POSTed to and read back from
-//   snapshot.secret        $PILOTFISH_SECRET       shared secret of pushes and read-backs, 16...256 characters
+//   snapshot.secret        $PILOTFISH_SECRET       shared secret of pushes and read-backs, 16...256 characters; or a list of up to 4
 //   snapshot.staleAfter    2s                      age from which a snapshot is not used any more
 //   snapshot.maxBytes      1048576                 larger pushes are refused with 413
 //   body.*, plugins        body.ts
@@ -11,7 +11,13 @@
 //   pick.*                 pick.ts
 //   paths                  []                      templates such as /openai/deployments/{model}/ : paths.ts
 import { JSON } from "json-as";
-import { MAX_SNAPSHOT_BYTES, RESERVED_PREFIX, SECRET_ENV, SNAPSHOT_PATH } from "../../protocol/constants";
+import {
+  MAX_SNAPSHOT_BYTES,
+  RESERVED_PREFIX,
+  SECRET_ENV,
+  SECRET_NEXT_ENV,
+  SNAPSHOT_PATH,
+} from "../../protocol/constants";
 import { Bytes, bytesOf } from "../host/bytes";
 import { environmentVariable } from "../host/environment";
 import { syntaxError } from "../scan/document";
@@ -24,7 +30,9 @@ import {
   fail,
   failKey,
   firstProblem,
+  isArray,
   isString,
+  readArray,
   readChoice,
   readDuration,
   readInteger,
@@ -37,11 +45,13 @@ export const ROLE_SINGLE: u32 = 0;
 export const ROLE_READER: u32 = 1;
 export const ROLE_HOLDER: u32 = 2;
 
+const MOST_SECRETS: i32 = 4;
+
 export class Config {
   role: u32 = ROLE_SINGLE;
   path: Bytes = bytesOf(SNAPSHOT_PATH);
-  /** Length 0: none was given, and every push is refused. */
-  secret: Bytes = bytesOf("");
+  /** None: every push is refused. */
+  secrets: Bytes[] = [];
   staleAfterMilliseconds: u32 = 2000;
   maxBytes: u32 = MAX_SNAPSHOT_BYTES;
   body: BodyConfig = new BodyConfig();
@@ -65,9 +75,9 @@ export function parseConfig(text: string): Config | null {
     if (problem.length) report(`configuration: ${problem}`);
     else readRoot(config, JSON.parse<JSON.Obj>(text));
   }
-  if (config.secret.length == 0) {
-    const secret = environmentVariable(SECRET_ENV);
-    if (secret !== null && secret.length) readSecret(config, secret, `environment variable ${SECRET_ENV}`);
+  if (config.secrets.length == 0) {
+    readVariable(config, SECRET_ENV);
+    readVariable(config, SECRET_NEXT_ENV);
   }
   config.pick.policy.staleAfter = config.staleAfterMilliseconds;
   finishBody(config.body, config.pick.readsPrompts);
@@ -100,11 +110,28 @@ function readSnapshot(config: Config, snapshot: JSON.Obj): void {
       const path = isString(value) ? value.get<string>() : "";
       if (path.startsWith(RESERVED_PREFIX) && path.length <= 256 && !path.includes("?")) config.path = bytesOf(path);
       else fail(name, value, `a path under ${RESERVED_PREFIX} without a query, at most 256 characters,`);
-    } else if (key == "secret") readSecret(config, isString(value) ? value.get<string>() : "", name);
+    } else if (key == "secret") readSecrets(config, value, name);
     else if (key == "staleAfter") config.staleAfterMilliseconds = readDuration(name, value, 100, 3600000);
     else if (key == "maxBytes") config.maxBytes = readInteger(name, value, 4096, MAX_SNAPSHOT_BYTES);
     else failKey(name, "path, secret, staleAfter, maxBytes");
   }
+}
+
+/** One, or several while they change (docs/secrets.md). */
+function readSecrets(config: Config, value: JSON.Value, name: string): void {
+  if (!isArray(value)) return readSecret(config, isString(value) ? value.get<string>() : "", name);
+  const given = readArray(name, value);
+  if (given.length < 1 || given.length > MOST_SECRETS)
+    return report(`${name}: a list of ${given.length} given, 1 to ${MOST_SECRETS} secrets are expected`);
+  for (let i = 0; i < given.length; i++) {
+    const one = given.at(i);
+    readSecret(config, isString(one) ? one.get<string>() : "", `${name}[${i}]`);
+  }
+}
+
+function readVariable(config: Config, variable: string): void {
+  const secret = environmentVariable(variable);
+  if (secret !== null && secret.length) readSecret(config, secret, `environment variable ${variable}`);
 }
 
 /** Never quotes the secret. */
@@ -116,5 +143,5 @@ function readSecret(config: Config, secret: string, name: string): void {
     if (c > 0x20 && c < 0x7f) continue;
     return report(`${name}: visible ASCII characters are expected, character ${i} is none`);
   }
-  config.secret = bytesOf(secret);
+  config.secrets.push(bytesOf(secret));
 }

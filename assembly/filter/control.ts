@@ -16,6 +16,8 @@ import { ruleText, verify } from "../snapshot/verify";
 import { newView } from "../snapshot/view";
 import {
   count,
+  REPORTED,
+  SNAPSHOT_HELD,
   SNAPSHOT_MALFORMED,
   SNAPSHOT_OTHER,
   SNAPSHOT_OUTDATED,
@@ -28,9 +30,10 @@ import {
 import { writeTo } from "../writer";
 import { readClock } from "./clock";
 import { declaredLength, HEAD_METHOD, HEAD_PATH, HEAD_SECRET, headLength, headPointer } from "./head";
-import { beginError, sendError, sendJson } from "./reply";
+import { beginError, sendBytes, sendError, sendJson } from "./reply";
+import { makeReport, reportPointer, setReportVersion, wantsReport } from "./report";
 import { leaveGarbage, Root } from "./root";
-import { followSnapshot, OUTDATED, STORED, storedVersion, storeSnapshot } from "./snapshots";
+import { followSnapshot, HELD, heldFor, OUTDATED, STORED, storedVersion, storeSnapshot } from "./snapshots";
 import { openStream, PHASE_PUSH, PHASE_REPLIED, Stream } from "./streams";
 
 const POST = bytesOf("POST");
@@ -41,12 +44,13 @@ const pushed = newView();
 /** After readHead(). Never lets a request on. */
 export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const known = isPath(root.config.path);
-  if (!isAuthentic(root.config.secret)) {
+  if (!isAuthentic(root.config.secrets)) {
     refuse(401, SNAPSHOT_UNAUTHENTICATED, unauthenticatedText(root), "snapshot_unauthenticated");
   } else if (!known) {
     refuse(404, SNAPSHOT_OTHER, "Nothing is here; the snapshot's path is set by snapshot.path.", "not_found");
   } else if (isMethod(GET)) {
-    readBack(root);
+    if (wantsReport()) report();
+    else readBack(root);
   } else if (!isMethod(POST)) {
     refuse(405, SNAPSHOT_OTHER, "POST a snapshot here, or GET the current one.", "method_not_allowed");
   } else if (endOfStream) {
@@ -73,13 +77,16 @@ export function controlBody(stream: Stream, length: u32, endOfStream: bool): i32
     refuseTooLarge(root);
   } else if (endOfStream) {
     stream.phase = PHASE_REPLIED;
-    if (getBuffer(REQUEST_BODY, 0, min(length, limit))) storePush(root, resultPointer(), resultLength());
+    // Before the body is read: both need the place where the host's answers land.
+    const reported = wantsReport() ? makeReport(readClock()) : 0;
+    if (getBuffer(REQUEST_BODY, 0, min(length, limit))) storePush(root, resultPointer(), resultLength(), reported);
     else refuseMalformed("has no body");
   }
   return BODY_STOP_AND_BUFFER;
 }
 
-function storePush(root: Root, data: usize, bytes: u32): void {
+/** `reported`: bytes of the report that the answer shall be; 0 when none was asked for. */
+function storePush(root: Root, data: usize, bytes: u32, reported: u32): void {
   const rule = verify(pushed, data, bytes);
   if (rule != 0) {
     refuseMalformed(ruleText(rule));
@@ -91,6 +98,10 @@ function storePush(root: Root, data: usize, bytes: u32): void {
   if (result == STORED) {
     count(SNAPSHOT_STORED);
     followSnapshot();
+    if (reported > 0) {
+      sendReport(version, reported);
+      return;
+    }
     const writer = writeTo(largeBuffer(4096), 4096);
     writer.raw('{"version":"');
     writer.number(version);
@@ -103,9 +114,30 @@ function storePush(root: Root, data: usize, bytes: u32): void {
     writer.number(storedVersion);
     writer.raw(".");
     sendError(writer, 409, "", "snapshot_outdated", storedVersion);
+  } else if (result == HELD) {
+    count(SNAPSHOT_HELD);
+    const writer = beginError();
+    writer.raw(
+      "Another sidecar's snapshot is in use, and is as complete as this one; push again when it has given way.",
+    );
+    sendError(writer, 409, "", "snapshot_held", 0, heldFor / 1000000 + 1);
   } else {
     refuse(500, SNAPSHOT_OTHER, "The snapshot could not be stored; push it again.", "snapshot_not_stored");
   }
+}
+
+function sendReport(version: u64, bytes: u32): void {
+  count(REPORTED);
+  setReportVersion(version);
+  sendBytes(200, reportPointer(), bytes);
+}
+
+/** Also before the first push: then nothing is counted yet. */
+function report(): void {
+  const now = readClock();
+  followSnapshot();
+  const bytes = makeReport(now);
+  sendReport(hasSnapshot() ? current().version : 0, bytes);
 }
 
 function readBack(root: Root): void {
@@ -135,8 +167,15 @@ function isPath(path: Bytes): bool {
   return bytesEqual(headPointer(HEAD_PATH), length, path.pointer, path.length);
 }
 
-function isAuthentic(secret: Bytes): bool {
-  return equalConstantTime(headPointer(HEAD_SECRET), headLength(HEAD_SECRET), secret.pointer, secret.length);
+/** Looks at all secrets, so that the time tells nothing of which it was. */
+function isAuthentic(secrets: Bytes[]): bool {
+  let authentic = false;
+  for (let i = 0; i < secrets.length; i++) {
+    const secret = unchecked(secrets[i]);
+    const equal = equalConstantTime(headPointer(HEAD_SECRET), headLength(HEAD_SECRET), secret.pointer, secret.length);
+    authentic = authentic || equal;
+  }
+  return authentic;
 }
 
 function isMethod(method: Bytes): bool {
@@ -144,7 +183,7 @@ function isMethod(method: Bytes): bool {
 }
 
 function unauthenticatedText(root: Root): string {
-  return root.config.secret.length == 0
+  return root.config.secrets.length == 0
     ? "The filter has no secret: set PILOTFISH_SECRET in the VM's environment, or snapshot.secret."
     : "The header x-pilotfish-secret is missing, or is not the filter's secret.";
 }

@@ -1,17 +1,19 @@
 // How workers learn of each other's requests: each tells its counts under a key of its own in shared data, on the tick
 // and only when they changed, and reads the keys of the others.
 //   pilotfish.workers     u32 how many of the keys below were ever claimed
-//   pilotfish.worker.N    u64 nonce of its owner, u64 topology, u64 nanoseconds when told, u32 count, u32 0, then pick/inflight.ts TOLD_BYTES each
+//   pilotfish.worker.N    u64 nonce of its owner, u64 topology, u64 nanoseconds when told, u32 count, u32 end of its news (news.ts),
+//                         then pick/inflight.ts TOLD_BYTES each
 // A worker claims a key when it first has something to tell: one that nobody refreshed for ABANDONED, else the next
 // new one. Two that claim the same key see it at the next tick, by the nonce, and the loser claims again. A worker that
 // dies takes its counts with it: its key is not believed after SILENT.
-// Bound: what a worker sees of the others is at most one tick of each side old, 40 ms.
+// Bound: what a worker sees of the others is at most one tick of each side old, 40 ms. For a report (report.ts) it hears them
+// anew, so that one is a tick old at most.
 
 import { Bytes, bytesOf } from "../host/bytes";
 import { getShared, OK, randomSeed, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
 import { endpointCount, topologyHash } from "../pick/entries";
 import { addOthers, clearOthers, heardOthers, ownChanged, ownInFlight, publishOwn, TOLD_BYTES } from "../pick/inflight";
-import { newRandom } from "../pick/random";
+import { newsWaiting } from "../pick/prefix";
 import { hearOf, tellNews } from "./news";
 
 const MOST_WORKERS: u32 = 128;
@@ -25,21 +27,23 @@ const NO_KEY: u32 = 0xffffffff;
 const WORKERS = bytesOf("pilotfish.workers");
 const workerCount: usize = memory.data(4, 4);
 const keys: usize = memory.data(512, 4);
-const random = newRandom(0x5eed);
 let mine: u32 = NO_KEY;
 let nonce: u64 = 0;
 let toldAt: u64 = 0;
 let toldTopology: u64 = 0;
+let toldNews: u32 = 0;
+let newsEnd: u32 = 0;
 let vector: usize = 0;
 let vectorBytes: u32 = 0;
 
 /** Once per tick. */
 export function exchange(now: u64): void {
   if (endpointCount() == 0) return;
-  if (mine == NO_KEY && ownInFlight() > 0) claim(now);
-  if (mine != NO_KEY) tell(now);
-  // tell() gives the key up when another worker has it.
-  if (mine != NO_KEY) tellNews(mine, nonce);
+  if (mine == NO_KEY && (ownInFlight() > 0 || newsWaiting() > 0)) claim(now);
+  if (mine != NO_KEY) {
+    newsEnd = <u32>tellNews(mine, nonce, now);
+    tell(now);
+  }
   hear(now);
 }
 
@@ -86,9 +90,10 @@ function write(worker: u32, now: u64, cas: u32): bool {
   store<u64>(vector, topologyHash(), 8);
   store<u64>(vector, now, 16);
   store<u32>(vector, endpointCount(), 24);
-  store<u32>(vector, 0, 28);
+  store<u32>(vector, newsEnd, 28);
   publishOwn(vector + HEADER);
   toldAt = now;
+  toldNews = newsEnd;
   toldTopology = topologyHash();
   const stored = setShared(keyOf(worker), vector, bytes, cas) == OK;
   mine = stored ? worker : NO_KEY;
@@ -102,10 +107,11 @@ function tell(now: u64): void {
     return;
   }
   const due = now - toldAt > REFRESH;
-  if (due || toldTopology != topologyHash() || ownChanged()) write(mine, now, resultCas());
+  if (due || toldTopology != topologyHash() || toldNews != newsEnd || ownChanged()) write(mine, now, resultCas());
 }
 
-function hear(now: u64): void {
+/** Takes over what the other workers last told. */
+export function hear(now: u64): void {
   clearOthers();
   const used = claimed();
   for (let worker: u32 = 0; worker < used; worker++) {
@@ -116,7 +122,7 @@ function hear(now: u64): void {
     if (now > at && now - at > SILENT) continue;
     addOthers(told + HEADER);
     // The result of this call takes the place of the one above.
-    hearOf(worker, random);
+    hearOf(worker, load<u32>(told, 28));
   }
   heardOthers(now);
 }

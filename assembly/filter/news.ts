@@ -1,23 +1,30 @@
-// How workers learn of each other's prefixes: each puts its news of the last ticks under a key of its own in shared data.
-//   pilotfish.prefix.N   u64 nonce of the owner, u64 number of the newest batch, then BATCHES times: u64 number, u64 bytes,
-//                        the bytes (pick/prefix.ts), at fixed places, batch b at place b % BATCHES
-// N is the worker's in exchange.ts. A worker that was busy for longer than BATCHES ticks misses some: a prefix then looks
-// cold for one request.
+// How workers learn of each other's prefixes: each puts its news of the last moments under a key of its own in shared data.
+//   pilotfish.prefix.N   u64 nonce of the owner, u64 where the records begin, u64 where they end, the records (ring.ts)
+// N is the worker's in exchange.ts, whose key tells the end too, so that a key without news is not read. News stay for 0.4 to
+// 0.8 s, since a worker without requests looks up every 0.2 s only, 64 KiB of them at most. A worker that missed some takes
+// a prefix for cold, for one request.
+// All that this worker sent and heard is kept once more, for reports to other Envoys (report.ts).
 import { Bytes, bytesOf } from "../host/bytes";
 import { getShared, OK, resultLength, resultPointer, setShared } from "../host/calls";
-import { hearNews, NEWS_BYTES, takeNews } from "../pick/prefix";
-import { Random } from "../pick/random";
+import { hearNews, NEWS_BYTES, newsWaiting, takeNews } from "../pick/prefix";
+import { newRing, Ring } from "./ring";
 
-const BATCHES: u64 = 3;
-const HEADER: u32 = 16;
-const PLACE: u32 = 16 + NEWS_BYTES;
-const VALUE_BYTES: u32 = HEADER + <u32>BATCHES * PLACE;
+const HEADER: u32 = 24;
+const OWN_BYTES: u32 = 65536;
+const REPORT_BYTES: u32 = 131072;
+/** Nanoseconds; what is older than one of these and younger than two is given up. */
+const EPOCH: u64 = 400000000;
 
 const keys: usize = memory.data(512, 4);
-/** u64 nonce, u64 newest batch heard, per worker. */
+/** u64 nonce, u64 where hearing stopped, per worker. */
 const heard: usize = memory.data(2048, 8);
+/** Room for the header before the ring's data: the value of the key lies in one piece. */
 let value: usize = 0;
-let batch: u64 = 0;
+let fresh: usize = 0;
+let own: usize = 0;
+let all: usize = 0;
+let epochAt: u64 = 0;
+let epochStart: u64 = 0;
 
 function keyOf(worker: u32): Bytes {
   let key = load<usize>(keys + worker * 4);
@@ -28,39 +35,63 @@ function keyOf(worker: u32): Bytes {
   return changetype<Bytes>(key);
 }
 
-/** Tells the news since the last tick, if there are any. */
-export function tellNews(worker: u32, nonce: u64): void {
-  if (!value) {
-    value = heap.alloc(VALUE_BYTES);
-    memory.fill(value, 0, VALUE_BYTES);
-  }
-  const place = value + HEADER + <usize>((batch + 1) % BATCHES) * PLACE;
-  const bytes = takeNews(place + 16);
-  if (bytes == 0) return;
-  batch++;
-  store<u64>(place, batch);
-  store<u64>(place, bytes, 8);
-  store<u64>(value, nonce);
-  store<u64>(value, batch, 8);
-  setShared(keyOf(worker), value, VALUE_BYTES, 0);
+/** The first news take the memory. */
+function open(): void {
+  value = heap.alloc(HEADER + OWN_BYTES);
+  fresh = heap.alloc(NEWS_BYTES);
+  const ring = newRing(0);
+  ring.data = value + HEADER;
+  ring.capacity = OWN_BYTES;
+  own = changetype<usize>(ring);
 }
 
-/** Takes over what another worker told since the last time. */
-export function hearOf(worker: u32, random: Random): void {
-  if (getShared(keyOf(worker)) != OK || resultLength() != VALUE_BYTES) return;
-  const told = resultPointer();
+/** Tells the news since the last tick, if there are any. Returns where this worker's news end. */
+export function tellNews(worker: u32, nonce: u64, now: u64): u64 {
+  if (newsWaiting() == 0) return own ? changetype<Ring>(own).end : 0;
+  if (!own) open();
+  const ring = changetype<Ring>(own);
+  const bytes = takeNews(fresh);
+  if (now - epochAt > EPOCH) {
+    ring.dropTo(<u32>(ring.end - max(epochStart, ring.start)));
+    epochStart = ring.end;
+    epochAt = now;
+  }
+  ring.append(fresh, bytes);
+  keep(fresh, bytes);
+  store<u64>(value, nonce);
+  store<u64>(value, ring.start, 8);
+  store<u64>(value, ring.end, 16);
+  setShared(keyOf(worker), value, HEADER + ring.size, 0);
+  return ring.end;
+}
+
+/** Takes over what another worker told since the last time; `end`: the low half of where its news end. */
+export function hearOf(worker: u32, end: u32): void {
   const known = heard + worker * 16;
+  if (<u32>load<u64>(known, 8) == end) return;
+  if (getShared(keyOf(worker)) != OK || resultLength() < HEADER) return;
+  const told = resultPointer();
+  const first = load<u64>(told, 8);
+  const last = load<u64>(told, 16);
+  if (last < first || last - first != resultLength() - HEADER) return;
   if (load<u64>(known) != load<u64>(told)) {
     store<u64>(known, load<u64>(told));
     store<u64>(known, 0, 8);
   }
-  const newest = load<u64>(told, 8);
-  const last = load<u64>(known, 8);
-  if (newest == last) return;
-  for (let number = max(last + 1, newest > BATCHES ? newest - BATCHES + 1 : 1); number <= newest; number++) {
-    const place = told + HEADER + <usize>(number % BATCHES) * PLACE;
-    const bytes = load<u64>(place, 8);
-    if (load<u64>(place) == number && bytes <= <u64>NEWS_BYTES) hearNews(place + 16, <u32>bytes, random);
-  }
-  store<u64>(known, newest, 8);
+  const from = load<u64>(known, 8);
+  const begin = from > first && from <= last ? from : first;
+  const records = told + HEADER + <usize>(begin - first);
+  hearNews(records, <u32>(last - begin));
+  keep(records, <u32>(last - begin));
+  store<u64>(known, last, 8);
+}
+
+function keep(records: usize, bytes: u32): void {
+  if (!all) all = changetype<usize>(newRing(REPORT_BYTES));
+  if (bytes > 0) changetype<Ring>(all).append(records, bytes);
+}
+
+/** Everything that this worker sent and heard lately; null before the first news. */
+export function allNews(): Ring | null {
+  return all ? changetype<Ring>(all) : null;
 }

@@ -7,6 +7,7 @@ import { Writer, writeTo } from "../writer";
 const ERROR_BYTES: u32 = 2048;
 const buffer: usize = memory.data(2048);
 const jsonHeaders: Bytes = pairsOf(["content-type", "application/json"]);
+const bytesHeaders: Bytes = pairsOf(["content-type", "application/octet-stream"]);
 const details: Bytes = bytesOf("pilotfish");
 
 /** Begins an error body; write the message's text with the returned writer (escape what is not ours), then send(). */
@@ -16,8 +17,18 @@ export function beginError(): Writer {
   return writer;
 }
 
-/** `param` names the field of the body that is at fault; empty for null. `version`: of the stored snapshot, with a 409. */
-export function sendError(writer: Writer, status: u32, param: string, code: string, version: u64 = 0): void {
+/**
+ * `param` names the field of the body that is at fault; empty for null. With a 409: `version` of the stored snapshot,
+ * `heldMs` until it gives way to another producer's.
+ */
+export function sendError(
+  writer: Writer,
+  status: u32,
+  param: string,
+  code: string,
+  version: u64 = 0,
+  heldMs: u64 = 0,
+): void {
   writer.raw('","type":"invalid_request_error","param":');
   if (param.length) {
     writer.byte(0x22);
@@ -32,8 +43,16 @@ export function sendError(writer: Writer, status: u32, param: string, code: stri
     writer.number(version);
     writer.byte(0x22);
   }
+  if (heldMs != 0) {
+    writer.raw(',"heldMs":');
+    writer.number(heldMs);
+  }
   writer.byte(0x7d);
   sendJson(status, writer.start, writer.length);
+}
+
+export function sendBytes(status: u32, body: usize, length: u32): void {
+  sendLocalResponse(status, details, body, length, bytesHeaders);
 }
 
 export function sendJson(status: u32, body: usize, length: u32): void {

@@ -64,7 +64,7 @@ export function configure(id: u32, length: u32): bool {
     log(LOG_ERROR, configProblem());
     return false;
   }
-  if (config.secret.length == 0 && config.role != ROLE_HOLDER)
+  if (config.secrets.length == 0 && config.role != ROLE_HOLDER)
     log(
       LOG_WARN,
       "no secret: set PILOTFISH_SECRET in the VM's environment or snapshot.secret, or every push is refused",

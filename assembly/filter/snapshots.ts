@@ -2,13 +2,14 @@
 //   pilotfish.snapshot    the last stored snapshot, as pushed; replaced under compare-and-swap, so it only gets newer
 //   pilotfish.generation  u64 version, u64 nanoseconds when it was received: small, polled on the tick
 // exchange.ts has the keys of the workers' counts. A request reads none of them.
-import { HEADER_VERSION } from "../../protocol/constants";
+import { HEADER_COMPLETE, HEADER_FLAGS, HEADER_SOURCE, HEADER_VERSION } from "../../protocol/constants";
 import { bytesOf } from "../host/bytes";
 import { CAS_MISMATCH, getShared, OK, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
 import { followAdapters } from "../pick/adapters";
-import { followScrapes, followTopology } from "../pick/inflight";
+import { followRemote, followScrapes, followTopology } from "../pick/inflight";
 import { followCaches } from "../pick/prefix";
 import { followPlaces } from "../places/learned";
+import { followPrefixes } from "../pick/remote";
 import { adopt, current } from "../snapshot/current";
 import { tickTime } from "./clock";
 import { defineCounters } from "./places";
@@ -23,8 +24,23 @@ let seenReceived: u64 = 0;
 export const STORED: u32 = 0;
 export const OUTDATED: u32 = 1;
 export const NOT_STORED: u32 = 2;
+export const HELD: u32 = 3;
 /** Version that a push was older than; set by storeSnapshot() when it returns OUTDATED. */
 export let storedVersion: u64 = 0;
+/** Nanoseconds until the stored snapshot gives way; set by storeSnapshot() when it returns HELD. */
+export let heldFor: u64 = 0;
+/** A producer's snapshot holds off those of others for this long, ns, and for half of the stale limit at most. */
+const MOST_HOLD: u64 = 1000000000;
+
+/**
+ * Two producers whose views differ would take turns, twenty times a second. So the one that was first keeps the others off
+ * for as long as it pushes; but who knows all that it should (HEADER_COMPLETE) is not kept off by one that does not.
+ */
+function isHeld(pushed: usize, stored: usize): bool {
+  if (load<u64>(pushed, HEADER_SOURCE) == load<u64>(stored, HEADER_SOURCE)) return false;
+  const completes = (load<u32>(pushed, HEADER_FLAGS) & HEADER_COMPLETE) != 0;
+  return !completes || (load<u32>(stored, HEADER_FLAGS) & HEADER_COMPLETE) != 0;
+}
 
 /**
  * Stores a verified snapshot that lies in the large buffer or the window for all workers. `staleNanoseconds`: a stored
@@ -41,6 +57,12 @@ export function storeSnapshot(data: usize, bytes: u32, now: u64, staleNanosecond
     if (getShared(SNAPSHOT) == OK) {
       cas = resultCas();
       const stored = load<u64>(resultPointer(), HEADER_VERSION);
+      const hold = min(MOST_HOLD, staleNanoseconds / 2);
+      if (now - received < hold && isHeld(copy, resultPointer())) {
+        heldFor = hold - (now - received);
+        result = HELD;
+        break;
+      }
       if (version <= stored && now - received < staleNanoseconds) {
         storedVersion = stored;
         result = OUTDATED;
@@ -77,10 +99,12 @@ export function followSnapshot(): bool {
   seenReceived = received;
   if (!adopt(resultPointer(), resultLength(), received)) return false;
   followTopology(current());
+  followRemote(current(), received);
   followScrapes(current());
   followCaches(current());
   followAdapters(current());
   followPlaces(current(), tickTime());
   defineCounters(current());
+  followPrefixes(current());
   return true;
 }

@@ -4,8 +4,9 @@
 import { setTickPeriod } from "../host/calls";
 import { endpointCount } from "../pick/entries";
 import { totalInFlight } from "../pick/inflight";
+import { elsewhereTotal, forgetRemote, REMOTE_SILENT } from "../pick/remote";
 import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
-import { ENDPOINTS, IN_FLIGHT, record, SNAPSHOT_AGE } from "../stats";
+import { ENDPOINTS, IN_FLIGHT, IN_FLIGHT_ELSEWHERE, record, SNAPSHOT_AGE } from "../stats";
 import { BUSY_TICK_MILLISECONDS, readClock } from "./clock";
 import { exchange } from "./exchange";
 import { collectGarbage } from "./root";
@@ -18,6 +19,7 @@ const SAME_TICK: u64 = 10000000;
 
 let tickedAt: u64 = 0;
 let recordedInFlight: i32 = -1;
+let recordedElsewhere: u64 = 0;
 
 const IDLE_TICK_MILLISECONDS: u32 = 200;
 const IDLE_TICKS: u32 = 25;
@@ -47,6 +49,7 @@ export function tick(): void {
   fallAsleep();
   collectGarbage();
   followSnapshot();
+  if (ageMilliseconds(now) > REMOTE_SILENT) forgetRemote();
   exchange(now);
   releaseStuck();
   const total = totalInFlight();
@@ -57,4 +60,7 @@ export function tick(): void {
   if (!hasSnapshot()) return;
   record(SNAPSHOT_AGE, ageMilliseconds(now));
   record(ENDPOINTS, endpointCount());
+  if (elsewhereTotal() == recordedElsewhere) return;
+  recordedElsewhere = elsewhereTotal();
+  record(IN_FLIGHT_ELSEWHERE, recordedElsewhere);
 }

@@ -29,6 +29,18 @@ export class Entry {
   /** Sums of the round of the exchange that is under way. */
   heardPending: i32 = 0;
   heardSent: i32 = 0;
+  /** Of these, what the other workers of this Envoy told. */
+  workersPending: i32 = 0;
+  workersSent: i32 = 0;
+  // remote.ts
+  remote: i32 = 0;
+  remoteLasted: i32 = 0;
+  remotePending: i32 = 0;
+  remoteSent: i32 = 0;
+  said: i32 = 0;
+  saidBefore: i32 = 0;
+  saidSent: i32 = 0;
+  saidSentBefore: i32 = 0;
   queue: f32 = 0;
   unseenAverage: f32 = 0;
   // prefix.ts
@@ -165,6 +177,7 @@ function rebuild(incoming: u32): void {
     moved.others = 0;
     moved.othersGrown = 0;
     moved.othersPending = 0;
+    moved.workersPending = 0;
   }
   if (old) heap.free(old);
 }

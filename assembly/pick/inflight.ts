@@ -4,13 +4,22 @@
 //   published  `own` when this worker last told them
 //   young      of `own`, those that started since then, if youngSince is this generation
 //   told       what they were told
-//   unseenAverage  requests that the model server reported and no worker of ours had sent
+//   unseenAverage  requests that the model server reported and no worker of ours had sent, nor any other Envoy (remote.ts)
 // For the cost only those count: what is shorter is over before the others hear of it, and would only keep them away from
 // an endpoint that is idle again. For what is unseen, and for people, all of them count.
 // Invariant: every started() is followed by exactly one finished() with the same hash.
-import { UNKNOWN } from "../../protocol/constants";
+import {
+  MAX_REMOTE,
+  MAX_REMOTE_PENDING,
+  REMOTE_LASTED,
+  REMOTE_PENDING,
+  REMOTE_REQUESTS,
+  REMOTE_SENT,
+  UNKNOWN,
+} from "../../protocol/constants";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { addressHash, Entry, endpointCount, entryOf, findEntry, followEndpoints } from "./entries";
+import { beginRemote, elsewhereInFlight, hearRemote } from "./remote";
 import { hearTokens } from "./tokens";
 
 /** Span of the average of what no filter of this Envoy sent. */
@@ -25,6 +34,12 @@ let othersTotal: i32 = 0;
 /** Makes the counts follow a snapshot's endpoints. */
 export function followTopology(view: SnapshotView): void {
   if (followEndpoints(view)) othersTotal = 0;
+}
+
+/** Takes over what other Envoys have in flight, from a snapshot that came at `now`, ns. */
+export function followRemote(view: SnapshotView, now: u64): void {
+  const newer = beginRemote(view, now);
+  for (let i: u32 = 0; i < endpointCount(); i++) hearRemote(view, i, localInFlight(entryOf(i)), newer);
 }
 
 /** Corrects `unseen` from scrapes that are newer than the last one looked at. */
@@ -46,7 +61,7 @@ export function followScrapes(view: SnapshotView): void {
     if (scrapedAt <= entry.scrapedAt && !restarted) continue;
     const since = scrapedAt > entry.scrapedAt ? scrapedAt - entry.scrapedAt : AVERAGE_MILLISECONDS;
     entry.scrapedAt = scrapedAt;
-    const unseen = <i64>waiting + running - entry.own - entry.others;
+    const unseen = <i64>waiting + running - entry.own - entry.others - entry.remote;
     const weight = <f32>min<u64>(since, AVERAGE_MILLISECONDS) / <f32>AVERAGE_MILLISECONDS;
     entry.unseenAverage += weight * (<f32>min<i64>(max<i64>(unseen, 0), 1 << 24) - entry.unseenAverage);
   }
@@ -87,13 +102,18 @@ export function finished(hash: u64, since: u32): void {
   ownTotal--;
 }
 
-/**
- * Requests on an endpoint that the filters of this Envoy sent. What this worker sent since it last told the others is
- * taken to be what each of them sent too: a burst reaches all workers at once, and they would all see the same idle
- * endpoint.
- */
+/** Requests on an endpoint that the filters of this Envoy and of the other ones sent. */
 export function seenInFlight(endpoint: u32): i32 {
   const entry = entryOf(endpoint);
+  const local = localInFlight(entry);
+  return local + elsewhereInFlight(entry, local);
+}
+
+/**
+ * Those of this Envoy. What this worker sent since it last told the others is taken to be what each of them sent too: a
+ * burst reaches all workers at once, and they would all see the same idle endpoint.
+ */
+function localInFlight(entry: Entry): i32 {
   const burst = entry.own - entry.published;
   return entry.own + entry.othersGrown + (burst > 0 ? burst * otherWorkers : 0);
 }
@@ -109,6 +129,11 @@ export function counted(endpoint: u32): i32 {
   return entry.own + entry.others;
 }
 
+/** Those of other Envoys, as last told. */
+export function remoteInFlight(endpoint: u32): i32 {
+  return entryOf(endpoint).remote;
+}
+
 export function ownInFlight(): i32 {
   return ownTotal;
 }
@@ -119,6 +144,23 @@ export function totalInFlight(): i32 {
 /** Workers beside this one that are alive. */
 export function workersBeside(): i32 {
   return otherWorkers;
+}
+
+/** What a report says of an endpoint, in 16 bytes of protocol/'s remote record; false when there is nothing to say. */
+export function reportEntry(endpoint: u32, target: usize): bool {
+  const entry = entryOf(endpoint);
+  const requests = max(entry.own + entry.others, 0);
+  const pending = max(entry.pending + entry.workersPending, 0);
+  if (requests == 0 && pending == 0) return false;
+  store<i32>(target, min<i32>(requests, MAX_REMOTE), REMOTE_REQUESTS);
+  store<i32>(target, min(max(grown(entry) + entry.othersGrown, 0), requests), REMOTE_LASTED);
+  store<i32>(target, min<i32>(pending, MAX_REMOTE_PENDING), REMOTE_PENDING);
+  store<i32>(target, entry.sent + entry.workersSent, REMOTE_SENT);
+  return true;
+}
+
+export function reportHash(endpoint: u32): u64 {
+  return entryOf(endpoint).hash;
 }
 
 // ---- what workers tell each other: TOLD_BYTES per endpoint, in the snapshot's order ------------------------------------

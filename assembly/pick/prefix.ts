@@ -92,13 +92,18 @@ export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry, _random: R
   newsBytes += NEWS_HEADER + (prompt.count - known) * 8;
 }
 
-// ---- what workers tell each other of prefixes: { u64 endpoint hash, u64 seed, u64 n, n block hashes } ---------------------
+// ---- what workers and Envoys tell each other of prefixes: records { u64 endpoint hash, u64 seed, u64 n, n block hashes } ----
+// From other Envoys n is in the low 16 bits of its word, below the record's number (protocol/README.md).
 
 /** News of one tick; what does not fit is not told: the others find out by the pod's answer times, or not at all. */
 export const NEWS_BYTES: u32 = 32768;
 const NEWS_HEADER: u32 = 24;
 const news: usize = memory.data(32768, 8);
 let newsBytes: u32 = 0;
+
+export function newsWaiting(): u32 {
+  return newsBytes;
+}
 
 /** Moves the news since the last call to `target`, which has room for NEWS_BYTES; how many bytes. */
 export function takeNews(target: usize): u32 {
@@ -108,22 +113,24 @@ export function takeNews(target: usize): u32 {
   return bytes;
 }
 
-/** Another worker's news. */
-export function hearNews(data: usize, bytes: u32, _random: Random): void {
-  if (!sets) return;
-  let at = data;
+/** Another worker's news: whole records. */
+export function hearNews(data: usize, bytes: u32): void {
   const end = data + bytes;
-  while (at + NEWS_HEADER <= end) {
-    const count = load<u64>(at, 16);
-    const hashes = at + NEWS_HEADER;
-    if (count > <u64>MOST_BLOCKS || hashes + <usize>count * 8 > end) return;
-    const entry = findEntry(load<u64>(at));
-    if (entry !== null) {
-      const seed = load<u64>(at, 8);
-      for (let i = <u32>count; i > 0; i--) touch(keyOf(load<u64>(hashes + (i - 1) * 8), seed, entry), entry);
-    }
-    at = hashes + <usize>count * 8;
+  for (let at = data; at; ) at = hearPrefixes(at, end, true);
+}
+
+/** One record: where the next one begins, 0 behind the last. `fresh` false: it was heard before. */
+export function hearPrefixes(record: usize, end: usize, fresh: bool): usize {
+  if (record + NEWS_HEADER > end) return 0;
+  const count: u32 = load<u16>(record, 16);
+  const hashes = record + NEWS_HEADER;
+  if (count == 0 || count > MOST_BLOCKS || hashes + <usize>count * 8 > end) return 0;
+  const entry = sets && fresh ? findEntry(load<u64>(record)) : null;
+  if (entry !== null) {
+    const seed = load<u64>(record, 8);
+    for (let i = count; i > 0; i--) touch(keyOf(load<u64>(hashes + (i - 1) * 8), seed, entry), entry);
   }
+  return hashes + <usize>count * 8;
 }
 
 function keyOf(hash: u64, seed: u64, entry: Entry): u64 {

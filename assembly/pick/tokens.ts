@@ -1,9 +1,10 @@
 // Prompt tokens that wait on each endpoint for their first output token, as far as this Envoy sent them.
 //   pending       of this worker's requests without a first byte: exact
-//   othersPending what the other workers last told
+//   othersPending what the other workers, and other Envoys, last told
 //   queue         an estimate of what is still to be prefilled: rises with every request, drains at RATE as time passes,
 //                 and never exceeds what is pending
 import { Entry } from "./entries";
+import { elsewhereGuessed } from "./remote";
 
 /** Tokens a second that an endpoint prefills. The rule is flat in it from a quarter to twice this (RATIONALE.md). */
 export const RATE: f32 = 20000;
@@ -13,7 +14,7 @@ export function queueOf(entry: Entry, now: u64, workers: i32): f32 {
   const pending = <f32>(entry.pending + entry.othersPending);
   const unsaid = entry.sent - entry.publishedSent;
   const guessed = unsaid > 0 ? <f32>unsaid * <f32>workers : 0;
-  return min<f32>(drained(entry, now), pending) + guessed;
+  return min<f32>(drained(entry, now), pending) + guessed + elsewhereGuessed(entry);
 }
 
 function drained(entry: Entry, now: u64): f32 {
@@ -36,6 +37,10 @@ export function tokensDone(entry: Entry, tokens: i32): void {
 
 /** Takes over what the others told in a round of the exchange: their pending tokens, and the sum of all they ever sent. */
 export function hearTokens(entry: Entry, now: u64): void {
+  entry.workersPending = entry.heardPending;
+  entry.workersSent = entry.heardSent;
+  entry.heardPending += entry.remotePending;
+  entry.heardSent += entry.remoteSent;
   const fresh = entry.heardSent - entry.othersSent;
   entry.othersSent = entry.heardSent;
   entry.othersPending = entry.heardPending;

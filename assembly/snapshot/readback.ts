@@ -7,7 +7,7 @@ import {
   MODEL_IS_BASE,
   UNKNOWN,
 } from "../../protocol/constants";
-import { counted } from "../pick/inflight";
+import { counted, remoteInFlight } from "../pick/inflight";
 import { Writer } from "../writer";
 import { endpointPool, modelPool } from "./objects";
 import { writeObjects, writePool } from "./readback-objects";
@@ -56,6 +56,8 @@ function writeEndpoint(w: Writer, view: SnapshotView, i: u32): void {
   w.raw(',"inFlight":');
   const inFlight = counted(i);
   w.number(inFlight > 0 ? inFlight : 0);
+  w.raw(',"inFlightElsewhere":');
+  w.number(remoteInFlight(i));
   const place = view.endpointPlace(i);
   if (place != NONE) {
     w.raw(',"place":"');

@@ -19,6 +19,8 @@ import {
   KIND_POLICIES,
   KIND_POOLS,
   KIND_RULES,
+  KIND_PREFIXES,
+  KIND_REMOTE,
   KIND_STRINGS,
   MAGIC,
   MAJOR,
@@ -52,6 +54,7 @@ import {
   SECTION_STRIDE,
 } from "../../protocol/constants";
 import { isAddress } from "./address";
+import { exchangeText, openPrefixes, openRemote, verifyExchange } from "./exchange";
 import { isName } from "./name";
 import { placeRuleText, verifyPlaces } from "./places";
 import { verifyObjects } from "./verify-objects";
@@ -72,7 +75,9 @@ export function verify(view: SnapshotView, base: usize, bytes: u32): u32 {
   const models = verifyModels(view);
   if (models != 0) return models;
   const objects = verifyObjects(view);
-  return objects != 0 ? objects : verifyPlaces(view);
+  if (objects != 0) return objects;
+  const places = verifyPlaces(view);
+  return places != 0 ? places : verifyExchange(view);
 }
 
 /** What to write into a refusal for a rule's number. */
@@ -146,8 +151,10 @@ export function ruleText(rule: u32): string {
     case 43:
     case 44:
       return placeRuleText(rule);
-    default:
+    case 21:
       return "a model's base is no base model, or a base model names another as its base";
+    default:
+      return exchangeText(rule);
   }
 }
 
@@ -233,6 +240,12 @@ function verifyDirectory(view: SnapshotView, base: usize, bytes: u32): u32 {
       view.rules = start;
       view.ruleCount = records;
       view.ruleStride = stride;
+    } else if (kind == KIND_REMOTE) {
+      const remote = openRemote(view, start, stride, records);
+      if (remote != 0) return remote;
+    } else if (kind == KIND_PREFIXES) {
+      const prefixes = openPrefixes(view, start, stride, records);
+      if (prefixes != 0) return prefixes;
     }
   }
   return 0;

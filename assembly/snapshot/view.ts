@@ -10,6 +10,9 @@ import {
   ENDPOINT_SCRAPE_AGE,
   ENDPOINT_WAITING,
   ENDPOINT_WEIGHT,
+  HEADER_COMPLETE,
+  HEADER_ENVOYS,
+  HEADER_FLAGS,
   HEADER_SOURCE,
   HEADER_VERSION,
   MODEL_BASE,
@@ -69,6 +72,14 @@ export class SnapshotView {
   ruleCount: u32 = 0;
   ruleStride: u32 = 0;
 
+  /** Other Envoys' counts, a record for each endpoint; 0 when the producer knows of none. */
+  remote: usize = 0;
+  remoteCount: u32 = 0;
+  remoteStride: u32 = 0;
+  /** Other Envoys' prefix records; 0 when there are none. */
+  prefixes: usize = 0;
+  prefixWords: u32 = 0;
+
   /** Nothing of the snapshot before stays. */
   clear(): void {
     memory.fill(changetype<usize>(this), 0, offsetof<SnapshotView>());
@@ -79,6 +90,13 @@ export class SnapshotView {
   }
   get source(): u64 {
     return load<u64>(this.base, HEADER_SOURCE);
+  }
+  get complete(): bool {
+    return (load<u32>(this.base, HEADER_FLAGS) & HEADER_COMPLETE) != 0;
+  }
+  /** Envoys that `remote` is of. */
+  get envoys(): u32 {
+    return load<u32>(this.base, HEADER_ENVOYS);
   }
 
   endpoint(index: u32): usize {

@@ -109,7 +109,10 @@ describe("a configuration", () => {
       snapshot({ secret: secret.slice(0, 10) }),
       JSON.stringify({ snapshot: [{ secret }] }),
       JSON.stringify({ snapshot: secret }),
-      snapshot({ secret: [secret] }),
+      snapshot({ secret: [`${secret} `] }),
+      snapshot({ secret: [secret, { secret }] }),
+      snapshot({ secret: [secret, secret, secret, secret, secret] }),
+      snapshot({ secret: [] }),
       snapshot({ path: { secret } }),
       `{"snapshot":{"secret":"${secret}"`,
     ];

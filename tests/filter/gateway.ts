@@ -22,6 +22,8 @@ export interface GatewayOptions {
   /** null: none in the environment. */
   secret?: string | null;
   now?: bigint;
+  /** Of the host's random numbers: two Envoys need two. */
+  seed?: number;
   /** Envoy's allow_on_headers_stop_iteration; true where not given. */
   bodies?: boolean;
 }
@@ -34,7 +36,8 @@ export class Gateway {
 
   constructor(options: GatewayOptions = {}) {
     this.#options = options;
-    this.process = new Process(options.now === undefined ? {} : { now: options.now });
+    const { now, seed } = options;
+    this.process = new Process({ ...(now !== undefined && { now }), ...(seed !== undefined && { seed }) });
     for (let i = 0; i < (options.workers ?? 1); i++) this.startWorker();
   }
 

@@ -15,6 +15,7 @@ interface Golden {
   pools?: object[];
   objectives?: object[];
   rules?: object[];
+  remote?: { counts: Record<string, { requests: number }> };
 }
 
 /** What the filter keeps of a fixture's JSON, in the shape that it reads back. */
@@ -22,7 +23,8 @@ function shown(golden: Golden, length: number): object {
   const { version, source, pools, objectives, rules } = golden;
   const endpoints = golden.endpoints.map((endpoint) => {
     const { kvBlocks, blockTokens, maxLora, weight, ...rest } = endpoint;
-    return { ...rest, inFlight: 0 };
+    const elsewhere = golden.remote?.counts[String(endpoint.address)]?.requests ?? 0;
+    return { ...rest, inFlight: 0, inFlightElsewhere: elsewhere };
   });
   const models = golden.models.map(({ name, kind, base, endpoints: served, pool }) => {
     return {
@@ -96,6 +98,16 @@ const SENTENCES: Record<string, RegExp> = {
   major: /major version other than 1/,
   "version-zero": /has version 0/,
   truncated: /totalBytes differs/,
+  "remote-records": /REMOTE has not one record for each endpoint/,
+  "remote-requests": /REMOTE counts more than 16777216 requests/,
+  "remote-lasted": /more requests that lasted than there are/,
+  "remote-pending": /or 2\^30 tokens/,
+  envoys: /more than 1024 other Envoys/,
+  "prefix-stride": /a section's stride/,
+  "prefix-empty": /PREFIXES holds no whole records/,
+  "prefix-long": /PREFIXES holds no whole records/,
+  "prefix-outside": /PREFIXES holds no whole records/,
+  "prefix-cut": /PREFIXES holds no whole records/,
   "trailing-byte": /totalBytes differs/,
   "section-count": /more than 32 sections/,
   "directory-outside": /directory that ends past the body/,

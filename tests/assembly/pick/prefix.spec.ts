@@ -170,10 +170,10 @@ describe("the prefix index", () => {
     expect(takeNews(news + bytes)).toBe(0, "told once");
     // the same endpoint under another address: as a worker that never sent the prompt
     store<u64>(news, addressHash(changetype<usize>("10.0.0.2:8000"), 0));
-    hearNews(news, bytes, random);
+    hearNews(news, bytes);
     expect(matchPrefix(p, 3, entryOf(1))).toBe(0, "an endpoint that is not known is skipped");
     store<u64>(news, entryOf(1).hash);
-    hearNews(news, bytes, random);
+    hearNews(news, bytes);
     expect(matchPrefix(p, 3, entryOf(1))).toBe(12);
     closePrompt(p);
   });
@@ -182,9 +182,9 @@ describe("the prefix index", () => {
     store<u64>(news, entryOf(1).hash);
     store<u64>(news, 1, 8);
     store<u64>(news, 0xffffffffffffffff, 16);
-    hearNews(news, 64, random);
+    hearNews(news, 64);
     store<u64>(news, 200, 16);
-    hearNews(news, 64, random);
+    hearNews(news, 64);
     expect(NEWS_BYTES).toBe(32768);
   });
 });
