@@ -293,7 +293,13 @@ export function decodeSnapshot(body: Uint8Array): SnapshotView {
   const of = { strings, pools, policies };
   const models = readModels(view, sections.MODELS, sections.MODEL_ENDPOINTS, endpoints, of);
   const exchange = readExchange(view, sections, endpoints);
-  const snapshot: SnapshotView = { version, source: view.getBigUint64(c.HEADER_SOURCE, true), endpoints, models, ...exchange };
+  const snapshot: SnapshotView = {
+    version,
+    source: view.getBigUint64(c.HEADER_SOURCE, true),
+    endpoints,
+    models,
+    ...exchange,
+  };
   if (pools !== undefined) snapshot.pools = pools;
   if (sections.OBJECTIVES) snapshot.objectives = readObjectives(view, sections.OBJECTIVES, strings, pools);
   if (sections.RULES) snapshot.rules = readRules(view, sections.RULES, strings, pools);

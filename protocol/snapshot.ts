@@ -9,8 +9,8 @@ import {
   MAX_PLACES,
   MAX_POLICIES,
 } from "./constants.ts";
-import { checkObjects, type ObjectiveView, type PoolView, type RuleView } from "./objects.ts";
 import type { PrefixRecord, RemoteView } from "./exchange.ts";
+import { checkObjects, type ObjectiveView, type PoolView, type RuleView } from "./objects.ts";
 
 export interface EndpointView {
   /** `a.b.c.d:port` or `[ipv6]:port`, written as Envoy writes it. */

@@ -21,6 +21,8 @@ export interface GatewayOptions {
   configuration?: object | string;
   /** null: none in the environment. */
   secret?: string | null;
+  /** Further variables of the environment. */
+  environment?: Record<string, string>;
   now?: bigint;
   /** Of the host's random numbers: two Envoys need two. */
   seed?: number;
@@ -42,10 +44,10 @@ export class Gateway {
   }
 
   startWorker(): Root {
-    const { configuration, secret = SECRET } = this.#options;
+    const { configuration, secret = SECRET, environment = {} } = this.#options;
     const vm = this.process.startVm(release, {
       vmId: "pilotfish",
-      environment: secret === null ? {} : { [SECRET_ENV]: secret },
+      environment: secret === null ? environment : { [SECRET_ENV]: secret, ...environment },
     });
     const text = typeof configuration === "object" ? JSON.stringify(configuration) : configuration;
     const root = vm.createRoot({

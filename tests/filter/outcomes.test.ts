@@ -1,9 +1,10 @@
 // Every counter of assembly/stats.ts has a way to it here that moves it once, and no other than those named with it.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
+import { HEADER_SOURCE, HEADER_VERSION, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { Process } from "../host/vm.ts";
 import { release } from "./build.ts";
+import { askReport } from "./envoys.ts";
 import { A, B, base, COUNTERS, chat, endpoint, GAUGES, Gateway, JSON_TYPE, SECRET, threePods } from "./gateway.ts";
 
 interface Way {
@@ -209,6 +210,17 @@ const WAYS: Record<string, Way> = {
     },
     also: { "snapshot.stored": 1 },
   },
+  "pilotfish.snapshot.held": {
+    way: (g) => {
+      g.feed(threePods());
+      const other = Buffer.from(g.process.getShared("pilotfish", "pilotfish.snapshot")?.value ?? []);
+      other.writeBigUInt64LE(other.readBigUInt64LE(HEADER_VERSION) + 1n, HEADER_VERSION);
+      other.writeBigUInt64LE(8n, HEADER_SOURCE);
+      g.push(other);
+    },
+    also: { "snapshot.stored": 1 },
+  },
+  "pilotfish.reported": { way: (g) => void askReport(g) },
   "pilotfish.snapshot.too_large": { way: (g) => void g.push(Buffer.alloc(1024 * 1024 + 1)) },
   "pilotfish.snapshot.other": {
     way: (g) => void g.control({ method: "PUT", path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: SECRET } }),
@@ -260,7 +272,12 @@ describe("gauges", () => {
     assert.equal(gateway.gauge("snapshot.age_ms"), 40);
   });
 
-  test("are the list's three", () => {
-    assert.deepEqual(GAUGES, ["pilotfish.in_flight", "pilotfish.snapshot.age_ms", "pilotfish.snapshot.endpoints"]);
+  test("are the list's four", () => {
+    assert.deepEqual(GAUGES, [
+      "pilotfish.in_flight",
+      "pilotfish.in_flight_elsewhere",
+      "pilotfish.snapshot.age_ms",
+      "pilotfish.snapshot.endpoints",
+    ]);
   });
 });

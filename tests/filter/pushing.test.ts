@@ -1,7 +1,7 @@
 // The reserved path as a sidecar, an operator and a stranger use it.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
+import { SECRET_HEADER, SECRET_NEXT_ENV, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { SnapshotView } from "../../protocol/snapshot.ts";
 import { Gateway, routed, SECRET, threePods } from "./gateway.ts";
@@ -83,6 +83,112 @@ describe("authentication", () => {
     const said: unknown[] = [gateway.push(snapshot(2n)), gateway.push(snapshot(1n)), gateway.read()];
     said.push(gateway.push(snapshot(1n), { [SECRET_HEADER]: `${SECRET}x` }), gateway.worker().vm.logs);
     assert.doesNotMatch(JSON.stringify(said), new RegExp(SECRET));
+  });
+});
+
+describe("two secrets, while the one takes the other's place", () => {
+  const next = "the-next-secret-of-24-chr";
+  const status = (gateway: Gateway, secret: string) =>
+    gateway.control({ method: "GET", path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: secret } }).status;
+
+  test("each of a list is the secret, and nothing else is", () => {
+    const gateway = new Gateway({ configuration: { snapshot: { secret: [SECRET, next] } } });
+    for (const secret of [SECRET, next]) {
+      assert.equal(gateway.push(snapshot(BigInt(secret.length)), { [SECRET_HEADER]: secret }).status, 200);
+    }
+    for (const secret of [`${SECRET},${next}`, SECRET + next, next.slice(1), ""])
+      assert.equal(status(gateway, secret), 401);
+  });
+
+  test("the environment may name a second one", () => {
+    const gateway = new Gateway({ environment: { [SECRET_NEXT_ENV]: next } });
+    assert.deepEqual([status(gateway, SECRET), status(gateway, next), status(gateway, `${next}x`)], [404, 404, 401]);
+    const alone = new Gateway({ secret: null, environment: { [SECRET_NEXT_ENV]: next } });
+    assert.deepEqual([status(alone, SECRET), status(alone, next)], [401, 404]);
+  });
+
+  test("a configuration change takes the old one away without touching the snapshot", () => {
+    const gateway = new Gateway({ configuration: { snapshot: { secret: [SECRET, next] } } });
+    gateway.push(snapshot(1n));
+    const configuration = JSON.stringify({ snapshot: { secret: next } });
+    const root = gateway.worker().vm.createRoot({ allowOnHeadersStopIteration: true, configuration });
+    gateway.worker().close();
+    gateway.workers[0] = root;
+    assert.deepEqual([status(gateway, SECRET), status(gateway, next)], [401, 200]);
+  });
+});
+
+describe("several sidecars push to one Envoy", () => {
+  const from = (source: bigint, version: bigint, complete: boolean) => snapshot(version, { source, complete });
+  const source = (gateway: Gateway) => gateway.read().json.source;
+
+  test("two complete views that differ do not take turns: the first stays while it is pushed", () => {
+    const gateway = new Gateway({ workers: 2 });
+    for (let i = 0n; i < 40n; i++) {
+      assert.equal(gateway.push(from(1n, 100n + 2n * i, true), AUTHENTIC, 0).status, 200);
+      const { status, json } = gateway.push(from(2n, 101n + 2n * i, true), AUTHENTIC, 1);
+      assert.deepEqual([status, json.error.code], [409, "snapshot_held"]);
+      assert.ok(json.heldMs > 0 && json.heldMs <= 1001, `${json.heldMs}`);
+      gateway.process.advance(50);
+      assert.equal(source(gateway), "1");
+    }
+    gateway.expectCounters({ "snapshot.stored": 40, "snapshot.held": 40, "snapshot.read": 40 });
+  });
+
+  test("the next one takes over a second after the first fell silent, before the snapshot is stale", () => {
+    const gateway = new Gateway();
+    gateway.push(from(1n, 100n, true));
+    gateway.process.advance(990);
+    const held = gateway.push(from(2n, 200n, true));
+    assert.deepEqual([held.status, held.json.heldMs], [409, 11]);
+    gateway.process.advance(11);
+    assert.equal(gateway.read().json.stale, false);
+    assert.equal(gateway.push(from(2n, 200n, true)).status, 200);
+    assert.equal(gateway.push(from(1n, 300n, true)).status, 409, "and keeps it");
+  });
+
+  test("a complete view takes the place of an incomplete one at once; the other way round never", () => {
+    const gateway = new Gateway();
+    gateway.push(from(1n, 100n, false));
+    assert.equal(gateway.push(from(2n, 200n, true)).status, 200);
+    for (const complete of [false, true]) assert.equal(gateway.push(from(1n, 300n, complete)).status, 409);
+    assert.equal(source(gateway), "2");
+  });
+
+  test("one that has just started and knows half of it does not push a complete one away", () => {
+    const gateway = new Gateway();
+    gateway.push(from(1n, 100n, true));
+    for (let i = 0n; i < 100n; i++) {
+      gateway.process.advance(50);
+      gateway.push(from(1n, 200n + i * 10n, true));
+      assert.equal(gateway.push(from(2n, 205n + i * 10n, false)).status, 409);
+      assert.equal(source(gateway), "1");
+    }
+  });
+
+  test("one whose view went bad gives way: incomplete while another is complete", () => {
+    const gateway = new Gateway();
+    gateway.push(from(1n, 100n, true));
+    assert.equal(gateway.push(from(2n, 110n, true)).status, 409);
+    assert.equal(gateway.push(from(1n, 120n, false)).status, 200, "its own pushes are taken all the same");
+    assert.equal(gateway.push(from(2n, 130n, true)).status, 200);
+  });
+
+  test("a short stale limit shortens what a sidecar keeps the others off", () => {
+    const gateway = new Gateway({ configuration: { snapshot: { staleAfter: "400ms" } } });
+    gateway.push(from(1n, 100n, true));
+    gateway.process.advance(150);
+    assert.equal(gateway.push(from(2n, 200n, true)).status, 409);
+    gateway.process.advance(50);
+    assert.equal(gateway.push(from(2n, 200n, true)).status, 200);
+  });
+
+  test("one that takes over has to go past the version that is stored", () => {
+    const gateway = new Gateway();
+    gateway.push(from(1n, 100n, false));
+    const { status, json } = gateway.push(from(2n, 90n, true));
+    assert.deepEqual([status, json.error.code, json.version], [409, "snapshot_outdated", "100"]);
+    assert.equal(gateway.push(from(2n, 101n, true)).status, 200);
   });
 });
 
