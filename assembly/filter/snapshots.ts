@@ -8,8 +8,8 @@ import { CAS_MISMATCH, getShared, OK, resultCas, resultLength, resultPointer, se
 import { followAdapters } from "../pick/adapters";
 import { followRemote, followScrapes, followTopology } from "../pick/inflight";
 import { followCaches } from "../pick/prefix";
-import { followPlaces } from "../places/learned";
 import { followPrefixes } from "../pick/remote";
+import { followPlaces } from "../places/learned";
 import { adopt, current } from "../snapshot/current";
 import { tickTime } from "./clock";
 import { defineCounters } from "./places";
