@@ -70,9 +70,11 @@ export class Fleet implements DirectoryObserver {
     this.#observer.vanished(address);
   }
 
-  updated({ address, cluster }: PodAddress): void {
+  updated({ address, cluster, place }: PodAddress): void {
     const pod = this.#scrapers.get(address)?.pod;
     if (pod === undefined) return;
+    if (place === undefined) delete pod.place;
+    else pod.place = place;
     if (cluster === undefined) delete pod.cluster;
     else pod.cluster = cluster;
     this.#parts.log.info({ endpoint: address, ...cluster }, "endpoint changed");

@@ -11,6 +11,8 @@ export interface PodAddress {
   /** http://ip:port */
   origin: string;
   engine: EngineName;
+  /** Where it is; absent: in the place of this sidecar. */
+  place?: string;
   /** What the cluster says of it; absent where no cluster was asked, and then nothing speaks against the pod. */
   cluster?: ClusterState;
 }
@@ -32,6 +34,8 @@ export interface Pod extends PodAddress {
   scrapedAt: number | null;
   /** The last answer of /v1/models, kept while the pod is down: its models exist, they are only not served there. */
   models: readonly ListedModel[];
+  /** Of a gateway to another cluster, for which it stands: the pods behind it that are ready. */
+  gateway?: number;
 }
 
 /** ip and port as Envoy prints them; the filter's header is compared as text. */

@@ -12,6 +12,7 @@ import { sourcesOf } from "./discover/sources.ts";
 import { Fleet } from "./fleet.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
+import { Neighbours } from "./peers/neighbours.ts";
 import type { Pod } from "./pod.ts";
 import { type PoolLoad, poolLoads } from "./pools.ts";
 import { Target } from "./push/target.ts";
@@ -59,6 +60,8 @@ interface Run {
   pods(): Pod[];
   readiness(): Readiness;
   objects(): ClusterSeen[];
+  /** What peers are told: undefined without the secret. */
+  view(secret: string | undefined, sums: boolean): object | undefined;
   close(): Promise<void>;
 }
 
@@ -83,11 +86,12 @@ function startRun(config: Config, parts: RunParts): Run {
   const { log, clock, random, resolve, watchTimes, metrics, memory } = parts;
   const targets: Target[] = [];
   const snapshots = new SnapshotSource(
-    () => fleet.pods(),
+    () => neighbours.withPeers(fleet.pods()),
     config.models.static,
     clock,
     randomBytes(8).readBigUInt64LE(),
     () => said && { objects: said, memory },
+    () => neighbours.world(),
   );
   /** Made anew when a source tells something, not for every snapshot. */
   let said: ClusterObjects | undefined;
@@ -100,7 +104,7 @@ function startRun(config: Config, parts: RunParts): Run {
   });
   /** A first push with half of the models would make a filter that knew them all forget the other half. */
   const mayPush = (graceOver: boolean): boolean => {
-    if (directory.awaited.length === 0 && fleet.settled) return true;
+    if (directory.awaited.length === 0 && fleet.settled && neighbours.settled) return true;
     return graceOver && (fleet.size > 0 || directory.awaited.length === 0);
   };
   let graceOver = false;
@@ -116,7 +120,10 @@ function startRun(config: Config, parts: RunParts): Run {
   };
 
   const observer: ScrapeObserver = {
-    scraped: (pod, seconds) => metrics.scraped(pod.address, seconds),
+    scraped(pod, seconds) {
+      metrics.scraped(pod.address, seconds);
+      neighbours.scraped(pod, seconds);
+    },
     scrapeFailed(pod, failure) {
       metrics.scrapeFailed(pod.address, failure.reason);
       const { failures, state } = pod.health;
@@ -136,6 +143,7 @@ function startRun(config: Config, parts: RunParts): Run {
   };
   const reported = (): void => {
     said = objectsOf(objects());
+    neighbours.reported(objects());
     changed();
   };
   const access = new Access(
@@ -181,6 +189,13 @@ function startRun(config: Config, parts: RunParts): Run {
   const directory = new Directory(sources, fleet);
   const objects = (): ClusterSeen[] => sources.flatMap((source) => source.seen?.() ?? []);
 
+  const neighbours = new Neighbours(config, {
+    clock,
+    log,
+    changed,
+    failed: (peer) => metrics.discoveryFailed(`peer:${peer}`),
+  });
+
   const { push } = config;
   const pushed: Metrics["pushed"] = (target, result, seconds, snapshot) => {
     metrics.pushed(target, result, seconds, snapshot);
@@ -211,6 +226,7 @@ function startRun(config: Config, parts: RunParts): Run {
   };
 
   directory.start();
+  neighbours.start();
   const grace = setTimeout(() => {
     graceOver = true;
     if (!pushing) changed();
@@ -224,13 +240,14 @@ function startRun(config: Config, parts: RunParts): Run {
     pods: () => [...fleet.pods()],
     readiness,
     objects,
+    view: (secret, sums) => neighbours.view(fleet.pods(), objects(), secret, sums),
     close() {
       closing ??= (async () => {
         clearTimeout(grace);
         clearTimeout(patience);
         begun();
         directory.close();
-        await Promise.all([fleet.close(), ...targets.map((target) => target.close())]);
+        await Promise.all([fleet.close(), neighbours.close(), ...targets.map((target) => target.close())]);
       })();
       return closing;
     },
@@ -269,6 +286,7 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
       registry: metrics.registry,
       readiness: () => run.readiness(),
       objects: () => ({ sources: run.objects() }),
+      view: (secret, sums) => run.view(secret, sums),
       pools,
       status,
     });

@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
+import { SECRET_HEADER } from "../protocol/constants.ts";
+import { VIEW_PATH } from "./peers/view.ts";
 import type { PoolLoad } from "./pools.ts";
 import type { Status } from "./status/status.ts";
 
@@ -31,6 +33,8 @@ export interface Answers {
   registry: Registry;
   readiness(): Readiness;
   objects(): object;
+  /** For sidecars of other clusters (peers/view.ts); undefined without the secret. */
+  view(secret: string | undefined, sums: boolean): object | undefined;
   pools(): readonly PoolLoad[];
   status(): Promise<Status>;
 }
@@ -97,7 +101,14 @@ export async function startServer(at: { host: string; port: number }, answers: A
       sendJson(response, 405, { error: { message: "expected GET or HEAD", code: "method_not_allowed" } });
       return;
     }
-    const path = (request.url ?? "/").split("?")[0] as string;
+    const [path = "/", query = ""] = (request.url ?? "/").split("?");
+    if (path === VIEW_PATH) {
+      const secret = request.headers[SECRET_HEADER];
+      const view = answers.view(typeof secret === "string" ? secret : undefined, query === "sums=1");
+      const error = { message: `the header ${SECRET_HEADER} does not hold the secret`, code: "view_unauthenticated" };
+      sendJson(response, view === undefined ? 401 : 200, view ?? { error });
+      return;
+    }
     answer(path, response, answers).catch((error: Error) => {
       if (!response.headersSent) sendJson(response, 500, { error: { message: error.message, code: "internal" } });
       else response.destroy();

@@ -1,5 +1,6 @@
 // The keys of what a cluster, or a folder of its manifests, is asked for.
 import { z } from "zod";
+import { isPlaceName } from "../../protocol/snapshot.ts";
 import { engineName } from "./engines.ts";
 
 function expected(text: string): { error: string } {
@@ -42,34 +43,51 @@ const engine = engineName(
   "Whose metric names pods speak that have no label `inference.networking.k8s.io/engine-type`.",
 );
 
-export const kubernetes = z
-  .strictObject(
-    {
-      kubeconfig: z
-        .string(expected("a file"))
-        .min(1, "a file")
-        .optional()
-        .describe("Without it: the pod's service account, else `$KUBECONFIG`, else `~/.kube/config`."),
-      context: z
-        .string(expected("a context's name"))
-        .min(1, "a context's name")
-        .optional()
-        .describe("Of the kubeconfig."),
-      namespaces: z
-        .array(namespace, expected("a list of namespaces"))
-        .prefault([])
-        .describe("Which are looked at; `*` is all. None given: the service account's, or the context's."),
-      pools,
-      services: services
-        .prefault([])
-        .describe(
-          "Plain Services whose endpoints are pods, as `[namespace/]name[:port]`, such as Ray's `ray/llm-serve-svc`.",
-        ),
-      engine,
-    },
-    expected("an object of keys; {} takes the defaults"),
-  )
-  .optional();
+const PLACE = "a place, 1 to 63 letters, digits, - and _";
+export const placeName = z.string(expected(PLACE)).refine(isPlaceName, PLACE);
+
+const cluster = z.strictObject(
+  {
+    kubeconfig: z
+      .string(expected("a file"))
+      .min(1, "a file")
+      .optional()
+      .describe("Without it: the pod's service account, else `$KUBECONFIG`, else `~/.kube/config`."),
+    context: z
+      .string(expected("a context's name"))
+      .min(1, "a context's name")
+      .optional()
+      .describe("Of the kubeconfig."),
+    namespaces: z
+      .array(namespace, expected("a list of namespaces"))
+      .prefault([])
+      .describe("Which are looked at; `*` is all. None given: the service account's, or the context's."),
+    pools,
+    services: services
+      .prefault([])
+      .describe(
+        "Plain Services whose endpoints are pods, as `[namespace/]name[:port]`, such as Ray's `ray/llm-serve-svc`.",
+      ),
+    policies: z
+      .boolean(expected("true or false"))
+      .default(false)
+      .describe("true: GKE's policies are followed as well (`GCPBackendPolicy` and what belongs to it)."),
+    place: placeName
+      .optional()
+      .describe("Where its pods are, a name of letters, digits, - and _; none given: `places.here`."),
+    engine,
+  },
+  expected("an object of keys; {} takes the defaults"),
+);
+
+export const kubernetes = cluster.optional();
+
+export const clusters = z
+  .array(cluster, expected("a list of objects"))
+  .prefault([])
+  .describe(
+    "Further clusters, such as other contexts of the kubeconfig: each an object with the keys of `kubernetes`.",
+  );
 
 export const manifests = z
   .strictObject(
@@ -82,6 +100,7 @@ export const manifests = z
       services: services
         .optional()
         .describe("Services of the EndpointSlices that are followed, as `[namespace/]name[:port]`."),
+      place: placeName.optional().describe("As for `kubernetes.place`."),
       engine,
     },
     expected("an object with directory"),

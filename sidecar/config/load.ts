@@ -76,7 +76,7 @@ function unknownEngines({ endpoints, dns, kubernetes, manifests, engines }: Conf
 function crossChecks(config: Config): string[] {
   const problems: string[] = [];
   const ms = (value: number) => `${value}ms`;
-  const { push, endpoints, dns, models, kubernetes, manifests } = config;
+  const { push, endpoints, dns, models, kubernetes, clusters, manifests, peers } = config;
   problems.push(...unknownEngines(config));
   const { cert, key } = config.scrape.tls;
   if ((cert === undefined) !== (key === undefined)) {
@@ -91,10 +91,11 @@ function crossChecks(config: Config): string[] {
   if (push.heartbeat < push.interval) {
     problems.push(`push.heartbeat: got ${ms(push.heartbeat)}, expected at least push.interval (${ms(push.interval)})`);
   }
-  if (endpoints.length + dns.length === 0 && kubernetes === undefined && manifests === undefined) {
+  const listed = endpoints.length + dns.length + clusters.length + peers.length;
+  if (listed === 0 && kubernetes === undefined && manifests === undefined) {
     problems.push(
       "endpoints: got nothing, expected at least one pod there or one name under dns (flags --endpoint, --dns)" +
-        ", or kubernetes, or manifests",
+        ", or kubernetes, or manifests, or peers",
     );
   }
   for (const [name, model] of Object.entries(models.static)) {

@@ -5,9 +5,10 @@ import { z } from "zod";
 import { SECRET_ENV, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { isAddress, nameProblem } from "../../protocol/snapshot.ts";
 import { LOG_LEVELS } from "../log.ts";
-import { kubernetes, manifests } from "./cluster.ts";
+import { clusters, kubernetes, manifests, placeName } from "./cluster.ts";
 import { parseDuration, parseSize } from "./duration.ts";
 import { engineName, engines } from "./engines.ts";
+import { peersOf, places, policies } from "./places.ts";
 
 function expected(text: string): { error: string } {
   return { error: text };
@@ -74,7 +75,11 @@ const podUrl = origin(["http:", "https:"], "http://host:port without a path");
 const endpoint = z.preprocess(
   (value) => (typeof value === "string" ? { url: value } : value),
   z.strictObject(
-    { url: podUrl.describe("`http://host:port` or `https://host:port`; a name stands for its first address."), engine },
+    {
+      url: podUrl.describe("`http://host:port` or `https://host:port`; a name stands for its first address."),
+      engine,
+      place: placeName.optional(),
+    },
     expected("http://host:port, or an object with url"),
   ),
 );
@@ -128,13 +133,19 @@ export const schema = z.strictObject(
     endpoints: z
       .array(endpoint, expected("a list of http://host:port"))
       .prefault([])
-      .describe("Pods by address: `http://host:port`, or an object with `url` and `engine`."),
+      .describe("Pods by address: `http://host:port`, or an object with `url`, `engine` and `place`."),
     dns: z
       .array(dns, expected("a list of objects with name and port"))
       .prefault([])
       .describe("Pods by name: objects with `name`, `port`, `interval` (`5s`) and `engine`. Each address is a pod."),
     kubernetes,
+    clusters,
     manifests,
+    places,
+    policies,
+    peers: peersOf(origin(["http:"], "http://host:port without a path"), (text) =>
+      duration("10ms", "1h").prefault(text),
+    ),
     engines,
     scrape: z
       .strictObject({

@@ -19,6 +19,9 @@ const NO_DEFAULT: Readonly<Record<string, string>> = {
   "scrape.tls.serverName": "the address",
   "scrape.bearerTokenFile": "none",
   "health.path": "the engine's",
+  "places.region": "none",
+  "kubernetes.place": "places.here",
+  "manifests.place": "places.here",
   "manifests.directory": "none",
   "manifests.services": "all of them",
 };

@@ -55,7 +55,7 @@ export class Directory {
     for (const [address, pod] of next) {
       const known = before.get(address);
       if (known?.engine !== pod.engine) this.#observer.appeared(pod);
-      else if (!isDeepStrictEqual(known.cluster, pod.cluster)) this.#observer.updated(pod);
+      else if (known.place !== pod.place || !isDeepStrictEqual(known.cluster, pod.cluster)) this.#observer.updated(pod);
     }
     this.#observer.reported();
   }

@@ -15,6 +15,7 @@ export interface DnsOptions {
   protocol?: string;
   /** Only the first address: the name stands for one pod. */
   first?: boolean;
+  place?: string | undefined;
 }
 
 export type Resolve = (name: string) => Promise<string[]>;
@@ -76,12 +77,12 @@ export function dnsSource(options: DnsOptions, { log, failed, resolve = resolveS
   };
 }
 
-function podsAt(addresses: readonly string[], { port, engine, protocol = "http:" }: DnsOptions): PodAddress[] {
+function podsAt(addresses: readonly string[], { port, engine, protocol = "http:", place }: DnsOptions): PodAddress[] {
   // A link-local address with a zone has no place in a snapshot.
   return addresses
     .filter((ip) => !ip.includes("%"))
     .map((ip) => {
       const address = podAddress(ip, port);
-      return { address, origin: `${protocol}//${address}`, engine };
+      return { address, origin: `${protocol}//${address}`, engine, ...(place !== undefined && { place }) };
     });
 }

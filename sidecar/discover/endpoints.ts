@@ -20,6 +20,8 @@ export interface Choice {
   engine: EngineName;
   /** What a label may name; without it, those that are built in. */
   engines?: EngineTable;
+  /** Where the pods are. */
+  place?: string | undefined;
 }
 
 export interface Found {
@@ -54,6 +56,7 @@ export function endpointsOf(view: ClusterView, choice: Choice): Found {
         address,
         origin: `http://${address}`,
         engine,
+        ...(choice.place !== undefined && { place: choice.place }),
         cluster: { ready, draining, asleep, of: [of] },
       });
       continue;

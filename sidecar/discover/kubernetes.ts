@@ -18,6 +18,11 @@ export interface KubernetesOptions {
   services: readonly ServiceChoice[];
   engine: EngineName;
   engines?: EngineTable;
+  /** GKE's policies are watched as well. */
+  policies?: boolean;
+  place?: string | undefined;
+  /** Of several clusters: told apart in logs. */
+  name?: string | undefined;
   times: WatchTimes;
 }
 
@@ -29,15 +34,14 @@ export interface KubernetesParts {
   access: () => Promise<ClusterAccess>;
 }
 
-const NAME = "kubernetes";
-
 export function kubernetesSource(options: KubernetesOptions, parts: KubernetesParts): Source {
   const { log } = parts;
-  const { times } = options;
+  const { times, name = "kubernetes" } = options;
   const choice: Choice = {
     pools: options.pools,
     services: options.services,
     engine: options.engine,
+    place: options.place,
     ...(options.engines && { engines: options.engines }),
   };
   let watches: ResourceWatch[] = [];
@@ -59,14 +63,14 @@ export function kubernetesSource(options: KubernetesOptions, parts: KubernetesPa
     if (closed || !needed.every((watch) => watch.answered)) return;
     const view = viewOf(objects());
     const found = endpointsOf(view, choice);
-    for (const problem of found.problems) if (!problems.includes(problem)) log.warn({ source: NAME }, problem);
+    for (const problem of found.problems) if (!problems.includes(problem)) log.warn({ source: name }, problem);
     problems = found.problems;
     const saidNow = saidOf(view);
     if (told !== undefined && isDeepStrictEqual(told, found.pods) && isDeepStrictEqual(said, saidNow)) return;
     said = saidNow;
     // Kept apart from what is handed on, which becomes part of the pods.
     told = structuredClone(found.pods);
-    log.debug({ source: NAME, endpoints: found.pods.length }, "endpoints told");
+    log.debug({ source: name, endpoints: found.pods.length }, "endpoints told");
     report(found.pods);
   };
 
@@ -77,14 +81,14 @@ export function kubernetesSource(options: KubernetesOptions, parts: KubernetesPa
       pending = true;
     },
     broken: (object, lines) =>
-      log.warn({ source: NAME, object, problems: lines }, "object not understood: the last good one stays"),
+      log.warn({ source: name, object, problems: lines }, "object not understood: the last good one stays"),
     failed(watch, state, error) {
-      parts.failed(NAME);
+      parts.failed(name);
       const hint =
         state === "refused" ? "not allowed: list and watch it by RBAC (sidecar/deploy/rbac.yaml)" : "watch failed";
-      log.warn({ source: NAME, watch, state, status: error.status, error: error.message }, hint);
+      log.warn({ source: name, watch, state, status: error.status, error: error.message }, hint);
     },
-    recovered: (watch) => log.info({ source: NAME, watch }, "watch works again"),
+    recovered: (watch) => log.info({ source: name, watch }, "watch works again"),
   });
 
   const open = async (report: (pods: readonly PodAddress[]) => void): Promise<void> => {
@@ -93,15 +97,15 @@ export function kubernetesSource(options: KubernetesOptions, parts: KubernetesPa
       access = await parts.access();
     } catch (error) {
       if (closed) return;
-      parts.failed(NAME);
-      log.error({ source: NAME, error: (error as Error).message }, "no access to a cluster");
+      parts.failed(name);
+      log.error({ source: name, error: (error as Error).message }, "no access to a cluster");
       timer = setTimeout(() => void open(report), times.retryMaxMs);
       return;
     }
     if (closed) return;
     const { client, server, namespace } = access;
     const scopes = scopesOf(options, namespace);
-    log.info({ source: NAME, server, namespaces: scopes.map((scope) => scope ?? "*") }, "watching the cluster");
+    log.info({ source: name, server, namespaces: scopes.map((scope) => scope ?? "*") }, "watching the cluster");
     const watchParts = { client, times, random: parts.random, observer: observerFor(report) };
     const watch = (resource: Resource, scope: string | null, selector?: string) =>
       new ResourceWatch(resource, scope, selector, watchParts);
@@ -112,13 +116,15 @@ export function kubernetesSource(options: KubernetesOptions, parts: KubernetesPa
       const where = service.namespace === undefined ? scopes : [service.namespace];
       needed.push(...where.map((scope) => watch(slices, scope, selector)));
     }
-    const others = [objectives, models, rewrites, adapterMaps];
+    const { backendPolicies, healthChecks, loadMetrics, poolImports } = RESOURCES;
+    const gke = options.policies === true ? [backendPolicies, healthChecks, loadMetrics, poolImports] : [];
+    const others = [objectives, models, rewrites, adapterMaps, ...gke];
     watches = [...needed, ...scopes.flatMap((scope) => others.map((resource) => watch(resource, scope)))];
     for (const each of watches) each.start();
   };
 
   return {
-    name: NAME,
+    name,
     start: (report) => void open(report),
     close() {
       closed = true;
@@ -128,7 +134,7 @@ export function kubernetesSource(options: KubernetesOptions, parts: KubernetesPa
     seen(): ClusterSeen {
       const states = watches.map((watch) => ({ of: watch.name, state: watch.state, objects: watch.size }));
       const view = viewOf(objects());
-      return { source: NAME, followed: followedPools(view.pools, choice), ...view, problems, watches: states };
+      return { source: name, followed: followedPools(view.pools, choice), ...view, problems, watches: states };
     },
   };
 }

@@ -17,6 +17,8 @@ export interface Pool extends Named {
   attachTo: string | null;
   /** Whether requests go on when no picker answers. */
   failOpen: boolean;
+  /** Other sidecars may import it: `networking.gke.io/export: "True"`. */
+  exported?: boolean;
 }
 
 export interface PodObject extends Named {
@@ -87,7 +89,57 @@ export interface AdapterMap extends Named {
   adapters: readonly string[];
 }
 
-export type ClusterObject = Pool | PodObject | Slice | Objective | ServedModel | Rewrite | AdapterMap;
+export interface TargetRef {
+  group: string;
+  kind: string;
+  name: string;
+}
+
+/** A GCPBackendPolicy: how full the backends of a Service or an imported pool may get. */
+export interface BackendPolicy extends Named {
+  kind: "backend-policy";
+  target: TargetRef;
+  mode: "CUSTOM_METRICS" | "IN_FLIGHT" | "RATE" | "UTILIZATION" | "CONNECTION" | null;
+  metrics: ReadonlyArray<{ name: string; dryRun: boolean; maxPercent: number | null }>;
+  mostInFlight: number | null;
+  short: boolean;
+  timeoutSec: number | null;
+  dryRun: boolean;
+  /** Keys that have no meaning here. */
+  unused: readonly string[];
+}
+
+/** A HealthCheckPolicy. */
+export interface HealthCheck extends Named {
+  kind: "health-check";
+  target: TargetRef;
+  type: string;
+  path: string;
+  /** null: the port that serves. */
+  port: number | null;
+  intervalMs: number;
+  timeoutMs: number;
+  healthy: number;
+  unhealthy: number;
+}
+
+/** An AutoscalingMetric: which of a server's metrics is exported under which name. */
+export interface LoadMetric extends Named {
+  kind: "load-metric";
+  selector: Readonly<Record<string, string>>;
+  path: string;
+  port: number | null;
+  metrics: ReadonlyArray<{ name: string; exportName: string }>;
+}
+
+/** A GCPInferencePoolImport: stands for the exported pools of its name, wherever they are. */
+export interface PoolImport extends Named {
+  kind: "pool-import";
+}
+
+export type PolicyObject = BackendPolicy | HealthCheck | LoadMetric | PoolImport;
+
+export type ClusterObject = Pool | PodObject | Slice | Objective | ServedModel | Rewrite | AdapterMap | PolicyObject;
 
 export interface ClusterView {
   pools: Pool[];
@@ -97,6 +149,7 @@ export interface ClusterView {
   models: ServedModel[];
   rewrites: Rewrite[];
   adapterMaps: AdapterMap[];
+  policies: PolicyObject[];
 }
 
 const KINDS: Readonly<Record<ClusterObject["kind"], string>> = {
@@ -107,6 +160,10 @@ const KINDS: Readonly<Record<ClusterObject["kind"], string>> = {
   model: "InferenceModel",
   rewrite: "InferenceModelRewrite",
   adapters: "ConfigMap",
+  "backend-policy": "GCPBackendPolicy",
+  "health-check": "HealthCheckPolicy",
+  "load-metric": "AutoscalingMetric",
+  "pool-import": "GCPInferencePoolImport",
 };
 
 /** As people call it: `InferencePool default/llama`. */
@@ -121,13 +178,14 @@ export function identityOf(object: ClusterObject): string {
 }
 
 /** What of a view tells of models and priorities, not of pods. */
-export function saidOf({ pools, objectives, models, rewrites, adapterMaps }: ClusterView): object {
+export function saidOf({ pools, objectives, models, rewrites, adapterMaps, policies }: ClusterView): object {
   return {
     pools: pools.map(({ namespace, name }) => `${namespace}/${name}`),
     objectives,
     models,
     rewrites,
     adapterMaps,
+    policies,
   };
 }
 
@@ -143,6 +201,7 @@ export function viewOf(objects: Iterable<ClusterObject>): ClusterView {
     models: [],
     rewrites: [],
     adapterMaps: [],
+    policies: [],
   };
   for (const { object } of all) {
     if (object.kind === "pool") view.pools.push(object);
@@ -151,7 +210,8 @@ export function viewOf(objects: Iterable<ClusterObject>): ClusterView {
     else if (object.kind === "objective") view.objectives.push(object);
     else if (object.kind === "model") view.models.push(object);
     else if (object.kind === "rewrite") view.rewrites.push(object);
-    else view.adapterMaps.push(object);
+    else if (object.kind === "adapters") view.adapterMaps.push(object);
+    else view.policies.push(object);
   }
   return view;
 }

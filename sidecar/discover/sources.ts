@@ -21,14 +21,14 @@ export interface SourceParts extends DnsParts {
 export function sourcesOf(config: Config, parts: SourceParts): Source[] {
   const fixed: PodAddress[] = [];
   const named: Source[] = [];
-  for (const { url, engine } of config.endpoints) {
+  for (const { url, engine, place } of config.endpoints) {
     const { protocol } = new URL(url.origin);
     if (isIP(url.host) !== 0) {
       const address = podAddress(url.host, url.port);
-      fixed.push({ address, origin: `${protocol}//${address}`, engine });
+      fixed.push({ address, origin: `${protocol}//${address}`, engine, ...(place !== undefined && { place }) });
     } else {
       const { host: name, port } = url;
-      const options = { name, port, engine, intervalMs: NAMED_ENDPOINT_INTERVAL_MS, first: true, protocol };
+      const options = { name, port, engine, intervalMs: NAMED_ENDPOINT_INTERVAL_MS, first: true, protocol, place };
       named.push(dnsSource(options, parts));
     }
   }
@@ -39,17 +39,15 @@ export function sourcesOf(config: Config, parts: SourceParts): Source[] {
 }
 
 function clusters(
-  { kubernetes, manifests, engines }: Config,
+  { kubernetes, clusters: further, manifests, engines }: Config,
   { log, failed, random, watchTimes: times }: SourceParts,
 ): Source[] {
   const sources: Source[] = [];
-  if (kubernetes !== undefined) {
-    sources.push(
-      kubernetesSource(
-        { ...kubernetes, engines, times },
-        { log, failed, random, access: () => accessCluster(kubernetes) },
-      ),
-    );
+  const all = [...(kubernetes === undefined ? [] : [kubernetes]), ...further];
+  for (const [i, cluster] of all.entries()) {
+    const name = i === 0 ? "kubernetes" : `kubernetes:${cluster.place ?? cluster.context ?? i}`;
+    const options = { ...cluster, engines, times, name };
+    sources.push(kubernetesSource(options, { log, failed, random, access: () => accessCluster(cluster) }));
   }
   if (manifests !== undefined) {
     sources.push(manifestsSource({ ...manifests, engines, services: manifests.services ?? "all" }, { log, failed }));

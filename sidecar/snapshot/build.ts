@@ -10,6 +10,7 @@ import type {
 import type { Pod } from "../pod.ts";
 import type { ModelMemory } from "./memory.ts";
 import { type ClusterObjects, poolOf } from "./objects.ts";
+import { addPlaces, type World } from "./places.ts";
 
 /** What the configuration says of models; wins over what pods say. */
 export type StaticModels = Readonly<
@@ -135,6 +136,7 @@ export function buildSnapshot(
   fixed: StaticModels,
   stamp: { version: bigint; source: bigint; now: number },
   cluster?: ClusterParts,
+  world?: World,
 ): Built {
   const dropped: Dropped = { endpoints: 0, models: 0, objects: cluster?.objects.dropped ?? 0 };
   let all = [...pods];
@@ -146,6 +148,7 @@ export function buildSnapshot(
   const models = modelsOf(collect(all, fixed, cluster?.objects.bases), dropped);
   const view: SnapshotView = { version: stamp.version, source: stamp.source, endpoints, models };
   if (cluster !== undefined) addObjects(view, all, cluster, dropped);
+  if (world !== undefined) addPlaces(view, all, world);
   return { view, dropped };
 }
 

@@ -4,6 +4,7 @@ import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { Clock } from "../clock.ts";
 import type { Pod } from "../pod.ts";
 import { type Built, buildSnapshot, type ClusterParts, type Dropped, type StaticModels } from "./build.ts";
+import type { World } from "./places.ts";
 
 export interface MadeSnapshot {
   version: bigint;
@@ -22,6 +23,7 @@ export class SnapshotSource {
   readonly #clock: Clock;
   readonly #source: bigint;
   readonly #cluster: () => ClusterParts | undefined;
+  readonly #world: () => World | undefined;
   #lastVersion = 0n;
   #made: { at: number; snapshot: MadeSnapshot } | undefined;
 
@@ -31,12 +33,14 @@ export class SnapshotSource {
     clock: Clock,
     source: bigint,
     cluster: () => ClusterParts | undefined = () => undefined,
+    world: () => World | undefined = () => undefined,
   ) {
     this.#pods = pods;
     this.#fixed = fixed;
     this.#clock = clock;
     this.#source = source;
     this.#cluster = cluster;
+    this.#world = world;
   }
 
   /** The next snapshot is made anew. */
@@ -57,7 +61,7 @@ export class SnapshotSource {
     const micros = this.#clock.epochMicros();
     const version = micros > this.#lastVersion ? micros : this.#lastVersion + 1n;
     const stamp = { version, source: this.#source, now };
-    const built: Built = buildSnapshot(this.#pods(), this.#fixed, stamp, this.#cluster());
+    const built: Built = buildSnapshot(this.#pods(), this.#fixed, stamp, this.#cluster(), this.#world());
     const bytes = encodeSnapshot(built.view);
     this.#lastVersion = version;
     const { endpoints, models } = built.view;

@@ -102,7 +102,7 @@ test("what only shows when two keys are read together is refused too", () => {
   );
   refused(
     { push: GOOD.push },
-    "endpoints: got nothing, expected at least one pod there or one name under dns (flags --endpoint, --dns), or kubernetes, or manifests",
+    "endpoints: got nothing, expected at least one pod there or one name under dns (flags --endpoint, --dns), or kubernetes, or manifests, or peers",
   );
   refused(
     { ...GOOD, models: { static: { a: { base: "b" }, b: { base: "c" } } } },

@@ -1,6 +1,7 @@
 // The table of what is read from a cluster: which API, and how it becomes an object of the model.
 import type { z } from "zod";
 import type { ClusterObject } from "../objects.ts";
+import { backendPolicy, healthCheck, loadMetric, poolImport } from "./gke.ts";
 import { ADAPTERS_LABEL, adapterMap, objective, rewrite, servedModel } from "./model.ts";
 import { pod, slice } from "./pod.ts";
 import { poolAlpha, poolV1 } from "./pool.ts";
@@ -18,6 +19,7 @@ export interface Resource {
   label?: { name: string; value: string };
 }
 
+const GKE = "networking.gke.io";
 const ALPHA = "inference.networking.x-k8s.io";
 
 export const RESOURCES = {
@@ -59,6 +61,25 @@ export const RESOURCES = {
     plural: "configmaps",
     versions: { v1: adapterMap },
     label: { name: ADAPTERS_LABEL, value: "true" },
+  },
+  backendPolicies: {
+    kind: "GCPBackendPolicy",
+    group: GKE,
+    plural: "gcpbackendpolicies",
+    versions: { v1: backendPolicy },
+  },
+  healthChecks: { kind: "HealthCheckPolicy", group: GKE, plural: "healthcheckpolicies", versions: { v1: healthCheck } },
+  loadMetrics: {
+    kind: "AutoscalingMetric",
+    group: "autoscaling.gke.io",
+    plural: "autoscalingmetrics",
+    versions: { v1: loadMetric, v1beta1: loadMetric },
+  },
+  poolImports: {
+    kind: "GCPInferencePoolImport",
+    group: GKE,
+    plural: "gcpinferencepoolimports",
+    versions: { v1: poolImport },
   },
 } as const satisfies Record<string, Resource>;
 

@@ -32,11 +32,16 @@ const alpha = z.object({
   ),
 });
 
+/** The pool is offered to other clusters. */
+const EXPORT = "networking.gke.io/export";
+
 type Failure = z.output<typeof picker>;
 
 function common({ namespace, name, annotations }: Metadata, failure: Failure) {
   const attachTo = annotations[ATTACH_TO] ?? null;
-  return { kind: "pool" as const, namespace, name, attachTo, failOpen: failure?.failureMode === "FailOpen" };
+  const exported = annotations[EXPORT]?.toLowerCase() === "true";
+  const failOpen = failure?.failureMode === "FailOpen";
+  return { kind: "pool" as const, namespace, name, attachTo, failOpen, ...(exported && { exported }) };
 }
 
 export const poolV1 = v1.transform(({ metadata: meta, spec }): Pool => {

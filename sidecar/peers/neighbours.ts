@@ -1,0 +1,137 @@
+// All of the world that is not this sidecar's own pods: peers, round trips, the order of places, and the policies for them.
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config/schema.ts";
+import type { ClusterSeen } from "../discover/source.ts";
+import type { Log } from "../log.ts";
+import type { Pod } from "../pod.ts";
+import { PlaceOrder, type PlacesConfig } from "../policies/order.ts";
+import { type Policy, policiesOf } from "../policies/policy.ts";
+import type { World } from "../snapshot/places.ts";
+import { Peer } from "./peer.ts";
+import { RoundTrips } from "./round-trips.ts";
+import { viewOf } from "./view.ts";
+
+export interface NeighbourParts {
+  clock: Clock;
+  log: Log;
+  /** A peer said something new, or went silent. */
+  changed(): void;
+  /** A peer was asked in vain. */
+  failed(origin: string): void;
+}
+
+export class Neighbours {
+  readonly #config: Config;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #peers: Peer[];
+  readonly #order: PlaceOrder;
+  readonly #roundTrips = new RoundTrips();
+  #policies: readonly Policy[];
+  #problems: readonly string[] = [];
+
+  constructor(config: Config, { clock, log, changed, failed }: NeighbourParts) {
+    this.#config = config;
+    this.#clock = clock;
+    this.#log = log;
+    this.#policies = config.policies;
+    this.#order = new PlaceOrder(placesOf(config));
+    this.#peers = config.peers.map(({ url, place, mode, gateway, interval, staleAfter }) => {
+      const { origin } = url;
+      const { secret } = config.push;
+      return new Peer(
+        { origin, place, mode, gateway, intervalMs: interval, staleAfterMs: staleAfter, secret },
+        {
+          clock,
+          log,
+          changed,
+          failed,
+          measured: (from, ms) => this.#roundTrips.measured(from, ms, clock.now()),
+        },
+      );
+    });
+  }
+
+  start(): void {
+    for (const peer of this.#peers) peer.start();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#peers.map((peer) => peer.close()));
+  }
+
+  /** Whether each peer was asked once, and answered or failed to. */
+  get settled(): boolean {
+    return this.#peers.every(({ settled }) => settled);
+  }
+
+  /** Own pods, and those of peers that are not among them. */
+  *withPeers(own: Iterable<Pod>): Iterable<Pod> {
+    const known = new Set<string>();
+    for (const pod of own) {
+      known.add(pod.address);
+      yield pod;
+    }
+    for (const peer of this.#peers) {
+      for (const pod of peer.pods()) {
+        if (known.has(pod.address)) continue;
+        known.add(pod.address);
+        yield pod;
+      }
+    }
+  }
+
+  /** What clusters and manifests say may hold other policies now. */
+  reported(seen: readonly ClusterSeen[]): void {
+    const { policies, problems } = policiesOf(seen.flatMap(({ policies: objects }) => objects));
+    this.#policies = [...this.#config.policies, ...policies];
+    for (const problem of problems) if (!this.#problems.includes(problem)) this.#log.warn({}, problem);
+    this.#problems = problems;
+  }
+
+  /** A read of a pod in another place took so long. */
+  scraped({ place }: Pod, seconds: number): void {
+    const { here } = this.#config.places;
+    if (place !== undefined && place !== here) this.#roundTrips.measured(place, seconds * 1000, this.#clock.now());
+  }
+
+  world(): World {
+    const { places } = this.#config;
+    const regions = new Map(this.#peers.flatMap(({ place, region }) => (place && region ? [[place, region]] : [])));
+    return {
+      here: places.here,
+      configured: this.#peers.length > 0 || places.list.length > 0,
+      order: this.#order,
+      regions,
+      roundTripsMs: this.#roundTrips.all(),
+      policies: this.#policies,
+    };
+  }
+
+  /** What other sidecars are told; undefined for whoever does not know the secret. */
+  view(
+    own: Iterable<Pod>,
+    seen: readonly ClusterSeen[],
+    secret: string | undefined,
+    sums: boolean,
+  ): object | undefined {
+    const { places, push } = this.#config;
+    if (secret === undefined || !sameText(secret, push.secret)) return undefined;
+    const offer = { place: places.here, region: placesOf(this.#config).list[0]?.region, pools: places.export };
+    return viewOf(own, seen, offer, this.#clock.now(), sums);
+  }
+}
+
+/** The configuration's places, this one first. */
+function placesOf({ places: { here, region, spill, list } }: Config): PlacesConfig {
+  const own = list.find(({ name }) => name === here);
+  const first = { weight: 1, ...own, name: here, region: region ?? own?.region };
+  return { here, spill, list: [first, ...list.filter(({ name }) => name !== here)] };
+}
+
+/** In a time that tells nothing of where they differ. */
+function sameText(a: string, b: string): boolean {
+  const hash = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(hash(a), hash(b));
+}

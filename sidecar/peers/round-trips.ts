@@ -1,0 +1,24 @@
+/** The shortest of a minute's measurements: what waiting on either side adds is left out. */
+const WINDOW_MS = 30_000;
+
+interface Window {
+  at: number;
+  now: number;
+  before: number;
+}
+
+export class RoundTrips {
+  readonly #windows = new Map<string, Window>();
+
+  measured(place: string, ms: number, at: number): void {
+    const window = this.#windows.get(place);
+    if (window === undefined) this.#windows.set(place, { at, now: ms, before: ms });
+    else if (at - window.at > WINDOW_MS) this.#windows.set(place, { at, now: ms, before: window.now });
+    else window.now = Math.min(window.now, ms);
+  }
+
+  /** Place → milliseconds. */
+  all(): Map<string, number> {
+    return new Map([...this.#windows].map(([place, { now, before }]) => [place, Math.min(now, before)]));
+  }
+}

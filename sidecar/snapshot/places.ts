@@ -1,0 +1,54 @@
+// Places and policies of a snapshot: where each pod is, in which order places are filled, and which policy is for which model.
+import type { SnapshotView } from "../../protocol/snapshot.ts";
+import type { Pod } from "../pod.ts";
+import type { PlaceOrder } from "../policies/order.ts";
+import { applyPolicies, type Policy } from "../policies/policy.ts";
+
+export interface World {
+  /** The place of pods that name none. */
+  here: string;
+  /** Places are used though no pod names one and no policy is there. */
+  configured: boolean;
+  order: PlaceOrder;
+  regions: ReadonlyMap<string, string>;
+  roundTripsMs: ReadonlyMap<string, number>;
+  /** The first one that is for a model counts. */
+  policies: readonly Policy[];
+}
+
+/** Without a policy for it, a model's places are used in their order. */
+const DEFAULT: Policy = {
+  name: "places",
+  targets: [],
+  models: [],
+  mode: "order",
+  target: null,
+  mostInFlight: null,
+  timeoutMs: null,
+  dryRun: false,
+  short: false,
+};
+
+export function addPlaces(view: SnapshotView, pods: readonly Pod[], world: World): void {
+  const { here, configured, order, regions, roundTripsMs, policies } = world;
+  const placed = configured || policies.length > 0 || pods.some(({ place }) => place !== undefined);
+  if (!placed) return;
+  view.places = order.places(
+    pods.map(({ place }) => place ?? here),
+    regions,
+    roundTripsMs,
+  );
+  const known = new Set(view.places.map(({ name }) => name));
+  for (const [i, { place = here, gateway }] of pods.entries()) {
+    const endpoint = view.endpoints[i];
+    if (endpoint === undefined) continue;
+    if (known.has(place)) endpoint.place = place;
+    if (gateway === undefined) continue;
+    endpoint.gateway = true;
+    endpoint.weight = Math.min(Math.max(1, gateway), 0xffff);
+  }
+  const belongsTo = new Map(pods.map(({ address, cluster }) => [address, cluster?.of]));
+  // One place needs no order; a policy may still say more.
+  const all = view.places.length > 1 ? [...policies, DEFAULT] : policies;
+  view.policies = applyPolicies(view.models, all, (address) => belongsTo.get(address));
+}

@@ -1,0 +1,301 @@
+// Places as the sidecar makes them: their order, the policies for them, and what peers tell of theirs.
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { after, describe, test } from "node:test";
+import { SECRET_HEADER } from "../../protocol/constants.ts";
+import { decodeSnapshot } from "../../protocol/decode.ts";
+import { encodeSnapshot } from "../../protocol/encode.ts";
+import { type ConfigError, parseConfig } from "../../sidecar/config/load.ts";
+import type { PolicyObject } from "../../sidecar/discover/objects.ts";
+import { translate } from "../../sidecar/discover/translate/index.ts";
+import { Health } from "../../sidecar/health.ts";
+import { Peer } from "../../sidecar/peers/peer.ts";
+import { viewOf } from "../../sidecar/peers/view.ts";
+import type { Pod } from "../../sidecar/pod.ts";
+import { PlaceOrder } from "../../sidecar/policies/order.ts";
+import { policiesOf } from "../../sidecar/policies/policy.ts";
+import { buildSnapshot } from "../../sidecar/snapshot/build.ts";
+
+const SECRET = "test-secret-0123456789";
+
+function pod(address: string, model: string, fields: Partial<Pod> = {}): Pod {
+  const health = new Health(1);
+  health.scraped();
+  health.modelsRead();
+  const reading = { engine: "vllm", waiting: 1, running: 4, kvUsage: 0.5, asleep: false };
+  return {
+    address,
+    origin: `http://${address}`,
+    engine: "vllm",
+    health,
+    reading: { ...reading, kvBlocks: 100, blockTokens: 16, adapters: null, samples: 1, malformed: 0 },
+    scrapedAt: 900,
+    models: [{ name: model, parent: null }],
+    ...fields,
+  };
+}
+
+const config = (more: object) =>
+  parseConfig(
+    { push: { targets: ["http://127.0.0.1:1"], secret: SECRET }, endpoints: ["http://127.0.0.1:2"], ...more },
+    {},
+  );
+
+describe("the order of places", () => {
+  const list = [
+    { name: "eu-1", region: "eu", weight: 1 },
+    { name: "eu-2", region: "eu", weight: 2 },
+    { name: "us-1", region: "us", weight: 1 },
+  ];
+  const orders = (order: PlaceOrder, trips = new Map<string, number>()) =>
+    Object.fromEntries(order.places(["eu-1", "us-1", "eu-2"], new Map(), trips).map((each) => [each.name, each.order]));
+
+  test("is this place, then its region, then elsewhere, unless another one is given", () => {
+    const places = { here: "eu-1", spill: "order" as const, list };
+    assert.deepEqual(orders(new PlaceOrder(places)), { "eu-1": 0, "eu-2": 1, "us-1": 2 });
+    const given = list.map((place) => (place.name === "us-1" ? { ...place, order: 1 } : { ...place, order: 7 }));
+    assert.deepEqual(orders(new PlaceOrder({ ...places, list: given })), { "eu-1": 7, "eu-2": 7, "us-1": 1 });
+  });
+
+  test("is nothing but weights with spill: weight", () => {
+    const places = new PlaceOrder({ here: "eu-1", spill: "weight", list });
+    assert.deepEqual(orders(places), { "eu-1": 0, "eu-2": 0, "us-1": 0 });
+  });
+
+  test("follows the round trip with spill: roundTrip, and noise changes nothing", () => {
+    const order = new PlaceOrder({ here: "eu-1", spill: "roundTrip", list });
+    const trips = (eu2: number, us: number) =>
+      new Map([
+        ["eu-2", eu2],
+        ["us-1", us],
+      ]);
+    assert.deepEqual(orders(order, trips(20, 90)), { "eu-1": 0, "eu-2": 1, "us-1": 2 });
+    assert.deepEqual(orders(order, trips(95, 90)), { "eu-1": 0, "eu-2": 1, "us-1": 2 });
+    assert.deepEqual(orders(order, trips(200, 90)), { "eu-1": 0, "us-1": 1, "eu-2": 2 });
+  });
+});
+
+const POLICY = (spec: object): unknown => ({
+  apiVersion: "networking.gke.io/v1",
+  kind: "GCPBackendPolicy",
+  metadata: { name: "p" },
+  spec: { targetRef: { group: "networking.gke.io", kind: "GCPInferencePoolImport", name: "llama" }, ...spec },
+});
+const objectOf = (input: unknown): PolicyObject => {
+  const result = translate(input);
+  assert.ok("object" in result, JSON.stringify(result));
+  return result.object as PolicyObject;
+};
+
+describe("policies of manifests", () => {
+  test("CUSTOM_METRICS on the KV cache is a target, in percent, by the name that an AutoscalingMetric exports", () => {
+    const metric = objectOf({
+      apiVersion: "autoscaling.gke.io/v1beta1",
+      kind: "AutoscalingMetric",
+      metadata: { name: "m" },
+      spec: {
+        selector: { matchLabels: { app: "llama" } },
+        endpoints: [
+          { port: 8000, path: "/metrics", metrics: [{ name: "vllm:kv_cache_usage_perc", exportName: "full" }] },
+        ],
+      },
+    });
+    const customMetrics = [{ name: "gke.named_metrics.full", maxUtilizationPercent: 60, dryRun: true }];
+    const policy = objectOf(POLICY({ default: { balancingMode: "CUSTOM_METRICS", customMetrics, timeoutSec: 300 } }));
+    const { policies, problems } = policiesOf([policy, metric]);
+    assert.deepEqual(problems, []);
+    assert.equal(policies[0]?.mode, "utilization");
+    assert.equal(policies[0]?.target, 0.6);
+    assert.equal(policies[0]?.dryRun, true);
+    assert.equal(policies[0]?.timeoutMs, 300_000);
+    assert.match(policiesOf([policy]).problems[0] ?? "", /full is not used: no metric of that name is read/);
+  });
+
+  test("IN_FLIGHT is a number for each pod, and the two modes exclude each other", () => {
+    const inFlight = { balancingMode: "IN_FLIGHT", maxInFlightRequestsPerEndpoint: 1000, trafficDuration: "SHORT" };
+    const [policy] = policiesOf([objectOf(POLICY({ default: inFlight }))]).policies;
+    assert.equal(policy?.mostInFlight, 1000);
+    assert.equal(policy?.short, true);
+    const both = translate(
+      POLICY({ default: { ...inFlight, customMetrics: [{ name: "gke.named_metrics.kv-cache" }] } }),
+    );
+    assert.ok("problems" in both && /the two exclude each other/.test(both.problems.join()), JSON.stringify(both));
+    const none = translate(POLICY({ default: { balancingMode: "IN_FLIGHT" } }));
+    assert.ok("problems" in none && /maxInFlightRequestsPerEndpoint/.test(none.problems.join()));
+  });
+});
+
+describe("a snapshot with places", () => {
+  test("has the places of its pods, and the policy of each model by pool, model or none", () => {
+    const { places, policies } = config({
+      places: { here: "eu", list: [{ name: "us", weight: 3 }] },
+      policies: [
+        { pools: ["default/llama"], balancingMode: "CUSTOM_METRICS", maxUtilizationPercent: 60 },
+        { models: ["qwen"], balancingMode: "IN_FLIGHT", maxInFlightRequestsPerEndpoint: 8 },
+      ],
+    });
+    const cluster = { ready: true, draining: false, asleep: false, of: ["InferencePool default/llama"] };
+    const pods = [
+      pod("10.0.0.1:8000", "llama", { cluster }),
+      pod("10.1.0.1:8000", "llama", { cluster, place: "us" }),
+      pod("10.0.0.2:8000", "qwen"),
+      pod("10.0.0.3:8000", "other"),
+      pod("10.2.0.1:80", "llama", { place: "asia", gateway: 40 }),
+    ];
+    const order = new PlaceOrder({ ...places, list: places.list });
+    const world = { here: "eu", configured: true, order, regions: new Map(), roundTripsMs: new Map(), policies };
+    const { view } = buildSnapshot(pods, {}, { version: 1n, source: 1n, now: 1000 }, undefined, world);
+    const read = decodeSnapshot(encodeSnapshot(view));
+    assert.deepEqual(
+      read.endpoints.map(({ address, place, weight, gateway }) => [address, place, weight, gateway]),
+      [
+        ["10.0.0.1:8000", "eu", undefined, undefined],
+        ["10.0.0.2:8000", "eu", undefined, undefined],
+        ["10.0.0.3:8000", "eu", undefined, undefined],
+        ["10.1.0.1:8000", "us", undefined, undefined],
+        ["10.2.0.1:80", "asia", 40, true],
+      ],
+    );
+    const policyOf = new Map(read.models.map(({ name, policy }) => [name, policy]));
+    assert.equal(policyOf.get("llama"), "policies[0]: llama");
+    assert.equal(policyOf.get("qwen"), "policies[1]: qwen");
+    assert.equal(policyOf.get("other"), "places: other");
+    assert.deepEqual(
+      read.places?.map(({ name, weight }) => [name, weight]),
+      [
+        ["asia", 1],
+        ["eu", 1],
+        ["us", 3],
+      ],
+    );
+  });
+
+  test("has none of it where nothing asks for it", () => {
+    const order = new PlaceOrder({ here: "here", spill: "order", list: [] });
+    const world = { here: "here", configured: false, order, regions: new Map(), roundTripsMs: new Map(), policies: [] };
+    const { view } = buildSnapshot(
+      [pod("10.0.0.1:8000", "m")],
+      {},
+      { version: 1n, source: 1n, now: 1000 },
+      undefined,
+      world,
+    );
+    assert.equal(view.places, undefined);
+    assert.equal(view.policies, undefined);
+  });
+});
+
+test("a wrong policy or peer is refused with key, value and expectation", () => {
+  const problems = (more: object): string => {
+    try {
+      config(more);
+    } catch (error) {
+      return (error as ConfigError).problems.join("\n");
+    }
+    return "";
+  };
+  assert.match(
+    problems({ policies: [{ balancingMode: "IN_FLIGHT" }] }),
+    /policies\[0\]\.maxInFlightRequestsPerEndpoint/,
+  );
+  assert.match(problems({ policies: [{ balancingMode: "RATE" }] }), /got "RATE", expected CUSTOM_METRICS/);
+  assert.match(problems({ peers: [{ url: "http://10.0.0.1:9400", mode: "gateway" }] }), /peers\[0\]\.gateway/);
+  assert.match(problems({ places: { here: "eu west" } }), /places\.here: got "eu west"/);
+});
+
+describe("a peer", () => {
+  const closing: Array<() => Promise<unknown>> = [];
+  after(async () => {
+    for (const close of closing) await close();
+  });
+
+  /** A sidecar's view as HTTP tells it; `answer` decides anew each time. */
+  async function serve(answer: (sums: boolean) => object | number): Promise<string> {
+    const server = createServer((request, response) => {
+      const known = request.headers[SECRET_HEADER] === SECRET;
+      const made = known ? answer(request.url?.endsWith("sums=1") === true) : 401;
+      response
+        .writeHead(typeof made === "number" ? made : 200)
+        .end(typeof made === "number" ? "" : JSON.stringify(made));
+    });
+    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+    closing.push(() => new Promise((done) => server.close(done)));
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  async function ask(origin: string, mode: "pods" | "gateway", secret = SECRET) {
+    let now = 10_000;
+    let told: () => void = () => {};
+    const asked = new Promise<void>((done) => {
+      told = done;
+    });
+    const peer = new Peer(
+      { origin, place: undefined, mode, gateway: "10.9.0.1:80", intervalMs: 60_000, staleAfterMs: 2000, secret },
+      {
+        clock: { now: () => now, epochMicros: () => 0n },
+        log: { debug() {}, info() {}, warn() {}, error() {} } as never,
+        changed: () => told(),
+        failed() {},
+        measured() {},
+      },
+    );
+    closing.push(() => peer.close());
+    peer.start();
+    await asked;
+    return { peer, wait: (ms: number) => (now += ms) };
+  }
+
+  const cluster = { ready: true, draining: false, asleep: false, of: ["InferencePool default/llama"] };
+  const pods = [
+    pod("10.1.0.1:8000", "llama", { cluster }),
+    pod("10.1.0.2:8000", "llama", { cluster }),
+    pod("10.1.0.3:8000", "private"),
+  ];
+  const offer = { place: "us", region: "us-east1", pools: ["llama"] };
+  const answer = (sums: boolean) => viewOf(pods, [], offer, 1000, sums);
+
+  test("tells its exported pods, with their true age", async () => {
+    const { peer } = await ask(await serve(answer), "pods");
+    const got = peer.pods();
+    assert.deepEqual(
+      got.map(({ address, place }) => [address, place]),
+      [
+        ["10.1.0.1:8000", "us"],
+        ["10.1.0.2:8000", "us"],
+      ],
+    );
+    assert.equal(got[0]?.reading?.running, 4);
+    assert.equal(got[0]?.scrapedAt, 10_000 - 100);
+    assert.equal(got[0]?.health.ready, true);
+    assert.equal(peer.region, "us-east1");
+  });
+
+  test("that goes silent is not sent requests any more, and is forgotten after five minutes", async () => {
+    const { peer, wait } = await ask(await serve(answer), "pods");
+    wait(1900);
+    assert.equal(peer.pods()[0]?.health.ready, true);
+    wait(200);
+    assert.equal(peer.pods()[0]?.health.ready, false);
+    assert.equal(peer.pods()[0]?.models.length, 1);
+    wait(300_000);
+    assert.deepEqual(peer.pods(), []);
+  });
+
+  test("behind a gateway is one endpoint with the sums of its pods", async () => {
+    const { peer } = await ask(await serve(answer), "gateway");
+    const [got, ...more] = peer.pods();
+    assert.deepEqual(more, []);
+    assert.equal(got?.address, "10.9.0.1:80");
+    assert.equal(got?.gateway, 2);
+    assert.deepEqual([got?.reading?.waiting, got?.reading?.running, got?.reading?.kvUsage], [2, 8, 0.5]);
+    assert.deepEqual(got?.models, [{ name: "llama", parent: null }]);
+  });
+
+  test("says nothing to another secret, and an answer of another version is no view", async () => {
+    const { peer } = await ask(await serve(answer), "pods", "another-secret-0123456789");
+    assert.deepEqual(peer.pods(), []);
+    const { peer: newer } = await ask(await serve((sums) => ({ ...answer(sums), version: 2 })), "pods");
+    assert.deepEqual(newer.pods(), []);
+  });
+});
