@@ -6,7 +6,8 @@ import { after, describe, test } from "node:test";
 import { parse } from "yaml";
 import { type EnvoyConfigOptions, envoyConfig, envoyYaml, parseEndpoint } from "../../envoy/config.ts";
 import { luaFilter } from "../../envoy/filters.ts";
-import { LOCAL_YAML, localOptions, localYaml } from "../../envoy/local/generate.ts";
+import { EXAMPLES } from "../../envoy/local/examples.ts";
+import { exampleText, exampleUrl } from "../../envoy/local/generate.ts";
 import { runEnvoy } from "../../envoy/process.ts";
 import { chooseRuntime } from "../../integration/harness/runtime.ts";
 import { passingFilter } from "./wasm.ts";
@@ -131,15 +132,19 @@ describe("the configuration", () => {
   });
 });
 
-describe("envoy/local/envoy.yaml", () => {
-  test("is what the generator writes", async () => {
-    assert.equal(await readFile(LOCAL_YAML, "utf8"), localYaml());
-  });
+for (const example of EXAMPLES) {
+  describe(`envoy/local/${example.file}`, () => {
+    test("is what the generator writes, and opens with what it shows", async () => {
+      assert.equal(await readFile(exampleUrl(example), "utf8"), exampleText(example));
+      assert.match(example.header, /^# Shows .{40}/);
+    });
 
-  test("is accepted by a real Envoy", async () => {
-    // The module itself is not built for the units.
-    const wasm = { ...localOptions.wasm, file: wasmFile };
-    const { how, log } = await validate(envoyConfig({ ...localOptions, wasm }));
-    assert.equal(how, "status 0", log);
+    test("is accepted by a real Envoy", async () => {
+      // The module itself is not built for the units.
+      const text = JSON.stringify(envoyConfig(example.options));
+      const placed = JSON.parse(text.replaceAll(/"[^"]*pilotfish\.wasm"/g, JSON.stringify(wasmFile)));
+      const { how, log } = await validate(placed);
+      assert.equal(how, "status 0", log);
+    });
   });
-});
+}
