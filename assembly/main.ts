@@ -51,8 +51,8 @@ export function proxy_on_request_trailers(id: u32, _trailers: u32): i32 {
   return requestTrailers(id);
 }
 
-export function proxy_on_response_headers(id: u32, _headers: u32, _endOfStream: u32): i32 {
-  responseHeaders(id);
+export function proxy_on_response_headers(id: u32, _headers: u32, endOfStream: u32): i32 {
+  responseHeaders(id, endOfStream != 0);
   return 0;
 }
 

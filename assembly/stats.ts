@@ -45,6 +45,10 @@ export const SETUP_NOT_FOLLOWED: u32 = 33;
 export const PLACES_SPILLED: u32 = 90;
 export const PLACES_FULL: u32 = 91;
 export const PLACES_DRY_RUN: u32 = 92;
+// pods that fail
+export const EJECTED: u32 = 40;
+export const POD_FAILED: u32 = 41;
+export const PANIC: u32 = 42;
 // gauges
 export const IN_FLIGHT: u32 = 34;
 export const SNAPSHOT_AGE: u32 = 35;
@@ -144,6 +148,12 @@ export function defineMetrics(): void {
   define(PLACES_FULL, COUNTER, "pilotfish.places.full");
   // Requests whose place was chosen and counted, but not used: the policy says dryRun.
   define(PLACES_DRY_RUN, COUNTER, "pilotfish.places.dry_run");
+  // Pods that were ejected because their answers failed, in a row.
+  define(EJECTED, COUNTER, "pilotfish.ejected");
+  // Answers that failed by a pod's fault: no connection, a reset, a 500, 502, 503 or 504.
+  define(POD_FAILED, COUNTER, "pilotfish.pod_failed");
+  // Requests that were picked as if no pod were ejected, because more than half of the model's pods were.
+  define(PANIC, COUNTER, "pilotfish.panic");
   // Requests in flight on endpoints, all workers.
   define(IN_FLIGHT, GAUGE, "pilotfish.in_flight");
   // Requests in flight on endpoints that other Envoys sent, as last told.

@@ -39,7 +39,7 @@ import {
 /** Room that a rewritten model name may take beyond the body itself. */
 const REWRITE_ROOM: u32 = 1024;
 
-/** Of the scanner's sixteen fields, those that the filter does not need itself. */
+/** Of the scanner's twenty fields, those that the filter does not need itself. */
 const MOST_HEADERS: i32 = 12;
 
 /** A top-level field and the header that gets its value. `model` is always field 0. */
@@ -66,6 +66,8 @@ export class BodyConfig {
   table: usize = 0;
   /** Place of cache_salt in the table; -1: prompts are not hashed. */
   saltField: i32 = -1;
+  /** Place of `stream`, with saltField. */
+  streamField: i32 = -1;
 }
 
 export function readBody(config: BodyConfig, value: JSON.Value): void {
@@ -180,6 +182,7 @@ export function finishBody(config: BodyConfig, hashed: bool): void {
   if (!hashed) return;
   for (let i = 0; i < PROMPT_FIELDS.length; i++) addToTable(config.table, PROMPT_FIELDS[i], 0, FIELD_HASHED);
   config.saltField = addToTable(config.table, "cache_salt", MAX_MODEL_NAME_BYTES, 0);
+  config.streamField = addToTable(config.table, "stream", 8, 0);
 }
 
 function addToTable(table: usize, name: string, capacity: u32, flags: u32): i32 {

@@ -24,7 +24,7 @@ import { syntaxError } from "../scan/document";
 import { BodyConfig, finishBody, readBody, readPlugins } from "./body";
 import { ModelsConfig, readModels } from "./names";
 import { readPaths } from "./paths";
-import { PickConfig, readPick } from "./pick";
+import { finishPick, PickConfig, readPick } from "./pick";
 import {
   clearProblem,
   fail,
@@ -79,7 +79,7 @@ export function parseConfig(text: string): Config | null {
     readVariable(config, SECRET_ENV);
     readVariable(config, SECRET_NEXT_ENV);
   }
-  config.pick.policy.staleAfter = config.staleAfterMilliseconds;
+  finishPick(config.pick, config.staleAfterMilliseconds);
   finishBody(config.body, config.pick.readsPrompts);
   return firstProblem().length ? null : config;
 }

@@ -5,11 +5,14 @@
 //   pick.config    none       an EndpointPickerConfig of the Gateway API Inference Extension, in place of profile and picker (config/epp.ts)
 //   pick.onStale   fallback   with a stale snapshot: fallback: Envoy balances; ignore: pick as if it were fresh; penalise: pick, and take an endpoint whose signals are old or unknown for as bad as the worst
 //   pick.dryRun    false      true: pick and count, but leave the choice to Envoy
+//   pick.slowStart 10s   over which a pod that becomes ready gets its share of requests, "0s": at once
 import { JSON } from "json-as";
 import { addScorer, KIND_LOAD, KIND_SCORERS, KIND_TOKENS, newPolicy, Policy } from "../pick/policy";
 import { SCORE_KV, SCORE_PREFIX, SCORE_QUEUE } from "../pick/scorers";
+import { EjectionConfig, readEjection } from "./ejection";
 import { PICKERS, readEndpointPicker } from "./epp";
-import { failKey, readBoolean, readChoice, readObject, report } from "./values";
+import { readSession, SessionConfig } from "./session";
+import { failKey, readBoolean, readChoice, readDuration, readObject, report } from "./values";
 
 const STALE_PENALISE: i32 = 2;
 
@@ -18,6 +21,9 @@ export class PickConfig {
   /** Pick with a stale snapshot too. */
   useStale: bool = false;
   dryRun: bool = false;
+  ejection: EjectionConfig = new EjectionConfig();
+  session: SessionConfig = new SessionConfig();
+  slowStart: u32 = 10000;
   /** Plugins of `config` that say nothing here: to be logged once. */
   ignored: string[] = [];
 
@@ -46,13 +52,24 @@ export function readPick(config: PickConfig, value: JSON.Value): void {
       const choice = readChoice(name, value, ["fallback", "ignore", "penalise"]);
       config.useStale = choice != 0;
       penalise = choice == STALE_PENALISE;
-    } else if (key == "dryRun") config.dryRun = readBoolean(name, value);
-    else failKey(name, "profile, picker, config, onStale, dryRun");
+    } else if (key == "session") readSession(config.session, value);
+    else if (key == "ejection") readEjection(config.ejection, value);
+    else if (key == "slowStart") config.slowStart = readDuration(name, value, 0, 3600000);
+    else if (key == "dryRun") config.dryRun = readBoolean(name, value);
+    else failKey(name, "profile, picker, config, onStale, dryRun, session, ejection, slowStart");
   }
   if (pick.get("config") !== null && (given || picker >= 0))
     report("pick.config: given beside pick.profile or pick.picker, one of them is expected");
   if (picker >= 0) config.policy.picker = picker;
   config.policy.penalise = penalise;
+}
+
+/** After the last read: what every policy has. */
+export function finishPick(config: PickConfig, staleAfter: u32): void {
+  config.policy.staleAfter = staleAfter;
+  config.policy.failures = config.ejection.failures;
+  config.policy.ejectionBase = config.ejection.base;
+  config.policy.ejectionMost = config.ejection.most;
 }
 
 function profile(choice: i32): Policy {

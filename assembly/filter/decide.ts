@@ -6,6 +6,7 @@ import { Config } from "../config/config";
 import { Bytes, bytesEqual, bytesOf } from "../host/bytes";
 import { now, setProperty } from "../host/calls";
 import { adapterSent } from "../pick/adapters";
+import { panicked } from "../pick/candidates";
 import { addressHash, entryOf } from "../pick/entries";
 import { started, tellGeneration } from "../pick/inflight";
 import { newPicks, pick } from "../pick/pick";
@@ -27,12 +28,23 @@ import {
   KIND_OBJECT,
   KIND_STRING,
   KIND_TOO_LONG,
+  KIND_TRUE,
   KIND_UNREPRESENTABLE,
 } from "../scan/fields";
 import { multipartKind, multipartValue, multipartValueLength } from "../scan/multipart";
 import { ageMilliseconds, current, hasSnapshot } from "../snapshot/current";
 import { NONE, SnapshotView } from "../snapshot/view";
-import { count, FIELD_IGNORED, NO_ENDPOINT, NO_MODEL, NO_SNAPSHOT, PICKED, STALE, UNKNOWN_MODEL } from "../stats";
+import {
+  count,
+  FIELD_IGNORED,
+  NO_ENDPOINT,
+  NO_MODEL,
+  NO_SNAPSHOT,
+  PANIC,
+  PICKED,
+  STALE,
+  UNKNOWN_MODEL,
+} from "../stats";
 import { tickTime } from "./clock";
 import { DESTINATION, STATE_ENDPOINT, STATE_MODEL, STATE_REASON } from "./headers";
 import { changeHeader } from "./outbox";
@@ -161,6 +173,7 @@ function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32)
   setProperty(STATE_ENDPOINT, view.address(picks.first), view.addressLength(picks.first));
   const elsewhere = countPlace(view, random);
   if (config.pick.dryRun) return;
+  if (panicked) count(PANIC);
   stream.counted = started(picks.first);
   stream.since = tellGeneration();
   const entry = entryOf(picks.first);
@@ -194,6 +207,7 @@ function weigh(stream: Stream, config: Config, model: usize, length: u32): void 
   work.prompt = stream.prompt;
   work.tokens = <i32>(stream.buffered >> 2);
   if (!stream.prompt) return;
+  if (fieldKind(stateOf(stream), config.body.streamField) == KIND_TRUE) stream.streamed = 1;
   work.tokens = <i32>(changetype<Prompt>(stream.prompt).bytes >> 2);
   const state = stateOf(stream);
   const salt = config.body.saltField;

@@ -4,6 +4,7 @@ import { bytesOf } from "../host/bytes";
 
 export const PATH = bytesOf(":path");
 export const METHOD = bytesOf(":method");
+export const STATUS = bytesOf(":status");
 export const CONTENT_TYPE = bytesOf("content-type");
 export const CONTENT_LENGTH = bytesOf("content-length");
 export const CONTENT_ENCODING = bytesOf("content-encoding");
@@ -21,6 +22,8 @@ export const STATE_REASON = bytesOf("pilotfish.reason");
 export const UPSTREAM_ADDRESS = bytesOf("upstream\0address");
 /** u64: 1 for a request that was not retried. */
 export const UPSTREAM_ATTEMPTS = bytesOf("upstream\0request_attempt_count");
+/** u64: a bit for each of Envoy's response flags. */
+export const RESPONSE_FLAGS = bytesOf("response\0flags");
 /** i64: bytes of the request received so far, headers and body. */
 export const REQUEST_TOTAL_SIZE = bytesOf("request\0total_size");
 /** Who made the answer: the router says `via_upstream`, `direct_response` or `route_not_found`. */

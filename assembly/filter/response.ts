@@ -9,6 +9,7 @@ import { count, REROUTED, SETUP_NOT_FOLLOWED } from "../stats";
 import { tickTime } from "./clock";
 import { UPSTREAM_ADDRESS, UPSTREAM_ATTEMPTS } from "./headers";
 import { answeredEarly } from "./holder";
+import { answerBegan, answerEnded, answerStatus, judgeAnswer, judgeBreak } from "./pods";
 import { renameBody, renameHeaders } from "./rename";
 import { leaveGarbage, Root } from "./root";
 import { closeStream, findStream, PHASE_MULTIPART, PHASE_PUSH, PHASE_SCAN, PHASE_SENT, Stream } from "./streams";
@@ -17,26 +18,44 @@ import { closeStream, findStream, PHASE_MULTIPART, PHASE_PUSH, PHASE_SCAN, PHASE
 const MANY_IGNORED: u32 = 20;
 let ignoredPicks: u32 = 0;
 
-export function responseHeaders(id: u32): void {
+export function responseHeaders(id: u32, endOfStream: bool): void {
   const stream = findStream(id);
   if (stream === null) return;
   if (stream.phase != PHASE_SENT) {
     if (isUndecided(stream)) answeredEarly();
     return;
   }
+  stream.answered = 1;
   if (stream.target) renameHeaders(stream);
-  if (!getProperty(UPSTREAM_ADDRESS) || resultLength() == 0) return;
-  const served = addressHash(resultPointer(), resultLength());
-  if (served == stream.counted) return;
   const picked = stream.counted;
+  const served = servedBy();
+  const retried = served != 0 && served != picked && moveTo(stream, picked);
+  const status = answerStatus();
+  if (status != 200) stream.streamed = 0;
+  judgeAnswer(stream, status, served, retried ? picked : 0);
+  if (endOfStream) answerEnded(stream);
+}
+
+/** Hash of the address that answered, or that was tried last; 0: Envoy tried none. */
+function servedBy(): u64 {
+  return getProperty(UPSTREAM_ADDRESS) && resultLength() > 0 ? addressHash(resultPointer(), resultLength()) : 0;
+}
+
+/** Counts the request on the endpoint whose address was just read. True: Envoy had tried the pick before. */
+function moveTo(stream: Stream, picked: u64): bool {
   const since = stream.since;
   stream.counted = startedAt(resultPointer(), resultLength());
   stream.since = tellGeneration();
-  if (picked == 0) return;
+  if (picked == 0) return false;
   finished(picked, since);
   moveTokens(stream, picked);
+  stream.sentAt = 0;
   count(REROUTED);
-  if (isFirstAttempt()) notFollowed();
+  if (!getProperty(UPSTREAM_ATTEMPTS) || resultLength() != 8) return false;
+  if (load<u64>(resultPointer()) > 1) return true;
+  // Envoy chose another endpoint without having tried the pick.
+  notFollowed();
+  return false;
 }
 
 /** Its body is still awaited, by a reader. */
@@ -63,11 +82,6 @@ function moveTokens(stream: Stream, picked: u64): void {
   stream.tokens = tokens;
 }
 
-/** Envoy chose another endpoint without having tried the pick. */
-function isFirstAttempt(): bool {
-  return getProperty(UPSTREAM_ATTEMPTS) && resultLength() == 8 && load<u64>(resultPointer()) <= 1;
-}
-
 function notFollowed(): void {
   count(SETUP_NOT_FOLLOWED);
   if (++ignoredPicks != MANY_IGNORED) return;
@@ -82,7 +96,11 @@ function notFollowed(): void {
 export function responseBody(id: u32, length: u32, endOfStream: bool): i32 {
   const stream = findStream(id);
   if (stream === null) return BODY_CONTINUE;
-  if (stream.tokens) dropTokens(stream, stream.counted);
+  if (stream.tokens) {
+    dropTokens(stream, stream.counted);
+    answerBegan(stream);
+  }
+  if (endOfStream) answerEnded(stream);
   if (!stream.target) return BODY_CONTINUE;
   return renameBody(stream, length, endOfStream);
 }
@@ -91,6 +109,7 @@ export function responseBody(id: u32, length: u32, endOfStream: bool): i32 {
 export function streamDeleted(id: u32): void {
   const stream = findStream(id);
   if (stream === null) return;
+  if (stream.answered == 1) judgeBreak(stream);
   if (stream.tokens) dropTokens(stream, stream.counted);
   if (stream.counted != 0) finished(stream.counted, stream.since);
   if (stream.prompt) closePrompt(changetype<Prompt>(stream.prompt));

@@ -12,6 +12,7 @@ import {
   resultPointer,
   setTickPeriod,
 } from "../host/calls";
+import { setSlowStart } from "../pick/health";
 import { KIND_TOKENS } from "../pick/policy";
 import { usePrefixes } from "../pick/prefix";
 import { BLOCK_BYTES, SMALL_BLOCK_BYTES } from "../pick/prompt";
@@ -71,6 +72,7 @@ export function configure(id: u32, length: u32): bool {
     );
   needStateBytes(max(fieldsStateBytes(config.body.table), MULTIPART_STATE_BYTES));
   if (config.pick.readsPrompts) usePrefixes(config.pick.policy.kind == KIND_TOKENS ? BLOCK_BYTES : SMALL_BLOCK_BYTES);
+  setSlowStart(config.pick.slowStart);
   if (config.pick.ignored.length)
     log(LOG_INFO, `pick.config: these plugins say nothing here: ${config.pick.ignored.join(", ")}`);
   const known = findRoot(id);

@@ -6,6 +6,7 @@ import { HEADER_COMPLETE, HEADER_FLAGS, HEADER_SOURCE, HEADER_VERSION } from "..
 import { bytesOf } from "../host/bytes";
 import { CAS_MISMATCH, getShared, OK, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
 import { followAdapters } from "../pick/adapters";
+import { followUsable } from "../pick/health";
 import { followRemote, followScrapes, followTopology } from "../pick/inflight";
 import { followCaches } from "../pick/prefix";
 import { followPrefixes } from "../pick/remote";
@@ -103,6 +104,7 @@ export function followSnapshot(): bool {
   followScrapes(current());
   followCaches(current());
   followAdapters(current());
+  followUsable(current(), tickTime());
   followPlaces(current(), tickTime());
   defineCounters(current());
   followPrefixes(current());

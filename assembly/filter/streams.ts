@@ -45,6 +45,12 @@ export class Stream {
   sentAt: u64 = 0;
   /** Hash of the session that it names; 0: none. */
   session: u64 = 0;
+  /** 1: its answer is streamed; until the answer's headers, that it was asked to be. */
+  streamed: u32 = 0;
+  /** 0: no answer yet; 1: its headers have come; 2: it is whole. */
+  answered: u32 = 0;
+  /** 1: its answer is a failure. */
+  failed: u32 = 0;
   /** Ticks of waiting for the body's first byte. */
   waited: u32 = 0;
   /** 1: the request has a content-length. */
@@ -100,6 +106,9 @@ export function openStream(id: u32, root: usize): Stream | null {
   stream.tokens = 0;
   stream.sentAt = 0;
   stream.session = 0;
+  stream.streamed = 0;
+  stream.answered = 0;
+  stream.failed = 0;
   stream.name = 0;
   stream.nameLength = 0;
   stream.target = 0;

@@ -9,6 +9,7 @@ import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
 import { ENDPOINTS, IN_FLIGHT, IN_FLIGHT_ELSEWHERE, record, SNAPSHOT_AGE } from "../stats";
 import { BUSY_TICK_MILLISECONDS, readClock } from "./clock";
 import { exchange } from "./exchange";
+import { hearEjections } from "./pods";
 import { collectGarbage } from "./root";
 import { followSnapshot } from "./snapshots";
 import { openStreams } from "./streams";
@@ -51,6 +52,7 @@ export function tick(): void {
   followSnapshot();
   if (ageMilliseconds(now) > REMOTE_SILENT) forgetRemote();
   exchange(now);
+  hearEjections();
   releaseStuck();
   const total = totalInFlight();
   if (total != recordedInFlight) {

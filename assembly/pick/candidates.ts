@@ -9,17 +9,11 @@
 // The session's home is always one (session.ts).
 //
 // Memory: 12 bytes for each of MAX_ENDPOINTS, one list for the whole VM.
-import {
-  ADAPTER_LISTED,
-  ENDPOINT_ASLEEP,
-  ENDPOINT_DRAINING,
-  ENDPOINT_READY,
-  MODEL_ENDPOINT_STATE,
-  MODEL_IS_ADAPTER,
-} from "../../protocol/constants";
+import { ADAPTER_LISTED, MODEL_ENDPOINT_STATE, MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { admits, firstLink, linkCount } from "../places/range";
 import { NONE, SnapshotView } from "../snapshot/view";
-import { endpointHash, mix } from "./entries";
+import { endpointHash, entryOf, mix } from "./entries";
+import { anyTrouble, enoughLeft, isEjected } from "./health";
 import { KIND_TOKENS, PICKER_TWO, Policy } from "./policy";
 import { Prompt, promptHash } from "./prompt";
 import { Random } from "./random";
@@ -51,14 +45,16 @@ export function setCandidateCost(i: u32, cost: f64): void {
   store<f64>(costs + i * 8, cost);
 }
 
-/** May get requests: ready, not on its way out, awake. */
-export function usable(view: SnapshotView, endpoint: u32): bool {
-  return (view.flags(endpoint) & (ENDPOINT_READY | ENDPOINT_DRAINING | ENDPOINT_ASLEEP)) == ENDPOINT_READY;
-}
+/** Whether ejections count for the model at hand. */
+let ejections: bool = false;
+let clock: u64 = 0;
+/** Ejections do not count, because too many of the model's pods are ejected. */
+export let panicked: bool = false;
 
-/** And so far as a policy for places lets it (places/range.ts). */
-function mayTake(view: SnapshotView, endpoint: u32): bool {
-  return usable(view, endpoint) && admits(view, endpoint);
+/** May get this request: and so far as a policy for places lets it (places/range.ts). */
+function admitted(view: SnapshotView, endpoint: u32): bool {
+  if (!view.usable(endpoint) || !admits(view, endpoint)) return false;
+  return !ejections || !isEjected(entryOf(endpoint), clock);
 }
 
 /** Makes the list of candidates for a model. */
@@ -66,6 +62,10 @@ export function findCandidates(view: SnapshotView, model: u32, policy: Policy, w
   count = 0;
   const first = firstLink(view, model);
   const served = linkCount(view, model);
+  clock = work.now;
+  const trouble = anyTrouble(clock);
+  ejections = trouble && enoughLeft(view, first, served, clock);
+  panicked = trouble && !ejections;
   if (policy.picker == PICKER_TWO) {
     addRandom(view, first, served, 2, random);
     if (count == 2 || served <= 2) return;
@@ -77,13 +77,13 @@ export function findCandidates(view: SnapshotView, model: u32, policy: Policy, w
   }
   count = 0;
   for (let link = first; link < first + served; link++) {
-    if (mayTake(view, view.linkEndpoint(link))) store<u32>(links + count++ * 4, link);
+    if (admitted(view, view.linkEndpoint(link))) store<u32>(links + count++ * 4, link);
   }
 }
 
 /** Adds an endpoint, if it may get requests and is not in the list yet. */
 export function addCandidate(view: SnapshotView, link: u32): void {
-  if (!mayTake(view, view.linkEndpoint(link))) return;
+  if (!admitted(view, view.linkEndpoint(link))) return;
   for (let i: u32 = 0; i < count; i++) if (load<u32>(links + i * 4) == link) return;
   store<u32>(links + count++ * 4, link);
 }
@@ -121,7 +121,7 @@ export function homeOf(view: SnapshotView, first: u32, served: u32, key: u64, ot
   for (let link = first; link < first + served; link++) {
     const endpoint = view.linkEndpoint(link);
     const weight = mix(key ^ endpointHash(endpoint));
-    if (weight <= best || link == other || !mayTake(view, endpoint)) continue;
+    if (weight <= best || link == other || !admitted(view, endpoint)) continue;
     best = weight;
     home = link;
   }

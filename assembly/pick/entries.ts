@@ -49,6 +49,16 @@ export class Entry {
   // speed.ts: logarithm of how much slower than predicted it answers, and of how many samples that is
   slowness: f32 = 0;
   samples: u32 = 0;
+  // health.ts
+  ejectedUntil: u64 = 0;
+  rampFrom: u64 = 0;
+  goneAt: u64 = 0;
+  ejectionMilliseconds: u32 = 0;
+  rampMilliseconds: u32 = 0;
+  ejections: u32 = 0;
+  /** In a row. */
+  failures: u32 = 0;
+  usable: bool = false;
   // adapters.ts
   activeAdapters: u32 = 0;
   waitingAdapters: u32 = 0;

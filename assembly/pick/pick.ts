@@ -11,6 +11,7 @@
 import { NONE, SnapshotView } from "../snapshot/view";
 import { candidateCost, candidateCount, candidateLink, findCandidates, setCandidateCost } from "./candidates";
 import { loadCosts } from "./cost";
+import { anyTrouble, weighCandidates } from "./health";
 import { KIND_LOAD, KIND_SCORERS, KIND_TOKENS, PICKER_RANDOM, PICKER_WEIGHTED, Policy } from "./policy";
 import { Random } from "./random";
 import { tokenCosts } from "./rule";
@@ -60,6 +61,7 @@ export function pickAmong(
 ): void {
   begin(picks);
   costCandidates(view, model, policy, work);
+  if (anyTrouble(work.now)) weighCandidates(view, policy, work.now);
   preferHome(policy);
   applyPicker(policy, random);
   for (let i: u32 = 0; i < candidateCount(); i++) offer(picks, view.linkEndpoint(candidateLink(i)), candidateCost(i));

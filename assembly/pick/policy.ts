@@ -25,6 +25,10 @@ export class Policy {
   penalise: bool = false;
   /** With `penalise`: signals older than this many milliseconds are old. */
   staleAfter: u32 = 0;
+  /** health.ts: failures in a row that eject a pod, 0: none do; how long, the first time and at most, ms. */
+  failures: u32 = 0;
+  ejectionBase: u32 = 0;
+  ejectionMost: u32 = 0;
   scorers: u32 = 0;
   /** Sum of the positive weights: a score that nothing exceeds. */
   best: f64 = 0;

@@ -92,6 +92,12 @@ export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry, _random: R
   newsBytes += NEWS_HEADER + (prompt.count - known) * 8;
 }
 
+/** The endpoint's cache is empty: it was restarted. */
+export function forgetPrefixes(entry: Entry): void {
+  const clock = clockOf(entry.slot);
+  store<u32>(clock, load<u32>(clock) + entry.capacity + 1);
+}
+
 // ---- what workers and Envoys tell each other of prefixes: records { u64 endpoint hash, u64 seed, u64 n, n block hashes } ----
 // From other Envoys n is in the low 16 bits of its word, below the record's number (protocol/README.md).
 

@@ -5,7 +5,6 @@
 //                                    filled beyond it evenly
 //
 // Without a limit that is known, a place counts as if UNKNOWN_LIMIT requests a pod were its limit.
-import { usable } from "../pick/candidates";
 import { Random } from "../pick/random";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { forgetLook, lookAt, Room, roomAt, roomCount } from "./rooms";
@@ -93,7 +92,7 @@ export function elsewhere(view: SnapshotView, chosen: u32, random: Random): u32 
     if (i == chosen || room.pods == 0) continue;
     for (let draw = 0; draw < 4; draw++) {
       const endpoint = view.linkEndpoint(room.first + (random.next() % room.count));
-      if (usable(view, endpoint)) return endpoint;
+      if (view.usable(endpoint)) return endpoint;
     }
   }
   return NONE;

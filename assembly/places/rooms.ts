@@ -7,7 +7,6 @@
 //             in-flight: 1 below the limit, 0 at it
 //   ramp  = rises evenly from 0 to 1 in RAMP after the place was lost or was not known
 import { POLICY_IS_IN_FLIGHT, POLICY_IS_UTILIZATION, UNKNOWN } from "../../protocol/constants";
-import { usable } from "../pick/candidates";
 import { workersBeside } from "../pick/inflight";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { Learned, learn, learnedOf } from "./learned";
@@ -124,7 +123,7 @@ function fill(view: SnapshotView, room: Room, learned: Learned, flags: u32): voi
   room.inFlight = 0;
   for (let link = room.first; link < room.first + room.count; link++) {
     const endpoint = view.linkEndpoint(link);
-    if (!usable(view, endpoint)) continue;
+    if (!view.usable(endpoint)) continue;
     const pods = view.endpointWeight(endpoint);
     room.pods += pods;
     room.inFlight += inFlightAt(endpoint);

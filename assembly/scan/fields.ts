@@ -12,7 +12,7 @@ import {
   STATE_RECORDS,
 } from "./state";
 
-export const MAX_FIELDS: u32 = 16;
+export const MAX_FIELDS: u32 = 20;
 export const MAX_FIELD_NAME_BYTES: u32 = KEY_BYTES;
 export const DEFAULT_DEPTH: u32 = 512;
 

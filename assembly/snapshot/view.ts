@@ -3,9 +3,12 @@
 import {
   ENDPOINT_ADDRESS_LENGTH,
   ENDPOINT_ADDRESS_OFFSET,
+  ENDPOINT_ASLEEP,
+  ENDPOINT_DRAINING,
   ENDPOINT_FLAGS,
   ENDPOINT_KV_USAGE,
   ENDPOINT_PLACE,
+  ENDPOINT_READY,
   ENDPOINT_RUNNING,
   ENDPOINT_SCRAPE_AGE,
   ENDPOINT_WAITING,
@@ -110,6 +113,10 @@ export class SnapshotView {
   }
   flags(index: u32): u32 {
     return load<u16>(this.endpoint(index), ENDPOINT_FLAGS);
+  }
+  /** May get requests: ready, not on its way out, awake. */
+  usable(index: u32): bool {
+    return (this.flags(index) & (ENDPOINT_READY | ENDPOINT_DRAINING | ENDPOINT_ASLEEP)) == ENDPOINT_READY;
   }
   waiting(index: u32): u32 {
     return load<u32>(this.endpoint(index), ENDPOINT_WAITING);

@@ -12,11 +12,13 @@ test("the README's tables are the code's (write them by: npx tsx tests/docs/tabl
 
 test("every key that the filter's configuration reads is in the table, and no other", () => {
   const prefixes: Record<string, string> = { body: "body.", names: "models.", pick: "pick." };
+  // Objects inside `pick` have a file of their own.
+  const inside: Record<string, string> = { ejection: "pick.ejection.", session: "pick.session." };
   const read = new Set<string>();
-  for (const [file, prefix] of Object.entries(prefixes)) {
+  for (const [file, prefix] of Object.entries({ ...prefixes, ...inside })) {
     const text = readFileSync(`assembly/config/${file}.ts`, "utf8");
     const known = /failKey\(\s*name,\s*"([^"]+)"/.exec(text)?.[1] ?? "";
-    for (const key of known.split(", ")) read.add(prefix + key);
+    for (const key of known.split(", ")) if (`${prefix}${key}.` !== inside[key]) read.add(prefix + key);
   }
   const config = readFileSync("assembly/config/config.ts", "utf8");
   const top = /failKey\(key, "([^"]+)"/.exec(config)?.[1]?.split(", ") ?? [];

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { configTable } from "../../sidecar/config/table.ts";
 import { metricsTable } from "../../sidecar/metrics.ts";
 
-const CONFIG_FILES = ["config", "body", "names", "pick"];
+const CONFIG_FILES = ["config", "body", "names", "pick", "ejection", "session"];
 
 /** `key   default   meaning` of the comment at the top of each file of assembly/config. */
 export function filterConfiguration(): string[][] {
@@ -20,7 +20,7 @@ export function filterConfiguration(): string[][] {
 
 /** A line whose columns are one blank apart. */
 function short(line: string): RegExpExecArray | null {
-  return /^\/\/ {3}([a-z]+\.[A-Za-z]+) (\S+) {3}(\S.*)$/.exec(line);
+  return /^\/\/ {3}([a-z]+\.[A-Za-z.]+) +(\S+) {3}(\S.*)$/.exec(line);
 }
 
 /** `define(...)` with the comment above it, of assembly/stats.ts. */

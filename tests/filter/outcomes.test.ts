@@ -180,6 +180,30 @@ const WAYS: Record<string, Way> = {
     },
     also: { requests: 1, picked: 1, "snapshot.stored": 1 },
   },
+  "pilotfish.pod_failed": {
+    way: (g) => {
+      g.feed(threePods());
+      g.chat("lora").respond({ status: 503, upstreamAddress: A });
+    },
+    also: { requests: 1, picked: 1, "snapshot.stored": 1 },
+  },
+  "pilotfish.ejected": {
+    configuration: { pick: { ejection: { failures: 1 } } },
+    way: (g) => {
+      g.feed(threePods());
+      g.chat("lora").respond({ status: 503, upstreamAddress: A });
+    },
+    also: { requests: 1, picked: 1, "snapshot.stored": 1, pod_failed: 1 },
+  },
+  "pilotfish.panic": {
+    configuration: { pick: { ejection: { failures: 1 } } },
+    way: (g) => {
+      g.feed(threePods());
+      g.chat("lora").respond({ status: 503, upstreamAddress: A });
+      g.chat("lora");
+    },
+    also: { requests: 2, picked: 2, "snapshot.stored": 1, pod_failed: 1, ejected: 1 },
+  },
   "pilotfish.untracked": {
     way: (g) => {
       for (let i = 0; i < 65536; i++) {

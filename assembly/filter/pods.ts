@@ -1,0 +1,142 @@
+// What answers tell about the pods that gave them: failures eject a pod (pick/health.ts), for all workers at once, and the
+// first byte of a streamed answer tells how fast it is (pick/speed.ts).
+//   pilotfish.ejected   u64 how often it was written, then per pod: u64 hash, u64 ns until when, u32 ms it is out, u32 how
+//                       many times in a row. Written when a pod is ejected, looked at on every tick.
+import { Bytes, bytesOf } from "../host/bytes";
+import {
+  getHeader,
+  getProperty,
+  getShared,
+  now,
+  OK,
+  RESPONSE_HEADERS,
+  resultCas,
+  resultLength,
+  resultPointer,
+  setShared,
+} from "../host/calls";
+import { learnDuration } from "../pick/adapters";
+import { Entry, findEntry } from "../pick/entries";
+import { eject, podFailed, podServed } from "../pick/health";
+import { Policy } from "../pick/policy";
+import { learnSpeed } from "../pick/speed";
+import { count, EJECTED, POD_FAILED } from "../stats";
+import { tickTime } from "./clock";
+import { RESPONSE_FLAGS, STATUS } from "./headers";
+import { Root } from "./root";
+import { Stream } from "./streams";
+
+/** Of response.flags: what was the pod's doing. Reset, refused or lost connection. */
+const UPSTREAM_LOST: u64 = 0x50;
+/** What was Envoy's or somebody else's: no host, circuit breaker, no route, faults, limits, authorization, the client. */
+const NOT_THE_PODS: u64 = 0x27f82;
+
+const KEY: Bytes = bytesOf("pilotfish.ejected");
+const RECORD: u32 = 24;
+const MOST: u32 = 256;
+/** A pod is told of for this long after it came back, so that all workers know how often it was out. */
+const REMEMBERED: u64 = 600000000000;
+const told: usize = memory.data(6176, 8);
+let seen: u64 = 0;
+
+/** Status of the answer; 0 when it has none. */
+export function answerStatus(): u32 {
+  if (!getHeader(RESPONSE_HEADERS, STATUS) || resultLength() != 3) return 0;
+  const text = resultPointer();
+  return (load<u8>(text) - 0x30) * 100 + (load<u8>(text, 1) - 0x30) * 10 + load<u8>(text, 2) - 0x30;
+}
+
+/**
+ * At the answer's headers. `served`: hash of the address that answered, or that Envoy tried last; `retriedFrom`: of the
+ * pick, when Envoy tried it and went elsewhere.
+ */
+export function judgeAnswer(stream: Stream, status: u32, served: u64, retriedFrom: u64): void {
+  const policy = policyOf(stream);
+  if (policy.failures == 0) return;
+  if (retriedFrom) failed(policy, retriedFrom);
+  if (served == 0) return;
+  if (status != 500 && (status < 502 || status > 504)) return;
+  stream.failed = 1;
+  if ((flags() & NOT_THE_PODS) == 0) failed(policy, served);
+}
+
+/** The stream ended before its answer did: the client went, or the pod. */
+export function judgeBreak(stream: Stream): void {
+  const policy = policyOf(stream);
+  if (policy.failures && stream.counted && flags() & UPSTREAM_LOST) failed(policy, stream.counted);
+}
+
+/** The first byte of an answer's body. */
+export function answerBegan(stream: Stream): void {
+  if (stream.sentAt == 0) return;
+  const time = now();
+  const entry = findEntry(stream.counted);
+  if (entry !== null && stream.streamed && stream.predicted > 0)
+    learnSpeed(entry, <f32>(time - stream.sentAt) * 1e-9, stream.predicted);
+  stream.sentAt = time;
+}
+
+/** The answer is whole. One that was begun only is none yet: a pod that breaks all of them off is no better than a dead one. */
+export function answerEnded(stream: Stream): void {
+  stream.answered = 2;
+  const entry = findEntry(stream.counted);
+  if (entry !== null && entry.failures && !stream.failed) podServed(entry);
+  const time = tickTime();
+  if (stream.sentAt && time > stream.sentAt) learnDuration(<f32>(time - stream.sentAt) * 1e-9);
+}
+
+function policyOf(stream: Stream): Policy {
+  return changetype<Root>(stream.root).config.pick.policy;
+}
+
+function flags(): u64 {
+  return getProperty(RESPONSE_FLAGS) && resultLength() == 8 ? load<u64>(resultPointer()) : 0;
+}
+
+function failed(policy: Policy, hash: u64): void {
+  const entry = findEntry(hash);
+  if (entry === null) return;
+  count(POD_FAILED);
+  if (!podFailed(entry, policy, now())) return;
+  count(EJECTED);
+  tell(entry);
+}
+
+/** Tells the other workers. */
+function tell(entry: Entry): void {
+  const time = entry.ejectedUntil;
+  for (let attempt = 0; attempt < 8; attempt++) {
+    const known = getShared(KEY) == OK;
+    const cas = known ? resultCas() : 0;
+    const from = resultPointer();
+    const records = known && resultLength() >= 8 ? (resultLength() - 8) / RECORD : 0;
+    let kept: u32 = 0;
+    for (let i: u32 = 0; i < records && kept < MOST - 1; i++) {
+      const record = from + 8 + i * RECORD;
+      if (load<u64>(record) == entry.hash || load<u64>(record, 8) + REMEMBERED < time) continue;
+      memory.copy(told + 8 + ++kept * RECORD, record, RECORD);
+    }
+    // The newest first: what does not fit is the oldest.
+    store<u64>(told, (known ? load<u64>(from) : 0) + 1);
+    store<u64>(told + 8, entry.hash);
+    store<u64>(told + 8, time, 8);
+    store<u32>(told + 8, entry.ejectionMilliseconds, 16);
+    store<u32>(told + 8, entry.ejections, 20);
+    if (setShared(KEY, told, 8 + (kept + 1) * RECORD, cas) == OK) return;
+  }
+}
+
+/** On the tick: takes over what other workers ejected. */
+export function hearEjections(): void {
+  if (getShared(KEY) != OK || resultLength() < 8) return;
+  const from = resultPointer();
+  if (load<u64>(from) == seen) return;
+  seen = load<u64>(from);
+  const records = (resultLength() - 8) / RECORD;
+  for (let i: u32 = 0; i < records; i++) {
+    const record = from + 8 + i * RECORD;
+    const entry = findEntry(load<u64>(record));
+    const until = load<u64>(record, 8);
+    if (entry !== null && until > entry.ejectedUntil) eject(entry, until, load<u32>(record, 16), load<u32>(record, 20));
+  }
+}

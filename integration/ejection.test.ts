@@ -1,0 +1,135 @@
+// Pods that fail behind a real Envoy with two workers: they are out of the picks before anybody scrapes them, for as long
+// as they fail, and come back by degrees. Nobody scrapes here: the snapshot says all the while that all pods are ready.
+import assert from "node:assert/strict";
+import { createServer, type Server } from "node:net";
+import { test } from "node:test";
+import type { TestEnvoy } from "./harness/envoy.ts";
+import { around } from "./support/around.ts";
+import { type Echo, startEcho } from "./support/echo.ts";
+import { counter, nothingInFlight, pushToAll, rises, startGateway } from "./support/gateway.ts";
+import { chat, post } from "./support/http.ts";
+import { until } from "./support/until.ts";
+
+let echoes: Echo[] = [];
+let envoy: TestEnvoy;
+
+around(
+  async () => {
+    echoes = await Promise.all(["a", "b", "c", "d"].map((name) => startEcho(name)));
+    envoy = await startGateway({
+      pools: [{ name: "pool", models: ["m"], endpoints: echoes.map(({ address }) => address) }],
+      filter: { snapshot: { staleAfter: "3600s" }, pick: { ejection: { base: "700ms" }, slowStart: "0s" } },
+    });
+    await pushToAll(envoy, { m: { on: echoes } });
+  },
+  async () => {
+    await envoy?.close();
+    await Promise.all(echoes.map((echo) => echo.close()));
+  },
+);
+
+const ask = () => post(envoy.url, chat("m"));
+
+/** 40 requests, four at a time, over both workers; which pod answered each. */
+async function answers(): Promise<string[]> {
+  const pods: string[] = [];
+  for (let i = 0; i < 10; i++) {
+    const four = await Promise.all([ask(), ask(), ask(), ask()]);
+    for (const { status, headers } of four)
+      pods.push(status === 200 ? String(headers["x-inference-pod"]) : String(status));
+  }
+  return pods;
+}
+
+const bad = (): Echo => echoes[1] as Echo;
+
+test("a pod that answers 503 is out after three failures in a worker, and clients see none of them", async () => {
+  const usual = bad().reply;
+  bad().reply = (_, response) => void response.writeHead(503).end("{}");
+  const rise = await rises(envoy, async () => {
+    const pods = await answers();
+    assert.ok(!pods.includes("b") && !pods.includes("503"), pods.join(" "));
+  });
+  // Two workers may each see up to three before the first of them tells, and one more while it does.
+  assert.ok((rise.pod_failed ?? 0) >= 3 && (rise.pod_failed ?? 0) <= 8, JSON.stringify(rise));
+  assert.ok((rise.ejected ?? 0) >= 1, JSON.stringify(rise));
+  const quiet = await rises(envoy, answers);
+  assert.deepEqual([quiet.picked, quiet.rerouted ?? 0], [40, 0], "no retry is needed while it is out");
+  bad().reply = usual;
+  await until("the pod to be picked again", async () => (await answers()).includes("b"));
+});
+
+test("a pod whose connections are refused is out", async () => {
+  const { address } = bad();
+  const port = Number(address.split(":")[1]);
+  await bad().close();
+  const rise = await rises(envoy, async () => {
+    const pods = await answers();
+    assert.deepEqual([...new Set(pods)].sort(), ["a", "c", "d"], pods.join(" "));
+  });
+  assert.ok((rise.ejected ?? 0) >= 1, JSON.stringify(rise));
+
+  // Accepts, and resets before it answers: Envoy goes elsewhere, and the pod stays out or is ejected again.
+  const server: Server = createServer((socket) => socket.once("data", () => socket.resetAndDestroy()));
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  try {
+    const before = await counter(envoy, "ejected");
+    await until("the pod that resets to be ejected", async () => {
+      const pods = await answers();
+      assert.ok(!pods.includes("b"));
+      return (await counter(envoy, "ejected")) > before;
+    });
+  } finally {
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  }
+});
+
+test("a pod that breaks its answers off in the middle is out, though every one began well", async () => {
+  const pod = echoes[2] as Echo;
+  const usual = pod.reply;
+  pod.reply = (_, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write("data: {}\n\n");
+    setTimeout(() => response.destroy(), 20);
+  };
+  const before = await counter(envoy, "ejected");
+  await until("the pod that breaks off to be ejected", async () => {
+    await Promise.all(Array.from({ length: 8 }, () => ask().catch(() => undefined)));
+    return (await counter(envoy, "ejected")) > before;
+  });
+  pod.reply = usual;
+});
+
+test("clients that go away, and answers of 400 and 404, eject nobody", async () => {
+  const usual = echoes.map((echo) => echo.reply);
+  for (const echo of echoes) echo.reply = (_, response) => void response.writeHead(404).end("{}");
+  const rise = await rises(envoy, async () => {
+    for (let i = 0; i < 10; i++) await Promise.all([ask(), ask(), ask(), ask()]);
+    for (const echo of echoes) echo.reply = (_, response) => void response.writeHead(200).write("data: {}\n\n");
+    for (let i = 0; i < 5; i++) {
+      const controllers = Array.from({ length: 8 }, () => new AbortController());
+      const asked = controllers.map(({ signal }) =>
+        fetch(`${envoy.url}/v1/chat/completions`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(chat("m")),
+          signal,
+        }).then(
+          (response) => response.text(),
+          () => undefined,
+        ),
+      );
+      setTimeout(() => {
+        for (const controller of controllers) controller.abort();
+      }, 50);
+      await Promise.all(asked.map((each) => each.catch(() => undefined)));
+    }
+  });
+  // The pod of the test before last is still gone.
+  echoes.forEach((echo, i) => {
+    echo.reply = usual[i] as Echo["reply"];
+  });
+  assert.equal(rise.ejected ?? 0, 0, JSON.stringify(rise));
+});
+
+test("after all of this nothing is counted as in flight", () => nothingInFlight(envoy));
