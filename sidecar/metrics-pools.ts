@@ -1,6 +1,7 @@
 // The pools' numbers, as an autoscaler or a dashboard reads them. `inference_pool_*` are the endpoint picker's names (Gateway
 // API Inference Extension v1.5.0): what was built on them goes on working.
 import { Gauge, type Registry } from "prom-client";
+import type { Exported } from "./exported.ts";
 import type { PoolLoad } from "./pools.ts";
 
 interface PoolGauge {
@@ -74,6 +75,15 @@ export function poolGauges(registry: Registry, pools: () => readonly PoolLoad[])
       }
     });
   }
+}
+
+/** What AutoscalingMetrics ask for. */
+export function exportedGauge(registry: Registry, exported: () => readonly Exported[]): void {
+  const labels = ["namespace", "object", "name", "endpoint"];
+  const help = "Readings that an AutoscalingMetric (`object`) exports, under its `exportName` (`name`).";
+  gauge(registry, { name: "pilotfish_exported", help, labels }, (set) => {
+    for (const { value, ...values } of exported()) set(values, value);
+  });
 }
 
 type Set = (labels: Record<string, string>, value: number | null) => void;

@@ -2,8 +2,9 @@
 // that is gone are removed.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock } from "./clock.ts";
+import type { Exported } from "./exported.ts";
 import { FAILURES, type Failure } from "./http.ts";
-import { poolGauges } from "./metrics-pools.ts";
+import { exportedGauge, poolGauges } from "./metrics-pools.ts";
 import type { Pod } from "./pod.ts";
 import type { PoolLoad } from "./pools.ts";
 import { PUSH_RESULTS, type PushResult } from "./push/answer.ts";
@@ -17,6 +18,7 @@ export interface Watched {
   pods(): Iterable<Pod>;
   targets(): Iterable<{ origin: string; acceptedAt: number | null }>;
   pools(): readonly PoolLoad[];
+  exported(): readonly Exported[];
 }
 
 export interface Metrics {
@@ -75,6 +77,7 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
   const registers = [registry];
   perEndpoint(registry, watched, clock);
   poolGauges(registry, watched.pools);
+  exportedGauge(registry, watched.exported);
   const tally = new Tally(BUCKETS);
   new Counter({
     name: "pilotfish_scrapes_total",
@@ -212,7 +215,7 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
 
 /** Name and help of each of the sidecar's own metrics (without those of the process): what the README's table says. */
 export async function metricsTable(): Promise<Array<{ name: string; type: string; meaning: string }>> {
-  const nothing: Watched = { pods: () => [], targets: () => [], pools: () => [] };
+  const nothing: Watched = { pods: () => [], targets: () => [], pools: () => [], exported: () => [] };
   const { registry } = createMetrics(nothing, { now: () => 0, epochMicros: () => 0n });
   const all = await registry.getMetricsAsJSON();
   return all

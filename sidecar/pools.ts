@@ -4,6 +4,7 @@
 //   two counts as 1, and so does a pool without ready pods. From 1 on the pool takes no more. It is the endpoint picker's formula
 //   (Gateway API Inference Extension v1.5.0, saturation detector "utilization").
 import type { ClusterSeen } from "./discover/source.ts";
+import type { Exported } from "./exported.ts";
 import type { Pod } from "./pod.ts";
 
 const QUEUE_DEPTH = 5;
@@ -32,6 +33,8 @@ export interface PoolLoad extends PoolName {
   saturation: number;
   /** Of the oldest reading of a ready pod; null without any. */
   ageMs: number | null;
+  /** By the `exportName` of an AutoscalingMetric: mean over the pool's pods that it selects. */
+  exported: Readonly<Record<string, number>>;
 }
 
 export const STATIC_POOL: PoolName = { kind: "static", namespace: "", name: "static" };
@@ -47,6 +50,7 @@ function parsePool(of: string): PoolName {
 export function poolLoads(
   pods: Iterable<Pod>,
   seen: readonly ClusterSeen[],
+  exported: readonly Exported[],
   at: { now: number; scrapeIntervalMs: number },
 ): PoolLoad[] {
   const staleMs = Math.max(STALE_MS, STALE_INTERVALS * at.scrapeIntervalMs);
@@ -63,10 +67,23 @@ export function poolLoads(
   }
   return [...members]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([of, list]) => ({ ...(of === "static" ? STATIC_POOL : parsePool(of)), ...loadOf(list, at.now, staleMs) }));
+    .map(([of, list]) => ({
+      ...(of === "static" ? STATIC_POOL : parsePool(of)),
+      ...loadOf(list, at.now, staleMs),
+      exported: meansOf(list, exported),
+    }));
 }
 
-function loadOf(pods: readonly Pod[], now: number, staleMs: number): Omit<PoolLoad, keyof PoolName> {
+function meansOf(pods: readonly Pod[], exported: readonly Exported[]): Record<string, number> {
+  const addresses = new Set(pods.map((pod) => pod.address));
+  const values = new Map<string, number[]>();
+  for (const { name, endpoint, value } of exported) {
+    if (addresses.has(endpoint)) values.set(name, [...(values.get(name) ?? []), value]);
+  }
+  return Object.fromEntries([...values].map(([name, list]) => [name, sum(list, (value) => value) / list.length]));
+}
+
+function loadOf(pods: readonly Pod[], now: number, staleMs: number): Omit<PoolLoad, keyof PoolName | "exported"> {
   const ready = pods.filter((pod) => pod.health.ready && pod.cluster?.ready !== false && !pod.cluster?.draining);
   const usages = ready.flatMap((pod) => pod.reading?.kvUsage ?? []);
   const ages = ready.flatMap((pod) => (pod.scrapedAt === null ? [] : now - pod.scrapedAt));
@@ -89,6 +106,6 @@ function podSaturation({ reading, scrapedAt }: Pod, now: number, staleMs: number
   return Math.max(waiting / QUEUE_DEPTH, kvUsage / KV_USAGE);
 }
 
-function sum(pods: readonly Pod[], value: (pod: Pod) => number): number {
-  return pods.reduce((total, pod) => total + value(pod), 0);
+function sum<T>(list: readonly T[], value: (one: T) => number): number {
+  return list.reduce((total, one) => total + value(one), 0);
 }

@@ -14,7 +14,6 @@ import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { Neighbours } from "./peers/neighbours.ts";
 import type { Pod } from "./pod.ts";
-import { type PoolLoad, poolLoads } from "./pools.ts";
 import { Target } from "./push/target.ts";
 import { Access } from "./scrape/access.ts";
 import type { ScrapeObserver, ScrapeOptions } from "./scrape/scraper.ts";
@@ -22,8 +21,7 @@ import { type OwnServer, type Readiness, startServer } from "./server.ts";
 import { ModelMemory } from "./snapshot/memory.ts";
 import { type ClusterObjects, objectsOf } from "./snapshot/objects.ts";
 import { SnapshotSource } from "./snapshot/source.ts";
-import { Filters } from "./status/filters.ts";
-import { podStatus, type Status } from "./status/status.ts";
+import { Views } from "./status/status.ts";
 
 export interface SidecarParts {
   log?: Log;
@@ -65,8 +63,8 @@ interface Run {
   close(): Promise<void>;
 }
 
-/** The memory outlives a configuration: a reload must not forget what is scaled to zero. */
-type RunParts = Required<SidecarParts> & { metrics: Metrics; memory: ModelMemory };
+/** What outlives a configuration: a reload must not forget what is scaled to zero, and is no other producer to the filters. */
+type RunParts = Required<SidecarParts> & { metrics: Metrics; memory: ModelMemory; source: bigint };
 
 /** Without an accepted push for this long, the sidecar is not ready. */
 const READY_PUSH_MS = 5000;
@@ -83,13 +81,13 @@ function probeOf({ health }: Config): ScrapeOptions["probe"] {
 
 /** Throws a ConfigError when a file that the configuration names cannot be read. */
 function startRun(config: Config, parts: RunParts): Run {
-  const { log, clock, random, resolve, watchTimes, metrics, memory } = parts;
+  const { log, clock, random, resolve, watchTimes, metrics, memory, source } = parts;
   const targets: Target[] = [];
   const snapshots = new SnapshotSource(
     () => neighbours.withPeers(fleet.pods()),
     config.models.static,
     clock,
-    randomBytes(8).readBigUInt64LE(),
+    source,
     () => said && { objects: said, memory },
     () => neighbours.world(),
   );
@@ -259,28 +257,12 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
   const { clock = systemClock, random = Math.random, resolve = resolveSystem, watchTimes = WATCH_TIMES } = given;
   const own = given.log === undefined ? createLog(config.log.level) : undefined;
   const log = given.log ?? (own as Log);
-  const pools = (): PoolLoad[] =>
-    poolLoads(run.pods(), run.objects(), { now: clock.now(), scrapeIntervalMs: run.config.scrape.interval });
-  const metrics = createMetrics({ pods: () => run.pods(), targets: () => run.targets, pools }, clock);
-  const parts: RunParts = { log, clock, random, resolve, watchTimes, metrics, memory: new ModelMemory() };
-  const filters = new Filters(() => clock.now());
-  const status = async (): Promise<Status> => {
-    const { path, secret } = run.config.push;
-    const now = clock.now();
-    const targets = run.targets.map(async ({ origin, acceptedAt, lastResult }) => ({
-      origin,
-      pushedMsAgo: acceptedAt === null ? null : Math.round(now - acceptedAt),
-      result: lastResult ?? null,
-      filter: await filters.state({ origin, path, secret }),
-    }));
-    return {
-      now: new Date().toISOString(),
-      readiness: run.readiness(),
-      pools: pools(),
-      pods: run.pods().map((pod) => podStatus(pod, now)),
-      targets: await Promise.all(targets),
-    };
-  };
+  const views = new Views(() => run, clock);
+  const pools = () => views.pools();
+  const exported = () => views.exported();
+  const metrics = createMetrics({ pods: () => run.pods(), targets: () => run.targets, pools, exported }, clock);
+  const source = randomBytes(8).readBigUInt64LE();
+  const parts: RunParts = { log, clock, random, resolve, watchTimes, metrics, memory: new ModelMemory(), source };
   const listen = (at: Config["listen"]): Promise<OwnServer> =>
     startServer(at, {
       registry: metrics.registry,
@@ -288,7 +270,7 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
       objects: () => ({ sources: run.objects() }),
       view: (secret, sums) => run.view(secret, sums),
       pools,
-      status,
+      status: () => views.status(),
     });
 
   let server = await listen(config.listen);

@@ -1,9 +1,14 @@
-// What the status page shows, as JSON: pools, pods with their signals and ages, Envoys with what they picked and why not.
+// What people and autoscalers are shown of a sidecar: load per pool, exported readings, and the status page's content: pools,
+// pods with their signals and ages, Envoys with what they picked and why not.
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config/schema.ts";
+import type { ClusterSeen } from "../discover/source.ts";
+import { type Exported, exportedMetrics } from "../exported.ts";
 import type { Pod } from "../pod.ts";
-import type { PoolLoad } from "../pools.ts";
+import { type PoolLoad, poolLoads } from "../pools.ts";
 import type { PushResult } from "../push/answer.ts";
 import type { Readiness } from "../server.ts";
-import type { FilterState } from "./filters.ts";
+import { type FilterState, Filters } from "./filters.ts";
 
 export interface PodStatus {
   address: string;
@@ -52,4 +57,55 @@ export function podStatus(pod: Pod, now: number): PodStatus {
     models: pod.models.map((model) => model.name),
     adapters: reading?.adapters ?? null,
   };
+}
+
+/** What is looked at; another one after each reload. */
+export interface Watched {
+  config: Config;
+  targets: Iterable<{ origin: string; acceptedAt: number | null; lastResult: PushResult | undefined }>;
+  pods(): Pod[];
+  objects(): ClusterSeen[];
+  readiness(): Readiness;
+}
+
+export class Views {
+  readonly #watched: () => Watched;
+  readonly #clock: Clock;
+  readonly #filters: Filters;
+
+  constructor(watched: () => Watched, clock: Clock) {
+    this.#watched = watched;
+    this.#clock = clock;
+    this.#filters = new Filters(() => clock.now());
+  }
+
+  exported(): Exported[] {
+    const watched = this.#watched();
+    return exportedMetrics(watched.pods(), watched.objects(), watched.config.engines);
+  }
+
+  pools(): PoolLoad[] {
+    const { config, ...watched } = this.#watched();
+    const at = { now: this.#clock.now(), scrapeIntervalMs: config.scrape.interval };
+    return poolLoads(watched.pods(), watched.objects(), this.exported(), at);
+  }
+
+  async status(): Promise<Status> {
+    const watched = this.#watched();
+    const { path, secret } = watched.config.push;
+    const now = this.#clock.now();
+    const targets = [...watched.targets].map(async ({ origin, acceptedAt, lastResult }) => ({
+      origin,
+      pushedMsAgo: acceptedAt === null ? null : Math.round(now - acceptedAt),
+      result: lastResult ?? null,
+      filter: await this.#filters.state({ origin, path, secret }),
+    }));
+    return {
+      now: new Date().toISOString(),
+      readiness: watched.readiness(),
+      pools: this.pools(),
+      pods: watched.pods().map((pod) => podStatus(pod, now)),
+      targets: await Promise.all(targets),
+    };
+  }
 }

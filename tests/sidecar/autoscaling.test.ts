@@ -15,7 +15,10 @@ const documents = (name: string): any[] =>
     },
   );
 
-const pool = poolLoads([], [{ pools: [{ namespace: "a", name: "b" }] } as never], { now: 0, scrapeIntervalMs: 100 })[0];
+const pool = poolLoads([], [{ pools: [{ namespace: "a", name: "b" }] } as never], [], {
+  now: 0,
+  scrapeIntervalMs: 100,
+})[0];
 
 test("KEDA's triggers read members of /pools/NAMESPACE/NAME and metrics of the sidecar", async () => {
   const names = new Set((await metricsTable()).map(({ name }) => name));

@@ -57,7 +57,7 @@ test("a pool's numbers are sums over its pods and means over the ready ones", ()
     pod({ waiting: 4, running: 1, kvUsage: 0.2, blocks: 50, age: 70 }),
     pod({ waiting: 9, running: 1, kvUsage: 1, ready: false, age: 5000 }),
   ];
-  const [pool] = poolLoads(pods, [], AT);
+  const [pool] = poolLoads(pods, [], [], AT);
   assert.deepEqual(
     { ...pool, kvUsage: pool?.kvUsage?.toFixed(3), saturation: pool?.saturation.toFixed(3) },
     {
@@ -73,26 +73,27 @@ test("a pool's numbers are sums over its pods and means over the ready ones", ()
       // (max(2/5, 0.4/0.8) + max(4/5, 0.2/0.8)) / 2
       saturation: "0.650",
       ageMs: 70,
+      exported: {},
     },
   );
 });
 
 test("a pod whose reading is old or lacks a signal counts as full, and a pool without ready pods is full", () => {
-  const saturation = (...pods: Pod[]) => poolLoads(pods, [], AT)[0]?.saturation;
+  const saturation = (...pods: Pod[]) => poolLoads(pods, [], [], AT)[0]?.saturation;
   assert.equal(saturation(pod({}), pod({ age: 251 })), 0.5);
   assert.equal(saturation(pod({}), pod({ age: 250 })), 0);
   assert.equal(saturation(pod({ waiting: null })), 1);
   assert.equal(saturation(pod({ kvUsage: null })), 1);
   assert.equal(saturation(pod({ ready: false })), 1);
   assert.equal(saturation(pod({ of: ["InferencePool a/b"], draining: true })), 1);
-  const slow = poolLoads([pod({ age: 2000 })], [], { now: AT.now, scrapeIntervalMs: 1000 });
+  const slow = poolLoads([pod({ age: 2000 })], [], [], { now: AT.now, scrapeIntervalMs: 1000 });
   assert.equal(slow[0]?.saturation, 0, "scrapes every second are not stale after 200 ms");
 });
 
 test("a pod counts for each pool that it belongs to, and a pool without pods is known", () => {
   const pools = ["a", "empty"].map((name) => ({ namespace: "ns", name }));
   const seen = [{ pools } as unknown as ClusterSeen];
-  const loads = poolLoads([pod({ of: ["InferencePool ns/a", "Service ns/a-svc"], waiting: 3 })], seen, AT);
+  const loads = poolLoads([pod({ of: ["InferencePool ns/a", "Service ns/a-svc"], waiting: 3 })], seen, [], AT);
   assert.deepEqual(
     loads.map(({ kind, namespace, name, endpoints, waiting }) => [kind, namespace, name, endpoints, waiting]),
     [

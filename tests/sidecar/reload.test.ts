@@ -21,10 +21,12 @@ test("a reload changes pods and targets without a moment in which the old ones a
   for (const server of [a, b, first, second]) t.after(() => server.close());
   const sidecar = await quickSidecar(t, { endpoints: [a.url], targets: [first.url] });
   await until("a ready pod", () => endpointOf(first.stored, a.address)?.ready);
+  const source = first.stored?.source;
   await sidecar.reload(settings([a.url, b.url], [first.url, second.url]));
   await until("both pods at the new target", () => endpointOf(second.stored, b.address)?.ready);
   await until("both pods at the old target", () => endpointOf(first.stored, b.address)?.ready);
   assert.equal(endpointOf(first.stored, a.address)?.ready, true);
+  assert.equal(first.stored?.source, source, "to the filter it is the same producer");
   assert.ok(sidecar.readiness().ready);
   await sidecar.reload(settings([b.url], [second.url]));
   await until("one pod", () => second.stored?.endpoints.length === 1);
