@@ -104,7 +104,7 @@ export function defineMetrics(): void {
   define(NO_BODY, COUNTER, "pilotfish.no_body");
   // Requests that came with a control header of their own, which was removed.
   define(STRIPPED, COUNTER, "pilotfish.control_header_stripped");
-  // Requests that another endpoint than the pick answered: a retry, or Envoy did not follow the pick.
+  // Requests that another endpoint than the pick answered: a retry, or Envoy did not follow. Of those under 20 ms one in 16 is looked at.
   define(REROUTED, COUNTER, "pilotfish.rerouted");
   // Requests that were passed on unread because more streams were open than can be tracked.
   define(UNTRACKED, COUNTER, "pilotfish.untracked");

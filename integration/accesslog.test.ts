@@ -1,4 +1,4 @@
-// Model, pick and reason stand in filter state, where an access log of Envoy's finds them.
+// Model, pick and reason for an access log of Envoy's: in the headers, and in filter state where those do not say it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TestEnvoy } from "./harness/envoy.ts";
@@ -16,6 +16,8 @@ const FORMAT = {
   reason: "%FILTER_STATE(wasm.pilotfish.reason:PLAIN)%",
   upstream: "%UPSTREAM_HOST%",
   details: "%RESPONSE_CODE_DETAILS%",
+  modelHeader: "%REQ(X-GATEWAY-MODEL-NAME)%",
+  destination: "%REQ(X-GATEWAY-DESTINATION-ENDPOINT)%",
 };
 
 let echo: Echo;
@@ -28,7 +30,11 @@ around(
       pools: [{ name: "pool", models: ["m", "down", "unlisted"], endpoints: [echo.address] }],
       defaultPool: "pool",
       accessLogFormat: FORMAT,
-      filter: { snapshot: { staleAfter: "3600s" }, models: { rules: [{ name: "alias", model: "m" }] } },
+      filter: {
+        snapshot: { staleAfter: "3600s" },
+        models: { rules: [{ name: "alias", model: "m" }] },
+        log: { picks: true },
+      },
     });
   },
   async () => {
@@ -68,6 +74,35 @@ test("a pick is logged with its model and endpoint", async () => {
   await pushToAll(envoy, { m: { on: [echo] }, down: { on: [gone] } });
   const line = await logged(chat("m"));
   assert.deepEqual(what(line), { model: "m", endpoint: echo.address, reason: "picked", upstream: echo.address });
+});
+
+test("without log.picks the headers say which model and endpoint, and a reason means that nothing was picked", async () => {
+  const plain = await startGateway({
+    pools: [{ name: "pool", models: ["m"], endpoints: [echo.address] }],
+    accessLogFormat: FORMAT,
+    filter: { snapshot: { staleAfter: "3600s" } },
+  });
+  try {
+    const lines = async (count: number) =>
+      until(`${count} lines`, async () => {
+        const found = (await plain.accessLog()).map((text) => JSON.parse(text) as Line).filter(({ id }) => id === "r");
+        return found.length >= count ? found : undefined;
+      });
+    const request = () => post(plain.url, chat("m"), { headers: { ...JSON_TYPE, "x-test": "r" } });
+    await request();
+    assert.equal((await lines(1))[0]?.reason, "no_snapshot");
+    await push(plain.url, snapshotOf({ m: { on: [echo] } }));
+    await until(
+      "a pick",
+      async () => (await request(), (await plain.accessLog()).some((text) => text.includes('"reason":null'))),
+    );
+    const picked = (await lines(2)).find(({ reason }) => reason === null);
+    assert.equal(picked?.modelHeader, "m");
+    assert.equal(picked?.destination, echo.address);
+    assert.equal(picked?.endpoint, null);
+  } finally {
+    await plain.close();
+  }
 });
 
 test("an alias is logged as the model that it stands for", async () => {

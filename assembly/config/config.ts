@@ -9,6 +9,7 @@
 //   body.*, plugins        body.ts
 //   models.*               names.ts
 //   pick.*                 pick.ts
+//   log.*                  log.ts
 //   paths                  []                      templates such as /openai/deployments/{model}/ : paths.ts
 import { JSON } from "json-as";
 import {
@@ -22,6 +23,7 @@ import { Bytes, bytesOf } from "../host/bytes";
 import { environmentVariable } from "../host/environment";
 import { syntaxError } from "../scan/document";
 import { BodyConfig, finishBody, readBody, readPlugins } from "./body";
+import { LogConfig, readLog } from "./log";
 import { ModelsConfig, readModels } from "./names";
 import { readPaths } from "./paths";
 import { finishPick, PickConfig, readPick } from "./pick";
@@ -59,6 +61,7 @@ export class Config {
   pick: PickConfig = new PickConfig();
   /** route/paths.ts; 0 without templates. */
   paths: usize = 0;
+  log: LogConfig = new LogConfig();
 }
 
 /** What parseConfig() found wrong, one sentence; empty when nothing was. */
@@ -96,7 +99,8 @@ function readRoot(config: Config, root: JSON.Obj): void {
     else if (key == "models") readModels(config.models, value);
     else if (key == "pick") readPick(config.pick, value);
     else if (key == "paths") config.paths = readPaths(value);
-    else failKey(key, "role, snapshot, body, plugins, models, pick, paths");
+    else if (key == "log") readLog(config.log, value);
+    else failKey(key, "role, snapshot, body, plugins, models, pick, paths, log");
   }
 }
 

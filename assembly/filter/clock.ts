@@ -5,10 +5,17 @@ import { now } from "../host/calls";
 export const BUSY_TICK_MILLISECONDS: u32 = 20;
 
 let time: u64 = 0;
+let read: u32 = 0;
 
 export function readClock(): u64 {
   time = now();
+  read++;
   return time;
+}
+
+/** Rises with every tick. */
+export function ticks(): u32 {
+  return read;
 }
 
 /** Nanoseconds since the Unix epoch, at most one tick old. */

@@ -45,7 +45,7 @@ import {
   STALE,
   UNKNOWN_MODEL,
 } from "../stats";
-import { tickTime } from "./clock";
+import { ticks, tickTime } from "./clock";
 import { DESTINATION, STATE_ENDPOINT, STATE_MODEL, STATE_REASON } from "./headers";
 import { changeHeader } from "./outbox";
 import { countPlace, enterPlace, leavePlace } from "./places";
@@ -130,7 +130,7 @@ function decideWithout(stream: Stream, config: Config, length: u32): bool {
     refuseMissing();
     return false;
   }
-  fallBack(NO_MODEL, NO_MODEL_REASON);
+  fallBack(NO_MODEL, NO_MODEL_REASON, 0, 0);
   return true;
 }
 
@@ -151,31 +151,32 @@ function send(stream: Stream, config: Config, model: usize, length: u32): bool {
   }
   const header = unchecked(config.body.fields[0]).header;
   if (header.length > 0) changeHeader(header, model, length);
-  setProperty(STATE_MODEL, model, length);
   setBaseModel(config, known, model, length);
-  if (!hasSnapshot()) fallBack(NO_SNAPSHOT, NO_SNAPSHOT_REASON);
-  else if (known == NONE) fallBack(UNKNOWN_MODEL, UNKNOWN_MODEL_REASON);
-  else if (isStale(config)) fallBack(STALE, STALE_REASON);
+  if (!hasSnapshot()) fallBack(NO_SNAPSHOT, NO_SNAPSHOT_REASON, model, length);
+  else if (known == NONE) fallBack(UNKNOWN_MODEL, UNKNOWN_MODEL_REASON, model, length);
+  else if (isStale(config)) fallBack(STALE, STALE_REASON, model, length);
   else {
     weigh(stream, config, model, length);
     enterPlace(current(), known, tickTime(), random);
     pick(current(), known, config.pick.policy, work, random, picks);
     if (leavePlace(picks.count > 0)) pick(current(), known, config.pick.policy, work, random, picks);
-    if (picks.count == 0) fallBack(NO_ENDPOINT, NO_ENDPOINT_REASON);
-    else usePick(stream, config, current(), known);
+    if (picks.count == 0) fallBack(NO_ENDPOINT, NO_ENDPOINT_REASON, model, length);
+    else {
+      if (config.log.picks || config.pick.dryRun) logPick(current(), model, length);
+      usePick(stream, config, current(), known);
+    }
   }
   return true;
 }
 
 function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32): void {
   count(PICKED);
-  setProperty(STATE_REASON, PICKED_REASON.pointer, PICKED_REASON.length);
-  setProperty(STATE_ENDPOINT, view.address(picks.first), view.addressLength(picks.first));
   const elsewhere = countPlace(view, random);
   if (config.pick.dryRun) return;
   if (panicked) count(PANIC);
   stream.counted = started(picks.first);
   stream.since = tellGeneration();
+  stream.decidedIn = ticks();
   const entry = entryOf(picks.first);
   if (view.modelKind(model) == MODEL_IS_ADAPTER) adapterSent(work.model, entry, work.now);
   if (config.pick.readsPrompts) {
@@ -215,8 +216,16 @@ function weigh(stream: Stream, config: Config, model: usize, length: u32): void 
     work.seed ^= addressHash(fieldBytes(state, salt), fieldLength(state, salt));
 }
 
-function fallBack(counter: u32, reason: Bytes): void {
+/** Filter state for the access log. Of a pick the headers say the same, and each property costs more than a pick does. */
+function logPick(view: SnapshotView, model: usize, length: u32): void {
+  setProperty(STATE_MODEL, model, length);
+  setProperty(STATE_REASON, PICKED_REASON.pointer, PICKED_REASON.length);
+  setProperty(STATE_ENDPOINT, view.address(picks.first), view.addressLength(picks.first));
+}
+
+function fallBack(counter: u32, reason: Bytes, model: usize, length: u32): void {
   count(counter);
+  if (length > 0) setProperty(STATE_MODEL, model, length);
   setProperty(STATE_REASON, reason.pointer, reason.length);
 }
 

@@ -37,6 +37,9 @@ export class Stream {
   prompt: usize = 0;
   /** pick/inflight.ts tellGeneration() when it was counted. */
   since: u32 = 0;
+  /** clock.ts ticks() when it was counted; 1: nobody asked yet who served it (served.ts). */
+  decidedIn: u32 = 0;
+  unasked: u32 = 0;
   /** Uncached tokens that the request added to its endpoint; 0 once its first byte came. */
   tokens: i32 = 0;
   /** Seconds until its first byte, as predicted at the pick (pick/speed.ts). */
@@ -103,6 +106,7 @@ export function openStream(id: u32, root: usize): Stream | null {
   stream.hasLength = 0;
   stream.waited = 0;
   stream.prompt = 0;
+  stream.unasked = 0;
   stream.tokens = 0;
   stream.sentAt = 0;
   stream.session = 0;

@@ -11,6 +11,7 @@ import { BUSY_TICK_MILLISECONDS, readClock } from "./clock";
 import { exchange } from "./exchange";
 import { hearEjections } from "./pods";
 import { collectGarbage } from "./root";
+import { lookAtLasting } from "./served";
 import { followSnapshot } from "./snapshots";
 import { openStreams } from "./streams";
 import { releaseStuck } from "./stuck";
@@ -51,6 +52,7 @@ export function tick(): void {
   collectGarbage();
   followSnapshot();
   if (ageMilliseconds(now) > REMOTE_SILENT) forgetRemote();
+  lookAtLasting();
   exchange(now);
   hearEjections();
   releaseStuck();

@@ -10,17 +10,20 @@
 // paused). The 64 bytes on either side of a window are readable and writable memory of any content, and so afterwards
 // again: zero bytes are written there meanwhile, so that no loop asks for each byte whether the window is over.
 import { ERROR_TOO_LARGE } from "./errors";
-import { fieldsStateBytes } from "./fields";
+import { fieldsCount } from "./fields";
 import {
   MODE_START,
+  RECORD_BYTES,
   STATE_CONFIG,
   STATE_ERROR_OFFSET,
   STATE_HASHED_LENGTH,
   STATE_HASHED_POINTER,
   STATE_HASHING,
+  STATE_KEY,
   STATE_MODE,
   STATE_OFFSET,
   STATE_OUTER,
+  STATE_RECORDS,
   STATE_STATUS,
   STATE_WANTED,
   STATE_WINDOW,
@@ -38,7 +41,9 @@ export const JSON_MAX_UNCONSUMED: u32 = 11;
 
 /** `state`: fieldsStateBytes(table) bytes, 8-aligned. `table` stays as long as the state does (fields.ts). */
 export function jsonInit(state: usize, table: usize): void {
-  memory.fill(state, 0, fieldsStateBytes(table));
+  // The key, the stack and what the fields capture are written before they are read.
+  memory.fill(state, 0, STATE_KEY);
+  memory.fill(state + STATE_RECORDS, 0, fieldsCount(table) * RECORD_BYTES);
   store<usize>(state, table, STATE_CONFIG);
   store<u32>(state, MODE_START, STATE_MODE);
   store<i32>(state, -1, STATE_WANTED);

@@ -64,7 +64,7 @@ export async function startLocalEnvoy(order: EnvoyOrder): Promise<LocalEnvoy> {
     pools,
     port,
     adminPort: 0,
-    wasm: { file: wasm, configuration: {}, secret },
+    wasm: { file: wasm, configuration: { log: { picks: true } }, secret },
     accessLog: { path: accessLog, format: ACCESS_FORMAT },
     edit: logRequestsOnly,
   });

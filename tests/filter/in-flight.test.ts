@@ -119,6 +119,51 @@ describe("a request that another pod answered", () => {
   });
 });
 
+describe("once many picks in a row were followed", () => {
+  const trusted = () => {
+    const gateway = fed();
+    for (let i = 0; i < 100; i++) complete(gateway.chat("lora"), A);
+    return gateway;
+  };
+  /** Two streams at a time: at most one in 16 is looked at. */
+  const elsewhere = (gateway: Gateway) => {
+    const streams = [gateway.chat("lora"), gateway.chat("lora")];
+    for (const stream of streams) stream.respond({ chunks: ["data: 1\n\n"], upstreamAddress: C, end: false });
+    return streams;
+  };
+
+  test("what another pod answers at once is counted there if it lasts for a tick", () => {
+    const gateway = trusted();
+    const streams = elsewhere(gateway);
+    assert.ok((gateway.inFlight()[A] ?? 0) >= 1, "one at least is not looked at yet");
+    gateway.settle();
+    assert.deepEqual(gateway.inFlight(), { ...NOBODY, [C]: 2 });
+    assert.equal(gateway.counters().rerouted, 2);
+    for (const stream of streams) stream.abort();
+    gateway.settle();
+    assert.deepEqual(gateway.inFlight(), NOBODY);
+    assert.equal(gateway.gauge("in_flight"), 0);
+  });
+
+  test("what another pod answers after a tick is counted there at once", () => {
+    const gateway = trusted();
+    const stream = gateway.chat("lora");
+    gateway.settle();
+    stream.respond({ chunks: ["data: 1\n\n"], upstreamAddress: C, end: false });
+    assert.deepEqual(gateway.inFlight(), { ...NOBODY, [C]: 1 });
+  });
+
+  test("one in 16 of the short ones is looked at, and all of them again after one that was not followed", () => {
+    const gateway = trusted();
+    for (let i = 0; i < 16; i++) complete(gateway.chat("lora"), B);
+    const first = gateway.counters().rerouted ?? 0;
+    assert.ok(first >= 1, "one of 16 was seen");
+    for (let i = 0; i < 20; i++) complete(gateway.chat("lora"), B);
+    assert.equal(gateway.counters().rerouted, first + 20);
+    assert.deepEqual(gateway.inFlight(), NOBODY);
+  });
+});
+
 describe("an abort", () => {
   const body = Buffer.from(String(chat("m").body));
   const phases: [string, (gateway: Gateway) => Stream][] = [

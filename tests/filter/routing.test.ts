@@ -188,17 +188,32 @@ describe("control headers that a client sends", () => {
 });
 
 describe("a pick", () => {
-  test("lists three different endpoints of the model, and leaves model, endpoint and reason in filter state", () => {
-    const gateway = fed();
-    const { outcome } = gateway.chat("m");
+  test("lists three different endpoints of the model; filter state stays empty, for the headers say the same", () => {
+    const { outcome } = fed().chat("m");
     const listed = routed(outcome).destination?.split(",") ?? [];
     assert.deepEqual([...listed].sort(), [A, B, C]);
-    const state = Object.fromEntries(outcome.filterState);
-    assert.deepEqual(state, {
+    assert.deepEqual([...outcome.filterState], []);
+  });
+
+  test("leaves model, endpoint and reason in filter state with log.picks", () => {
+    const gateway = new Gateway({ configuration: { log: { picks: true } } });
+    gateway.feed(threePods());
+    const { outcome } = gateway.chat("m");
+    const listed = routed(outcome).destination?.split(",") ?? [];
+    assert.deepEqual(Object.fromEntries(outcome.filterState), {
       "pilotfish.model": "m",
       "pilotfish.endpoint": listed[0],
       "pilotfish.reason": "picked",
     });
+  });
+
+  test("of a dry run stands in filter state only, as no header has it", () => {
+    const gateway = new Gateway({ configuration: { pick: { dryRun: true } } });
+    gateway.feed(threePods());
+    const { outcome } = gateway.chat("lora");
+    assert.equal(routed(outcome).destination, undefined);
+    assert.equal(outcome.filterState.get("pilotfish.endpoint"), A);
+    assert.equal(outcome.filterState.get("pilotfish.reason"), "picked");
   });
 
   test("goes to the pod with the least to do, then to the next", () => {
