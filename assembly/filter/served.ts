@@ -51,7 +51,7 @@ export function lookAtLasting(): void {
   for (let stream = nextStream(null); stream !== null; stream = nextStream(stream)) {
     if (!stream.unasked) continue;
     forget(stream);
-    if (setEffectiveContext(stream.id)) lookAt(stream);
+    if (setEffectiveContext(stream.id)) look(stream, false);
   }
 }
 
@@ -62,13 +62,18 @@ export function forget(stream: Stream): void {
   unasked--;
 }
 
-/** Counts the stream where it is, and judges the pod. */
+/** At the answer's headers: counts the stream where it is, and judges the pod. */
 export function lookAt(stream: Stream): void {
+  look(stream, true);
+}
+
+/** Later the headers cannot be read any more; but an error is no answer that lasts. */
+function look(stream: Stream, readsStatus: bool): void {
   const picked = stream.counted;
   const served = servedBy();
   const moved = served != 0 && served != picked;
   const retried = moved && moveTo(stream, picked);
-  const status = answerStatus();
+  const status = readsStatus ? answerStatus() : 200;
   if (status != 200) stream.streamed = 0;
   if (moved || status >= 500) trust = 0;
   else if (trust < MOST_TRUST) trust++;
