@@ -62,6 +62,10 @@ bench-body: build/pilotfish.wasm ## model -> header: CPU and latency beside the 
 bench-routing: build/pilotfish.wasm ## Picks on a real Envoy beside round robin, least request and EPP; ARGS="--help"
 	@$(TSX) bench/routing/main.ts $(ARGS)
 
+.PHONY: bench-sidecar
+bench-sidecar: build/pilotfish.wasm build-sidecar ## The sidecar with 100 and 1,000 pods: CPU, ages at the filter; ARGS="--memory 600"
+	@$(TSX) bench/sidecar/main.ts $(ARGS)
+
 .PHONY: bench-scan
 bench-scan: node_modules/.package-lock.json ## The body scanner alone, GB/s
 	@$(TSX) bench/scan.ts

@@ -65,7 +65,7 @@ export class Fleet implements DirectoryObserver {
   vanished(address: string): void {
     const scraper = this.#scrapers.get(address);
     this.#scrapers.delete(address);
-    void scraper?.close();
+    scraper?.close();
     this.#parts.log.info({ endpoint: address }, "endpoint gone");
     this.#observer.vanished(address);
   }
@@ -84,9 +84,9 @@ export class Fleet implements DirectoryObserver {
     this.#observer.reported();
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#parts.access.close();
-    await Promise.all([...this.#scrapers.values()].map((scraper) => scraper.close()));
+    for (const scraper of this.#scrapers.values()) scraper.close();
     this.#scrapers.clear();
   }
 }

@@ -18,7 +18,7 @@ export class HttpFailure extends Error {
 export interface Exchange {
   method: "GET" | "POST";
   path: string;
-  headers?: Readonly<Record<string, string>>;
+  headers?: Record<string, string>;
   body?: Uint8Array;
   timeoutMs: number;
   maxBytes: number;
@@ -27,8 +27,6 @@ export interface Exchange {
 export interface Answer {
   status: number;
   body: Buffer;
-  /** What content-encoding says; the body is as it came. */
-  encoding?: string;
 }
 
 const UNREACHABLE = new Set(["EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "ENETDOWN", "ENOTFOUND", "EAI_AGAIN"]);
@@ -53,7 +51,6 @@ export function exchange(client: Dispatcher, request: Exchange): Promise<Answer>
     let failed: HttpFailure | undefined;
     let status = 0;
     let size = 0;
-    let encoding: string | undefined;
     const chunks: Buffer[] = [];
 
     const fail = (failure: HttpFailure): void => {
@@ -79,8 +76,6 @@ export function exchange(client: Dispatcher, request: Exchange): Promise<Answer>
         },
         onResponseStart(_controller, statusCode, answered) {
           status = statusCode;
-          const { "content-encoding": coded } = answered;
-          if (coded !== undefined) encoding = String(coded).toLowerCase();
           const length = Number(answered["content-length"]);
           if (length > request.maxBytes) fail(tooLarge(length, request.maxBytes));
         },
@@ -91,9 +86,8 @@ export function exchange(client: Dispatcher, request: Exchange): Promise<Answer>
         },
         onResponseEnd() {
           clearTimeout(timer);
-          if (failed !== undefined) return;
-          const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size);
-          resolve(encoding === undefined ? { status, body } : { status, body, encoding });
+          if (failed === undefined)
+            resolve({ status, body: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size) });
         },
         onResponseError(_controller, error) {
           fail(toFailure(error));

@@ -149,7 +149,6 @@ function startRun(config: Config, parts: RunParts): Run {
       tls: config.scrape.tls,
       bearerTokenFile: config.scrape.bearerTokenFile,
       gzip: config.scrape.gzip,
-      timeoutMs: config.scrape.timeout,
     },
     log,
   );
@@ -245,7 +244,8 @@ function startRun(config: Config, parts: RunParts): Run {
         clearTimeout(patience);
         begun();
         directory.close();
-        await Promise.all([fleet.close(), neighbours.close(), ...targets.map((target) => target.close())]);
+        fleet.close();
+        await Promise.all([neighbours.close(), ...targets.map((target) => target.close())]);
       })();
       return closing;
     },

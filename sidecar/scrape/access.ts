@@ -2,8 +2,8 @@
 // again when they change, since certificates and tokens of a cluster are renewed while this runs; a file that cannot
 // be read then leaves what was read before in use.
 import { readFileSync, statSync } from "node:fs";
-import { createSecureContext } from "node:tls";
-import { buildConnector } from "undici";
+import { connect, isIP, type OnReadOpts, type Socket } from "node:net";
+import { type ConnectionOptions, createSecureContext, type SecureContext, connect as tlsConnect } from "node:tls";
 import { ConfigError } from "../config/load.ts";
 import type { Log } from "../log.ts";
 
@@ -17,8 +17,6 @@ export interface AccessOptions {
   };
   bearerTokenFile?: string | undefined;
   gzip: boolean;
-  /** How long a connection may take to come about. */
-  timeoutMs: number;
 }
 
 const LOOK_EVERY_MS = 5000;
@@ -27,16 +25,14 @@ const TOKEN = "scrape.bearerTokenFile";
 // What a header's value can hold.
 const TOKEN_BYTES = /^[\x21-\x7e]+$/;
 
-type Connector = ReturnType<typeof buildConnector>;
-
 export class Access {
   readonly #options: AccessOptions;
   readonly #log: Log | undefined;
   /** By key of the configuration: path, when it was changed, what it held. */
   readonly #files = new Map<string, { path: string; stamp: string; text: string }>();
   readonly #timer: NodeJS.Timeout | undefined;
-  #connector: Connector;
-  #headers: Readonly<Record<string, string>>;
+  #context: SecureContext;
+  #headerLines: string;
 
   /** Throws a ConfigError when a file cannot be read. */
   constructor(options: AccessOptions, log?: Log) {
@@ -58,8 +54,8 @@ export class Access {
       }
     }
     try {
-      this.#connector = this.#makeConnector();
-      this.#headers = this.#makeHeaders();
+      this.#context = this.#makeContext();
+      this.#headerLines = this.#makeHeaders();
     } catch (error) {
       if (error instanceof ConfigError) throw error;
       throw new ConfigError([`scrape.tls: expected PEM files that fit together: ${(error as Error).message}`]);
@@ -67,13 +63,28 @@ export class Access {
     if (this.#files.size > 0) this.#timer = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
   }
 
-  /** Of each request; made once, not for each. */
-  get headers(): Readonly<Record<string, string>> {
-    return this.#headers;
+  /** Of each request, each with its CRLF. */
+  get headerLines(): string {
+    return this.#headerLines;
   }
 
-  /** Connections that are made from now on use the newest certificates. */
-  readonly connect: Connector = (options, callback) => this.#connector(options, callback);
+  /** A new connection, with the newest certificates. */
+  open(url: URL, onread: OnReadOpts): Socket {
+    const host = url.hostname.replace(/^\[|\]$/g, "");
+    if (url.protocol !== "https:") return connect({ host, port: Number(url.port || 80), onread });
+    const { serverName, verify } = this.#options.tls;
+    const name = serverName ?? (isIP(host) === 0 ? host : undefined);
+    const options: ConnectionOptions & { onread: OnReadOpts } = {
+      host,
+      port: Number(url.port || 443),
+      ...(name !== undefined && { servername: name }),
+      secureContext: this.#context,
+      rejectUnauthorized: verify,
+      ALPNProtocols: ["http/1.1"],
+      onread,
+    };
+    return tlsConnect(options);
+  }
 
   /** Reads what has changed. */
   look(): void {
@@ -94,8 +105,8 @@ export class Access {
     }
     if (!changed) return;
     try {
-      this.#connector = this.#makeConnector();
-      this.#headers = this.#makeHeaders();
+      this.#context = this.#makeContext();
+      this.#headerLines = this.#makeHeaders();
       this.#log?.info({}, "certificates or token of the scrapes read again");
     } catch (error) {
       // Certificate and key are two files: between the two writes they do not fit. The next look finds both.
@@ -112,33 +123,22 @@ export class Access {
     return this.#files.get(key)?.text;
   }
 
-  #makeConnector(): Connector {
-    const { tls, timeoutMs } = this.#options;
+  /** Throws here, and not at the first connection, when they are no PEM or do not belong together. */
+  #makeContext(): SecureContext {
     const [ca, cert, key] = [this.#text(FILES.ca), this.#text(FILES.cert), this.#text(FILES.key)];
-    const given = {
+    return createSecureContext({
       ...(ca !== undefined && { ca }),
       ...(cert !== undefined && { cert }),
       ...(key !== undefined && { key }),
-    };
-    // Throws here, and not at the first connection, when they are no PEM or do not belong together.
-    if (Object.keys(given).length > 0) createSecureContext(given);
-    return buildConnector({
-      ...given,
-      ...(tls.serverName !== undefined && { servername: tls.serverName }),
-      rejectUnauthorized: tls.verify,
-      timeout: timeoutMs,
     });
   }
 
-  #makeHeaders(): Record<string, string> {
+  #makeHeaders(): string {
     const token = this.#text(TOKEN)?.trim();
     if (token !== undefined && !TOKEN_BYTES.test(token)) {
       throw new ConfigError([`${TOKEN}: got a value that is not shown, expected one line of visible ASCII characters`]);
     }
-    return {
-      ...(this.#options.gzip && { "accept-encoding": "gzip" }),
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-    };
+    return `${this.#options.gzip ? "accept-encoding: gzip\r\n" : ""}${token === undefined ? "" : `authorization: Bearer ${token}\r\n`}`;
   }
 }
 

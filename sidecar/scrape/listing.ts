@@ -62,9 +62,8 @@ export class Listing {
     const { options, observer } = this.#parts;
     const pod = this.#pod;
     try {
-      const body = await this.#client.get(PATH, MAX_BYTES, options.timeoutMs);
+      const { models, refused } = await this.#client.get(PATH, MAX_BYTES, options.timeoutMs, parseModels);
       if (this.#closed) return;
-      const { models, refused } = parseModels(body);
       this.#failures = 0;
       this.#reportRefused(refused);
       const { ready } = pod.health;

@@ -56,6 +56,9 @@ export class MetricsParser {
     this.#infos = matcher.rows.map(() => ({}));
   }
 
+  /** parse() as a function of its own. */
+  readonly read = (body: Buffer): Reading => this.parse(body);
+
   parse(body: Buffer): Reading {
     this.#reset();
     const { trie, terminal } = this.#matcher;

@@ -55,7 +55,7 @@ export class Probe {
     const before = health.ready;
     let failure: HttpFailure | undefined;
     try {
-      await this.#client.get(this.#path(), MAX_BYTES, timeoutMs);
+      await this.#client.get(this.#path(), MAX_BYTES, timeoutMs, () => undefined);
     } catch (error) {
       failure = toFailure(error);
     }

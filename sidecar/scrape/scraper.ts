@@ -96,12 +96,12 @@ export class Scraper {
     this.#probe?.start();
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#listing?.close();
     this.#probe?.close();
-    await this.#client.close();
+    this.#client.close();
   }
 
   async #scrape(): Promise<void> {
@@ -119,9 +119,9 @@ export class Scraper {
     const wasReady = health.ready;
     const before = pod.reading;
     try {
-      const body = await this.#client.metrics(this.#path, options.maxBytes, options.timeoutMs);
+      const reading = await this.#client.metrics(this.#path, options.maxBytes, options.timeoutMs, parser.read);
       if (this.#closed) return;
-      pod.reading = parser.parse(body);
+      pod.reading = reading;
       pod.scrapedAt = started;
       health.scraped();
       observer.scraped(pod, (clock.now() - started) / 1000);

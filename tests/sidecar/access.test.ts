@@ -96,7 +96,7 @@ test("a token goes along with metrics and models, and a renewed one is used once
   t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "token");
   writeFileSync(file, "first\n");
-  const access = new Access({ tls: { verify: true }, bearerTokenFile: file, gzip: false, timeoutMs: 1000 });
+  const access = new Access({ tls: { verify: true }, bearerTokenFile: file, gzip: false });
   t.after(() => access.close());
   const tokens: string[] = [];
   const pod = await startPod();
@@ -109,8 +109,8 @@ test("a token goes along with metrics and models, and a renewed one is used once
   const client = new PodClient(pod.url, pod.url, access);
   t.after(() => client.close());
   const both = async () => {
-    await client.metrics("/metrics", 1000, 1000);
-    await client.get("/v1/models", 1000, 1000);
+    await client.metrics("/metrics", 1000, 1000, String);
+    await client.get("/v1/models", 1000, 1000, String);
   };
   await both();
   writeFileSync(file, "second, with a blank");
@@ -137,7 +137,7 @@ test("a renewed certificate is used for new connections; a half-written pair is 
     info: (_: object, text: string) => warned.push(text),
     warn: (_: object, text: string) => warned.push(text),
   };
-  const access = new Access({ tls: { cert, key, verify: true }, gzip: false, timeoutMs: 1000 }, log as never);
+  const access = new Access({ tls: { cert, key, verify: true }, gzip: false }, log as never);
   t.after(() => access.close());
   copyFileSync(pem("other.pem"), cert);
   access.look();
@@ -153,7 +153,7 @@ test("files that are not there or hold something else are refused at the start, 
   const make =
     (tls: object, more: object = {}) =>
     () =>
-      new Access({ tls: { verify: true, ...tls }, gzip: false, timeoutMs: 1000, ...more });
+      new Access({ tls: { verify: true, ...tls }, gzip: false, ...more });
   const problem = (line: RegExp) => (error: unknown) =>
     error instanceof ConfigError && line.test(error.problems.join());
   assert.throws(make({ ca: "/none" }), problem(/^scrape\.tls\.ca: got "\/none", expected a readable file/));
@@ -172,7 +172,7 @@ test("files that are not there or hold something else are refused at the start, 
 });
 
 test("a compressed answer is asked for and read; one that is another encoding, broken or huge once unpacked is not", async (t) => {
-  const access = new Access({ tls: { verify: true }, gzip: true, timeoutMs: 1000 });
+  const access = new Access({ tls: { verify: true }, gzip: true });
   const pod = await startPod();
   t.after(() => pod.close());
   const client = new PodClient(pod.url, pod.url, access);
@@ -185,7 +185,7 @@ test("a compressed answer is asked for and read; one that is another encoding, b
   };
   const body = capture("load");
   answer(gzipSync(body), "gzip");
-  assert.deepEqual(await client.metrics("/metrics", 1 << 20, 1000), body);
+  assert.deepEqual(await client.metrics("/metrics", 1 << 20, 1000, (body) => Buffer.from(body)), body);
   const refused: Array<[Buffer, string, string]> = [
     [gzipSync(Buffer.alloc(8 << 20)), "gzip", "too_large"],
     [gzipSync(body).subarray(0, 500), "gzip", "invalid"],
@@ -194,7 +194,11 @@ test("a compressed answer is asked for and read; one that is another encoding, b
   ];
   for (const [sent, encoding, reason] of refused) {
     answer(sent, encoding);
-    await assert.rejects(client.metrics("/metrics", 1 << 20, 1000), { reason }, encoding);
+    await assert.rejects(
+      client.metrics("/metrics", 1 << 20, 1000, (body) => Buffer.from(body)),
+      { reason },
+      encoding,
+    );
   }
 });
 

@@ -1,0 +1,171 @@
+// make bench-sidecar: what it costs to keep the filter told of many pods, and how old what it is told is.
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { findEnvoy } from "../../envoy/binary.ts";
+import { DEFAULT_VERSION } from "../../envoy/versions.ts";
+import { checkSchedstat } from "../body/cpu.ts";
+import { describeMachine } from "../body/machine.ts";
+import { buildEpp } from "../peers/epp.ts";
+import { PeerError } from "../peers/go.ts";
+import { isIsolated, namespaceCommand, runIsolated } from "../peers/isolate.ts";
+import { type MemoryPoint, measure, memoryOver, Reader, type Window, warm } from "./measure.ts";
+import { type PeerWindow, peerWindow } from "./peer.ts";
+import { writeReport } from "./report.ts";
+import { type Plan, startStage } from "./stage.ts";
+
+const FILE = "tests/fixtures/metrics/vllm-0.32-load.txt";
+
+export interface Case extends Plan {
+  name: string;
+  /** What the issue asks for: a share of one core, and the age in ms that 99 of 100 readings stay under. */
+  atMost: { sidecar: number; age: number };
+  /** Which age that is: with pods that are asked once a second, the pods' own cannot be below. */
+  of: "real" | "snapshot";
+}
+
+export const CASES: readonly Case[] = [
+  {
+    name: "100 pods at 50 ms",
+    pods: 100,
+    intervalMs: 50,
+    gzip: false,
+    file: FILE,
+    atMost: { sidecar: 0.6, age: 150 },
+    of: "real",
+  },
+  {
+    name: "1,000 pods at 1 s",
+    pods: 1000,
+    intervalMs: 1000,
+    gzip: false,
+    file: FILE,
+    atMost: { sidecar: 0.6, age: 150 },
+    of: "snapshot",
+  },
+  {
+    name: "100 pods at 50 ms, gzip",
+    pods: 100,
+    intervalMs: 50,
+    gzip: true,
+    file: FILE,
+    atMost: { sidecar: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY },
+    of: "snapshot",
+  },
+];
+
+export interface Result {
+  case: Case;
+  window: Window;
+  peer?: PeerWindow | undefined;
+}
+
+export interface Options {
+  seconds: number;
+  only?: string[];
+  memory?: number;
+  peer: boolean;
+  precedence: boolean;
+  wasm: string;
+  output: string;
+}
+
+function seconds(given: string): number {
+  const value = Number(given);
+  if (!(value >= 1 && value <= 3600))
+    throw new InvalidArgumentError(`"${given}" given, 1 to 3600 seconds are expected`);
+  return value;
+}
+
+const command = new Command("bench-sidecar")
+  .description("CPU of the sidecar, and ages at the filter, with many pods of 55 KB of metrics each")
+  .option("--seconds <n>", "how long each case is measured", seconds, 30)
+  .option("--only <list>", `some of ${CASES.map((_, i) => i + 1).join(",")}: numbers of the cases`, (text) =>
+    text.split(","),
+  )
+  .option("--memory <n>", "in place of the cases: memory over so many seconds, 100 pods at 50 ms", seconds)
+  .option("--no-peer", "leave the endpoint picker out, though it can be built")
+  .option("--precedence", "pods, Envoy and sidecar before all else, on a machine that others work on too", false)
+  .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
+  .option("--output <folder>", "where the results are written", "bench/results");
+
+const progress = (line: string) => void process.stderr.write(`${line}\n`);
+
+async function preparePeer(notes: string[]): Promise<string | undefined> {
+  try {
+    return await buildEpp(progress);
+  } catch (error) {
+    if (!(error instanceof PeerError)) throw error;
+    notes.push(`The endpoint picker is not beside it: ${error.message}`);
+    return undefined;
+  }
+}
+
+async function main(): Promise<number> {
+  const options = command.parse().opts<Options>();
+  checkSchedstat();
+  const found = await findEnvoy({ runtime: "binary", version: DEFAULT_VERSION, progress });
+  if (found.kind !== "binary") throw new Error("an Envoy binary is needed: the bench sets its priority");
+  const notes: string[] = [];
+  const peer = options.peer && options.memory === undefined ? await preparePeer(notes) : undefined;
+  if (peer !== undefined && !isIsolated()) {
+    const namespace = namespaceCommand();
+    // What was fetched and built above needed the network; from here on there is loopback only.
+    if (namespace) return runIsolated(namespace, { ENVOY_BIN: found.path });
+    notes.push("No network namespace could be made: the endpoint picker listened on every interface.");
+  }
+  if (options.precedence) {
+    notes.push("Others worked on this machine meanwhile: pods, Envoy, sidecar and reader went before them (SCHED_RR).");
+  }
+  const machine = await describeMachine();
+  const folder = await mkdtemp(join(tmpdir(), "pilotfish-bench-"));
+  const results: Result[] = [];
+  let memory: MemoryPoint[] | undefined;
+  try {
+    // A build during the run must not change what is measured.
+    const wasm = join(folder, "pilotfish.wasm");
+    await copyFile(options.wasm, wasm);
+    const chosen = CASES.filter((_, i) => options.only === undefined || options.only.includes(String(i + 1)));
+    for (const one of options.memory === undefined ? chosen : []) {
+      progress(`${one.name}: ${options.seconds} s`);
+      const stage = await startStage(one, { found, wasm, precedence: options.precedence });
+      const reader = new Reader(stage);
+      try {
+        await warm(reader, one.pods);
+        const window = await measure(stage, reader, options.seconds, one.pods > 500 ? 4 : 10);
+        // The same pods, after the sidecar: side by side the two would take the cores from each other.
+        await reader.close();
+        await stage.endSidecar();
+        const beside = peer === undefined ? undefined : await peerWindow(peer, one, stage, options.seconds);
+        results.push({ case: one, window, peer: beside });
+      } finally {
+        await reader.close();
+        await stage.close();
+      }
+    }
+    if (options.memory !== undefined) {
+      progress(`memory: ${options.memory} s`);
+      memory = await memoryOver(CASES[0] as Case, { found, wasm, precedence: options.precedence }, options.memory);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  const { text, missed, files } = await writeReport(
+    { machine, results, memory, notes, seconds: options.seconds },
+    options.output,
+  );
+  process.stdout.write(text);
+  progress(files.join("\n"));
+  return missed ? 1 : 0;
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  },
+);

@@ -1,0 +1,35 @@
+// The endpoint picker scraping the same pods at the same interval, where it can be built.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { cpuNanoseconds } from "../body/cpu.ts";
+import { startEpp } from "../peers/epp.ts";
+import type { Plan, Stage } from "./stage.ts";
+
+export interface PeerWindow {
+  /** Share of one core. */
+  cores: number;
+  scrapesPerSecond: number;
+}
+
+/** Until it scrapes as often as it will. */
+const WARM_MS = 8000;
+
+export async function peerWindow(path: string, plan: Plan, stage: Stage, seconds: number): Promise<PeerWindow> {
+  const folder = await mkdtemp(join(tmpdir(), "pilotfish-epp-"));
+  const epp = await startEpp({ path, folder, pods: stage.addresses, scrapeMs: plan.intervalMs });
+  try {
+    await sleep(WARM_MS);
+    const before = { cpu: cpuNanoseconds(epp.pid), served: await stage.served(), at: performance.now() };
+    await sleep(seconds * 1000);
+    const taken = (performance.now() - before.at) / 1000;
+    return {
+      cores: (cpuNanoseconds(epp.pid) - before.cpu) / 1e9 / taken,
+      scrapesPerSecond: ((await stage.served()) - before.served) / taken,
+    };
+  } finally {
+    await epp.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}

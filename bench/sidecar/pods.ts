@@ -1,0 +1,103 @@
+// The pods of the sidecar's bench, many in one process and as cheap as Node allows: a listener each, a whole answer of
+// prepared bytes each, and only the gauges written anew. Forked; the first message is their addresses.
+//
+// `vllm:num_requests_waiting` says when the answer was made, in ms since the bench's epoch: what reads that number back
+// from the filter knows the reading's true age, whoever scraped it.
+import { readFileSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
+import { gzipSync } from "node:zlib";
+
+export interface PodsOptions {
+  count: number;
+  file: string;
+  model: string;
+  /** Date.now() of ms 0. */
+  epoch: number;
+  /** Answers are compressed, as where a proxy does so. The waiting gauge then stays what it was. */
+  gzip: boolean;
+}
+
+/** Ten digits do for 115 days. */
+const DIGITS = 10;
+const WAITING = /^vllm:num_requests_waiting\{[^}]*\} /m;
+
+/** As uvicorn writes an answer of whose length the application says nothing, which is what vLLM's metrics are. */
+function whole(body: Buffer, more = ""): Buffer {
+  const head = `HTTP/1.1 200 OK\r\nserver: uvicorn\r\ncontent-type: text/plain; version=1.0.0; charset=utf-8\r\n${more}transfer-encoding: chunked\r\n\r\n`;
+  const size = `${body.length.toString(16)}\r\n`;
+  return Buffer.concat([Buffer.from(head + size), body, Buffer.from("\r\n0\r\n\r\n")]);
+}
+
+function template(options: PodsOptions): { answer: Buffer; at: number } {
+  const text = readFileSync(options.file, "latin1").replace(
+    /^(vllm:num_requests_waiting\{[^}]*\} ).*$/gm,
+    (_, name) => {
+      return `${name}${"0".repeat(DIGITS)}`;
+    },
+  );
+  if (options.gzip) {
+    return { answer: whole(gzipSync(Buffer.from(text, "latin1")), "content-encoding: gzip\r\n"), at: -1 };
+  }
+  const answer = whole(Buffer.from(text, "latin1"));
+  const found = WAITING.exec(answer.toString("latin1"));
+  if (found === null) throw new Error(`${options.file}: no vllm:num_requests_waiting, expected a capture of vLLM`);
+  return { answer, at: found.index + found[0].length };
+}
+
+function writeDigits(into: Buffer, at: number, value: number): void {
+  let rest = value;
+  for (let i = DIGITS - 1; i >= 0; i--) {
+    into[at + i] = 0x30 + (rest % 10);
+    rest = Math.floor(rest / 10);
+  }
+}
+
+interface Made {
+  answer: Buffer;
+  at: number;
+  models: Buffer;
+  epoch: number;
+}
+
+/** Rejects when the port is taken there. */
+function startPod({ answer, at, models, epoch }: Made, host: string, port: number): Promise<number> {
+  // Each pod has bytes of its own: those of a slow connection are not written over by another's.
+  const mine = Buffer.from(answer);
+  const server = createServer((socket: Socket) => {
+    socket.setNoDelay(true);
+    socket.on("error", () => socket.destroy());
+    let pending = "";
+    socket.on("data", (chunk) => {
+      pending += chunk.toString("latin1");
+      for (let end = pending.indexOf("\r\n\r\n"); end >= 0; end = pending.indexOf("\r\n\r\n")) {
+        const metrics = pending.startsWith("GET /metrics");
+        pending = pending.slice(end + 4);
+        if (metrics) served++;
+        if (metrics && at >= 0) writeDigits(mine, at, Date.now() - epoch);
+        socket.write(metrics ? mine : models);
+      }
+    });
+  });
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, 1024, () => resolve((server.address() as { port: number }).port));
+  });
+}
+
+/** Answers so far; told when asked. */
+let served = 0;
+
+/** Each on an address of its own and all on one port, as the pods of an InferencePool are. */
+const address = (i: number): string => `127.20.${1 + (i >> 7)}.${1 + (i & 127)}`;
+
+process.once("message", async (options: PodsOptions) => {
+  const models = whole(Buffer.from(JSON.stringify({ data: [{ id: options.model, parent: null }] })));
+  const made: Made = { ...template(options), models, epoch: options.epoch };
+  const port = await startPod(made, address(0), 0);
+  for (let i = 1; i < options.count; i++) await startPod(made, address(i), port);
+  process.send?.(Array.from({ length: options.count }, (_, i) => `${address(i)}:${port}`));
+});
+process.on("message", (message) => {
+  if (message === "served") process.send?.(served);
+});
+process.once("disconnect", () => process.exit());

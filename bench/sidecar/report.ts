@@ -1,0 +1,112 @@
+// A run as JSON (everything) and Markdown (for people, on standard output too).
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Machine } from "../body/machine.ts";
+import type { Result } from "./main.ts";
+import { type MemoryPoint, type Spread, TICK_MS } from "./measure.ts";
+
+export interface Run {
+  machine: Machine;
+  results: readonly Result[];
+  memory?: readonly MemoryPoint[] | undefined;
+  seconds: number;
+  notes: readonly string[];
+}
+
+/** How much a long run may end above its first quarter and still be called flat. */
+const FLAT_MIB = 16;
+
+const ms = (spread: Spread) => `${Math.round(spread.p50)} / ${Math.round(spread.p99)} / ${Math.round(spread.max)}`;
+const share = (value: number) => value.toFixed(2);
+
+export interface Claim {
+  text: string;
+  held: boolean;
+}
+
+export function claimsOf({ results, memory }: Pick<Run, "results" | "memory">): Claim[] {
+  const claims: Claim[] = [];
+  for (const { case: plan, window } of results) {
+    const { sidecar, age } = plan.atMost;
+    if (!Number.isFinite(sidecar)) continue;
+    claims.push({
+      text: `${plan.name}: ${share(window.sidecar)} of one core, at most ${sidecar} was asked for`,
+      held: window.sidecar <= sidecar,
+    });
+    // A worker may pick by a snapshot for one tick after a newer one came.
+    const p99 = window[plan.of].p99 + TICK_MS;
+    const what = plan.of === "real" ? "a reading" : "a snapshot";
+    claims.push({
+      text: `${plan.name}: 99 of 100 times ${what} was less than ${Math.round(p99)} ms old at the filter, ${age} were asked for`,
+      held: p99 < age,
+    });
+  }
+  if (memory !== undefined && memory.length >= 8) {
+    const { early, late } = ends(memory);
+    claims.push({
+      text: `memory over ${memory.at(-1)?.seconds} s: ${early.toFixed(0)} MiB at most in the second quarter, ${late.toFixed(0)} MiB in the last`,
+      held: late - early < FLAT_MIB,
+    });
+  }
+  return claims;
+}
+
+/** The most of the second quarter, when all is warm, and of the last. */
+function ends(memory: readonly MemoryPoint[]): { early: number; late: number } {
+  const most = (from: number, to: number) =>
+    Math.max(...memory.slice(Math.floor(from * memory.length), Math.floor(to * memory.length)).map((p) => p.rssMiB));
+  return { early: most(0.25, 0.5), late: most(0.75, 1) };
+}
+
+export function markdown(run: Run): string {
+  const { machine, results, memory } = run;
+  const out = [
+    `# The sidecar at scale, ${new Date().toISOString().slice(0, 10)}`,
+    "",
+    `${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, ${machine.kernel}; load at the start ${machine.loadBefore}. Node ${machine.node}.`,
+    "Pods, Envoy (one worker, the release wasm) and sidecar are processes of their own on one machine; a pod's answer is a capture of",
+    "vLLM 0.32 under load, 54,528 bytes. CPU is the scheduler's sum over all of a process' threads, as a share of one core.",
+    `Ages are read back from the filter at random moments; a pick may see a snapshot up to ${TICK_MS} ms later (a worker's tick),`,
+    'which is added in the claims. "Real" is the time since the pod wrote the answer, by a number in it; "told" is what the filter',
+    "is told. Ages are p50 / p99 / most, in ms.",
+    ...run.notes,
+    "",
+  ];
+  if (results.length > 0) {
+    out.push(
+      `| ${run.seconds} s each | sidecar, cores | MiB | snapshot's age | told | real | readings | endpoint picker 1.5.0, cores |`,
+      "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    );
+  }
+  for (const { case: plan, window, peer } of results) {
+    const real = plan.gzip ? "" : ms(window.real);
+    const beside = peer === undefined ? "" : `${share(peer.cores)} (${peer.scrapesPerSecond.toFixed(0)} scrapes/s)`;
+    out.push(
+      `| ${plan.name} | ${share(window.sidecar)} (${window.scrapesPerSecond.toFixed(0)} scrapes/s) | ${window.rssMiB.toFixed(0)} | ${ms(window.snapshot)} | ${ms(window.claimed)} | ${real} | ${window.reads * plan.pods} | ${beside} |`,
+    );
+  }
+  if (memory !== undefined) {
+    const step = Math.max(1, Math.floor(memory.length / 12));
+    out.push("", "| seconds | resident MiB |", "| --- | --- |");
+    for (const [i, point] of memory.entries()) {
+      if (i % step === 0 || i === memory.length - 1) out.push(`| ${point.seconds} | ${point.rssMiB.toFixed(0)} |`);
+    }
+  }
+  out.push("");
+  for (const { text, held } of claimsOf(run)) out.push(`- ${held ? "held" : "MISSED"}: ${text}`);
+  return `${out.join("\n")}\n`;
+}
+
+export async function writeReport(
+  run: Run,
+  folder: string,
+): Promise<{ text: string; missed: boolean; files: string[] }> {
+  await mkdir(folder, { recursive: true });
+  const text = markdown(run);
+  const kind = run.memory === undefined ? "sidecar" : "sidecar-memory";
+  const name = `${kind}-${new Date().toISOString().slice(0, 16).replaceAll(":", "")}`;
+  const files = [join(folder, `${name}.json`), join(folder, `${name}.md`)] as const;
+  await writeFile(files[0], `${JSON.stringify(run, null, 1)}\n`);
+  await writeFile(files[1], text);
+  return { text, missed: claimsOf(run).some(({ held }) => !held), files: [...files] };
+}

@@ -1,0 +1,140 @@
+// What a run needs, each in a process of its own so that CPU can be told apart: pods, an Envoy with the filter, and the
+// sidecar as it is shipped: compiled JavaScript, started by its command line.
+import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Found } from "../../envoy/binary.ts";
+import { endWithProcess } from "../../envoy/process.ts";
+import { startEnvoy, type TestEnvoy } from "../../integration/harness/envoy.ts";
+import type { PodsOptions } from "./pods.ts";
+
+export const MODEL = "tiny";
+export const SECRET = "bench-secret-0123456789";
+const SIDECAR = fileURLToPath(new URL("../../build/sidecar/sidecar/main.js", import.meta.url));
+
+export interface Plan {
+  pods: number;
+  intervalMs: number;
+  gzip: boolean;
+  file: string;
+}
+
+export interface Stage {
+  epoch: number;
+  addresses: string[];
+  envoy: TestEnvoy;
+  sidecarPid: number;
+  podsPid: number;
+  /** How many scrapes the pods have answered. */
+  served(): Promise<number>;
+  /** The sidecar alone; pods and Envoy go on. */
+  endSidecar(): Promise<void>;
+  close(): Promise<void>;
+}
+
+function ended(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) =>
+    child.exitCode === null && child.signalCode === null ? child.once("exit", () => resolve()) : resolve(),
+  );
+}
+
+async function startPods(options: PodsOptions): Promise<{ child: ChildProcess; addresses: string[] }> {
+  const child = fork(fileURLToPath(new URL("./pods.ts", import.meta.url)), { serialization: "advanced" });
+  const forget = endWithProcess(() => child.kill("SIGKILL"));
+  child.once("exit", forget);
+  child.send(options);
+  const addresses = await new Promise<string[]>((resolve, reject) => {
+    child.once("message", (message) => resolve(message as string[]));
+    child.once("exit", (code) => reject(new Error(`the pods ended with ${code}`)));
+  });
+  return { child, addresses };
+}
+
+/** Every thread that there is; later ones inherit it. */
+function takePrecedence(pid: number): void {
+  const done = spawnSync("chrt", ["--all-tasks", "--rr", "--pid", "1", String(pid)], { encoding: "utf8" });
+  if (done.status !== 0)
+    throw new Error(`--precedence: chrt (util-linux) refused: ${done.stderr || done.error?.message}`);
+}
+
+export interface StageOptions {
+  /** Pods, Envoy and sidecar go before all else on a machine that is not theirs alone (SCHED_RR). */
+  precedence?: boolean;
+  found: Found;
+  wasm: string;
+  /** Further arguments for Node, such as --cpu-prof. */
+  nodeArguments?: readonly string[];
+}
+
+export async function startStage(
+  plan: Plan,
+  { found, wasm, nodeArguments = [], precedence = false }: StageOptions,
+): Promise<Stage> {
+  const folder = await mkdtemp(join(tmpdir(), "pilotfish-sidecar-"));
+  const epoch = Date.now();
+  const { child: pods, addresses } = await startPods({
+    count: plan.pods,
+    file: plan.file,
+    model: MODEL,
+    epoch,
+    gzip: plan.gzip,
+  });
+  const envoy = await startEnvoy(
+    {
+      pools: [{ name: "pool", models: [MODEL], endpoints: addresses.slice(0, 4) }],
+      wasm: { file: wasm, secret: SECRET, configuration: {} },
+    },
+    { found, concurrency: 1, logLevel: "error" },
+  );
+  const config = join(folder, "sidecar.yaml");
+  await writeFile(
+    config,
+    JSON.stringify({
+      endpoints: addresses.map((address) => `http://${address}`),
+      scrape: { interval: `${plan.intervalMs}ms`, ...(plan.gzip && { gzip: true }) },
+      push: { targets: [envoy.url] },
+      listen: "127.0.0.1:0",
+    }),
+  );
+  const sidecar = spawn(process.execPath, [...nodeArguments, SIDECAR, "--config", config], {
+    env: { ...process.env, PILOTFISH_SECRET: SECRET },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const lines: string[] = [];
+  sidecar.stderr.on("data", (chunk: Buffer) => {
+    if (lines.length < 20) lines.push(chunk.toString());
+  });
+  const forget = endWithProcess(() => sidecar.kill("SIGKILL"));
+  sidecar.once("exit", (code) => {
+    forget();
+    if (code !== 0 && code !== null) process.stderr.write(`the sidecar ended with ${code}:\n${lines.join("")}\n`);
+  });
+  if (precedence) {
+    for (const pid of [pods.pid, envoy.pid, sidecar.pid, process.pid]) if (pid !== undefined) takePrecedence(pid);
+  }
+  const endSidecar = async () => {
+    sidecar.kill("SIGTERM");
+    await ended(sidecar);
+  };
+  return {
+    epoch,
+    addresses,
+    envoy,
+    sidecarPid: sidecar.pid as number,
+    podsPid: pods.pid as number,
+    served: () =>
+      new Promise((resolve) => {
+        pods.once("message", (message) => resolve(message as number));
+        pods.send("served");
+      }),
+    endSidecar,
+    async close() {
+      await endSidecar();
+      pods.kill("SIGKILL");
+      await envoy.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
