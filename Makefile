@@ -66,6 +66,10 @@ bench-routing: build/pilotfish.wasm ## Picks on a real Envoy beside round robin,
 bench-sidecar: build/pilotfish.wasm build-sidecar ## The sidecar with 100 and 1,000 pods: CPU, ages at the filter; ARGS="--memory 600"
 	@$(TSX) bench/sidecar/main.ts $(ARGS)
 
+.PHONY: bench-modes
+bench-modes: build/pilotfish.wasm ## CPU of reader and holder against the flag, 8 KiB bodies, in one run
+	@$(TSX) bench/body/main.ts --only pilotfish,pilotfish-stock --sizes 8k --regimes back-to-back --repetitions 41 --no-memory $(ARGS)
+
 .PHONY: bench-scan
 bench-scan: node_modules/.package-lock.json ## The body scanner alone, GB/s
 	@$(TSX) bench/scan.ts

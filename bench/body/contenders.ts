@@ -16,6 +16,8 @@ export interface Contender {
   perHost?: JsonObject;
   /** Pilotfish itself, which also picks the pod. */
   pilotfish?: boolean;
+  /** As two filters, reader and holder: what a stock Envoy Gateway can do. */
+  roles?: boolean;
   /** Instead of the 16 MiB that a filter needs which holds whole bodies. */
   bufferLimitBytes?: number;
   /** Needs BBR beside Envoy. */
@@ -169,6 +171,13 @@ export function contenders(bbrPort: number | undefined): Contender[] {
       clientNamesModel: true,
     },
     { name: "pilotfish", title: "this filter: header and pick", filters: [], pilotfish: true },
+    {
+      name: "pilotfish-stock",
+      title: "this filter twice, as reader and holder: a stock Envoy Gateway",
+      filters: [],
+      pilotfish: true,
+      roles: true,
+    },
     { name: "lua-pattern", title: "Lua, string.match on the body", filters: [luaFilter(LUA_PATTERN)] },
     {
       name: "json_to_metadata",

@@ -5,6 +5,7 @@ import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Found } from "../../envoy/binary.ts";
 import type { Json, JsonObject } from "../../envoy/config.ts";
+import { wasmFilter } from "../../envoy/filters.ts";
 import { endWithProcess } from "../../envoy/process.ts";
 import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "../../integration/harness/envoy.ts";
 import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
@@ -70,8 +71,14 @@ export async function startRunner(contender: Contender, options: SetupOptions): 
   if (perHost) config.edit = (bootstrap) => configureHost(bootstrap, perHost);
   if (contender.clusters) config.clusters = contender.clusters;
   if (contender.pilotfish) {
-    const configuration = { snapshot: { staleAfter: "3600s" } };
-    config.wasm = { file: options.wasmFile, secret: SECRET, configuration };
+    const snapshot = { staleAfter: "3600s" };
+    const wasm = { file: options.wasmFile, secret: SECRET };
+    if (!contender.roles) config.wasm = { ...wasm, configuration: { snapshot } };
+    else
+      config.filtersBefore = [
+        wasmFilter({ ...wasm, name: "reader", vmId: "reader", configuration: { role: "reader", snapshot } }),
+        wasmFilter({ ...wasm, name: "holder", vmId: "holder", configuration: { role: "holder" } }),
+      ].map(withoutFlag);
   }
   const envoy = await startEnvoy(config, { found: options.found, concurrency: 1, logLevel: "error" });
   if (envoy.pid === undefined) throw new Error("the Envoy has no process id on this machine");
@@ -83,6 +90,12 @@ export async function startRunner(contender: Contender, options: SetupOptions): 
   };
   await refresh(runner, options.upstream);
   return runner;
+}
+
+/** What Envoy Gateway has no field for. */
+function withoutFlag(filter: JsonObject): JsonObject {
+  delete ((filter.typed_config as JsonObject).config as JsonObject).allow_on_headers_stop_iteration;
+  return filter;
 }
 
 /** The routes stay as they are for everybody: what a filter wants to know of them is said of their virtual host. */
