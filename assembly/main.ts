@@ -3,6 +3,7 @@
 import "./host/abort";
 import { readClock } from "./filter/clock";
 import { seed } from "./filter/decide";
+import { releaseRoot } from "./filter/held";
 import { holderQueue } from "./filter/holder";
 import { requestBody, requestHeaders, requestTrailers } from "./filter/request";
 import { responseBody, responseHeaders, streamDeleted } from "./filter/response";
@@ -62,6 +63,8 @@ export function proxy_on_response_body(id: u32, length: u32, endOfStream: u32): 
 
 export function proxy_on_delete(id: u32): void {
   const root = findRoot(id);
-  if (root !== null) deleteRoot(root);
-  else streamDeleted(id);
+  if (root !== null) {
+    releaseRoot(root);
+    deleteRoot(root);
+  } else streamDeleted(id);
 }

@@ -49,6 +49,16 @@ export const PLACES_DRY_RUN: u32 = 92;
 export const EJECTED: u32 = 40;
 export const POD_FAILED: u32 = 41;
 export const PANIC: u32 = 42;
+// admission
+export const SHED: u32 = 60;
+export const HELD: u32 = 61;
+export const RESUMED: u32 = 62;
+export const HOLD_TIMEOUT: u32 = 63;
+export const HOLD_NO_ENDPOINT: u32 = 64;
+export const HOLD_FULL: u32 = 65;
+export const HOLD_DISPLACED: u32 = 66;
+export const HOLD_ABORTED: u32 = 67;
+export const HELD_NOW: u32 = 68;
 // gauges
 export const IN_FLIGHT: u32 = 34;
 export const SNAPSHOT_AGE: u32 = 35;
@@ -154,6 +164,24 @@ export function defineMetrics(): void {
   define(POD_FAILED, COUNTER, "pilotfish.pod_failed");
   // Requests that were picked as if no pod were ejected, because more than half of the model's pods were.
   define(PANIC, COUNTER, "pilotfish.panic");
+  // Refused with 429: the pool is saturated and the request's priority below 0.
+  define(SHED, COUNTER, "pilotfish.shed");
+  // Requests that were held back until there was room. Each is then resumed, timed out, displaced or aborted.
+  define(HELD, COUNTER, "pilotfish.held");
+  // Held requests that went on.
+  define(RESUMED, COUNTER, "pilotfish.resumed");
+  // Held requests refused with 503: there was no room in time.
+  define(HOLD_TIMEOUT, COUNTER, "pilotfish.hold.timeout");
+  // Held requests refused with 503: the model had no endpoint, and none came in time.
+  define(HOLD_NO_ENDPOINT, COUNTER, "pilotfish.hold.no_endpoint");
+  // Refused with 429, never held: as many requests wait as may.
+  define(HOLD_FULL, COUNTER, "pilotfish.hold.full");
+  // Held requests refused with 429: one of a higher priority took the place.
+  define(HOLD_DISPLACED, COUNTER, "pilotfish.hold.displaced");
+  // Held requests whose client went away.
+  define(HOLD_ABORTED, COUNTER, "pilotfish.hold.aborted");
+  // Requests that are held now, all workers.
+  define(HELD_NOW, GAUGE, "pilotfish.hold.now");
   // Requests in flight on endpoints, all workers.
   define(IN_FLIGHT, GAUGE, "pilotfish.in_flight");
   // Requests in flight on endpoints that other Envoys sent, as last told.

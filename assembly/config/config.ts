@@ -10,6 +10,7 @@
 //   models.*               names.ts
 //   pick.*                 pick.ts
 //   log.*                  log.ts
+//   admission.*            admission.ts
 //   paths                  []                      templates such as /openai/deployments/{model}/ : paths.ts
 import { JSON } from "json-as";
 import {
@@ -22,6 +23,7 @@ import {
 import { Bytes, bytesOf } from "../host/bytes";
 import { environmentVariable } from "../host/environment";
 import { syntaxError } from "../scan/document";
+import { AdmissionConfig, readAdmission } from "./admission";
 import { BodyConfig, finishBody, readBody, readPlugins } from "./body";
 import { LogConfig, readLog } from "./log";
 import { ModelsConfig, readModels } from "./names";
@@ -59,6 +61,7 @@ export class Config {
   body: BodyConfig = new BodyConfig();
   models: ModelsConfig = new ModelsConfig();
   pick: PickConfig = new PickConfig();
+  admission: AdmissionConfig = new AdmissionConfig();
   /** route/paths.ts; 0 without templates. */
   paths: usize = 0;
   log: LogConfig = new LogConfig();
@@ -98,9 +101,10 @@ function readRoot(config: Config, root: JSON.Obj): void {
     else if (key == "plugins") readPlugins(config.body, value);
     else if (key == "models") readModels(config.models, value);
     else if (key == "pick") readPick(config.pick, value);
+    else if (key == "admission") readAdmission(config.admission, value);
     else if (key == "paths") config.paths = readPaths(value);
     else if (key == "log") readLog(config.log, value);
-    else failKey(key, "role, snapshot, body, plugins, models, pick, paths, log");
+    else failKey(key, "role, snapshot, body, plugins, models, pick, admission, paths, log");
   }
 }
 

@@ -2,9 +2,9 @@
 // pick, the request goes on with Envoy's own balancing, and a counter and the filter state say why.
 import { MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { BodyConfig } from "../config/body";
-import { Config } from "../config/config";
+import { Config, ROLE_READER } from "../config/config";
 import { Bytes, bytesEqual, bytesOf } from "../host/bytes";
-import { now, setProperty } from "../host/calls";
+import { continueRequest, now, setProperty } from "../host/calls";
 import { adapterSent } from "../pick/adapters";
 import { panicked } from "../pick/candidates";
 import { addressHash, entryOf } from "../pick/entries";
@@ -18,6 +18,7 @@ import { tokensSent } from "../pick/tokens";
 import { newWork } from "../pick/work";
 import { findModel } from "../route/models";
 import { resolve, Target } from "../route/names";
+import { drawTarget, ruleFor } from "../route/rules";
 import {
   fieldBytes,
   fieldKind,
@@ -33,6 +34,7 @@ import {
 } from "../scan/fields";
 import { multipartKind, multipartValue, multipartValueLength } from "../scan/multipart";
 import { ageMilliseconds, current, hasSnapshot } from "../snapshot/current";
+import { ruleHasPriority, rulePriority } from "../snapshot/objects";
 import { NONE, SnapshotView } from "../snapshot/view";
 import {
   count,
@@ -45,14 +47,16 @@ import {
   STALE,
   UNKNOWN_MODEL,
 } from "../stats";
+import { ADMITTED, admit } from "./admission";
 import { ticks, tickTime } from "./clock";
 import { DESTINATION, STATE_ENDPOINT, STATE_MODEL, STATE_REASON } from "./headers";
+import { beginReply, endReply } from "./holder";
 import { changeHeader } from "./outbox";
 import { countPlace, enterPlace, leavePlace } from "./places";
 import { refuseField, refuseMissing, refuseModel, refuseUnknown } from "./refuse";
 import { rewriteModel, rewritePath } from "./rewrite";
 import { Root } from "./root";
-import { PHASE_MULTIPART, Stream, stateOf } from "./streams";
+import { NAMED_PRIORITY, PHASE_MULTIPART, PHASE_PASS, PHASE_SENT, Stream, stateOf } from "./streams";
 
 const picks = newPicks();
 const work = newWork();
@@ -94,7 +98,7 @@ export function decideBody(stream: Stream, length: u32): bool {
     refuseModel(kind);
     return false;
   }
-  const target = targetOf(config, name, stream.nameLength);
+  const target = targetOf(stream, config, name, stream.nameLength);
   if (target === null) return send(stream, config, name, stream.nameLength);
   if (!rewriteModel(stream, target.model, target.length, length)) return false;
   stream.target = changetype<usize>(target);
@@ -109,7 +113,7 @@ export function decidePath(stream: Stream): bool {
     refuseModel(KIND_STRING);
     return false;
   }
-  const target = targetOf(config, name, stream.nameLength);
+  const target = targetOf(stream, config, name, stream.nameLength);
   if (target === null) return send(stream, config, name, stream.nameLength);
   rewritePath(target);
   stream.target = changetype<usize>(target);
@@ -121,7 +125,7 @@ function decideWithout(stream: Stream, config: Config, length: u32): bool {
   stream.nameLength = 0;
   const given = config.models.defaultModel;
   if (given.length > 0 && stream.phase != PHASE_MULTIPART) {
-    const target = targetOf(config, given.pointer, given.length);
+    const target = targetOf(stream, config, given.pointer, given.length);
     const model = target === null ? given.pointer : target.model;
     const modelLength = target === null ? given.length : target.length;
     return rewriteModel(stream, model, modelLength, length) && send(stream, config, model, modelLength);
@@ -134,23 +138,72 @@ function decideWithout(stream: Stream, config: Config, length: u32): bool {
   return true;
 }
 
-/** What takes the place of a name; null when it stays. */
-function targetOf(config: Config, name: usize, length: u32): Target | null {
-  if (!config.models.hasRules) return null;
-  const target = resolve(config.models.names, name, length, random);
-  return target === null || bytesEqual(target.model, target.length, name, length) ? null : target;
+/** What takes the place of a name; null when it stays. The configuration's rules win over the snapshot's. */
+function targetOf(stream: Stream, config: Config, name: usize, length: u32): Target | null {
+  stream.header = 0;
+  const own = config.models.hasRules ? resolve(config.models.names, name, length, random) : null;
+  const target = own === null ? ruledTarget(stream, name, length) : own;
+  if (target === null || bytesEqual(target.model, target.length, name, length)) return null;
+  // Routes match the name that the client sent, as behind the body-based router, where a picker rewrites it after the match.
+  if (own === null) {
+    stream.header = name;
+    stream.headerLength = length;
+  }
+  return target;
 }
 
-/** Writes the headers for a model and picks; false: refused and answered. */
+/** By the snapshot's rules, which may say how important the request is as well. */
+function ruledTarget(stream: Stream, name: usize, length: u32): Target | null {
+  if (!hasSnapshot()) return null;
+  const view = current();
+  const rule = ruleFor(view, name, length);
+  if (rule == NONE) return null;
+  if (ruleHasPriority(view, rule)) {
+    stream.priority = rulePriority(view, rule);
+    stream.named |= NAMED_PRIORITY;
+  }
+  return drawTarget(view, rule, random);
+}
+
+/** Admits the request for a model and routes it; false: refused and answered, or held (PHASE_HELD). */
 function send(stream: Stream, config: Config, model: usize, length: u32): bool {
+  stream.served = model;
+  stream.servedLength = length;
+  if (!stream.header) {
+    stream.header = model;
+    stream.headerLength = length;
+  }
   const known = hasSnapshot() ? findModel(current(), model, length) : NONE;
   if (known == NONE && hasSnapshot() && config.models.rejectUnknown) {
     if (stream.nameLength) refuseUnknown(stream.name, stream.nameLength);
     else refuseUnknown(model, length);
     return false;
   }
+  if (known != NONE && !isStale(config) && admit(stream, config, known) != ADMITTED) return false;
+  route(stream, config, known);
+  return true;
+}
+
+/** Lets a held request go on; the effective context is its own. */
+export function resumeRequest(stream: Stream): void {
+  const config = changetype<Root>(stream.root).config;
+  const reads = config.role == ROLE_READER;
+  if (reads && !beginReply()) {
+    stream.phase = PHASE_PASS;
+    return;
+  }
+  route(stream, config, hasSnapshot() ? findModel(current(), stream.served, stream.servedLength) : NONE);
+  stream.phase = PHASE_SENT;
+  if (reads) endReply(true);
+  else continueRequest();
+}
+
+/** Writes the headers for the stream's model, `known` in the snapshot, and picks. */
+function route(stream: Stream, config: Config, known: u32): void {
+  const model = stream.served;
+  const length = stream.servedLength;
   const header = unchecked(config.body.fields[0]).header;
-  if (header.length > 0) changeHeader(header, model, length);
+  if (header.length > 0) changeHeader(header, stream.header, stream.headerLength);
   setBaseModel(config, known, model, length);
   if (!hasSnapshot()) fallBack(NO_SNAPSHOT, NO_SNAPSHOT_REASON, model, length);
   else if (known == NONE) fallBack(UNKNOWN_MODEL, UNKNOWN_MODEL_REASON, model, length);
@@ -166,7 +219,6 @@ function send(stream: Stream, config: Config, model: usize, length: u32): bool {
       usePick(stream, config, current(), known);
     }
   }
-  return true;
 }
 
 function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32): void {
@@ -194,7 +246,7 @@ function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32)
   changeHeader(DESTINATION, destination, <u32>(at - destination));
 }
 
-function isStale(config: Config): bool {
+export function isStale(config: Config): bool {
   return !config.pick.useStale && ageMilliseconds(tickTime()) > config.staleAfterMilliseconds;
 }
 

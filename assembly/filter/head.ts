@@ -11,8 +11,10 @@ import {
   CONTENT_LENGTH,
   CONTENT_TYPE,
   DESTINATION,
+  FAIRNESS,
   METHOD,
   MODEL,
+  OBJECTIVE,
   PATH,
   SECRET,
 } from "./headers";
@@ -26,10 +28,12 @@ export const HEAD_SECRET: u32 = 5;
 const HEAD_MODEL: u32 = 6;
 const HEAD_BASE_MODEL: u32 = 7;
 const HEAD_DESTINATION: u32 = 8;
-const NAMES: u32 = 9;
+export const HEAD_OBJECTIVE: u32 = 9;
+export const HEAD_FAIRNESS: u32 = 10;
+const NAMES: u32 = 11;
 
 /** usize pointer, u32 length for each of the above; pointer 0: not there. */
-const found: usize = memory.data(72, 8);
+const found: usize = memory.data(88, 8);
 
 /** Reads the headers. Of one that stands twice the first counts. */
 export function readHead(): void {
@@ -73,8 +77,12 @@ function nameOf(text: usize, length: u32): u32 {
       return is(text, MODEL, HEAD_MODEL);
     case 25:
       return is(text, BASE_MODEL, HEAD_BASE_MODEL);
+    case 29:
+      return is(text, OBJECTIVE, HEAD_OBJECTIVE);
     case 30:
       return is(text, DESTINATION, HEAD_DESTINATION);
+    case 31:
+      return is(text, FAIRNESS, HEAD_FAIRNESS);
     default:
       return NAMES;
   }

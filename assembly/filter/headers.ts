@@ -1,5 +1,12 @@
 // Names of the headers and properties that the filter reads and writes, in the ABI's form.
-import { BASE_MODEL_HEADER, DESTINATION_HEADER, MODEL_HEADER, SECRET_HEADER } from "../../protocol/constants";
+import {
+  BASE_MODEL_HEADER,
+  DESTINATION_HEADER,
+  FAIRNESS_HEADER,
+  MODEL_HEADER,
+  OBJECTIVE_HEADER,
+  SECRET_HEADER,
+} from "../../protocol/constants";
 import { bytesOf } from "../host/bytes";
 
 export const PATH = bytesOf(":path");
@@ -13,6 +20,8 @@ export const SECRET = bytesOf(SECRET_HEADER);
 export const DESTINATION = bytesOf(DESTINATION_HEADER);
 export const MODEL = bytesOf(MODEL_HEADER);
 export const BASE_MODEL = bytesOf(BASE_MODEL_HEADER);
+export const OBJECTIVE = bytesOf(OBJECTIVE_HEADER);
+export const FAIRNESS = bytesOf(FAIRNESS_HEADER);
 
 /** Filter state for access logs: %FILTER_STATE(wasm.pilotfish.model:PLAIN)% and so on. */
 export const STATE_MODEL = bytesOf("pilotfish.model");

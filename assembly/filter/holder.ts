@@ -29,7 +29,16 @@ import {
 } from "../host/calls";
 import { count, SETUP_NO_HOLDER, SETUP_NO_READER } from "../stats";
 import { RESPONSE_DETAILS } from "./headers";
-import { beginMessage, messageLength, messagePointer, REMOVE, writeDirectly } from "./outbox";
+import {
+  beginMessage,
+  keepHeld,
+  MESSAGE_HEAD,
+  messageLength,
+  messagePointer,
+  REMOVE,
+  STAYS,
+  writeDirectly,
+} from "./outbox";
 import { leaveGarbage, Root } from "./root";
 import { stripAndReadHead } from "./strip";
 
@@ -101,9 +110,15 @@ export function endReply(goesOn: bool): void {
   writeDirectly();
 }
 
+/** Sends the headers changed since beginReply(); the request stays where it is until another reply. */
+export function keepReply(): void {
+  keepHeld();
+  endReply(true);
+}
+
 // ---- holder -----------------------------------------------------------------------------------------------------------
 
-export function holderHeaders(id: u32, root: Root, endOfStream: bool): i32 {
+export function holderHeaders(id: u32, root: Root): i32 {
   if (!getProperty(READER) || resultLength() != 1) {
     stripAndReadHead(root.config.body);
     count(SETUP_NO_READER);
@@ -117,21 +132,23 @@ export function holderHeaders(id: u32, root: Root, endOfStream: bool): i32 {
     }
     return HEADERS_CONTINUE;
   }
-  if (endOfStream || load<u8>(resultPointer()) != load<u8>(hold.pointer)) return HEADERS_CONTINUE;
+  if (load<u8>(resultPointer()) != load<u8>(hold.pointer)) return HEADERS_CONTINUE;
   store<u32>(address, root.queue);
   store<u32>(address, id, 4);
   setProperty(HOLDER, address, 8);
   return HEADERS_STOP;
 }
 
-/** Messages have come: each frees one stream. */
+/** Messages have come: each is for one stream, and frees it but for those that say otherwise. */
 export function holderQueue(queue: u32): void {
   while (dequeue(queue)) {
     const message = resultPointer();
     const length = resultLength();
-    if (length < 4 || !setEffectiveContext(load<u32>(message))) continue;
-    applyMessage(message + 4, message + length);
-    continueRequest();
+    if (length < MESSAGE_HEAD || !setEffectiveContext(load<u32>(message))) continue;
+    // Applying it makes no host call that returns bytes: the message stays readable.
+    const stays = load<u32>(message, 4) == STAYS;
+    applyMessage(message + MESSAGE_HEAD, message + length);
+    if (!stays) continueRequest();
   }
 }
 

@@ -2,13 +2,18 @@
 // callback) they are written at once; a reader that decides at the body's end puts them into a message, and the holder
 // behind it, which kept the headers back, writes them.
 //
-//   message = u32 context id of the holder's stream, { u32 name length, u32 value length, name, value }
+//   message = u32 context id of the holder's stream, u32 GOES_ON or STAYS, { u32 name length, u32 value length, name, value }
 //
 // A value length of REMOVE removes the header. One message is written at a time: it is begun and sent in one callback.
 import { Bytes } from "../host/bytes";
 import { REQUEST_HEADERS, removeHeader, setHeader } from "../host/calls";
 
 export const REMOVE: u32 = 0xffffffff;
+/** The stream is let go when the headers are written. */
+const GOES_ON: u32 = 0;
+/** The headers are written, and another message will let it go. */
+export const STAYS: u32 = 1;
+export const MESSAGE_HEAD: u32 = 8;
 /** More than one request can change: 12 fields of 256 bytes with names of 128, the destination, the length. */
 const CAPACITY: u32 = 16384;
 const message: usize = memory.data(16384, 8);
@@ -24,7 +29,13 @@ export function writeDirectly(): void {
 export function beginMessage(holderStream: u32): void {
   direct = false;
   store<u32>(message, holderStream);
-  length = 4;
+  store<u32>(message, GOES_ON, 4);
+  length = MESSAGE_HEAD;
+}
+
+/** The message that was begun does not let its stream go. */
+export function keepHeld(): void {
+  store<u32>(message, STAYS, 4);
 }
 
 export function messagePointer(): usize {

@@ -55,6 +55,16 @@ export function sendBytes(status: u32, body: usize, length: u32): void {
   sendLocalResponse(status, details, body, length, bytesHeaders);
 }
 
+/** A refusal that may be taken later; `headers` say when. */
+export function sendBusy(writer: Writer, status: u32, type: string, code: string, headers: Bytes): void {
+  writer.raw('","type":"');
+  writer.raw(type);
+  writer.raw('","param":null,"code":"');
+  writer.raw(code);
+  writer.raw('"}}');
+  sendLocalResponse(status, details, writer.start, writer.length, headers);
+}
+
 export function sendJson(status: u32, body: usize, length: u32): void {
   sendLocalResponse(status, details, body, length, jsonHeaders);
 }

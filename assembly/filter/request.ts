@@ -19,16 +19,18 @@ import { jsonFeed, jsonHashedLength, jsonHashedPointer, jsonInit, jsonStatus } f
 import { multipartFeed, multipartInit, multipartStatus } from "../scan/multipart";
 import { STATUS_DONE, STATUS_MORE, STATUS_PAUSED } from "../scan/state";
 import { count, NO_BODY, REQUESTS, UNREAD_BODY, UNTRACKED } from "../stats";
+import { readAdmissionHead, stripAdmissionHead } from "./admission";
 import { controlBody, controlHeaders } from "./control";
 import { decideBody, decidePath } from "./decide";
 import { declaredLength, HEAD_PATH, HEAD_TYPE, headLength, headPointer } from "./head";
-import { beginReply, endReply, holderHeaders, tellHolder } from "./holder";
+import { beginReply, endReply, holderHeaders, keepReply, tellHolder } from "./holder";
 import { listModels } from "./models";
 import { refuseBody, refuseEncoded, refuseLength, refuseMultipart, refusePath, refuseType } from "./refuse";
 import { findRoot, Root } from "./root";
 import {
   findStream,
   openStream,
+  PHASE_HELD,
   PHASE_MULTIPART,
   PHASE_PASS,
   PHASE_PUSH,
@@ -49,7 +51,7 @@ export function requestHeaders(id: u32, rootId: u32, endOfStream: bool): i32 {
   const root = findRoot(rootId);
   if (root === null) return HEADERS_CONTINUE;
   const role = root.config.role;
-  if (role == ROLE_HOLDER) return holderHeaders(id, root, endOfStream);
+  if (role == ROLE_HOLDER) return holderHeaders(id, root);
   const status = readHeaders(id, root, endOfStream);
   if (role == ROLE_SINGLE) return status;
   // A reader lets the headers pass, unless the filter has answered; the holder behind it keeps them back.
@@ -67,6 +69,7 @@ function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   if (config.models.list && listModels(config)) return HEADERS_STOP;
   const pathModel = config.paths != 0 && matchPath(config.paths, headPointer(HEAD_PATH), headLength(HEAD_PATH));
   count(REQUESTS);
+  stripAdmissionHead(config.admission);
   if (endOfStream && !pathModel) {
     count(NO_BODY);
     return HEADERS_CONTINUE;
@@ -90,6 +93,7 @@ function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
     return HEADERS_CONTINUE;
   }
   stream.hasLength = declared >= 0 ? 1 : 0;
+  readAdmissionHead(stream);
   if (type == TYPE_MULTIPART) {
     stream.phase = PHASE_MULTIPART;
     if (!multipartInit(stateOf(stream), headPointer(HEAD_TYPE), headLength(HEAD_TYPE)))
@@ -110,6 +114,7 @@ export function requestBody(id: u32, length: u32, endOfStream: bool): i32 {
   bodyCame();
   if (stream.phase == PHASE_PUSH) return controlBody(stream, length, endOfStream);
   if (stream.phase == PHASE_REPLIED) return BODY_STOP_AND_BUFFER;
+  if (stream.phase == PHASE_HELD) return staysHeld(stream) ? BODY_CONTINUE : BODY_STOP_AND_BUFFER;
   if (stream.phase != PHASE_SCAN && stream.phase != PHASE_MULTIPART) return BODY_CONTINUE;
   return advance(stream, length, endOfStream) ? BODY_CONTINUE : BODY_STOP_AND_BUFFER;
 }
@@ -123,8 +128,14 @@ export function requestTrailers(id: u32): i32 {
     return HEADERS_STOP;
   }
   if (stream.phase == PHASE_REPLIED) return HEADERS_STOP;
+  if (stream.phase == PHASE_HELD) return staysHeld(stream) ? HEADERS_CONTINUE : HEADERS_STOP;
   if (stream.phase != PHASE_SCAN && stream.phase != PHASE_MULTIPART) return HEADERS_CONTINUE;
   return advance(stream, stream.buffered, true) ? HEADERS_CONTINUE : HEADERS_STOP;
+}
+
+/** Whether the filter behind keeps a held request back, so that its body may go there. */
+function staysHeld(stream: Stream): bool {
+  return changetype<Root>(stream.root).config.role == ROLE_READER;
 }
 
 /** Scans what is new of the first `length` bytes. True: all was decided, the request goes on. */
@@ -156,6 +167,10 @@ function advance(stream: Stream, length: u32, last: bool): bool {
     return true;
   }
   const decided = decideBody(stream, length);
+  if (stream.phase == PHASE_HELD) {
+    if (reads) keepReply();
+    return reads;
+  }
   if (stream.prompt) {
     closePrompt(changetype<Prompt>(stream.prompt));
     stream.prompt = 0;
@@ -203,7 +218,7 @@ function pathHeaders(stream: Stream): i32 {
   stream.name = fieldBytes(stateOf(stream), 0);
   stream.nameLength = decodeName(headPointer(HEAD_PATH) + matchStart, matchEnd - matchStart, stream.name);
   if (stream.nameLength == 0) return refuse(stream, refusePath());
-  if (!decidePath(stream)) return refuse(stream, HEADERS_STOP);
+  if (!decidePath(stream)) return stream.phase == PHASE_HELD ? HEADERS_STOP : refuse(stream, HEADERS_STOP);
   stream.phase = PHASE_SENT;
   return HEADERS_CONTINUE;
 }

@@ -3,6 +3,7 @@ import { ROLE_READER } from "../config/config";
 import { BODY_CONTINUE } from "../host/calls";
 import { finished } from "../pick/inflight";
 import { closePrompt, Prompt } from "../pick/prompt";
+import { abortHeld, madeRoom } from "./held";
 import { answeredEarly } from "./holder";
 import { answerBegan, answerEnded, judgeBreak } from "./pods";
 import { renameBody, renameHeaders } from "./rename";
@@ -49,6 +50,10 @@ export function streamDeleted(id: u32): void {
   if (stream.answered == 1) judgeBreak(stream);
   if (stream.tokens) dropTokens(stream, stream.counted);
   if (stream.counted != 0) finished(stream.counted, stream.since);
+  abortHeld(stream);
   if (stream.prompt) closePrompt(changetype<Prompt>(stream.prompt));
+  const scope = stream.phase == PHASE_SENT ? stream.scope : 0;
   closeStream(stream);
+  // Last: another stream may go on, and host calls are about that one then.
+  madeRoom(scope);
 }

@@ -1,4 +1,7 @@
 // Root contexts: one per plugin of this VM (the LLM listener's, and that of a snapshot listener where there is one).
+import { growQueue } from "../admission/queue";
+import { useSince } from "../admission/since";
+import { MODE_HOLD } from "../config/admission";
 import { Config, configProblem, parseConfig, ROLE_HOLDER } from "../config/config";
 import {
   getBuffer,
@@ -70,6 +73,10 @@ export function configure(id: u32, length: u32): bool {
       LOG_WARN,
       "no secret: set PILOTFISH_SECRET in the VM's environment or snapshot.secret, or every push is refused",
     );
+  if (config.admission.mode == MODE_HOLD) {
+    growQueue(config.admission.mostHeld);
+    useSince();
+  }
   needStateBytes(max(fieldsStateBytes(config.body.table), MULTIPART_STATE_BYTES));
   if (config.pick.readsPrompts) usePrefixes(config.pick.policy.kind == KIND_TOKENS ? BLOCK_BYTES : SMALL_BLOCK_BYTES);
   setSlowStart(config.pick.slowStart);

@@ -3,6 +3,8 @@
 //   pilotfish.generation  u64 version, u64 nanoseconds when it was received: small, polled on the tick
 // exchange.ts has the keys of the workers' counts. A request reads none of them.
 import { HEADER_COMPLETE, HEADER_FLAGS, HEADER_SOURCE, HEADER_VERSION } from "../../protocol/constants";
+import { followObjectives } from "../admission/objectives";
+import { followSince } from "../admission/since";
 import { bytesOf } from "../host/bytes";
 import { CAS_MISMATCH, getShared, OK, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
 import { followAdapters } from "../pick/adapters";
@@ -108,5 +110,7 @@ export function followSnapshot(): bool {
   followPlaces(current(), tickTime());
   defineCounters(current());
   followPrefixes(current());
+  followObjectives(current());
+  followSince(current(), received);
   return true;
 }

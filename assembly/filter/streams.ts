@@ -13,6 +13,11 @@ export const PHASE_PUSH: u32 = 2;
 export const PHASE_SENT: u32 = 3;
 /** Answered by the filter. */
 export const PHASE_REPLIED: u32 = 4;
+/** Decided but for the pick: the request waits for room (held.ts). */
+export const PHASE_HELD: u32 = 6;
+
+/** Stream.named: `priority` comes from the rule for the client's name. */
+export const NAMED_PRIORITY: u32 = 1;
 
 export const MOST_STREAMS: u32 = 65536;
 const SLAB_STREAMS: u32 = 64;
@@ -66,6 +71,20 @@ export class Stream {
   /** filter/rename.ts: how much of the pattern the answer's last chunk ended with, and its flags. */
   matched: u32 = 0;
   matchFlags: u32 = 0;
+  /** What goes into the model's header, and the model that is picked for; bytes that stay while the stream is open. */
+  header: usize = 0;
+  headerLength: u32 = 0;
+  served: usize = 0;
+  servedLength: u32 = 0;
+  /** Hashes of the objective that the request names and of its fairness id; 0: none. */
+  objective: u64 = 0;
+  fairness: u64 = 0;
+  /** Whose room it takes or waits for (admission.ts); 0: nobody waits for any. */
+  scope: u64 = 0;
+  /** admission/queue.ts Held; 0 when it is not held. */
+  held: usize = 0;
+  priority: i32 = 0;
+  named: u32 = 0;
 }
 
 const RECORD_BYTES: u32 = offsetof<Stream>();
@@ -118,6 +137,12 @@ export function openStream(id: u32, root: usize): Stream | null {
   stream.target = 0;
   stream.matched = 0;
   stream.matchFlags = 0;
+  stream.objective = 0;
+  stream.fairness = 0;
+  stream.scope = 0;
+  stream.held = 0;
+  stream.priority = 0;
+  stream.named = 0;
   open++;
   place(stream);
   return stream;

@@ -1,6 +1,7 @@
 // What a worker does between requests: take over a new snapshot, exchange counts, tidy up. Every 20 ms while there are
 // requests; a worker that has had none for half a second looks up every 200 ms only, and catches up when one comes.
 
+import { sampleCounts } from "../admission/since";
 import { setTickPeriod } from "../host/calls";
 import { endpointCount } from "../pick/entries";
 import { totalInFlight } from "../pick/inflight";
@@ -9,6 +10,7 @@ import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
 import { ENDPOINTS, IN_FLIGHT, IN_FLIGHT_ELSEWHERE, record, SNAPSHOT_AGE } from "../stats";
 import { BUSY_TICK_MILLISECONDS, readClock } from "./clock";
 import { exchange } from "./exchange";
+import { tendHeld } from "./held";
 import { hearEjections } from "./pods";
 import { collectGarbage } from "./root";
 import { lookAtLasting } from "./served";
@@ -55,6 +57,8 @@ export function tick(): void {
   lookAtLasting();
   exchange(now);
   hearEjections();
+  sampleCounts(now);
+  tendHeld(now);
   releaseStuck();
   const total = totalInFlight();
   if (total != recordedInFlight) {

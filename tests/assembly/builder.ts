@@ -8,10 +8,16 @@ import {
   KIND_ENDPOINTS,
   KIND_MODEL_ENDPOINTS,
   KIND_MODELS,
+  KIND_OBJECTIVES,
+  KIND_POOLS,
+  KIND_RULES,
   KIND_STRINGS,
   MAGIC,
   MODEL_BYTES,
   MODEL_ENDPOINT_BYTES,
+  OBJECTIVE_BYTES,
+  POOL_BYTES,
+  RULE_BYTES,
   SECTION_ENTRY_BYTES,
   UNKNOWN,
 } from "../../protocol/constants";
@@ -33,13 +39,38 @@ export class Model {
   base: u32 = UNKNOWN;
   /** One of the ADAPTER_ states for each endpoint; 0 where not given. */
   states: u8[] = [];
+  /** Index + 1. */
+  pool: u32 = 0;
   constructor(
     public name: string,
     public endpoints: u32[],
   ) {}
 }
 
+class Objective {
+  constructor(
+    public name: string,
+    public priority: i32,
+    public pool: u32,
+  ) {}
+}
+
+class RuleRecord {
+  constructor(
+    public name: string,
+    public target: string,
+    public weight: u32,
+    public pool: u32,
+    public flags: u16,
+    public priority: i32,
+  ) {}
+}
+
 export class Builder {
+  /** Names in byte order, as all that follows. */
+  pools: string[] = [];
+  objectives: Objective[] = [];
+  rules: RuleRecord[] = [];
   version: u64 = 1700000000000000;
   pods: Pod[] = [];
   models: Model[] = [];
@@ -58,6 +89,31 @@ export class Builder {
     return model;
   }
 
+  objective(name: string, priority: i32, pool: u32): void {
+    this.objectives.push(new Objective(name, priority, pool));
+  }
+
+  /** One target of a rule; an empty name is any. */
+  rule(name: string, target: string, weight: u32, pool: u32, hasPriority: bool = false, priority: i32 = 0): void {
+    this.rules.push(new RuleRecord(name, target, weight, pool, hasPriority ? 1 : 0, priority));
+  }
+
+  private objectStrings(): u32 {
+    let bytes: u32 = 0;
+    for (let i = 0; i < this.pools.length; i++) bytes += String.UTF8.byteLength(this.pools[i]);
+    for (let i = 0; i < this.objectives.length; i++) bytes += String.UTF8.byteLength(this.objectives[i].name);
+    for (let i = 0; i < this.rules.length; i++) {
+      bytes += String.UTF8.byteLength(this.rules[i].name) + String.UTF8.byteLength(this.rules[i].target);
+    }
+    return bytes;
+  }
+
+  /** Bytes of the three optional sections; 0 when there is nothing for them. */
+  private objectBytes(): u32 {
+    const pools = this.pools.length * POOL_BYTES;
+    return pools + this.objectives.length * OBJECTIVE_BYTES + this.rules.length * RULE_BYTES;
+  }
+
   /** `count` pods 10.<i>.<j>.<k>:8000 in byte order. */
   manyPods(count: u32): void {
     for (let i: u32 = 0; i < count; i++) this.pod(`10.${100 + i / 8100}.${10 + ((i / 90) % 90)}.${10 + (i % 90)}:8000`);
@@ -72,17 +128,20 @@ export class Builder {
       strings += String.UTF8.byteLength(this.models[i].name);
       links += this.models[i].endpoints.length;
     }
-    const endpointsAt = HEADER_BYTES + 4 * SECTION_ENTRY_BYTES;
+    strings += this.objectStrings();
+    const sections: u32 = this.objectBytes() > 0 ? 7 : 4;
+    const endpointsAt = HEADER_BYTES + sections * SECTION_ENTRY_BYTES;
     const modelsAt = endpointsAt + this.pods.length * ENDPOINT_BYTES;
     const linksAt = modelsAt + this.models.length * MODEL_BYTES;
-    const stringsAt = linksAt + links * MODEL_ENDPOINT_BYTES;
+    const objectsAt = linksAt + links * MODEL_ENDPOINT_BYTES;
+    const stringsAt = objectsAt + this.objectBytes();
     const total = stringsAt + strings;
     const at = heap.alloc(total);
     memory.fill(at, 0, total);
     store<u32>(at, MAGIC);
     store<u16>(at, 1, 4);
     store<u32>(at, total, 8);
-    store<u32>(at, 4, 12);
+    store<u32>(at, sections, 12);
     store<u64>(at, this.version, 16);
     section(at, 0, KIND_ENDPOINTS, ENDPOINT_BYTES, endpointsAt, this.pods.length);
     section(at, 1, KIND_MODELS, MODEL_BYTES, modelsAt, this.models.length);
@@ -118,6 +177,7 @@ export class Builder {
       store<u32>(record, model.base, 8);
       store<u32>(record, link, 12);
       store<u32>(record, model.endpoints.length, 16);
+      store<u32>(record, model.pool, 24);
       for (let k = 0; k < model.endpoints.length; k++) {
         store<u32>(at + linksAt + (link + k) * MODEL_ENDPOINT_BYTES, model.endpoints[k]);
         if (k < model.states.length) store<u8>(at + linksAt + (link + k) * MODEL_ENDPOINT_BYTES, model.states[k], 4);
@@ -125,8 +185,38 @@ export class Builder {
       text += length;
       link += model.endpoints.length;
     }
+    if (sections == 7) this.writeObjects(at, objectsAt, stringsAt, text);
     builtBytes = total;
     return at;
+  }
+
+  private writeObjects(at: usize, objectsAt: u32, stringsAt: u32, from: u32): void {
+    const objectivesAt = objectsAt + this.pools.length * POOL_BYTES;
+    const rulesAt = objectivesAt + this.objectives.length * OBJECTIVE_BYTES;
+    section(at, 4, KIND_POOLS, POOL_BYTES, objectsAt, this.pools.length);
+    section(at, 5, KIND_OBJECTIVES, OBJECTIVE_BYTES, objectivesAt, this.objectives.length);
+    section(at, 6, KIND_RULES, RULE_BYTES, rulesAt, this.rules.length);
+    let text = from;
+    for (let i = 0; i < this.pools.length; i++) {
+      text = put(at + stringsAt, text, this.pools[i], at + objectsAt + i * POOL_BYTES);
+    }
+    for (let i = 0; i < this.objectives.length; i++) {
+      const objective = this.objectives[i];
+      const record = at + objectivesAt + i * OBJECTIVE_BYTES;
+      text = put(at + stringsAt, text, objective.name, record);
+      store<u32>(record, objective.pool, 8);
+      store<i32>(record, objective.priority, 12);
+    }
+    for (let i = 0; i < this.rules.length; i++) {
+      const rule = this.rules[i];
+      const record = at + rulesAt + i * RULE_BYTES;
+      text = put(at + stringsAt, text, rule.name, record);
+      store<u16>(record, rule.flags, 6);
+      text = put(at + stringsAt, text, rule.target, record + 8);
+      store<u32>(record, rule.weight, 16);
+      store<u32>(record, rule.pool, 20);
+      store<i32>(record, rule.priority, 24);
+    }
   }
 
   view(): SnapshotView {
@@ -139,6 +229,15 @@ export class Builder {
 }
 
 export let builtBytes: u32 = 0;
+
+/** Writes a text behind the others, its place and length into a record; where the next one goes. */
+function put(strings: usize, text: u32, value: string, record: usize): u32 {
+  const length = String.UTF8.byteLength(value);
+  String.UTF8.encodeUnsafe(changetype<usize>(value), value.length, strings + text);
+  store<u32>(record, text);
+  store<u16>(record, <u16>length, 4);
+  return text + length;
+}
 
 function section(at: usize, index: u32, kind: u32, stride: u32, offset: u32, records: u32): void {
   const entry = at + HEADER_BYTES + index * SECTION_ENTRY_BYTES;

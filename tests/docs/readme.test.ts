@@ -20,9 +20,17 @@ test("every key that the filter's configuration reads is in the table, and no ot
     const known = /failKey\(\s*name,\s*"([^"]+)"/.exec(text)?.[1] ?? "";
     for (const key of known.split(", ")) if (`${prefix}${key}.` !== inside[key]) read.add(prefix + key);
   }
+  // Keys of three objects, one inside the other.
+  const admission = readFileSync("assembly/config/admission.ts", "utf8");
+  const [outer = [], saturation = [], hold = []] = [...admission.matchAll(/failKey\(name,\s*"([^"]+)"/g)].map((match) =>
+    (match[1] ?? "").split(", "),
+  );
+  for (const key of outer) if (key !== "saturation" && key !== "hold") read.add(`admission.${key}`);
+  for (const key of saturation) read.add(`admission.saturation.${key}`);
+  for (const key of hold) read.add(`admission.hold.${key}`);
   const config = readFileSync("assembly/config/config.ts", "utf8");
   const top = /failKey\(key, "([^"]+)"/.exec(config)?.[1]?.split(", ") ?? [];
-  for (const key of top) if (!["snapshot", "body", "models", "pick", "log"].includes(key)) read.add(key);
+  for (const key of top) if (!["snapshot", "body", "models", "pick", "admission", "log"].includes(key)) read.add(key);
   for (const key of /failKey\(name, "([^"]+)"/.exec(config)?.[1]?.split(", ") ?? []) read.add(`snapshot.${key}`);
   const listed = filterConfiguration().map((row) => (row[0] ?? "").replaceAll("`", ""));
   assert.deepEqual([...read].sort(), listed.sort());
@@ -34,12 +42,16 @@ test("every metric of the filter has a sentence", () => {
 });
 
 test("the table of refusals has each code of the filter with its status", () => {
-  const sources = ["refuse", "control"].map((name) => readFileSync(`assembly/filter/${name}.ts`, "utf8")).join("\n");
+  const sources = ["refuse", "refuse-busy", "control"]
+    .map((name) => readFileSync(`assembly/filter/${name}.ts`, "utf8"))
+    .join("\n");
   const inCode = new Set<string>();
   for (const match of sources.matchAll(/sendError\(writer, (\d+), "\w*", "(\w+)"/g))
     inCode.add(`${match[1]} ${match[2]}`);
   for (const match of sources.matchAll(/refuse\(\s*(\d+),\s*\w+,[\s\S]*?"(\w+)",?\s*\);/g))
     inCode.add(`${match[1]} ${match[2]}`);
+  for (const match of sources.matchAll(/sendBusy\(writer, (\d+), "\w+", ([^;]+), admission/g))
+    for (const code of (match[2] ?? "").matchAll(/"(\w+)"/g)) inCode.add(`${match[1]} ${code[1]}`);
   const inReadme = new Set<string>();
   for (const match of readme.matchAll(/^\| (\d{3}) \| `(\w+)` \|/gm)) inReadme.add(`${match[1]} ${match[2]}`);
   assert.deepEqual([...inCode].sort(), [...inReadme].sort());

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { configTable } from "../../sidecar/config/table.ts";
 import { metricsTable } from "../../sidecar/metrics.ts";
 
-const CONFIG_FILES = ["config", "body", "names", "pick", "ejection", "session", "log"];
+const CONFIG_FILES = ["config", "body", "names", "pick", "ejection", "session", "admission", "log"];
 
 /** `key   default   meaning` of the comment at the top of each file of assembly/config. */
 export function filterConfiguration(): string[][] {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { HEADER_SOURCE, HEADER_VERSION, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { Process } from "../host/vm.ts";
+import { ADMISSION_WAYS } from "./admission-ways.ts";
 import { release } from "./build.ts";
 import { askReport } from "./envoys.ts";
 import { A, B, base, COUNTERS, chat, endpoint, GAUGES, Gateway, JSON_TYPE, SECRET, threePods } from "./gateway.ts";
@@ -30,6 +31,7 @@ function twoPlaces(dryRun = false): Parameters<Gateway["feed"]>[0] {
 }
 
 const WAYS: Record<string, Way> = {
+  ...ADMISSION_WAYS,
   "pilotfish.places.spilled": {
     way: (g) => {
       g.feed(twoPlaces());
@@ -296,8 +298,9 @@ describe("gauges", () => {
     assert.equal(gateway.gauge("snapshot.age_ms"), 40);
   });
 
-  test("are the list's four", () => {
+  test("are the list's five", () => {
     assert.deepEqual(GAUGES, [
+      "pilotfish.hold.now",
       "pilotfish.in_flight",
       "pilotfish.in_flight_elsewhere",
       "pilotfish.snapshot.age_ms",

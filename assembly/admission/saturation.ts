@@ -1,0 +1,86 @@
+// How full a pool is, as the endpoint picker of the Gateway API Inference Extension defines it:
+//
+//   saturation = mean over the pool's endpoints of s(p)          1 when it has none
+//   s(p)       = max(queue(p) / queueDepthThreshold, kv(p) / kvCacheUtilThreshold)
+//              = 1 when p's signals are unknown, or older than metricsStalenessThreshold
+//
+// At 1 and above there is no room. Where the endpoint picker takes the queue as scraped, two corrections for what this Envoy
+// sent since (since.ts, more(p)) keep a burst from being judged by old numbers:
+//
+//   to shed    queue(p) = waiting(p) + more(p) where something waits: the batch is full, so what came waits as well and what
+//              ended made room. Where nothing waits the batch has room, nobody knows how much: 0, as the endpoint picker has it
+//   to let go  queue(p) = waiting(p) + more(p) always: what has been let go and not been scraped yet is taken to wait, so
+//              that between two scrapes no endpoint gets more than its threshold of those that were held back
+import { UNKNOWN } from "../../protocol/constants";
+import { endpointPool } from "../snapshot/objects";
+import { SnapshotView } from "../snapshot/view";
+import { moreThanScraped } from "./since";
+
+@unmanaged
+export class Limits {
+  queueDepth: f32 = 0;
+  kvUsage: f32 = 0;
+  /** Milliseconds. */
+  stale: u32 = 0;
+}
+
+export function newLimits(): Limits {
+  const limits = changetype<Limits>(heap.alloc(offsetof<Limits>()));
+  limits.queueDepth = 5;
+  limits.kvUsage = 0.8;
+  limits.stale = 2000;
+  return limits;
+}
+
+/** Results of the last measure(). */
+export let toShed: f32 = 1;
+export let toLetGo: f32 = 1;
+export let usableEndpoints: u32 = 0;
+
+let sumToShed: f32 = 0;
+let sumToLetGo: f32 = 0;
+
+/** Looks at the endpoints of a pool (`place`: its index + 1), or for place 0 at those of a model. `age`: of the snapshot, ms. */
+export function measure(view: SnapshotView, place: u32, model: u32, limits: Limits, age: u64): void {
+  usableEndpoints = 0;
+  sumToShed = 0;
+  sumToLetGo = 0;
+  if (place > 0) {
+    for (let i: u32 = 0; i < view.endpointCount; i++) if (endpointPool(view, i) == place) add(view, i, limits, age);
+  } else {
+    const first = view.modelFirst(model);
+    const end = first + view.modelEndpoints(model);
+    for (let link = first; link < end; link++) add(view, view.linkEndpoint(link), limits, age);
+  }
+  toShed = usableEndpoints == 0 ? 1 : sumToShed / <f32>usableEndpoints;
+  toLetGo = usableEndpoints == 0 ? 1 : sumToLetGo / <f32>usableEndpoints;
+}
+
+function add(view: SnapshotView, endpoint: u32, limits: Limits, age: u64): void {
+  if (!view.usable(endpoint)) return;
+  usableEndpoints++;
+  const scraped = view.scrapeAge(endpoint);
+  const waiting = view.waiting(endpoint);
+  const kv = view.kvUsage(endpoint);
+  const knowsKv = kv == kv;
+  if (scraped == UNKNOWN || <u64>scraped + age > <u64>limits.stale || (waiting == UNKNOWN && !knowsKv)) {
+    sumToShed += 1;
+    sumToLetGo += 1;
+    return;
+  }
+  const cache: f32 = knowsKv ? kv / limits.kvUsage : 0;
+  if (waiting == UNKNOWN) {
+    sumToShed += cache;
+    sumToLetGo += cache;
+    return;
+  }
+  const queue = max<f32>(<f32>waiting + <f32>moreThanScraped(endpoint), 0);
+  sumToShed += max<f32>(waiting > 0 ? queue / limits.queueDepth : 0, cache);
+  sumToLetGo += max<f32>(queue / limits.queueDepth, cache);
+}
+
+/** Requests that fit until it is saturated; below 0, as many as are too many. After measure(). */
+export function roomLeft(limits: Limits): f32 {
+  // A hair less, so that what is exact but for rounding is not one more.
+  return <f32>Math.ceil((1 - toLetGo) * limits.queueDepth * <f32>usableEndpoints - 0.001);
+}

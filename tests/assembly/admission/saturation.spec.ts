@@ -1,0 +1,145 @@
+import { measure, newLimits, roomLeft, toLetGo, toShed, usableEndpoints } from "../../../assembly/admission/saturation";
+import { followSince, sampleCounts, useSince } from "../../../assembly/admission/since";
+import { finished, followTopology, started, tellGeneration } from "../../../assembly/pick/inflight";
+import { SnapshotView } from "../../../assembly/snapshot/view";
+import { UNKNOWN } from "../../../protocol/constants";
+import { Builder } from "../builder";
+
+const limits = newLimits();
+const MS: u64 = 1000000;
+/** Long after any other spec's clock, ns. */
+let now: u64 = 5000000000 * MS;
+
+/** Endpoints with these queues; each test has addresses of its own, so that nothing is counted on them. */
+let group = 0;
+function pool(waiting: u32[]): Builder {
+  group++;
+  const builder = new Builder();
+  const all: u32[] = [];
+  for (let i = 0; i < waiting.length; i++) {
+    builder.pod(`10.7.${group}.${i + 1}:80`).waiting = waiting[i];
+    all.push(i);
+  }
+  builder.model("m", all);
+  return builder;
+}
+
+/** Taken over `age` ms after it was scraped. */
+function take(builder: Builder, age: u32 = 0): SnapshotView {
+  for (let i = 0; i < builder.pods.length; i++) builder.pods[i].age = age;
+  const view = builder.view();
+  followTopology(view);
+  followSince(view, now);
+  return view;
+}
+
+function look(view: SnapshotView): void {
+  measure(view, 0, 0, limits, 0);
+}
+
+describe("saturation", () => {
+  beforeAll(() => useSince());
+
+  test("is the mean of queue / 5 and KV / 0.8, whichever is higher on each endpoint", () => {
+    const builder = pool([5, 0, 10]);
+    builder.pods[1].kv = 0.4;
+    builder.pods[2].kv = 0.8;
+    look(take(builder));
+    expect(toShed).toBeCloseTo((1 + 0.5 + 2) / 3);
+    expect(usableEndpoints).toBe(3);
+  });
+
+  test("is 1 without an endpoint that may get requests", () => {
+    look(take(pool([])));
+    expect(toShed).toBe(1);
+    const builder = pool([0, 0, 0]);
+    builder.pods[0].flags = 0;
+    builder.pods[1].flags = 3;
+    builder.pods[2].flags = 5;
+    look(take(builder));
+    expect(toShed).toBe(1);
+    expect(toLetGo).toBe(1);
+    expect(usableEndpoints).toBe(0);
+  });
+
+  test("takes an endpoint whose signals are unknown or stale for a full one", () => {
+    const builder = pool([0, UNKNOWN, 0, 0]);
+    builder.pods[1].kv = NaN;
+    const view = take(builder);
+    measure(view, 0, 0, limits, 0);
+    expect(toShed).toBeCloseTo(0.25);
+    measure(view, 0, 0, limits, 2001);
+    expect(toShed).toBe(1);
+  });
+
+  test("reads what an endpoint says where it says only one of the two", () => {
+    const builder = pool([UNKNOWN, 4]);
+    builder.pods[0].kv = 0.6;
+    builder.pods[1].kv = NaN;
+    look(take(builder));
+    expect(toShed).toBeCloseTo((0.75 + 0.8) / 2);
+  });
+
+  test("counts what was sent since the scrape where a queue shows that the batch is full", () => {
+    const view = take(pool([3, 0]));
+    sampleCounts(now);
+    started(0);
+    started(0);
+    for (let i = 0; i < 40; i++) started(1);
+    look(view);
+    expect(toShed).toBeCloseTo(1 / 2, 3, "the second endpoint's batch had room at the scrape");
+    expect(toLetGo).toBeCloseTo((1 + 8) / 2);
+  });
+
+  test("takes off what ended since the scrape", () => {
+    const builder = pool([5]);
+    take(builder);
+    const hash = started(0);
+    started(0);
+    now += 20 * MS;
+    sampleCounts(now);
+    now += 100 * MS;
+    builder.version += 1000;
+    const view = take(builder, 40);
+    look(view);
+    expect(toLetGo).toBeCloseTo(1);
+    finished(hash, tellGeneration());
+    look(view);
+    expect(toLetGo).toBeCloseTo(0.8);
+    expect(toShed).toBeCloseTo(0.8);
+    expect(roomLeft(limits)).toBe(1);
+  });
+
+  test("knows that a scrape from before a burst did not see it, though the snapshot came after", () => {
+    const builder = pool([0]);
+    take(builder);
+    sampleCounts(now);
+    now += 20 * MS;
+    sampleCounts(now);
+    for (let i = 0; i < 5; i++) started(0);
+    now += 20 * MS;
+    sampleCounts(now);
+    now += 20 * MS;
+    builder.version += 1000;
+    // Scraped 40 ms ago: after the second sample, before the third.
+    look(take(builder, 30));
+    expect(toLetGo).toBeCloseTo(1);
+    expect(toShed).toBe(0);
+    expect(roomLeft(limits)).toBe(0);
+    // And one from after it did.
+    now += 100 * MS;
+    sampleCounts(now);
+    builder.version += 1000;
+    look(take(builder, 10));
+    expect(toLetGo).toBe(0);
+  });
+
+  test("leaves room for as many as fit until it is saturated, and owes what is too much", () => {
+    look(take(pool([0, 0])));
+    expect(roomLeft(limits)).toBe(10);
+    look(take(pool([5, 4])));
+    expect(roomLeft(limits)).toBe(1);
+    look(take(pool([9, 6])));
+    expect(roomLeft(limits)).toBe(-5);
+  });
+});
