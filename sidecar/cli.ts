@@ -26,7 +26,9 @@ The secret that the filter knows comes from the environment variable PILOTFISH_S
 
 Example:
   PILOTFISH_SECRET=... pilotfish --endpoint http://127.0.0.1:8000 --endpoint http://127.0.0.1:8001 \\
-    --push http://127.0.0.1:10000`;
+    --push http://127.0.0.1:10000
+
+pilotfish check [manifests...] says what Pilotfish makes of manifests and configuration; pilotfish check --help says more.`;
 
 export function command(): Command {
   return new Command("pilotfish")

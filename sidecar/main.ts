@@ -1,11 +1,26 @@
 #!/usr/bin/env node
-// pilotfish: the sidecar's process. Exit codes: 0 ended by signal or --check, 1 failure, 2 wrong flags or configuration.
+// pilotfish: the sidecar's process, and beside it the commands `check` and `plan`. Exit codes: 0 ended by signal or --check,
+// 1 failure, 2 wrong flags or configuration.
+import { check, checkCommand } from "./check/command.ts";
 import { CommanderError, parseArguments } from "./cli.ts";
 import { ConfigFile } from "./config/follow.ts";
 import { ConfigError, loadConfig } from "./config/load.ts";
 import { startSidecar } from "./run.ts";
 
+/** Commands that do their work and end; the sidecar itself is none of them. */
+function command(argv: readonly string[]): Promise<void> | undefined {
+  if (argv[0] !== "check") return undefined;
+  const program = checkCommand().name("pilotfish check").exitOverride();
+  program.parse(argv.slice(1), { from: "user" });
+  const { text, code } = check(program.args, program.opts());
+  (code === 2 ? process.stderr : process.stdout).write(text);
+  process.exitCode = code;
+  return Promise.resolve();
+}
+
 async function main(): Promise<void> {
+  const other = command(process.argv.slice(2));
+  if (other !== undefined) return other;
   const { config: file, flags, check } = parseArguments(process.argv.slice(2));
   const config = loadConfig(file, flags, process.env);
   if (check) {

@@ -1,0 +1,90 @@
+// The way between two regions: everything that crosses it takes half a round trip longer each way. A region is seen from another
+// one under addresses of its own, as behind a NAT, so that the way can be cut.
+import { createServer as createHttp, type Server as HttpServer } from "node:http";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+
+/** Bytes that pass through with a delay; a cut way refuses connections and resets those that there are. */
+export class Relay {
+  readonly #target: () => { host: string; port: number };
+  readonly #delayMs: number;
+  readonly #sockets = new Set<Socket>();
+  #server: Server | undefined;
+  port = 0;
+
+  constructor(target: () => { host: string; port: number }, roundTripMs: number) {
+    this.#target = target;
+    this.#delayMs = roundTripMs / 2;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  async open(): Promise<void> {
+    const server = createServer((near) => this.#join(near));
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      // The same port each time.
+      server.listen(this.port, "127.0.0.1", resolve);
+    });
+    this.port = (server.address() as AddressInfo).port;
+    this.#server = server;
+  }
+
+  async cut(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+    if (server !== undefined) await new Promise((resolve) => server.close(resolve));
+  }
+
+  #join(near: Socket): void {
+    const { host, port } = this.#target();
+    const far = connect(port, host);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      this.#sockets.add(from);
+      from.setNoDelay(true);
+      from.on("data", (data) => setTimeout(() => to.writable && to.write(data), this.#delayMs));
+      from.on("end", () => setTimeout(() => to.end(), this.#delayMs));
+      from.on("error", () => to.destroy());
+      from.on("close", () => this.#sockets.delete(from));
+    }
+  }
+}
+
+/** Another region's view as one sees it: late, and with the addresses that lead there. */
+export interface FarView {
+  url: string;
+  close(): Promise<void>;
+}
+
+export async function farView(
+  url: () => string | undefined,
+  addresses: ReadonlyMap<string, Relay>,
+  roundTripMs: number,
+): Promise<FarView> {
+  const server: HttpServer = createHttp((request, response) => {
+    void (async () => {
+      const from = url();
+      if (from === undefined) return request.socket.resetAndDestroy();
+      await new Promise((resolve) => setTimeout(resolve, roundTripMs));
+      const secret = String(request.headers["x-pilotfish-secret"]);
+      const answer = await fetch(from + request.url, { headers: { "x-pilotfish-secret": secret } });
+      let text = await answer.text();
+      for (const [own, relay] of addresses) text = text.replaceAll(`"${own}"`, `"${relay.address}"`);
+      response.writeHead(answer.status, { "content-type": "application/json" }).end(text);
+    })().catch(() => request.socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,96 @@
+// Requests at a steady rate that hold a part of a pod's KV cache for a while, whatever becomes of them.
+import { setTimeout as sleep } from "node:timers/promises";
+import type { PodParams } from "../pod/params.ts";
+import { type Answer, post } from "../support/http.ts";
+
+/** A step of 50 ms for a token, and a cache of 1,600: 12 requests of LOAD's fill 60 % of it. */
+export const PARAMS: Partial<PodParams> = {
+  stepBaseMs: 50,
+  prefillTokenMs: 0,
+  sequenceMs: 0,
+  contextTokenMs: 0,
+  kvBlocks: 100,
+  blockSize: 16,
+  slots: 64,
+};
+
+const LONGEST_MS = 40_000;
+
+export interface Outcome {
+  answered: number;
+  /** What went wrong, by status or by the client's error. */
+  failed: Map<string, number>;
+  byRegion: Map<string, number>;
+}
+
+export class Load {
+  readonly outcome: Outcome = { answered: 0, failed: new Map(), byRegion: new Map() };
+  readonly #open = new Set<Promise<void>>();
+  #sent = 0;
+  #stopped = false;
+  #running: Promise<void>;
+
+  constructor(url: string, perSecond: number) {
+    this.#running = this.#run(url, perSecond);
+  }
+
+  get failures(): number {
+    return [...this.outcome.failed.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** No more requests; resolves when all are answered. */
+  async stop(): Promise<Outcome> {
+    this.#stopped = true;
+    await this.#running;
+    await Promise.all(this.#open);
+    return this.outcome;
+  }
+
+  async #run(url: string, perSecond: number): Promise<void> {
+    const begun = performance.now();
+    // A test that fails stops nothing: no load outlives its longest use.
+    while (!this.#stopped && performance.now() - begun < LONGEST_MS) {
+      for (const due = ((performance.now() - begun) * perSecond) / 1000; this.#sent < due; this.#sent++) {
+        const sent = this.#send(url, this.#sent).finally(() => this.#open.delete(sent));
+        this.#open.add(sent);
+      }
+      await sleep(5);
+    }
+  }
+
+  /** 64 tokens of prompt that begin like no other, and 20 to 60 of answer: one to three seconds. */
+  async #send(url: string, i: number): Promise<void> {
+    const content = `${String(i).padStart(8, "0")} ${"a prompt that is all its own ".repeat(9)}`.slice(0, 256);
+    const body = { model: "m", messages: [{ role: "user", content }], max_tokens: 20 + ((i * 17) % 41) };
+    try {
+      this.#count(await post(url, body));
+    } catch (error) {
+      this.#fail((error as NodeJS.ErrnoException).code ?? String(error));
+    }
+  }
+
+  #count({ status, pod }: Answer): void {
+    if (status !== 200) {
+      this.#fail(String(status));
+      return;
+    }
+    this.outcome.answered++;
+    const region = pod?.split("-")[0] ?? "";
+    this.outcome.byRegion.set(region, (this.outcome.byRegion.get(region) ?? 0) + 1);
+  }
+
+  #fail(why: string): void {
+    this.outcome.failed.set(why, (this.outcome.failed.get(why) ?? 0) + 1);
+  }
+}
+
+/** Calls `read` every 50 ms for `ms`. */
+export async function watch<T>(ms: number, read: () => T): Promise<T[]> {
+  const seen: T[] = [];
+  for (const end = performance.now() + ms; performance.now() < end; await sleep(50)) seen.push(read());
+  return seen;
+}
+
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -1,0 +1,145 @@
+// Two and three regions on one machine, each with pods, a sidecar and a far way to the others; requests come in one of them.
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { known } from "../support/fleet.ts";
+import { counters } from "../support/gateway.ts";
+import { Load, mean, PARAMS, watch } from "./load.ts";
+import { Regions } from "./regions.ts";
+
+const ROUND_TRIP_MS = 60;
+const UTILIZATION = [{ balancingMode: "CUSTOM_METRICS", maxUtilizationPercent: 60 }];
+const SAID = process.env.PILOTFISH_SHOW === undefined ? () => {} : console.log;
+
+const closing: Regions[] = [];
+after(async () => {
+  for (const regions of closing) await regions.close();
+});
+
+async function stand(names: readonly string[], policies: readonly object[]): Promise<Regions> {
+  const regions = await Regions.start(
+    { names, podsEach: 3, roundTripMs: ROUND_TRIP_MS, params: PARAMS, policies },
+    names.slice(0, 1),
+  );
+  closing.push(regions);
+  const { envoy } = regions.of(names[0] as string);
+  assert.ok(envoy);
+  await known(envoy, "m");
+  return regions;
+}
+
+function url(regions: Regions): string {
+  return regions.all[0]?.envoy?.url as string;
+}
+
+/** Mean of each second. */
+function seconds(values: readonly number[]): number[] {
+  return Array.from({ length: Math.floor(values.length / 20) }, (_, i) => mean(values.slice(i * 20, i * 20 + 20)));
+}
+
+const inRange = (values: readonly number[], least: number, most: number): boolean =>
+  Math.min(...values) >= least && Math.max(...values) <= most;
+
+const shown = (values: readonly number[]) => values.map((value) => value.toFixed(3)).join(" ");
+
+describe("two regions and a target of 60 % of the KV cache", () => {
+  let regions: Regions;
+
+  test("the near one stays at 60 ± 5 %, the far one takes the rest, nothing fails", async () => {
+    regions = await stand(["near", "far"], UTILIZATION);
+    const load = new Load(url(regions), 28);
+    await sleep(8000);
+    const [near, far] = [regions.of("near"), regions.of("far")];
+    const seen = await watch(12_000, () => [near.utilization, far.utilization] as const);
+    const outcome = await load.stop();
+    const nearSeen = seen.map(([value]) => value);
+    const farSeen = seen.map(([, value]) => value);
+    SAID(
+      `near mean ${mean(nearSeen).toFixed(3)}, by second ${shown(seconds(nearSeen))}; far mean ${mean(farSeen).toFixed(3)}`,
+    );
+    assert.ok(Math.abs(mean(nearSeen) - 0.6) <= 0.05, `near: mean ${mean(nearSeen)}`);
+    // Single requests are 2 % of the region: a second's mean may stray a little further than that of twelve.
+    assert.ok(inRange(seconds(nearSeen), 0.52, 0.68), `near, by second: ${shown(seconds(nearSeen))}`);
+    assert.ok(mean(farSeen) > 0.15, `far: mean ${mean(farSeen)}`);
+    assert.deepEqual([...outcome.failed], []);
+  });
+
+  test("each place is counted, and those that went on to the far one", async () => {
+    const { envoy } = regions.of("near");
+    assert.ok(envoy);
+    const counts = await counters(envoy);
+    const picked = counts.get("picked") ?? 0;
+    assert.equal((counts.get("place.near.picked") ?? 0) + (counts.get("place.far.picked") ?? 0), picked);
+    assert.equal(counts.get("places.spilled"), counts.get("place.far.picked"));
+    await regions.close();
+  });
+});
+
+describe("three regions", () => {
+  let regions: Regions;
+
+  test("a region that is killed loses only what was on it, and its share moves on", async () => {
+    regions = await stand(["a", "b", "c"], UTILIZATION);
+    const load = new Load(url(regions), 28);
+    await sleep(7000);
+    const [b, c] = [regions.of("b"), regions.of("c")];
+    assert.ok(b.received > 20, `b got ${b.received}`);
+    const before = c.received;
+    const lost = b.held().reduce((sum, held) => sum + held, 0);
+    await regions.kill(b);
+    await sleep(4000);
+    const failed = load.failures;
+    SAID(`on b when it was killed: ${lost}; failed: ${failed}; c got ${c.received - before}`);
+    // Those that are on the far way are on it too: 28 a second, 60 ms and a tick.
+    assert.ok(failed <= lost + 3, `${failed} failed, ${lost} were on b: ${[...load.outcome.failed]}`);
+    assert.ok(c.received - before > 20, `c got ${c.received - before}`);
+    await sleep(1000);
+    assert.equal(load.failures, failed);
+    await load.stop();
+  });
+
+  test("when it is back, nothing fails, and no place is filled beyond 10 % over its target", async () => {
+    const load = new Load(url(regions), 28);
+    await sleep(6000);
+    const b = regions.of("b");
+    await regions.revive(b);
+    const seen = await watch(16_000, () => regions.all.map((region) => region.utilization));
+    const outcome = await load.stop();
+    const byRegion = regions.all.map((_, i) => seconds(seen.map((each) => each[i] as number)));
+    SAID(byRegion.map((each, i) => `${regions.all[i]?.name}: ${shown(each)}`).join("\n"));
+    assert.deepEqual([...outcome.failed], []);
+    for (const [i, each] of byRegion.entries()) {
+      assert.ok(Math.max(...each) <= 0.6 * 1.1 + 0.02, `${regions.all[i]?.name}: ${shown(each)}`);
+    }
+    assert.ok(
+      mean(byRegion[1]?.slice(-4) as number[]) > 0.1,
+      `b does not come back: ${shown(byRegion[1] as number[])}`,
+    );
+    await regions.close();
+  });
+});
+
+describe("two regions and a limit of 8 requests in flight a pod", () => {
+  const LIMIT = 8;
+  /** What the other worker starts on a pod within two ticks, 40 ms: one at this rate, and one more where a tick comes late. */
+  const BOUND = 2;
+
+  test("no pod ever holds more than the limit and the stated bound, and the near region is full before the far one is used", async () => {
+    const regions = await stand(
+      ["near", "far"],
+      [{ balancingMode: "IN_FLIGHT", maxInFlightRequestsPerEndpoint: LIMIT }],
+    );
+    const load = new Load(url(regions), 18);
+    await sleep(4000);
+    const seen = await watch(10_000, () => regions.all.map((region) => region.held()));
+    const outcome = await load.stop();
+    const most = Math.max(...seen.flat(2));
+    const near = mean(seen.map(([held]) => mean(held as number[])));
+    SAID(`most on a pod ${most}, near mean ${near.toFixed(2)}, by region ${[...outcome.byRegion].join(" ")}`);
+    assert.deepEqual([...outcome.failed], []);
+    assert.ok(most <= LIMIT + BOUND, `${most} on one pod`);
+    assert.ok(near > LIMIT * 0.85, `near holds ${near} a pod`);
+    assert.ok((outcome.byRegion.get("far") ?? 0) > 20, `far answered ${outcome.byRegion.get("far")}`);
+    await regions.close();
+  });
+});

@@ -1,0 +1,163 @@
+// Regions on one machine: each has pods, a sidecar of its own and an Envoy, and sees the others through a far way (far.ts).
+import { parseConfig } from "../../sidecar/config/load.ts";
+import { type Sidecar, startSidecar } from "../../sidecar/run.ts";
+import type { TestEnvoy } from "../harness/envoy.ts";
+import type { PodParams } from "../pod/params.ts";
+import { type Pod, startPod } from "../pod/pod.ts";
+import { SECRET, startGateway } from "../support/gateway.ts";
+import { type FarView, farView, Relay } from "./far.ts";
+
+export interface RegionsOptions {
+  names: readonly string[];
+  podsEach: number;
+  roundTripMs: number;
+  params: Partial<PodParams>;
+  /** Of every sidecar's configuration. */
+  policies: readonly object[];
+}
+
+export class Region {
+  readonly name: string;
+  pods: Pod[] = [];
+  sidecar: Sidecar | undefined;
+  /** undefined in a region that only serves the others. */
+  envoy: TestEnvoy | undefined;
+  /** The ways here, from all other regions. */
+  readonly relays: Relay[] = [];
+  readonly #ports: number[] = [];
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  async startPods(count: number, params: Partial<PodParams>): Promise<void> {
+    const options = (i: number) => ({ name: `${this.name}-${i}`, models: [{ id: "m" }], params });
+    this.pods = await Promise.all(
+      Array.from({ length: count }, (_, i) => startPod({ ...options(i), port: this.#ports[i] ?? 0 })),
+    );
+    for (const [i, { port }] of this.pods.entries()) this.#ports[i] = port;
+  }
+
+  /** Mean KV usage of its pods, and the requests that they hold. */
+  get utilization(): number {
+    return this.pods.reduce((sum, pod) => sum + pod.engine.cache.usage, 0) / this.pods.length;
+  }
+
+  held(): number[] {
+    return this.pods.map(({ engine }) => engine.runningNow + engine.waitingNow);
+  }
+
+  get received(): number {
+    return this.pods.reduce((sum, { engine }) => sum + engine.stats.received, 0);
+  }
+}
+
+export class Regions {
+  readonly all: Region[];
+  readonly #options: RegionsOptions;
+  /** From → to: the way to each pod there. */
+  readonly #ways = new Map<string, Map<string, Relay>>();
+  readonly #views: FarView[] = [];
+
+  private constructor(options: RegionsOptions) {
+    this.#options = options;
+    this.all = options.names.map((name) => new Region(name));
+  }
+
+  /** Envoys stand in the regions of `entries`. */
+  static async start(options: RegionsOptions, entries: readonly string[]): Promise<Regions> {
+    const regions = new Regions(options);
+    try {
+      await regions.#start(entries);
+    } catch (error) {
+      await regions.close();
+      throw error;
+    }
+    return regions;
+  }
+
+  of(name: string): Region {
+    const found = this.all.find((region) => region.name === name);
+    if (found === undefined) throw new Error(`no region ${name}`);
+    return found;
+  }
+
+  async #start(entries: readonly string[]): Promise<void> {
+    const { podsEach, params, roundTripMs } = this.#options;
+    for (const region of this.all) await region.startPods(podsEach, params);
+    for (const from of this.all) {
+      for (const to of this.all.filter((other) => other !== from)) {
+        const ways = new Map<string, Relay>();
+        for (const { port, address } of to.pods) {
+          const relay = new Relay(() => ({ host: "127.0.0.1", port }), roundTripMs);
+          await relay.open();
+          to.relays.push(relay);
+          ways.set(address, relay);
+        }
+        this.#ways.set(`${from.name} ${to.name}`, ways);
+      }
+    }
+    for (const name of entries) {
+      const region = this.of(name);
+      const far = this.all.flatMap((to) => [...(this.#ways.get(`${name} ${to.name}`)?.values() ?? [])]);
+      const endpoints = [...region.pods, ...far].map(({ address }) => address);
+      region.envoy = await startGateway({ pools: [{ name: "m", models: ["m"], endpoints }], filter: {} });
+    }
+    for (const region of this.all) await this.startSidecar(region);
+  }
+
+  async startSidecar(region: Region, policies = this.#options.policies): Promise<void> {
+    const { roundTripMs } = this.#options;
+    const others = this.all.filter((other) => other !== region);
+    const views = await Promise.all(
+      others.map((to) => {
+        const ways = this.#ways.get(`${region.name} ${to.name}`) as Map<string, Relay>;
+        return farView(() => to.sidecar?.url, ways, roundTripMs);
+      }),
+    );
+    this.#views.push(...views);
+    region.sidecar = await startSidecar(parseConfig(this.configOf(region, views, policies), {}));
+  }
+
+  configOf(region: Region, views: readonly FarView[], policies: readonly object[]): object {
+    return {
+      endpoints: region.pods.map(({ url }) => url),
+      places: {
+        here: region.name,
+        export: ["*"],
+        // Those beside it come in their order.
+        list: this.all.map(({ name }, i) => ({ name, order: name === region.name ? 0 : 1 + i })),
+      },
+      policies,
+      peers: views.map(({ url }) => ({ url, staleAfter: "1s", interval: "100ms" })),
+      // A sidecar without an Envoy of its own only tells; it must push to somewhere all the same.
+      push: { targets: [region.envoy?.url ?? "http://127.0.0.1:9"], secret: SECRET },
+      listen: "127.0.0.1:0",
+      log: { level: "silent" },
+    };
+  }
+
+  /** Everything of a region is gone at once. */
+  async kill(region: Region): Promise<void> {
+    const { sidecar } = region;
+    region.sidecar = undefined;
+    await Promise.all([...region.relays.map((relay) => relay.cut()), ...region.pods.map((pod) => pod.close())]);
+    await sidecar?.close();
+  }
+
+  /** The same pods on the same addresses, empty. */
+  async revive(region: Region): Promise<void> {
+    await region.startPods(this.#options.podsEach, this.#options.params);
+    for (const relay of region.relays) await relay.open();
+    await this.startSidecar(region);
+  }
+
+  async close(): Promise<void> {
+    for (const { sidecar, envoy, relays, pods } of this.all) {
+      await sidecar?.close();
+      await envoy?.close();
+      await Promise.all([...relays.map((relay) => relay.cut()), ...pods.map((pod) => pod.close())]);
+    }
+    await Promise.all(this.#views.map((view) => view.close()));
+  }
+}

@@ -1,0 +1,95 @@
+// What of the Gateway API says which model leads where. Envoy does the routing; this is read only to say whether it fits.
+import { z } from "zod";
+
+const named = z.looseObject({
+  name: z.string(),
+  namespace: z
+    .string()
+    .nullish()
+    .transform((value) => value ?? "default"),
+});
+
+const parentRef = z.looseObject({ name: z.string(), sectionName: z.string().nullish() });
+
+const backendRef = z.looseObject({
+  group: z
+    .string()
+    .nullish()
+    .transform((value) => value ?? ""),
+  kind: z
+    .string()
+    .nullish()
+    .transform((value) => value ?? "Service"),
+  name: z.string(),
+  port: z.int().nullish(),
+});
+
+const match = z.looseObject({
+  path: z.looseObject({ type: z.string().nullish(), value: z.string().nullish() }).nullish(),
+  headers: z.array(z.looseObject({ type: z.string().nullish(), name: z.string(), value: z.string() })).nullish(),
+});
+
+const route = z.looseObject({
+  metadata: named,
+  spec: z.looseObject({
+    parentRefs: z.array(parentRef).nullish(),
+    rules: z
+      .array(z.looseObject({ matches: z.array(match).nullish(), backendRefs: z.array(backendRef).nullish() }))
+      .nullish(),
+  }),
+});
+
+const gateway = z.looseObject({
+  metadata: named,
+  spec: z.looseObject({
+    gatewayClassName: z.string().nullish(),
+    listeners: z.array(z.looseObject({ name: z.string(), port: z.int(), protocol: z.string() })),
+  }),
+});
+
+export interface RouteRule {
+  route: string;
+  namespace: string;
+  /** Gateways or listeners, `gateway` or `gateway/listener`. */
+  parents: string[];
+  /** Names in X-Gateway-Model-Name; empty where it does not look at it. */
+  models: string[];
+  paths: string[];
+  backends: Array<{ kind: string; name: string; port: number | null }>;
+}
+
+export interface GatewayRead {
+  title: string;
+  name: string;
+  listeners: Array<{ name: string; port: number; protocol: string }>;
+}
+
+const MODEL_HEADER = "x-gateway-model-name";
+
+export function readRoute(input: unknown): RouteRule[] | string {
+  const parsed = route.safeParse(input);
+  if (!parsed.success) return `${parsed.error.issues[0]?.path.join(".")}: ${parsed.error.issues[0]?.message}`;
+  const { metadata, spec } = parsed.data;
+  const parents = (spec.parentRefs ?? []).map(({ name, sectionName }) =>
+    sectionName ? `${name}/${sectionName}` : name,
+  );
+  return (spec.rules ?? []).map(({ matches, backendRefs }) => {
+    const headers = (matches ?? []).flatMap(({ headers: each }) => each ?? []);
+    return {
+      route: `HTTPRoute ${metadata.namespace}/${metadata.name}`,
+      namespace: metadata.namespace,
+      parents,
+      models: headers.filter(({ name }) => name.toLowerCase() === MODEL_HEADER).map(({ value }) => value),
+      paths: (matches ?? []).flatMap(({ path }) => (path?.value == null ? [] : [path.value])),
+      backends: (backendRefs ?? []).map(({ kind, name, port }) => ({ kind, name, port: port ?? null })),
+    };
+  });
+}
+
+export function readGateway(input: unknown): GatewayRead | string {
+  const parsed = gateway.safeParse(input);
+  if (!parsed.success) return `${parsed.error.issues[0]?.path.join(".")}: ${parsed.error.issues[0]?.message}`;
+  const { metadata, spec } = parsed.data;
+  const listeners = spec.listeners.map(({ name, port, protocol }) => ({ name, port, protocol }));
+  return { title: `Gateway ${metadata.namespace}/${metadata.name}`, name: metadata.name, listeners };
+}
