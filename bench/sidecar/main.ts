@@ -10,6 +10,7 @@ import { describeMachine } from "../body/machine.ts";
 import { buildEpp } from "../peers/epp.ts";
 import { PeerError } from "../peers/go.ts";
 import { isIsolated, namespaceCommand, runIsolated } from "../peers/isolate.ts";
+import { type FaultResult, measureFaults } from "./faults.ts";
 import { type MemoryPoint, measure, memoryOver, Reader, type Window, warm } from "./measure.ts";
 import { type PeerWindow, peerWindow } from "./peer.ts";
 import { writeReport } from "./report.ts";
@@ -66,6 +67,7 @@ export interface Options {
   only?: string[];
   memory?: number;
   peer: boolean;
+  faults: boolean;
   precedence: boolean;
   wasm: string;
   output: string;
@@ -86,6 +88,7 @@ const command = new Command("bench-sidecar")
   )
   .option("--memory <n>", "in place of the cases: memory over so many seconds, 100 pods at 50 ms", seconds)
   .option("--no-peer", "leave the endpoint picker out, though it can be built")
+  .option("--no-faults", "leave out what happens to single pods")
   .option("--precedence", "pods, Envoy and sidecar before all else, on a machine that others work on too", false)
   .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
   .option("--output <folder>", "where the results are written", "bench/results");
@@ -122,6 +125,7 @@ async function main(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "pilotfish-bench-"));
   const results: Result[] = [];
   let memory: MemoryPoint[] | undefined;
+  let faults: FaultResult[] | undefined;
   try {
     // A build during the run must not change what is measured.
     const wasm = join(folder, "pilotfish.wasm");
@@ -144,6 +148,10 @@ async function main(): Promise<number> {
         await stage.close();
       }
     }
+    if (options.memory === undefined && options.faults) {
+      progress("faults");
+      faults = await measureFaults(CASES[0] as Case, { found, wasm, precedence: options.precedence });
+    }
     if (options.memory !== undefined) {
       progress(`memory: ${options.memory} s`);
       memory = await memoryOver(CASES[0] as Case, { found, wasm, precedence: options.precedence }, options.memory);
@@ -152,7 +160,7 @@ async function main(): Promise<number> {
     await rm(folder, { recursive: true, force: true });
   }
   const { text, missed, files } = await writeReport(
-    { machine, results, memory, notes, seconds: options.seconds },
+    { machine, results, memory, faults, notes, seconds: options.seconds },
     options.output,
   );
   process.stdout.write(text);

@@ -31,7 +31,7 @@ export interface Window {
 
 interface ReadBack {
   ageMs: number;
-  endpoints: Array<{ waiting: number | null; scrapeAgeMs: number | null; ready: boolean }>;
+  endpoints: Array<{ address: string; waiting: number | null; scrapeAgeMs: number | null; ready: boolean }>;
 }
 
 export function spread(values: Float64Array | number[]): Spread {

@@ -59,11 +59,33 @@ interface Made {
   epoch: number;
 }
 
+export const FAULTS = ["crash", "hang", "500", "drip"] as const;
+export type Fault = (typeof FAULTS)[number];
+
+const DRIP_MS = 20;
+
+interface Pod {
+  port: number;
+  /** From now on; a crash takes listener and connections down. */
+  fail(fault: Fault): void;
+}
+
 /** Rejects when the port is taken there. */
-function startPod({ answer, at, models, epoch }: Made, host: string, port: number): Promise<number> {
+function startPod({ answer, at, models, epoch }: Made, host: string, port: number): Promise<Pod> {
   // Each pod has bytes of its own: those of a slow connection are not written over by another's.
   const mine = Buffer.from(answer);
+  const sockets = new Set<Socket>();
+  let fault: Fault | undefined;
+  const reply = (socket: Socket, metrics: boolean): void => {
+    if (metrics) served++;
+    if (metrics && at >= 0) writeDigits(mine, at, Date.now() - epoch);
+    if (fault === undefined) socket.write(metrics ? mine : models);
+    else if (fault === "500") socket.write("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
+    else if (fault === "drip") drip(socket, mine);
+  };
   const server = createServer((socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
     socket.setNoDelay(true);
     socket.on("error", () => socket.destroy());
     let pending = "";
@@ -72,16 +94,26 @@ function startPod({ answer, at, models, epoch }: Made, host: string, port: numbe
       for (let end = pending.indexOf("\r\n\r\n"); end >= 0; end = pending.indexOf("\r\n\r\n")) {
         const metrics = pending.startsWith("GET /metrics");
         pending = pending.slice(end + 4);
-        if (metrics) served++;
-        if (metrics && at >= 0) writeDigits(mine, at, Date.now() - epoch);
-        socket.write(metrics ? mine : models);
+        reply(socket, metrics);
       }
     });
   });
+  const fail = (wanted: Fault): void => {
+    fault = wanted;
+    if (wanted !== "crash") return;
+    server.close();
+    for (const socket of sockets) socket.resetAndDestroy();
+  };
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, host, 1024, () => resolve((server.address() as { port: number }).port));
+    server.listen(port, host, 1024, () => resolve({ port: (server.address() as { port: number }).port, fail }));
   });
+}
+
+function drip(socket: Socket, bytes: Buffer): void {
+  let at = 0;
+  const timer = setInterval(() => socket.write(bytes.subarray(at, ++at)), DRIP_MS);
+  socket.once("close", () => clearInterval(timer));
 }
 
 /** Answers so far; told when asked. */
@@ -93,11 +125,13 @@ const address = (i: number): string => `127.20.${1 + (i >> 7)}.${1 + (i & 127)}`
 process.once("message", async (options: PodsOptions) => {
   const models = whole(Buffer.from(JSON.stringify({ data: [{ id: options.model, parent: null }] })));
   const made: Made = { ...template(options), models, epoch: options.epoch };
-  const port = await startPod(made, address(0), 0);
-  for (let i = 1; i < options.count; i++) await startPod(made, address(i), port);
-  process.send?.(Array.from({ length: options.count }, (_, i) => `${address(i)}:${port}`));
-});
-process.on("message", (message) => {
-  if (message === "served") process.send?.(served);
+  const pods = [await startPod(made, address(0), 0)];
+  const { port } = pods[0] as Pod;
+  for (let i = 1; i < options.count; i++) pods.push(await startPod(made, address(i), port));
+  process.send?.(pods.map((_, i) => `${address(i)}:${port}`));
+  process.on("message", (message: "served" | { pod: number; fault: Fault }) => {
+    if (message === "served") process.send?.(served);
+    else pods[message.pod]?.fail(message.fault);
+  });
 });
 process.once("disconnect", () => process.exit());

@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Machine } from "../body/machine.ts";
+import type { FaultResult } from "./faults.ts";
 import type { Result } from "./main.ts";
 import { type MemoryPoint, type Spread, TICK_MS } from "./measure.ts";
 
@@ -9,12 +10,15 @@ export interface Run {
   machine: Machine;
   results: readonly Result[];
   memory?: readonly MemoryPoint[] | undefined;
+  faults?: readonly FaultResult[] | undefined;
   seconds: number;
   notes: readonly string[];
 }
 
 /** How much a long run may end above its first quarter and still be called flat. */
 const FLAT_MIB = 16;
+/** What is asked of readings when nothing happens. */
+const OTHERS_AT_MOST_MS = 150;
 
 const ms = (spread: Spread) => `${Math.round(spread.p50)} / ${Math.round(spread.p99)} / ${Math.round(spread.max)}`;
 const share = (value: number) => value.toFixed(2);
@@ -24,7 +28,7 @@ export interface Claim {
   held: boolean;
 }
 
-export function claimsOf({ results, memory }: Pick<Run, "results" | "memory">): Claim[] {
+export function claimsOf({ results, memory, faults = [] }: Pick<Run, "results" | "memory" | "faults">): Claim[] {
   const claims: Claim[] = [];
   for (const { case: plan, window } of results) {
     const { sidecar, age } = plan.atMost;
@@ -39,6 +43,13 @@ export function claimsOf({ results, memory }: Pick<Run, "results" | "memory">): 
     claims.push({
       text: `${plan.name}: 99 of 100 times ${what} was less than ${Math.round(p99)} ms old at the filter, ${age} were asked for`,
       held: p99 < age,
+    });
+  }
+  for (const { what, statedMs, seenMs, others } of faults) {
+    const age = others.p99 + TICK_MS;
+    claims.push({
+      text: `a pod of 100 ${what}: known at the filter after ${Math.round(seenMs)} ms, ${statedMs} are stated; of the others 99 of 100 readings were less than ${Math.round(age)} ms old`,
+      held: seenMs + TICK_MS <= statedMs && age < OTHERS_AT_MOST_MS,
     });
   }
   if (memory !== undefined && memory.length >= 8) {
@@ -59,7 +70,7 @@ function ends(memory: readonly MemoryPoint[]): { early: number; late: number } {
 }
 
 export function markdown(run: Run): string {
-  const { machine, results, memory } = run;
+  const { machine, results, memory, faults } = run;
   const out = [
     `# The sidecar at scale, ${new Date().toISOString().slice(0, 10)}`,
     "",
@@ -84,6 +95,16 @@ export function markdown(run: Run): string {
     out.push(
       `| ${plan.name} | ${share(window.sidecar)} (${window.scrapesPerSecond.toFixed(0)} scrapes/s) | ${window.rssMiB.toFixed(0)} | ${ms(window.snapshot)} | ${ms(window.claimed)} | ${real} | ${window.reads * plan.pods} | ${beside} |`,
     );
+  }
+  if (faults !== undefined) {
+    out.push(
+      "",
+      "| one pod of 100 at 50 ms | known after, ms | stated | ages of the others |",
+      "| --- | --- | --- | --- |",
+    );
+    for (const { what, seenMs, statedMs, others } of faults) {
+      out.push(`| ${what} | ${Math.round(seenMs)} | ${statedMs} | ${ms(others)} |`);
+    }
   }
   if (memory !== undefined) {
     const step = Math.max(1, Math.floor(memory.length / 12));

@@ -1,14 +1,14 @@
 // What a run needs, each in a process of its own so that CPU can be told apart: pods, an Envoy with the filter, and the
 // sidecar as it is shipped: compiled JavaScript, started by its command line.
 import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Found } from "../../envoy/binary.ts";
 import { endWithProcess } from "../../envoy/process.ts";
 import { startEnvoy, type TestEnvoy } from "../../integration/harness/envoy.ts";
-import type { PodsOptions } from "./pods.ts";
+import type { Fault, PodsOptions } from "./pods.ts";
 
 export const MODEL = "tiny";
 export const SECRET = "bench-secret-0123456789";
@@ -23,6 +23,9 @@ export interface Plan {
 
 export interface Stage {
   epoch: number;
+  /** Where the manifests are that say which pods there are; with `manifests` only. */
+  write(addresses: readonly string[]): Promise<void>;
+  fail(pod: number, fault: Fault): void;
   addresses: string[];
   envoy: TestEnvoy;
   sidecarPid: number;
@@ -64,13 +67,15 @@ export interface StageOptions {
   precedence?: boolean;
   found: Found;
   wasm: string;
+  /** Pods are told by manifests in a folder, which can change; the first so many of them. */
+  manifests?: number;
   /** Further arguments for Node, such as --cpu-prof. */
   nodeArguments?: readonly string[];
 }
 
 export async function startStage(
   plan: Plan,
-  { found, wasm, nodeArguments = [], precedence = false }: StageOptions,
+  { found, wasm, nodeArguments = [], manifests, precedence = false }: StageOptions,
 ): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), "pilotfish-sidecar-"));
   const epoch = Date.now();
@@ -88,11 +93,21 @@ export async function startStage(
     },
     { found, concurrency: 1, logLevel: "error" },
   );
+  const directory = join(folder, "manifests");
+  const write = async (told: readonly string[]) => {
+    await mkdir(directory, { recursive: true });
+    // Written beside it and moved: a half-written file would be a smaller cluster for a moment.
+    await writeFile(join(folder, "next"), JSON.stringify(manifestsOf(told)));
+    await rename(join(folder, "next"), join(directory, "pods.json"));
+  };
+  if (manifests !== undefined) await write(addresses.slice(0, manifests));
   const config = join(folder, "sidecar.yaml");
   await writeFile(
     config,
     JSON.stringify({
-      endpoints: addresses.map((address) => `http://${address}`),
+      ...(manifests === undefined
+        ? { endpoints: addresses.map((address) => `http://${address}`) }
+        : { manifests: { directory } }),
       scrape: { interval: `${plan.intervalMs}ms`, ...(plan.gzip && { gzip: true }) },
       push: { targets: [envoy.url] },
       listen: "127.0.0.1:0",
@@ -124,6 +139,8 @@ export async function startStage(
     envoy,
     sidecarPid: sidecar.pid as number,
     podsPid: pods.pid as number,
+    write,
+    fail: (pod, fault) => void pods.send({ pod, fault }),
     served: () =>
       new Promise((resolve) => {
         pods.once("message", (message) => resolve(message as number));
@@ -137,4 +154,37 @@ export async function startStage(
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** A pool and its pods, as kubectl prints a List. */
+function manifestsOf(addresses: readonly string[]): object {
+  const [ip, port] = hostAndPort(addresses[0] ?? "");
+  const pool = {
+    apiVersion: "inference.networking.k8s.io/v1",
+    kind: "InferencePool",
+    metadata: { name: "pool", namespace: "default" },
+    spec: {
+      selector: { matchLabels: { app: ip === "" ? "none" : "bench" } },
+      targetPorts: [{ number: Number(port) }],
+      endpointPickerRef: { name: "none", port: { number: 9002 } },
+    },
+  };
+  const pods = addresses.map((address, i) => ({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: `pod-${i}`, namespace: "default", labels: { app: "bench" } },
+    spec: { containers: [{ name: "server", image: "simulated" }] },
+    status: {
+      phase: "Running",
+      podIP: hostAndPort(address)[0],
+      podIPs: [{ ip: hostAndPort(address)[0] }],
+      conditions: [{ type: "Ready", status: "True" }],
+    },
+  }));
+  return { apiVersion: "v1", kind: "List", metadata: { resourceVersion: "" }, items: [pool, ...pods] };
+}
+
+function hostAndPort(address: string): [host: string, port: string] {
+  const colon = address.lastIndexOf(":");
+  return [address.slice(0, colon), address.slice(colon + 1)];
 }

@@ -148,6 +148,29 @@ const BROKEN: Record<string, (pod: FakePod) => void> = {
       response.write("vllm:num_requests_waiting 99\n", () => request.socket.destroy());
     };
   },
+  "sends fifty megabytes": (pod) => {
+    pod.metrics = (_request, response) => {
+      let left = 50 << 20;
+      const piece = Buffer.alloc(1 << 16, "# x\n");
+      const more = (): void => {
+        for (; left > 0; left -= piece.length) if (!response.write(piece)) return void response.once("drain", more);
+        response.end("vllm:num_requests_waiting 99\n");
+      };
+      more();
+    };
+  },
+  "says a longer body than it sends": (pod) => {
+    pod.metrics = (_request, response) => {
+      response.writeHead(200, { "content-length": "1000" });
+      response.write("vllm:num_requests_waiting 99\n");
+    };
+  },
+  "says a length and chunks": (pod) => {
+    pod.metrics = (request) =>
+      request.socket.end(
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n1d\r\nvllm:num_requests_waiting 99\n\r\n0\r\n\r\n",
+      );
+  },
   "does not speak HTTP": (pod) => {
     pod.metrics = (request) => request.socket.end("hello\r\n\r\n");
   },
@@ -169,6 +192,29 @@ for (const [what, breakIt] of Object.entries(BROKEN)) {
     await until("up again", () => seen(0)?.ready && seen(0)?.waiting === 4);
   });
 }
+
+test("a pod that says a shorter body than it sends is believed up to there, and the rest is nobody's answer", async (t) => {
+  const { pods, seen } = await scene(t, 1);
+  await until("ready", () => seen(0)?.ready);
+  const body = "vllm:num_requests_waiting 7\n";
+  (pods[0] as FakePod).metrics = (request) =>
+    void request.socket.write(
+      `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}HTTP/1.1 200 OK\r\ncontent-length: 29\r\n\r\nvllm:num_requests_waiting 99\n`,
+    );
+  await until("the first", () => seen(0)?.waiting === 7);
+  await nextScrape(pods[0] as FakePod);
+  assert.deepEqual([seen(0)?.waiting, seen(0)?.ready], [7, true]);
+});
+
+test("gauges that are NaN or infinite are unknown to the filter, not 0 and not huge", async (t) => {
+  const { seen } = await scene(t, 1, ([pod]) => {
+    (pod as FakePod).metrics = text(
+      "vllm:num_requests_waiting NaN\nvllm:num_requests_running +Inf\nvllm:kv_cache_usage_perc -Inf\n",
+    );
+  });
+  const endpoint = await until("a ready pod", () => seen(0)?.ready && seen(0));
+  assert.deepEqual([endpoint.waiting, endpoint.running, endpoint.kvUsage], [null, null, null]);
+});
 
 test("a page without known metrics leaves the signals unknown", async (t) => {
   const { seen } = await scene(t, 1, ([pod]) => {

@@ -1,0 +1,74 @@
+// How soon the filter knows that something happened to one pod of many, and that the others' readings did not age by it.
+import { setTimeout as sleep } from "node:timers/promises";
+import { Reader, type Spread, spread, warm } from "./measure.ts";
+import type { Fault } from "./pods.ts";
+import { type Plan, type Stage, type StageOptions, startStage } from "./stage.ts";
+
+export interface FaultResult {
+  what: string;
+  /** What the documentation says of the defaults. */
+  statedMs: number;
+  seenMs: number;
+  /** Real ages of all other pods from the fault until two seconds after it was seen. */
+  others: Spread;
+}
+
+interface Case {
+  what: string;
+  statedMs: number;
+  fault?: Fault;
+}
+
+/** As docs/model-servers.md states them, for the default interval of 100 ms. */
+const CASES: readonly Case[] = [
+  { what: "crash: nothing listens any more", statedMs: 300, fault: "crash" },
+  { what: "answers 500", statedMs: 700, fault: "500" },
+  { what: "hangs", statedMs: 3500, fault: "hang" },
+  { what: "drips a byte every 20 ms", statedMs: 3500, fault: "drip" },
+  { what: "has another address", statedMs: 600 },
+];
+const AFTER_MS = 2000;
+const POLL_MS = 15;
+/** Not seen at all. */
+const GIVE_UP_MS = 15_000;
+
+export async function measureFaults(plan: Plan, options: StageOptions): Promise<FaultResult[]> {
+  // One more than there are at first: the new address of the last case.
+  const stage = await startStage({ ...plan, pods: plan.pods + 1 }, { ...options, manifests: plan.pods });
+  const reader = new Reader(stage);
+  try {
+    await warm(reader, plan.pods);
+    const results: FaultResult[] = [];
+    for (const [i, one] of CASES.entries()) results.push(await measureOne(one, i, plan.pods, stage, reader));
+    return results;
+  } finally {
+    await reader.close();
+    await stage.close();
+  }
+}
+
+async function measureOne(one: Case, index: number, pods: number, stage: Stage, reader: Reader): Promise<FaultResult> {
+  const failing = stage.addresses[index] as string;
+  const coming = stage.addresses[pods] as string;
+  const ages: number[] = [];
+  let seenMs: number | undefined;
+  const start = performance.now();
+  if (one.fault !== undefined) stage.fail(index, one.fault);
+  else await stage.write(stage.addresses.filter((address) => address !== failing));
+  for (;;) {
+    const { view, real } = await reader.read();
+    const elapsed = performance.now() - start;
+    const of = (address: string) => view.endpoints.find((endpoint) => endpoint.address === address);
+    const seen =
+      one.fault === undefined ? of(failing) === undefined && of(coming)?.ready === true : of(failing)?.ready === false;
+    if (seen) seenMs ??= elapsed;
+    for (const { address, waiting, ready } of view.endpoints) {
+      // Those of earlier cases stay as they are.
+      if (ready && address !== failing && address !== coming && waiting !== null) ages.push(real(waiting));
+    }
+    if (elapsed > (seenMs ?? GIVE_UP_MS) + AFTER_MS) break;
+    await sleep(POLL_MS);
+  }
+  const { what, statedMs } = one;
+  return { what, statedMs, seenMs: seenMs ?? Number.POSITIVE_INFINITY, others: spread(ages) };
+}
