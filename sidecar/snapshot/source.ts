@@ -14,7 +14,7 @@ export interface MadeSnapshot {
   dropped: Dropped;
 }
 
-/** For this long a snapshot is still of the same moment: what its ages may be wrong by. */
+/** For this long a snapshot is still of the same moment; its ages are told as of the end of it, so none is told too low. */
 const SAME_MOMENT_MS = 5;
 
 export class SnapshotSource {
@@ -60,7 +60,7 @@ export class SnapshotSource {
     if (this.#made !== undefined && now - this.#made.at < SAME_MOMENT_MS) return this.#made.snapshot;
     const micros = this.#clock.epochMicros();
     const version = micros > this.#lastVersion ? micros : this.#lastVersion + 1n;
-    const stamp = { version, source: this.#source, now };
+    const stamp = { version, source: this.#source, now: now + SAME_MOMENT_MS };
     const built: Built = buildSnapshot(this.#pods(), this.#fixed, stamp, this.#cluster(), this.#world());
     const bytes = encodeSnapshot(built.view);
     this.#lastVersion = version;
