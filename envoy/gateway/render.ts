@@ -95,9 +95,8 @@ export async function render(options: RenderOptions): Promise<Map<string, string
   }
   edit(files, `${mode}-wasm.yaml`, (text) => withModule(text, options));
   edit(files, "kubernetes-sidecar.yaml", (text) => withPods(text, options));
-  edit(files, "kubernetes-network-policy.yaml", (text) =>
-    text.replace(/values: \[ ?gemma-2b-it ?\]/, `values: [${[...slugs].join(", ")}]`),
-  );
+  for (const name of ["kubernetes-network-policy.yaml", "kubernetes-pod-monitor.yaml"])
+    edit(files, name, (text) => text.replace(/values: \[ ?gemma-2b-it ?\]/, `values: [${[...slugs].join(", ")}]`));
   if (infra === "fleet")
     edit(files, "kubernetes-rbac.yaml", (text) =>
       text.replace(`name: ${options.name}-envoy`, `name: ${options.name}-pilotfish`),

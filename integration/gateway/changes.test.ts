@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import type { RenderOptions } from "../../envoy/gateway/render.ts";
 import { DEFAULT_VERSION } from "../../envoy/versions.ts";
@@ -119,18 +120,46 @@ for (const mode of ["stock", "single"] as const) {
       await pushEverywhere(gateway, fleet(pods));
     });
 
-    test("another secret of the pushes under load loses no request, and the old one is refused", async () => {
-      const result = await load(async () => {
-        await apply({ config: { snapshot: { staleAfter: "3600s", secret: OTHER_SECRET } } });
-        await until("the new secret", async () => {
+    test("another secret of the pushes under load loses no request and refuses no push, and the old one ends", async () => {
+      const staleAfter = "3600s";
+      const both = { snapshot: { staleAfter, secret: [SECRET, OTHER_SECRET] } };
+      const next = { snapshot: { staleAfter, secret: OTHER_SECRET } };
+      let secret = SECRET;
+      let pushing = true;
+      const refused: string[] = [];
+      /** What a sidecar does, whose secret is changed between the two steps. */
+      const sidecar = async () => {
+        while (pushing) {
+          const { status, text } = await push(gateway.url, snapshotOf(fleet(pods)), secret);
+          if (status !== 200) refused.push(`${status} ${text}`);
+          await sleep(50);
+        }
+      };
+      const everyWorkerTakes = (given: string) =>
+        until("the secret at every worker", async () => {
           const answers = await Promise.all(
-            Array.from({ length: 8 }, () => push(gateway.url, snapshotOf(fleet(pods)), OTHER_SECRET)),
+            Array.from({ length: 8 }, () => push(gateway.url, snapshotOf(fleet(pods), 1n), given)),
           );
-          return answers.every(({ status }) => status === 200 || status === 409);
+          // Authentic, and too old to be stored.
+          return answers.every(({ status }) => status === 409);
         });
+      const result = await load(async () => {
+        const pusher = sidecar();
+        await apply({ config: both });
+        await everyWorkerTakes(OTHER_SECRET);
+        secret = OTHER_SECRET;
+        await apply({ config: next });
+        await until("the old secret refused", async () => {
+          const answers = await Promise.all(
+            Array.from({ length: 8 }, () => push(gateway.url, snapshotOf(fleet(pods), 1n), SECRET)),
+          );
+          return answers.every(({ status }) => status === 401);
+        });
+        pushing = false;
+        await pusher;
       });
       clean(result);
-      assert.equal((await push(gateway.url, snapshotOf(fleet(pods)), SECRET)).status, 401);
+      assert.deepEqual(refused, []);
       await apply();
       await until(
         "the old secret again",
