@@ -10,7 +10,7 @@
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -90,15 +90,17 @@ async function readFolder(folder: string): Promise<Map<string, Buffer>> {
   return files;
 }
 
-/** Compiles the module once more, somewhere else. */
+/** Compiles the sources once more, in a folder of another name. */
 export async function rebuild(): Promise<Buffer> {
   const work = await mkdtemp(join(tmpdir(), "pilotfish-rebuild-"));
   try {
-    const out = join(work, "pilotfish.wasm");
-    const compiler = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
-    const args = [compiler, "--target", "release", "--outFile", out, "--textFile", join(work, "pilotfish.wat")];
-    await promisify(execFile)(process.execPath, args, { cwd: ROOT });
-    return await readFile(out);
+    for (const name of ["assembly", "protocol", "asconfig.json", "package.json"])
+      await cp(join(ROOT, name), join(work, name), { recursive: true });
+    await symlink(join(ROOT, "node_modules"), join(work, "node_modules"));
+    const args = [join(work, "node_modules/assemblyscript/bin/asc.js"), "--target", "release"];
+    await mkdir(join(work, "build"));
+    await promisify(execFile)(process.execPath, args, { cwd: work });
+    return await readFile(join(work, "build/pilotfish.wasm"));
   } finally {
     await rm(work, { recursive: true, force: true });
   }
