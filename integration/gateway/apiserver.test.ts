@@ -2,49 +2,20 @@
 // the Gateway API: schema, defaults and CEL rules, unknown fields refused. It checks no references.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
-import { parseAllDocuments } from "yaml";
 import { render } from "../../envoy/gateway/render.ts";
 import { ApiServer } from "../kubernetes/apiserver.ts";
 import { cachedKubernetes } from "../kubernetes/build.ts";
-import { until } from "../support/until.ts";
-import { cachedGateway, GATEWAY_MODULE, GATEWAY_VERSION } from "./build.ts";
+import { cachedGateway } from "./build.ts";
+import { applied, documentsOf, installCrds, type Manifest } from "./objects.ts";
 
-interface Manifest {
-  apiVersion: string;
-  kind: string;
-  metadata: { name: string; namespace?: string };
-}
-
-const CRDS = "charts/gateway-helm/charts/crds/crds";
-const APPLY = "application/apply-patch+yaml";
 const kubernetes = await cachedKubernetes();
 const built = kubernetes && (await cachedGateway());
 const skip = built
   ? false
   : "kube-apiserver or Envoy Gateway has not been built; `make test-kubernetes`, `make test-gateway`";
-
-function plural(kind: string): string {
-  const name = kind.toLowerCase();
-  if (/[^aeiou]y$/.test(name)) return `${name.slice(0, -1)}ies`;
-  return name.endsWith("s") ? `${name}es` : `${name}s`;
-}
-
-function pathOf({ apiVersion, kind, metadata }: Manifest): string {
-  const root = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  const scope = metadata.namespace ? `/namespaces/${metadata.namespace}` : "";
-  return `${root}${scope}/${plural(kind)}/${metadata.name}`;
-}
-
-const documents = (text: string): Manifest[] =>
-  parseAllDocuments(text)
-    .map((document) => document.toJS() as Manifest | null)
-    .filter((one): one is Manifest => one !== null);
 
 describe("a real API server, strict server-side dry run", { skip }, () => {
   let server: ApiServer;
@@ -52,47 +23,21 @@ describe("a real API server, strict server-side dry run", { skip }, () => {
   before(async () => {
     if (!kubernetes) return;
     server = await ApiServer.start(kubernetes);
-    const { stdout } = await promisify(execFile)("go", ["env", "GOMODCACHE"]);
-    const folder = join(stdout.trim(), `${GATEWAY_MODULE}@v${GATEWAY_VERSION}`, CRDS);
-    const crds = await Promise.all(
-      (await readdir(folder, { recursive: true }))
-        .filter((name) => name.endsWith(".yaml"))
-        .map((name) => readFile(join(folder, name), "utf8")),
-    );
-    for (const crd of crds.flatMap(documents).filter(({ kind }) => kind === "CustomResourceDefinition")) {
-      const answer = await server.call("PATCH", `${pathOf(crd)}?fieldManager=test&force=true`, crd, APPLY);
-      assert.ok(answer.status < 300, `${crd.metadata.name}: ${JSON.stringify(answer.json).slice(0, 300)}`);
-    }
-    for (const name of ["llm-serving", "team-a", "envoy-gateway-system"])
-      await server.call("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
-    await until("the CRDs served", async () => {
-      const answers = await Promise.all(
-        ["gateway.envoyproxy.io/v1alpha1", "gateway.networking.k8s.io/v1"].map((group) =>
-          server.call("GET", `/apis/${group}`),
-        ),
-      );
-      return answers.every(({ status, json }) => status === 200 && json.resources.length > 5);
-    });
+    await installCrds(server, ["llm-serving", "team-a", "envoy-gateway-system"]);
   });
   after(async () => {
     await server?.close();
   });
 
   async function dryRun(manifest: Manifest): Promise<{ status: number; message: string }> {
-    const query = "?dryRun=All&fieldValidation=Strict&fieldManager=test&force=true";
-    const { status, json } = await server.call("PATCH", `${pathOf(manifest)}${query}`, manifest, APPLY);
+    const { status, json } = await applied(server, manifest, "&dryRun=All&fieldValidation=Strict");
     return { status, message: String(json.message ?? json) };
   }
 
   async function accepts(name: string, text: string): Promise<number> {
-    const all = documents(text);
+    const all = documentsOf(text);
     for (const manifest of all) {
-      let { status, message } = await dryRun(manifest);
-      // A CRD is in its group's list a moment before its path is served.
-      for (let tries = 0; status === 404 && tries < 50; tries++) {
-        await sleep(100);
-        ({ status, message } = await dryRun(manifest));
-      }
+      const { status, message } = await dryRun(manifest);
       assert.ok(status === 200 || status === 201, `${name}, ${manifest.kind}: ${status} ${message}`);
     }
     return all.length;
@@ -125,7 +70,9 @@ describe("a real API server, strict server-side dry run", { skip }, () => {
   });
 
   test("refuses an unknown field and a broken rule, so its yes means something", async () => {
-    const [policy] = documents(await readFile(new URL("../../envoy/gateway/stock/wasm.yaml", import.meta.url), "utf8"));
+    const [policy] = documentsOf(
+      await readFile(new URL("../../envoy/gateway/stock/wasm.yaml", import.meta.url), "utf8"),
+    );
     const unknown = structuredClone(policy) as Manifest & {
       spec: { wasm: { failOpens?: boolean; code: { type: string } }[] };
     };

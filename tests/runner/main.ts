@@ -1,6 +1,7 @@
 // `npm test`: builds, then runs every suite as a process of its own, and ends with one line of counts.
 //
-//   tsx tests/runner/main.ts [suite ...]      build, lint, types, assembly, units, envoy, integration; without: all, in order
+//   tsx tests/runner/main.ts [suite ...]      build, lint, types, assembly, units, envoy, integration, gateway;
+//                                            without: all, in order
 import { spawn } from "node:child_process";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -19,8 +20,12 @@ const suites: Record<string, Suite> = {
   types: { title: "type check", run: () => step("node_modules/.bin/tsc", ["-p", "."]) },
   assembly: { title: "units of the filter (as-pect)", run: asPect },
   units: { title: "units of the rest, the release wasm in an emulated host", run: () => nodeTests("tests") },
-  envoy: { title: "a plain Envoy, without Envoy Gateway and API servers", run: () => nodeTests("integration", false) },
-  integration: { title: "a real Envoy", run: () => nodeTests("integration") },
+  envoy: {
+    title: "a plain Envoy, without Envoy Gateway and API servers",
+    run: () => nodeTests("integration", { deep: false }),
+  },
+  integration: { title: "a real Envoy", run: () => nodeTests("integration", { without: "gateway/" }) },
+  gateway: { title: "a real Envoy Gateway", run: gatewayTests },
 };
 
 /** Without `envoy`, which is a part of `integration`. */
@@ -68,16 +73,33 @@ async function asPect(): Promise<Counts> {
   return countAsPect(output, code);
 }
 
-async function nodeTests(folder: string, deep = true): Promise<Counts> {
-  const file = `build/counts-${folder}.json`;
+/** Its ports are fixed: in a network of its own nothing is in their way (integration/gateway/network.ts). */
+async function gatewayTests(): Promise<Counts> {
+  const { ownNetwork, prepare } = await import("../../integration/gateway/network.ts");
+  await prepare();
+  return nodeTests("integration/gateway", { command: ownNetwork() });
+}
+
+interface Selection {
+  deep?: boolean;
+  /** Of a folder in the folder, none. */
+  without?: string;
+  /** What the tests are run by. */
+  command?: string[];
+}
+
+async function nodeTests(folder: string, selection: Selection = {}): Promise<Counts> {
+  const file = `build/counts-${folder.replaceAll("/", "-")}.json`;
   await rm(file, { force: true });
-  const files = await testFiles(folder, deep);
+  const files = await testFiles(folder, selection.deep ?? true);
+  const wanted = files.filter((name) => !selection.without || !name.startsWith(`${folder}/${selection.without}`));
   // Integration files each start Envoys and pods: one after the other, or they measure each other.
-  const concurrency = folder === "integration" ? 1 : availableParallelism();
+  const concurrency = folder.startsWith("integration") ? 1 : availableParallelism();
   const args = ["--import", "tsx", "--test", `--test-concurrency=${concurrency}`, "--test-reporter=spec"];
   args.push("--test-reporter-destination=stdout", "--test-reporter=./tests/runner/counts.mjs");
-  args.push(`--test-reporter-destination=${file}`, ...files);
-  const code = await exitCode("node", args);
+  args.push(`--test-reporter-destination=${file}`, ...wanted);
+  const [command = "", ...before] = [...(selection.command ?? []), "node"];
+  const code = await exitCode(command, [...before, ...args]);
   const counts: Counts = await readFile(file, "utf8").then(JSON.parse, () => ({ ...noCounts(), failed: 1 }));
   if (code !== 0 && counts.failed === 0) counts.failed = 1;
   return counts;

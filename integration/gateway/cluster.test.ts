@@ -1,0 +1,226 @@
+// The manifests for Kubernetes, applied to a real API server that a stock Envoy Gateway follows with its Kubernetes provider.
+// It accepts every object, writes the Envoys' Deployment with the sidecar in it, and that Deployment's Envoy routes by
+// the body to the pod that the sidecar's snapshot makes it pick.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { parse } from "yaml";
+import { render } from "../../envoy/gateway/render.ts";
+import { fetchEnvoy } from "../../envoy/wheel.ts";
+import { SECRET_ENV } from "../../protocol/constants.ts";
+import { parseConfig } from "../../sidecar/config/load.ts";
+import { type Sidecar, startSidecar } from "../../sidecar/run.ts";
+import { ApiServer } from "../kubernetes/apiserver.ts";
+import { cachedKubernetes } from "../kubernetes/build.ts";
+import type { Pod } from "../pod/pod.ts";
+import { around } from "../support/around.ts";
+import { fastPod } from "../support/fleet.ts";
+import { MODULE } from "../support/gateway.ts";
+import { chat, JSON_TYPE, post } from "../support/http.ts";
+import { until } from "../support/until.ts";
+import { GEMMA, QWEN } from "./behaviours.ts";
+import { cachedGateway, GATEWAY_ENVOY_VERSION, GATEWAY_VERSION } from "./build.ts";
+import {
+  type Deployment,
+  deploymentOf,
+  ENVOY_ADMIN,
+  kubeconfig,
+  type Rooted,
+  SYSTEM,
+  startController,
+  startEnvoyOf,
+} from "./cluster.ts";
+import { hasOwnNetwork } from "./network.ts";
+import { apply, documentsOf, installCrds, type Manifest, pathOf } from "./objects.ts";
+import { ModuleServer } from "./registry.ts";
+
+const NAME = "inference";
+const NAMESPACE = "team-a";
+const URL = "http://127.0.0.1:8088";
+/** An EndpointSlice may not name loopback addresses: the pods have some of their own on the interface `lo`. */
+const ADDRESSES = ["10.99.0.1", "10.99.0.2", "10.99.0.3"];
+
+const kubernetes = await cachedKubernetes();
+const binaries = await cachedGateway();
+
+async function reason(): Promise<string | false> {
+  if (!kubernetes || !binaries)
+    return "kube-apiserver or Envoy Gateway has not been built; `make test-kubernetes`, `make test-gateway`";
+  if (!hasOwnNetwork()) return "pods need addresses of their own; `make test-gateway` gives them a network";
+  for (const address of ADDRESSES) {
+    const added = spawnSync("ip", ["addr", "replace", `${address}/32`, "dev", "lo"], { stdio: "ignore" });
+    if (added.status !== 0) return `no address ${address} on the interface lo`;
+  }
+  return false;
+}
+
+describe(`Envoy Gateway ${GATEWAY_VERSION} with its Kubernetes provider, stock mode`, { skip: await reason() }, () => {
+  let server: ApiServer;
+  let modules: ModuleServer;
+  let controller: Rooted;
+  let deployment: Deployment;
+  let envoy: Rooted;
+  let sidecar: Sidecar;
+  let pods: Pod[] = [];
+  let files: Map<string, string>;
+  let objects: Manifest[];
+  const secretOf = (name: string, key: string) =>
+    (parse(files.get(name) ?? "") as { stringData: Record<string, string> }).stringData[key] ?? "";
+
+  around(
+    async () => {
+      if (!kubernetes || !binaries) return;
+      server = await ApiServer.start(kubernetes);
+      await installCrds(server, [NAMESPACE, SYSTEM]);
+      modules = await new ModuleServer().start();
+      const pod = (name: string, model: string, host: string) => fastPod(name, model, { host, port: 8000 });
+      const [one = "", two = "", three = ""] = ADDRESSES;
+      pods = await Promise.all([pod("gemma-1", GEMMA, one), pod("gemma-2", GEMMA, two), pod("qwen-1", QWEN, three)]);
+      files = await render({
+        name: NAME,
+        namespace: NAMESPACE,
+        models: [GEMMA, QWEN],
+        auth: true,
+        code: modules.addModule(await readFile(MODULE)),
+      });
+      files.delete("kustomization.yaml");
+      // Of the Prometheus operator.
+      files.delete("kubernetes-pod-monitor.yaml");
+      objects = [...files.values()].flatMap(documentsOf);
+      for (const object of objects) await apply(server, object);
+      await serve("google-gemma-2b-it", [one, two]);
+      await serve("qwen", [three]);
+      controller = await startController(server, binaries);
+      deployment = await deploymentOf(server, controller, NAME);
+      envoy = await startEnvoyOf(server, deployment, await fetchEnvoy(GATEWAY_ENVOY_VERSION), {
+        [SECRET_ENV]: secretOf("kubernetes-secret.yaml", "secret"),
+      });
+      sidecar = await startSidecar(await sidecarConfig());
+      await until(
+        "the listener",
+        () =>
+          fetch(URL).then(
+            () => true,
+            () => false,
+          ),
+        60_000,
+      ).catch((error: Error) => {
+        throw new Error(`${error.message}\n${controller.words()}\n${envoy.words()}`);
+      });
+    },
+    async () => {
+      await sidecar?.close();
+      await envoy?.close();
+      await controller?.close();
+      await modules?.close();
+      await Promise.all(pods.map((pod) => pod.close()));
+      await server?.close();
+    },
+  );
+
+  /** A Service and its EndpointSlice, as Kubernetes' own controllers would write it. */
+  async function serve(slug: string, addresses: readonly string[]): Promise<void> {
+    const name = `${slug}-serve-svc`;
+    const metadata = { name, namespace: NAMESPACE };
+    const port = { name: "http", port: 8000, protocol: "TCP" };
+    await apply(server, { apiVersion: "v1", kind: "Service", metadata, spec: { ports: [port] } } as Manifest);
+    await apply(server, {
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: { ...metadata, labels: { "kubernetes.io/service-name": name } },
+      addressType: "IPv4",
+      ports: [port],
+      endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
+    } as Manifest);
+  }
+
+  /** The ConfigMap that the sidecar's container mounts, with the way to this API server. */
+  async function sidecarConfig() {
+    const file = join(server.folder, "kubeconfig");
+    await writeFile(file, await kubeconfig(server), { mode: 0o600 });
+    const { data } = parse(files.get("kubernetes-sidecar.yaml") ?? "") as { data: Record<string, string> };
+    const given = parse(data["pilotfish.yaml"] ?? "") as { kubernetes: object };
+    const secret = secretOf("kubernetes-secret.yaml", "secret");
+    const config = { ...given, kubernetes: { ...given.kubernetes, kubeconfig: file }, log: { level: "silent" } };
+    return parseConfig({ ...config, listen: "127.0.0.1:0" }, { [SECRET_ENV]: secret });
+  }
+
+  test("every Gateway, route and policy is accepted, and none of them conflicts", async () => {
+    interface Condition {
+      type: string;
+      status: string;
+      reason: string;
+      message: string;
+    }
+    const overridden: string[] = [];
+    for (const object of objects) {
+      if (!/^(Gateway|HTTPRoute|.*Policy)$/.test(object.kind) || object.apiVersion.startsWith("networking.k8s"))
+        continue;
+      const conditions = await until(`a verdict on ${object.kind} ${object.metadata.name}`, async () => {
+        const { json } = await server.call("GET", pathOf(object));
+        const { conditions = [], parents = [], ancestors = [] } = json.status ?? {};
+        const all = [...conditions, ...[...parents, ...ancestors].flatMap((one) => one.conditions)] as Condition[];
+        return all.some(({ type }) => type === "Accepted") && all;
+      });
+      for (const { type, status, message } of conditions) {
+        const what = `${object.kind} ${object.metadata.name}: ${type}: ${message}`;
+        // Nobody gives the Gateway an address here.
+        if (type === "Programmed") continue;
+        if (type === "Overridden") overridden.push(what);
+        else assert.equal(status, type === "Conflicted" ? "False" : "True", what);
+      }
+    }
+    // The one way past the listener's authentication is the sidecar's.
+    assert.equal(overridden.length, 1, overridden.join("\n"));
+    assert.match(overridden[0] ?? "", /^SecurityPolicy inference: .*\[team-a\/inference-snapshots\]$/);
+  });
+
+  test("the Envoys' pods have the sidecar, with its configuration, its secret and a token that Envoy does not see", () => {
+    const { containers, volumes, serviceAccountName } = deployment.spec.template.spec;
+    assert.equal(serviceAccountName, `${NAME}-envoy`);
+    const pilotfish = containers.find(({ name }) => name === "pilotfish");
+    assert.ok(pilotfish, containers.map(({ name }) => name).join());
+    const mounted = pilotfish.volumeMounts?.map(({ name }) => name).sort();
+    assert.deepEqual(mounted, ["pilotfish", "pilotfish-token"]);
+    for (const name of mounted)
+      assert.ok(
+        volumes.some((volume) => volume.name === name),
+        name,
+      );
+    for (const name of ["envoy", "pilotfish"]) {
+      const found = containers.find((one) => one.name === name)?.env?.find((one) => one.name === SECRET_ENV);
+      assert.deepEqual(found?.valueFrom, { secretKeyRef: { name: `${NAME}-pilotfish`, key: "secret" } }, name);
+    }
+    const envoys = containers.find(({ name }) => name === "envoy")?.volumeMounts?.map(({ name }) => name) ?? [];
+    assert.ok(!envoys.includes("pilotfish-token"));
+  });
+
+  test("that Envoy asks for a key, routes by the body, and follows the pick", async () => {
+    const { data } = parse(files.get("auth-api-keys.yaml") ?? "") as { data: Record<string, string> };
+    const key = Buffer.from(data["example-client"] ?? "", "base64").toString();
+    const headers = { ...JSON_TYPE, authorization: `Bearer ${key}` };
+    const picked = async () => {
+      const text = await (await fetch(`${ENVOY_ADMIN}/stats?filter=pilotfish.picked`)).text();
+      return Number(/picked: (\d+)/.exec(text)?.[1] ?? 0);
+    };
+    await until("a picked answer", async () => {
+      const { status } = await post(URL, chat(QWEN), { headers });
+      return status === 200 && (await picked()) > 0;
+    }).catch((error: Error) =>
+      assert.fail(`${error.message}\n${envoy.words()}\n${JSON.stringify(sidecar.readiness())}`),
+    );
+    assert.equal((await post(URL, chat(QWEN))).status, 401);
+    const before = await picked();
+    for (let i = 0; i < 12; i++) {
+      const answer = await post(URL, chat(i % 2 === 0 ? GEMMA : QWEN), { headers });
+      assert.equal(answer.status, 200, answer.text);
+      assert.match(answer.pod ?? "", i % 2 === 0 ? /^gemma-/ : /^qwen-/);
+    }
+    assert.equal(await picked(), before + 12);
+    const stats = await (await fetch(`${ENVOY_ADMIN}/stats?filter=pilotfish.setup`)).text();
+    assert.doesNotMatch(stats, /: [1-9]/);
+  });
+});
