@@ -20,7 +20,7 @@ describe("the manifests that documents have a reader write", () => {
     assert.equal(code, 0, text);
     says(text, [
       /InferencePool default\/vllm-llama3-8b-instruct: .*ports 8000, exported to peers/,
-      /food-review-1: in InferencePool default\/vllm-llama3-8b-instruct, Standard/,
+      /food-review-1: in InferencePool default\/vllm-llama3-8b-instruct/,
       /food-review: priority 10/,
       /everything else → GCPInferencePoolImport vllm-llama3-8b-instruct/,
       /filled to 60 % of its KV cache; long requests, answers within 300 s/,
