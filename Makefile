@@ -83,6 +83,10 @@ test-long: build/pilotfish.wasm ## 200,000 generated documents and ten minutes o
 sim: build/pilotfish.wasm ## The real wasm picks in a discrete-event simulation; ARGS="--help"
 	@$(TSX) bench/sim/main.ts $(ARGS)
 
+.PHONY: sim-places
+sim-places: build/pilotfish.wasm ## What 20 clusters of 500 pods cost: snapshot, taking it over, a decision
+	@$(TSX) bench/places/main.ts
+
 .PHONY: test-gateway
 test-gateway: build/pilotfish.wasm ## A real Envoy Gateway: stock and single mode (built once, about 15 minutes; needs Go)
 	@$(TSX) integration/gateway/run.ts $(ARGS)

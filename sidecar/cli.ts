@@ -28,7 +28,9 @@ Example:
   PILOTFISH_SECRET=... pilotfish --endpoint http://127.0.0.1:8000 --endpoint http://127.0.0.1:8001 \\
     --push http://127.0.0.1:10000
 
-pilotfish check [manifests...] says what Pilotfish makes of manifests and configuration; pilotfish check --help says more.`;
+Beside the sidecar, each with a --help of its own:
+  pilotfish check [manifests...]   what Pilotfish makes of manifests and configuration, and what contradicts
+  pilotfish plan                   which pod and place a request would go to, and why`;
 
 export function command(): Command {
   return new Command("pilotfish")

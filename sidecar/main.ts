@@ -5,10 +5,12 @@ import { check, checkCommand } from "./check/command.ts";
 import { CommanderError, parseArguments } from "./cli.ts";
 import { ConfigFile } from "./config/follow.ts";
 import { ConfigError, loadConfig } from "./config/load.ts";
+import { plan, planCommand } from "./plan/command.ts";
 import { startSidecar } from "./run.ts";
 
 /** Commands that do their work and end; the sidecar itself is none of them. */
 function command(argv: readonly string[]): Promise<void> | undefined {
+  if (argv[0] === "plan") return runPlan(argv.slice(1));
   if (argv[0] !== "check") return undefined;
   const program = checkCommand().name("pilotfish check").exitOverride();
   program.parse(argv.slice(1), { from: "user" });
@@ -16,6 +18,14 @@ function command(argv: readonly string[]): Promise<void> | undefined {
   (code === 2 ? process.stderr : process.stdout).write(text);
   process.exitCode = code;
   return Promise.resolve();
+}
+
+async function runPlan(argv: readonly string[]): Promise<void> {
+  const program = planCommand().name("pilotfish plan").exitOverride();
+  program.parse(argv, { from: "user" });
+  const { text, code } = await plan(program.opts());
+  (code === 2 ? process.stderr : process.stdout).write(text);
+  process.exitCode = code;
 }
 
 async function main(): Promise<void> {

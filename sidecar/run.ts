@@ -60,6 +60,8 @@ interface Run {
   objects(): ClusterSeen[];
   /** What peers are told: undefined without the secret. */
   view(secret: string | undefined, sums: boolean): object | undefined;
+  /** As it would be pushed now; undefined without the secret. */
+  snapshot(secret: string | undefined): Uint8Array | undefined;
   close(): Promise<void>;
 }
 
@@ -238,6 +240,7 @@ function startRun(config: Config, parts: RunParts): Run {
     readiness,
     objects,
     view: (secret, sums) => neighbours.view(fleet.pods(), objects(), secret, sums),
+    snapshot: (secret) => (neighbours.knows(secret) ? snapshots.make().bytes : undefined),
     close() {
       closing ??= (async () => {
         clearTimeout(grace);
@@ -269,6 +272,7 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
       readiness: () => run.readiness(),
       objects: () => ({ sources: run.objects() }),
       view: (secret, sums) => run.view(secret, sums),
+      snapshot: (secret) => run.snapshot(secret),
       pools,
       status: () => views.status(),
     });

@@ -5,7 +5,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
 import { SECRET_HEADER } from "../protocol/constants.ts";
-import { VIEW_PATH } from "./peers/view.ts";
+import { SNAPSHOT_BYTES_PATH, VIEW_PATH } from "./peers/view.ts";
 import type { PoolLoad } from "./pools.ts";
 import type { Status } from "./status/status.ts";
 
@@ -35,6 +35,8 @@ export interface Answers {
   objects(): object;
   /** For sidecars of other clusters (peers/view.ts); undefined without the secret. */
   view(secret: string | undefined, sums: boolean): object | undefined;
+  /** As pushed, for `pilotfish plan`; undefined without the secret. */
+  snapshot(secret: string | undefined): Uint8Array | undefined;
   pools(): readonly PoolLoad[];
   status(): Promise<Status>;
 }
@@ -102,9 +104,14 @@ export async function startServer(at: { host: string; port: number }, answers: A
       return;
     }
     const [path = "/", query = ""] = (request.url ?? "/").split("?");
-    if (path === VIEW_PATH) {
-      const secret = request.headers[SECRET_HEADER];
-      const view = answers.view(typeof secret === "string" ? secret : undefined, query === "sums=1");
+    if (path === VIEW_PATH || path === SNAPSHOT_BYTES_PATH) {
+      const header = request.headers[SECRET_HEADER];
+      const secret = typeof header === "string" ? header : undefined;
+      const view = path === VIEW_PATH ? answers.view(secret, query === "sums=1") : answers.snapshot(secret);
+      if (view instanceof Uint8Array) {
+        response.writeHead(200, { "content-type": "application/octet-stream" }).end(view);
+        return;
+      }
       const error = { message: `the header ${SECRET_HEADER} does not hold the secret`, code: "view_unauthenticated" };
       sendJson(response, view === undefined ? 401 : 200, view ?? { error });
       return;

@@ -223,7 +223,7 @@ function route(stream: Stream, config: Config, known: u32): void {
 
 function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32): void {
   count(PICKED);
-  const elsewhere = countPlace(view, random);
+  const elsewhere = countPlace(view, random, config.log.picks || config.pick.dryRun);
   if (config.pick.dryRun) return;
   if (panicked) count(PANIC);
   stream.counted = started(picks.first);

@@ -48,8 +48,8 @@ export function leavePlace(picked: bool): bool {
   return true;
 }
 
-/** Counts the place of a pick; returns an endpoint elsewhere to retry on, or NONE. */
-export function countPlace(view: SnapshotView, random: Random): u32 {
+/** Counts the place of a pick, and says it to access logs where they want it; returns an endpoint elsewhere to retry on, or NONE. */
+export function countPlace(view: SnapshotView, random: Random, writesState: bool): u32 {
   if (policy == NONE) return NONE;
   const timeout = view.policyTimeout(policy);
   if (timeout > 0) writeTimeout(timeout);
@@ -63,7 +63,7 @@ export function countPlace(view: SnapshotView, random: Random): u32 {
   }
   sentTo(view, policy, room);
   if (room.order != roomAt(nearest).order) count(PLACES_SPILLED);
-  setProperty(STATE_PLACE, view.placeName(room.place), view.placeNameLength(room.place));
+  if (writesState) setProperty(STATE_PLACE, view.placeName(room.place), view.placeNameLength(room.place));
   return elsewhere(view, chosen, random);
 }
 

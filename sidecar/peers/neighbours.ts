@@ -109,6 +109,11 @@ export class Neighbours {
     };
   }
 
+  /** Whether it is the shared secret. */
+  knows(secret: string | undefined): boolean {
+    return secret !== undefined && sameText(secret, this.#config.push.secret);
+  }
+
   /** What other sidecars are told; undefined for whoever does not know the secret. */
   view(
     own: Iterable<Pod>,
@@ -116,8 +121,8 @@ export class Neighbours {
     secret: string | undefined,
     sums: boolean,
   ): object | undefined {
-    const { places, push } = this.#config;
-    if (secret === undefined || !sameText(secret, push.secret)) return undefined;
+    const { places } = this.#config;
+    if (!this.knows(secret)) return undefined;
     const offer = { place: places.here, region: placesOf(this.#config).list[0]?.region, pools: places.export };
     return viewOf(own, seen, offer, this.#clock.now(), sums);
   }

@@ -12,6 +12,8 @@ import { HttpFailure } from "../http.ts";
 import type { Pod } from "../pod.ts";
 
 export const VIEW_PATH = "/.pilotfish/view";
+/** Beside it: the snapshot as it is pushed, for `pilotfish plan`. */
+export const SNAPSHOT_BYTES_PATH = "/.pilotfish/snapshot";
 export const VIEW_VERSION = 1;
 
 const count = z.number().min(0).nullable();

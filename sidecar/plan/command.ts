@@ -1,0 +1,89 @@
+// pilotfish plan: where would this request go, and why. Exit codes: 0 it would be picked for, 1 it would not, 2 wrong flags or files.
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError } from "commander";
+import { SECRET_ENV, SECRET_HEADER } from "../../protocol/constants.ts";
+import { SNAPSHOT_BYTES_PATH } from "../peers/view.ts";
+import { planOf, textOf } from "./plan.ts";
+
+interface Options {
+  snapshot?: string;
+  sidecar?: string;
+  model?: string;
+  prompt: string;
+  body?: string;
+  path: string;
+  header: Array<[string, string]>;
+  filter?: string;
+  module: string;
+  count: number;
+  json?: boolean;
+}
+
+function header(text: string, before: Array<[string, string]>): Array<[string, string]> {
+  const colon = text.indexOf(":");
+  if (colon < 1) throw new InvalidArgumentError("expected name: value");
+  return [...before, [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]];
+}
+
+function count(text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1 || number > 100_000)
+    throw new InvalidArgumentError("expected 1 to 100000");
+  return number;
+}
+
+export function planCommand(): Command {
+  return new Command("plan")
+    .description("says which pod and place a request would go to, and why, by the filter itself and without Envoy")
+    .option("-s, --snapshot <file>", "a snapshot, as pushed")
+    .option("--sidecar <url>", `a running sidecar, asked with the secret in ${SECRET_ENV}`)
+    .option("-m, --model <name>", "of a request with --prompt")
+    .option("--prompt <text>", "what it asks", "hello")
+    .option("-b, --body <file>", "the request's body, in place of --model and --prompt")
+    .option("--path <path>", "of the request", "/v1/chat/completions")
+    .option("-H, --header <name: value>", "of the request; may be repeated", header, [])
+    .option("-f, --filter <file>", "the filter's configuration, JSON")
+    .option("--module <file>", "the filter", fileURLToPath(new URL("../../build/pilotfish.wasm", import.meta.url)))
+    .option("-n, --count <n>", "how many such requests are spread", count, 200)
+    .option("--json", "as JSON");
+}
+
+export interface PlanDone {
+  text: string;
+  code: number;
+}
+
+async function snapshotOf({ snapshot, sidecar }: Options): Promise<Uint8Array> {
+  if (snapshot !== undefined) return readFileSync(snapshot);
+  if (sidecar === undefined) throw new Error("expected --snapshot or --sidecar");
+  const secret = process.env[SECRET_ENV];
+  if (secret === undefined) throw new Error(`expected the secret in the environment variable ${SECRET_ENV}`);
+  const answer = await fetch(new URL(SNAPSHOT_BYTES_PATH, sidecar), { headers: { [SECRET_HEADER]: secret } });
+  if (!answer.ok) throw new Error(`${sidecar}${SNAPSHOT_BYTES_PATH}: status ${answer.status}: ${await answer.text()}`);
+  return new Uint8Array(await answer.arrayBuffer());
+}
+
+function bodyOf({ body, model, prompt }: Options): string {
+  if (body !== undefined) return readFileSync(body, "utf8");
+  if (model === undefined) throw new Error("expected --model or --body");
+  return JSON.stringify({ model, messages: [{ role: "user", content: prompt }] });
+}
+
+export async function plan(options: Options): Promise<PlanDone> {
+  try {
+    const made = planOf({
+      module: new WebAssembly.Module(readFileSync(options.module)),
+      snapshot: await snapshotOf(options),
+      configuration: options.filter === undefined ? "" : readFileSync(options.filter, "utf8"),
+      headers: options.header,
+      path: options.path,
+      body: bodyOf(options),
+      count: options.count,
+    });
+    const text = options.json === true ? `${JSON.stringify(made, null, 2)}\n` : textOf(made, options.count);
+    return { text, code: made.endpoints.length > 0 ? 0 : 1 };
+  } catch (error) {
+    return { text: `pilotfish plan: ${(error as Error).message}\n`, code: 2 };
+  }
+}
