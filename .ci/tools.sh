@@ -1,9 +1,19 @@
 #!/usr/bin/env bash
-# Installs by apt what some tests use and skip without: Chromium (status page), Prometheus' promtool (dashboard and alerts).
-# Says what it did; never fails the run.
+# Installs what some tests use and skip without: by apt Chromium (status page) and Prometheus' promtool (dashboard and alerts),
+# by pip, into the cache, the form parser of model servers. Prints the folder for PYTHONPATH; says on stderr what it did; never
+# fails the run.
 set -uo pipefail
 
 say() { echo "tools: $*" >&2; }
+
+python="${PILOTFISH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pilotfish}/python"
+if command -v python3 >/dev/null 2>&1 && [ ! -d "$python/starlette" ]; then
+  say "installing starlette 1.10.0 and python-multipart 0.0.34 by pip ..."
+  python3 -m pip install --quiet --disable-pip-version-check --target "$python" starlette==1.10.0 python-multipart==0.0.34 >&2 ||
+    say "not installed: the comparison with Starlette is skipped"
+fi
+echo "$python"
+
 declare -A package=([chromium]=chromium [promtool]=prometheus)
 wanted=()
 for command in "${!package[@]}"; do
