@@ -49,6 +49,9 @@ export const PLACES_DRY_RUN: u32 = 92;
 export const EJECTED: u32 = 40;
 export const POD_FAILED: u32 = 41;
 export const PANIC: u32 = 42;
+// what pods say with their answers
+export const LOAD_REPORTS: u32 = 58;
+export const LOAD_REPORT_UNREADABLE: u32 = 59;
 // admission
 export const SHED: u32 = 60;
 export const HELD: u32 = 61;
@@ -164,6 +167,10 @@ export function defineMetrics(): void {
   define(POD_FAILED, COUNTER, "pilotfish.pod_failed");
   // Requests that were picked as if no pod were ejected, because more than half of the model's pods were.
   define(PANIC, COUNTER, "pilotfish.panic");
+  // Load reports of endpoints that came with an answer and were taken (`pick.loadReports`).
+  define(LOAD_REPORTS, COUNTER, "pilotfish.load_reports");
+  // Load reports that could not be read: the last scrape counts.
+  define(LOAD_REPORT_UNREADABLE, COUNTER, "pilotfish.load_report_unreadable");
   // Refused with 429: the pool is saturated and the request's priority below 0.
   define(SHED, COUNTER, "pilotfish.shed");
   // Requests that were held back until there was room. Each is then resumed, timed out, displaced or aborted.

@@ -5,6 +5,7 @@
 //   pick.config    none       an EndpointPickerConfig of the Gateway API Inference Extension, in place of profile and picker (config/epp.ts)
 //   pick.onStale   fallback   with a stale snapshot: fallback: Envoy balances; ignore: pick as if it were fresh; penalise: pick, and take an endpoint whose signals are old or unknown for as bad as the worst
 //   pick.dryRun    false      true: pick and count, but leave the choice to Envoy
+//   pick.loadReports false    true: ask pods for a load report with each answer (ORCA; vLLM's endpoint-load-metrics) and use it until their next scrape (filter/reports.ts)
 //   pick.slowStart 10s   over which a pod that becomes ready gets its share of requests, "0s": at once
 import { JSON } from "json-as";
 import { addScorer, KIND_LOAD, KIND_SCORERS, KIND_TOKENS, newPolicy, Policy } from "../pick/policy";
@@ -39,6 +40,7 @@ export function readPick(config: PickConfig, value: JSON.Value): void {
   let picker = -1;
   let given = false;
   let penalise = false;
+  let loadReports = false;
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i];
     const name = `pick.${key}`;
@@ -54,14 +56,16 @@ export function readPick(config: PickConfig, value: JSON.Value): void {
       penalise = choice == STALE_PENALISE;
     } else if (key == "session") readSession(config.session, value);
     else if (key == "ejection") readEjection(config.ejection, value);
+    else if (key == "loadReports") loadReports = readBoolean(name, value);
     else if (key == "slowStart") config.slowStart = readDuration(name, value, 0, 3600000);
     else if (key == "dryRun") config.dryRun = readBoolean(name, value);
-    else failKey(name, "profile, picker, config, onStale, dryRun, session, ejection, slowStart");
+    else failKey(name, "profile, picker, config, onStale, dryRun, session, ejection, loadReports, slowStart");
   }
   if (pick.get("config") !== null && (given || picker >= 0))
     report("pick.config: given beside pick.profile or pick.picker, one of them is expected");
   if (picker >= 0) config.policy.picker = picker;
   config.policy.penalise = penalise;
+  config.policy.reports = loadReports;
 }
 
 /** After the last read: what every policy has. */

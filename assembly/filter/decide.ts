@@ -54,6 +54,7 @@ import { beginReply, endReply } from "./holder";
 import { changeHeader } from "./outbox";
 import { countPlace, enterPlace, leavePlace } from "./places";
 import { refuseField, refuseMissing, refuseModel, refuseUnknown } from "./refuse";
+import { askForReport } from "./reports";
 import { rewriteModel, rewritePath } from "./rewrite";
 import { Root } from "./root";
 import { NAMED_PRIORITY, PHASE_MULTIPART, PHASE_PASS, PHASE_SENT, Stream, stateOf } from "./streams";
@@ -244,6 +245,7 @@ function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32)
   if (elsewhere != NONE) at = append(comma(at), view, elsewhere);
   else if (picks.count > 2) at = append(comma(at), view, picks.third);
   changeHeader(DESTINATION, destination, <u32>(at - destination));
+  if (config.pick.policy.reports) askForReport();
 }
 
 export function isStale(config: Config): bool {

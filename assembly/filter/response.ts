@@ -7,6 +7,7 @@ import { abortHeld, madeRoom } from "./held";
 import { answeredEarly } from "./holder";
 import { answerBegan, answerEnded, judgeBreak } from "./pods";
 import { renameBody, renameHeaders } from "./rename";
+import { readReport } from "./reports";
 import { Root } from "./root";
 import { dropTokens, forget, isTrusted, lookAt } from "./served";
 import { closeStream, findStream, PHASE_MULTIPART, PHASE_PUSH, PHASE_SCAN, PHASE_SENT, Stream } from "./streams";
@@ -21,6 +22,7 @@ export function responseHeaders(id: u32, endOfStream: bool): void {
   stream.answered = 1;
   if (stream.target) renameHeaders(stream);
   if (!isTrusted(stream)) lookAt(stream);
+  if (changetype<Root>(stream.root).config.pick.policy.reports) readReport(stream);
   if (endOfStream) answerEnded(stream);
 }
 

@@ -10,6 +10,8 @@ export class Entry {
   scrapedAt: u64 = 0;
   /** tokens.ts: instant, ns, of `queue`. */
   queueAt: u64 = 0;
+  /** reports.ts: when it told its load with an answer, ns; 0: never. */
+  reportedAt: u64 = 0;
   /** Its place in the current snapshot, NONE when it is not there. */
   endpoint: u32 = 0;
   // inflight.ts: requests
@@ -42,6 +44,8 @@ export class Entry {
   saidSent: i32 = 0;
   saidSentBefore: i32 = 0;
   queue: f32 = 0;
+  reportedWaiting: f32 = 0;
+  reportedKv: f32 = 0;
   unseenAverage: f32 = 0;
   // prefix.ts
   slot: u32 = 0;

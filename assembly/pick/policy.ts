@@ -23,7 +23,9 @@ export class Policy {
   picker: u32 = 0;
   /** An unknown or old signal is taken to be as bad as the worst of the candidates', not dropped for all of them. */
   penalise: bool = false;
-  /** With `penalise`: signals older than this many milliseconds are old. */
+  /** What endpoints say of themselves counts while it is newer than their last scrape (reports.ts). */
+  reports: bool = false;
+  /** Signals older than this many milliseconds are old: with `penalise` those of a scrape, and always those of a report. */
   staleAfter: u32 = 0;
   /** health.ts: failures in a row that eject a pod, 0: none do; how long, the first time and at most, ms. */
   failures: u32 = 0;

@@ -3,7 +3,9 @@
 //   penalise     the candidate is taken to be as bad as the worst of the others
 import { UNKNOWN } from "../../protocol/constants";
 import { SnapshotView } from "../snapshot/view";
+import { entryOf } from "./entries";
 import { Policy } from "./policy";
+import { reportIsNewer } from "./reports";
 import { Work } from "./work";
 
 /** False: what was scraped of the endpoint is too old, under a policy that asks for that. */
@@ -15,6 +17,8 @@ export function isFresh(view: SnapshotView, endpoint: u32, policy: Policy, work:
 
 /** Requests waiting in its queue; -1 when that is not known. */
 export function waitingOf(view: SnapshotView, endpoint: u32, policy: Policy, work: Work): f64 {
+  const entry = entryOf(endpoint);
+  if (reportIsNewer(view, endpoint, entry, policy, work)) return entry.reportedWaiting;
   const waiting = view.waiting(endpoint);
   return waiting == UNKNOWN || !isFresh(view, endpoint, policy, work) ? -1 : <f64>waiting;
 }
@@ -27,6 +31,8 @@ export function runningOf(view: SnapshotView, endpoint: u32, policy: Policy, wor
 
 /** Fraction of the KV cache in use; -1 when that is not known. */
 export function kvOf(view: SnapshotView, endpoint: u32, policy: Policy, work: Work): f64 {
+  const entry = entryOf(endpoint);
+  if (entry.reportedKv >= 0 && reportIsNewer(view, endpoint, entry, policy, work)) return entry.reportedKv;
   const kv = view.kvUsage(endpoint);
   return kv != kv || !isFresh(view, endpoint, policy, work) ? -1 : <f64>kv;
 }
