@@ -20,6 +20,16 @@ export const GEMMA = "google/gemma-2b-it";
 export const QWEN = "qwen";
 export const SLOW_MODEL = "slow";
 export const ADAPTER = "food-review-1";
+/**
+ * Requests wait where their pool is full. The limits are far above the loads of the tests that are about picks; a snapshot
+ * that is pushed once is never old.
+ */
+export const HOLDING = {
+  mode: "hold",
+  objectives: { batch: -1 },
+  saturation: { queueDepthThreshold: 1000, kvCacheUtilThreshold: 1, metricsStalenessThreshold: "3600s" },
+  hold: { timeout: "20s" },
+};
 /** What all carriers of this test let a body have. */
 export const BODY_LIMIT = 4 * 1024 * 1024;
 
@@ -57,8 +67,13 @@ export const counterOf = async (subject: Subject, name: string): Promise<number>
     `wasmcustom.pilotfish.${name}`,
   ) ?? 0;
 
-/** All models, with gemma-1 and gemma-2 loaded as told. */
-export function fleet(pods: Pods, first: Partial<Served> = {}, second: Partial<Served> = {}): Models {
+/** All models, with gemma-1, gemma-2 and qwen-1 loaded as told. */
+export function fleet(
+  pods: Pods,
+  first: Partial<Served> = {},
+  second: Partial<Served> = {},
+  qwen: Partial<Served> = {},
+): Models {
   const on = [
     { address: pods.gemma[0].address, ...first },
     { address: pods.gemma[1].address, ...second },
@@ -66,7 +81,7 @@ export function fleet(pods: Pods, first: Partial<Served> = {}, second: Partial<S
   return {
     [GEMMA]: { on },
     [ADAPTER]: { on, base: GEMMA },
-    [QWEN]: { on: [{ address: pods.qwen.address }] },
+    [QWEN]: { on: [{ address: pods.qwen.address, ...qwen }] },
     [SLOW_MODEL]: { on: [{ address: pods.slow.address }] },
   };
 }
@@ -234,6 +249,20 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
       return busy.length === 0 && (await counterOf(subject, "in_flight")) === 0;
     });
     assert.equal((await ask(GEMMA)).status, 200);
+  });
+
+  it("requests wait while their pool is full, what may be shed is refused, and all go on when there is room", async () => {
+    await pushEverywhere(subject, fleet(pods, {}, {}, { waiting: 5000 }));
+    const before = pods.qwen.seen.length;
+    const waiting = Promise.all(Array.from({ length: 6 }, () => ask(QWEN)));
+    await until("six held requests", async () => (await counterOf(subject, "hold.now")) === 6);
+    const shed = await ask(QWEN, { "x-gateway-inference-objective": "batch" });
+    assert.equal(shed.status, 429, shed.text);
+    assert.equal((await ask(GEMMA)).status, 200, "another pool has room");
+    assert.equal(pods.qwen.seen.length, before, "nothing has reached the full one");
+    await pushEverywhere(subject, fleet(pods));
+    for (const { status, pod, text } of await waiting) assert.deepEqual([status, pod], [200, "qwen-1"], text);
+    await until("none held", async () => (await counterOf(subject, "hold.now")) === 0);
   });
 
   it("a sidecar's push is refused without the right secret", async () => {

@@ -12,6 +12,7 @@ import {
   behaviours,
   closePods,
   GEMMA,
+  HOLDING,
   type Pods,
   QWEN,
   SLOW_MODEL,
@@ -39,7 +40,7 @@ for (const envoyVersion of [DEFAULT_VERSION, GATEWAY_ENVOY_VERSION]) {
         server = await new ModuleServer().start();
         gateway = await StandaloneGateway.start({ binaries, envoyVersion, secret: SECRET });
         const code = server.addModule(await readFile(MODULE));
-        await gateway.apply(await manifests(gateway, pods, { mode, code }));
+        await gateway.apply(await manifests(gateway, pods, { mode, code, config: { admission: HOLDING } }));
         await gateway.ready();
       });
       after(async () => {
@@ -69,6 +70,7 @@ describe(`plain Envoy ${DEFAULT_VERSION}`, () => {
       ],
       plainPort: true,
       bufferLimitBytes: BODY_LIMIT,
+      filter: { admission: HOLDING },
     });
     subject = {
       url: envoy.url,
