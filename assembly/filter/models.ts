@@ -3,10 +3,17 @@ import { Config } from "../config/config";
 import { bytesEqual, bytesOf } from "../host/bytes";
 import { largeBuffer } from "../host/memory";
 import { findModel } from "../route/models";
-import { nextExact, ruleLength, rulePattern, ruleTarget } from "../route/names";
+import { Names, nextExact, ruleLength, rulePattern, ruleTarget } from "../route/names";
 import { pathLength } from "../route/paths";
 import { ageMilliseconds, current, hasSnapshot } from "../snapshot/current";
-import { NONE, SnapshotView } from "../snapshot/view";
+import {
+  continuesRule,
+  ruleName,
+  ruleNameLength,
+  ruleTargetLength,
+  ruleTarget as snapshotTarget,
+} from "../snapshot/objects";
+import { compareBytes, NONE, SnapshotView } from "../snapshot/view";
 import { count, MODELS_LISTED } from "../stats";
 import { Writer, writeTo } from "../writer";
 import { tickTime } from "./clock";
@@ -54,7 +61,38 @@ function writeModels(w: Writer, config: Config, view: SnapshotView): void {
     writeParent(w, view, base == served ? NONE : base);
     first = false;
   }
+  writeRuled(w, config, view, first, created);
   w.raw("]}");
+}
+
+/** Names that the snapshot's rules stand for, by their first target that is served. */
+function writeRuled(w: Writer, config: Config, view: SnapshotView, isFirst: bool, created: u64): void {
+  let first = isFirst;
+  for (let rule: u32 = 0; rule < view.ruleCount; rule++) {
+    const name = ruleName(view, rule);
+    const length = ruleNameLength(view, rule);
+    if (length == 0 || continuesRule(view, rule)) continue;
+    // For another pool the same name is another rule.
+    if (rule > 0 && compareBytes(ruleName(view, rule - 1), ruleNameLength(view, rule - 1), name, length) == 0) continue;
+    if (findModel(view, name, length) != NONE || hasExact(config.models.names, name, length)) continue;
+    let served = NONE;
+    for (let i = rule; i < view.ruleCount && served == NONE && (i == rule || continuesRule(view, i)); i++) {
+      served = findModel(view, snapshotTarget(view, i), ruleTargetLength(view, i));
+    }
+    if (served == NONE) continue;
+    const base = view.modelBase(served);
+    writeEntry(w, first, name, length, created);
+    writeRoot(w, view.modelName(served), view.modelNameLength(served));
+    writeParent(w, view, base == served ? NONE : base);
+    first = false;
+  }
+}
+
+function hasExact(names: Names, name: usize, length: u32): bool {
+  for (let rule = nextExact(names, 0); rule; rule = nextExact(names, rule)) {
+    if (bytesEqual(rulePattern(rule), ruleLength(rule), name, length)) return true;
+  }
+  return false;
 }
 
 function writeEntry(w: Writer, first: bool, name: usize, length: u32, created: u64): void {

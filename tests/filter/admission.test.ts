@@ -1,5 +1,6 @@
 // What is refused, held and let go where pods are saturated or absent: the release wasm in the emulated host.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { DESTINATION_HEADER, FAIRNESS_HEADER, MODEL_HEADER, OBJECTIVE_HEADER } from "../../protocol/constants.ts";
 import type { SnapshotView } from "../../protocol/snapshot.ts";
@@ -129,6 +130,15 @@ describe("as the endpoint picker admits, where nothing is configured", () => {
   });
 });
 
+test("the configuration in docs/admission.md is accepted as it stands", () => {
+  const text = readFileSync(new URL("../../docs/admission.md", import.meta.url), "utf8");
+  const block = /```json\n([\s\S]*?)```/.exec(text)?.[1] ?? "";
+  const gateway = new Gateway({ configuration: JSON.parse(block) });
+  gateway.feed(SATURATED());
+  assert.equal(fate(gateway.send(asking(objective("batch")))), "429 saturated");
+  assert.equal(fate(gateway.send(asking(objective("interactive")))), "held");
+});
+
 describe("priorities", () => {
   test("come from the configuration where there is no cluster, and win over the snapshot's", () => {
     const gateway = fed({ objectives: { batch: 3, mine: -5 } }, SATURATED());
@@ -170,6 +180,19 @@ describe("rules of the snapshot", () => {
     const stale = fed({}, pool(0, 0, { rules }));
     stale.process.advance(3000);
     assert.equal(JSON.parse(stale.send(asking({}, "food-review")).outcome.body.toString()).model, "m");
+  });
+
+  test("are listed by GET /v1/models beside the models", () => {
+    const more = [
+      ...rules,
+      { model: "chat", pool: "default/p", priority: null, targets: [{ model: "nobody", weight: 1 }] },
+      { model: "m", pool: "default/p", priority: 1, targets: [{ model: "m", weight: 1 }] },
+      { model: null, pool: "default/p", priority: null, targets: [{ model: "m", weight: 1 }] },
+    ];
+    const gateway = fed({}, pool(0, 0, { rules: more }));
+    const { json } = gateway.control({ method: "GET", path: "/v1/models" });
+    const listed = json.data.map(({ id, root }: { id: string; root: string }) => `${id} of ${root}`);
+    assert.deepEqual(listed, ["m of m", "food-review of m"]);
   });
 
   test("outlive the snapshot that they came with: the answer gets the client's name back", () => {
