@@ -30,6 +30,20 @@ function twoPlaces(dryRun = false): Parameters<Gateway["feed"]>[0] {
   };
 }
 
+/** An answer with this load report. */
+function reportWay(report: string): Way {
+  return {
+    way: (g) => {
+      g.feed(threePods());
+      const stream = g.chat("lora");
+      stream.respond({ body: "{}", upstreamAddress: A, headers: { "endpoint-load-metrics": report } });
+      stream.finish();
+    },
+    also: { requests: 1, picked: 1, "snapshot.stored": 1 },
+    configuration: { pick: { loadReports: true } },
+  };
+}
+
 const WAYS: Record<string, Way> = {
   ...ADMISSION_WAYS,
   "pilotfish.places.spilled": {
@@ -189,6 +203,8 @@ const WAYS: Record<string, Way> = {
     },
     also: { requests: 1, picked: 1, "snapshot.stored": 1 },
   },
+  "pilotfish.load_reports": reportWay("TEXT named_metrics.num_requests_waiting=3.0"),
+  "pilotfish.load_report_unreadable": reportWay("TEXT named_metrics.num_requests_waiting=nan"),
   "pilotfish.ejected": {
     configuration: { pick: { ejection: { failures: 1 } } },
     way: (g) => {
