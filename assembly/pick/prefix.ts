@@ -77,19 +77,22 @@ export function matchPrefix(prompt: Prompt, seed: u64, entry: Entry): u32 {
   return low;
 }
 
-/** The prompt was sent to the endpoint. What is new there is kept for the other workers to hear of. */
+/** The prompt was sent to the endpoint; it is kept for the other workers to hear of. */
 export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry, _random: Random): void {
   if (!sets || prompt.count == 0) return;
   const known = matchPrefix(prompt, seed, entry);
   for (let i = prompt.count; i > 0; i--) touch(keyOf(promptHash(prompt, i - 1), seed, entry), entry);
-  if (known == prompt.count) return;
-  if (newsBytes + NEWS_HEADER + (prompt.count - known) * 8 > NEWS_BYTES) return;
+  // The others hear of the whole prompt, not of its new end only: what they have not heard of for long looks evicted to
+  // them, and they would send its next request elsewhere. When much has been sent in this tick, only of what is new.
+  const from: u32 = newsBytes < NEWS_BYTES / 2 ? 0 : known;
+  if (from == prompt.count) return;
+  if (newsBytes + NEWS_HEADER + (prompt.count - from) * 8 > NEWS_BYTES) return;
   const at = news + newsBytes;
   store<u64>(at, entry.hash);
   store<u64>(at, seed, 8);
-  store<u64>(at, prompt.count - known, 16);
-  for (let i = known; i < prompt.count; i++) store<u64>(at + NEWS_HEADER + (i - known) * 8, promptHash(prompt, i));
-  newsBytes += NEWS_HEADER + (prompt.count - known) * 8;
+  store<u64>(at, prompt.count - from, 16);
+  for (let i = from; i < prompt.count; i++) store<u64>(at + NEWS_HEADER + (i - from) * 8, promptHash(prompt, i));
+  newsBytes += NEWS_HEADER + (prompt.count - from) * 8;
 }
 
 /** The endpoint's cache is empty: it was restarted. */

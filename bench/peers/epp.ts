@@ -1,6 +1,6 @@
 // EPP (the endpoint picker of the Gateway API Inference Extension), the peer of the routing bench: built once from its Go
-// module into the cache folder, with the checksums of epp/go.sum. It is told its pods by a selector, as its standalone
-// mode has it, and asks a small API server for them. Its configuration is what it ships with.
+// module into the cache folder, with the checksums of epp/go.sum. It asks a small API server for its InferencePool and pods
+// (its standalone mode, without a pool, does not start in 1.5.0). Its configuration is what it ships with.
 // `tsx bench/peers/epp.ts` builds it and prints the path.
 
 import { writeFile } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Progress, progressToStderr } from "../../envoy/wheel.ts";
 import { buildPeer, freePorts, type GoPeer, peerPath, type RunningPeer, startPeer } from "./go.ts";
-import { servePods } from "./pods-api.ts";
+import { POOL_NAME, servePods } from "./pods-api.ts";
 
 export const EPP_VERSION = "1.5.0";
 const EPP: GoPeer = {
@@ -17,7 +17,6 @@ const EPP: GoPeer = {
   version: EPP_VERSION,
   package: "sigs.k8s.io/gateway-api-inference-extension/cmd/epp",
 };
-const LABELS = { app: "simulated-pod" };
 
 export function eppPath(): string {
   return peerPath(EPP);
@@ -44,7 +43,7 @@ export async function startEpp({ path, folder, pods, scrapeMs }: EppStart): Prom
   if (ports.size !== 1) throw new RangeError(`pods: ${pods.join(", ")} given, addresses with one port are expected`);
   const api = await servePods(
     pods.map((pod) => pod.slice(0, pod.lastIndexOf(":"))),
-    LABELS,
+    Number([...ports][0]),
   );
   const kubeconfig = join(folder, "epp-kubeconfig");
   await writeFile(kubeconfig, kubeconfigOf(api.url));
@@ -58,9 +57,7 @@ export async function startEpp({ path, folder, pods, scrapeMs }: EppStart): Prom
     "--tracing=false",
     "--enable-pprof=false",
     "--pool-namespace=default",
-    "--pool-name=pool",
-    `--endpoint-selector=app=${LABELS.app}`,
-    `--endpoint-target-ports=${[...ports][0]}`,
+    `--pool-name=${POOL_NAME}`,
     // A scrape that is due less often than its staleness limit would never be fresh.
     ...(scrapeMs === undefined
       ? []

@@ -1,5 +1,6 @@
 // The release wasm in the strict emulator: every request's body goes through the filter, scrapes reach it as pushed
 // snapshots, answers as streams.
+import { readFileSync } from "node:fs";
 import type { Engine } from "../../integration/pod/engine.ts";
 import { DESTINATION_HEADER, SECRET_ENV, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
@@ -17,6 +18,10 @@ const SECRET = "simulated-secret-of-a-sidecar";
 const EPOCH_US = 1_700_000_000_000_000n;
 /** Envoy's per_connection_buffer_limit_bytes. */
 const BUFFER_BYTES = 32 * 1024 * 1024;
+
+/** PILOTFISH_WASM puts another module in the place of the one that `npm run build` makes. */
+const { PILOTFISH_WASM } = process.env;
+const module = PILOTFISH_WASM === undefined ? release : new WebAssembly.Module(readFileSync(PILOTFISH_WASM));
 
 export interface PilotfishOptions {
   profile: "load" | "tokens";
@@ -42,7 +47,7 @@ class Gateway implements Router {
     this.#process = new Process({ now: EPOCH_US * 1000n, seed: world.seed * 7 + number + 1 });
     const configuration = JSON.stringify({ pick: { profile: options.profile } });
     for (let i = 0; i < options.workers; i++) {
-      const vm = this.#process.startVm(release, { vmId: "pilotfish", environment: { [SECRET_ENV]: SECRET } });
+      const vm = this.#process.startVm(module, { vmId: "pilotfish", environment: { [SECRET_ENV]: SECRET } });
       this.#workers.push(vm.createRoot({ configuration, allowOnHeadersStopIteration: true }));
       // Workers do not start in step: their ticks fall between each other's.
       this.#process.advance(20 / options.workers);
