@@ -1,11 +1,13 @@
 // Profile "tokens": one cost in prompt tokens, the lowest wins, ties at random.
 //
-//   cost(p) = s(p) * [ Q(p) + (1 + E) * u(p) + D * n(p) ] + adapter(p)
+//   cost(p) = s(p) * [ (1 - W) * Q(p) + (1 + E) * u(p) + (D * (1 + n(p) / N) + W * q) * n(p) ] + adapter(p)
 //
 //   s  how much slower than the usual candidate p answers (speed.ts)
 //   Q  uncached tokens that wait on p for their first output token (tokens.ts)
 //   u  uncached tokens of this prompt there: max(16, T - match), T = prompt bytes / 4, match from prefix.ts
 //   n  requests in flight on p, from all traffic as far as it is known (inflight.ts, unseen averaged over 2 s)
+//   q  tokens that wait for each request in flight, over all candidates: what waits is balanced in part by its tokens and in
+//      part by its requests, or a burst of unequal prompts leaves some endpoints with far more requests than others
 //   adapter  what loading the adapter and waiting for a slot takes (adapters.ts)
 //
 // Q grows with traffic that other gateways sent: Q * (1 + min(4, unseen / n seen)).
@@ -26,10 +28,17 @@ import { Work } from "./work";
 
 const TOKEN_BYTES: u32 = 4;
 const LEAST_TOKENS: i32 = 16;
-/** What a prefill takes from the requests that decode meanwhile. */
-const E: f32 = 1;
-/** Tokens that one more request in flight costs: 20 ms at RATE. */
-const D: f32 = 400;
+/**
+ * What a prefill elsewhere takes beside its own time: from the requests that decode meanwhile, and from the cache there,
+ * where a second copy of a prefix drives out another one that will be asked for.
+ */
+const E: f32 = 4;
+/** Tokens that one more request in flight costs: 10 ms at RATE. */
+const D: f32 = 200;
+/** With so many in flight one more costs twice as much: it slows all of them, and slots run out. */
+const N: f32 = 64;
+/** How much of what waits is balanced by requests. */
+const W: f32 = 0.7;
 
 /** The terms of one endpoint's cost. */
 @unmanaged
@@ -51,9 +60,25 @@ export function uncached(work: Work, entry: Entry): i32 {
   return max(work.tokens - <i32>((blocks * blockBytes()) / TOKEN_BYTES), LEAST_TOKENS);
 }
 
+/** q of the pick at hand. */
+let waitingPerRequest: f32 = 0;
+
+function meanWaiting(view: SnapshotView, now: u64): f32 {
+  const workers = workersBeside();
+  let queues: f32 = 0;
+  let requests: f32 = 0;
+  for (let i: u32 = 0; i < candidateCount(); i++) {
+    const endpoint = view.linkEndpoint(candidateLink(i));
+    queues += queueOf(entryOf(endpoint), now, workers);
+    requests += <f32>seenInFlight(endpoint);
+  }
+  return requests > 0 ? queues / requests : 0;
+}
+
 /** Costs of all candidates. */
 export function tokenCosts(view: SnapshotView, model: u32, policy: Policy, work: Work): void {
   const count = candidateCount();
+  waitingPerRequest = meanWaiting(view, work.now);
   const median = medianSlowness(view);
   const worst = worstUnseen(view, policy, work);
   for (let i: u32 = 0; i < count; i++) {
@@ -83,7 +108,8 @@ export function tokenTerms(
   terms.requests = seen + unseen;
   terms.speed = speedFactor(entry, median);
   terms.adapter = view.modelKind(model) == MODEL_IS_ADAPTER ? adapterCost(view, link, entry, work.model, work.now) : 0;
-  terms.cost = terms.speed * (queue + (1 + E) * terms.uncached + D * terms.requests) + terms.adapter;
+  const waits: f32 = (1 - W) * queue + (D * (1 + terms.requests / N) + W * waitingPerRequest) * terms.requests;
+  terms.cost = terms.speed * (waits + (1 + E) * terms.uncached) + terms.adapter;
 }
 
 /** For endpoints of which nothing fresh is known, under a policy that penalises that. */

@@ -239,7 +239,7 @@ describe("scorers of what this Envoy sent", () => {
   test("latency-scorer prefers the shortest predicted wait", () => {
     const view = opened(pods(3));
     work.tokens = 2000;
-    // 2,400 tokens of its own everywhere; 8,000 wait on pod 0, 2,000 on pod 1
+    // 2,200 tokens of its own everywhere; 8,000 wait on pod 0, 2,000 on pod 1
     tokensSent(entryOf(0), 8000, 1);
     tokensSent(entryOf(1), 2000, 1);
     work.now = 1;
