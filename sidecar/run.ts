@@ -14,7 +14,9 @@ import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { Neighbours } from "./peers/neighbours.ts";
 import type { Pod } from "./pod.ts";
-import { Target } from "./push/target.ts";
+import { Envoys } from "./push/envoys.ts";
+import { Secrets } from "./push/secrets.ts";
+import type { Target } from "./push/target.ts";
 import { Access } from "./scrape/access.ts";
 import type { ScrapeObserver, ScrapeOptions } from "./scrape/scraper.ts";
 import { type OwnServer, type Readiness, startServer } from "./server.ts";
@@ -37,6 +39,8 @@ export interface Sidecar {
   /** The pods as they are known now. */
   pods(): Pod[];
   readiness(): Readiness;
+  /** The Envoys that are pushed to. */
+  envoys(): string[];
   /** What clusters and manifests say. */
   objects(): ClusterSeen[];
   /**
@@ -52,7 +56,8 @@ export interface Sidecar {
 /** What follows from one configuration. */
 interface Run {
   config: Config;
-  targets: readonly Target[];
+  readonly targets: readonly Target[];
+  accessTo: Envoys["accessTo"];
   /** Resolves when a target took its first push, a second after it tried in vain, or when it was closed before. */
   pushing: Promise<void>;
   pods(): Pod[];
@@ -81,10 +86,22 @@ function probeOf({ health }: Config): ScrapeOptions["probe"] {
   return { path, intervalMs, timeoutMs, failures, successes };
 }
 
+/** Whether at least half of the pods that should answer do: a sidecar that is cut off from them gives way to another one. */
+function mostAnswer(pods: Iterable<Pod>, now: number, { scrape }: Config): boolean {
+  const limit = Math.max(1000, 5 * scrape.interval) + scrape.timeout;
+  let asked = 0;
+  let answered = 0;
+  for (const { cluster, scrapedAt } of pods) {
+    if (cluster?.ready === false) continue;
+    asked++;
+    if (scrapedAt !== null && now - scrapedAt < limit) answered++;
+  }
+  return answered * 2 >= asked;
+}
+
 /** Throws a ConfigError when a file that the configuration names cannot be read. */
 function startRun(config: Config, parts: RunParts): Run {
   const { log, clock, random, resolve, watchTimes, metrics, memory, source } = parts;
-  const targets: Target[] = [];
   const snapshots = new SnapshotSource(
     () => neighbours.withPeers(fleet.pods()),
     config.models.static,
@@ -92,6 +109,7 @@ function startRun(config: Config, parts: RunParts): Run {
     source,
     () => said && { objects: said, memory },
     () => neighbours.world(),
+    () => allKnown() && mostAnswer(fleet.pods(), clock.now(), config),
   );
   /** Made anew when a source tells something, not for every snapshot. */
   let said: ClusterObjects | undefined;
@@ -103,19 +121,20 @@ function startRun(config: Config, parts: RunParts): Run {
     begun = done;
   });
   /** A first push with half of the models would make a filter that knew them all forget the other half. */
+  const allKnown = (): boolean => directory.awaited.length === 0 && fleet.settled && neighbours.settled;
   const mayPush = (graceOver: boolean): boolean => {
-    if (directory.awaited.length === 0 && fleet.settled && neighbours.settled) return true;
+    if (allKnown()) return true;
     return graceOver && (fleet.size > 0 || directory.awaited.length === 0);
   };
   let graceOver = false;
   const changed = (): void => {
     snapshots.changed();
     if (pushing) {
-      for (const target of targets) target.changed();
+      envoys.changed();
     } else if (mayPush(graceOver)) {
       pushing = true;
       patience = setTimeout(begun, FIRST_PUSH_MS);
-      for (const target of targets) target.start();
+      envoys.start();
     }
   };
 
@@ -188,7 +207,9 @@ function startRun(config: Config, parts: RunParts): Run {
   const directory = new Directory(sources, fleet);
   const objects = (): ClusterSeen[] => sources.flatMap((source) => source.seen?.() ?? []);
 
+  const secrets = new Secrets(config.push.secrets, config.push.secretFile, log);
   const neighbours = new Neighbours(config, {
+    secrets,
     clock,
     log,
     changed,
@@ -198,25 +219,25 @@ function startRun(config: Config, parts: RunParts): Run {
   const { push } = config;
   const pushed: Metrics["pushed"] = (target, result, seconds, snapshot) => {
     metrics.pushed(target, result, seconds, snapshot);
-    if (result === "ok") begun();
+    if (result === "ok" || result === "held") begun();
   };
-  for (const { origin } of push.targets) {
-    const options = {
-      path: push.path,
-      secret: push.secret,
-      intervalMs: push.interval,
-      heartbeatMs: push.heartbeat,
-      timeoutMs: push.timeout,
-      retryMinMs: push.retryMin,
-      retryMaxMs: push.retryMax,
-    };
-    targets.push(new Target(origin, { options, snapshots, clock, log, random, pushed }));
-  }
+  const envoys = new Envoys(push, {
+    snapshots,
+    secrets,
+    clock,
+    log,
+    random,
+    resolve,
+    watchTimes,
+    failed: (name) => metrics.discoveryFailed(name),
+    pushed,
+  });
 
   const readiness = (): Readiness => {
     const reasons = directory.awaited.map((source) => `no answer yet from ${source}`);
     const limit = Math.max(READY_PUSH_MS, 4 * push.heartbeat);
-    const fresh = targets.some(({ acceptedAt }) => acceptedAt !== null && clock.now() - acceptedAt < limit);
+    const { targets } = envoys;
+    const fresh = targets.some(({ suppliedAt }) => suppliedAt !== null && clock.now() - suppliedAt < limit);
     if (!fresh) {
       const each = targets.map(({ origin, lastResult }) => `${origin}: ${lastResult ?? "nothing pushed yet"}`);
       reasons.push(`no target took a snapshot in the last ${limit} ms (${each.join(", ")})`);
@@ -234,7 +255,10 @@ function startRun(config: Config, parts: RunParts): Run {
   let closing: Promise<void> | undefined;
   return {
     config,
-    targets,
+    get targets() {
+      return envoys.targets;
+    },
+    accessTo: (origin) => envoys.accessTo(origin),
     pushing: firstPush,
     pods: () => [...fleet.pods()],
     readiness,
@@ -248,7 +272,8 @@ function startRun(config: Config, parts: RunParts): Run {
         begun();
         directory.close();
         fleet.close();
-        await Promise.all([neighbours.close(), ...targets.map((target) => target.close())]);
+        secrets.close();
+        await Promise.all([neighbours.close(), envoys.close()]);
       })();
       return closing;
     },
@@ -325,6 +350,7 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
     },
     pods: () => run.pods(),
     readiness: () => run.readiness(),
+    envoys: () => run.targets.map(({ origin }) => origin),
     objects: () => run.objects(),
     reload: replace,
     refused(problems) {

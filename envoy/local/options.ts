@@ -1,6 +1,6 @@
 // The command line of `make run` and `npm start`.
 import { Command, CommanderError, InvalidArgumentError } from "commander";
-import { type Origin, parseOrigin } from "../../sidecar/config/schema.ts";
+import { type Origin, parseOrigin } from "../../sidecar/config/values.ts";
 import { DEFAULT_VERSION, OLDEST_VERSION, VERSIONS } from "../versions.ts";
 
 export interface LocalOptions {

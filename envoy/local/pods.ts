@@ -3,7 +3,7 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { Client } from "undici";
 import type { PodOptions } from "../../integration/pod/pod.ts";
-import type { Origin } from "../../sidecar/config/schema.ts";
+import type { Origin } from "../../sidecar/config/values.ts";
 import { exchange } from "../../sidecar/http.ts";
 import { podAddress } from "../../sidecar/pod.ts";
 import { type ListedModel, parseModels } from "../../sidecar/scrape/models.ts";

@@ -12,7 +12,7 @@ const POOL = /^(?:([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/)?([a-z0-9](?:[-a-z0-9
 const SERVICE =
   /^(?:([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/)?([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)(?::([a-z0-9][-a-z0-9]{0,14}))?$/;
 
-const namespace = z
+export const namespace = z
   .string(expected("a namespace, or * for all"))
   .refine((text) => text === "*" || NAMESPACE.test(text), "a namespace, or * for all");
 

@@ -4,7 +4,8 @@ import { parseDocument } from "yaml";
 import type { z } from "zod";
 import { AUTO } from "../engines/index.ts";
 import { nearest } from "./nearest.ts";
-import { type Config, SECRET_KEYS, schema } from "./schema.ts";
+import { SECRET_KEYS, secretsOf } from "./push.ts";
+import { type Config, schema } from "./schema.ts";
 import { configTable } from "./table.ts";
 
 /** What is wrong with a configuration; `problems` has a line for each, with key, value and expectation. */
@@ -38,7 +39,7 @@ function keyOf(path: readonly PropertyKey[]): string {
 
 function shown(key: string, value: unknown): string {
   if (value === undefined) return "nothing";
-  if (SECRET_KEYS.has(key)) return "a value that is not shown";
+  if (SECRET_KEYS.has(key) || SECRET_KEYS.has(key.replace(/\[.*/, ""))) return "a value that is not shown";
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
@@ -85,6 +86,14 @@ function crossChecks(config: Config): string[] {
       `scrape.tls.${missing}: got nothing, expected the file that belongs to scrape.tls.${cert === undefined ? "key" : "cert"}`,
     );
   }
+  if (push.targets.length + push.dns.length === 0 && push.kubernetes === undefined) {
+    problems.push(
+      "push.targets: got nothing, expected at least one Envoy listener, such as http://127.0.0.1:10000 (flag --push)" +
+        ", or push.dns, or push.kubernetes",
+    );
+  }
+  const tls = push.tls;
+  if ((tls.cert === undefined) !== (tls.key === undefined)) problems.push("push.tls: expected cert and key together");
   if (push.retryMax < push.retryMin) {
     problems.push(`push.retryMax: got ${ms(push.retryMax)}, expected at least push.retryMin (${ms(push.retryMin)})`);
   }
@@ -114,14 +123,9 @@ export function parseConfig(input: unknown, env: NodeJS.ProcessEnv): Config {
   const parsed = schema.safeParse(input ?? {});
   if (!parsed.success) throw new ConfigError(parsed.error.issues.flatMap((issue) => lines(issue, input ?? {})));
   const { push, ...rest } = parsed.data;
-  const secret = push.secret ?? env[push.secretEnv];
-  const problems: string[] = [];
-  if (secret === undefined || secret === "") {
-    problems.push(`push.secret: got nothing, expected a secret in the environment variable ${push.secretEnv}`);
-  } else if (!/^[\x21-\x7e]{1,1024}$/.test(secret)) {
-    problems.push(`${push.secretEnv}: got a value that is not shown, expected 1...1024 visible ASCII characters`);
-  }
-  const config: Config = { ...rest, push: { ...push, secret: secret ?? "" } };
+  const { secret: _given, ...others } = push;
+  const { secrets, problems } = secretsOf(push, env);
+  const config: Config = { ...rest, push: { ...others, secrets } };
   problems.push(...crossChecks(config));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;

@@ -2,71 +2,13 @@
 // into lines, table.ts the descriptions into the README's table.
 import { isIP } from "node:net";
 import { z } from "zod";
-import { SECRET_ENV, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { isAddress, nameProblem } from "../../protocol/snapshot.ts";
 import { LOG_LEVELS } from "../log.ts";
 import { clusters, kubernetes, manifests, placeName } from "./cluster.ts";
-import { parseDuration, parseSize } from "./duration.ts";
 import { engineName, engines } from "./engines.ts";
 import { peersOf, places, policies } from "./places.ts";
-
-function expected(text: string): { error: string } {
-  return { error: text };
-}
-
-function duration(min: string, max: string) {
-  const least = parseDuration(min) ?? 0;
-  const most = parseDuration(max) ?? Number.POSITIVE_INFINITY;
-  const text = `a duration from ${min} to ${max}, such as 100ms or 2s`;
-  return z.string(expected(text)).transform((value, context) => {
-    const ms = parseDuration(value);
-    if (ms !== undefined && ms >= least && ms <= most) return ms;
-    context.addIssue(text);
-    return z.NEVER;
-  });
-}
-
-function size(max: string) {
-  const text = `a size up to ${max}, such as 64KiB or 4MiB`;
-  return z.string(expected(text)).transform((value, context) => {
-    const bytes = parseSize(value);
-    if (bytes !== undefined && bytes <= (parseSize(max) ?? 0)) return bytes;
-    context.addIssue(text);
-    return z.NEVER;
-  });
-}
-
-function integer(min: number, max: number) {
-  const text = `an integer from ${min} to ${max}`;
-  return z.int(expected(text)).min(min, text).max(max, text);
-}
-
-const file = z.string(expected("a file")).min(1, "a file");
-
-export interface Origin {
-  origin: string;
-  host: string;
-  port: number;
-}
-
-/** scheme://host:port of a URL that has nothing else, or undefined. */
-export function parseOrigin(text: string, protocols: readonly string[]): Origin | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !protocols.includes(url.protocol) || url.hostname === "") return undefined;
-  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") return undefined;
-  if (url.pathname !== "/") return undefined;
-  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-  return { origin: url.origin, host: url.hostname.replace(/^\[|\]$/g, ""), port };
-}
-
-function origin(protocols: readonly string[], text: string) {
-  return z.string(expected(text)).transform((value, context) => {
-    const parsed = parseOrigin(value, protocols);
-    if (parsed !== undefined && parsed.port > 0) return parsed;
-    context.addIssue(text);
-    return z.NEVER;
-  });
-}
+import { push } from "./push.ts";
+import { duration, expected, file, hostName, integer, origin, path, size } from "./values.ts";
 
 const engine = engineName("Whose metric names the pod speaks.");
 
@@ -86,11 +28,7 @@ const endpoint = z.preprocess(
 
 const dns = z.strictObject(
   {
-    name: z
-      .string(expected("a host name"))
-      .regex(/^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$/, "a host name")
-      .refine((name) => isIP(name) === 0, "a host name, not an address")
-      .describe("The name; every A and AAAA address of it is a pod."),
+    name: hostName.describe("The name; every A and AAAA address of it is a pod."),
     port: integer(1, 65535).describe("Where the pods listen."),
     interval: duration("100ms", "1h").prefault("5s").describe("How often the name is resolved."),
     engine,
@@ -111,8 +49,6 @@ const staticModel = z
   .nullable()
   .transform((value) => value ?? {});
 
-const path = z.string(expected("a path that begins with /")).regex(/^\/[\x21-\x7e]*$/, "a path that begins with /");
-
 function listen(text: string) {
   return z.string(expected(text)).transform((value, context) => {
     const at = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(value);
@@ -124,9 +60,6 @@ function listen(text: string) {
     return z.NEVER;
   });
 }
-
-// What a header value can hold without quoting; Envoy refuses other bytes.
-const SECRET = /^[\x21-\x7e]{1,1024}$/;
 
 export const schema = z.strictObject(
   {
@@ -217,35 +150,7 @@ export const schema = z.strictObject(
           .describe("Model name → `base` and `endpoints` (`ip:port`); wins over what pods say."),
       })
       .prefault({}),
-    push: z
-      .strictObject({
-        targets: z
-          .array(origin(["http:", "https:"], "http://host:port without a path"), expected("a list of http://host:port"))
-          .min(1, "at least one Envoy listener, such as http://127.0.0.1:10000 (flag --push)")
-          .describe("Envoy listeners that carry the filter: `http://host:port`."),
-        path: path.default(SNAPSHOT_PATH).describe("Where the filter takes snapshots: its `snapshot.path`."),
-        secret: z
-          .string(expected("1...1024 visible ASCII characters"))
-          .regex(SECRET, "1...1024 visible ASCII characters")
-          .optional()
-          .describe("The secret that the filter knows. Better left out, and given by the environment."),
-        secretEnv: z
-          .string(expected("the name of an environment variable"))
-          .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of an environment variable")
-          .default(SECRET_ENV)
-          .describe("Which environment variable holds the secret when `push.secret` is not given."),
-        interval: duration("1ms", "10s").prefault("50ms").describe("At most one push per target in this time."),
-        heartbeat: duration("10ms", "10s")
-          .prefault("500ms")
-          .describe("A push at least this often, though nothing changed; well below the filter's stale limit."),
-        timeout: duration("10ms", "1m").prefault("1s").describe("How long a target's answer may take."),
-        retryMin: duration("1ms", "1m")
-          .prefault("50ms")
-          .describe("The wait after a first failure; it doubles with each further one."),
-        retryMax: duration("1ms", "10m").prefault("1s").describe("The longest wait between tries."),
-      })
-      // No default: without a target there is nothing to do.
-      .prefault({} as never),
+    push,
     listen: listen("ip:port, such as 127.0.0.1:9400")
       .prefault("127.0.0.1:9400")
       .describe("Where `/healthz`, `/readyz`, `/metrics` and `/objects` are served; port 0 takes a free one."),
@@ -261,9 +166,11 @@ export const schema = z.strictObject(
   expected("an object of keys"),
 );
 
-/** Keys whose value no error may show. */
-export const SECRET_KEYS: ReadonlySet<string> = new Set(["push.secret"]);
-
 type Parsed = z.output<typeof schema>;
 /** A configuration that was checked: durations in milliseconds, sizes in bytes, addresses taken apart. */
-export type Config = Omit<Parsed, "push"> & { push: Parsed["push"] & { secret: string } };
+export type Config = Omit<Parsed, "push"> & {
+  push: Omit<Parsed["push"], "secret"> & {
+    /** Tried in this order. Empty: they are in push.secretFile. */
+    secrets: readonly string[];
+  };
+};

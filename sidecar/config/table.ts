@@ -10,7 +10,13 @@ export interface ConfigRow {
 
 /** Keys that may be left out though there is no value that would stand for that. */
 const NO_DEFAULT: Readonly<Record<string, string>> = {
+  "push.kubernetes": "none",
   "push.secret": "from the environment",
+  "push.secretFile": "none",
+  "push.tls.ca": "the system's",
+  "push.tls.cert": "none",
+  "push.tls.key": "none",
+  "push.tls.serverName": "the target's",
   "kubernetes.kubeconfig": "found by itself",
   "kubernetes.context": "the current one",
   "scrape.tls.ca": "the system's",

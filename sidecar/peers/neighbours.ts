@@ -7,12 +7,14 @@ import type { Log } from "../log.ts";
 import type { Pod } from "../pod.ts";
 import { PlaceOrder, type PlacesConfig } from "../policies/order.ts";
 import { type Policy, policiesOf } from "../policies/policy.ts";
+import type { Secrets } from "../push/secrets.ts";
 import type { World } from "../snapshot/places.ts";
 import { Peer } from "./peer.ts";
 import { RoundTrips } from "./round-trips.ts";
 import { viewOf } from "./view.ts";
 
 export interface NeighbourParts {
+  secrets: Secrets;
   clock: Clock;
   log: Log;
   /** A peer said something new, or went silent. */
@@ -23,6 +25,7 @@ export interface NeighbourParts {
 
 export class Neighbours {
   readonly #config: Config;
+  readonly #secrets: Secrets;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #peers: Peer[];
@@ -31,7 +34,8 @@ export class Neighbours {
   #policies: readonly Policy[];
   #problems: readonly string[] = [];
 
-  constructor(config: Config, { clock, log, changed, failed }: NeighbourParts) {
+  constructor(config: Config, { clock, log, changed, failed, secrets }: NeighbourParts) {
+    this.#secrets = secrets;
     this.#config = config;
     this.#clock = clock;
     this.#log = log;
@@ -39,9 +43,8 @@ export class Neighbours {
     this.#order = new PlaceOrder(placesOf(config));
     this.#peers = config.peers.map(({ url, place, mode, gateway, interval, staleAfter }) => {
       const { origin } = url;
-      const { secret } = config.push;
       return new Peer(
-        { origin, place, mode, gateway, intervalMs: interval, staleAfterMs: staleAfter, secret },
+        { origin, place, mode, gateway, intervalMs: interval, staleAfterMs: staleAfter, secrets },
         {
           clock,
           log,
@@ -109,9 +112,10 @@ export class Neighbours {
     };
   }
 
-  /** Whether it is the shared secret. */
+  /** Whether it is the shared secret, or one of them while they change. */
   knows(secret: string | undefined): boolean {
-    return secret !== undefined && sameText(secret, this.#config.push.secret);
+    // All are looked at, so that the time tells nothing of which it was.
+    return this.#secrets.inTurn(undefined).filter((one) => sameText(secret ?? "", one)).length > 0;
   }
 
   /** What other sidecars are told; undefined for whoever does not know the secret. */

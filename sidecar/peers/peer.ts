@@ -6,9 +6,10 @@ import { SECRET_HEADER } from "../../protocol/constants.ts";
 import type { Clock } from "../clock.ts";
 import type { EngineName } from "../engines/index.ts";
 import { Health } from "../health.ts";
-import { exchange, HttpFailure, toFailure } from "../http.ts";
+import { type Answer, exchange, HttpFailure, toFailure } from "../http.ts";
 import type { Log } from "../log.ts";
 import type { Pod } from "../pod.ts";
+import type { Secrets } from "../push/secrets.ts";
 import { type OfferedPod, type OfferedSums, parseView, VIEW_PATH } from "./view.ts";
 
 export interface PeerOptions {
@@ -20,7 +21,8 @@ export interface PeerOptions {
   gateway: string | undefined;
   intervalMs: number;
   staleAfterMs: number;
-  secret: string;
+  /** Tried in turn. */
+  secrets: Pick<Secrets, "inTurn">;
 }
 
 export interface PeerParts {
@@ -41,6 +43,7 @@ export class Peer {
   readonly options: PeerOptions;
   readonly #parts: PeerParts;
   readonly #pool: Pool;
+  #worked: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
   #said: { what: Said; place: string; region: string | undefined; at: number } | undefined;
@@ -121,14 +124,8 @@ export class Peer {
   }
 
   async #view(): Promise<{ what: Said; place: string; region: string | null }> {
-    const { mode, secret, staleAfterMs } = this.options;
-    const { status, body } = await exchange(this.#pool, {
-      method: "GET",
-      path: mode === "gateway" ? `${VIEW_PATH}?sums=1` : VIEW_PATH,
-      headers: { [SECRET_HEADER]: secret },
-      timeoutMs: Math.min(TIMEOUT_MS, staleAfterMs),
-      maxBytes: MAX_BYTES,
-    });
+    const { mode } = this.options;
+    const { status, body } = await this.#get(mode === "gateway" ? `${VIEW_PATH}?sums=1` : VIEW_PATH);
     if (status !== 200) throw new HttpFailure("status", `${VIEW_PATH}: status ${status}, expected 200`);
     if (mode === "pods") {
       const { pods, place, region } = parseView(body, "pods");
@@ -136,6 +133,26 @@ export class Peer {
     }
     const { sums, place, region } = parseView(body, "sums");
     return { what: { sums }, place, region };
+  }
+
+  /** With the secret that worked last, or the next one while secrets change. */
+  async #get(path: string): Promise<Answer> {
+    const { secrets, staleAfterMs } = this.options;
+    let answer: Answer = { status: 401, body: Buffer.alloc(0) };
+    for (const secret of secrets.inTurn(this.#worked)) {
+      answer = await exchange(this.#pool, {
+        method: "GET",
+        path,
+        headers: { [SECRET_HEADER]: secret },
+        timeoutMs: Math.min(TIMEOUT_MS, staleAfterMs),
+        maxBytes: MAX_BYTES,
+      });
+      if (answer.status !== 401) {
+        this.#worked = secret;
+        return answer;
+      }
+    }
+    return answer;
   }
 
   /** Once for each change. */

@@ -1,4 +1,6 @@
 // What a filter's answer to a push means, and what whoever runs the sidecar can do about it.
+import { REPORT_MAGIC } from "../../protocol/constants.ts";
+import { decodeReport, type Report } from "../../protocol/exchange.ts";
 import { FAILURES } from "../http.ts";
 
 export const PUSH_RESULTS = [
@@ -6,6 +8,7 @@ export const PUSH_RESULTS = [
   "malformed",
   "unauthenticated",
   "outdated",
+  "held",
   "snapshot_too_large",
   "not_stored",
   "unexpected",
@@ -19,6 +22,10 @@ export interface Verdict {
   detail: string;
   /** Of an outdated push: the version that the filter holds. */
   stored?: bigint;
+  /** Of a push that another sidecar's keeps off: until when, in ms. */
+  heldMs?: number;
+  /** Of an accepted push that asked for it. */
+  report?: Report;
 }
 
 const BY_STATUS: Readonly<Record<number, PushResult>> = {
@@ -35,6 +42,7 @@ export const HINTS: Readonly<Partial<Record<PushResult, string>>> = {
   malformed: "the filter refuses the snapshot: are filter and sidecar of one version?",
   unauthenticated: "the filter knows another secret: compare PILOTFISH_SECRET on both sides",
   outdated: "another sidecar or a clock that jumped is ahead: going past its version",
+  held: "another sidecar pushes to this Envoy and knows as much: standing by",
   snapshot_too_large: "more pods or models than one filter takes: split them over several gateways",
   not_stored: "Envoy would not keep the snapshot: it is pushed again",
   unexpected: "no answer of the filter's: is it on this listener, and does push.path say what its snapshot.path says?",
@@ -44,10 +52,12 @@ export const HINTS: Readonly<Partial<Record<PushResult, string>>> = {
   reset: "the target ended the connection",
 };
 
+const MOST_HELD_MS = 5000;
 const VERSION = /^[0-9]{1,20}$/;
 
 interface AnswerJson {
   version?: unknown;
+  heldMs?: unknown;
   error?: { message?: unknown; code?: unknown };
 }
 
@@ -62,9 +72,11 @@ function parse(body: Buffer): AnswerJson | undefined {
 
 /** Only an answer in the filter's own form counts: an upstream's 200 or 401 is not the filter's. */
 export function judge(status: number, body: Buffer, sent: bigint): Verdict {
+  if (status === 200 && body.length >= 4 && body.readUInt32LE(0) === REPORT_MAGIC) return reported(body, sent);
   const json = parse(body);
   if (status === 200 && json?.version === String(sent)) return { result: "ok", detail: "" };
-  const result = BY_STATUS[status];
+  const held = status === 409 && json?.error?.code === "snapshot_held";
+  const result = held ? "held" : BY_STATUS[status];
   if (result === undefined || typeof json?.error?.code !== "string") {
     return { result: "unexpected", detail: `status ${status}, ${body.length} bytes that are no answer to this push` };
   }
@@ -72,5 +84,18 @@ export function judge(status: number, body: Buffer, sent: bigint): Verdict {
   if (result === "outdated" && typeof json.version === "string" && VERSION.test(json.version)) {
     verdict.stored = BigInt(json.version);
   }
+  if (held && Number.isInteger(json.heldMs))
+    verdict.heldMs = Math.min(Math.max(json.heldMs as number, 0), MOST_HELD_MS);
   return verdict;
+}
+
+/** A report is taken whole or not at all; that the push was accepted is told by its version. */
+function reported(body: Buffer, sent: bigint): Verdict {
+  try {
+    const report = decodeReport(body);
+    if (report.version === sent) return { result: "ok", detail: "", report };
+    return { result: "unexpected", detail: `a report of version ${report.version}, expected ${sent}` };
+  } catch (error) {
+    return { result: "unexpected", detail: (error as Error).message };
+  }
 }

@@ -67,10 +67,12 @@ export class Reports {
   /** By the address that was asked. */
   readonly #heard = new Map<string, Heard>();
   #news: News[] = [];
-  #number = 0;
+  #number: number;
 
-  constructor(now: () => number) {
+  /** `first`: below the numbers of all records; above those of an earlier Reports of the same source. */
+  constructor(now: () => number, first = 0) {
     this.#now = now;
+    this.#number = first;
   }
 
   /** What to ask an Envoy with: which news of it are known. */

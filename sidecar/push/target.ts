@@ -3,25 +3,25 @@
 //   idle     ── something changed, and `interval` since the last push ──▶ sending
 //   idle     ── `heartbeat` since the last push ──▶ sending
 //   sending  ── accepted ──▶ idle
+//   sending  ── another sidecar's snapshot is in use there ──▶ waiting, until it gives way
 //   sending  ── anything else ──▶ waiting        retryMin, doubled with each failure up to retryMax, half of it random
 //   waiting  ── time is up ──▶ sending           changes meanwhile go along, they hurry nothing
 //
 // Each push is the whole truth, made as it is sent, so an Envoy that was away is told everything by the first one.
-import { Pool } from "undici";
-import { SECRET_HEADER } from "../../protocol/constants.ts";
+import { MAX_SNAPSHOT_BYTES } from "../../protocol/constants.ts";
 import { SnapshotTooLargeError } from "../../protocol/encode.ts";
+import { type Report, withExchange } from "../../protocol/exchange.ts";
 import type { Clock } from "../clock.ts";
-import { exchange, toFailure } from "../http.ts";
+import { toFailure } from "../http.ts";
 import type { Log } from "../log.ts";
 import type { MadeSnapshot, SnapshotSource } from "../snapshot/source.ts";
 import { HINTS, judge, type PushResult, type Verdict } from "./answer.ts";
+import type { Envoy } from "./envoy.ts";
+import type { EndpointIndex, Others } from "./reports.ts";
 
 export interface PushOptions {
-  path: string;
-  secret: string;
   intervalMs: number;
   heartbeatMs: number;
-  timeoutMs: number;
   retryMinMs: number;
   retryMaxMs: number;
 }
@@ -33,14 +33,24 @@ export interface TargetParts {
   log: Log;
   random: () => number;
   pushed: (target: string, result: PushResult, seconds: number, snapshot: MadeSnapshot | undefined) => void;
+  exchange: TargetExchange;
 }
 
-const ANSWER_MAX_BYTES = 1 << 20;
+/** What this Envoy is told of the others, and they of it. */
+export interface TargetExchange {
+  /** Which of its news are known; undefined: it is the only Envoy, and nothing is asked for. */
+  cursor(): string | undefined;
+  others(index: EndpointIndex): Others | undefined;
+  heard(report: Report): void;
+}
+
+/** Filters do not believe others' requests for longer than 2 s after they were told. */
+const MOST_SILENT_MS = 1000;
 
 export class Target {
   readonly origin: string;
   readonly #parts: TargetParts;
-  readonly #pool: Pool;
+  readonly #envoy: Envoy;
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
   #state: "idle" | "sending" | "waiting" = "idle";
@@ -48,18 +58,26 @@ export class Target {
   #startedAt = Number.NEGATIVE_INFINITY;
   #failures = 0;
   #acceptedAt: number | null = null;
+  #heldAt: number | null = null;
+  #others = false;
   #lastResult: PushResult | undefined;
   #closed = false;
 
-  constructor(origin: string, parts: TargetParts) {
-    this.origin = origin;
+  constructor(envoy: Envoy, parts: TargetParts) {
+    this.origin = envoy.origin;
     this.#parts = parts;
-    this.#pool = new Pool(origin, { connections: 1, pipelining: 1, connect: { timeout: parts.options.timeoutMs } });
+    this.#envoy = envoy;
   }
 
   /** Clock.now() when the last accepted push was begun. */
   get acceptedAt(): number | null {
     return this.#acceptedAt;
+  }
+
+  /** Clock.now() when it last took a push, or said that another sidecar's is in use there. */
+  get suppliedAt(): number | null {
+    if (this.#acceptedAt === null || this.#heldAt === null) return this.#acceptedAt ?? this.#heldAt;
+    return Math.max(this.#acceptedAt, this.#heldAt);
   }
 
   get lastResult(): PushResult | undefined {
@@ -79,10 +97,9 @@ export class Target {
     this.#schedule(Math.max(0, this.#startedAt + options.intervalMs - clock.now()));
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#pool.destroy();
   }
 
   /** The earlier of this time and the one that is set. */
@@ -108,8 +125,17 @@ export class Target {
       this.#state = "idle";
       this.#failures = 0;
       this.#acceptedAt = this.#startedAt;
+      if (verdict.report !== undefined) this.#parts.exchange.heard(verdict.report);
       if (this.#dirty) this.changed();
-      this.#schedule(Math.max(0, this.#startedAt + options.heartbeatMs - clock.now()));
+      const heartbeat = this.#others ? Math.min(options.heartbeatMs, MOST_SILENT_MS) : options.heartbeatMs;
+      this.#schedule(Math.max(0, this.#startedAt + heartbeat - clock.now()));
+      return;
+    }
+    if (verdict.result === "held") {
+      this.#state = "waiting";
+      this.#failures = 0;
+      this.#heldAt = clock.now();
+      this.#schedule(Math.max(options.intervalMs, verdict.heldMs ?? 0) * (1 + this.#parts.random() / 10));
       return;
     }
     if (verdict.stored !== undefined) this.#parts.snapshots.goPast(verdict.stored);
@@ -119,7 +145,7 @@ export class Target {
   }
 
   async #push(): Promise<{ verdict: Verdict; snapshot?: MadeSnapshot }> {
-    const { options, snapshots } = this.#parts;
+    const { snapshots } = this.#parts;
     let snapshot: MadeSnapshot;
     try {
       snapshot = snapshots.make();
@@ -128,19 +154,24 @@ export class Target {
       return { verdict: { result, detail: (error as Error).message } };
     }
     try {
-      const answer = await exchange(this.#pool, {
-        method: "POST",
-        path: options.path,
-        headers: { "content-type": "application/octet-stream", [SECRET_HEADER]: options.secret },
-        body: snapshot.bytes,
-        timeoutMs: options.timeoutMs,
-        maxBytes: ANSWER_MAX_BYTES,
-      });
+      const answer = await this.#envoy.push(this.#withOthers(snapshot), this.#parts.exchange.cursor());
       return { verdict: judge(answer.status, answer.body, snapshot.version), snapshot };
     } catch (error) {
       const failure = toFailure(error);
       return { verdict: { result: failure.reason, detail: failure.message }, snapshot };
     }
+  }
+
+  /** The snapshot with what other Envoys told; without it where there is no room, pods come first. */
+  #withOthers({ bytes, index }: MadeSnapshot): Uint8Array {
+    const others = this.#parts.exchange.others(index());
+    this.#others = others !== undefined;
+    if (others === undefined) return bytes;
+    const { envoys, counts, prefixes } = others;
+    const whole = withExchange(bytes, envoys, counts, prefixes);
+    if (whole.length <= MAX_SNAPSHOT_BYTES) return whole;
+    const without = withExchange(bytes, envoys, counts, new Uint8Array(0));
+    return without.length <= MAX_SNAPSHOT_BYTES ? without : bytes;
   }
 
   #backoff(): number {
@@ -155,6 +186,7 @@ export class Target {
     this.#lastResult = result;
     const { log } = this.#parts;
     if (result === "ok") log.info({ target: this.origin }, "snapshots are accepted");
+    else if (result === "held") log.info({ target: this.origin, detail }, HINTS.held ?? result);
     else log.warn({ target: this.origin, result, detail, todo: HINTS[result] }, "snapshot not accepted");
   }
 }

@@ -1,4 +1,4 @@
-// How pods are spoken to: TLS by a CA of one's own, a client certificate, a bearer token. What stands in files is read
+// How pods, and Envoys, are spoken to: TLS by a CA of one's own, a client certificate, a bearer token. What stands in files is read
 // again when they change, since certificates and tokens of a cluster are renewed while this runs; a file that cannot
 // be read then leaves what was read before in use.
 import { readFileSync, statSync } from "node:fs";
@@ -8,6 +8,8 @@ import { ConfigError } from "../config/load.ts";
 import type { Log } from "../log.ts";
 
 export interface AccessOptions {
+  /** Key of the configuration that `tls` stands under. */
+  under?: "scrape" | "push";
   tls: {
     ca?: string | undefined;
     cert?: string | undefined;
@@ -20,7 +22,6 @@ export interface AccessOptions {
 }
 
 const LOOK_EVERY_MS = 5000;
-const FILES = { ca: "scrape.tls.ca", cert: "scrape.tls.cert", key: "scrape.tls.key" } as const;
 const TOKEN = "scrape.bearerTokenFile";
 // What a header's value can hold.
 const TOKEN_BYTES = /^[\x21-\x7e]+$/;
@@ -28,6 +29,7 @@ const TOKEN_BYTES = /^[\x21-\x7e]+$/;
 export class Access {
   readonly #options: AccessOptions;
   readonly #log: Log | undefined;
+  readonly #under: string;
   /** By key of the configuration: path, when it was changed, what it held. */
   readonly #files = new Map<string, { path: string; stamp: string; text: string }>();
   readonly #timer: NodeJS.Timeout | undefined;
@@ -38,9 +40,10 @@ export class Access {
   constructor(options: AccessOptions, log?: Log) {
     this.#options = options;
     this.#log = log;
+    this.#under = options.under ?? "scrape";
     const { tls, bearerTokenFile } = options;
     const wanted: Array<readonly [key: string, path: string | undefined]> = [
-      ...(["ca", "cert", "key"] as const).map((name) => [FILES[name], tls[name]] as const),
+      ...(["ca", "cert", "key"] as const).map((name) => [this.#keyOf(name), tls[name]] as const),
       [TOKEN, bearerTokenFile],
     ];
     for (const [key, path] of wanted) {
@@ -58,7 +61,7 @@ export class Access {
       this.#headerLines = this.#makeHeaders();
     } catch (error) {
       if (error instanceof ConfigError) throw error;
-      throw new ConfigError([`scrape.tls: expected PEM files that fit together: ${(error as Error).message}`]);
+      throw new ConfigError([`${this.#under}.tls: expected PEM files that fit together: ${(error as Error).message}`]);
     }
     if (this.#files.size > 0) this.#timer = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
   }
@@ -107,7 +110,7 @@ export class Access {
     try {
       this.#context = this.#makeContext();
       this.#headerLines = this.#makeHeaders();
-      this.#log?.info({}, "certificates or token of the scrapes read again");
+      this.#log?.info({}, `certificates or token of the ${this.#under === "push" ? "pushes" : "scrapes"} read again`);
     } catch (error) {
       // Certificate and key are two files: between the two writes they do not fit. The next look finds both.
       for (const file of this.#files.values()) file.stamp = "";
@@ -119,13 +122,22 @@ export class Access {
     clearInterval(this.#timer);
   }
 
+  /** The newest certificates, for whoever connects in another way than open(). */
+  get context(): SecureContext {
+    return this.#context;
+  }
+
+  #keyOf(name: "ca" | "cert" | "key"): string {
+    return `${this.#under}.tls.${name}`;
+  }
+
   #text(key: string): string | undefined {
     return this.#files.get(key)?.text;
   }
 
   /** Throws here, and not at the first connection, when they are no PEM or do not belong together. */
   #makeContext(): SecureContext {
-    const [ca, cert, key] = [this.#text(FILES.ca), this.#text(FILES.cert), this.#text(FILES.key)];
+    const [ca, cert, key] = (["ca", "cert", "key"] as const).map((name) => this.#text(this.#keyOf(name)));
     return createSecureContext({
       ...(ca !== undefined && { ca }),
       ...(cert !== undefined && { cert }),

@@ -3,12 +3,15 @@
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { Clock } from "../clock.ts";
 import type { Pod } from "../pod.ts";
+import { EndpointIndex } from "../push/reports.ts";
 import { type Built, buildSnapshot, type ClusterParts, type Dropped, type StaticModels } from "./build.ts";
 import type { World } from "./places.ts";
 
 export interface MadeSnapshot {
   version: bigint;
   bytes: Uint8Array;
+  /** Its endpoints in their order; made when asked for. */
+  index: () => EndpointIndex;
   endpoints: number;
   models: number;
   dropped: Dropped;
@@ -24,6 +27,7 @@ export class SnapshotSource {
   readonly #source: bigint;
   readonly #cluster: () => ClusterParts | undefined;
   readonly #world: () => World | undefined;
+  readonly #complete: () => boolean;
   #lastVersion = 0n;
   #made: { at: number; snapshot: MadeSnapshot } | undefined;
 
@@ -34,6 +38,7 @@ export class SnapshotSource {
     source: bigint,
     cluster: () => ClusterParts | undefined = () => undefined,
     world: () => World | undefined = () => undefined,
+    complete: () => boolean = () => true,
   ) {
     this.#pods = pods;
     this.#fixed = fixed;
@@ -41,6 +46,7 @@ export class SnapshotSource {
     this.#source = source;
     this.#cluster = cluster;
     this.#world = world;
+    this.#complete = complete;
   }
 
   /** The next snapshot is made anew. */
@@ -62,11 +68,18 @@ export class SnapshotSource {
     const version = micros > this.#lastVersion ? micros : this.#lastVersion + 1n;
     const stamp = { version, source: this.#source, now: now + SAME_MOMENT_MS };
     const built: Built = buildSnapshot(this.#pods(), this.#fixed, stamp, this.#cluster(), this.#world());
-    const bytes = encodeSnapshot(built.view);
+    const bytes = encodeSnapshot({ ...built.view, complete: this.#complete() });
     this.#lastVersion = version;
     const { endpoints, models } = built.view;
-    const snapshot = { version, bytes, endpoints: endpoints.length, models: models.length, dropped: built.dropped };
+    const counts = { endpoints: endpoints.length, models: models.length, dropped: built.dropped };
+    const snapshot = { version, bytes, index: indexOf(endpoints), ...counts };
     this.#made = { at: now, snapshot };
     return snapshot;
   }
+}
+
+function indexOf(endpoints: readonly { address: string }[]): () => EndpointIndex {
+  let index: EndpointIndex | undefined;
+  // Addresses are ASCII: JavaScript's order is that of their bytes.
+  return () => (index ??= new EndpointIndex(endpoints.map(({ address }) => address).sort()));
 }

@@ -8,6 +8,8 @@ export interface FilterTarget {
   origin: string;
   path: string;
   secret: string;
+  /** How to connect where TLS needs more than the system knows. */
+  connect?: Client.Options["connect"];
 }
 
 /** What the page shows of a read-back; the shape is that of protocol/README.md. */
@@ -43,8 +45,8 @@ export class Filters {
   }
 }
 
-async function readBack({ origin, path, secret }: FilterTarget): Promise<FilterState> {
-  const client = new Client(origin, { connect: { timeout: TIMEOUT_MS } });
+async function readBack({ origin, path, secret, connect }: FilterTarget): Promise<FilterState> {
+  const client = new Client(origin, { connect: connect ?? { timeout: TIMEOUT_MS } });
   try {
     const headers = { [SECRET_HEADER]: secret };
     const answer = await exchange(client, { method: "GET", path, headers, timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES });

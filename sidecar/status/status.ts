@@ -8,7 +8,7 @@ import type { Pod } from "../pod.ts";
 import { type PoolLoad, poolLoads } from "../pools.ts";
 import type { PushResult } from "../push/answer.ts";
 import type { Readiness } from "../server.ts";
-import { type FilterState, Filters } from "./filters.ts";
+import { type FilterState, Filters, type FilterTarget } from "./filters.ts";
 
 export interface PodStatus {
   address: string;
@@ -63,6 +63,8 @@ export function podStatus(pod: Pod, now: number): PodStatus {
 export interface Watched {
   config: Config;
   targets: Iterable<{ origin: string; acceptedAt: number | null; lastResult: PushResult | undefined }>;
+  /** How the filter of a target is read back. */
+  accessTo(origin: string): Omit<FilterTarget, "origin" | "path">;
   pods(): Pod[];
   objects(): ClusterSeen[];
   readiness(): Readiness;
@@ -92,13 +94,13 @@ export class Views {
 
   async status(): Promise<Status> {
     const watched = this.#watched();
-    const { path, secret } = watched.config.push;
+    const { path } = watched.config.push;
     const now = this.#clock.now();
     const targets = [...watched.targets].map(async ({ origin, acceptedAt, lastResult }) => ({
       origin,
       pushedMsAgo: acceptedAt === null ? null : Math.round(now - acceptedAt),
       result: lastResult ?? null,
-      filter: await this.#filters.state({ origin, path, secret }),
+      filter: await this.#filters.state({ origin, path, ...watched.accessTo(origin) }),
     }));
     return {
       now: new Date().toISOString(),

@@ -32,7 +32,7 @@ test("endpoints, a target and the secret are enough; the rest has defaults", () 
   const config = parseConfig(GOOD, ENV);
   assert.deepEqual(config.endpoints[0]?.url, { origin: "http://10.0.0.1:8000", host: "10.0.0.1", port: 8000 });
   assert.deepEqual([config.scrape.interval, config.models.interval, config.push.heartbeat], [100, 10_000, 500]);
-  assert.deepEqual([config.listen.port, config.push.secret], [9400, "s3cret"]);
+  assert.deepEqual([config.listen.port, config.push.secrets], [9400, ["s3cret"]]);
 });
 
 test("a URL and an object with it say the same", () => {
@@ -87,7 +87,7 @@ test("an unknown key is refused, with the key that was probably meant", () => {
 });
 
 test("all problems are told at once", () => {
-  const found = problems(() => parseConfig({ endpoints: [3], push: { targets: [] }, log: { level: 1 }, x: 1 }, ENV));
+  const found = problems(() => parseConfig({ endpoints: [3], push: { targets: [3] }, log: { level: 1 }, x: 1 }, ENV));
   assert.equal(found.length, 4);
 });
 
@@ -103,6 +103,15 @@ test("what only shows when two keys are read together is refused too", () => {
   refused(
     { push: GOOD.push },
     "endpoints: got nothing, expected at least one pod there or one name under dns (flags --endpoint, --dns), or kubernetes, or manifests, or peers",
+  );
+  refused(
+    { ...GOOD, push: {} },
+    "push.targets: got nothing, expected at least one Envoy listener, such as http://127.0.0.1:10000 (flag --push), or push.dns, or push.kubernetes",
+  );
+  refused({ ...GOOD, push: { ...GOOD.push, tls: { cert: "/a.pem" } } }, "push.tls: expected cert and key together");
+  refused(
+    { ...GOOD, push: { ...GOOD.push, secret: "s", secretFile: "/a" } },
+    "push.secret: got a value that is not shown, expected none beside push.secretFile",
   );
   refused(
     { ...GOOD, models: { static: { a: { base: "b" }, b: { base: "c" } } } },
@@ -121,7 +130,10 @@ test("a missing or unfit secret is refused, and never shown", () => {
     assert.ok(!lines[0]?.includes(bad));
     assert.match(lines[0] ?? "", /expected 1\.\.\.1024 visible ASCII characters/);
   }
-  assert.equal(parseConfig({ ...GOOD, push: { ...GOOD.push, secretEnv: "OTHER" } }, { OTHER: "x" }).push.secret, "x");
+  assert.equal(
+    parseConfig({ ...GOOD, push: { ...GOOD.push, secretEnv: "OTHER" } }, { OTHER: "x" }).push.secrets[0],
+    "x",
+  );
 });
 
 test("flags win over the file, key by key", () => {
@@ -145,13 +157,13 @@ test("flags win over the file, key by key", () => {
   }
 });
 
-test("every key has a meaning and, but for one, a default that the schema takes", () => {
+test("every key has a meaning and a default that the schema takes", () => {
   const rows = configTable();
   assert.ok(rows.length > 15);
   for (const { key, meaning } of rows) assert.ok(meaning.endsWith("."), key);
   assert.deepEqual(
     rows.filter((row) => row.default === "required").map((row) => row.key),
-    ["push.targets"],
+    [],
   );
   const row = (key: string) => rows.find((each) => each.key === key)?.default;
   assert.deepEqual(

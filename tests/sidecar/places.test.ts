@@ -231,7 +231,15 @@ describe("a peer", () => {
       told = done;
     });
     const peer = new Peer(
-      { origin, place: undefined, mode, gateway: "10.9.0.1:80", intervalMs: 60_000, staleAfterMs: 2000, secret },
+      {
+        origin,
+        place: undefined,
+        mode,
+        gateway: "10.9.0.1:80",
+        intervalMs: 60_000,
+        staleAfterMs: 2000,
+        secrets: { inTurn: () => [secret] },
+      },
       {
         clock: { now: () => now, epochMicros: () => 0n },
         log: { debug() {}, info() {}, warn() {}, error() {} } as never,

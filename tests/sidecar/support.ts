@@ -2,9 +2,11 @@
 // protocol/README.md. All on 127.0.0.1, port 0.
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type ServerOptions } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
+import { REPORT_HEADER, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { decodeSnapshot } from "../../protocol/decode.ts";
+import { encodePrefixes, encodeReport, type PrefixRecord, type RemoteCounts } from "../../protocol/exchange.ts";
 import type { SnapshotView } from "../../protocol/snapshot.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { createLog } from "../../sidecar/log.ts";
@@ -86,6 +88,19 @@ export interface FakeFilter extends Listening {
   connections: number;
   /** Answers wait for it. */
   hold: Promise<void> | undefined;
+  /** What its reports say. */
+  instance: bigint;
+  counts: Map<bigint, RemoteCounts>;
+  /** Told once, then gone. */
+  prefixes: PrefixRecord[];
+  /** How often it was asked without a push. */
+  reportsRead: number;
+  /** false: a release that knows no reports. */
+  reporting: boolean;
+  /** A snapshot of another source keeps all pushes off. */
+  heldMs: number | undefined;
+  /** Body of the last accepted push. */
+  bytes: number;
   /** In place of the filter's answer, when set. */
   instead: Handler | undefined;
 }
@@ -95,12 +110,24 @@ function refusal(response: ServerResponse, status: number, code: string, more: o
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ error, ...more }));
 }
 
-export async function startFilter(port = 0): Promise<FakeFilter> {
+let instances = 100n;
+
+export async function startFilter(port = 0, tls?: ServerOptions): Promise<FakeFilter> {
+  const report = (version: bigint): Uint8Array => {
+    const prefixes = encodePrefixes(filter.prefixes.splice(0));
+    return encodeReport({ version, instance: filter.instance, ring: 1n, end: 0n, counts: filter.counts, prefixes });
+  };
   const receive = (request: IncomingMessage, response: ServerResponse, body: Buffer): unknown => {
     if (filter.instead !== undefined) return filter.instead(request, response);
     if (request.url !== SNAPSHOT_PATH) return response.writeHead(404).end("no such path");
-    if (request.method !== "POST") return refusal(response, 405, "method_not_allowed");
     if (request.headers[SECRET_HEADER] !== filter.secret) return refusal(response, 401, "snapshot_unauthenticated");
+    const asked = filter.reporting && request.headers[REPORT_HEADER] !== undefined;
+    if (request.method === "GET" && asked) {
+      filter.reportsRead++;
+      return response.end(report(filter.stored?.version ?? 0n));
+    }
+    if (request.method !== "POST") return refusal(response, 405, "method_not_allowed");
+    if (filter.heldMs !== undefined) return refusal(response, 409, "snapshot_held", { heldMs: filter.heldMs });
     if (body.length > filter.maxBytes) return refusal(response, 413, "snapshot_too_large");
     let view: SnapshotView;
     try {
@@ -112,19 +139,24 @@ export async function startFilter(port = 0): Promise<FakeFilter> {
       return refusal(response, 409, "snapshot_outdated", { version: String(filter.stored.version) });
     }
     filter.stored = view;
+    filter.bytes = body.length;
+    if (asked) return response.end(report(view.version));
     response
       .writeHead(200, { "content-type": "application/json" })
       .end(JSON.stringify({ version: String(view.version) }));
   };
-  const server = createServer((request, response) => {
+  const serve: Handler = (request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", async () => {
       await filter.hold;
       receive(request, response, Buffer.concat(chunks));
     });
-    response.on("finish", () => filter.answers.push(response.statusCode));
-  });
+    response.on("finish", () => {
+      if (request.method === "POST") filter.answers.push(response.statusCode);
+    });
+  };
+  const server = tls === undefined ? createServer(serve) : createTlsServer(tls, serve);
   const filter: FakeFilter = {
     ...(await listen(server, port)),
     secret: SECRET,
@@ -132,6 +164,13 @@ export async function startFilter(port = 0): Promise<FakeFilter> {
     stored: undefined,
     answers: [],
     connections: 0,
+    instance: instances++,
+    counts: new Map(),
+    prefixes: [],
+    reportsRead: 0,
+    reporting: true,
+    heldMs: undefined,
+    bytes: 0,
     hold: undefined,
     instead: undefined,
   };

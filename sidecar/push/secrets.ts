@@ -1,0 +1,72 @@
+// The secrets that filters may know, the preferred one first. While one takes another's place there are two, and each
+// Envoy takes what it was given last: what worked there is tried first, then the others (docs/secrets.md).
+import { readFileSync, statSync } from "node:fs";
+import { ConfigError } from "../config/load.ts";
+import { SECRET } from "../config/push.ts";
+import type { Log } from "../log.ts";
+
+const LOOK_EVERY_MS = 1000;
+const MOST = 4;
+
+export class Secrets {
+  readonly #file: string | undefined;
+  readonly #log: Log;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #stamp = "";
+  #secrets: readonly string[];
+
+  /** Throws a ConfigError when there is a file and it holds no secret. */
+  constructor(secrets: readonly string[], file: string | undefined, log: Log) {
+    this.#file = file;
+    this.#log = log;
+    this.#secrets = secrets;
+    if (file === undefined) return;
+    try {
+      this.#stamp = stampOf(file);
+      this.#secrets = read(file);
+    } catch (error) {
+      throw new ConfigError([`push.secretFile: got ${JSON.stringify(file)}, expected ${(error as Error).message}`]);
+    }
+    this.#timer = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
+  }
+
+  /** What worked last, then the others. */
+  inTurn(worked: string | undefined): readonly string[] {
+    const known = this.#secrets.includes(worked ?? "");
+    return known ? [worked as string, ...this.#secrets.filter((one) => one !== worked)] : this.#secrets;
+  }
+
+  /** Reads the file if it changed; what is no secret leaves the last ones in use. */
+  look(): void {
+    if (this.#file === undefined) return;
+    try {
+      const stamp = stampOf(this.#file);
+      if (stamp === this.#stamp) return;
+      this.#secrets = read(this.#file);
+      this.#stamp = stamp;
+      this.#log.info({ file: this.#file, secrets: this.#secrets.length }, "secrets read again");
+    } catch (error) {
+      this.#log.warn({ file: this.#file, expected: (error as Error).message }, "secrets not read: the last ones stay");
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/** Throws an Error that says what was expected, and never what was there. */
+function read(file: string): string[] {
+  const secrets = readFileSync(file, "utf8")
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  if (secrets.length < 1 || secrets.length > MOST || !secrets.every((one) => SECRET.test(one)))
+    throw new Error(`1 to ${MOST} lines of 1...1024 visible ASCII characters`);
+  return secrets;
+}
+
+function stampOf(path: string): string {
+  const { size, mtimeMs, ino } = statSync(path);
+  return `${size} ${mtimeMs} ${ino}`;
+}
