@@ -99,7 +99,7 @@ export async function render(options: RenderOptions): Promise<Map<string, string
     edit(files, name, (text) => text.replace(/values: \[ ?gemma-2b-it ?\]/, `values: [${[...slugs].join(", ")}]`));
   if (infra === "fleet")
     edit(files, "kubernetes-rbac.yaml", (text) =>
-      text.replace(`name: ${options.name}-envoy`, `name: ${options.name}-pilotfish`),
+      text.replaceAll(`name: ${options.name}-envoy\n`, `name: ${options.name}-pilotfish\n`),
     );
   if (infra === "fleet") edit(files, "kubernetes-envoyproxy.yaml", withoutSidecar);
   // It reads every file of its folder, and knows no kustomization.
@@ -192,10 +192,16 @@ function withPods(text: string, options: RenderOptions): string {
   const services = [...new Set(names)].map((name) => `        - ${options.namespace}/${name}\n`).join("");
   const list = text.replace(/( {6}services:\n)(?: {8}- .*\n)+/, (_all, head: string) => head + services);
   if (infra !== "fleet") return list;
-  return list.replace(
-    "The listener `llm` of the Envoy in the same pod.",
-    "The listener `llm` of each Envoy; one line each.",
-  );
+  // Every Envoy is a target, and so none of them is only a peer.
+  return list
+    .replace(
+      / {6}# The listener `llm`[\s\S]*? {6}peers:\n/,
+      "      # The listener `llm` of each Envoy, as they come and go.\n",
+    )
+    .replace(
+      / {8}kubernetes:\n((?: {10}.*\n)+)/,
+      (_all, keys: string) => `      kubernetes:\n${keys.replaceAll(/^ {10}/gm, "        ")}`,
+    );
 }
 
 /** With a sidecar of its own for all Envoys, theirs have none, and the rights are its own account's. */

@@ -42,6 +42,7 @@ const NAMESPACE = "team-a";
 const URL = "http://127.0.0.1:8088";
 /** An EndpointSlice may not name loopback addresses: the pods have some of their own on the interface `lo`. */
 const ADDRESSES = ["10.99.0.1", "10.99.0.2", "10.99.0.3"];
+const ENVOY_ADDRESS = "10.99.0.4";
 
 const kubernetes = await cachedKubernetes();
 const binaries = await cachedGateway();
@@ -50,7 +51,7 @@ async function reason(): Promise<string | false> {
   if (!kubernetes || !binaries)
     return "kube-apiserver or Envoy Gateway has not been built; `make test-kubernetes`, `make test-gateway`";
   if (!hasOwnNetwork()) return "pods need addresses of their own; `make test-gateway` gives them a network";
-  for (const address of ADDRESSES) {
+  for (const address of [...ADDRESSES, ENVOY_ADDRESS]) {
     const added = spawnSync("ip", ["addr", "replace", `${address}/32`, "dev", "lo"], { stdio: "ignore" });
     if (added.status !== 0) return `no address ${address} on the interface lo`;
   }
@@ -98,7 +99,7 @@ describe(`Envoy Gateway ${GATEWAY_VERSION} with its Kubernetes provider, stock m
       envoy = await startEnvoyOf(server, deployment, await fetchEnvoy(GATEWAY_ENVOY_VERSION), {
         [SECRET_ENV]: secretOf("kubernetes-secret.yaml", "secret"),
       });
-      sidecar = await startSidecar(await sidecarConfig());
+      sidecar = await startSidecar(await sidecarConfig(files));
       await until(
         "the listener",
         () =>
@@ -137,15 +138,19 @@ describe(`Envoy Gateway ${GATEWAY_VERSION} with its Kubernetes provider, stock m
     } as Manifest);
   }
 
-  /** The ConfigMap that the sidecar's container mounts, with the way to this API server. */
-  async function sidecarConfig() {
+  /** The ConfigMap that a sidecar's container mounts, with the way to this API server. */
+  async function sidecarConfig(written: ReadonlyMap<string, string>) {
     const file = join(server.folder, "kubeconfig");
     await writeFile(file, await kubeconfig(server), { mode: 0o600 });
-    const { data } = parse(files.get("kubernetes-sidecar.yaml") ?? "") as { data: Record<string, string> };
-    const given = parse(data["pilotfish.yaml"] ?? "") as { kubernetes: object };
+    const { data } = parse(written.get("kubernetes-sidecar.yaml") ?? "") as { data: Record<string, string> };
+    const config = parse(data["pilotfish.yaml"] ?? "") as {
+      kubernetes: { kubeconfig?: string };
+      push: { kubernetes?: { kubeconfig?: string }; peers?: { kubernetes?: { kubeconfig?: string } } };
+    };
+    for (const where of [config.kubernetes, config.push.kubernetes, config.push.peers?.kubernetes])
+      if (where) where.kubeconfig = file;
     const secret = secretOf("kubernetes-secret.yaml", "secret");
-    const config = { ...given, kubernetes: { ...given.kubernetes, kubeconfig: file }, log: { level: "silent" } };
-    return parseConfig({ ...config, listen: "127.0.0.1:0" }, { [SECRET_ENV]: secret });
+    return parseConfig({ ...config, listen: "127.0.0.1:0", log: { level: "silent" } }, { [SECRET_ENV]: secret });
   }
 
   test("every Gateway, route and policy is accepted, and none of them conflicts", async () => {
@@ -222,5 +227,32 @@ describe(`Envoy Gateway ${GATEWAY_VERSION} with its Kubernetes provider, stock m
     assert.equal(await picked(), before + 12);
     const stats = await (await fetch(`${ENVOY_ADMIN}/stats?filter=pilotfish.setup`)).text();
     assert.doesNotMatch(stats, /: [1-9]/);
+  });
+
+  test("a sidecar of its own finds that Envoy by its labels, and pushes to it", async () => {
+    await sidecar.close();
+    const fleet = await render({ name: NAME, namespace: NAMESPACE, models: [GEMMA, QWEN], infra: "fleet" });
+    const { labels } = deployment.spec.template.metadata;
+    const metadata = { name: "envoy-1", namespace: SYSTEM, labels };
+    const containers = [{ name: "envoy", image: "envoy" }];
+    await apply(server, { apiVersion: "v1", kind: "Pod", metadata, spec: { containers } } as Manifest);
+    const status = {
+      phase: "Running",
+      podIP: ENVOY_ADDRESS,
+      podIPs: [{ ip: ENVOY_ADDRESS }],
+      conditions: [{ type: "Ready", status: "True" }],
+    };
+    const path = `/api/v1/namespaces/${SYSTEM}/pods/envoy-1/status`;
+    const patched = await server.call("PATCH", path, { status }, "application/merge-patch+json");
+    assert.equal(patched.status, 200, JSON.stringify(patched.json));
+    sidecar = await startSidecar(await sidecarConfig(fleet));
+    await until("its pushes taken", async () => {
+      const text = await (await fetch(`${sidecar.url}/metrics`)).text();
+      return (
+        new RegExp(`pilotfish_pushes_total\\{[^}]*target="http://${ENVOY_ADDRESS}:8088"[^}]*result="ok"`).test(text) ||
+        new RegExp(`pilotfish_pushes_total\\{[^}]*result="ok"[^}]*target="http://${ENVOY_ADDRESS}:8088"`).test(text)
+      );
+    });
+    assert.ok(sidecar.readiness().ready);
   });
 });

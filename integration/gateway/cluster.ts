@@ -30,7 +30,12 @@ export interface Container {
 }
 export interface Deployment {
   metadata: { name: string };
-  spec: { template: { spec: { serviceAccountName: string; containers: Container[]; volumes: { name: string }[] } } };
+  spec: {
+    template: {
+      metadata: { labels: Record<string, string> };
+      spec: { serviceAccountName: string; containers: Container[]; volumes: { name: string }[] };
+    };
+  };
 }
 
 export async function kubeconfig(server: ApiServer): Promise<string> {

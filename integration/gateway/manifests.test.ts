@@ -9,8 +9,10 @@ import { join, resolve } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { parseAllDocuments } from "yaml";
+import { parse, parseAllDocuments } from "yaml";
 import { modelSlug, type RenderOptions, render } from "../../envoy/gateway/render.ts";
+import { SECRET_ENV } from "../../protocol/constants.ts";
+import { parseConfig } from "../../sidecar/config/load.ts";
 import { cachedGateway } from "./build.ts";
 
 const run = promisify(execFile);
@@ -96,6 +98,18 @@ test("every rendered document has a name and, where its kind has one, the namesp
       assert.ok(metadata.name, name);
       if (kind !== "GatewayClass") assert.match(metadata.namespace ?? "", /^(team-a|envoy-gateway-system)$/, name);
     }
+  }
+});
+
+test("the sidecar takes the configuration that is written for it", async () => {
+  for (const infra of ["kubernetes", "fleet"] as const) {
+    const text = (await rendered({ infra })).get("kubernetes-sidecar.yaml") ?? "";
+    const { data } = parse(text) as { data: Record<string, string> };
+    const { push } = parseConfig(parse(data["pilotfish.yaml"] ?? "") as object, { [SECRET_ENV]: "s".repeat(16) });
+    const found = infra === "fleet" ? push.kubernetes : push.peers.kubernetes;
+    assert.equal(found?.namespace, "envoy-gateway-system");
+    assert.match(found?.selector ?? "", /gateway-name=inf,.*gateway-namespace=team-a$/);
+    assert.deepEqual(push.targets, infra === "fleet" ? [] : ["http://127.0.0.1:8088"]);
   }
 });
 
