@@ -2,10 +2,10 @@
 // for other names without a trace of the example's, and composes.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -119,6 +119,27 @@ test("the kustomization lists every file but the one for the Prometheus operator
   const listed = [...(files.get("kustomization.yaml") ?? "").matchAll(/^ {2}- (\S+)$/gm)].map(([, name]) => name);
   const expected = [...files.keys()].filter((name) => !/kustomization|pod-monitor/.test(name));
   assert.deepEqual(listed, expected);
+});
+
+const noKubectl = spawnSync("kubectl", ["version", "--client"], { stdio: "ignore" }).status !== 0;
+
+test("kustomize builds each part and what is rendered", { skip: noKubectl && "kubectl is not installed" }, async () => {
+  const kustomize = async (folder: string): Promise<number> => {
+    const { stdout } = await run("kubectl", ["kustomize", folder]);
+    return parseAllDocuments(stdout).length;
+  };
+  const parts = (await readdir(FOLDER, { recursive: true })).filter((name) => name.endsWith("kustomization.yaml"));
+  assert.ok(parts.length >= 9);
+  for (const part of parts) assert.ok((await kustomize(dirname(join(FOLDER, part)))) >= 1, part);
+  for (const infra of ["kubernetes", "fleet"] as const) {
+    const folder = await mkdtemp(join(tmpdir(), "pilotfish-kustomize-"));
+    try {
+      for (const [name, text] of await rendered({ infra })) await writeFile(join(folder, name), text);
+      assert.ok((await kustomize(folder)) >= 18, infra);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
 });
 
 test("each manifest opens with what it is for", async () => {
