@@ -4,6 +4,7 @@
 import type { JsonObject } from "../../envoy/config.ts";
 import { luaFilter } from "../../envoy/filters.ts";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
+import type { Floor } from "./floor.ts";
 
 export interface Contender {
   name: string;
@@ -18,6 +19,8 @@ export interface Contender {
   pilotfish?: boolean;
   /** As two filters, reader and holder: what a stock Envoy Gateway can do. */
   roles?: boolean;
+  /** A filter that does nothing but what none can do without. */
+  floor?: Floor;
   /** Instead of the 16 MiB that a filter needs which holds whole bodies. */
   bufferLimitBytes?: number;
   /** Needs BBR beside Envoy. */
@@ -178,7 +181,23 @@ export function contenders(bbrPort: number | undefined): Contender[] {
       pilotfish: true,
       roles: true,
     },
-    { name: "lua-pattern", title: "Lua, string.match on the body", filters: [luaFilter(LUA_PATTERN)] },
+    {
+      name: "floor",
+      title: "a Wasm filter that only writes the model's header: floor.ts",
+      filters: [],
+      floor: "model",
+    },
+    {
+      name: "floor-pick",
+      title: "the same, and the pods' header: what Envoy takes for this filter's job, whatever the filter does",
+      filters: [],
+      floor: "model-and-pods",
+    },
+    {
+      name: "lua-pattern",
+      title: "Lua: string.match on the body, then the header; no pick",
+      filters: [luaFilter(LUA_PATTERN)],
+    },
     {
       name: "json_to_metadata",
       title: "json_to_metadata, then header_mutation",

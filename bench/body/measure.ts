@@ -100,7 +100,8 @@ async function warmUp(lane: Lane): Promise<void> {
       const answer = await connection.send(prepared.bytes);
       check(lane, prepared, answer.status, answer.body);
       const picked = answer.body.length > prepared.model.length + 1;
-      if (picked !== (lane.runner.contender.pilotfish === true))
+      const { pilotfish, floor } = lane.runner.contender;
+      if (picked !== (pilotfish === true || floor === "model-and-pods"))
         throw new Error(`${lane.runner.contender.name}: a destination header was ${picked ? "" : "not "}set`);
     }
   }

@@ -5,6 +5,7 @@ import type { RunningBbr } from "../peers/bbr.ts";
 import { type Body, makeBodies } from "./bodies.ts";
 import { prepare } from "./client.ts";
 import { BASELINE, type Contender, contenders } from "./contenders.ts";
+import { floorTakes } from "./floor.ts";
 import { describeMachine } from "./machine.ts";
 import type { Options } from "./main.ts";
 import { measureCell, measureIdle, type Pool } from "./measure.ts";
@@ -58,12 +59,13 @@ export async function runBench(bench: BenchOptions): Promise<{ result: Run; text
       progress(`${i + 1}/${all.length}: ${size}, ${regime}`);
       const pool = pools(makeBodies(kind, poolSize(kind.bytes, plan), MODELS, options.seed + i));
       for (const runner of runners) await refresh(runner, upstream);
-      const { series, failed } = await measureCell(runners, pool, plan, idle);
+      const takers = runners.filter(({ contender }) => !contender.floor || floorTakes(kind));
+      const { series, failed } = await measureCell(takers, pool, plan, idle);
       skipped.push(...failed.map((line) => `${line} (${size}, ${regime})`));
       cells.push(summarize(kind, plan, series));
     }
     for (const runner of runners.splice(0)) await runner.envoy.close();
-    for (const contender of options.memory ? wanted : []) {
+    for (const contender of options.memory ? wanted.filter(({ floor }) => !floor) : []) {
       const row = await memoryOf(contender, setup, skipped, bench);
       if (row) memory.push(row);
     }

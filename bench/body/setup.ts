@@ -2,6 +2,7 @@
 // nobody pays for another's ticks and memory. All Envoys are the same binary with one worker and the same routes.
 
 import { fork } from "node:child_process";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Found } from "../../envoy/binary.ts";
 import type { Json, JsonObject } from "../../envoy/config.ts";
@@ -12,6 +13,7 @@ import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { EndpointView } from "../../protocol/snapshot.ts";
 import type { Contender } from "./contenders.ts";
+import { writeFloor } from "./floor.ts";
 
 /** Names as people serve them; each has a route. */
 export const MODELS: readonly string[] = [
@@ -79,6 +81,10 @@ export async function startRunner(contender: Contender, options: SetupOptions): 
         wasmFilter({ ...wasm, name: "reader", vmId: "reader", configuration: { role: "reader", snapshot } }),
         wasmFilter({ ...wasm, name: "holder", vmId: "holder", configuration: { role: "holder" } }),
       ].map(withoutFlag);
+  }
+  if (contender.floor) {
+    const file = await writeFloor(contender.floor, options.upstream.endpoints, dirname(options.wasmFile));
+    config.wasm = { file };
   }
   const envoy = await startEnvoy(config, { found: options.found, concurrency: 1, logLevel: "error" });
   if (envoy.pid === undefined) throw new Error("the Envoy has no process id on this machine");

@@ -1,0 +1,53 @@
+// The least that a WebAssembly filter costs in Envoy: it is entered for the same callbacks as Pilotfish, reads headers and
+// body once each, writes the headers, and does nothing else: no grammar, no names, no pods, no counters. What another way
+// costs less than this, no such filter can.
+
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
+import { guest } from "../../tests/host/module.ts";
+import type { BodyKind } from "./bodies.ts";
+
+/** What it writes: the model's header as the Lua filter does, or that and the pods. */
+export type Floor = "model" | "model-and-pods";
+
+/** Its memory has room for these only, and it knows where their model stands. */
+export function floorTakes({ bytes, position }: Pick<BodyKind, "bytes" | "position">): boolean {
+  return bytes <= 16 * 1024 && position === "first";
+}
+
+const REQUEST_HEADERS = "(i32.const 0)";
+const OUT = "(i32.const 16) (i32.const 20)";
+/** Bodies of the bench begin with {"model":" */
+const MODEL_AT = '{"model":"'.length;
+
+export function floorModule(floor: Floor, endpoints: readonly string[]): Uint8Array {
+  const set = (name: string, value: string) =>
+    `(drop (call $proxy_replace_header_map_value ${REQUEST_HEADERS} "${name}" ${value}))`;
+  return guest({
+    proxy_on_context_create: "",
+    proxy_on_vm_start: "(i32.const 1)",
+    proxy_on_configure: "(i32.const 1)",
+    proxy_on_request_headers: `(drop (call $proxy_get_header_map_pairs ${REQUEST_HEADERS} ${OUT})) (i32.const 1)`,
+    proxy_on_request_body: `(local $from i32) (local $to i32)
+      (if (local.get $end) (then
+        (local.set $from (i32.add (i32.load (i32.const 16)) (i32.const ${MODEL_AT})))
+        (local.set $to (local.get $from))
+        (loop $next (if (i32.ne (i32.load8_u (local.get $to)) (i32.const 34))
+          (then (local.set $to (i32.add (local.get $to) (i32.const 1))) (br $next))))
+        ${set(MODEL_HEADER, "(local.get $from) (i32.sub (local.get $to) (local.get $from))")}
+        ${floor === "model" ? "" : set(DESTINATION_HEADER, `"${endpoints.slice(0, 3).join(",")}"`)}
+        (return (i32.const 0))))
+      (drop (call $proxy_get_buffer_bytes (i32.const 0) (i32.const 0) (local.get $size) ${OUT}))
+      (i32.const 1)`,
+    proxy_on_response_headers: "(i32.const 0)",
+    proxy_on_response_body: "(i32.const 0)",
+    proxy_on_delete: "",
+  });
+}
+
+export async function writeFloor(floor: Floor, endpoints: readonly string[], folder: string): Promise<string> {
+  const file = join(folder, `floor-${floor}.wasm`);
+  await writeFile(file, floorModule(floor, endpoints));
+  return file;
+}
