@@ -55,11 +55,17 @@ export const REFUSALS = [
   "model_rejected",
   "too_large",
   "unsupported_type",
+  "shed",
+  "hold_full",
+  "hold_timeout",
+  "hold_no_endpoint",
+  "hold_displaced",
 ] as const;
 export const WRONG = ["setup_no_reader", "setup_no_holder", "setup_no_body", "setup_not_followed"] as const;
 const PUSHED = [
   "snapshot_stored",
   "snapshot_outdated",
+  "snapshot_held",
   "snapshot_unauthenticated",
   "snapshot_malformed",
   "snapshot_too_large",
@@ -80,7 +86,7 @@ export const ROWS: readonly Row[] = [
       },
       {
         title: "Refused by the filter",
-        about: "4xx answers in OpenAI's error shape, by their cause.",
+        about: "Answers in OpenAI's error shape, by their cause; shed and hold_*: the pool is full.",
         unit: "reqps",
         stacked: true,
         queries: ratesOf(REFUSALS),
@@ -108,7 +114,26 @@ export const ROWS: readonly Row[] = [
         title: "Requests in flight",
         about: "As the filters of each Envoy count them, all workers.",
         unit: "short",
-        queries: [{ expr: `sum by (instance) (pilotfish_in_flight${ENVOY})`, legend: "{{instance}}" }],
+        queries: [
+          { expr: `sum by (instance) (pilotfish_in_flight${ENVOY})`, legend: "{{instance}}" },
+          {
+            expr: `sum by (instance) (pilotfish_in_flight_elsewhere${ENVOY})`,
+            legend: "{{instance}}, of other Envoys",
+          },
+          { expr: `sum by (instance) (pilotfish_hold_now${ENVOY})`, legend: "{{instance}}, held back" },
+        ],
+      },
+      {
+        title: "Held back, let go",
+        about: "Where admission.mode is hold: requests that wait for room, and what became of them.",
+        unit: "reqps",
+        queries: ratesOf(["held", "resumed", "hold_timeout", "hold_aborted"]),
+      },
+      {
+        title: "Pods that fail, places that are full",
+        about: "ejected: pods left out because their answers failed; places_*: requests that went on to another place.",
+        unit: "ops",
+        queries: ratesOf(["pod_failed", "ejected", "panic", "places_spilled", "places_full"]),
       },
       {
         title: "Whole answers, Envoy",
