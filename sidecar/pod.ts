@@ -13,6 +13,8 @@ export interface PodAddress {
   engine: EngineName;
   /** Where it is; absent: in the place of this sidecar. */
   place?: string;
+  /** How it is probed, where a HealthCheckPolicy says so; in place of the configuration's `health`. */
+  probe?: { path: string; intervalMs: number; timeoutMs: number; failures: number; successes: number };
   /** What the cluster says of it; absent where no cluster was asked, and then nothing speaks against the pod. */
   cluster?: ClusterState;
 }

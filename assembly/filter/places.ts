@@ -61,7 +61,7 @@ export function countPlace(view: SnapshotView, random: Random, writesState: bool
     count(PLACES_DRY_RUN);
     return NONE;
   }
-  sentTo(view, policy, room);
+  sentTo(room);
   if (room.order != roomAt(nearest).order) count(PLACES_SPILLED);
   if (writesState) setProperty(STATE_PLACE, view.placeName(room.place), view.placeNameLength(room.place));
   return elsewhere(view, chosen, random);

@@ -7,7 +7,7 @@
 // Without a limit that is known, a place counts as if UNKNOWN_LIMIT requests a pod were its limit.
 import { Random } from "../pick/random";
 import { NONE, SnapshotView } from "../snapshot/view";
-import { forgetLook, lookAt, Room, roomAt, roomCount } from "./rooms";
+import { forgetLook, lookAt, Room, reckonedAt, roomAt, roomCount } from "./rooms";
 
 const UNKNOWN_LIMIT: f32 = 16;
 
@@ -36,7 +36,7 @@ function chooseAmong(view: SnapshotView, model: u32, tick: u64, random: Random):
     let best: f32 = 0;
     let sum: f32 = 0;
     for (; end < count && roomAt(end).order == roomAt(i).order; end++) {
-      const room = roomAt(end);
+      const room = reckonedAt(end);
       if (nearest == NONE && room.pods > 0) nearest = end;
       best = max(best, room.room);
       sum += <f32>room.weight * room.room;
@@ -66,7 +66,7 @@ function leastFull(count: u32): u32 {
   let least: f32 = Infinity;
   overAll = true;
   for (let i: u32 = 0; i < count; i++) {
-    const room = roomAt(i);
+    const room = reckonedAt(i);
     if (room.room > 0) overAll = false;
     if (room.pods == 0) continue;
     const fullness = fullnessOf(room);
@@ -89,7 +89,7 @@ function fullnessOf(room: Room): f32 {
 export function elsewhere(view: SnapshotView, chosen: u32, random: Random): u32 {
   for (let i: u32 = 0; i < roomCount(); i++) {
     const room = roomAt(i);
-    if (i == chosen || room.pods == 0) continue;
+    if (i == chosen) continue;
     for (let draw = 0; draw < 4; draw++) {
       const endpoint = view.linkEndpoint(room.first + (random.next() % room.count));
       if (view.usable(endpoint)) return endpoint;

@@ -1,5 +1,6 @@
 // What 20 clusters of 500 pods cost: the release wasm in the small host of `pilotfish plan`, one worker. A decision is what a
 // request costs more than the same request with one pod in the snapshot, whose choice is none: the host's own work is left out.
+// Ticks while requests are in flight also tell the other workers of them; here they have ended, as in the rounds.
 //   tsx bench/places/main.ts      make sim-places
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -28,10 +29,12 @@ const head = (path: string, length: number): Array<[string, string]> => [
   ["content-length", String(length)],
 ];
 
+/** Milliseconds of CPU: what else the machine does counts less than in time. */
 function timed(action: () => void): number {
-  const begun = process.hrtime.bigint();
+  const begun = process.cpuUsage();
   action();
-  return Number(process.hrtime.bigint() - begun) / 1e6;
+  const { user, system } = process.cpuUsage(begun);
+  return (user + system) / 1000;
 }
 
 function median(values: number[]): number {
@@ -45,10 +48,11 @@ class World {
   readonly #adopts: number[] = [];
   bytes = 0;
   best = Number.POSITIVE_INFINITY;
+  tick = Number.POSITIVE_INFINITY;
 
   constructor(shape: Shape) {
     this.shape = shape;
-    for (let turn = 0; turn < 10; turn++) this.#push(turn);
+    for (let turn = 0; turn < 25; turn++) this.#push(turn);
   }
 
   #push(turn: number): void {
@@ -56,25 +60,35 @@ class World {
     let made: Uint8Array = new Uint8Array();
     this.#encodes.push(timed(() => (made = encodeSnapshot({ version: this.#host.epochMicros, source: 1n, ...view }))));
     this.bytes = made.length;
-    const { reply } = this.#host.send([...head(SNAPSHOT_PATH, made.length), [SECRET_HEADER, SECRET]], made);
-    if (reply?.status !== 200) throw new Error(reply?.body);
-    this.#adopts.push(timed(() => this.#host.advance(20)));
+    // The worker that is pushed to checks it, stores it for the others and takes it over.
+    this.#adopts.push(
+      timed(() => {
+        const { reply } = this.#host.send([...head(SNAPSHOT_PATH, made.length), [SECRET_HEADER, SECRET]], made);
+        if (reply?.status !== 200) throw new Error(reply?.body);
+        this.#host.advance(20);
+      }),
+    );
   }
 
   round(): void {
+    const ask = () => this.#host.send(head("/v1/chat/completions", body.length), body);
     const took = timed(() => {
       for (let i = 0; i < REQUESTS; i++) {
-        this.#host.send(head("/v1/chat/completions", body.length), body);
+        ask();
         if (i % PER_TICK === PER_TICK - 1) this.#host.advance(20);
       }
     });
-    this.best = Math.min(this.best, (took * 1000) / REQUESTS);
+    const ticks = timed(() => {
+      for (let i = 0; i < REQUESTS / PER_TICK; i++) this.#host.advance(20);
+    });
+    this.best = Math.min(this.best, ((took - ticks) * 1000) / REQUESTS);
+    this.tick = Math.min(this.tick, (ticks * PER_TICK) / REQUESTS);
   }
 
   row(floor: number): string {
     const { name } = this.shape;
-    const cells = [this.bytes / 1024, median(this.#encodes), median(this.#adopts), this.best - floor];
-    return `| ${name} | ${cells.map((cell, i) => cell.toFixed(i === 0 ? 0 : 1)).join(" | ")} |`;
+    const cells = [this.bytes / 1024, median(this.#encodes), median(this.#adopts), this.tick, this.best - floor];
+    return `| ${name} | ${cells.map((cell, i) => cell.toFixed(i === 0 ? 0 : i === 3 ? 2 : 1)).join(" | ")} |`;
   }
 }
 
@@ -82,5 +96,7 @@ const worlds = [ONE_POD, ONE_CLUSTER, TWENTY_CLUSTERS, GATEWAYS].map((shape) => 
 // In turn, so that what else the machine does meets all of them.
 for (let i = 0; i < ROUNDS; i++) for (const world of worlds) world.round();
 const floor = worlds[0]?.best ?? 0;
-console.log("| world | snapshot, KiB | encode, ms | take over, ms | decision, µs |\n| --- | --- | --- | --- | --- |");
+console.log(
+  "| world | snapshot, KiB | encode, ms | take over, ms | tick, ms | decision, µs |\n| --- | --- | --- | --- | --- | --- |",
+);
 for (const world of worlds.slice(1)) console.log(world.row(floor));

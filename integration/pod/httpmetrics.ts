@@ -1,7 +1,7 @@
 import { Histogram } from "./stats.ts";
 
 /** Routes that vLLM's instrumentation leaves out. */
-const EXCLUDED = new Set(["/metrics", "/health", "/version", "/load", "/ping"]);
+const EXCLUDED = new Set(["/metrics", "/health", "/-/healthz", "/version", "/load", "/ping"]);
 
 const HIGH_RESOLUTION = [
   0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 7.5, 10, 30, 60,

@@ -31,6 +31,8 @@ const ROUTES: Record<string, Record<string, Route>> = {
   "/v1/load_lora_adapter": { POST: open(loadAdapter) },
   "/v1/unload_lora_adapter": { POST: open(unloadAdapter) },
   "/health": { GET: open(async (pod, _request, response) => health(pod, response)) },
+  // Ray Serve's.
+  "/-/healthz": { GET: open(async (pod, _request, response) => health(pod, response)) },
   "/version": {
     GET: open(async (pod, _request, response) => send(pod, response, 200, JSON.stringify({ version: VLLM_VERSION }))),
   },

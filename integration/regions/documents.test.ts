@@ -63,6 +63,11 @@ async function stand(
   );
   closing.push(() => sidecar.close());
   await known(envoy, ...models);
+  // Where a HealthCheckPolicy wants two good answers, five seconds apart, a pod is not ready before.
+  await until("every pod to be healthy", async () => {
+    const { endpoints } = (await readBack(envoy.url)).json as { endpoints: Array<{ ready: boolean }> };
+    return endpoints.every(({ ready }) => ready);
+  });
   return { envoy };
 }
 

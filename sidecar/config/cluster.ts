@@ -75,6 +75,11 @@ const cluster = z.strictObject(
     place: placeName
       .optional()
       .describe("Where its pods are, a name of letters, digits, - and _; none given: `places.here`."),
+    placeLabel: z
+      .string(expected("a label's name"))
+      .min(1, "a label's name")
+      .optional()
+      .describe("A label of its pods that says where each is, such as `topology.kubernetes.io/region`."),
     engine,
   },
   expected("an object of keys; {} takes the defaults"),
@@ -101,6 +106,11 @@ export const manifests = z
         .optional()
         .describe("Services of the EndpointSlices that are followed, as `[namespace/]name[:port]`."),
       place: placeName.optional().describe("As for `kubernetes.place`."),
+      placeLabel: z
+        .string(expected("a label's name"))
+        .min(1, "a label's name")
+        .optional()
+        .describe("As for `kubernetes.placeLabel`."),
       engine,
     },
     expected("an object with directory"),

@@ -26,6 +26,8 @@ const NO_DEFAULT: Readonly<Record<string, string>> = {
   "scrape.bearerTokenFile": "none",
   "health.path": "the engine's",
   "places.region": "none",
+  "kubernetes.placeLabel": "none",
+  "manifests.placeLabel": "none",
   "kubernetes.place": "places.here",
   "manifests.place": "places.here",
   "manifests.directory": "none",

@@ -51,12 +51,17 @@ export class Directory {
     }
     const before = this.#known;
     this.#known = next;
-    for (const [address, pod] of before) if (next.get(address)?.engine !== pod.engine) this.#observer.vanished(address);
+    for (const [address, pod] of before) if (!readAlike(next.get(address), pod)) this.#observer.vanished(address);
     for (const [address, pod] of next) {
       const known = before.get(address);
-      if (known?.engine !== pod.engine) this.#observer.appeared(pod);
+      if (known === undefined || !readAlike(known, pod)) this.#observer.appeared(pod);
       else if (known.place !== pod.place || !isDeepStrictEqual(known.cluster, pod.cluster)) this.#observer.updated(pod);
     }
     this.#observer.reported();
   }
+}
+
+/** What is not is read anew, as if it were another pod. */
+function readAlike(a: PodAddress | undefined, b: PodAddress): boolean {
+  return a !== undefined && a.engine === b.engine && isDeepStrictEqual(a.probe, b.probe);
 }

@@ -1,7 +1,8 @@
 // From what the cluster says to the endpoints that are read and pushed: pure, done anew after each change.
+import { isPlaceName } from "../../protocol/snapshot.ts";
 import { AUTO, ENGINES, type EngineName, type EngineTable } from "../engines/index.ts";
 import { type PodAddress, podAddress } from "../pod.ts";
-import type { ClusterView, PodObject, Pool, Slice } from "./objects.ts";
+import type { ClusterView, HealthCheck, PodObject, Pool, Slice } from "./objects.ts";
 
 export interface ServiceChoice {
   /** undefined: any namespace that is looked at. */
@@ -22,6 +23,8 @@ export interface Choice {
   engines?: EngineTable;
   /** Where the pods are. */
   place?: string | undefined;
+  /** A label of pods that says it better, such as topology.kubernetes.io/region. */
+  placeLabel?: string | undefined;
 }
 
 export interface Found {
@@ -38,6 +41,7 @@ interface Member {
   draining: boolean;
   asleep: boolean;
   engine: string | null;
+  labels: Readonly<Record<string, string>>;
   /** What it belongs to. */
   of: string;
 }
@@ -46,6 +50,7 @@ export function endpointsOf(view: ClusterView, choice: Choice): Found {
   const problems: string[] = [];
   const members = [...poolMembers(view, choice), ...sliceMembers(view.slices, choice.services, problems)];
   const found = new Map<string, PodAddress>();
+  const checks = view.policies.filter((each): each is HealthCheck => each.kind === "health-check");
   for (const member of members) {
     const address = podAddress(member.ip, member.port);
     const known = found.get(address)?.cluster;
@@ -56,7 +61,8 @@ export function endpointsOf(view: ClusterView, choice: Choice): Found {
         address,
         origin: `http://${address}`,
         engine,
-        ...(choice.place !== undefined && { place: choice.place }),
+        ...placeOf(member, choice),
+        ...probeOf(member, checks),
         cluster: { ready, draining, asleep, of: [of] },
       });
       continue;
@@ -68,6 +74,27 @@ export function endpointsOf(view: ClusterView, choice: Choice): Found {
   }
   const pods = [...found.values()].sort((a, b) => (a.address < b.address ? -1 : 1));
   return { pods, problems: [...new Set(problems)] };
+}
+
+/** By its label, else the cluster's. */
+function placeOf({ labels }: Member, { place, placeLabel }: Choice): { place?: string } {
+  const own = placeLabel === undefined ? undefined : labels[placeLabel];
+  const name = own !== undefined && isPlaceName(own) ? own : place;
+  return name === undefined ? {} : { place: name };
+}
+
+/** By the HealthCheckPolicy for its pool or Service, where that is HTTP on the port that serves. */
+function probeOf({ of, port }: Member, checks: readonly HealthCheck[]): Pick<PodAddress, "probe"> {
+  const check = checks.find(({ target, namespace }) => {
+    const imported = target.kind === "GCPInferencePoolImport";
+    const kind = imported ? "InferencePool" : target.kind;
+    return imported
+      ? of.startsWith(`${kind} `) && of.endsWith(`/${target.name}`)
+      : of === `${kind} ${namespace}/${target.name}`;
+  });
+  if (check === undefined || check.type !== "HTTP" || (check.port !== null && check.port !== port)) return {};
+  const { path, intervalMs, timeoutMs, unhealthy: failures, healthy: successes } = check;
+  return { probe: { path, intervalMs, timeoutMs, failures, successes } };
 }
 
 /** `namespace/name` of the pools that are chosen. */
@@ -97,12 +124,12 @@ function selects({ namespace, selector }: Pool, pod: PodObject): boolean {
 }
 
 function* membersOf(pool: Pool, pod: PodObject): Iterable<Member> {
-  const { ip, ready, terminating: draining, asleep, engine } = pod;
+  const { ip, ready, terminating: draining, asleep, engine, labels } = pod;
   if (ip === null) return;
   const of = `InferencePool ${pool.namespace}/${pool.name}`;
   for (const port of pool.targetPorts) {
     if (pod.activePorts === null || pod.activePorts.includes(port)) {
-      yield { ip, port, ready, draining, asleep, engine, of };
+      yield { ip, port, ready, draining, asleep, engine, labels, of };
     }
   }
 }
@@ -127,7 +154,7 @@ function* sliceMembers(slices: readonly Slice[], services: Choice["services"], p
       continue;
     }
     for (const { ip, ready, terminating: draining } of slice.members) {
-      yield { ip, port, ready, draining, asleep: false, engine: slice.engine, of };
+      yield { ip, port, ready, draining, asleep: false, engine: slice.engine, labels: {}, of };
     }
   }
 }

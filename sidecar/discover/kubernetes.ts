@@ -21,6 +21,7 @@ export interface KubernetesOptions {
   /** GKE's policies are watched as well. */
   policies?: boolean;
   place?: string | undefined;
+  placeLabel?: string | undefined;
   /** Of several clusters: told apart in logs. */
   name?: string | undefined;
   times: WatchTimes;
@@ -42,6 +43,7 @@ export function kubernetesSource(options: KubernetesOptions, parts: KubernetesPa
     services: options.services,
     engine: options.engine,
     place: options.place,
+    placeLabel: options.placeLabel,
     ...(options.engines && { engines: options.engines }),
   };
   let watches: ResourceWatch[] = [];

@@ -72,16 +72,17 @@ export class Scraper {
     const { options, engines, access } = parts;
     // Undefined where it is to be recognised from the text.
     const engine = engines.get(found.engine);
-    const health = new Health(options.failures, options.probe !== undefined);
+    const probe = found.probe ?? options.probe;
+    const health = new Health(options.failures, probe !== undefined);
     if (!options.modelsDiscovered) health.modelsRead();
     this.pod = { ...found, health, reading: null, scrapedAt: null, models: [] };
     this.#client = new PodClient(found.origin, withPort(found.origin, engine?.metrics?.port), access);
     this.#path = engine?.metrics?.path ?? options.path;
     if (options.modelsDiscovered) this.#listing = new Listing(this.pod, this.#client, parts);
-    if (options.probe !== undefined) {
-      const fixed = options.probe.path ?? engine?.health;
+    if (probe !== undefined) {
+      const fixed = probe.path ?? engine?.health;
       const path = () => fixed ?? engines.get(this.pod.reading?.engine ?? "")?.health ?? DEFAULT_HEALTH_PATH;
-      this.#probe = new Probe(this.pod, this.#client, path, options.probe, parts);
+      this.#probe = new Probe(this.pod, this.#client, path, probe, parts);
     }
   }
 

@@ -7,11 +7,12 @@ import { SECRET_HEADER } from "../../protocol/constants.ts";
 import { decodeSnapshot } from "../../protocol/decode.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import { type ConfigError, parseConfig } from "../../sidecar/config/load.ts";
-import type { PolicyObject } from "../../sidecar/discover/objects.ts";
+import { endpointsOf } from "../../sidecar/discover/endpoints.ts";
+import { type ClusterObject, viewOf as clusterView, type PolicyObject } from "../../sidecar/discover/objects.ts";
 import { translate } from "../../sidecar/discover/translate/index.ts";
 import { Health } from "../../sidecar/health.ts";
 import { Peer } from "../../sidecar/peers/peer.ts";
-import { viewOf } from "../../sidecar/peers/view.ts";
+import { type PodsView, viewOf } from "../../sidecar/peers/view.ts";
 import type { Pod } from "../../sidecar/pod.ts";
 import { PlaceOrder } from "../../sidecar/policies/order.ts";
 import { policiesOf } from "../../sidecar/policies/policy.ts";
@@ -305,5 +306,64 @@ describe("a peer", () => {
     assert.deepEqual(peer.pods(), []);
     const { peer: newer } = await ask(await serve((sums) => ({ ...answer(sums), version: 2 })), "pods");
     assert.deepEqual(newer.pods(), []);
+  });
+});
+
+describe("pods of a cluster", () => {
+  const labels = { app: "m", "topology.kubernetes.io/region": "us-east1" };
+  const pods = [
+    { kind: "pod" as const, namespace: "default", name: "a", labels, ip: "10.0.0.1" },
+    { kind: "pod" as const, namespace: "default", name: "b", labels: { app: "m" }, ip: "10.0.0.2" },
+  ].map((each) => ({ ...each, ready: true, terminating: false, asleep: false, engine: null, activePorts: null }));
+  const pool = objectOf({
+    apiVersion: "inference.networking.k8s.io/v1",
+    kind: "InferencePool",
+    metadata: { name: "m", annotations: { "networking.gke.io/export": "True" } },
+    spec: { selector: { matchLabels: { app: "m" } }, targetPorts: [{ number: 8000 }] },
+  }) as unknown as ClusterObject;
+  const check = (kind: string, port: number) =>
+    objectOf({
+      apiVersion: "networking.gke.io/v1",
+      kind: "HealthCheckPolicy",
+      metadata: { name: "h" },
+      spec: {
+        targetRef: { group: "networking.gke.io", kind, name: "m" },
+        default: {
+          checkIntervalSec: 5,
+          timeoutSec: 3,
+          healthyThreshold: 2,
+          unhealthyThreshold: 4,
+          config: { type: "HTTP", httpHealthCheck: { port, requestPath: "/-/healthz" } },
+        },
+      },
+    });
+  const choice = { pools: [], services: [], engine: "vllm", place: "eu", placeLabel: "topology.kubernetes.io/region" };
+  const found = (...more: ClusterObject[]) => endpointsOf(clusterView([pool, ...pods, ...more]), choice).pods;
+
+  test("are where their label says, else where the cluster is", () => {
+    assert.deepEqual(
+      found().map(({ place }) => place),
+      ["us-east1", "eu"],
+    );
+  });
+
+  test("are probed as the HealthCheckPolicy for their pool says, on the port that serves", () => {
+    const probe = { path: "/-/healthz", intervalMs: 5000, timeoutMs: 3000, failures: 4, successes: 2 };
+    for (const kind of ["InferencePool", "GCPInferencePoolImport"])
+      assert.deepEqual(found(check(kind, 8000))[0]?.probe, probe);
+    assert.equal(found(check("Service", 8000))[0]?.probe, undefined);
+    assert.equal(found(check("InferencePool", 9000))[0]?.probe, undefined);
+    assert.equal(found()[0]?.probe, undefined);
+  });
+
+  test("of an annotated pool are offered to peers, others are not", () => {
+    const seen = [{ source: "m", followed: [], problems: [], watches: [], ...clusterView([pool]) }];
+    const of = { ready: true, draining: false, asleep: false, of: ["InferencePool default/m"] };
+    const own = [pod("10.0.0.1:8000", "m", { cluster: of }), pod("10.0.0.9:8000", "m")];
+    const view = viewOf(own, seen, { place: "eu", region: undefined, pools: [] }, 1000, false) as PodsView;
+    assert.deepEqual(
+      view.pods.map(({ address }) => address),
+      ["10.0.0.1:8000"],
+    );
   });
 });
