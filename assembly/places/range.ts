@@ -37,11 +37,11 @@ export function admits(view: SnapshotView, endpoint: u32): bool {
 const NOISE: f32 = 1;
 
 /**
- * Requests on an endpoint that may be there by now: own ones, what the other workers told, as many again for each of them as
+ * Requests on an endpoint that may be there by now: own ones, what other workers and Envoys told, as many again for each worker as
  * this one sent since it told them, and what the model server reported beyond those.
  */
 export function inFlightAt(endpoint: u32): f32 {
   const entry = entryOf(endpoint);
   const burst = max(entry.own - entry.published, 0) * workersBeside();
-  return <f32>max(entry.own + entry.others + burst, 0) + max<f32>(entry.unseenAverage - NOISE, 0);
+  return <f32>max(entry.own + entry.others + entry.remote + burst, 0) + max<f32>(entry.unseenAverage - NOISE, 0);
 }

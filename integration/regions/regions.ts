@@ -129,7 +129,8 @@ export class Regions {
         list: this.all.map(({ name }, i) => ({ name, order: name === region.name ? 0 : 1 + i })),
       },
       policies,
-      peers: views.map(({ url }) => ({ url, staleAfter: "1s", interval: "100ms" })),
+      // Above what a busy machine stands still for.
+      peers: views.map(({ url }) => ({ url, staleAfter: "3s", interval: "100ms" })),
       // A sidecar without an Envoy of its own only tells; it must push to somewhere all the same.
       push: { targets: [region.envoy?.url ?? "http://127.0.0.1:9"], secret: SECRET },
       listen: "127.0.0.1:0",
