@@ -22,7 +22,7 @@ const CONTENDERS: Readonly<Record<string, Contender>> = {
   "tokens-4": pilotfish({ profile: "tokens", workers: 4 }),
   "tokens-2x2": pilotfish({ profile: "tokens", workers: 2, envoys: 2 }),
 };
-const USUAL = ["rr", "lr", "lr-all", "epp", "load-1", "load-2", "tokens-1", "tokens-2"];
+const USUAL = ["rr", "lr", "lr-all", "epp", "load-1", "load-2", "tokens-1", "tokens-2", "tokens-2x2"];
 
 interface Options {
   pods?: number;
