@@ -31,14 +31,16 @@ import { writeTo } from "../writer";
 import { readClock } from "./clock";
 import { declaredLength, HEAD_METHOD, HEAD_PATH, HEAD_SECRET, headLength, headPointer } from "./head";
 import { beginError, sendBytes, sendError, sendJson } from "./reply";
-import { makeReport, reportPointer, setReportVersion, wantsReport } from "./report";
+import { hasAsk, makeReport, readAsk, reportPointer, setReportVersion, wantsReport } from "./report";
 import { leaveGarbage, Root } from "./root";
 import { followSnapshot, HELD, heldFor, OUTDATED, STORED, storedVersion, storeSnapshot } from "./snapshots";
-import { openStream, PHASE_PUSH, PHASE_REPLIED, Stream } from "./streams";
+import { openStream, PHASE_PUSH, PHASE_REPLIED, Stream, stateOf } from "./streams";
 
 const POST = bytesOf("POST");
 const GET = bytesOf("GET");
 const READBACK_BYTES: u32 = 2097152;
+/** Two numbers of 20 digits. */
+const LONGEST_ASK: u32 = 41;
 const pushed = newView();
 
 /** After readHead(). Never lets a request on. */
@@ -61,11 +63,20 @@ export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
     const stream = openStream(id, changetype<usize>(root));
     if (stream !== null) {
       stream.phase = PHASE_PUSH;
+      keepAsk(stream);
       return HEADERS_STOP;
     }
     refuse(503, SNAPSHOT_OTHER, "Too many streams are open; push again.", "snapshot_not_stored");
   }
   return HEADERS_STOP;
+}
+
+/** What the push asks for: a reader has no headers any more when the body is whole. */
+function keepAsk(stream: Stream): void {
+  if (!hasAsk() || resultLength() > LONGEST_ASK) return;
+  stream.name = stateOf(stream);
+  stream.nameLength = resultLength();
+  memory.copy(stream.name, resultPointer(), resultLength());
 }
 
 /** Takes the pushed body when it is whole. With trailers its length is not told: then `length` is the limit itself. */
@@ -78,7 +89,7 @@ export function controlBody(stream: Stream, length: u32, endOfStream: bool): i32
   } else if (endOfStream) {
     stream.phase = PHASE_REPLIED;
     // Before the body is read: both need the place where the host's answers land.
-    const reported = wantsReport() ? makeReport(readClock()) : 0;
+    const reported = readAsk(stream.name, stream.nameLength) ? makeReport(readClock()) : 0;
     if (getBuffer(REQUEST_BODY, 0, min(length, limit))) storePush(root, resultPointer(), resultLength(), reported);
     else refuseMalformed("has no body");
   }

@@ -48,12 +48,20 @@ let knownEnd: u64 = 0;
 
 /** Whether the request asks for a report. Call it while the request's headers are there, makeReport() after it. */
 export function wantsReport(): bool {
-  if (!getHeader(REQUEST_HEADERS, ASKED) || resultLength() == 0) return false;
+  return hasAsk() && readAsk(resultPointer(), resultLength());
+}
+
+/** The host's answer is the header's value then. */
+export function hasAsk(): bool {
+  return getHeader(REQUEST_HEADERS, ASKED) && resultLength() > 0;
+}
+
+/** Reads the header's value; false where it is none. makeReport() goes by the last one. */
+export function readAsk(text: usize, length: u32): bool {
   knownRing = 0;
   knownEnd = 0;
-  const text = resultPointer();
   let second = false;
-  for (let i: u32 = 0; i < resultLength(); i++) {
+  for (let i: u32 = 0; i < length; i++) {
     const c: u32 = load<u8>(text + i);
     if (c == 0x2e && !second) second = true;
     else if (c < 0x30 || c > 0x39) return false;

@@ -6,7 +6,14 @@ import http from "node:http";
 import http2 from "node:http2";
 import { Readable } from "node:stream";
 import { test } from "node:test";
-import { DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
+import {
+  DESTINATION_HEADER,
+  MODEL_HEADER,
+  REPORT_HEADER,
+  SECRET_HEADER,
+  SNAPSHOT_PATH,
+} from "../../protocol/constants.ts";
+import { decodeReport } from "../../protocol/exchange.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { startSidecar } from "../../sidecar/run.ts";
 import type { Pod } from "../pod/pod.ts";
@@ -269,6 +276,15 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     const answer = await push(subject.url, snapshotOf(fleet(pods)), "not-the-right-secret");
     assert.equal(answer.status, 401);
     assert.equal(answer.json.error.code, "snapshot_unauthenticated");
+  });
+
+  it("a push that asks for it is answered with what this Envoy has in flight", async () => {
+    const headers = { [SECRET_HEADER]: SECRET, [REPORT_HEADER]: "0.0" };
+    const version = nextVersion(AVERAGED_MS);
+    const body = snapshotOf(fleet(pods), version);
+    const answer = await send(subject.url, { method: "POST", path: SNAPSHOT_PATH, headers, body });
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(decodeReport(answer.body).version, version);
   });
 
   it("the real sidecar finds the models, and its pushes are taken", async () => {

@@ -2,9 +2,10 @@
 // others believe.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { encodeSnapshot } from "../../protocol/encode.ts";
 import { addressHash, decodePrefixes } from "../../protocol/exchange.ts";
 import type { Stream } from "../host/vm.ts";
-import { askReport, Envoys } from "./envoys.ts";
+import { askReport, Envoys, pushForReport } from "./envoys.ts";
 import { A, B, base, C, complete, endpoint, Gateway, routed, threePods } from "./gateway.ts";
 
 /** ARCHITECTURE.md, "What Envoys share": a tick of the teller, two intervals of 50 ms, a tick of the hearer. */
@@ -293,4 +294,13 @@ describe("prefixes", () => {
     assert.ok(largest > 32_768 && largest <= 65_536, `${largest}`);
     gateway.assertHealthy();
   });
+});
+
+test("a reader, which has the headers no more when the body is whole, answers a push with a report as well", () => {
+  const gateway = new Gateway({ configuration: { role: "reader" } });
+  const snapshot = (version: bigint) => encodeSnapshot({ version, source: 7n, ...threePods() });
+  gateway.push(snapshot(1_700_000_000_000_000n));
+  const report = pushForReport(gateway, snapshot(1_700_000_000_001_000n));
+  assert.equal(report.version, 1_700_000_000_001_000n);
+  gateway.assertHealthy();
 });
