@@ -2,7 +2,8 @@
 
 import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { type Panel, ROWS } from "./panels.ts";
+import { ROWS } from "./panels.ts";
+import type { Panel } from "./queries.ts";
 
 const FILE = fileURLToPath(new URL("pilotfish.json", import.meta.url));
 /** A variable of the dashboard, put together so that nothing takes it for a template of ours. */

@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import http from "node:http";
-import http2 from "node:http2";
 import { Readable } from "node:stream";
 import { test } from "node:test";
 import {
@@ -22,6 +21,7 @@ import { fastPod, SLOW } from "../support/fleet.ts";
 import { type Models, nextVersion, push, readBack, SECRET, type Served, snapshotOf } from "../support/gateway.ts";
 import { type Answer, chat, JSON_TYPE, open, post, send } from "../support/http.ts";
 import { inParallel, until } from "../support/until.ts";
+import { answerFrom, overHttp2 } from "./clients.ts";
 
 export const GEMMA = "google/gemma-2b-it";
 export const QWEN = "qwen";
@@ -364,43 +364,4 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     else await pause(i % 7);
     request.destroy();
   }
-}
-
-function answerFrom(status: number, headers: http.IncomingHttpHeaders, chunks: Buffer[]): Answer {
-  const body = Buffer.concat(chunks);
-  const text = body.toString();
-  const pod = headers["x-inference-pod"];
-  return {
-    status,
-    headers,
-    pod: typeof pod === "string" ? pod : undefined,
-    body,
-    chunks,
-    text,
-    get json() {
-      return JSON.parse(text);
-    },
-  };
-}
-
-function overHttp2(url: string, headers: Record<string, string>, body: Buffer): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const session = http2.connect(url);
-    session.on("error", reject);
-    const stream = session.request({ ":method": "POST", ":path": "/v1/chat/completions", ...headers });
-    let status = 0;
-    let received: http.IncomingHttpHeaders = {};
-    const chunks: Buffer[] = [];
-    stream.on("response", (given) => {
-      status = Number(given[":status"]);
-      received = given as http.IncomingHttpHeaders;
-    });
-    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-    stream.on("error", (error) => status || reject(error));
-    stream.on("close", () => {
-      session.destroy();
-      resolve(answerFrom(status, received, chunks));
-    });
-    stream.end(body);
-  });
 }
