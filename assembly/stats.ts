@@ -62,6 +62,14 @@ export const HOLD_FULL: u32 = 65;
 export const HOLD_DISPLACED: u32 = 66;
 export const HOLD_ABORTED: u32 = 67;
 export const HELD_NOW: u32 = 68;
+// how requests were picked
+export const SESSION_KEPT: u32 = 43;
+export const SESSION_MOVED: u32 = 44;
+export const RESPONSE_FOUND: u32 = 45;
+export const RESPONSE_UNKNOWN: u32 = 46;
+export const DRY_RUN_AGREED: u32 = 47;
+export const DRY_RUN_DIFFERED: u32 = 48;
+export const EXPLAINED: u32 = 49;
 // gauges
 export const IN_FLIGHT: u32 = 34;
 export const SNAPSHOT_AGE: u32 = 35;
@@ -189,6 +197,20 @@ export function defineMetrics(): void {
   define(HOLD_ABORTED, COUNTER, "pilotfish.hold.aborted");
   // Requests that are held now, all workers.
   define(HELD_NOW, GAUGE, "pilotfish.hold.now");
+  // Requests that name a session and were picked its own endpoint.
+  define(SESSION_KEPT, COUNTER, "pilotfish.session.kept");
+  // Requests that name a session and were sent elsewhere, because its endpoint had far too much to do.
+  define(SESSION_MOVED, COUNTER, "pilotfish.session.moved");
+  // Requests for a response, or going on from one, that were sent to the pod that holds it.
+  define(RESPONSE_FOUND, COUNTER, "pilotfish.response.found");
+  // Requests for a response, or going on from one, of which no pod is known that holds it: they go on as others do.
+  define(RESPONSE_UNKNOWN, COUNTER, "pilotfish.response.unknown");
+  // Dry run: requests that Envoy sent to the endpoint that would have been picked.
+  define(DRY_RUN_AGREED, COUNTER, "pilotfish.dry_run.agreed");
+  // Dry run: requests that Envoy sent to another endpoint than would have been picked.
+  define(DRY_RUN_DIFFERED, COUNTER, "pilotfish.dry_run.differed");
+  // Answers that carry an explanation of their pick.
+  define(EXPLAINED, COUNTER, "pilotfish.explained");
   // Requests in flight on endpoints, all workers.
   define(IN_FLIGHT, GAUGE, "pilotfish.in_flight");
   // Requests in flight on endpoints that other Envoys sent, as last told.

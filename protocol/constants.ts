@@ -9,6 +9,10 @@ export const SNAPSHOT_PATH = "/.pilotfish/snapshot";
 export const RESERVED_PREFIX = "/.pilotfish/";
 /** Request header that carries the shared secret of a push or a read-back. */
 export const SECRET_HEADER = "x-pilotfish-secret";
+/** Request header that carries the secret of `pick.debugSecret`: its answer explains the pick. */
+export const DEBUG_HEADER = "x-pilotfish-debug";
+/** Response header with the explanation. */
+export const EXPLAIN_HEADER = "x-pilotfish-explain";
 /** Environment variable of the Wasm VM and of the sidecar that holds the shared secret. */
 export const SECRET_ENV = "PILOTFISH_SECRET";
 /** A second one, while the secret changes (docs/secrets.md). */

@@ -68,6 +68,8 @@ export class BodyConfig {
   saltField: i32 = -1;
   /** Place of `stream`, with saltField. */
   streamField: i32 = -1;
+  /** Place of `previous_response_id`. */
+  responseField: i32 = -1;
 }
 
 export function readBody(config: BodyConfig, value: JSON.Value): void {
@@ -171,14 +173,15 @@ function usePlugin(config: BodyConfig, key: string, type: string, json: JSON.Obj
 /** Top-level fields that make the prompt: what of it an endpoint has cached decides the pick. */
 const PROMPT_FIELDS: string[] = ["messages", "prompt", "input"];
 
-/** After the last read: builds the scanner's table. `hashed`: the prompt is hashed for prefix affinity. */
-export function finishBody(config: BodyConfig, hashed: bool): void {
+/** After the last read: builds the scanner's table. `hashed`: the prompt is hashed; `responses`: the Responses API is read. */
+export function finishBody(config: BodyConfig, hashed: bool, responses: bool): void {
   config.table = heap.alloc(FIELDS_BYTES);
   fieldsInit(config.table, config.maxDepth, config.rejectDuplicates ? REJECT_DUPLICATES : 0);
   for (let i = 0; i < config.fields.length; i++) {
     const isPrompt = hashed && PROMPT_FIELDS.includes(config.fields[i].name);
     addToTable(config.table, config.fields[i].name, MAX_MODEL_NAME_BYTES, isPrompt ? FIELD_HASHED : 0);
   }
+  if (responses) config.responseField = addToTable(config.table, "previous_response_id", 128, 0);
   if (!hashed) return;
   for (let i = 0; i < PROMPT_FIELDS.length; i++) addToTable(config.table, PROMPT_FIELDS[i], 0, FIELD_HASHED);
   config.saltField = addToTable(config.table, "cache_salt", MAX_MODEL_NAME_BYTES, 0);

@@ -86,7 +86,7 @@ export function parseConfig(text: string): Config | null {
     readVariable(config, SECRET_NEXT_ENV);
   }
   finishPick(config.pick, config.staleAfterMilliseconds);
-  finishBody(config.body, config.pick.readsPrompts);
+  finishBody(config.body, config.pick.readsPrompts, config.pick.responses);
   return firstProblem().length ? null : config;
 }
 

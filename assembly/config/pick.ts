@@ -6,14 +6,17 @@
 //   pick.onStale   fallback   with a stale snapshot: fallback: Envoy balances; ignore: pick as if it were fresh; penalise: pick, and take an endpoint whose signals are old or unknown for as bad as the worst
 //   pick.dryRun    false      true: pick and count, but leave the choice to Envoy
 //   pick.loadReports false    true: ask pods for a load report with each answer (ORCA; vLLM's endpoint-load-metrics) and use it until their next scrape (filter/reports.ts)
+//   pick.responses true       requests for a response of the Responses API, and those that go on from one, go to the pod that holds it (filter/responses.ts)
+//   pick.debugSecret none     16...256 characters: a request that has them in x-pilotfish-debug gets its pick explained in x-pilotfish-explain
 //   pick.slowStart 10s   over which a pod that becomes ready gets its share of requests, "0s": at once
 import { JSON } from "json-as";
+import { Bytes, bytesOf } from "../host/bytes";
 import { addScorer, KIND_LOAD, KIND_SCORERS, KIND_TOKENS, newPolicy, Policy } from "../pick/policy";
 import { SCORE_KV, SCORE_PREFIX, SCORE_QUEUE } from "../pick/scorers";
 import { EjectionConfig, readEjection } from "./ejection";
 import { PICKERS, readEndpointPicker } from "./epp";
 import { readSession, SessionConfig } from "./session";
-import { failKey, readBoolean, readChoice, readDuration, readObject, report } from "./values";
+import { failKey, isString, readBoolean, readChoice, readDuration, readObject, report } from "./values";
 
 const STALE_PENALISE: i32 = 2;
 
@@ -23,6 +26,9 @@ export class PickConfig {
   useStale: bool = false;
   dryRun: bool = false;
   ejection: EjectionConfig = new EjectionConfig();
+  responses: bool = true;
+  /** Length 0: nothing is explained. */
+  debugSecret: Bytes = bytesOf("");
   session: SessionConfig = new SessionConfig();
   slowStart: u32 = 10000;
   /** Plugins of `config` that say nothing here: to be logged once. */
@@ -54,18 +60,33 @@ export function readPick(config: PickConfig, value: JSON.Value): void {
       const choice = readChoice(name, value, ["fallback", "ignore", "penalise"]);
       config.useStale = choice != 0;
       penalise = choice == STALE_PENALISE;
-    } else if (key == "session") readSession(config.session, value);
+    } else if (key == "responses") config.responses = readBoolean(name, value);
+    else if (key == "debugSecret") config.debugSecret = bytesOf(readSecret(name, value));
+    else if (key == "session") readSession(config.session, value);
     else if (key == "ejection") readEjection(config.ejection, value);
     else if (key == "loadReports") loadReports = readBoolean(name, value);
     else if (key == "slowStart") config.slowStart = readDuration(name, value, 0, 3600000);
     else if (key == "dryRun") config.dryRun = readBoolean(name, value);
-    else failKey(name, "profile, picker, config, onStale, dryRun, session, ejection, loadReports, slowStart");
+    else
+      failKey(
+        name,
+        "profile, picker, config, onStale, dryRun, responses, debugSecret, session, ejection, loadReports, slowStart",
+      );
   }
   if (pick.get("config") !== null && (given || picker >= 0))
     report("pick.config: given beside pick.profile or pick.picker, one of them is expected");
   if (picker >= 0) config.policy.picker = picker;
   config.policy.penalise = penalise;
   config.policy.reports = loadReports;
+}
+
+/** Never quoted. */
+function readSecret(key: string, value: JSON.Value): string {
+  const given = isString(value) ? value.get<string>() : "";
+  let visible = given.length >= 16 && given.length <= 256;
+  for (let i = 0; i < given.length && visible; i++) visible = given.charCodeAt(i) > 0x20 && given.charCodeAt(i) < 0x7f;
+  if (!visible) report(`${key}: 16 to 256 visible ASCII characters are expected`);
+  return given;
 }
 
 /** After the last read: what every policy has. */

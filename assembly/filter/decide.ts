@@ -9,11 +9,12 @@ import { adapterSent } from "../pick/adapters";
 import { panicked } from "../pick/candidates";
 import { addressHash, entryOf } from "../pick/entries";
 import { started, tellGeneration } from "../pick/inflight";
-import { newPicks, pick } from "../pick/pick";
+import { newPicks, pick, pickOnly } from "../pick/pick";
 import { insertPrefix } from "../pick/prefix";
 import { Prompt } from "../pick/prompt";
 import { newRandom, Random } from "../pick/random";
 import { predictedSeconds, uncached } from "../pick/rule";
+import { kept } from "../pick/session";
 import { tokensSent } from "../pick/tokens";
 import { newWork } from "../pick/work";
 import { findModel } from "../route/models";
@@ -44,17 +45,21 @@ import {
   NO_SNAPSHOT,
   PANIC,
   PICKED,
+  SESSION_KEPT,
+  SESSION_MOVED,
   STALE,
   UNKNOWN_MODEL,
 } from "../stats";
 import { ADMITTED, admit } from "./admission";
 import { ticks, tickTime } from "./clock";
-import { DESTINATION, STATE_ENDPOINT, STATE_MODEL, STATE_REASON } from "./headers";
+import { writeExplanation } from "./explanation";
+import { ACCEPT_ENCODING, DESTINATION, STATE_ENDPOINT, STATE_MODEL, STATE_REASON } from "./headers";
 import { beginReply, endReply } from "./holder";
-import { changeHeader } from "./outbox";
+import { changeHeader, dropHeader } from "./outbox";
 import { countPlace, enterPlace, leavePlace } from "./places";
 import { refuseField, refuseMissing, refuseModel, refuseUnknown } from "./refuse";
 import { askForReport } from "./reports";
+import { holderOf } from "./responses";
 import { rewriteModel, rewritePath } from "./rewrite";
 import { Root } from "./root";
 import { NAMED_PRIORITY, PHASE_MULTIPART, PHASE_PASS, PHASE_SENT, Stream, stateOf } from "./streams";
@@ -211,9 +216,12 @@ function route(stream: Stream, config: Config, known: u32): void {
   else if (isStale(config)) fallBack(STALE, STALE_REASON, model, length);
   else {
     weigh(stream, config, model, length);
+    const holder = stream.creates ? previousHolder(stream, config) : NONE;
     enterPlace(current(), known, tickTime(), random);
-    pick(current(), known, config.pick.policy, work, random, picks);
+    if (holder == NONE) pick(current(), known, config.pick.policy, work, random, picks);
+    else pickOnly(picks, holder);
     if (leavePlace(picks.count > 0)) pick(current(), known, config.pick.policy, work, random, picks);
+    if (work.session && picks.count && holder == NONE) count(kept ? SESSION_KEPT : SESSION_MOVED);
     if (picks.count == 0) fallBack(NO_ENDPOINT, NO_ENDPOINT_REASON, model, length);
     else {
       if (config.log.picks || config.pick.dryRun) logPick(current(), model, length);
@@ -225,7 +233,11 @@ function route(stream: Stream, config: Config, known: u32): void {
 function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32): void {
   count(PICKED);
   const elsewhere = countPlace(view, random, config.log.picks || config.pick.dryRun);
-  if (config.pick.dryRun) return;
+  if (stream.explanation) writeExplanation(stream, view, model, config.pick.policy, work, picks);
+  if (config.pick.dryRun) {
+    stream.wouldPick = entryOf(picks.first).hash;
+    return;
+  }
   if (panicked) count(PANIC);
   stream.counted = started(picks.first);
   stream.since = tellGeneration();
@@ -248,6 +260,15 @@ function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32)
   if (config.pick.policy.reports) askForReport();
 }
 
+/** Of the pod that holds the response that this one goes on from; NONE: it names none, or nobody knows. */
+function previousHolder(stream: Stream, config: Config): u32 {
+  dropHeader(ACCEPT_ENCODING);
+  const state = stateOf(stream);
+  const field = config.body.responseField;
+  if (fieldKind(state, field) != KIND_STRING) return NONE;
+  return holderOf(fieldBytes(state, field), fieldLength(state, field));
+}
+
 export function isStale(config: Config): bool {
   return !config.pick.useStale && ageMilliseconds(tickTime()) > config.staleAfterMilliseconds;
 }
@@ -259,6 +280,7 @@ function weigh(stream: Stream, config: Config, model: usize, length: u32): void 
   work.model = addressHash(model, length);
   work.seed = work.model;
   work.session = stream.session;
+  stream.model = work.model;
   work.prompt = stream.prompt;
   work.tokens = <i32>(stream.buffered >> 2);
   if (!stream.prompt) return;

@@ -10,6 +10,8 @@ import {
   CONTENT_ENCODING,
   CONTENT_LENGTH,
   CONTENT_TYPE,
+  COOKIE,
+  DEBUG,
   DESTINATION,
   FAIRNESS,
   METHOD,
@@ -30,10 +32,23 @@ const HEAD_BASE_MODEL: u32 = 7;
 const HEAD_DESTINATION: u32 = 8;
 export const HEAD_OBJECTIVE: u32 = 9;
 export const HEAD_FAIRNESS: u32 = 10;
-const NAMES: u32 = 11;
+export const HEAD_DEBUG: u32 = 11;
+export const HEAD_COOKIE: u32 = 12;
+/** The one that names sessions, see readHead(). */
+export const HEAD_SESSION: u32 = 13;
+const NAMES: u32 = 14;
 
 /** usize pointer, u32 length for each of the above; pointer 0: not there. */
-const found: usize = memory.data(88, 8);
+const found: usize = memory.data(112, 8);
+
+let session: usize = 0;
+let sessionLength: u32 = 0;
+
+/** The configured header that names a session, from here on; of length 0: none does. */
+export function watchSession(name: Bytes): void {
+  session = name.pointer;
+  sessionLength = name.length;
+}
 
 /** Reads the headers. Of one that stands twice the first counts. */
 export function readHead(): void {
@@ -49,7 +64,9 @@ export function readHead(): void {
     const valueLength = load<u32>(lengths, 4);
     const value = at + nameLength + 1;
     if (value + valueLength >= end) return;
-    const name = nameOf(at, nameLength);
+    let name = nameOf(at, nameLength);
+    if (name == NAMES && nameLength == sessionLength && memory.compare(at, session, nameLength) == 0)
+      name = HEAD_SESSION;
     if (name < NAMES && load<usize>(found + name * 8) == 0) {
       store<usize>(found + name * 8, value);
       store<u32>(found + name * 8, valueLength, 4);
@@ -63,6 +80,8 @@ function nameOf(text: usize, length: u32): u32 {
   switch (length) {
     case 5:
       return is(text, PATH, HEAD_PATH);
+    case 6:
+      return is(text, COOKIE, HEAD_COOKIE);
     case 7:
       return is(text, METHOD, HEAD_METHOD);
     case 12:
@@ -71,6 +90,8 @@ function nameOf(text: usize, length: u32): u32 {
       return is(text, CONTENT_LENGTH, HEAD_LENGTH);
     case 16:
       return is(text, CONTENT_ENCODING, HEAD_ENCODING);
+    case 17:
+      return is(text, DEBUG, HEAD_DEBUG);
     case 18:
       return is(text, SECRET, HEAD_SECRET);
     case 20:
@@ -113,6 +134,11 @@ export function declaredLength(): i64 {
     value = value * 10 + digit;
   }
   return <i64>value;
+}
+
+/** The debug secret is for the filter only. */
+export function dropDebug(): void {
+  strip(HEAD_DEBUG, DEBUG);
 }
 
 /** Removes what the client said in the gateway's own headers; whether there was any. */

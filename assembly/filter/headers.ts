@@ -1,7 +1,9 @@
 // Names of the headers and properties that the filter reads and writes, in the ABI's form.
 import {
   BASE_MODEL_HEADER,
+  DEBUG_HEADER,
   DESTINATION_HEADER,
+  EXPLAIN_HEADER,
   FAIRNESS_HEADER,
   MODEL_HEADER,
   OBJECTIVE_HEADER,
@@ -18,6 +20,9 @@ export const CONTENT_ENCODING = bytesOf("content-encoding");
 export const ACCEPT_ENCODING = bytesOf("accept-encoding");
 export const SECRET = bytesOf(SECRET_HEADER);
 export const DESTINATION = bytesOf(DESTINATION_HEADER);
+export const COOKIE = bytesOf("cookie");
+export const DEBUG = bytesOf(DEBUG_HEADER);
+export const EXPLAIN = bytesOf(EXPLAIN_HEADER);
 export const MODEL = bytesOf(MODEL_HEADER);
 export const BASE_MODEL = bytesOf(BASE_MODEL_HEADER);
 export const OBJECTIVE = bytesOf(OBJECTIVE_HEADER);

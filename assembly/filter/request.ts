@@ -22,11 +22,14 @@ import { count, NO_BODY, REQUESTS, UNREAD_BODY, UNTRACKED } from "../stats";
 import { readAdmissionHead, stripAdmissionHead } from "./admission";
 import { controlBody, controlHeaders } from "./control";
 import { decideBody, decidePath } from "./decide";
-import { declaredLength, HEAD_PATH, HEAD_TYPE, headLength, headPointer } from "./head";
+import { mayExplain } from "./explanation";
+import { declaredLength, dropDebug, HEAD_PATH, HEAD_TYPE, headLength, headPointer, watchSession } from "./head";
 import { beginReply, endReply, holderHeaders, keepReply, tellHolder } from "./holder";
 import { listModels } from "./models";
 import { refuseBody, refuseEncoded, refuseLength, refuseMultipart, refusePath, refuseType } from "./refuse";
+import { isCreation, routeById } from "./responses";
 import { findRoot, Root } from "./root";
+import { sessionOf } from "./sessions";
 import {
   findStream,
   openStream,
@@ -64,12 +67,15 @@ export function requestHeaders(id: u32, rootId: u32, endOfStream: bool): i32 {
 function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const config = root.config;
   wakeUp();
+  watchSession(config.pick.session.header);
   stripAndReadHead(config.body);
+  dropDebug();
   if (isReserved()) return controlHeaders(id, root, endOfStream);
   if (config.models.list && listModels(config)) return HEADERS_STOP;
-  const pathModel = config.paths != 0 && matchPath(config.paths, headPointer(HEAD_PATH), headLength(HEAD_PATH));
   count(REQUESTS);
   stripAdmissionHead(config.admission);
+  if (config.pick.responses && routeById(root)) return HEADERS_CONTINUE;
+  const pathModel = config.paths != 0 && matchPath(config.paths, headPointer(HEAD_PATH), headLength(HEAD_PATH));
   if (endOfStream && !pathModel) {
     count(NO_BODY);
     return HEADERS_CONTINUE;
@@ -94,12 +100,15 @@ function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   }
   stream.hasLength = declared >= 0 ? 1 : 0;
   readAdmissionHead(stream);
+  stream.session = sessionOf(config.pick.session);
+  mayExplain(stream);
   if (type == TYPE_MULTIPART) {
     stream.phase = PHASE_MULTIPART;
     if (!multipartInit(stateOf(stream), headPointer(HEAD_TYPE), headLength(HEAD_TYPE)))
       return refuse(stream, refuseMultipart(stream));
     return HEADERS_STOP;
   }
+  if (config.pick.responses && isCreation()) stream.creates = 1;
   jsonInit(stateOf(stream), config.body.table);
   if (pathModel) return pathHeaders(stream);
   stream.phase = PHASE_SCAN;

@@ -3,11 +3,13 @@ import { ROLE_READER } from "../config/config";
 import { BODY_CONTINUE } from "../host/calls";
 import { finished } from "../pick/inflight";
 import { closePrompt, Prompt } from "../pick/prompt";
+import { dropExplanation, sendExplanation } from "./explanation";
 import { abortHeld, madeRoom } from "./held";
 import { answeredEarly } from "./holder";
 import { answerBegan, answerEnded, judgeBreak } from "./pods";
 import { renameBody, renameHeaders } from "./rename";
 import { readReport } from "./reports";
+import { learn } from "./responses";
 import { Root } from "./root";
 import { dropTokens, forget, isTrusted, lookAt } from "./served";
 import { closeStream, findStream, PHASE_MULTIPART, PHASE_PUSH, PHASE_SCAN, PHASE_SENT, Stream } from "./streams";
@@ -21,6 +23,7 @@ export function responseHeaders(id: u32, endOfStream: bool): void {
   }
   stream.answered = 1;
   if (stream.target) renameHeaders(stream);
+  if (stream.explanation) sendExplanation(stream);
   if (!isTrusted(stream)) lookAt(stream);
   if (changetype<Root>(stream.root).config.pick.policy.reports) readReport(stream);
   if (endOfStream) answerEnded(stream);
@@ -39,6 +42,7 @@ export function responseBody(id: u32, length: u32, endOfStream: bool): i32 {
     dropTokens(stream, stream.counted);
     answerBegan(stream);
   }
+  if (stream.learning) learn(stream, length);
   if (endOfStream) answerEnded(stream);
   if (!stream.target) return BODY_CONTINUE;
   return renameBody(stream, length, endOfStream);
@@ -53,6 +57,7 @@ export function streamDeleted(id: u32): void {
   if (stream.tokens) dropTokens(stream, stream.counted);
   if (stream.counted != 0) finished(stream.counted, stream.since);
   abortHeld(stream);
+  if (stream.explanation) dropExplanation(stream);
   if (stream.prompt) closePrompt(changetype<Prompt>(stream.prompt));
   const scope = stream.phase == PHASE_SENT ? stream.scope : 0;
   closeStream(stream);

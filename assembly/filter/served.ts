@@ -8,10 +8,11 @@ import { getProperty, LOG_ERROR, log, resultLength, resultPointer, setEffectiveC
 import { addressHash, findEntry } from "../pick/entries";
 import { finished, startedAt, tellGeneration } from "../pick/inflight";
 import { tokensDone, tokensSent } from "../pick/tokens";
-import { count, REROUTED, SETUP_NOT_FOLLOWED } from "../stats";
+import { count, DRY_RUN_AGREED, DRY_RUN_DIFFERED, REROUTED, SETUP_NOT_FOLLOWED } from "../stats";
 import { ticks, tickTime } from "./clock";
 import { UPSTREAM_ADDRESS, UPSTREAM_ATTEMPTS } from "./headers";
 import { answerStatus, judgeAnswer } from "./pods";
+import { beginLearning } from "./responses";
 import { leaveGarbage } from "./root";
 import { nextStream, Stream } from "./streams";
 
@@ -31,7 +32,7 @@ let ignoredPicks: u32 = 0;
 
 /** The answer's headers came. True: it is taken to be the pick's, and a good one. */
 export function isTrusted(stream: Stream): bool {
-  if (stream.counted == 0 || stream.tokens) return false;
+  if (stream.counted == 0 || stream.tokens || stream.creates) return false;
   if (stream.decidedIn != ticks()) {
     trust = max(trust - DOUBT, 0);
     return false;
@@ -77,6 +78,8 @@ function look(stream: Stream, readsStatus: bool): void {
   if (status != 200) stream.streamed = 0;
   if (moved || status >= 500) trust = 0;
   else if (trust < MOST_TRUST) trust++;
+  if (stream.wouldPick) count(stream.wouldPick == served ? DRY_RUN_AGREED : DRY_RUN_DIFFERED);
+  if (stream.creates && readsStatus) beginLearning(stream, status);
   judgeAnswer(stream, status, served, retried ? picked : 0);
 }
 

@@ -59,6 +59,17 @@ export class Stream {
   answered: u32 = 0;
   /** 1: its answer is a failure. */
   failed: u32 = 0;
+  /** Hash of the model that it was sent to. */
+  model: u64 = 0;
+  /** Dry run: hash of the endpoint that would have been picked. */
+  wouldPick: u64 = 0;
+  /** filter/explanation.ts: 1 + its place there. */
+  explanation: u32 = 0;
+  /** filter/responses.ts: 1: it creates a response; how far its answer was searched for the id, and the id's hash so far. */
+  creates: u32 = 0;
+  learning: u32 = 0;
+  searched: u32 = 0;
+  learnt: u64 = 0;
   /** Ticks of waiting for the body's first byte. */
   waited: u32 = 0;
   /** 1: the request has a content-length. */
@@ -129,6 +140,10 @@ export function openStream(id: u32, root: usize): Stream | null {
   stream.tokens = 0;
   stream.sentAt = 0;
   stream.session = 0;
+  stream.wouldPick = 0;
+  stream.explanation = 0;
+  stream.creates = 0;
+  stream.learning = 0;
   stream.streamed = 0;
   stream.answered = 0;
   stream.failed = 0;

@@ -33,6 +33,9 @@ let count: u32 = 0;
 export function candidateCount(): u32 {
   return count;
 }
+export function clearCandidates(): void {
+  count = 0;
+}
 /** Place of a candidate in the snapshot's section of served models. */
 export function candidateLink(i: u32): u32 {
   return load<u32>(links + i * 4);

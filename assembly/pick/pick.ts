@@ -9,7 +9,14 @@
 //
 // TIE: a tenth of a request, 8 tokens, or next to nothing of a score.
 import { NONE, SnapshotView } from "../snapshot/view";
-import { candidateCost, candidateCount, candidateLink, findCandidates, setCandidateCost } from "./candidates";
+import {
+  candidateCost,
+  candidateCount,
+  candidateLink,
+  clearCandidates,
+  findCandidates,
+  setCandidateCost,
+} from "./candidates";
 import { loadCosts } from "./cost";
 import { anyTrouble, weighCandidates } from "./health";
 import { KIND_LOAD, KIND_SCORERS, KIND_TOKENS, PICKER_RANDOM, PICKER_WEIGHTED, Policy } from "./policy";
@@ -65,6 +72,13 @@ export function pickAmong(
   preferHome(policy);
   applyPicker(policy, random);
   for (let i: u32 = 0; i < candidateCount(); i++) offer(picks, view.linkEndpoint(candidateLink(i)), candidateCost(i));
+}
+
+/** The one endpoint that can answer. */
+export function pickOnly(picks: Picks, endpoint: u32): void {
+  begin(picks);
+  clearCandidates();
+  offer(picks, endpoint, 0);
 }
 
 /** Costs of all candidates in the list, before the picker. */

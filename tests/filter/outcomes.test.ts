@@ -222,6 +222,59 @@ const WAYS: Record<string, Way> = {
     },
     also: { requests: 2, picked: 2, "snapshot.stored": 1, pod_failed: 1, ejected: 1 },
   },
+  "pilotfish.session.kept": {
+    way: (g) => {
+      g.feed(threePods());
+      g.send({ ...chat("lora"), headers: { ...JSON_TYPE, "x-session-id": "s" } });
+    },
+    also: { requests: 1, picked: 1, "snapshot.stored": 1 },
+  },
+  "pilotfish.session.moved": {
+    way: (g) => {
+      g.feed(threePods());
+      // Of a model with three pods both homes are busy, the third is not.
+      for (let i = 0; i < 11; i++) g.send({ ...chat("m"), headers: { ...JSON_TYPE, "x-session-id": "s" } });
+    },
+    also: { requests: 11, picked: 11, "snapshot.stored": 1, "session.kept": 10 },
+  },
+  "pilotfish.response.unknown": {
+    way: (g) => void g.send({ method: "GET", path: "/v1/responses/resp_1" }),
+    also: { requests: 1, no_body: 1 },
+  },
+  "pilotfish.response.found": {
+    way: (g) => {
+      g.feed(threePods());
+      const stream = g.send({ ...chat("lora"), path: "/v1/responses" });
+      stream.respond({ headers: JSON_TYPE, body: '{"id":"resp_1"}', upstreamAddress: A });
+      g.send({ method: "GET", path: "/v1/responses/resp_1" });
+    },
+    also: { requests: 2, picked: 1, "snapshot.stored": 1 },
+  },
+  "pilotfish.dry_run.agreed": {
+    configuration: { pick: { dryRun: true } },
+    way: (g) => {
+      g.feed(threePods());
+      g.chat("lora").respond({ upstreamAddress: A });
+    },
+    also: { requests: 1, picked: 1, "snapshot.stored": 1 },
+  },
+  "pilotfish.dry_run.differed": {
+    configuration: { pick: { dryRun: true } },
+    way: (g) => {
+      g.feed(threePods());
+      g.chat("lora").respond({ upstreamAddress: B });
+    },
+    also: { requests: 1, picked: 1, "snapshot.stored": 1 },
+  },
+  "pilotfish.explained": {
+    configuration: { pick: { debugSecret: SECRET } },
+    way: (g) => {
+      g.feed(threePods());
+      const headers = { ...JSON_TYPE, "x-pilotfish-debug": SECRET };
+      g.send({ ...chat("lora"), headers }).respond({ upstreamAddress: A });
+    },
+    also: { requests: 1, picked: 1, "snapshot.stored": 1 },
+  },
   "pilotfish.untracked": {
     way: (g) => {
       for (let i = 0; i < 65536; i++) {

@@ -1,0 +1,89 @@
+// A pick in words, for people who ask with the debug secret: what was picked, and for each candidate what its cost or score
+// is made of. One line of visible ASCII, as a header's value, as long as there is room; the picked ones have their place.
+//
+//   tokens candidates=3; 1 10.0.0.1:8000 cost=832 s=1.0000 q=0 u=16 n=2 a=0; 2 10.0.0.2:8000 ...
+//   load   ...: cost=2.0000 seen=1;
+//   scorers: score=3.5000 of 7; the scores by their names' places in pick/scorers.ts: 0=1.0000*2 ...
+import { SnapshotView } from "../snapshot/view";
+import { Writer } from "../writer";
+import { candidateCost, candidateCount, candidateLink } from "./candidates";
+import { entryOf } from "./entries";
+import { anyTrouble, weightOf } from "./health";
+import { seenInFlight } from "./inflight";
+import { costCandidates, Picks } from "./pick";
+import { KIND_LOAD, KIND_TOKENS, Policy, scorerWeight } from "./policy";
+import { terms, tokenTerms, worstUnseen } from "./rule";
+import { scores, scoreValue } from "./scorers";
+import { sessionHome } from "./session";
+import { medianSlowness } from "./speed";
+import { Work } from "./work";
+
+/** Right after pick(), before the request is counted: the candidates are still in the list. */
+export function explainPick(w: Writer, view: SnapshotView, model: u32, policy: Policy, work: Work, picks: Picks): void {
+  costCandidates(view, model, policy, work);
+  w.raw(policy.kind == KIND_TOKENS ? "tokens" : policy.kind == KIND_LOAD ? "load" : "scorers");
+  w.raw(" candidates=");
+  w.number(candidateCount());
+  if (work.session) w.raw(" session");
+  // The picked ones first: they are there whatever there is room for.
+  for (let place: u32 = 1; place <= 3; place++) {
+    for (let i: u32 = 0; i < candidateCount(); i++)
+      if (placeOf(picks, view.linkEndpoint(candidateLink(i))) == place) explain(w, view, model, policy, work, i, place);
+  }
+  for (let i: u32 = 0; i < candidateCount(); i++)
+    if (placeOf(picks, view.linkEndpoint(candidateLink(i))) == 0) explain(w, view, model, policy, work, i, 0);
+}
+
+/** Whole, or not at all. */
+function explain(w: Writer, view: SnapshotView, model: u32, policy: Policy, work: Work, i: u32, place: u32): void {
+  const before = w.at;
+  const link = candidateLink(i);
+  const endpoint = view.linkEndpoint(link);
+  w.raw("; ");
+  if (place) {
+    w.number(place);
+    w.byte(0x20);
+  }
+  w.bytes(view.address(endpoint), view.addressLength(endpoint));
+  if (policy.kind == KIND_TOKENS) {
+    tokenTerms(view, model, link, policy, work, medianSlowness(view), worstUnseen(view, policy, work));
+    number(w, " cost=", terms.cost);
+    fraction(w, " s=", terms.speed);
+    number(w, " q=", terms.queue);
+    number(w, " u=", terms.uncached);
+    fraction(w, " n=", terms.requests);
+    number(w, " a=", terms.adapter);
+  } else if (policy.kind == KIND_LOAD) {
+    fraction(w, " cost=", <f32>candidateCost(i));
+    number(w, " seen=", <f32>max(seenInFlight(endpoint), 0));
+  } else {
+    fraction(w, " score=", <f32>max<f64>(policy.best - candidateCost(i), 0));
+    for (let s: u32 = 0; s < policy.scorers; s++) {
+      w.byte(0x20);
+      w.number(s);
+      if (!scores(view, policy, work, sessionHome(), s)) {
+        w.raw("=dropped");
+        continue;
+      }
+      fraction(w, "=", <f32>scoreValue(i));
+      fraction(w, "*", <f32>scorerWeight(policy, s));
+    }
+  }
+  if (anyTrouble(work.now)) fraction(w, " w=", <f32>weightOf(entryOf(endpoint), work.now));
+  if (w.overflowed) w.at = before;
+}
+
+function placeOf(picks: Picks, endpoint: u32): u32 {
+  if (endpoint == picks.first) return 1;
+  return endpoint == picks.second ? 2 : endpoint == picks.third ? 3 : 0;
+}
+
+function number(w: Writer, name: string, x: f32): void {
+  w.raw(name);
+  w.number(<u64>max<f32>(x, 0));
+}
+
+function fraction(w: Writer, name: string, x: f32): void {
+  w.raw(name);
+  w.fraction(x);
+}
