@@ -74,6 +74,10 @@ bench-modes: build/pilotfish.wasm ## CPU of reader and holder against the flag, 
 bench-scan: node_modules/.package-lock.json ## The body scanner alone, GB/s
 	@$(TSX) bench/scan.ts
 
+.PHONY: bench-pick
+bench-pick: build/pilotfish.wasm ## What a pick costs, of 16 and of 1,000 pods; ARGS="--envoy" in a real Envoy too
+	@$(TSX) bench/pick/main.ts $(ARGS)
+
 .PHONY: test-long
 test-long: build/pilotfish.wasm ## 200,000 generated documents and ten minutes of fuzzing
 	@PILOTFISH_SCAN_DOCUMENTS=200000 node --import tsx --test tests/scan/json.test.ts tests/scan/multipart.test.ts

@@ -1,11 +1,11 @@
 // Which of a model's endpoints are looked at for a request. An endpoint is a candidate when it is ready, awake, not on its
 // way out, and not ejected (health.ts). Of a small pool, and for the profiles that weigh the whole pool, all are.
 //
-// Profile "tokens" looks at a part of a pool of more than FULL_SCAN endpoints, because a full scan of a large pool herds:
-//   holders   the two that were sent the longest beginning of this prompt last (holders.ts)
+// Profile "tokens" looks at a part of a pool of more than FULL_SCAN endpoints, because a full scan of a large pool herds and
+// costs; scorers do of one of more than MOST_SCORED:
 //   homes     for the prompt's beginnings, the endpoint that rendezvous hashing gives: the same in every gateway
 //   adapter   up to four on which the adapter is loaded
-//   random    eight
+//   random    eight; thirty-two for scorers
 // The session's home is always one (session.ts).
 //
 // Memory: 12 bytes for each of MAX_ENDPOINTS, one list for the whole VM.
@@ -14,13 +14,16 @@ import { admits, firstLink, linkCount } from "../places/range";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { endpointHash, entryOf, mix } from "./entries";
 import { anyTrouble, enoughLeft, isEjected } from "./health";
-import { KIND_TOKENS, PICKER_TWO, Policy } from "./policy";
+import { KIND_SCORERS, KIND_TOKENS, PICKER_TWO, Policy } from "./policy";
 import { Prompt, promptHash } from "./prompt";
 import { Random } from "./random";
 import { Work } from "./work";
 
 /** A pool of more endpoints is sampled by profile "tokens". */
 export const FULL_SCAN: u32 = 8;
+/** And a pool of more than this one by scorers: each looks at every candidate, and at its prefixes. */
+const MOST_SCORED: u32 = 256;
+const RANDOM_SCORED: u32 = 32;
 const RANDOM_CANDIDATES: u32 = 8;
 const ADAPTER_CANDIDATES: u32 = 4;
 /** Random draws for one candidate: with most of a pool down, more are given up. */
@@ -72,10 +75,10 @@ export function findCandidates(view: SnapshotView, model: u32, policy: Policy, w
   if (policy.picker == PICKER_TWO) {
     addRandom(view, first, served, 2, random);
     if (count == 2 || served <= 2) return;
-  } else if (policy.kind == KIND_TOKENS && served > FULL_SCAN) {
+  } else if (served > (policy.kind == KIND_TOKENS ? FULL_SCAN : policy.kind == KIND_SCORERS ? MOST_SCORED : NONE)) {
     addHomes(view, first, served, work);
     if (view.modelKind(model) == MODEL_IS_ADAPTER) addLoaded(view, first, served, random);
-    addRandom(view, first, served, RANDOM_CANDIDATES, random);
+    addRandom(view, first, served, policy.kind == KIND_TOKENS ? RANDOM_CANDIDATES : RANDOM_SCORED, random);
     if (count > 0) return;
   }
   count = 0;

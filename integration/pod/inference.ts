@@ -98,11 +98,12 @@ export const responses: Handler = async (pod, request, response) => {
   const input = fields.required("input");
   const generation = generationFields(fields);
   const instructions = fields.string("instructions") ?? "";
+  const previous = fields.string("previous_response_id");
   const maxTokens = fields.integer("max_output_tokens");
   fields.done();
   const messages = Array.isArray(input) ? (input as JsonObject[]) : [{ role: "user", content: input }];
   const all = instructions === "" ? messages : [{ role: "system", content: instructions }, ...messages];
-  const text = renderChat(all, json.tools);
+  const text = (previous === undefined ? "" : pod.responses.text(previous)) + renderChat(all, json.tools);
   const limits: Limits = {
     maxTokens,
     parameter: "max_output_tokens",
@@ -110,7 +111,9 @@ export const responses: Handler = async (pod, request, response) => {
     endsBy: "stop",
   };
   const prompts = (salt: string) => [promptOf(text, pod.params.blockSize, salt)];
-  start(pod, request, response, { ...generation(), n: 1 }, prompts, limits, responsesShape);
+  const shapeOf: ShapeOf = (head) =>
+    json.store === false ? responsesShape(head) : pod.responses.keeping(`resp_${head.id}`, text, responsesShape(head));
+  start(pod, request, response, { ...generation(), n: 1 }, prompts, limits, shapeOf);
 };
 
 export const embeddings: Handler = async (pod, request, response) => {

@@ -8,6 +8,7 @@ import { ModelRegistry, type ModelSpec } from "./models.ts";
 import { applyPatch, defaultParams, ParamError, type PodParams } from "./params.ts";
 import { PodCounts, type PodState } from "./podstate.ts";
 import { PodServer } from "./server.ts";
+import { StoredResponses } from "./stored.ts";
 
 export interface PodOptions {
   /** What `x-inference-pod` says. */
@@ -64,6 +65,7 @@ export async function startPod(options: PodOptions): Promise<Pod> {
     clock,
     counts: new PodCounts(),
     http: new HttpMetrics(),
+    responses: new StoredResponses(),
     id: () => prefix + (++serial).toString(16).padStart(16, "0"),
   };
   const server = new PodServer(state, startedAt);

@@ -3,6 +3,7 @@ import type { Engine } from "./engine.ts";
 import type { HttpMetrics } from "./httpmetrics.ts";
 import type { ModelRegistry } from "./models.ts";
 import type { PodParams } from "./params.ts";
+import type { StoredResponses } from "./stored.ts";
 
 interface ModelCounts {
   received: number;
@@ -38,6 +39,7 @@ export interface PodState {
   clock: Clock;
   counts: PodCounts;
   http: HttpMetrics;
+  responses: StoredResponses;
   /** A fresh id, unique in this process. */
   id(): string;
 }

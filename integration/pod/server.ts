@@ -5,6 +5,7 @@ import { Exposition, METRICS_CONTENT_TYPE } from "./exposition.ts";
 import { audio, chatCompletions, completions, embeddings, type Handler, responses } from "./inference.ts";
 import type { PodState } from "./podstate.ts";
 import { type CountedResponse, send } from "./send.ts";
+import { cancelResponse, retrieveResponse } from "./stored.ts";
 
 /** The version that the captured metrics are of. */
 export const VLLM_VERSION = "0.32.0";
@@ -23,6 +24,8 @@ const ROUTES: Record<string, Record<string, Route>> = {
   "/v1/completions": { POST: inference(completions) },
   "/v1/embeddings": { POST: inference(embeddings) },
   "/v1/responses": { POST: inference(responses) },
+  "/v1/responses/{response_id}": { GET: open(retrieveResponse) },
+  "/v1/responses/{response_id}/cancel": { POST: open(cancelResponse) },
   "/v1/audio/transcriptions": { POST: inference(audio) },
   "/v1/audio/translations": { POST: inference(audio) },
   "/v1/models": {
@@ -40,6 +43,11 @@ const ROUTES: Record<string, Record<string, Route>> = {
   "/sim/adapters": { POST: open(postAdapters) },
   "/sim/stats": { GET: open(getStats) },
 };
+
+/** The route's template; the path itself where it has no variable part. */
+function templateOf(path: string): string {
+  return path.replace(/^\/v1\/responses\/[^/]+(?=\/cancel$|$)/, "/v1/responses/{response_id}");
+}
 
 function health(pod: PodState, response: ServerResponse): void {
   response.writeHead(200, { server: "uvicorn", "x-inference-pod": pod.name, "content-length": 0 });
@@ -83,7 +91,7 @@ export class PodServer {
   private serve(request: IncomingMessage, response: ServerResponse): void {
     const target = request.url ?? "/";
     const query = target.indexOf("?");
-    const path = query < 0 ? target : target.slice(0, query);
+    const path = templateOf(query < 0 ? target : target.slice(0, query));
     const method = request.method ?? "GET";
     if (path === "/metrics") {
       this.serveMetrics(response);
