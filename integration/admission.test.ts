@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
+import http2 from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -106,6 +107,49 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
       );
       assert.ok((byTick[7] ?? 0) < 500 && (byEnd[7] ?? 0) < 500);
       await nothingInFlight(envoy);
+    });
+
+    test("streams of one HTTP/2 connection let each other go, and all leave the queue when it closes", async () => {
+      const ends: (() => void)[] = [];
+      const echo = await startEcho("echo");
+      closing.push(() => echo.close());
+      echo.reply = (_seen, response) => void ends.push(() => response.end("{}"));
+      const envoy = await start([echo.address], { timeout: "20s" });
+      closing.push(() => envoy.close());
+      const load = (waiting: number) => pushToAll(envoy, { m: { on: [{ ...echo, waiting, running: 8 }] } });
+      const session = http2.connect(envoy.url);
+      closing.push(async () => session.destroy());
+      const ask = () => {
+        const stream = session.request({ ":method": "POST", ":path": "/v1/chat/completions", ...JSON_TYPE });
+        stream.on("error", () => {});
+        stream.end(JSON.stringify(chat("m")));
+        const status = new Promise<number>((resolve) => {
+          stream.on("response", (headers) => resolve(Number(headers[":status"])));
+          stream.on("close", () => resolve(0));
+        });
+        stream.resume();
+        return status;
+      };
+      await load(0);
+      const first = ask();
+      await until("the first one to arrive", () => ends.length === 1);
+      await sleep(60);
+      await load(5);
+      const held = [ask(), ask(), ask()];
+      await until("three to be held", async () => (await counter(envoy, "hold.now")) === 3);
+      ends.shift()?.();
+      assert.equal(await first, 200);
+      // In the callback that ends one stream another one of the same connection goes on.
+      await until("another one to arrive", () => ends.length === 1);
+      await until("two to be held", async () => (await counter(envoy, "hold.now")) === 2);
+      session.destroy();
+      assert.deepEqual(await Promise.all(held), [0, 0, 0]);
+      await until("nothing to be held", async () => (await counter(envoy, "hold.now")) === 0);
+      await nothingInFlight(envoy);
+      const values = await counters(envoy);
+      // The end of the stream that ran may let another one go before that one is ended as well.
+      const ended = (values.get("resumed") ?? 0) + (values.get("hold.aborted") ?? 0);
+      assert.deepEqual([values.get("held"), ended], [3, 3]);
     });
 
     test("a model whose pool has no pod is held until the sidecar finds one, or refused with 503 at the limit", async () => {

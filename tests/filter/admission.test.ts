@@ -377,6 +377,23 @@ describe("held requests", () => {
     assert.equal(gateway.counters().unknown_model, 1);
   });
 
+  test("go on when the configuration holds nobody any more, and wait as long as the new one says", () => {
+    const gateway = fed({ ...HOLD, hold: { timeout: "60s" } }, SATURATED());
+    const first = gateway.send(asking());
+    gateway.worker().configure(JSON.stringify({ admission: { mode: "shed" } }));
+    gateway.settle();
+    assert.equal(fate(first), "continue");
+    gateway.worker().configure(JSON.stringify({ admission: { ...HOLD, hold: { timeout: "60s" } } }));
+    const second = gateway.send(asking());
+    assert.equal(fate(second), "held");
+    gateway
+      .worker()
+      .configure(JSON.stringify({ admission: { ...HOLD, hold: { timeout: "100ms", maxRequests: 5000 } } }));
+    gateway.process.advance(160);
+    assert.equal(fate(second), "503 hold_timeout");
+    gateway.assertHealthy();
+  });
+
   test("go on when their root is deleted: nothing hangs", () => {
     const gateway = fed(HOLD, SATURATED());
     const stream = gateway.send(asking());

@@ -14,7 +14,7 @@ export interface RootOptions {
 export class Root {
   readonly id: number;
   readonly vm: Vm;
-  readonly configuration: string;
+  configuration: string;
   readonly rootId: string;
   readonly name: string;
   readonly allowOnHeadersStopIteration: boolean;
@@ -38,7 +38,8 @@ export class Root {
     vm.process.afterEvent();
   }
 
-  configure(): void {
+  configure(configuration = this.configuration): void {
+    this.configuration = configuration;
     const bytes = Buffer.byteLength(this.configuration);
     const result = this.#readable(() => this.vm.call(this, "proxy_on_configure", [this.id, bytes]));
     this.#accept("proxy_on_configure", result);
