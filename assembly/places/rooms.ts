@@ -8,6 +8,8 @@
 //             in-flight: 1 below the limit, 0 at it
 //   ramp  = rises evenly from 0 to 1 in RAMP after the place was lost or was not known
 import { POLICY_IS_IN_FLIGHT, POLICY_IS_UTILIZATION, UNKNOWN } from "../../protocol/constants";
+import { entryOf } from "../pick/entries";
+import { anyTrouble, isEjected } from "../pick/health";
 import { workersBeside } from "../pick/inflight";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { Learned, learn, learnedOf } from "./learned";
@@ -156,9 +158,11 @@ function fill(room: Room, learned: Learned, flags: u32): void {
   let held: f32 = 0;
   room.pods = 0;
   room.inFlight = 0;
+  const trouble = anyTrouble(tick);
   for (let link = room.first; link < room.first + room.count; link++) {
     const endpoint = view.linkEndpoint(link);
-    if (!view.usable(endpoint)) continue;
+    // A place whose pods all failed is lost before a snapshot says so.
+    if (!view.usable(endpoint) || (trouble && isEjected(entryOf(endpoint), tick))) continue;
     const pods = view.endpointWeight(endpoint);
     room.pods += pods;
     room.inFlight += inFlightAt(endpoint);

@@ -20,7 +20,6 @@ export class Region {
   readonly name: string;
   pods: Pod[] = [];
   sidecar: Sidecar | undefined;
-  /** undefined in a region that only serves the others. */
   envoy: TestEnvoy | undefined;
   /** The ways here, from all other regions. */
   readonly relays: Relay[] = [];
@@ -64,11 +63,10 @@ export class Regions {
     this.all = options.names.map((name) => new Region(name));
   }
 
-  /** Envoys stand in the regions of `entries`. */
-  static async start(options: RegionsOptions, entries: readonly string[]): Promise<Regions> {
+  static async start(options: RegionsOptions): Promise<Regions> {
     const regions = new Regions(options);
     try {
-      await regions.#start(entries);
+      await regions.#start();
     } catch (error) {
       await regions.close();
       throw error;
@@ -82,7 +80,7 @@ export class Regions {
     return found;
   }
 
-  async #start(entries: readonly string[]): Promise<void> {
+  async #start(): Promise<void> {
     const { podsEach, params, roundTripMs } = this.#options;
     for (const region of this.all) await region.startPods(podsEach, params);
     for (const from of this.all) {
@@ -97,9 +95,8 @@ export class Regions {
         this.#ways.set(`${from.name} ${to.name}`, ways);
       }
     }
-    for (const name of entries) {
-      const region = this.of(name);
-      const far = this.all.flatMap((to) => [...(this.#ways.get(`${name} ${to.name}`)?.values() ?? [])]);
+    for (const region of this.all) {
+      const far = this.all.flatMap((to) => [...(this.#ways.get(`${region.name} ${to.name}`)?.values() ?? [])]);
       const endpoints = [...region.pods, ...far].map(({ address }) => address);
       region.envoy = await startGateway({ pools: [{ name: "m", models: ["m"], endpoints }], filter: {} });
     }
@@ -131,8 +128,7 @@ export class Regions {
       policies,
       // Above what a busy machine stands still for.
       peers: views.map(({ url }) => ({ url, staleAfter: "3s", interval: "100ms" })),
-      // A sidecar without an Envoy of its own only tells; it must push to somewhere all the same.
-      push: { targets: [region.envoy?.url ?? "http://127.0.0.1:9"], secret: SECRET },
+      push: { targets: [region.envoy?.url], secret: SECRET },
       listen: "127.0.0.1:0",
       log: { level: "silent" },
     };
@@ -143,11 +139,13 @@ export class Regions {
     const { sidecar } = region;
     region.sidecar = undefined;
     await Promise.all([...region.relays.map((relay) => relay.cut()), ...region.pods.map((pod) => pod.close())]);
+    await region.envoy?.kill();
     await sidecar?.close();
   }
 
   /** The same pods on the same addresses, empty. */
   async revive(region: Region): Promise<void> {
+    await region.envoy?.start();
     await region.startPods(this.#options.podsEach, this.#options.params);
     for (const relay of region.relays) await relay.open();
     await this.startSidecar(region);

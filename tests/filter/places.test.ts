@@ -120,6 +120,29 @@ describe("losing a place", () => {
     assert.ok(Math.abs(mean(seen.slice(-300)) - 0.6) < 0.04, `back at ${mean(seen.slice(-300))}`);
   });
 
+  test("whose pods all fail, requests go elsewhere before a snapshot says so, and come slowly back", () => {
+    const world = new World({ places: NEAR_FAR, policy: SIXTY });
+    const [near] = NEAR_FAR;
+    assert.ok(near);
+    for (const address of world.addresses(near)) {
+      for (let i = 0; i < 3; i++) {
+        const { stream } = world.send();
+        stream.respond({ status: 503, body: "{}", upstreamAddress: address });
+        stream.finish();
+      }
+    }
+    world.open.length = 0;
+    world.gateway.settle();
+    const before = { ...world.got };
+    for (let i = 0; i < 20; i++) world.send();
+    assert.equal((world.got.far ?? 0) - (before.far ?? 0), 20, JSON.stringify(world.got));
+    // Out for a second; then a fiftieth, and evenly more.
+    world.gateway.process.advance(1100);
+    for (let i = 0; i < 100; i++) world.send();
+    const back = (world.got.near ?? 0) - (before.near ?? 0);
+    assert.ok(back < 25, `${back} of 100 at once`);
+  });
+
   test("an endpoint in another place is the last of those that are tried", () => {
     const world = new World({ places: NEAR_FAR, policy: SIXTY });
     const { stream } = world.send();
