@@ -62,7 +62,14 @@ const command = new Command("sim")
   .option("--only <loads>", `some of ${LOAD_NAMES.join(",")}`, some(LOAD_NAMES), LOAD_NAMES)
   .option("--contenders <list>", `some of ${Object.keys(CONTENDERS).join(",")}`, some(Object.keys(CONTENDERS)), USUAL)
   .option("--no-herd", "leave out the bursts of 200 requests in one scrape period")
-  .option("--output <folder>", "where the results are written", "bench/results");
+  .option("--output <folder>", "where the results are written", "bench/results")
+  .addHelpText(
+    "after",
+    `
+A large pool, some 20 s:
+  make sim ARGS="--only one-prompt --pods 1000 --rate 10000 --requests 4000 --contenders rr,epp,tokens-2 --no-herd"
+PILOTFISH_WASM=<file> puts another module in the place of build/pilotfish.wasm.`,
+  );
 
 async function main(): Promise<void> {
   const options = command.parse().opts<Options>();
