@@ -10,6 +10,8 @@ export interface WorldPlace {
   pods: number;
   order?: number;
   weight?: number;
+  /** Its pods are one endpoint each for so many. */
+  behind?: number;
 }
 
 export interface WorldOptions {
@@ -95,7 +97,15 @@ export class World {
           held.reduce((sum, request) => sum + this.kvOf(request), 0),
         );
         const ready = !this.down.has(place.name);
-        return endpoint(address, { place: place.name, ready, running: held.length, kvUsage, scrapeAgeMs: 0 });
+        const behind = place.behind === undefined ? {} : { weight: place.behind, gateway: true };
+        return endpoint(address, {
+          place: place.name,
+          ready,
+          running: held.length,
+          kvUsage,
+          scrapeAgeMs: 0,
+          ...behind,
+        });
       }),
     );
     const view = (place: WorldPlace, i: number): PlaceView => {

@@ -95,6 +95,19 @@ describe("requests in flight", () => {
     assert.ok(Math.max(...Object.values(world.highest)) <= 4 + 2, JSON.stringify(world.highest));
   });
 
+  test("a gateway takes as many times the limit as pods stand behind it", () => {
+    const places = [
+      { name: "near", pods: 1 },
+      { name: "far", pods: 1, behind: 5 },
+    ];
+    const world = new World({ places, policy });
+    for (let i = 0; i < 24; i++) world.send(0);
+    assert.deepEqual(world.got, { near: 4, far: 20 });
+    assert.equal(world.gateway.counters()["places.full"], undefined);
+    world.send(0);
+    assert.equal(world.gateway.counters()["places.full"], 1);
+  });
+
   test("a burst fills the nearest to its limit and no further", () => {
     const world = new World({ places: NEAR_FAR, policy });
     for (let i = 0; i < 20; i++) world.send(0);

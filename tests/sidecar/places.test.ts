@@ -1,14 +1,18 @@
 // Places as the sidecar makes them: their order, the policies for them, and what peers tell of theirs.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, describe, test } from "node:test";
+import { parse as parseYaml } from "yaml";
 import { SECRET_HEADER } from "../../protocol/constants.ts";
 import { decodeSnapshot } from "../../protocol/decode.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import { type ConfigError, parseConfig } from "../../sidecar/config/load.ts";
 import { endpointsOf } from "../../sidecar/discover/endpoints.ts";
+import { WATCH_TIMES } from "../../sidecar/discover/kubernetes-watch.ts";
 import { type ClusterObject, viewOf as clusterView, type PolicyObject } from "../../sidecar/discover/objects.ts";
+import { sourcesOf } from "../../sidecar/discover/sources.ts";
 import { translate } from "../../sidecar/discover/translate/index.ts";
 import { Health } from "../../sidecar/health.ts";
 import { Peer } from "../../sidecar/peers/peer.ts";
@@ -366,4 +370,33 @@ describe("pods of a cluster", () => {
       ["10.0.0.1:8000"],
     );
   });
+});
+
+test("the configuration that docs/places.md shows is one", () => {
+  const text = readFileSync("docs/places.md", "utf8");
+  const shown = parseYaml(/```yaml\n([\s\S]*?)```/.exec(text)?.[1] ?? "") as object;
+  const { places, peers, policies } = config(shown);
+  assert.equal(places.here, "eu-west");
+  assert.deepEqual(
+    peers.map(({ place, mode, gateway, staleAfter }) => [place, mode, gateway, staleAfter]),
+    [
+      ["us-east", "pods", undefined, 2000],
+      ["asia", "gateway", "10.2.0.9:80", 2000],
+    ],
+  );
+  assert.equal(policies[0]?.target, 0.6);
+});
+
+test("several clusters are followed at once, each with its own place", () => {
+  const clusters = [
+    { context: "eu", place: "eu" },
+    { context: "us", place: "us", policies: true },
+  ];
+  const given = config({ kubernetes: { context: "here" }, clusters });
+  const parts = { log: { debug() {}, info() {}, warn() {}, error() {} } as never, failed() {}, random: () => 0.5 };
+  const sources = sourcesOf(given, { ...parts, watchTimes: WATCH_TIMES });
+  assert.deepEqual(
+    sources.map(({ name }) => name).filter((name) => name.startsWith("kubernetes")),
+    ["kubernetes", "kubernetes:eu", "kubernetes:us"],
+  );
 });
