@@ -1,5 +1,5 @@
 // pilotfish plan: where would this request go, and why. Exit codes: 0 it would be picked for, 1 it would not, 2 wrong flags or files.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { SECRET_ENV, SECRET_HEADER } from "../../protocol/constants.ts";
@@ -33,6 +33,13 @@ function count(text: string): number {
   return number;
 }
 
+/** From the sources, or from where they are compiled to: the package has the module beside both. */
+function moduleFile(): string {
+  const places = ["../../build/pilotfish.wasm", "../../../pilotfish.wasm"];
+  const files = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  return files.find((file) => existsSync(file)) ?? (files[0] as string);
+}
+
 export function planCommand(): Command {
   return new Command("plan")
     .description("says which pod and place a request would go to, and why, by the filter itself and without Envoy")
@@ -44,7 +51,7 @@ export function planCommand(): Command {
     .option("--path <path>", "of the request", "/v1/chat/completions")
     .option("-H, --header <name: value>", "of the request; may be repeated", header, [])
     .option("-f, --filter <file>", "the filter's configuration, JSON")
-    .option("--module <file>", "the filter", fileURLToPath(new URL("../../build/pilotfish.wasm", import.meta.url)))
+    .option("--module <file>", "the filter", moduleFile())
     .option("-n, --count <n>", "how many such requests are spread", count, 200)
     .option("--json", "as JSON");
 }

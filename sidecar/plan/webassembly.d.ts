@@ -1,4 +1,4 @@
-// The part of the WebAssembly API that the emulator uses: the compiler is told of no browser, and @types/node of
+// The part of the WebAssembly API that the small host here and the tests' emulator use: the compiler is told of no browser, and @types/node of
 // version 20 leaves it to the browser's types.
 declare namespace WebAssembly {
   type ImportValue = (...args: never[]) => unknown;
