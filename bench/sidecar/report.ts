@@ -79,7 +79,7 @@ export function markdown(run: Run): string {
     "vLLM 0.32 under load, 54,528 bytes. CPU is the scheduler's sum over all of a process' threads, as a share of one core.",
     `Ages are read back from the filter at random moments; a pick may see a snapshot up to ${TICK_MS} ms later (a worker's tick),`,
     'which is added in the claims. "Real" is the time since the pod wrote the answer, by a number in it; "told" is what the filter',
-    "is told. Ages are p50 / p99 / most, in ms.",
+    "is told. Ages are p50 / p99 / most, in ms. The endpoint picker scrapes the same pods after the sidecar has ended.",
     ...run.notes,
     "",
   ];
