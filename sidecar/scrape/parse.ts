@@ -164,7 +164,7 @@ export class MetricsParser {
         for (const signal in compiled.row.numbers) {
           const from = this.#from[i] as number;
           const number = from < 0 ? undefined : parseNumber(body, from, this.#to[i] as number);
-          if (number !== undefined && number > (info[signal] ?? 0)) info[signal] = number;
+          if (number !== undefined && Number.isFinite(number) && number > (info[signal] ?? 0)) info[signal] = number;
           i++;
         }
         return;

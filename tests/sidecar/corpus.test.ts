@@ -19,13 +19,21 @@ type Signals = Pick<Reading, "engine" | "waiting" | "running" | "kvUsage" | "kvB
 const SAMPLE = /^[ \t]*([^{ \t\r]+)[ \t]*(?:\{((?:[^"}]|"(?:\\.|[^"\\])*")*)\})?[ \t]*([^ \t\r]+)(?:[ \t\r].*)?$/s;
 const LABEL = /\s*([^=\s,]+)\s*=\s*"((?:\\.|[^"\\])*)"\s*,?/gs;
 
+const NUMBER = /^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$/;
+const NO_NUMBER = /^[+-]?(nan|inf|infinity)$/i;
+
+/** Of a text that is a finite number, as Prometheus writes them; 0 of any other. */
+function finite(text: string): number {
+  return NUMBER.test(text) ? Number(text) : 0;
+}
+
 /** The reference: every line by regular expressions, every engine by itself. */
 function reference(text: string): Signals {
   const samples: Array<{ name: string; labels: Map<string, string>; value: number }> = [];
   for (const line of text.slice(0, text.lastIndexOf("\n") + 1).split("\n")) {
     if (/^[ \t]*#/.test(line)) continue;
     const [, name = "", labels = "", number = ""] = SAMPLE.exec(line) ?? [];
-    if (name === "" || !/^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$/.test(number)) continue;
+    if (name === "" || !(NUMBER.test(number) || NO_NUMBER.test(number))) continue;
     const all = [...labels.matchAll(LABEL)].map(([, key, value]) => [key as string, value as string] as const);
     samples.push({ name, labels: new Map(all), value: Number(number) });
   }
@@ -51,8 +59,8 @@ function reference(text: string): Signals {
       const label = row.kind === "labels" ? row.numbers[signal] : undefined;
       const values = samples
         .filter(({ name }) => name === row.metric)
-        .map(({ labels }) => Number(labels.get(label ?? "")));
-      const most = Math.max(0, ...values.filter((value) => value > 0));
+        .map(({ labels }) => finite(labels.get(label ?? "") ?? ""));
+      const most = Math.max(0, ...values);
       if (label !== undefined && most > 0) return most;
     }
     return say(engine, signal) || null;
