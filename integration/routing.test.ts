@@ -149,7 +149,7 @@ test("GET and other requests without a body pass, uncounted by any outcome", asy
       assert.equal(echo.last().url, "/v1/responses/resp_1?include=all");
     }
   });
-  assert.deepEqual(rise, { requests: 3, no_body: 3 });
+  assert.deepEqual(rise, { requests: 3, no_body: 3, "response.unknown": 3 });
 });
 
 test("an empty body, said by its length or by its end, passes or is refused as what it is", async () => {
