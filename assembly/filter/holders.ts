@@ -82,7 +82,8 @@ function sum(held: u32, now: u64): void {
     others++;
     total += count;
   }
-  if (recorded == <i64>total) return;
+  // Another worker may have set the gauge by an older sum in between: who holds any sets it on each tick.
+  if (held == 0 && recorded == <i64>total) return;
   recorded = <i64>total;
   record(HELD_NOW, total);
 }
