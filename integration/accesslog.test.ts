@@ -94,7 +94,10 @@ test("without log.picks the headers say which model and endpoint, and a reason m
     await push(plain.url, snapshotOf({ m: { on: [echo] } }));
     await until(
       "a pick",
-      async () => (await request(), (await plain.accessLog()).some((text) => text.includes('"reason":null'))),
+      async () => {
+        await request();
+        return (await plain.accessLog()).some((text) => text.includes('"reason":null'));
+      },
     );
     const picked = (await lines(2)).find(({ reason }) => reason === null);
     assert.equal(picked?.modelHeader, "m");

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { parse, stringify } from "yaml";
 import { ROWS } from "../envoy/dashboards/panels.ts";
 import { endWithProcess } from "../envoy/process.ts";
-import type { Sidecar } from "../sidecar/run.ts";
+import type { Sidecar } from "../sidecar/sidecar.ts";
 import type { TestEnvoy } from "./harness/envoy.ts";
 import type { Pod } from "./pod/pod.ts";
 import { around } from "./support/around.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import http from "node:http";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Sidecar } from "../sidecar/run.ts";
+import type { Sidecar } from "../sidecar/sidecar.ts";
 import type { TestEnvoy } from "./harness/envoy.ts";
 import type { Pod } from "./pod/pod.ts";
 import { around } from "./support/around.ts";

@@ -5,7 +5,7 @@ import http from "node:http";
 import http2 from "node:http2";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Sidecar } from "../sidecar/run.ts";
+import type { Sidecar } from "../sidecar/sidecar.ts";
 import type { TestEnvoy } from "./harness/envoy.ts";
 import type { Pod } from "./pod/pod.ts";
 import { around } from "./support/around.ts";

@@ -6,7 +6,7 @@ import { Readable } from "node:stream";
 import { test } from "node:test";
 import OpenAI from "openai";
 import { DESTINATION_HEADER, MODEL_HEADER } from "../protocol/constants.ts";
-import type { Sidecar } from "../sidecar/run.ts";
+import type { Sidecar } from "../sidecar/sidecar.ts";
 import type { TestEnvoy } from "./harness/envoy.ts";
 import type { Pod } from "./pod/pod.ts";
 import { around } from "./support/around.ts";

@@ -6,7 +6,7 @@ import { CommanderError, parseArguments } from "./cli.ts";
 import { ConfigFile } from "./config/follow.ts";
 import { ConfigError, loadConfig } from "./config/load.ts";
 import { plan, planCommand } from "./plan/command.ts";
-import { startSidecar } from "./run.ts";
+import { startSidecar } from "./sidecar.ts";
 
 /** Commands that do their work and end; the sidecar itself is none of them. */
 function command(argv: readonly string[]): Promise<void> | undefined {

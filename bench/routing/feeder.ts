@@ -1,6 +1,6 @@
 // The sidecar that ships, in a process of its own.
 import { parseConfig } from "../../sidecar/config/load.ts";
-import { type Sidecar, startSidecar } from "../../sidecar/run.ts";
+import { type Sidecar, startSidecar } from "../../sidecar/sidecar.ts";
 import { serve } from "./child.ts";
 
 export interface FeederAsks {

@@ -2,7 +2,7 @@
 // that started it, answers where it listens, and ends when that process lets go of it or is gone.
 import { type PodOptions, startPod } from "../../integration/pod/pod.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
-import { startSidecar } from "../../sidecar/run.ts";
+import { startSidecar } from "../../sidecar/sidecar.ts";
 
 export type Order =
   | { kind: "pod"; options: PodOptions }

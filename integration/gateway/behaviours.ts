@@ -14,7 +14,7 @@ import {
 } from "../../protocol/constants.ts";
 import { decodeReport } from "../../protocol/exchange.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
-import { startSidecar } from "../../sidecar/run.ts";
+import { startSidecar } from "../../sidecar/sidecar.ts";
 import type { Pod } from "../pod/pod.ts";
 import { type Echo, startEcho, valuesOf } from "../support/echo.ts";
 import { fastPod, SLOW } from "../support/fleet.ts";

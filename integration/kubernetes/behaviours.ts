@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { type TestContext, test } from "node:test";
 import type { WatchTimes } from "../../sidecar/discover/kubernetes-watch.ts";
-import type { Sidecar } from "../../sidecar/run.ts";
+import type { Sidecar } from "../../sidecar/sidecar.ts";
 import { pod, pool, slice } from "../../tests/sidecar/cluster-support.ts";
 import {
   endpointOf,

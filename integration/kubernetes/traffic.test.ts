@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { createLog } from "../../sidecar/log.ts";
-import { startSidecar } from "../../sidecar/run.ts";
+import { startSidecar } from "../../sidecar/sidecar.ts";
 import { pod, pool } from "../../tests/sidecar/cluster-support.ts";
 import { fastPod, known } from "../support/fleet.ts";
 import { SECRET, startGateway } from "../support/gateway.ts";

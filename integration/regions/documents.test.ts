@@ -8,7 +8,7 @@ import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { OBJECTIVE_HEADER } from "../../protocol/constants.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
-import { startSidecar } from "../../sidecar/run.ts";
+import { startSidecar } from "../../sidecar/sidecar.ts";
 import type { TestEnvoy } from "../harness/envoy.ts";
 import { type Pod, type PodOptions, startPod } from "../pod/pod.ts";
 import { known } from "../support/fleet.ts";

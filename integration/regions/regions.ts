@@ -1,6 +1,6 @@
 // Regions on one machine: each has pods, a sidecar of its own and an Envoy, and sees the others through a far way (far.ts).
 import { parseConfig } from "../../sidecar/config/load.ts";
-import { type Sidecar, startSidecar } from "../../sidecar/run.ts";
+import { type Sidecar, startSidecar } from "../../sidecar/sidecar.ts";
 import type { TestEnvoy } from "../harness/envoy.ts";
 import type { PodParams } from "../pod/params.ts";
 import { type Pod, startPod } from "../pod/pod.ts";

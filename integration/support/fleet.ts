@@ -1,7 +1,7 @@
 // The real sidecar, in this process, and pods that answer fast enough for tests with thousands of requests.
 
 import { parseConfig } from "../../sidecar/config/load.ts";
-import { type Sidecar, startSidecar } from "../../sidecar/run.ts";
+import { type Sidecar, startSidecar } from "../../sidecar/sidecar.ts";
 import type { TestEnvoy } from "../harness/envoy.ts";
 import type { PodParams } from "../pod/params.ts";
 import { type Pod, type PodOptions, startPod } from "../pod/pod.ts";

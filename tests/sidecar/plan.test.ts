@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { plan, planCommand } from "../../sidecar/plan/command.ts";
-import { startSidecar } from "../../sidecar/run.ts";
+import { startSidecar } from "../../sidecar/sidecar.ts";
 import { release } from "../filter/build.ts";
 
 assert.ok(release);

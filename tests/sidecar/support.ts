@@ -10,7 +10,7 @@ import { encodePrefixes, encodeReport, type PrefixRecord, type RemoteCounts } fr
 import type { SnapshotView } from "../../protocol/snapshot.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { createLog } from "../../sidecar/log.ts";
-import { type Sidecar, type SidecarParts, startSidecar } from "../../sidecar/run.ts";
+import { type Sidecar, type SidecarParts, startSidecar } from "../../sidecar/sidecar.ts";
 
 export const SECRET = "a-secret-of-the-tests";
 export const capture = (name: string): Buffer =>
