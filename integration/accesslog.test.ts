@@ -92,13 +92,10 @@ test("without log.picks the headers say which model and endpoint, and a reason m
     await request();
     assert.equal((await lines(1))[0]?.reason, "no_snapshot");
     await push(plain.url, snapshotOf({ m: { on: [echo] } }));
-    await until(
-      "a pick",
-      async () => {
-        await request();
-        return (await plain.accessLog()).some((text) => text.includes('"reason":null'));
-      },
-    );
+    await until("a pick", async () => {
+      await request();
+      return (await plain.accessLog()).some((text) => text.includes('"reason":null'));
+    });
     const picked = (await lines(2)).find(({ reason }) => reason === null);
     assert.equal(picked?.modelHeader, "m");
     assert.equal(picked?.destination, echo.address);

@@ -19,7 +19,7 @@ around(
     pods = await Promise.all(["a", "b", "c", "d"].map((name) => fastPod(name, "m")));
     envoy = await startGateway({
       pools: [{ name: "pool", models: ["m"], endpoints: pods.map(({ address }) => address) }],
-      filter: { snapshot: { staleAfter: "3600s" }, pick: { debugSecret: DEBUG } },
+      filter: { snapshot: { staleAfter: "3600s" }, pick: { profile: "load", debugSecret: DEBUG } },
     });
     await pushToAll(envoy, { m: { on: pods } });
   },

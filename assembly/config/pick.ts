@@ -1,6 +1,6 @@
 // The part `pick` of the configuration.
 //
-//   pick.profile   load       load: requests, queue and KV cache (pick/cost.ts); tokens: prompt tokens and prefix cache (pick/rule.ts); epp: the endpoint picker's default
+//   pick.profile   tokens     tokens: prompt tokens and prefix cache (pick/rule.ts); load: requests, queue and KV cache (pick/cost.ts); epp: the endpoint picker's default
 //   pick.picker    max-score-picker   or weighted-random-picker, random-picker, p2c-picker (the better of two): chooses among the scored (pick/pick.ts)
 //   pick.config    none       an EndpointPickerConfig of the Gateway API Inference Extension, in place of profile and picker (config/epp.ts)
 //   pick.onStale   fallback   with a stale snapshot: fallback: Envoy balances; ignore: pick as if it were fresh; penalise: pick, and take an endpoint whose signals are old or unknown for as bad as the worst
@@ -21,7 +21,7 @@ import { failKey, isString, readBoolean, readChoice, readDuration, readObject, r
 const STALE_PENALISE: i32 = 2;
 
 export class PickConfig {
-  policy: Policy = newPolicy(KIND_LOAD);
+  policy: Policy = newPolicy(KIND_TOKENS);
   /** Pick with a stale snapshot too. */
   useStale: bool = false;
   dryRun: bool = false;

@@ -23,7 +23,7 @@ function sequence(seed: number): (below: number) => number {
 
 describe("a report", () => {
   test("holds the requests of all workers, whichever of them is asked, and only endpoints that have some", () => {
-    const gateway = new Gateway({ workers: 2 });
+    const gateway = new Gateway({ workers: 2, configuration: { pick: { profile: "load" } } });
     gateway.feed(threePods());
     const streams = [gateway.chat("lora", 0), gateway.chat("lora", 1), gateway.chat("lora", 1)];
     gateway.settle();

@@ -59,7 +59,7 @@ describe("an explanation", () => {
 
   test("of a thousand candidates ends with a whole one, below 4 KiB, and begins with the picked ones", () => {
     const many = Array.from({ length: 1000 }, (_, i) => `10.1.${100 + Math.floor(i / 100)}.${100 + (i % 100)}:8000`);
-    const { text = "", picked } = explained(gateway({}, many), DEBUG);
+    const { text = "", picked } = explained(gateway({ profile: "load" }, many), DEBUG);
     assert.ok(text.length < 4096 && text.length > 3900, `${text.length}`);
     assert.match(text, /^load candidates=1000; 1 /);
     assert.match(text, /seen=\d+$/);
@@ -83,7 +83,7 @@ describe("an explanation", () => {
   });
 
   test("tells the weight of a pod that comes back", () => {
-    const g = gateway({ ejection: { failures: 1, base: "2s" } });
+    const g = gateway({ profile: "load", ejection: { failures: 1, base: "2s" } });
     const stream = g.chat("m");
     stream.respond({ status: 503, body: "{}", upstreamAddress: C });
     stream.finish();

@@ -8,7 +8,7 @@ import { A, B, base, chat, complete, JSON_TYPE, routed } from "./gateway.ts";
 
 describe("held requests", () => {
   test("wait at saturation, and go on where there is room then: the pick is made at that moment", () => {
-    const gateway = fed(HOLD, SATURATED());
+    const gateway = fed(HOLD, SATURATED(), { pick: { profile: "load" } });
     const stream = gateway.send(asking());
     assert.equal(fate(stream), "held");
     gateway.settle();
