@@ -192,15 +192,18 @@ function advance(stream: Stream, length: u32, last: bool): bool {
 /** Feeds the scanner all that it has not consumed of the first `length` bytes, window by window. */
 function scanJson(stream: Stream, length: u32, last: bool): void {
   const state = stateOf(stream);
+  const prompt = changetype<Prompt>(stream.prompt);
   while (true) {
     const read = readWindow(stream, length);
     const atEnd = last && stream.consumed + read >= length;
-    const consumed = jsonFeed(state, windowPointer(), read, atEnd);
-    stream.consumed += consumed;
-    if (stream.prompt) feedPrompt(changetype<Prompt>(stream.prompt), jsonHashedPointer(state), jsonHashedLength(state));
-    const status = jsonStatus(state);
-    if (status == STATUS_PAUSED) continue;
-    if (status != STATUS_MORE || consumed == 0 || stream.consumed >= length) return;
+    let fed: u32 = 0;
+    // It pauses at the end of each field that is hashed; the rest of the window is fed from there.
+    do {
+      fed += jsonFeed(state, windowPointer() + fed, read - fed, atEnd);
+      if (stream.prompt) feedPrompt(prompt, jsonHashedPointer(state), jsonHashedLength(state));
+    } while (jsonStatus(state) == STATUS_PAUSED);
+    stream.consumed += fed;
+    if (jsonStatus(state) != STATUS_MORE || fed == 0 || stream.consumed >= length) return;
   }
 }
 

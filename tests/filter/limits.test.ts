@@ -58,12 +58,15 @@ describe("host calls", () => {
     assert.ok(calls(gateway.send({ method: "GET", path: "/metrics" })) <= 6);
   });
 
-  test("read no shared data, no time and no log", () => {
-    const gateway = fed();
-    const stream = gateway.chat("m");
-    complete(stream, A);
-    for (const name of stream.hostCalls.keys()) {
-      assert.doesNotMatch(name, /shared|time|clock|log|random/, name);
+  test("read no shared data and no log, and the time at the pick and at the first byte only: profile load not at all", () => {
+    for (const profile of ["load", "tokens"]) {
+      const gateway = new Gateway({ configuration: { pick: { profile } } });
+      gateway.feed(threePods());
+      const stream = gateway.chat("m");
+      complete(stream, A);
+      const times = stream.hostCallCount("proxy_get_current_time_nanoseconds");
+      assert.equal(times, profile === "tokens" ? 2 : 0);
+      for (const name of stream.hostCalls.keys()) assert.doesNotMatch(name, /shared|clock|log|random/, name);
     }
   });
 });

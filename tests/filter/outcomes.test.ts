@@ -236,6 +236,7 @@ const WAYS: Record<string, Way> = {
       for (let i = 0; i < 11; i++) g.send({ ...chat("m"), headers: { ...JSON_TYPE, "x-session-id": "s" } });
     },
     also: { requests: 11, picked: 11, "snapshot.stored": 1, "session.kept": 10 },
+    configuration: { pick: { profile: "load" } },
   },
   "pilotfish.response.unknown": {
     way: (g) => void g.send({ method: "GET", path: "/v1/responses/resp_1" }),

@@ -62,7 +62,7 @@ describe("a session", () => {
   });
 
   test("is sent elsewhere when its endpoint has far too much to do, and back when that is over", () => {
-    const g = gateway();
+    const g = gateway({ profile: "load" });
     const home = pickOf(g, session("busy"));
     const request = chat("m");
     const open = () => g.send({ ...request, headers: { ...request.headers, ...session("busy") } });
