@@ -98,19 +98,25 @@ describe("GKE with Ray Serve", () => {
     ];
     const slices = [sliceObject("gemma-2b-it-serve-svc", gemma), sliceObject("qwen-25-3b-serve-svc", qwen)];
     const { envoy } = await stand("gke-ray-serve", slices, { pools }, ["gemma-2b-it", "qwen-2.5-3b"]);
-    const seen = new Map<string, Set<string>>();
+    const seen = { "gemma-2b-it": new Set<string>(), "qwen-2.5-3b": new Set<string>() };
+    let sent = 0;
     const rise = await rises(envoy, async () => {
-      for (const model of ["gemma-2b-it", "qwen-2.5-3b"]) {
-        for (let i = 0; i < 12; i++) {
-          const { status, pod: by, text } = await post(envoy.url, chat(model));
-          assert.equal(status, 200, text);
-          seen.set(model, (seen.get(model) ?? new Set()).add(by ?? ""));
+      await until("both pods of gemma to have answered", async () => {
+        for (const [model, pods] of Object.entries(seen)) {
+          // Together: one after the other may all go to the pod that was idle at the last scrape.
+          const answers = await Promise.all(Array.from({ length: 6 }, () => post(envoy.url, chat(model))));
+          sent += answers.length;
+          for (const { status, pod: by, text } of answers) {
+            assert.equal(status, 200, text);
+            pods.add(by ?? "");
+          }
         }
-      }
+        return seen["gemma-2b-it"].size > 1;
+      });
     });
-    assert.deepEqual([...(seen.get("gemma-2b-it") ?? [])].sort(), ["gemma-0", "gemma-1"]);
-    assert.deepEqual([...(seen.get("qwen-2.5-3b") ?? [])], ["qwen-0"]);
-    assert.equal(rise.picked, 24);
+    assert.deepEqual([...seen["gemma-2b-it"]].sort(), ["gemma-0", "gemma-1"]);
+    assert.deepEqual([...seen["qwen-2.5-3b"]], ["qwen-0"]);
+    assert.equal(rise.picked, sent);
   });
 });
 
