@@ -73,7 +73,10 @@ around(
     };
     const endpoints = pods.map(({ address }) => address);
     const pools = [{ name: "gemma", models: [MODEL], endpoints }];
-    envoy = await startEnvoy({ pools, overrideHost: false, filtersBefore: chain, edit }, { concurrency: 2 });
+    envoy = await startEnvoy(
+      { pools, overrideHost: false, filtersBefore: chain, edit },
+      { concurrency: 2, reads: [MODULE] },
+    );
   },
   async () => {
     await envoy?.close();

@@ -37,6 +37,8 @@ export interface StartOptions {
   /** Envoy's own environment. */
   environment?: Readonly<Record<string, string>>;
   extraArguments?: readonly string[];
+  /** Files beside the module of `wasm` that the configuration names: a container has to be given them. */
+  reads?: readonly string[];
   readyTimeoutMs?: number;
   found?: Found;
 }
@@ -207,7 +209,7 @@ export class TestEnvoy {
     await rm(adminAddressFile, { force: true });
     const run: RunOptions = { configFile, adminAddressFile, writes: [this.folder] };
     const { concurrency, logLevel, extraArguments, environment } = this.#options;
-    if (config.wasm) run.reads = [config.wasm.file];
+    run.reads = [...(config.wasm ? [config.wasm.file] : []), ...(this.#options.reads ?? [])];
     if (concurrency !== undefined) run.concurrency = concurrency;
     if (logLevel !== undefined) run.logLevel = logLevel;
     if (extraArguments !== undefined) run.extraArguments = extraArguments;
