@@ -121,7 +121,7 @@ export function defineMetrics(): void {
   define(UNSUPPORTED_TYPE, COUNTER, "pilotfish.unsupported_type");
   // All requests but those that the filter itself serves: the reserved path, GET /v1/models.
   define(REQUESTS, COUNTER, "pilotfish.requests");
-  // Requests without a body: passed on.
+  // Requests without a body, and WebSockets: passed on.
   define(NO_BODY, COUNTER, "pilotfish.no_body");
   // Requests that came with a control header of their own, which was removed.
   define(STRIPPED, COUNTER, "pilotfish.control_header_stripped");

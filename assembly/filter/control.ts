@@ -1,5 +1,5 @@
 // The reserved path: POST stores a snapshot, GET reads the current one back. Not the request path: it may allocate.
-import { Bytes, bytesEqual, bytesOf, equalConstantTime } from "../host/bytes";
+import { Bytes, bytesEqual, equalConstantTime } from "../host/bytes";
 import {
   BODY_STOP_AND_BUFFER,
   getBuffer,
@@ -29,15 +29,14 @@ import {
 } from "../stats";
 import { writeTo } from "../writer";
 import { readClock } from "./clock";
-import { declaredLength, HEAD_METHOD, HEAD_PATH, HEAD_SECRET, headLength, headPointer } from "./head";
+import { declaredLength, HEAD_PATH, HEAD_SECRET, headLength, headPointer, isMethod } from "./head";
+import { GET, POST } from "./headers";
 import { beginError, sendBytes, sendError, sendJson } from "./reply";
 import { hasAsk, makeReport, readAsk, reportPointer, setReportVersion, wantsReport } from "./report";
 import { leaveGarbage, Root } from "./root";
 import { followSnapshot, HELD, heldFor, OUTDATED, STORED, storedVersion, storeSnapshot } from "./snapshots";
 import { openStream, PHASE_PUSH, PHASE_REPLIED, Stream, stateOf } from "./streams";
 
-const POST = bytesOf("POST");
-const GET = bytesOf("GET");
 const READBACK_BYTES: u32 = 2097152;
 /** Two numbers of 20 digits. */
 const LONGEST_ASK: u32 = 41;
@@ -187,10 +186,6 @@ function isAuthentic(secrets: Bytes[]): bool {
     authentic = authentic || equal;
   }
   return authentic;
-}
-
-function isMethod(method: Bytes): bool {
-  return bytesEqual(headPointer(HEAD_METHOD), headLength(HEAD_METHOD), method.pointer, method.length);
 }
 
 function unauthenticatedText(root: Root): string {

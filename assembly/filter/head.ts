@@ -3,7 +3,7 @@
 // whoever needs it longer copies it.
 //
 //   pairs = u32 count, { u32 name length, u32 value length }, { name, NUL, value, NUL }
-import { Bytes } from "../host/bytes";
+import { Bytes, bytesEqual } from "../host/bytes";
 import { getHeaderPairs, REQUEST_HEADERS, removeHeader, resultLength, resultPointer } from "../host/calls";
 import {
   BASE_MODEL,
@@ -14,11 +14,13 @@ import {
   DEBUG,
   DESTINATION,
   FAIRNESS,
+  GET,
   METHOD,
   MODEL,
   OBJECTIVE,
   PATH,
   SECRET,
+  UPGRADE,
 } from "./headers";
 
 export const HEAD_PATH: u32 = 0;
@@ -36,10 +38,11 @@ export const HEAD_DEBUG: u32 = 11;
 export const HEAD_COOKIE: u32 = 12;
 /** The one that names sessions, see readHead(). */
 export const HEAD_SESSION: u32 = 13;
-const NAMES: u32 = 14;
+export const HEAD_UPGRADE: u32 = 14;
+const NAMES: u32 = 15;
 
 /** usize pointer, u32 length for each of the above; pointer 0: not there. */
-const found: usize = memory.data(112, 8);
+const found: usize = memory.data(120, 8);
 
 let session: usize = 0;
 let sessionLength: u32 = 0;
@@ -83,7 +86,7 @@ function nameOf(text: usize, length: u32): u32 {
     case 6:
       return is(text, COOKIE, HEAD_COOKIE);
     case 7:
-      return is(text, METHOD, HEAD_METHOD);
+      return load<u8>(text) == 0x3a ? is(text, METHOD, HEAD_METHOD) : is(text, UPGRADE, HEAD_UPGRADE);
     case 12:
       return is(text, CONTENT_TYPE, HEAD_TYPE);
     case 14:
@@ -134,6 +137,18 @@ export function declaredLength(): i64 {
     value = value * 10 + digit;
   }
   return <i64>value;
+}
+
+export function isMethod(method: Bytes): bool {
+  return bytesEqual(headPointer(HEAD_METHOD), headLength(HEAD_METHOD), method.pointer, method.length);
+}
+
+/**
+ * A WebSocket's request, over HTTP/2 too: Envoy says that more follows, and it never ends. With any other method the
+ * header keeps nobody from reading a body.
+ */
+export function isUpgrade(): bool {
+  return headHas(HEAD_UPGRADE) && isMethod(GET);
 }
 
 /** The debug secret is for the filter only. */

@@ -13,6 +13,10 @@ import { bytesOf } from "../host/bytes";
 
 export const PATH = bytesOf(":path");
 export const METHOD = bytesOf(":method");
+export const UPGRADE = bytesOf("upgrade");
+/** Methods. */
+export const GET = bytesOf("GET");
+export const POST = bytesOf("POST");
 export const STATUS = bytesOf(":status");
 export const CONTENT_TYPE = bytesOf("content-type");
 export const CONTENT_LENGTH = bytesOf("content-length");

@@ -17,11 +17,11 @@ import { compareBytes, NONE, SnapshotView } from "../snapshot/view";
 import { count, MODELS_LISTED } from "../stats";
 import { Writer, writeTo } from "../writer";
 import { tickTime } from "./clock";
-import { HEAD_METHOD, HEAD_PATH, headLength, headPointer } from "./head";
+import { HEAD_PATH, headLength, headPointer, isMethod } from "./head";
+import { GET } from "./headers";
 import { sendJson } from "./reply";
 
 const path = bytesOf("/v1/models");
-const get = bytesOf("GET");
 const ANSWER_BYTES: u32 = 2097152;
 
 /** After readHead(). True: answered. Without a fresh snapshot an upstream answers. */
@@ -29,7 +29,7 @@ export function listModels(config: Config): bool {
   const length = pathLength(headPointer(HEAD_PATH), headLength(HEAD_PATH));
   if (!bytesEqual(headPointer(HEAD_PATH), length, path.pointer, path.length)) return false;
   if (!hasSnapshot() || ageMilliseconds(tickTime()) > config.staleAfterMilliseconds) return false;
-  if (!bytesEqual(headPointer(HEAD_METHOD), headLength(HEAD_METHOD), get.pointer, get.length)) return false;
+  if (!isMethod(GET)) return false;
   const writer = writeTo(largeBuffer(ANSWER_BYTES), ANSWER_BYTES);
   writeModels(writer, config, current());
   if (writer.overflowed) return false;

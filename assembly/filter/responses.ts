@@ -24,8 +24,8 @@ import { pathLength } from "../route/paths";
 import { current, hasSnapshot } from "../snapshot/current";
 import { NONE } from "../snapshot/view";
 import { count, RESPONSE_FOUND, RESPONSE_UNKNOWN } from "../stats";
-import { HEAD_METHOD, HEAD_PATH, headLength, headPointer, readHead } from "./head";
-import { CONTENT_ENCODING, DESTINATION } from "./headers";
+import { HEAD_PATH, headLength, headPointer, isMethod, readHead } from "./head";
+import { CONTENT_ENCODING, DESTINATION, POST } from "./headers";
 import { changeHeader } from "./outbox";
 import { Root } from "./root";
 import { Stream } from "./streams";
@@ -39,7 +39,6 @@ const MOST_ID_BYTES: u32 = 128;
 const MOST_SEARCHED: u32 = 262144;
 
 const collection = bytesOf("/v1/responses");
-const post = bytesOf("POST");
 /** What an id begins with, and the member that it stands in. */
 const pattern = bytesOf('"id":"resp_');
 const PREFIX_AT: u32 = 6;
@@ -53,10 +52,7 @@ let model: u64 = 0;
 /** After readHead(), for a request that is read: whether its answer tells an id. */
 export function isCreation(): bool {
   const length = pathLength(headPointer(HEAD_PATH), headLength(HEAD_PATH));
-  return (
-    bytesEqual(headPointer(HEAD_PATH), length, collection.pointer, collection.length) &&
-    bytesEqual(headPointer(HEAD_METHOD), headLength(HEAD_METHOD), post.pointer, post.length)
-  );
+  return bytesEqual(headPointer(HEAD_PATH), length, collection.pointer, collection.length) && isMethod(POST);
 }
 
 /** After readHead(): sends a request for a response to the pod that holds it. False: it is none, or nobody knows the pod. */
