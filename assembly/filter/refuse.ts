@@ -74,7 +74,7 @@ export function refuseRewrite(limit: u32): i32 {
 export function refusePath(): i32 {
   const writer = begin(INVALID_MODEL, "The path names no model: one of 1 to ");
   writer.number(MAX_MODEL_NAME_BYTES);
-  writer.raw(" bytes is expected in it, percent-encoded.");
+  writer.raw(" bytes of UTF-8 is expected in it, percent-encoded.");
   sendError(writer, 400, "model", "invalid_model");
   return HEADERS_STOP;
 }

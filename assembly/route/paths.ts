@@ -4,8 +4,9 @@
 //   template = before "{model}" after          path = before model after rest
 //
 // `before` begins the path; the model is the shortest text, of at least one byte, that is followed by `after`; without
-// `after` it reaches to the next "/" or the path's end. The query is no part of it. The name is percent-decoded.
+// `after` it reaches to the next "/" or the path's end. The query is no part of it. The name is percent-decoded; it is UTF-8.
 import { MAX_MODEL_NAME_BYTES } from "../../protocol/constants";
+import { utf8Whole } from "../scan/utf8";
 
 @unmanaged
 class Template {
@@ -83,7 +84,7 @@ export function decodeName(text: usize, length: u32, target: usize): u32 {
     }
     store<u8>(target + written++, c);
   }
-  return written;
+  return utf8Whole(target, target + written) ? written : 0;
 }
 
 /** Percent-encodes all but unreserved characters (RFC 3986). `target` has room for three times the length. */

@@ -23,7 +23,7 @@ import {
   multipartOffset,
   PART_MODEL,
 } from "./multipart-state";
-import { utf8Length } from "./utf8";
+import { utf8Whole } from "./utf8";
 
 const TAB = 0x09;
 const LF = 0x0a;
@@ -111,18 +111,9 @@ function capture(state: usize, from: usize, to: usize): void {
 function closeModel(state: usize, stop: usize): void {
   store<u32>(state, multipartOffset(state, stop), AT_VALUE_END);
   const length = load<u32>(state, AT_VALUE_LENGTH);
+  const value = state + AT_VALUE;
   let kind = KIND_STRING;
   if (length > MAX_VALUE_BYTES) kind = KIND_TOO_LONG;
-  else {
-    const end = state + AT_VALUE + length;
-    for (let p = state + AT_VALUE; p < end; ) {
-      const size = utf8Length(p, end);
-      if (size == 0) {
-        kind = KIND_UNREPRESENTABLE;
-        break;
-      }
-      p += size;
-    }
-  }
+  else if (!utf8Whole(value, value + length)) kind = KIND_UNREPRESENTABLE;
   store<u32>(state, kind, AT_KIND);
 }

@@ -162,6 +162,16 @@ export function utf8Length(p: usize, end: usize): u32 {
   return second >= from && second <= to ? 4 : 0;
 }
 
+/** Whether all of a short text is well-formed. */
+export function utf8Whole(p: usize, end: usize): bool {
+  while (p < end) {
+    const size = utf8Length(p, end);
+    if (size == 0) return false;
+    p += size;
+  }
+  return true;
+}
+
 /** `end`, or up to three bytes before it where a character begins there that is not complete. */
 export function utf8Boundary(data: usize, end: usize): usize {
   const from = end - data < 3 ? data : end - 3;

@@ -37,9 +37,11 @@ describe("a model in the path", () => {
     const at = (name: string) =>
       gateway.send({ method: "GET", path: `/openai/deployments/${name}/chat`, headers: JSON_TYPE }).outcome;
     assert.equal(routed(at("l%6fra")).destination, A);
-    for (const name of ["a%0d%0ax-evil:%201", "a%00", "%zz", "a%2", "%20m", "x".repeat(257)]) {
+    const utf8 = ["a%ff", "%ed%a0%80", "%c3"];
+    for (const name of ["a%0d%0ax-evil:%201", "a%00", "%zz", "a%2", "%20m", "x".repeat(257), ...utf8]) {
       assert.equal(at(name).localResponse?.status, 400, name);
     }
+    assert.equal(routed(at("%e6%a8%a1")).model, "模");
     gateway.assertHealthy();
   });
 });
