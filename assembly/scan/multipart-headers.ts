@@ -20,6 +20,7 @@ import {
   AT_DELIMITER_LENGTH,
   AT_PART,
   MAX_BOUNDARY_BYTES,
+  PART_ASCII,
   PART_DISPOSITION,
   PART_ENCODED,
   PART_FILE,
@@ -86,7 +87,7 @@ export function readHeader(state: usize, line: usize, end: usize): i32 {
     const plain = isWord(value, stop, "8bit") || isWord(value, stop, "7bit") || isWord(value, stop, "binary");
     if (!plain) flag(state, PART_ENCODED);
   } else if (isWord(line, p, "content-type")) {
-    if (!isPlainText(value, end)) flag(state, PART_ENCODED);
+    flag(state, textFlags(value, end));
   }
   return 0;
 }
@@ -125,15 +126,18 @@ function readDisposition(state: usize, value: usize, end: usize): i32 {
   return Parameter.malformed || !named ? MULTIPART_DISPOSITION : 0;
 }
 
-/** No part of a part, and in UTF-8 where it names a charset. */
-function isPlainText(value: usize, end: usize): bool {
+/** What a content type makes of a part. Apache's HttpClient says ISO-8859-1 of a text where it is told nothing else. */
+function textFlags(value: usize, end: usize): u32 {
   const stop = typeEnd(value, end);
-  if (startsWith(value, stop, "multipart/")) return false;
+  if (startsWith(value, stop, "multipart/")) return PART_ENCODED;
+  let flags: u32 = 0;
   for (let p = nextParameter(stop, end); p != 0; p = nextParameter(p, end)) {
     if (!startsWith(Parameter.key, Parameter.keyEnd, "charset")) continue;
-    if (!Parameter.keyIs("charset") || !(Parameter.valueIs("utf-8") || Parameter.valueIs("utf8"))) return false;
+    if (!Parameter.keyIs("charset")) return PART_ENCODED;
+    if (Parameter.valueIs("us-ascii") || Parameter.valueIs("iso-8859-1")) flags = PART_ASCII;
+    else if (!Parameter.valueIs("utf-8") && !Parameter.valueIs("utf8")) return PART_ENCODED;
   }
-  return !Parameter.malformed;
+  return Parameter.malformed ? PART_ENCODED : flags;
 }
 
 function sameCase(p: usize, word: string): bool {

@@ -21,6 +21,7 @@ import {
   MODE_DATA,
   multipartFail,
   multipartOffset,
+  PART_ASCII,
   PART_MODEL,
 } from "./multipart-state";
 import { utf8Whole } from "./utf8";
@@ -84,10 +85,10 @@ export function partData(state: usize, p: usize, end: usize): usize {
     if (end - q > length) {
       if (!whole) return multipartFail(state, MULTIPART_BARE, q + 1);
       // lineRest() opens the next part: what this one was must be known before.
-      const model = (load<u32>(state, AT_PART) & PART_MODEL) != 0;
-      if (model) capture(state, p, stop);
+      const part = load<u32>(state, AT_PART);
+      if (part & PART_MODEL) capture(state, p, stop);
       const next = lineRest(state, q + 1 + length, end);
-      if (next != 0 && model) closeModel(state, stop);
+      if (next != 0 && part & PART_MODEL) closeModel(state, part, stop);
       return next != 0 ? next : stop;
     }
   } else if (end > p) {
@@ -108,12 +109,18 @@ function capture(state: usize, from: usize, to: usize): void {
   store<u32>(state, length + <u32>(to - from), AT_VALUE_LENGTH);
 }
 
-function closeModel(state: usize, stop: usize): void {
+function closeModel(state: usize, part: u32, stop: usize): void {
   store<u32>(state, multipartOffset(state, stop), AT_VALUE_END);
   const length = load<u32>(state, AT_VALUE_LENGTH);
   const value = state + AT_VALUE;
   let kind = KIND_STRING;
   if (length > MAX_VALUE_BYTES) kind = KIND_TOO_LONG;
-  else if (!utf8Whole(value, value + length)) kind = KIND_UNREPRESENTABLE;
+  else if (part & PART_ASCII ? !isAscii(value, value + length) : !utf8Whole(value, value + length))
+    kind = KIND_UNREPRESENTABLE;
   store<u32>(state, kind, AT_KIND);
+}
+
+function isAscii(p: usize, end: usize): bool {
+  while (p < end && load<u8>(p) < 0x80) p++;
+  return p == end;
 }

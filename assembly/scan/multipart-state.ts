@@ -63,6 +63,8 @@ export const PART_MODEL: u32 = 2;
 export const PART_FILE: u32 = 4;
 /** A transfer encoding, charset or extended parameter under which servers read different text. */
 export const PART_ENCODED: u32 = 8;
+/** A charset that agrees with UTF-8 on ASCII only. */
+export const PART_ASCII: u32 = 16;
 
 /** Body offset of the byte at `p`. */
 export function multipartOffset(state: usize, p: usize): u32 {

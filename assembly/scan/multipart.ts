@@ -14,8 +14,8 @@
 // does. The known cases: blanks behind a delimiter (padding, or data), a line that begins with the delimiter and goes on
 // (data, or a delimiter), CR or LF alone before a delimiter, no closing delimiter (python-multipart drops the last part
 // and says nothing), text before the first delimiter that holds it, repeated or extended (name*) parameters, repeated
-// Content-Disposition, a model that is a file, transfer-encoded or in another charset. Several parts named model:
-// Starlette's FormData keeps the last one's value, so the last one wins.
+// Content-Disposition, a model that is a file, transfer-encoded or in another charset (that is not ASCII, where it is said
+// to be in Latin-1). Several parts named model: Starlette's FormData keeps the last one's value, so the last one wins.
 import { KIND_STRING, KIND_TOO_LONG, KIND_UNREPRESENTABLE } from "./fields";
 import { MULTIPART_DELIMITER, MULTIPART_TOO_LARGE, MULTIPART_UNEXPECTED_END } from "./multipart-errors";
 import { readContentType } from "./multipart-headers";

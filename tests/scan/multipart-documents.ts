@@ -67,6 +67,7 @@ const header = fc.constantFrom(
   "Content-Type: audio/wav",
   "Content-Type: text/plain; charset=utf-8",
   "Content-Type: text/plain; charset=utf-16",
+  "Content-Type: text/plain; charset=ISO-8859-1",
   "content-type: multipart/mixed; boundary=y",
   "Content-Transfer-Encoding: binary",
   "Content-Transfer-Encoding: base64",

@@ -185,6 +185,20 @@ test("a model that is a file, encoded or in another charset is refused, a file t
   reads(part("AAAA", file.replace("filename", "filename*=utf-8''b; filename")) + part("m") + CLOSE, "m");
 });
 
+test("of a model in ASCII or Latin-1, as Apache's HttpClient sends it, what is ASCII is read", () => {
+  const model = "Content-Disposition: form-data; name=model\r\nContent-Transfer-Encoding: 8bit\r\nContent-Type: text/plain";
+  for (const charset of ["ISO-8859-1", "US-ASCII", '"iso-8859-1"']) {
+    reads(part("m", `${model}; charset=${charset}`) + CLOSE, "m");
+    // These bytes are UTF-8 as well, and another name.
+    for (const value of ["\xc3\xa9", "m\xff"]) {
+      const form = part(value, `${model}; charset=${charset}`) + CLOSE;
+      assert.deepEqual([scan(form).code, scan(form).kind], [0, 9], charset);
+    }
+  }
+  reads(part("\xc3\xa9", "Content-Disposition: form-data; name=model") + part("m", `${model}; charset=us-ascii`) + CLOSE, "m");
+  reads(part("m", `${model}; charset=us-ascii`) + part("\xc3\xa9", `Content-Disposition: form-data; name=model`) + CLOSE, "\xc3\xa9");
+});
+
 test("a form cut short anywhere is refused at its end", () => {
   const form = `\r\n${part("RIFF\r\n--xy", FILE)}${part("m")}--xyz--`;
   for (let length = 0; length < form.length; length++) refuses(form.slice(0, length), /ends before/, length);

@@ -55,6 +55,7 @@ const trim = (text: string) => text.replace(/^[ \t]+|[ \t]+$/g, "");
 const unescaped = (raw: string) =>
   /\\/.test(raw.replace(/\\["\\]/g, "")) ? null : raw.replace(/\\(["\\])/g, (_, character: string) => character);
 const isUtf8 = (parameter: Parameter) => parameter.key === "charset" && /^utf-?8$/i.test(parameter.raw);
+const isAscii = (parameter: Parameter) => parameter.key === "charset" && /^(us-ascii|iso-8859-1)$/i.test(parameter.raw);
 
 function boundaryOf(contentType: string): string | number {
   const { type, parameters } = options(contentType);
@@ -76,6 +77,8 @@ interface Part {
   model: boolean;
   file: boolean;
   encoded: boolean;
+  /** Its charset is one that UTF-8 agrees with on ASCII only. */
+  ascii: boolean;
   disposition: boolean;
 }
 
@@ -96,8 +99,10 @@ function readHeader(line: string, part: Part): number {
   } else if (name === "content-transfer-encoding") {
     if (!["7bit", "8bit", "binary"].includes(type)) part.encoded = true;
   } else if (name === "content-type") {
-    const good = parameters?.every((parameter) => !parameter.key.startsWith("charset") || isUtf8(parameter));
+    const charsets = parameters?.filter(({ key }) => key.startsWith("charset"));
+    const good = charsets?.every((parameter) => isUtf8(parameter) || isAscii(parameter));
     if (good !== true || type.startsWith("multipart/")) part.encoded = true;
+    else if (charsets?.some(isAscii)) part.ascii = true;
   }
   return 0;
 }
@@ -134,7 +139,7 @@ export function reference(contentType: string, bytes: Uint8Array): Form {
     if (closing) return epilogue(body, at) ?? form;
     if (parts > 2000) return refused(PARTS, at);
 
-    const part: Part = { model: false, file: false, encoded: false, disposition: false };
+    const part: Part = { model: false, file: false, encoded: false, ascii: false, disposition: false };
     const block = at;
     for (;;) {
       const length = body.slice(at).search(/[^\t -~\x80-\xff]/);
@@ -166,7 +171,8 @@ export function reference(contentType: string, bytes: Uint8Array): Form {
       form.start = at;
       form.end = found.index;
       const text = Buffer.from(value, "latin1");
-      const valid = Buffer.from(text.toString("utf8")).equals(text);
+      const wrong = part.ascii && /[^\x00-\x7f]/.test(value);
+      const valid = !wrong && Buffer.from(text.toString("utf8")).equals(text);
       form.kind = value.length > 256 ? 8 : valid ? 1 : 9;
       form.value = form.kind === 1 ? value : "";
     }
