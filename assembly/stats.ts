@@ -95,7 +95,7 @@ export function defineMetrics(): void {
   define(PICKED, COUNTER, "pilotfish.picked");
   // The model is not in the snapshot: the header is set, the route decides, Envoy balances.
   define(UNKNOWN_MODEL, COUNTER, "pilotfish.unknown_model");
-  // A JSON body without a usable `model`: no header is set.
+  // A body without a usable `model`: no header is set.
   define(NO_MODEL, COUNTER, "pilotfish.no_model");
   // No snapshot has come yet: the header is set, Envoy balances.
   define(NO_SNAPSHOT, COUNTER, "pilotfish.no_snapshot");
@@ -107,7 +107,7 @@ export function defineMetrics(): void {
   define(INVALID_BODY, COUNTER, "pilotfish.invalid_body");
   // Refused with 400: `model` is not a string, is too long or cannot stand in a header.
   define(INVALID_MODEL, COUNTER, "pilotfish.invalid_model");
-  // A body of another content type than JSON: passed on without a model header.
+  // A body that is neither JSON nor a form: passed on without a model header.
   define(UNREAD_BODY, COUNTER, "pilotfish.unread_body");
   // Refused with 400: a field that is written into a header cannot stand in one.
   define(INVALID_FIELD, COUNTER, "pilotfish.invalid_field");

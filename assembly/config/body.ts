@@ -1,11 +1,11 @@
 // The part `body` of the configuration, and `plugins`, which is the body-based router's own (Gateway API Inference
 // Extension): flags or chart values of BBR are taken as they are.
 //
-//   body.fields          [{field: model, header: x-gateway-model-name}]   top-level fields and their headers
+//   body.fields          [{field: model, header: x-gateway-model-name}]   top-level fields of JSON and their headers; of a form, `model` only
 //   body.duplicateKeys   last      last: the last one counts, as for the server; reject: 400
 //   body.maxDepth        512       deeper nesting is refused with 400, 1...1024
 //   body.maxBytes        none      larger bodies are refused with 413
-//   body.requireModel    false     400 for a JSON body without a model
+//   body.requireModel    false     400 for a body without a model
 //   body.otherTypes      pass      pass or reject (415): content types that are neither JSON nor multipart/form-data
 //   body.maxRewriteBytes 4194304   a body that must be rewritten may be this large (413), because it is copied whole
 //   plugins              none      [{type, name, json}] or "type:name:json"; body-field-to-header, base-model-to-header
@@ -45,9 +45,11 @@ const MOST_HEADERS: i32 = 12;
 /** A top-level field and the header that gets its value. `model` is always field 0. */
 export class Field {
   name: string;
+  bytes: Bytes;
   header: Bytes;
   constructor(name: string, header: Bytes) {
     this.name = name;
+    this.bytes = bytesOf(name);
     this.header = header;
   }
 }

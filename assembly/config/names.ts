@@ -1,6 +1,6 @@
 // The part `models` of the configuration.
 //
-//   models.default     none     name used for a body without `model`
+//   models.default     none     name used for a JSON body without `model`; a form stays as it is
 //   models.unknown     pass     pass: the route decides; reject: 404 for a model that the snapshot does not have
 //   models.rules       []       {name, model} or {name, targets: [{model, weight}]}; name may end with *
 //   models.adapters    {}       adapter -> base model, where the snapshot does not say

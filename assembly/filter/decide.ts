@@ -331,7 +331,7 @@ function writeFields(state: usize, body: BodyConfig): bool {
     }
     const unfit = kind == KIND_TOO_LONG || kind == KIND_UNREPRESENTABLE;
     if (unfit || !fitsHeader(fieldBytes(state, i), fieldLength(state, i))) {
-      refuseField(kind);
+      refuseField(unchecked(body.fields[i]).bytes, kind);
       return false;
     }
     changeHeader(unchecked(body.fields[i]).header, fieldBytes(state, i), fieldLength(state, i));

@@ -1,5 +1,6 @@
 // Refusals of requests: each has a stable code, a counter and a sentence that says what to do. README.md lists them.
 import { MAX_MODEL_NAME_BYTES } from "../../protocol/constants";
+import { Bytes } from "../host/bytes";
 import { HEADERS_STOP } from "../host/calls";
 import { errorSentence } from "../scan/errors";
 import { KIND_STRING, KIND_TOO_LONG } from "../scan/fields";
@@ -35,7 +36,7 @@ export function refuseMultipart(stream: Stream): i32 {
   writer.raw(multipartSentence(-multipartStatus(stateOf(stream))));
   writer.raw(" (at byte ");
   writer.number(multipartErrorOffset(stateOf(stream)));
-  writer.raw(").");
+  writer.raw("). Let a client library write form and content type.");
   sendError(writer, 400, "", "invalid_multipart");
   return HEADERS_STOP;
 }
@@ -87,15 +88,17 @@ export function refuseModel(kind: u32): i32 {
   return HEADERS_STOP;
 }
 
-export function refuseField(kind: u32): i32 {
-  const writer = begin(INVALID_FIELD, "A field of the body that this gateway writes into a header ");
+export function refuseField(name: Bytes, kind: u32): i32 {
+  const writer = begin(INVALID_FIELD, "The field `");
+  writer.escaped(name.pointer, name.length);
+  writer.raw("`, which this gateway writes into a header, ");
   explain(writer, kind, false);
   sendError(writer, 400, "", "invalid_field");
   return HEADERS_STOP;
 }
 
 export function refuseMissing(): i32 {
-  const writer = begin(MODEL_REQUIRED, "The body names no model. Add the top-level field `model`, a string.");
+  const writer = begin(MODEL_REQUIRED, "The body names no model. Add the top-level field `model`, a string; in a form a part of this name.");
   sendError(writer, 400, "model", "model_required");
   return HEADERS_STOP;
 }

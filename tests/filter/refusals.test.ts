@@ -5,6 +5,27 @@ import { answerOf, Gateway, JSON_TYPE } from "./gateway.ts";
 
 const post = (body: string | Uint8Array) => ({ path: "/v1/completions", headers: JSON_TYPE, body });
 
+test("a refusal names the field that is at fault", () => {
+  const fields = [
+    { field: "user", header: "x-user" },
+    { field: "käufer", header: "x-buyer" },
+  ];
+  const gateway = new Gateway({ configuration: { body: { fields } } });
+  for (const { field } of fields) {
+    const { json } = answerOf(gateway.send(post(JSON.stringify({ user: "a", [field]: "a\nb" }))));
+    assert.match(json.error.message, new RegExp(`^The field \`${field}\`, .* has control characters`));
+  }
+});
+
+test("a form without a model is told to add a part, one that cannot be read to have it written by a library", () => {
+  const gateway = new Gateway({ configuration: { body: { requireModel: true } } });
+  const send = (body: string) =>
+    answerOf(gateway.send({ path: "/", headers: { "content-type": "multipart/form-data; boundary=b" }, body })).json.error;
+  assert.equal(send("--b--\r\n").code, "model_required");
+  assert.match(send("--b--\r\n").message, /in a form a part of this name/);
+  assert.match(send("--b").message, /Let a client library write form and content type\.$/);
+});
+
 describe("a body that is not the JSON object that a server reads", () => {
   const bodies: [string, string | Uint8Array, number][] = [
     ["a missing colon", '{"model" "m"}', 9],
