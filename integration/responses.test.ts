@@ -19,7 +19,11 @@ around(
     pods = await Promise.all(["a", "b", "c", "d"].map((name) => fastPod(name, "m")));
     envoy = await startGateway({
       pools: [{ name: "pool", models: ["m"], endpoints: pods.map(({ address }) => address) }],
-      filter: { snapshot: { staleAfter: "3600s" }, pick: { profile: "load", debugSecret: DEBUG } },
+      filter: {
+        snapshot: { staleAfter: "3600s" },
+        pick: { profile: "load", debugSecret: DEBUG },
+        models: { rules: [{ name: "alias", model: "m" }] },
+      },
     });
     await pushToAll(envoy, { m: { on: pods } });
   },
@@ -78,6 +82,16 @@ test("GET and cancel by id reach the pod that holds the response, on any worker"
     const cancel = await send(envoy.url, { method: "POST", path: `/v1/responses/${id}/cancel` });
     assert.match(cancel.text, /Cannot cancel a synchronous response/);
     assert.equal(cancel.headers["x-inference-pod"], pod);
+  }
+});
+
+test("of a response that was asked for by an alias, GET says the alias too, on any worker", async () => {
+  const made = await create({ model: "alias" });
+  assert.equal(made.json.model, "alias");
+  const path = `/v1/responses/${made.json.id}`;
+  for (const answer of await Promise.all(Array.from({ length: 8 }, () => send(envoy.url, { path })))) {
+    assert.deepEqual([answer.status, answer.json.id, answer.json.model], [200, made.json.id, "alias"]);
+    assert.equal(answer.headers["x-inference-pod"], made.headers["x-inference-pod"]);
   }
 });
 

@@ -51,6 +51,7 @@ import {
   UNKNOWN_MODEL,
 } from "../stats";
 import { ADMITTED, admit } from "./admission";
+import { setBaseModel } from "./base";
 import { ticks, tickTime } from "./clock";
 import { writeExplanation } from "./explanation";
 import { ACCEPT_ENCODING, DESTINATION, STATE_ENDPOINT, STATE_MODEL, STATE_REASON } from "./headers";
@@ -303,21 +304,6 @@ function fallBack(counter: u32, reason: Bytes, model: usize, length: u32): void 
   count(counter);
   if (length > 0) setProperty(STATE_MODEL, model, length);
   setProperty(STATE_REASON, reason.pointer, reason.length);
-}
-
-/** From the configuration, else from the snapshot: an adapter's base, a base itself. */
-function setBaseModel(config: Config, known: u32, model: usize, length: u32): void {
-  const header = config.body.baseModelHeader;
-  if (header.length == 0) return;
-  const given = config.models.bases.exact ? resolve(config.models.bases, model, length, random) : null;
-  if (given !== null) {
-    changeHeader(header, given.model, given.length);
-    return;
-  }
-  if (known == NONE) return;
-  const view = current();
-  const base = view.modelBase(known);
-  if (base != NONE) changeHeader(header, view.modelName(base), view.modelNameLength(base));
 }
 
 /** Headers of the fields beside `model`; false: one cannot stand in a header, refused. */

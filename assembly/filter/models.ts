@@ -3,7 +3,7 @@ import { Config } from "../config/config";
 import { bytesEqual, bytesOf } from "../host/bytes";
 import { largeBuffer } from "../host/memory";
 import { findModel } from "../route/models";
-import { Names, nextExact, ruleLength, rulePattern, ruleTarget } from "../route/names";
+import { findExact, nextExact, ruleLength, rulePattern, ruleTarget } from "../route/names";
 import { pathLength } from "../route/paths";
 import { ageMilliseconds, current, hasSnapshot } from "../snapshot/current";
 import {
@@ -74,7 +74,7 @@ function writeRuled(w: Writer, config: Config, view: SnapshotView, isFirst: bool
     if (length == 0 || continuesRule(view, rule)) continue;
     // For another pool the same name is another rule.
     if (rule > 0 && compareBytes(ruleName(view, rule - 1), ruleNameLength(view, rule - 1), name, length) == 0) continue;
-    if (findModel(view, name, length) != NONE || hasExact(config.models.names, name, length)) continue;
+    if (findModel(view, name, length) != NONE || findExact(config.models.names, name, length)) continue;
     let served = NONE;
     for (let i = rule; i < view.ruleCount && served == NONE && (i == rule || continuesRule(view, i)); i++) {
       served = findModel(view, snapshotTarget(view, i), ruleTargetLength(view, i));
@@ -86,13 +86,6 @@ function writeRuled(w: Writer, config: Config, view: SnapshotView, isFirst: bool
     writeParent(w, view, base == served ? NONE : base);
     first = false;
   }
-}
-
-function hasExact(names: Names, name: usize, length: u32): bool {
-  for (let rule = nextExact(names, 0); rule; rule = nextExact(names, rule)) {
-    if (bytesEqual(rulePattern(rule), ruleLength(rule), name, length)) return true;
-  }
-  return false;
 }
 
 function writeEntry(w: Writer, first: bool, name: usize, length: u32, created: u64): void {

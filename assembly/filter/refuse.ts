@@ -98,7 +98,10 @@ export function refuseField(name: Bytes, kind: u32): i32 {
 }
 
 export function refuseMissing(): i32 {
-  const writer = begin(MODEL_REQUIRED, "The body names no model. Add the top-level field `model`, a string; in a form a part of this name.");
+  const writer = begin(
+    MODEL_REQUIRED,
+    "The body names no model. Add the top-level field `model`, a string; in a form a part of this name.",
+  );
   sendError(writer, 400, "model", "model_required");
   return HEADERS_STOP;
 }

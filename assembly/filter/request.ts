@@ -23,7 +23,16 @@ import { readAdmissionHead, stripAdmissionHead } from "./admission";
 import { controlBody, controlHeaders } from "./control";
 import { decideBody, decidePath } from "./decide";
 import { mayExplain } from "./explanation";
-import { declaredLength, dropDebug, HEAD_PATH, HEAD_TYPE, headLength, headPointer, isUpgrade, watchSession } from "./head";
+import {
+  declaredLength,
+  dropDebug,
+  HEAD_PATH,
+  HEAD_TYPE,
+  headLength,
+  headPointer,
+  isUpgrade,
+  watchSession,
+} from "./head";
 import { beginReply, endReply, holderHeaders, keepReply, tellHolder } from "./holder";
 import { listModels } from "./models";
 import { refuseBody, refuseEncoded, refuseLength, refuseMultipart, refusePath, refuseType } from "./refuse";
@@ -74,7 +83,7 @@ function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   if (config.models.list && listModels(config)) return HEADERS_STOP;
   count(REQUESTS);
   stripAdmissionHead(config.admission);
-  if (config.pick.responses && routeById(root)) return HEADERS_CONTINUE;
+  if (config.pick.responses && routeById(id, root)) return HEADERS_CONTINUE;
   const pathModel = config.paths != 0 && matchPath(config.paths, headPointer(HEAD_PATH), headLength(HEAD_PATH));
   if ((endOfStream || isUpgrade()) && !pathModel) {
     count(NO_BODY);

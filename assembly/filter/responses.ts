@@ -1,10 +1,10 @@
-// The Responses API: a pod keeps the responses that it gave, so a request that needs one has to go to that pod: GET, DELETE
-// and POST on /v1/responses/{id}, and a POST whose `previous_response_id` names one. Which pod that is, is learnt from the
+// The Responses API: a pod keeps the responses that it gave, so a request that needs one has to go to that pod: GET and DELETE
+// below /v1/responses/{id}, POST on its cancel, and a POST whose `previous_response_id` names one. Which pod that is, is learnt from the
 // answers: the id stands in the first event of a stream, or at the start of a whole answer.
-//   pilotfish.responses.K   u64 how many were ever written here, then PLACES times { u64 id, u64 endpoint, u64 model },
-//                           hashes; the newest takes the oldest's place. K: low bits of the id's hash.
+//   pilotfish.responses.K   u64 how many were ever written here, then PLACES times { u64 id, u64 endpoint, u64 model,
+//                           u64 asked }, hashes (asked.ts); the newest takes the oldest's place. K: low bits of the id's hash.
 // A client may go on with a response the moment it has its id, with any worker: so these keys are written and read by
-// requests, but only by those of this API. 16,384 responses are known, 387 KiB.
+// requests, but only by those of this API. 16,384 responses are known, 513 KiB.
 import { Bytes, bytesEqual, bytesOf } from "../host/bytes";
 import {
   getBuffer,
@@ -19,11 +19,13 @@ import {
   setShared,
 } from "../host/calls";
 import { WINDOW_BYTES } from "../host/memory";
-import { addressHash, findEntry, mix } from "../pick/entries";
+import { addressHash, Entry, findEntry, mix } from "../pick/entries";
 import { pathLength } from "../route/paths";
 import { current, hasSnapshot } from "../snapshot/current";
-import { NONE } from "../snapshot/view";
+import { NONE, SnapshotView } from "../snapshot/view";
 import { count, RESPONSE_FOUND, RESPONSE_UNKNOWN } from "../stats";
+import { asked, askedLength, findAsked, giveBackAsked, keptAsked, wasInHeader } from "./asked";
+import { setBaseModel } from "./base";
 import { HEAD_PATH, headLength, headPointer, isMethod, readHead } from "./head";
 import { CONTENT_ENCODING, DESTINATION, POST } from "./headers";
 import { changeHeader } from "./outbox";
@@ -32,7 +34,7 @@ import { Stream } from "./streams";
 
 const KEYS: u32 = 64;
 const PLACES: u32 = 256;
-const RECORD: u32 = 24;
+const RECORD: u32 = 32;
 const VALUE_BYTES: u32 = 8 + PLACES * RECORD;
 const MOST_ID_BYTES: u32 = 128;
 /** An answer's id is looked for this far. */
@@ -41,13 +43,15 @@ const MOST_SEARCHED: u32 = 262144;
 const collection = bytesOf("/v1/responses");
 /** What an id begins with, and the member that it stands in. */
 const pattern = bytesOf('"id":"resp_');
+const cancel = bytesOf("/cancel");
 const PREFIX_AT: u32 = 6;
 
 const keys: usize = memory.data(256, 4);
-const value: usize = memory.data(6152, 8);
+const value: usize = memory.data(8200, 8);
 /** What lookUp() found. */
 let endpoint: u64 = 0;
 let model: u64 = 0;
+let kept: u64 = 0;
 
 /** After readHead(), for a request that is read: whether its answer tells an id. */
 export function isCreation(): bool {
@@ -56,7 +60,7 @@ export function isCreation(): bool {
 }
 
 /** After readHead(): sends a request for a response to the pod that holds it. False: it is none, or nobody knows the pod. */
-export function routeById(root: Root): bool {
+export function routeById(id: u32, root: Root): bool {
   const length = pathLength(headPointer(HEAD_PATH), headLength(HEAD_PATH));
   const from = collection.length + 1;
   const path = headPointer(HEAD_PATH);
@@ -64,6 +68,8 @@ export function routeById(root: Root): bool {
   if (load<u8>(path + collection.length) != 0x2f) return false;
   let end = from;
   while (end < length && load<u8>(path + end) != 0x2f) end++;
+  // A body that is read by a server at the end of another path must be read here too.
+  if (isMethod(POST) && !bytesEqual(path + end, length - end, cancel.pointer, cancel.length)) return false;
   const found = lookUp(hashOf(path + from, end - from));
   // The answer of the host took the place of the head.
   if (!found) {
@@ -76,16 +82,30 @@ export function routeById(root: Root): bool {
     return unknown();
   }
   const view = current();
-  const header = unchecked(root.config.body.fields[0]).header;
-  for (let i: u32 = 0; i < view.modelCount && header.length > 0; i++) {
+  count(RESPONSE_FOUND);
+  for (let i: u32 = 0; i < view.modelCount; i++) {
     if (addressHash(view.modelName(i), view.modelNameLength(i)) != model) continue;
-    changeHeader(header, view.modelName(i), view.modelNameLength(i));
+    nameModel(id, root, entry, view, i);
     break;
   }
-  count(RESPONSE_FOUND);
   if (!root.config.pick.dryRun)
     changeHeader(DESTINATION, view.address(entry.endpoint), view.addressLength(entry.endpoint));
   return true;
+}
+
+/** Headers by which routes are matched, as when the response was made, and the name that its client knows. */
+function nameModel(id: u32, root: Root, entry: Entry, view: SnapshotView, served: u32): void {
+  const config = root.config;
+  const name = view.modelName(served);
+  const length = view.modelNameLength(served);
+  const header = unchecked(config.body.fields[0]).header;
+  const known = findAsked(config, view, kept);
+  if (header.length > 0) {
+    if (known && wasInHeader(kept)) changeHeader(header, asked, askedLength);
+    else changeHeader(header, name, length);
+  }
+  setBaseModel(config, served, name, length);
+  if (known) giveBackAsked(id, root, entry, name, length);
 }
 
 /** Place in the snapshot of the pod that holds the response with this id; NONE: nobody knows. */
@@ -129,7 +149,7 @@ function search(stream: Stream, from: usize, length: u32): void {
     if (matched == pattern.length) {
       if (c == 0x22) {
         stream.learning = 0;
-        return remember(mix(stream.learnt), stream.counted, stream.model);
+        return remember(mix(stream.learnt), stream);
       }
       stream.learnt = step(stream.learnt, c);
       continue;
@@ -180,14 +200,15 @@ function lookUp(id: u64): bool {
       if (load<u64>(records + i * RECORD) != id) continue;
       endpoint = load<u64>(records + i * RECORD, 8);
       model = load<u64>(records + i * RECORD, 16);
+      kept = load<u64>(records + i * RECORD, 24);
       return true;
     }
   }
   return unknown();
 }
 
-function remember(id: u64, pod: u64, served: u64): void {
-  if (pod == 0) return;
+function remember(id: u64, stream: Stream): void {
+  if (stream.counted == 0) return;
   const key = keyOf(id);
   for (let attempt = 0; attempt < 8; attempt++) {
     const known = getShared(key) == OK && resultLength() == VALUE_BYTES;
@@ -198,8 +219,9 @@ function remember(id: u64, pod: u64, served: u64): void {
     const record = value + 8 + <usize>(written % PLACES) * RECORD;
     store<u64>(value, written + 1);
     store<u64>(record, id);
-    store<u64>(record, pod, 8);
-    store<u64>(record, served, 16);
+    store<u64>(record, stream.counted, 8);
+    store<u64>(record, stream.model, 16);
+    store<u64>(record, keptAsked(stream), 24);
     if (setShared(key, value, VALUE_BYTES, cas) == OK) return;
   }
 }

@@ -80,10 +80,8 @@ export function addTarget(rule: usize, model: usize, length: u32, weight: u32): 
 
 /** What a name stands for; null when no rule says anything about it. */
 export function resolve(names: Names, name: usize, length: u32, random: Random): Target | null {
-  for (let at = names.exact; at; at = changetype<Rule>(at).next) {
-    const rule = changetype<Rule>(at);
-    if (rule.length == length && memory.compare(rule.pattern, name, length) == 0) return draw(rule, random);
-  }
+  const exact = findExact(names, name, length);
+  if (exact) return draw(changetype<Rule>(exact), random);
   for (let at = names.prefixes; at; at = changetype<Rule>(at).next) {
     const rule = changetype<Rule>(at);
     if (rule.length <= length && memory.compare(rule.pattern, name, rule.length) == 0) return draw(rule, random);
@@ -103,6 +101,15 @@ function draw(rule: Rule, random: Random): Target | null {
     }
   }
   return changetype<Target>(rule.targets + at * offsetof<Target>());
+}
+
+/** The rule for exactly this name; 0: there is none. */
+export function findExact(names: Names, name: usize, length: u32): usize {
+  for (let at = names.exact; at; at = changetype<Rule>(at).next) {
+    const rule = changetype<Rule>(at);
+    if (rule.length == length && memory.compare(rule.pattern, name, length) == 0) return at;
+  }
+  return 0;
 }
 
 /** The exact names in order, for listing: call with 0 first; 0 when there are no more. */

@@ -54,10 +54,11 @@ export function drawTarget(view: SnapshotView, rule: u32, random: Random): Targe
     let rest = random.next() % total;
     while (rest >= ruleWeight(view, rule + at)) rest -= ruleWeight(view, rule + at++);
   }
-  return keep(ruleTarget(view, rule + at), ruleTargetLength(view, rule + at));
+  return keptTarget(ruleTarget(view, rule + at), ruleTargetLength(view, rule + at));
 }
 
-function keep(name: usize, length: u32): Target | null {
+/** A target that stays; null when the name cannot be written into a body, or too many are kept. */
+export function keptTarget(name: usize, length: u32): Target | null {
   if (!targets) {
     targets = heap.alloc(SLOTS * sizeof<usize>());
     memory.fill(targets, 0, SLOTS * sizeof<usize>());

@@ -20,7 +20,8 @@ test("a refusal names the field that is at fault", () => {
 test("a form without a model is told to add a part, one that cannot be read to have it written by a library", () => {
   const gateway = new Gateway({ configuration: { body: { requireModel: true } } });
   const send = (body: string) =>
-    answerOf(gateway.send({ path: "/", headers: { "content-type": "multipart/form-data; boundary=b" }, body })).json.error;
+    answerOf(gateway.send({ path: "/", headers: { "content-type": "multipart/form-data; boundary=b" }, body })).json
+      .error;
   assert.equal(send("--b--\r\n").code, "model_required");
   assert.match(send("--b--\r\n").message, /in a form a part of this name/);
   assert.match(send("--b").message, /Let a client library write form and content type\.$/);

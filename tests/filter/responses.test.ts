@@ -1,11 +1,13 @@
 // The Responses API over two workers: whoever needs a response is sent to the pod that gave it.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { A, B, base, C, endpoint, Gateway, JSON_TYPE, routed } from "./gateway.ts";
+import { A, adapter, B, base, C, endpoint, Gateway, JSON_TYPE, routed } from "./gateway.ts";
 
 function gateway(configuration: object = {}, endpoints = [A, B, C].map((at) => endpoint(at))): Gateway {
   const result = new Gateway({ workers: 2, configuration: { snapshot: { staleAfter: "3600s" }, ...configuration } });
-  result.feed({ endpoints, models: [base("m", [A, B, C]), base("n", [A])] });
+  const rule = (model: string | null) => ({ model, pool: null, priority: null, targets: [{ model: "m", weight: 1 }] });
+  const models = [base("m", [A, B, C]), base("n", [A]), adapter("lora", "m", [A, B])];
+  result.feed({ endpoints, models, rules: [rule("review")] });
   result.settle();
   return result;
 }
@@ -18,8 +20,8 @@ const create = (more: object = {}) => ({
 });
 
 /** Creates a response with worker 0, answered by `pod` with these chunks. */
-function created(g: Gateway, pod: string, chunks: string[], headers: Record<string, string> = JSON_TYPE): void {
-  const stream = g.send(create());
+function created(g: Gateway, pod: string, chunks: string[], headers = JSON_TYPE, more: object = {}): void {
+  const stream = g.send(create(more));
   assert.equal(stream.outcome.requestHeaders?.get("accept-encoding"), undefined, "an id cannot be read in a gzip");
   stream.respond({ status: 200, headers, chunks, upstreamAddress: pod });
   stream.finish();
@@ -60,15 +62,59 @@ describe("a response", () => {
       const g = gateway();
       created(g, B, [whole("resp_abc")]);
       for (const worker of [0, 1]) {
-        assert.deepEqual(byId(g, "/v1/responses/resp_abc", worker, method), {
-          model: "m",
-          base: undefined,
-          destination: B,
-        });
+        const seen = byId(g, "/v1/responses/resp_abc", worker, method);
+        assert.deepEqual(seen, { model: "m", base: "m", destination: B });
         assert.equal(byId(g, "/v1/responses/resp_abc?stream=true", worker, method).destination, B);
       }
     });
   }
+
+  test("of an adapter goes there with the adapter and its base", () => {
+    const g = gateway();
+    created(g, B, [whole("resp_abc")], JSON_TYPE, { model: "lora" });
+    const seen = byId(g, "/v1/responses/resp_abc", 1);
+    assert.deepEqual(seen, { model: "lora", base: "m", destination: B });
+  });
+
+  const own = {
+    models: {
+      rules: [
+        { name: "gpt-4", model: "m" },
+        { name: "wild-*", model: "m" },
+      ],
+    },
+  };
+  // The name that was asked for, the header that routes were matched on, and the name in the answer.
+  for (const [asked, header, named] of [
+    ["gpt-4", "m", "gpt-4"],
+    ["review", "review", "review"],
+    ["wild-1", "m", "m"],
+  ])
+    test(`that ${asked} was asked for takes the same route again, and says so where the name is still known`, () => {
+      const g = gateway(own);
+      created(g, B, [whole("resp_abc")], JSON_TYPE, { model: asked });
+      const headers = { "accept-encoding": "gzip" };
+      const stream = g.send({ method: "GET", path: "/v1/responses/resp_abc", headers }, 1);
+      assert.deepEqual(routed(stream.outcome), { model: header, base: "m", destination: B });
+      assert.equal(stream.outcome.requestHeaders?.has("accept-encoding"), named === "m");
+      assert.deepEqual(Object.values(g.inFlight(1)), named === "m" ? [0, 0, 0] : [0, 1, 0]);
+      const answer = stream.respond({ headers: JSON_TYPE, body: '{"model":"m"}', upstreamAddress: B });
+      assert.equal(answer.body.toString(), `{"model":"${named}"}`);
+      stream.finish();
+      assert.deepEqual(Object.values(g.inFlight(1)), [0, 0, 0]);
+      g.assertHealthy();
+    });
+
+  test("is no excuse to leave a body unread that some server may find at another path", () => {
+    const g = gateway();
+    created(g, B, [whole("resp_abc")]);
+    for (const rest of ["", "/", "/..", "/../../chat/completions", "/cancel/../../../chat/completions"]) {
+      const path = `/v1/responses/resp_abc${rest}`;
+      const stream = g.send({ method: "POST", path, headers: JSON_TYPE, body: '{"model":"n"}' });
+      assert.equal(routed(stream.outcome).model, "n", path);
+      stream.abort();
+    }
+  });
 
   test("its cancel and its input items go there", () => {
     const g = gateway();

@@ -186,7 +186,8 @@ test("a model that is a file, encoded or in another charset is refused, a file t
 });
 
 test("of a model in ASCII or Latin-1, as Apache's HttpClient sends it, what is ASCII is read", () => {
-  const model = "Content-Disposition: form-data; name=model\r\nContent-Transfer-Encoding: 8bit\r\nContent-Type: text/plain";
+  const model =
+    "Content-Disposition: form-data; name=model\r\nContent-Transfer-Encoding: 8bit\r\nContent-Type: text/plain";
   for (const charset of ["ISO-8859-1", "US-ASCII", '"iso-8859-1"']) {
     reads(part("m", `${model}; charset=${charset}`) + CLOSE, "m");
     // These bytes are UTF-8 as well, and another name.
@@ -195,8 +196,14 @@ test("of a model in ASCII or Latin-1, as Apache's HttpClient sends it, what is A
       assert.deepEqual([scan(form).code, scan(form).kind], [0, 9], charset);
     }
   }
-  reads(part("\xc3\xa9", "Content-Disposition: form-data; name=model") + part("m", `${model}; charset=us-ascii`) + CLOSE, "m");
-  reads(part("m", `${model}; charset=us-ascii`) + part("\xc3\xa9", `Content-Disposition: form-data; name=model`) + CLOSE, "\xc3\xa9");
+  reads(
+    part("\xc3\xa9", "Content-Disposition: form-data; name=model") + part("m", `${model}; charset=us-ascii`) + CLOSE,
+    "m",
+  );
+  reads(
+    part("m", `${model}; charset=us-ascii`) + part("\xc3\xa9", `Content-Disposition: form-data; name=model`) + CLOSE,
+    "\xc3\xa9",
+  );
 });
 
 test("a form cut short anywhere is refused at its end", () => {

@@ -171,7 +171,7 @@ export function reference(contentType: string, bytes: Uint8Array): Form {
       form.start = at;
       form.end = found.index;
       const text = Buffer.from(value, "latin1");
-      const wrong = part.ascii && /[^\x00-\x7f]/.test(value);
+      const wrong = part.ascii && text.some((byte) => byte > 127);
       const valid = !wrong && Buffer.from(text.toString("utf8")).equals(text);
       form.kind = value.length > 256 ? 8 : valid ? 1 : 9;
       form.value = form.kind === 1 ? value : "";
