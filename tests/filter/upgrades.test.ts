@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
-import { chat, Gateway, routed } from "./gateway.ts";
+import { chat, Gateway, JSON_TYPE, routed } from "./gateway.ts";
 
 const upgrade = { ":path": "/v1/realtime", connection: "upgrade", upgrade: "websocket" };
 
@@ -19,7 +19,6 @@ test("a WebSocket's request goes on at once, and what follows is not looked at",
 
 test("where a body may follow, the header keeps nobody from reading it", () => {
   const gateway = new Gateway();
-  const { body, headers } = chat("m");
-  const stream = gateway.send({ path: "/v1/completions", headers: { ...headers, upgrade: "websocket" }, body });
+  const stream = gateway.send({ ...chat("m"), headers: { ...JSON_TYPE, upgrade: "websocket" } });
   assert.equal(routed(stream.outcome).model, "m");
 });
