@@ -26,8 +26,8 @@ import { RESPONSE_FLAGS, STATUS } from "./headers";
 import { Root } from "./root";
 import { Stream } from "./streams";
 
-/** Of response.flags: what was the pod's doing. Reset, refused or lost connection. */
-const UPSTREAM_LOST: u64 = 0x50;
+/** Of response.flags: what was the pod's doing. A reset, a lost connection, an answer that ended before its end. */
+const UPSTREAM_LOST: u64 = 0x800050;
 /** What was Envoy's or somebody else's: no host, circuit breaker, no route, faults, limits, authorization, the client. */
 const NOT_THE_PODS: u64 = 0x27f82;
 
