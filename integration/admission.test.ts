@@ -12,11 +12,22 @@ import { FAIRNESS_HEADER, OBJECTIVE_HEADER } from "../protocol/constants.ts";
 import type { TestEnvoy } from "./harness/envoy.ts";
 import { type Echo, startEcho } from "./support/echo.ts";
 import { fastPod, feed, known } from "./support/fleet.ts";
-import { counter, counters, nothingInFlight, push, pushToAll, snapshotOf, startGateway } from "./support/gateway.ts";
+import {
+  counter,
+  counters,
+  everyWorkerCounts,
+  nothingInFlight,
+  push,
+  pushToAll,
+  snapshotOf,
+  startGateway,
+} from "./support/gateway.ts";
 import { type Answer, chat, JSON_TYPE, post } from "./support/http.ts";
 import { inParallel, seeded, until } from "./support/until.ts";
 
 const OBJECTIVES = { batch: -1, urgent: 10 };
+/** What is pushed once is not old before the test is over. */
+const SATURATION = { metricsStalenessThreshold: "3600s" };
 
 /** The filter twice, as where `allow_on_headers_stop_iteration` cannot be set: the reader, then a holder behind it. */
 function addHolder(bootstrap: JsonObject): void {
@@ -47,7 +58,7 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
     startGateway(
       {
         pools: [{ name: "pool", models: ["m"], endpoints }],
-        filter: { ...role, admission: { mode: "hold", objectives: OBJECTIVES, hold }, ...more },
+        filter: { ...role, admission: { mode: "hold", objectives: OBJECTIVES, saturation: SATURATION, hold }, ...more },
         ...(reads && { wasm: { allowOnHeadersStopIteration: false }, edit: addHolder }),
       },
       2,
@@ -62,14 +73,17 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
     test("a held request goes on soon after there is room: on a tick, or when another one ends", async () => {
       const echo = await startEcho("echo");
       closing.push(() => echo.close());
-      const envoy = await start([echo.address], { timeout: "20s" });
+      const envoy = await start([echo.address], { timeout: "120s" });
       closing.push(() => envoy.close());
       const load = (waiting: number) => pushToAll(envoy, { m: { on: [{ ...echo, waiting, running: 8 }] } });
+      // The gauge may still tell of the request before.
+      let held = 0;
+      const nextHeld = () => until("it to be held", async () => (await counter(envoy, "held")) === held + 1 && ++held);
       const byTick: number[] = [];
       for (let i = 0; i < 15; i++) {
         await load(9);
         const asked = post(envoy.url, chat("m"));
-        await until("it to be held", async () => (await counter(envoy, "hold.now")) === 1);
+        await nextHeld();
         const pushed = performance.now();
         await push(envoy.url, snapshotOf({ m: { on: [{ ...echo, waiting: 0, running: 8 }] } }));
         const answer = await asked;
@@ -87,11 +101,11 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
         await load(0);
         const first = post(envoy.url, chat("m"));
         await until("the first one to arrive", () => ends.length === 1);
-        // Some ticks, so that the scrape that follows has seen it.
-        await sleep(60);
+        // The scrape that follows has seen it.
+        await everyWorkerCounts(envoy, 1);
         await load(5);
         const second = post(envoy.url, chat("m"));
-        await until("the second one to be held", async () => (await counter(envoy, "hold.now")) === 1);
+        await nextHeld();
         const ended = performance.now();
         ends.shift()?.();
         await until("the second one to arrive", () => ends.length === 1);
@@ -106,7 +120,8 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
       console.log(
         `${setUp}: answered ${shown(byTick)} after a push with room; sent ${shown(byEnd)} after another ended`,
       );
-      assert.ok((byTick[7] ?? 0) < 500 && (byEnd[7] ?? 0) < 500);
+      // A tick is 20 ms. On a machine that stands still at times it is still far from the 120 s that they may be held.
+      assert.ok((byTick[7] ?? 0) < 2000 && (byEnd[7] ?? 0) < 2000);
       await nothingInFlight(envoy);
     });
 
@@ -115,7 +130,7 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
       const echo = await startEcho("echo");
       closing.push(() => echo.close());
       echo.reply = (_seen, response) => void ends.push(() => response.end("{}"));
-      const envoy = await start([echo.address], { timeout: "20s" });
+      const envoy = await start([echo.address], { timeout: "120s" });
       closing.push(() => envoy.close());
       const load = (waiting: number) => pushToAll(envoy, { m: { on: [{ ...echo, waiting, running: 8 }] } });
       const session = http2.connect(envoy.url);
@@ -134,8 +149,8 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
       await load(0);
       const first = ask();
       await until("the first one to arrive", () => ends.length === 1);
-      // Some ticks, so that the scrape that follows has seen it.
-      await sleep(60);
+      // The scrape that follows has seen it.
+      await everyWorkerCounts(envoy, 1);
       await load(5);
       const held = [ask(), ask(), ask()];
       await until("three to be held", async () => (await counter(envoy, "hold.now")) === 3);
@@ -173,12 +188,14 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
         metadata: { name: "m" },
         spec: { modelName: "m", poolRef: { name: "p" } },
       });
-      const envoy = await start([pod.address], { timeout: "3s" });
+      const envoy = await start([pod.address], { timeout: "120s" });
       closing.push(() => envoy.close());
-      const sidecar = await feed({ pods: [], envoys: [envoy], more: { manifests: { directory } } });
+      const hasty = await start([pod.address], { timeout: "100ms" });
+      closing.push(() => hasty.close());
+      const sidecar = await feed({ pods: [], envoys: [envoy, hasty], more: { manifests: { directory } } });
       closing.push(() => sidecar.close());
-      await known(envoy, "m");
-      const late = await post(envoy.url, chat("m"));
+      await Promise.all([known(envoy, "m"), known(hasty, "m")]);
+      const late = await post(hasty.url, chat("m"));
       assert.deepEqual([late.status, late.json.error.code], [503, "no_endpoint"]);
       const asked = Array.from({ length: 10 }, () => post(envoy.url, chat("m")));
       await until("all to be held", async () => (await counter(envoy, "hold.now")) === 10);

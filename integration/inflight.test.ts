@@ -135,7 +135,7 @@ test(`after ${REQUESTS} requests, a third of them given up by the client, every 
   assert.ok(highest > 0, "the gauge was seen above zero meanwhile");
 
   await nothingInFlight(envoy);
-  assert.equal((await inFlight(envoy)).size, 3);
+  for (const counts of await inFlight(envoy)) assert.equal(counts.size, 3);
   for (const pod of pods) {
     await until(`pod ${pod.name} to be idle`, () => pod.stats().running + pod.stats().waiting === 0);
     const { received, finished, aborted: left, refused } = pod.stats();
@@ -157,7 +157,7 @@ test("and the count still works: a request that lasts is one, then none", async 
   pods[0]?.set({ stepBaseMs: 100 });
   pods[1]?.set({ stepBaseMs: 100 });
   moody.early = undefined;
-  moody.reply = (_seen, response) => void setTimeout(() => response.end("{}"), 500);
+  moody.reply = () => {};
   const request = http.request(`${envoy.url}/v1/chat/completions`, {
     method: "POST",
     agent: false,

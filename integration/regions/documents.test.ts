@@ -12,7 +12,7 @@ import { startSidecar } from "../../sidecar/sidecar.ts";
 import type { TestEnvoy } from "../harness/envoy.ts";
 import { type Pod, type PodOptions, startPod } from "../pod/pod.ts";
 import { known } from "../support/fleet.ts";
-import { readBack, rises, SECRET, startGateway } from "../support/gateway.ts";
+import { readBack, readBackFromAll, rises, SECRET, startGateway } from "../support/gateway.ts";
 import { chat, JSON_TYPE, post } from "../support/http.ts";
 import { until } from "../support/until.ts";
 
@@ -140,9 +140,13 @@ describe("GKE's multi-cluster gateway", () => {
     };
     assert.equal(objectives.find(({ name }) => name === "food-review")?.priority, 10);
     for (const each of pods) each.set({ extraWaiting: 50 });
+    await until("every worker to know of the load", async () =>
+      (await readBackFromAll(envoy.url)).every(({ json }) =>
+        (json.endpoints as Array<{ waiting: number }>).every(({ waiting }) => waiting >= 50),
+      ),
+    );
     const ask = (objective: string) =>
       post(envoy.url, chat("food-review-1"), { headers: { ...JSON_TYPE, [OBJECTIVE_HEADER]: objective } });
-    await until("the pool to be saturated", async () => (await ask("batch")).status === 429);
     for (let i = 0; i < 5; i++) {
       assert.equal((await ask("batch")).status, 429);
       const answer = await ask("food-review");

@@ -8,7 +8,7 @@ import { SECRET } from "./gateway.ts";
 
 export const ROOT = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 /** Pods and sidecars are processes that have to start. */
-export const STARTED_MS = 60_000;
+export const STARTED_MS = 120_000;
 
 export interface Running {
   text(): string;

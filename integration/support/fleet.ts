@@ -5,7 +5,7 @@ import { type Sidecar, startSidecar } from "../../sidecar/sidecar.ts";
 import type { TestEnvoy } from "../harness/envoy.ts";
 import type { PodParams } from "../pod/params.ts";
 import { type Pod, type PodOptions, startPod } from "../pod/pod.ts";
-import { readBack, SECRET } from "./gateway.ts";
+import { readBackFromAll, SECRET } from "./gateway.ts";
 import { until } from "./until.ts";
 
 /** A step takes a millisecond: short answers are over at once. */
@@ -35,12 +35,12 @@ export function feed({ pods, envoys, more = {} }: Fed): Promise<Sidecar> {
   return startSidecar(parseConfig(config, {}));
 }
 
-/** Resolves when every worker has a snapshot with these models (see pushToAll for why this reaches all of them). */
+/** Resolves when every worker has a fresh snapshot with these models. */
 export async function known(envoy: TestEnvoy, ...models: string[]): Promise<void> {
   await until(`a snapshot with ${models.join(", ")}`, async () => {
-    const answers = await Promise.all(Array.from({ length: 16 }, () => readBack(envoy.url)));
+    const answers = await readBackFromAll(envoy.url);
     return answers.every(({ status, json }) => {
-      if (status !== 200) return false;
+      if (status !== 200 || json.stale) return false;
       const names: string[] = json.models.map(({ name }: { name: string }) => name);
       return models.every((model) => names.includes(model));
     });

@@ -1,4 +1,5 @@
 // A real Envoy with the release wasm, its counters, and snapshots pushed by hand.
+import http from "node:http";
 import { fileURLToPath } from "node:url";
 import type { Json, JsonObject } from "../../envoy/config.ts";
 import type { WasmOptions } from "../../envoy/filters.ts";
@@ -112,24 +113,43 @@ export function push(url: string, body: Uint8Array, secret: string = SECRET): Pr
   return send(url, { method: "POST", path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: secret }, body });
 }
 
-export function readBack(url: string): Promise<Answer> {
-  return send(url, { path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: SECRET } });
+export function readBack(url: string, agent?: http.Agent): Promise<Answer> {
+  return send(url, { path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: SECRET }, ...(agent && { agent }) });
 }
 
 /**
- * Pushes a snapshot and makes every worker use it: a read-back takes over the newest one, and connections that are open
- * at the same time are spread evenly over the workers.
+ * What each worker reads back, several times over, and thereby uses: a read-back takes over the newest snapshot. No connection
+ * is closed before all are open, and those that are open at the same time are spread evenly over the workers.
  */
+export async function readBackFromAll(url: string): Promise<Answer[]> {
+  const agent = new http.Agent({ keepAlive: true });
+  try {
+    return await Promise.all(Array.from({ length: 8 }, () => readBack(url, agent)));
+  } finally {
+    agent.destroy();
+  }
+}
+
+/** Pushes a snapshot and makes every worker use it. */
 export async function pushToAll(envoy: TestEnvoy, models: Models): Promise<void> {
   const answer = await push(envoy.url, snapshotOf(models));
   if (answer.status !== 200) throw new Error(`push: ${answer.status} ${answer.text}`);
-  await Promise.all(Array.from({ length: 16 }, () => readBack(envoy.url)));
+  await readBackFromAll(envoy.url);
 }
 
-/** What the filters count as in flight, per address. */
-export async function inFlight(envoy: TestEnvoy): Promise<Map<string, number>> {
-  const { endpoints } = (await readBack(envoy.url)).json as { endpoints: { address: string; inFlight: number }[] };
-  return new Map(endpoints.map(({ address, inFlight: count }) => [address, count]));
+/** What each worker counts as in flight on all of them, per address. */
+export async function inFlight(envoy: TestEnvoy): Promise<Map<string, number>[]> {
+  return (await readBackFromAll(envoy.url)).map(({ json }) => {
+    const { endpoints } = json as { endpoints: { address: string; inFlight: number }[] };
+    return new Map(endpoints.map(({ address, inFlight: count }) => [address, count]));
+  });
+}
+
+/** A worker counts its own requests at once, those of the others when it has heard of them: then each has ticked since. */
+export async function everyWorkerCounts(envoy: TestEnvoy, requests: number): Promise<void> {
+  await until(`${requests} in flight for every worker`, async () =>
+    (await inFlight(envoy)).every((counts) => [...counts.values()].reduce((sum, one) => sum + one, 0) === requests),
+  );
 }
 
 /**
@@ -139,7 +159,7 @@ export async function inFlight(envoy: TestEnvoy): Promise<Map<string, number>> {
 export async function nothingInFlight(envoy: TestEnvoy): Promise<void> {
   let last = "";
   const probe = async () => {
-    const seen = await Promise.all(Array.from({ length: 8 }, () => inFlight(envoy)));
+    const seen = await inFlight(envoy);
     const gauge = await counter(envoy, "in_flight");
     last = `gauge ${gauge}, ${seen.map((counts) => JSON.stringify([...counts])).join(" ")}`;
     return gauge === 0 && seen.every((counts) => [...counts.values()].every((count) => count === 0));

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-const GENEROUS_MS = 20_000;
+/** Reached by what never comes only: a busy machine takes ten times as long for all else. */
+const GENEROUS_MS = 60_000;
 
 /** Polls until `probe` gives something else than undefined or false; fails with what was waited for. */
 export async function until<T>(
