@@ -82,11 +82,11 @@ test("a name without a rule stands for itself, and its body is not touched", asy
 
 test("weighted targets are drawn by their weights", async () => {
   const before = qwen.seen.length;
-  await inParallel(400, 8, async () => assert.equal((await post(envoy.url, chat("split"))).status, 200));
+  await inParallel(1200, 8, async () => assert.equal((await post(envoy.url, chat("split"))).status, 200));
   const drawn = qwen.seen.length - before;
-  console.log(`weights 3 to 1: ${400 - drawn} to ${drawn} of 400`);
-  // A hundred are expected; five standard deviations are 43.
-  assert.ok(drawn > 57 && drawn < 143, `${drawn} of 400`);
+  console.log(`weights 3 to 1: ${1200 - drawn} to ${drawn} of 1200`);
+  // Three hundred are expected, with a standard deviation of 15: further off has odds of 3 in 10^10.
+  assert.ok(drawn > 205 && drawn < 395, `${drawn} of 1200`);
 });
 
 test("an adapter names its base in a header: from the snapshot, and from the configuration", async () => {
