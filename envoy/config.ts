@@ -50,6 +50,9 @@ export interface EnvoyConfigOptions {
 }
 
 export const DEFAULT_BUFFER_LIMIT_BYTES = 8 * 1024 * 1024;
+/** For an unknown model and for requests without one: curl -d says another content type than JSON. */
+const NO_ROUTE =
+  "The model does not exist, or the request names none: `model` stands in a JSON body, with content-type: application/json.";
 const STREAM_IDLE_TIMEOUT = "300s";
 
 /** The bootstrap as an object; JSON.stringify of it is a valid configuration file. */
@@ -115,6 +118,9 @@ function listener(
                 "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
               stat_prefix: name,
               codec_type: "AUTO",
+              // Filter and server must read the same path: no "..", no "//". Escaped slashes stay, model names have them.
+              normalize_path: true,
+              merge_slashes: true,
               // A slow prefill is silent for long; only a stream on which nothing moves at all is ended.
               stream_idle_timeout: STREAM_IDLE_TIMEOUT,
               // An HTTP/2 stream buffers as much as its window, whatever the connection may.
@@ -144,7 +150,7 @@ function routeTable(name: string, options: EnvoyConfigOptions): JsonObject {
     const match = { prefix: "/", headers: [{ name: MODEL_HEADER, present_match: false }] };
     routes.push({ name: "no-model", match, route: toCluster(options.defaultPool) });
   }
-  routes.push(answer404("unknown-model", "The model does not exist.", "model", "model_not_found"));
+  routes.push(answer404("unknown-model", NO_ROUTE, "model", "model_not_found"));
   return { name, virtual_hosts: [{ name, domains: ["*"], retry_policy: retryPolicy(options.retries ?? 2), routes }] };
 }
 

@@ -59,6 +59,20 @@ describe("a model in the path", async () => {
     assert.equal(answer.text, '{"model":"gpt-4"}');
   });
 
+  test("detours in a path are gone before it is looked at: header, body and server agree on what it says", async () => {
+    const { envoy, echo } = await one();
+    const detours: [string, string, string][] = [
+      ["/openai/deployments/org%2Fllama%203/../../../v1/chat/completions", "/v1/chat/completions", "llama"],
+      ["/openai/deployments/org%2Fllama%203/%2e%2e/llama/chat", "/openai/deployments/llama/chat", "llama"],
+      ["/openai//deployments/./org%2Fllama%203/chat", "/openai/deployments/org%2Fllama%203/chat", "org/llama 3"],
+    ];
+    for (const [path, seen, model] of detours) {
+      await post(envoy.url, chat("llama"), { path });
+      assert.equal(echo.last().url, seen);
+      assert.deepEqual(valuesOf(echo.last(), MODEL_HEADER), [model], path);
+    }
+  });
+
   test("an upload that the filter need not read goes on at once, in pieces", async () => {
     const { envoy, echo } = await one();
     let begun = false;
