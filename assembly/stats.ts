@@ -135,7 +135,7 @@ export function defineMetrics(): void {
   define(REWRITTEN, COUNTER, "pilotfish.rewritten");
   // Answers in which the client's own name could not be put back: compressed, or a chunk of more than 8 MiB.
   define(NOT_RENAMED, COUNTER, "pilotfish.not_renamed");
-  // GET /v1/models answered from the snapshot.
+  // GET /v1/models, and of one of them, answered from the snapshot.
   define(MODELS_LISTED, COUNTER, "pilotfish.models_listed");
   // Pushed snapshots that were stored.
   define(SNAPSHOT_STORED, COUNTER, "pilotfish.snapshot.stored");

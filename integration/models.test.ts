@@ -55,7 +55,7 @@ describe("GET /v1/models", async () => {
     assert.equal(learnt.find(({ id }) => id === "adapter")?.parent, "base");
   });
 
-  test("is the upstream's to answer without a snapshot, for other methods and longer paths, or when switched off", async () => {
+  test("is the upstream's to answer without a snapshot, for other methods and names that are not listed, or when switched off", async () => {
     const { envoy, echo } = await stand({});
     await send(envoy.url, { path: "/v1/models" });
     assert.equal(echo.seen.length, 0, "an echo answers that path without remembering it");
@@ -63,14 +63,15 @@ describe("GET /v1/models", async () => {
     await pushToAll(envoy, snapshot(echo));
     for (const [method, path] of [
       ["DELETE", "/v1/models"],
-      ["GET", "/v1/models/llama"],
+      ["GET", "/v1/models/nobody"],
       ["GET", "/v1/modelsx"],
     ]) {
       const answer = await send(envoy.url, { method: method as string, path: path as string });
       assert.equal(answer.pod, "echo-1", `${method} ${path}`);
     }
+    assert.equal((await send(envoy.url, { path: "/v1/models/llama" })).json.id, "llama");
     assert.equal((await send(envoy.url, { path: "/v1/models?limit=3" })).pod, undefined);
-    assert.equal(await counter(envoy, "models_listed"), 1);
+    assert.equal(await counter(envoy, "models_listed"), 2);
 
     const off = await stand({ models: { list: false } });
     await pushToAll(off.envoy, snapshot(off.echo));

@@ -4,7 +4,7 @@
 //   models.unknown     pass     pass: the route decides; reject: 404 for a model that the snapshot does not have
 //   models.rules       []       {name, model} or {name, targets: [{model, weight}]}; name may end with *
 //   models.adapters    {}       adapter -> base model, where the snapshot does not say
-//   models.list        true     answer GET /v1/models from the snapshot
+//   models.list        true     answer GET /v1/models, and of one of them, from the snapshot
 import { JSON } from "json-as";
 import { Bytes, bytesOf } from "../host/bytes";
 import { addRule, addTarget, MAX_TARGETS, MAX_WEIGHT, Names, newNames } from "../route/names";

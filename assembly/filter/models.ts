@@ -1,13 +1,14 @@
-// GET /v1/models, answered from the snapshot: models, adapters with their base, and the aliases of the configuration.
+// GET /v1/models and /v1/models/{id}, answered from the snapshot: models, adapters with their base, aliases of both kinds of rules.
 import { Config } from "../config/config";
-import { bytesEqual, bytesOf } from "../host/bytes";
+import { bytesOf } from "../host/bytes";
 import { largeBuffer } from "../host/memory";
 import { findModel } from "../route/models";
 import { findExact, nextExact, ruleLength, rulePattern, ruleTarget } from "../route/names";
-import { pathLength } from "../route/paths";
+import { decodeName, pathLength } from "../route/paths";
 import { ageMilliseconds, current, hasSnapshot } from "../snapshot/current";
 import {
   continuesRule,
+  findRule,
   ruleName,
   ruleNameLength,
   ruleTargetLength,
@@ -23,15 +24,22 @@ import { sendJson } from "./reply";
 
 const path = bytesOf("/v1/models");
 const ANSWER_BYTES: u32 = 2097152;
+/** Of GET /v1/models/{id}, decoded. */
+const asked: usize = memory.data(256);
 
-/** After readHead(). True: answered. Without a fresh snapshot an upstream answers. */
+/** After readHead(). True: answered. Without a fresh snapshot, and of names that are not listed, an upstream answers. */
 export function listModels(config: Config): bool {
-  const length = pathLength(headPointer(HEAD_PATH), headLength(HEAD_PATH));
-  if (!bytesEqual(headPointer(HEAD_PATH), length, path.pointer, path.length)) return false;
-  if (!hasSnapshot() || ageMilliseconds(tickTime()) > config.staleAfterMilliseconds) return false;
   if (!isMethod(GET)) return false;
+  const given = headPointer(HEAD_PATH);
+  const length = pathLength(given, headLength(HEAD_PATH));
+  if (length < path.length || memory.compare(given, path.pointer, path.length) != 0) return false;
+  const one = length > path.length + 1 && load<u8>(given + path.length) == 0x2f;
+  if (!one && length != path.length) return false;
+  if (!hasSnapshot() || ageMilliseconds(tickTime()) > config.staleAfterMilliseconds) return false;
+  const nameLength = one ? decodeName(given + path.length + 1, length - path.length - 1, asked) : 0;
   const writer = writeTo(largeBuffer(ANSWER_BYTES), ANSWER_BYTES);
-  writeModels(writer, config, current());
+  if (!one) writeModels(writer, config, current());
+  else if (nameLength == 0 || !writeOne(writer, config, current(), asked, nameLength)) return false;
   if (writer.overflowed) return false;
   count(MODELS_LISTED);
   sendJson(200, writer.start, writer.length);
@@ -39,35 +47,16 @@ export function listModels(config: Config): bool {
 }
 
 function writeModels(w: Writer, config: Config, view: SnapshotView): void {
-  const created = view.version / 1000000;
   let first = true;
   w.raw('{"object":"list","data":[');
   for (let i: u32 = 0; i < view.modelCount; i++) {
-    const base = view.modelBase(i);
-    const parent = base == i ? NONE : base;
-    writeEntry(w, first, view.modelName(i), view.modelNameLength(i), created);
-    writeRoot(w, view.modelName(i), view.modelNameLength(i));
-    writeParent(w, view, parent);
+    writeModel(w, view, i, first);
     first = false;
   }
   for (let rule = nextExact(config.models.names, 0); rule; rule = nextExact(config.models.names, rule)) {
-    const target = ruleTarget(rule);
-    if (target === null) continue;
-    const served = findModel(view, target.model, target.length);
-    if (served == NONE || findModel(view, rulePattern(rule), ruleLength(rule)) != NONE) continue;
-    const base = view.modelBase(served);
-    writeEntry(w, first, rulePattern(rule), ruleLength(rule), created);
-    writeRoot(w, target.model, target.length);
-    writeParent(w, view, base == served ? NONE : base);
-    first = false;
+    if (findModel(view, rulePattern(rule), ruleLength(rule)) != NONE) continue;
+    if (writeAlias(w, view, rule, first)) first = false;
   }
-  writeRuled(w, config, view, first, created);
-  w.raw("]}");
-}
-
-/** Names that the snapshot's rules stand for, by their first target that is served. */
-function writeRuled(w: Writer, config: Config, view: SnapshotView, isFirst: bool, created: u64): void {
-  let first = isFirst;
   for (let rule: u32 = 0; rule < view.ruleCount; rule++) {
     const name = ruleName(view, rule);
     const length = ruleNameLength(view, rule);
@@ -75,39 +64,56 @@ function writeRuled(w: Writer, config: Config, view: SnapshotView, isFirst: bool
     // For another pool the same name is another rule.
     if (rule > 0 && compareBytes(ruleName(view, rule - 1), ruleNameLength(view, rule - 1), name, length) == 0) continue;
     if (findModel(view, name, length) != NONE || findExact(config.models.names, name, length)) continue;
-    let served = NONE;
-    for (let i = rule; i < view.ruleCount && served == NONE && (i == rule || continuesRule(view, i)); i++) {
-      served = findModel(view, snapshotTarget(view, i), ruleTargetLength(view, i));
-    }
-    if (served == NONE) continue;
-    const base = view.modelBase(served);
-    writeEntry(w, first, name, length, created);
-    writeRoot(w, view.modelName(served), view.modelNameLength(served));
-    writeParent(w, view, base == served ? NONE : base);
-    first = false;
+    if (writeRuled(w, view, rule, first)) first = false;
   }
+  w.raw("]}");
 }
 
-function writeEntry(w: Writer, first: bool, name: usize, length: u32, created: u64): void {
+/** What the list says of one name; false: nothing. */
+function writeOne(w: Writer, config: Config, view: SnapshotView, name: usize, length: u32): bool {
+  const model = findModel(view, name, length);
+  if (model != NONE) return writeModel(w, view, model, true);
+  const alias = findExact(config.models.names, name, length);
+  if (alias) return writeAlias(w, view, alias, true);
+  const ruled = findRule(view, name, length, 0);
+  return ruled != NONE && writeRuled(w, view, ruled, true);
+}
+
+function writeModel(w: Writer, view: SnapshotView, model: u32, first: bool): bool {
+  return writeEntry(w, view, model, view.modelName(model), view.modelNameLength(model), first);
+}
+
+/** A name of the configuration's rules, by its first target; false: that is not served. */
+function writeAlias(w: Writer, view: SnapshotView, rule: usize, first: bool): bool {
+  const target = ruleTarget(rule);
+  const served = target === null ? NONE : findModel(view, target.model, target.length);
+  return served != NONE && writeEntry(w, view, served, rulePattern(rule), ruleLength(rule), first);
+}
+
+/** A name of the snapshot's rules, by its first target that is served; false: none is. */
+function writeRuled(w: Writer, view: SnapshotView, rule: u32, first: bool): bool {
+  let served = NONE;
+  for (let i = rule; i < view.ruleCount && served == NONE && (i == rule || continuesRule(view, i)); i++) {
+    served = findModel(view, snapshotTarget(view, i), ruleTargetLength(view, i));
+  }
+  return served != NONE && writeEntry(w, view, served, ruleName(view, rule), ruleNameLength(view, rule), first);
+}
+
+/** `name` stands for the model `served`, or is its own. */
+function writeEntry(w: Writer, view: SnapshotView, served: u32, name: usize, length: u32, first: bool): bool {
+  const base = view.modelBase(served);
   w.raw(first ? '{"id":"' : ',{"id":"');
   w.escaped(name, length);
   w.raw('","object":"model","created":');
-  w.number(created);
-  w.raw(',"owned_by":"pilotfish"');
-}
-
-function writeRoot(w: Writer, name: usize, length: u32): void {
-  w.raw(',"root":"');
-  w.escaped(name, length);
-  w.byte(0x22);
-}
-
-function writeParent(w: Writer, view: SnapshotView, parent: u32): void {
-  w.raw(',"parent":');
-  if (parent == NONE) w.raw("null}");
+  w.number(view.version / 1000000);
+  w.raw(',"owned_by":"pilotfish","root":"');
+  w.escaped(view.modelName(served), view.modelNameLength(served));
+  w.raw('","parent":');
+  if (base == NONE || base == served) w.raw("null}");
   else {
     w.byte(0x22);
-    w.escaped(view.modelName(parent), view.modelNameLength(parent));
+    w.escaped(view.modelName(base), view.modelNameLength(base));
     w.raw('"}');
   }
+  return true;
 }
