@@ -14,7 +14,7 @@
 import { ENDPOINT_BLOCK_TOKENS, ENDPOINT_KV_BLOCKS } from "../../protocol/constants";
 import { SnapshotView } from "../snapshot/view";
 import { Entry, entryOf, findEntry, mix } from "./entries";
-import { blockBytes, MOST_BLOCKS, Prompt, promptHash, setBlockBytes } from "./prompt";
+import { blockBytes, MOST_BLOCKS, Prompt, promptHash, promptHashes, setBlockBytes } from "./prompt";
 import { Random } from "./random";
 
 const SET_BYTES: u32 = 64;
@@ -25,7 +25,9 @@ const TOKEN_BYTES: u32 = 4;
 /** For a server that does not tell its cache's size: 31,250 blocks of 64 bytes, the endpoint picker's. */
 const UNKNOWN_BYTES: u64 = 2000000;
 
+/** Aligned to SET_BYTES, within the memory at `allocated`. */
 let sets: usize = 0;
+let allocated: usize = 0;
 let setMask: u32 = 0;
 
 /** No configuration of this VM looks at prefixes until usePrefixes(): no memory is taken. */
@@ -51,8 +53,9 @@ export function followCaches(view: SnapshotView): void {
   let wanted = LEAST_SETS;
   while (wanted < MOST_SETS && <u64>wanted * 8 < total * 2) wanted <<= 1;
   if (sets && wanted <= setMask + 1) return;
-  if (sets) heap.free(sets);
-  sets = heap.alloc(wanted * SET_BYTES);
+  if (sets) heap.free(allocated);
+  allocated = heap.alloc((wanted + 1) * SET_BYTES);
+  sets = (allocated + SET_BYTES - 1) & ~(<usize>SET_BYTES - 1);
   memory.fill(sets, 0, wanted * SET_BYTES);
   setMask = wanted - 1;
 }
@@ -80,19 +83,19 @@ export function matchPrefix(prompt: Prompt, seed: u64, entry: Entry): u32 {
 /** The prompt was sent to the endpoint; it is kept for the other workers to hear of. */
 export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry, _random: Random): void {
   if (!sets || prompt.count == 0) return;
-  const known = matchPrefix(prompt, seed, entry);
-  for (let i = prompt.count; i > 0; i--) touch(keyOf(promptHash(prompt, i - 1), seed, entry), entry);
   // The others hear of the whole prompt, not of its new end only: what they have not heard of for long looks evicted to
   // them, and they would send its next request elsewhere. When much has been sent in this tick, only of what is new.
-  const from: u32 = newsBytes < NEWS_BYTES / 2 ? 0 : known;
+  const from: u32 = newsBytes < NEWS_BYTES / 2 ? 0 : matchPrefix(prompt, seed, entry);
+  touchAll(promptHashes(prompt), prompt.count, seed, entry);
   if (from == prompt.count) return;
-  if (newsBytes + NEWS_HEADER + (prompt.count - from) * 8 > NEWS_BYTES) return;
+  const bytes = (prompt.count - from) * 8;
+  if (newsBytes + NEWS_HEADER + bytes > NEWS_BYTES) return;
   const at = news + newsBytes;
   store<u64>(at, entry.hash);
   store<u64>(at, seed, 8);
   store<u64>(at, prompt.count - from, 16);
-  for (let i = from; i < prompt.count; i++) store<u64>(at + NEWS_HEADER + (i - from) * 8, promptHash(prompt, i));
-  newsBytes += NEWS_HEADER + (prompt.count - from) * 8;
+  memory.copy(at + NEWS_HEADER, promptHashes(prompt) + from * 8, bytes);
+  newsBytes += NEWS_HEADER + bytes;
 }
 
 /** The endpoint's cache is empty: it was restarted. */
@@ -135,10 +138,7 @@ export function hearPrefixes(record: usize, end: usize, fresh: bool): usize {
   const hashes = record + NEWS_HEADER;
   if (count == 0 || count > MOST_BLOCKS || hashes + <usize>count * 8 > end) return 0;
   const entry = sets && fresh ? findEntry(load<u64>(record)) : null;
-  if (entry !== null) {
-    const seed = load<u64>(record, 8);
-    for (let i = count; i > 0; i--) touch(keyOf(load<u64>(hashes + (i - 1) * 8), seed, entry), entry);
-  }
+  if (entry !== null) touchAll(hashes, count, load<u64>(record, 8), entry);
   return hashes + <usize>count * 8;
 }
 
@@ -146,13 +146,14 @@ function keyOf(hash: u64, seed: u64, entry: Entry): u64 {
   return mix(hash ^ seed ^ entry.hash);
 }
 
+/** Both sets are asked for before either is looked at. */
 function isHeld(prompt: Prompt, index: u32, seed: u64, entry: Entry): bool {
-  if (holds(keyOf(promptHash(prompt, index), seed, entry), entry)) return true;
-  return index + 1 < prompt.count && holds(keyOf(promptHash(prompt, index + 1), seed, entry), entry);
+  const at = find(keyOf(promptHash(prompt, index), seed, entry), entry);
+  const next = index + 1 < prompt.count ? find(keyOf(promptHash(prompt, index + 1), seed, entry), entry) : 0;
+  return holds(at, entry) || holds(next, entry);
 }
 
-function holds(key: u64, entry: Entry): bool {
-  const at = find(key, entry);
+function holds(at: usize, entry: Entry): bool {
   return at != 0 && load<u32>(clockOf(entry.slot)) - load<u32>(at, 4) <= entry.capacity;
 }
 
@@ -168,12 +169,41 @@ function tagOf(key: u64, entry: Entry): u32 {
   return (<u32>(key >> 32) & ~(SLOTS - 1)) | (entry.slot & (SLOTS - 1));
 }
 
+function setOf(key: u64): usize {
+  return sets + (<u32>key & setMask) * SET_BYTES;
+}
+
+/** A bit for each u32 of a set that is `value`: the even ones are tags, the odd ones stamps. */
+function equalWords(set: usize, value: u32): u32 {
+  const wanted = i32x4.splat(value);
+  const low = i16x8.narrow_i32x4_s(i32x4.eq(v128.load(set), wanted), i32x4.eq(v128.load(set, 16), wanted));
+  const high = i16x8.narrow_i32x4_s(i32x4.eq(v128.load(set, 32), wanted), i32x4.eq(v128.load(set, 48), wanted));
+  return i8x16.bitmask(i8x16.narrow_i16x8_s(low, high));
+}
+
 /** Address of the key's entry; 0 when it is not there. 22 bits of hash: one probe in some 500,000 errs. */
 function find(key: u64, entry: Entry): usize {
-  const set = sets + (<u32>key & setMask) * SET_BYTES;
-  const tag = tagOf(key, entry);
-  for (let at = set; at < set + SET_BYTES; at += 8) if (load<u32>(at) == tag) return at;
-  return 0;
+  const set = setOf(key);
+  const found = equalWords(set, tagOf(key, entry)) & 0x5555;
+  return found ? set + ctz(found) * 4 : 0;
+}
+
+/** u64 key of each block that is being touched; behind them what no one reads. */
+const keys: usize = memory.data(2056, 8);
+
+/**
+ * Blocks were sent to the endpoint. Their sets lie all over the table: asked for when each is needed, they would be waited
+ * for one by one; asked for all at once, they come together.
+ */
+function touchAll(hashes: usize, count: u32, seed: u64, entry: Entry): void {
+  let asked: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const key = keyOf(load<u64>(hashes + i * 8), seed, entry);
+    store<u64>(keys + i * 8, key);
+    asked += load<u32>(setOf(key));
+  }
+  store<u32>(keys + MOST_BLOCKS * 8, asked);
+  for (let i = count; i > 0; i--) touch(load<u64>(keys + (i - 1) * 8), entry);
 }
 
 function touch(key: u64, entry: Entry): void {
@@ -185,23 +215,23 @@ function touch(key: u64, entry: Entry): void {
     return;
   }
   store<u32>(clock, load<u32>(clock) + 1);
-  const at = leastLikely(sets + (<u32>key & setMask) * SET_BYTES);
+  const at = leastLikely(setOf(key));
   store<u32>(at, tagOf(key, entry));
   store<u32>(at, load<u32>(clock), 4);
 }
 
 /** The entry of a set that is worth least: an empty one (stamp 0), else the one that its endpoint evicts first. */
 function leastLikely(set: usize): usize {
+  const empty = equalWords(set, 0) & 0xaaaa;
+  if (empty) return set + (ctz(empty) - 1) * 4;
   let victim = set;
-  let oldest: f32 = -1;
+  // Ages are positive: their bits order as they do, and whole numbers are chosen between without a jump.
+  let oldest: i32 = -1;
   for (let at = set; at < set + SET_BYTES; at += 8) {
-    const stamp = load<u32>(at, 4);
-    if (stamp == 0) return at;
     const clock = clockOf(load<u32>(at));
-    const age = <f32>(load<u32>(clock) - stamp) / <f32>load<u32>(clock, 4);
-    if (age <= oldest) continue;
-    oldest = age;
-    victim = at;
+    const age = reinterpret<i32>(<f32>(load<u32>(clock) - load<u32>(at, 4)) / <f32>load<u32>(clock, 4));
+    victim = select(at, victim, age > oldest);
+    oldest = max(oldest, age);
   }
   return victim;
 }

@@ -90,9 +90,14 @@ export function feedPrompt(prompt: Prompt, data: usize, length: u32): void {
   memory.copy(partial, at, prompt.fill);
 }
 
+/** Where the hashes lie, 8 bytes each. */
+export function promptHashes(prompt: Prompt): usize {
+  return changetype<usize>(prompt) + HASHES;
+}
+
 /** Hash of the first `index` + 1 blocks. */
 export function promptHash(prompt: Prompt, index: u32): u64 {
-  return load<u64>(changetype<usize>(prompt) + HASHES + index * 8);
+  return load<u64>(promptHashes(prompt) + index * 8);
 }
 
 function addBlock(prompt: Prompt, from: usize): void {
