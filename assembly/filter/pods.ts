@@ -66,13 +66,16 @@ export function judgeBreak(stream: Stream): void {
   if (policy.failures && stream.counted && flags() & UPSTREAM_LOST) failed(policy, stream.counted);
 }
 
-/** The first byte of an answer's body. */
+/** The first byte of an answer's body. Only of a streamed one it matters to less than a tick when that was. */
 export function answerBegan(stream: Stream): void {
   if (stream.sentAt == 0) return;
+  if (!stream.streamed) {
+    stream.sentAt = tickTime();
+    return;
+  }
   const time = now();
   const entry = findEntry(stream.counted);
-  if (entry !== null && stream.streamed && stream.predicted > 0)
-    learnSpeed(entry, <f32>(time - stream.sentAt) * 1e-9, stream.predicted);
+  if (entry !== null && stream.predicted > 0) learnSpeed(entry, <f32>(time - stream.sentAt) * 1e-9, stream.predicted);
   stream.sentAt = time;
 }
 

@@ -3,7 +3,8 @@
 // came within the tick of their pick, one in SAMPLE is looked at. One that is still open at the next tick is looked at then,
 // before the other workers hear of its place: what lasts is always counted where it is. Trust grows with each answer that
 // was as expected, falls where answers take longer (a short one may be an error there), and is gone with the first one that
-// was not as expected: from then on all are looked at.
+// was not as expected: from then on all are looked at. Streamed answers always are: their speed is learnt (pick/speed.ts), and
+// their headers may come long before the prompt is read.
 import { getProperty, LOG_ERROR, log, resultLength, resultPointer, setEffectiveContext } from "../host/calls";
 import { addressHash, findEntry } from "../pick/entries";
 import { finished, startedAt, tellGeneration } from "../pick/inflight";
@@ -18,7 +19,8 @@ import { nextStream, Stream } from "./streams";
 
 const TRUSTED: i32 = 64;
 const MOST_TRUST: i32 = 128;
-/** What a longer answer takes. */
+/** What an answer takes that came in the next tick, as a few short ones do, and what a longer one takes. */
+const CHANCE: i32 = 2;
 const DOUBT: i32 = 8;
 const SAMPLE: u32 = 16;
 /** Picks that were not followed, in this worker; at MANY_IGNORED it is said once. */
@@ -32,9 +34,10 @@ let ignoredPicks: u32 = 0;
 
 /** The answer's headers came. True: it is taken to be the pick's, and a good one. */
 export function isTrusted(stream: Stream): bool {
-  if (stream.counted == 0 || stream.tokens || stream.creates) return false;
-  if (stream.decidedIn != ticks()) {
-    trust = max(trust - DOUBT, 0);
+  if (stream.counted == 0 || stream.streamed || stream.creates) return false;
+  const late = ticks() - stream.decidedIn;
+  if (late > 0) {
+    trust = max(trust - (late == 1 ? CHANCE : DOUBT), 0);
     return false;
   }
   if (trust < TRUSTED || ++turn % SAMPLE == 0) return false;
@@ -77,7 +80,7 @@ function look(stream: Stream, readsStatus: bool): void {
   const status = readsStatus ? answerStatus() : 200;
   if (status != 200) stream.streamed = 0;
   if (moved || status >= 500) trust = 0;
-  else if (trust < MOST_TRUST) trust++;
+  else if (trust < MOST_TRUST && !stream.streamed) trust++;
   if (stream.wouldPick) count(stream.wouldPick == served ? DRY_RUN_AGREED : DRY_RUN_DIFFERED);
   if (stream.creates && readsStatus) beginLearning(stream, status);
   judgeAnswer(stream, status, served, retried ? picked : 0);
