@@ -35,7 +35,7 @@ export const HOLDING = {
   mode: "hold",
   objectives: { batch: -1 },
   saturation: { queueDepthThreshold: 1000, kvCacheUtilThreshold: 1, metricsStalenessThreshold: "3600s" },
-  hold: { timeout: "20s" },
+  hold: { timeout: "120s" },
 };
 /** What all carriers of this test let a body have. */
 export const BODY_LIMIT = 4 * 1024 * 1024;
@@ -97,15 +97,15 @@ export function fleet(
 const AVERAGED_MS = 2000;
 
 /**
- * Pushes, and waits until 16 connections at once all see it: then every worker has it. Its clock says that the span of
- * the average has passed since the last one, so what it tells of loads holds at once and alone.
+ * Pushes, and waits until 32 connections at once all see it: then every worker has it, also where the system deals them out.
+ * Its clock says that the span of the average has passed since the last one, so what it tells of loads holds at once and alone.
  */
 export async function pushEverywhere(subject: Subject, models: Models): Promise<void> {
   const answer = await push(subject.url, snapshotOf(models, nextVersion(AVERAGED_MS)));
   assert.equal(answer.status, 200, answer.text);
   const { version } = answer.json as { version: string };
   await until("the snapshot at every worker", async () => {
-    const seen = await Promise.all(Array.from({ length: 16 }, () => readBack(subject.url)));
+    const seen = await Promise.all(Array.from({ length: 32 }, () => readBack(subject.url)));
     return seen.every(({ status, json }) => status === 200 && json.version === version);
   });
 }
@@ -239,7 +239,7 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
 
   it("a streamed answer arrives token by token", async () => {
     await pushEverywhere(subject, fleet(pods));
-    const body = chat(SLOW_MODEL, { stream: true, max_tokens: 12 });
+    const body = chat(SLOW_MODEL, { stream: true, max_tokens: 40 });
     const answer = await post(subject.url, body, { headers: headers() });
     assert.equal(answer.status, 200, answer.text);
     assert.ok(answer.chunks.length >= 6, `${answer.chunks.length} pieces`);

@@ -81,7 +81,7 @@ for (const mode of ["stock", "single"] as const) {
       const result = await load(async () => {
         await apply({ config: { models: { list: false } } });
         await until("the new configuration at every worker", async () => {
-          const seen = await Promise.all(Array.from({ length: 8 }, () => send(gateway.url, { path: "/v1/models" })));
+          const seen = await Promise.all(Array.from({ length: 32 }, () => send(gateway.url, { path: "/v1/models" })));
           return seen.every(({ status }) => status === 404);
         });
       });
@@ -138,7 +138,7 @@ for (const mode of ["stock", "single"] as const) {
       const everyWorkerTakes = (given: string) =>
         until("the secret at every worker", async () => {
           const answers = await Promise.all(
-            Array.from({ length: 8 }, () => push(gateway.url, snapshotOf(fleet(pods), 1n), given)),
+            Array.from({ length: 32 }, () => push(gateway.url, snapshotOf(fleet(pods), 1n), given)),
           );
           // Authentic, and too old to be stored.
           return answers.every(({ status }) => status === 409);
@@ -151,7 +151,7 @@ for (const mode of ["stock", "single"] as const) {
         await apply({ config: next });
         await until("the old secret refused", async () => {
           const answers = await Promise.all(
-            Array.from({ length: 8 }, () => push(gateway.url, snapshotOf(fleet(pods), 1n), SECRET)),
+            Array.from({ length: 32 }, () => push(gateway.url, snapshotOf(fleet(pods), 1n), SECRET)),
           );
           return answers.every(({ status }) => status === 401);
         });

@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { request as httpsRequest } from "node:https";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "../support/ports.ts";
 import { until } from "../support/until.ts";
 import type { KubernetesBinaries } from "./build.ts";
 
@@ -39,7 +39,7 @@ export class ApiServer {
 
   static async start(binaries: KubernetesBinaries): Promise<ApiServer> {
     const folder = await mkdtemp(join(tmpdir(), "pilotfish-kube-"));
-    const ports = (await Promise.all([freePort(), freePort(), freePort()])) as [number, number, number];
+    const ports = (await freePorts(3)) as [number, number, number];
     const server = new ApiServer(binaries, folder, ports);
     try {
       const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -181,15 +181,4 @@ async function end(child: ChildProcess | undefined): Promise<void> {
   const gone = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGKILL");
   await gone;
-}
-
-function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -3,7 +3,8 @@
 // keeps what it is told in memory. For tests where the real one has not been built, and for what a real one does too
 // seldom; what it does not know it refuses with 501.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
+import { freePorts } from "../support/ports.ts";
 
 export interface KubeObject {
   apiVersion: string;
@@ -64,8 +65,9 @@ export class RecordedServer {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
     });
+    // The same each time: one that nobody is given meanwhile.
+    if (this.#port === 0) [this.#port = 0] = await freePorts(1);
     await new Promise<void>((resolve) => server.listen(this.#port, "127.0.0.1", resolve));
-    this.#port = (server.address() as AddressInfo).port;
     this.#server = server;
     return this;
   }

@@ -6,8 +6,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { startEnvoy, type TestEnvoy } from "../../integration/harness/envoy.ts";
+import { freePorts } from "../../integration/support/ports.ts";
+import { until } from "../../integration/support/until.ts";
 import { passingFilter } from "./wasm.ts";
 
 // Three pods that say who they are. A pod answers 503 when the header x-fail names it.
@@ -29,12 +30,16 @@ before(async () => {
     pods.push(pod);
     hosts.push(`127.0.0.1:${(pod.address() as AddressInfo).port}`);
   }
+  // Other tests are given ports meanwhile, and this Envoy is started again on its own.
+  const [port, adminPort, snapshotPort, plainPort] = (await freePorts(4)) as [number, number, number, number];
   envoy = await startEnvoy(
     {
+      port,
+      adminPort,
       pools: [{ name: "pool", models: ["m"], endpoints: hosts }],
       wasm: { file: await passingFilter(folder), configuration: {}, secret: "s" },
-      snapshotPort: true,
-      plainPort: true,
+      snapshotPort,
+      plainPort,
       accessLogFormat: { status: "%RESPONSE_CODE%", attempts: "%UPSTREAM_REQUEST_ATTEMPT_COUNT%" },
     },
     { concurrency: 2 },
@@ -101,15 +106,11 @@ describe("a real Envoy with this configuration", () => {
     await ask([0, 1], { "x-fail": "0" });
     assert.equal(await count(), earlier + 1);
     const wanted = '{"attempts":2,"status":200}';
-    let line: string | undefined;
-    for (let i = 0; i < 100 && line !== wanted; i++) {
-      await sleep(20);
-      line = (await envoy.accessLog()).at(-1);
-    }
-    assert.equal(line, wanted);
+    await until("its line in the log", async () => (await envoy.accessLog()).at(-1) === wanted);
   });
 
   test("gives both workers connections", async () => {
+    await Promise.all(Array.from({ length: 8 }, () => ask([0])));
     const stats = await envoy.stats("^listener.llm.worker_[01].downstream_cx_total$");
     const workers = [...stats];
     assert.equal(workers.length, 2);
@@ -166,8 +167,7 @@ test("an Envoy ends with the process that started it, even by a signal", async (
     starter.kill("SIGTERM");
   });
   assert.equal(signal, "SIGTERM");
-  for (let i = 0; i < 200 && isAlive(pid); i++) await sleep(20);
-  assert.ok(!isAlive(pid));
+  await until("the Envoy's end", () => !isAlive(pid));
 });
 
 function isAlive(pid: number): boolean {

@@ -1,7 +1,7 @@
 // The release wasm, compiled when it is older than its sources. Test files run in processes of their own at the same
 // time: one of them compiles under a lock, the others wait for it.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, utimesSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,8 +9,8 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const target = join(root, "build/pilotfish.wasm");
 const lock = join(root, "build/pilotfish.lock");
-/** Compiling takes seconds: a lock this old was left by a process that was killed. */
-const ABANDONED_MS = 120_000;
+/** Compiling takes seconds, and minutes where all else runs as well: a lock this old was left by a process that was killed. */
+const ABANDONED_MS = 600_000;
 
 function modified(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -64,7 +64,7 @@ function releaseBytes(): Buffer {
     try {
       if (stale()) compile();
     } finally {
-      rmdirSync(lock);
+      rmSync(lock, { recursive: true, force: true });
     }
   }
   return readFileSync(target);

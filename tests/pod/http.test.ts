@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import OpenAI from "openai";
 import { type Pod, startPod } from "../../integration/pod/pod.ts";
+import { until } from "../../integration/support/until.ts";
 
 let pod: Pod;
 let client: OpenAI;
@@ -23,11 +24,6 @@ async function post(path: string, body: string | Buffer | FormData, headers: Rec
   const text = await response.text();
   assert.equal(response.headers.get("x-inference-pod"), "pod-7");
   return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text) };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 5));
-  assert.ok(condition());
 }
 
 test("the openai client gets a chat answer of the length it asked for, from the model it named", async () => {
@@ -265,10 +261,10 @@ test("a client that goes away frees its slot and its place in the queue", async 
       body: JSON.stringify({ messages: HELLO, max_tokens: 1000, stream: i === 0 }),
     }).then((response) => response.text()),
   );
-  await until(() => pod.engine.runningNow === 1 && pod.engine.waitingNow === 2);
+  await until("one to run and two to wait", () => pod.engine.runningNow === 1 && pod.engine.waitingNow === 2);
   for (const controller of controllers) controller.abort();
   await Promise.allSettled(requests);
-  await until(() => pod.engine.runningNow === 0 && pod.engine.waitingNow === 0);
+  await until("none of them", () => pod.engine.runningNow === 0 && pod.engine.waitingNow === 0);
   assert.equal(pod.stats().aborted, aborted + 3);
   assert.equal(pod.engine.cache.used, 0);
   pod.set({ slots: 128, speed: 100 });

@@ -109,8 +109,8 @@ test("a token goes along with metrics and models, and a renewed one is used once
   const client = new PodClient(pod.url, pod.url, access);
   t.after(() => client.close());
   const both = async () => {
-    await client.metrics("/metrics", 1000, 1000, String);
-    await client.get("/v1/models", 1000, 1000, String);
+    await client.metrics("/metrics", 1000, 30_000, String);
+    await client.get("/v1/models", 1000, 30_000, String);
   };
   await both();
   writeFileSync(file, "second, with a blank");
@@ -185,7 +185,7 @@ test("a compressed answer is asked for and read; one that is another encoding, b
   };
   const body = capture("load");
   answer(gzipSync(body), "gzip");
-  assert.deepEqual(await client.metrics("/metrics", 1 << 20, 1000, (body) => Buffer.from(body)), body);
+  assert.deepEqual(await client.metrics("/metrics", 1 << 20, 30_000, (body) => Buffer.from(body)), body);
   const refused: Array<[Buffer, string, string]> = [
     [gzipSync(Buffer.alloc(8 << 20)), "gzip", "too_large"],
     [gzipSync(body).subarray(0, 500), "gzip", "invalid"],
@@ -195,7 +195,7 @@ test("a compressed answer is asked for and read; one that is another encoding, b
   for (const [sent, encoding, reason] of refused) {
     answer(sent, encoding);
     await assert.rejects(
-      client.metrics("/metrics", 1 << 20, 1000, (body) => Buffer.from(body)),
+      client.metrics("/metrics", 1 << 20, 30_000, (body) => Buffer.from(body)),
       { reason },
       encoding,
     );

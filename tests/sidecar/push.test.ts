@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { freePorts } from "../../integration/support/ports.ts";
 import { SECRET_HEADER } from "../../protocol/constants.ts";
 import type { Log } from "../../sidecar/log.ts";
 import { judge } from "../../sidecar/push/answer.ts";
@@ -63,7 +64,7 @@ test("without changes pushes come at the heartbeat only", async (t) => {
   // The filter stores a push before its answer counts.
   await scrapesLater(pod, 3);
   const pushes = filter.answers.length;
-  await scrapesLater(pod, 20);
+  await scrapesLater(pod, 10);
   assert.equal(filter.answers.length, pushes);
   pod.metrics = gauges(5, 5);
   await scrapesLater(pod, 50);
@@ -96,8 +97,8 @@ test("a filter that is down, slow or away for a while holds up no other, and is 
   const good = await startFilter();
   const slow = await startFilter();
   slow.instead = () => {};
-  let gone = await startFilter();
-  const port = Number(gone.address.split(":")[1]);
+  const [port = 0] = await freePorts(1);
+  let gone = await startFilter(port);
   await gone.close();
   for (const server of [pod, good, slow]) t.after(() => server.close());
   const sidecar = await quickSidecar(t, { endpoints: [pod.url], targets: [good.url, slow.url, gone.url] });

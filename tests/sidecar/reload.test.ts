@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { freePorts } from "../../integration/support/ports.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { endpointOf, modelList, quickSidecar, SECRET, startFilter, startPod, until } from "./support.ts";
 
@@ -7,8 +8,8 @@ const settings = (endpoints: readonly string[], targets: readonly string[], more
   parseConfig(
     {
       endpoints,
-      scrape: { interval: "20ms", timeout: "300ms", maxBackoff: "100ms" },
-      push: { targets, interval: "10ms", heartbeat: "100ms", timeout: "300ms", retryMin: "10ms", retryMax: "50ms" },
+      scrape: { interval: "20ms", timeout: "1s", maxBackoff: "100ms" },
+      push: { targets, interval: "10ms", heartbeat: "100ms", timeout: "1s", retryMin: "10ms", retryMax: "50ms" },
       listen: "127.0.0.1:0",
       ...more,
     },
@@ -33,9 +34,9 @@ test("a reload changes pods and targets without a moment in which the old ones a
   const metrics = await (await fetch(`${sidecar.url}/metrics`)).text();
   assert.ok(metrics.includes(`pilotfish_endpoint_ready{endpoint="${b.address}"}`));
   assert.ok(!metrics.includes(`endpoint="${a.address}"`), "nothing is left of a pod that is gone");
-  const scrapes = a.scrapes;
-  await until("further scrapes of the pod that stays", () => b.scrapes > scrapes + 3);
-  assert.equal(a.scrapes, scrapes, "the pod that left is not read any more");
+  const scrapes = [a.scrapes, b.scrapes] as const;
+  await until("further scrapes of the pod that stays", () => b.scrapes > scrapes[1] + 3);
+  assert.equal(a.scrapes, scrapes[0], "the pod that left is not read any more");
 });
 
 test("a configuration that cannot push yet leaves the old one at work, and a later one takes its place", async (t) => {
@@ -79,7 +80,9 @@ test("a reload may move the sidecar's own endpoints", async (t) => {
   const pod = await startPod();
   const filter = await startFilter();
   for (const server of [pod, filter]) t.after(() => server.close());
-  const sidecar = await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url] });
+  const [port] = await freePorts(1);
+  const more = { listen: `127.0.0.1:${port}` };
+  const sidecar = await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url], more });
   const { url } = sidecar;
   await sidecar.reload(settings([pod.url], [filter.url], { listen: "localhost:0" }));
   assert.notEqual(sidecar.url, url);

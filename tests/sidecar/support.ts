@@ -178,13 +178,15 @@ export async function startFilter(port = 0, tls?: ServerOptions): Promise<FakeFi
   return filter;
 }
 
-/** Polls until `check` gives something; fails with `what` after twenty seconds. */
-export async function until<T>(what: string, check: () => T | undefined | false | null): Promise<T> {
-  const deadline = Date.now() + 20_000;
+type Maybe<T> = T | undefined | false | null;
+
+/** Polls until `check` gives something; fails with `what` after a minute, which a busy machine needs for none of it. */
+export async function until<T>(what: string, check: () => Maybe<T> | Promise<Maybe<T>>): Promise<T> {
+  const deadline = Date.now() + 60_000;
   for (;;) {
-    const value = check();
+    const value = await check();
     if (value !== undefined && value !== false && value !== null) return value;
-    if (Date.now() > deadline) throw new Error(`not within 20 s: ${what}`);
+    if (Date.now() > deadline) throw new Error(`not within a minute: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
@@ -200,6 +202,9 @@ export interface Quick {
   parts?: SidecarParts;
 }
 
+/** How long a quick sidecar waits for answers: they come at once, unless nobody means to give one. */
+export const TIMEOUT_MS = 1000;
+
 /** A sidecar with short intervals, quiet, on a free port; closed after the test. */
 export async function quickSidecar(
   test: Closer,
@@ -207,8 +212,15 @@ export async function quickSidecar(
 ): Promise<Sidecar> {
   const input = {
     endpoints,
-    scrape: { interval: "20ms", timeout: "300ms", maxBackoff: "100ms", maxBytes: "256KiB" },
-    push: { targets, interval: "10ms", heartbeat: "100ms", timeout: "300ms", retryMin: "10ms", retryMax: "50ms" },
+    scrape: { interval: "20ms", timeout: `${TIMEOUT_MS}ms`, maxBackoff: "100ms", maxBytes: "256KiB" },
+    push: {
+      targets,
+      interval: "10ms",
+      heartbeat: "100ms",
+      timeout: `${TIMEOUT_MS}ms`,
+      retryMin: "10ms",
+      retryMax: "50ms",
+    },
     listen: "127.0.0.1:0",
     ...more,
   };
