@@ -163,10 +163,10 @@ test("no chunk is held back: each reaches the client before the next is made", a
       response.write(event);
       await until(`event ${wrote} to reach the client`, () => received.split("\n\n").length - 1 >= wrote);
     }
-    // What cannot be the beginning of the model's member goes out, the rest of the chunk waits for what follows it.
-    response.write('data: {"delta":"y","mod');
-    await until("half an event to reach the client", () => received.endsWith('data: {"delta":"y",'));
-    response.end('el":"org/mirror"}\n\n');
+    // What may be the beginning of the served name waits for what follows it, all else goes out.
+    response.write('data: {"delta":"y","model":"org/m');
+    await until("half an event to reach the client", () => received.endsWith('data: {"delta":"y","model":"'));
+    response.end('irror"}\n\n');
   };
   const request = open(envoy.url, { headers: JSON_TYPE, body: JSON.stringify(chat("mine")) });
   await new Promise<void>((resolve, reject) => {

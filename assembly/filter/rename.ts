@@ -4,8 +4,8 @@
 //   pattern = '"model":' [ " " ] '"' served '"'
 //
 // A quote inside a JSON string is escaped, so these bytes, not preceded by a backslash, are a member and no text. The
-// served name is configured and has neither quotes nor backslashes. Nothing is held back but the beginning of a match
-// at a chunk's end, which is kept as a number: its bytes are known.
+// served name is configured and has neither quotes nor backslashes. Nothing is held back but what a chunk's end has of
+// the name itself, which is kept as a number: its bytes are known.
 
 import { bytesOf } from "../host/bytes";
 import {
@@ -28,9 +28,9 @@ import { Stream } from "./streams";
 
 const key = bytesOf('"model":');
 const KEY_BYTES: u32 = 8;
+/** And the quote: what stands before the name in every match, and in the client's answer. */
+const HEAD_BYTES: u32 = 9;
 /** matchFlags: a blank followed the colon; the last byte was a backslash. */
-const PARTIAL_BYTES: u32 = 320;
-const partial: usize = memory.data(320);
 const BLANK: u32 = 1;
 const BACKSLASH: u32 = 2;
 
@@ -48,29 +48,29 @@ export function renameHeaders(stream: Stream): void {
 export function renameBody(stream: Stream, length: u32, endOfStream: bool): i32 {
   if (length > MAX_LARGE) {
     count(NOT_RENAMED);
-    prependPartial(stream);
+    prependHeld(stream);
     stream.target = 0;
     return BODY_CONTINUE;
   }
-  if (length == 0 && stream.matched == 0) return BODY_CONTINUE;
+  if (length == 0 && held(stream.matched) == 0) return BODY_CONTINUE;
   if (length > 0 && (!getBuffer(RESPONSE_BODY, 0, length) || resultLength() != length)) return BODY_CONTINUE;
   const chunk = resultPointer();
   const target = changetype<Target>(stream.target);
-  const heldBefore = stream.matched;
+  const matchedBefore = stream.matched;
   const flagsBefore = stream.matchFlags;
   const matches = length > 0 ? search(stream, target, chunk, length, null) : 0;
-  const holds = !endOfStream && stream.matched > 0;
-  if (matches == 0 && heldBefore == 0 && !holds) return BODY_CONTINUE;
+  const holds = !endOfStream && held(stream.matched) > 0;
+  if (matches == 0 && held(matchedBefore) == 0 && !holds) return BODY_CONTINUE;
   // Something changes: the same search again, this time writing.
   const room = length + 512 + (matches + 1) * (stream.nameLength * 2 + 16);
   const copy = heap.alloc(length + room);
   memory.copy(copy, chunk, length);
-  stream.matched = heldBefore;
+  stream.matched = matchedBefore;
   stream.matchFlags = flagsBefore;
   const writer = writeTo(copy + length, room);
   search(stream, target, copy, length, writer);
   if (endOfStream) {
-    writePartial(writer, target, stream.matched, stream.matchFlags);
+    writer.bytes(target.model, held(stream.matched));
     stream.matched = 0;
   }
   setBuffer(RESPONSE_BODY, 0, length, writer.start, writer.length);
@@ -79,17 +79,20 @@ export function renameBody(stream: Stream, length: u32, endOfStream: bool): i32 
 }
 
 /** Gives back what was held of the last chunk: this one is passed on as it is. */
-function prependPartial(stream: Stream): void {
-  if (stream.matched == 0) return;
-  const writer = writeTo(partial, PARTIAL_BYTES);
-  writePartial(writer, changetype<Target>(stream.target), stream.matched, stream.matchFlags);
-  setBuffer(RESPONSE_BODY, 0, 0, writer.start, writer.length);
+function prependHeld(stream: Stream): void {
+  const length = held(stream.matched);
+  if (length > 0) setBuffer(RESPONSE_BODY, 0, 0, changetype<Target>(stream.target).model, length);
   stream.matched = 0;
 }
 
-/** Counts the matches that end in `data`; with a writer, writes what the client gets, without the partial match at its end. */
+/** Bytes of the name that a match has so far. */
+function held(matched: u32): u32 {
+  return matched > HEAD_BYTES ? matched - HEAD_BYTES : 0;
+}
+
+/** Counts the matches that end in `data`; with a writer, writes what the client gets, without what it may have of a name at its end. */
 function search(stream: Stream, target: Target, data: usize, length: u32, writer: Writer | null): u32 {
-  const whole = KEY_BYTES + 1 + target.length + 1;
+  const whole = HEAD_BYTES + target.length + 1;
   let matched = stream.matched;
   let flags = stream.matchFlags;
   let matches: u32 = 0;
@@ -97,28 +100,32 @@ function search(stream: Stream, target: Target, data: usize, length: u32, writer
     const c: u32 = load<u8>(data + i);
     if (matched == KEY_BYTES && c == 0x20 && !(flags & BLANK)) {
       flags |= BLANK;
+      if (writer !== null) writer.byte(c);
       continue;
     }
     if (matched > 0 && c == patternByte(target, matched)) {
-      if (++matched < whole) continue;
-      matches++;
-      if (writer !== null) writeName(writer, stream, flags);
-      matched = 0;
-      flags = 0;
+      matched++;
+      if (matched == whole) {
+        matches++;
+        if (writer !== null) {
+          writer.escaped(stream.name, stream.nameLength);
+          writer.byte(0x22);
+        }
+        matched = 0;
+        flags = 0;
+      } else if (matched <= HEAD_BYTES && writer !== null) writer.byte(c);
       continue;
     }
     if (matched > 0) {
-      if (writer !== null) writePartial(writer, target, matched, flags);
+      if (writer !== null) writer.bytes(target.model, held(matched));
       matched = 0;
       flags &= BACKSLASH;
     }
+    if (writer !== null) writer.byte(c);
     if (c == 0x22 && !(flags & BACKSLASH)) {
       matched = 1;
       flags = 0;
-      continue;
-    }
-    flags = c == 0x5c && !(flags & BACKSLASH) ? BACKSLASH : 0;
-    if (writer !== null) writer.byte(c);
+    } else flags = c == 0x5c && !(flags & BACKSLASH) ? BACKSLASH : 0;
   }
   stream.matched = matched;
   stream.matchFlags = flags;
@@ -127,22 +134,6 @@ function search(stream: Stream, target: Target, data: usize, length: u32, writer
 
 function patternByte(target: Target, at: u32): u32 {
   if (at < KEY_BYTES) return load<u8>(key.pointer + at);
-  if (at == KEY_BYTES || at == KEY_BYTES + 1 + target.length) return 0x22;
-  return load<u8>(target.model + at - KEY_BYTES - 1);
-}
-
-/** What of the pattern was matched and turned out to be something else. */
-function writePartial(writer: Writer, target: Target, matched: u32, flags: u32): void {
-  for (let i: u32 = 0; i < matched; i++) {
-    writer.byte(patternByte(target, i));
-    if (i == KEY_BYTES - 1 && flags & BLANK) writer.byte(0x20);
-  }
-}
-
-function writeName(writer: Writer, stream: Stream, flags: u32): void {
-  writer.bytes(key.pointer, KEY_BYTES);
-  if (flags & BLANK) writer.byte(0x20);
-  writer.byte(0x22);
-  writer.escaped(stream.name, stream.nameLength);
-  writer.byte(0x22);
+  if (at == KEY_BYTES || at == HEAD_BYTES + target.length) return 0x22;
+  return load<u8>(target.model + at - HEAD_BYTES);
 }
