@@ -15,7 +15,7 @@ export const PARAMS: Partial<PodParams> = {
   slots: 64,
 };
 
-const LONGEST_MS = 40_000;
+const LONGEST_MS = 120_000;
 
 export interface Outcome {
   answered: number;
