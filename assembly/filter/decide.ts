@@ -250,7 +250,7 @@ function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32)
     stream.sentAt = work.now;
     stream.predicted = predictedSeconds(entry, picks.first, work, <f32>stream.tokens);
     tokensSent(entry, stream.tokens, work.now);
-    if (stream.prompt) insertPrefix(changetype<Prompt>(stream.prompt), work.seed, entry, random);
+    if (stream.prompt) insertPrefix(changetype<Prompt>(stream.prompt), work.seed, entry);
   }
   let at = append(destination, view, picks.first);
   if (picks.count > 1) at = append(comma(at), view, picks.second);

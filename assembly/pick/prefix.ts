@@ -15,7 +15,6 @@ import { ENDPOINT_BLOCK_TOKENS, ENDPOINT_KV_BLOCKS } from "../../protocol/consta
 import { SnapshotView } from "../snapshot/view";
 import { Entry, entryOf, findEntry, mix } from "./entries";
 import { blockBytes, MOST_BLOCKS, Prompt, promptHash, promptHashes, setBlockBytes } from "./prompt";
-import { Random } from "./random";
 
 const SET_BYTES: u32 = 64;
 const LEAST_SETS: u32 = 1024;
@@ -81,7 +80,7 @@ export function matchPrefix(prompt: Prompt, seed: u64, entry: Entry): u32 {
 }
 
 /** The prompt was sent to the endpoint; it is kept for the other workers to hear of. */
-export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry, _random: Random): void {
+export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry): void {
   if (!sets || prompt.count == 0) return;
   // The others hear of the whole prompt, not of its new end only: what they have not heard of for long looks evicted to
   // them, and they would send its next request elsewhere. When much has been sent in this tick, only of what is new.

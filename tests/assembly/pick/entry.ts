@@ -107,7 +107,7 @@ export function run(count: u32, blocks: u32, picksToo: bool): u32 {
       store<u32>(flight, tellGeneration(), 8);
       store<i32>(flight, tokens, 12);
       tokensSent(entry, tokens, now);
-      if (policy.kind != KIND_LOAD) insertPrefix(prompt, work.seed, entry, random);
+      if (policy.kind != KIND_LOAD) insertPrefix(prompt, work.seed, entry);
       adapterSent(work.model, entry, now);
       tokensDone(entry, tokens);
       finished(load<u64>(flight), load<u32>(flight, 8));

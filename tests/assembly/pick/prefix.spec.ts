@@ -103,7 +103,7 @@ describe("the prefix index", () => {
     pool(1000);
     for (let shared: u32 = 0; shared <= 20; shared++) {
       const first = prompt(20, 100 + shared, 20, 0);
-      insertPrefix(first, 5, entryOf(0), random);
+      insertPrefix(first, 5, entryOf(0));
       closePrompt(first);
       const second = prompt(20, 100 + shared, shared, 7000 + shared);
       expect(matchPrefix(second, 5, entryOf(0))).toBe(shared);
@@ -117,7 +117,7 @@ describe("the prefix index", () => {
     pool(100);
     for (let i: u32 = 0; i < 10; i++) {
       const p = prompt(20, 500 + i, 20, 0);
-      insertPrefix(p, 1, entryOf(0), random);
+      insertPrefix(p, 1, entryOf(0));
       closePrompt(p);
     }
     const old = prompt(20, 500, 20, 0);
@@ -134,10 +134,10 @@ describe("the prefix index", () => {
     pool(100);
     for (let i: u32 = 0; i < 50; i++) {
       const hot = prompt(20, 42, 20, 0);
-      insertPrefix(hot, 1, entryOf(1), random);
+      insertPrefix(hot, 1, entryOf(1));
       closePrompt(hot);
       const cold = prompt(20, 900 + i, 20, 0);
-      insertPrefix(cold, 1, entryOf(1), random);
+      insertPrefix(cold, 1, entryOf(1));
       closePrompt(cold);
     }
     const hot = prompt(20, 42, 20, 0);
@@ -151,11 +151,11 @@ describe("the prefix index", () => {
       if (i % 100 == 0) {
         const hot = prompt(47, 4711, 47, 0);
         if (i > 0) expect(matchPrefix(hot, 1, entryOf(0))).toBe(47);
-        insertPrefix(hot, 1, entryOf(0), random);
+        insertPrefix(hot, 1, entryOf(0));
         closePrompt(hot);
       }
       const once = prompt(20, 20000 + i, 20, 0);
-      insertPrefix(once, 1, entryOf(0), random);
+      insertPrefix(once, 1, entryOf(0));
       closePrompt(once);
     }
   });
@@ -164,7 +164,7 @@ describe("the prefix index", () => {
     pool(1000);
     takeNews(news);
     const p = prompt(12, 77, 12, 0);
-    insertPrefix(p, 3, entryOf(0), random);
+    insertPrefix(p, 3, entryOf(0));
     const bytes = takeNews(news);
     expect(bytes).toBe(24 + 12 * 8);
     expect(takeNews(news + bytes)).toBe(0, "told once");

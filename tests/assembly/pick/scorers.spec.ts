@@ -166,7 +166,7 @@ describe("prefix-cache-scorer", () => {
     for (let i = 0; i < 4096; i += 4) store<u32>(text + i, i * 0x9e3779b1);
     const first = openPrompt()!;
     feedPrompt(first, text, 10 * 64);
-    insertPrefix(first, 9, entryOf(1), random);
+    insertPrefix(first, 9, entryOf(1));
     closePrompt(first);
     const second = openPrompt()!;
     feedPrompt(second, text, 16 * 64 + 63);

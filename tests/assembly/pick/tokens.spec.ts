@@ -100,7 +100,7 @@ describe("the rule", () => {
     work.seed = 1;
     work.prompt = changetype<usize>(prompt);
     work.tokens = prompt.bytes >> 2;
-    insertPrefix(prompt, 1, entryOf(2), random);
+    insertPrefix(prompt, 1, entryOf(2));
     expect(uncached(work, entryOf(2))).toBe(16);
     expect(uncached(work, entryOf(0))).toBe(work.tokens);
     pick(view, 0, policy, work, random, picks);
@@ -167,7 +167,7 @@ describe("the rule", () => {
     const home = picks.first;
     expect(picks.count).toBe(3);
     expect(picks.first != picks.second && picks.second != picks.third && picks.first != picks.third).toBe(true);
-    insertPrefix(prompt, 3, entryOf(home), random);
+    insertPrefix(prompt, 3, entryOf(home));
     let again = 0;
     for (let i = 0; i < 50; i++) {
       pick(view, 0, policy, work, random, picks);
