@@ -6,7 +6,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Progress, progressToStderr } from "../../envoy/wheel.ts";
-import { buildPeer, freePorts, type GoPeer, PeerError, peerPath, type RunningPeer, startPeer } from "./go.ts";
+import { freePorts } from "../../integration/support/ports.ts";
+import { buildPeer, type GoPeer, PeerError, peerPath, type RunningPeer, startPeer } from "./go.ts";
 
 export { PeerError };
 

@@ -7,7 +7,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Progress, progressToStderr } from "../../envoy/wheel.ts";
-import { buildPeer, freePorts, type GoPeer, peerPath, type RunningPeer, startPeer } from "./go.ts";
+import { freePorts } from "../../integration/support/ports.ts";
+import { buildPeer, type GoPeer, peerPath, type RunningPeer, startPeer } from "./go.ts";
 import { POOL_NAME, servePods } from "./pods-api.ts";
 
 export const EPP_VERSION = "1.5.0";
