@@ -7,19 +7,12 @@ import { addressHash, decodePrefixes } from "../../protocol/exchange.ts";
 import type { Stream } from "../host/vm.ts";
 import { askReport, Envoys, pushForReport } from "./envoys.ts";
 import { A, B, base, C, complete, endpoint, Gateway, routed, threePods } from "./gateway.ts";
+import { sequence } from "./sequence.ts";
 
 /** ARCHITECTURE.md, "What Envoys share": a tick of the teller, two intervals of 50 ms, a tick of the hearer. */
 const BOUND_MS = 20 + 2 * 50 + 20;
 
 const picked = (stream: Stream) => routed(stream.outcome).destination?.split(",")[0] as string;
-
-function sequence(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
 
 describe("a report", () => {
   test("holds the requests of all workers, whichever of them is asked, and only endpoints that have some", () => {

@@ -6,6 +6,7 @@ import type { SnapshotView } from "../../protocol/snapshot.ts";
 import { Stream } from "../host/vm.ts";
 import { asking, fate, fed, HOLD, objective, pool, ROOMY, SATURATED } from "./admission-support.ts";
 import { A, B, base, complete, Gateway, routed } from "./gateway.ts";
+import { sequence } from "./sequence.ts";
 
 describe("two workers", () => {
   test("together let go what there is room for, give or take one each", () => {
@@ -182,12 +183,3 @@ describe("10,000 requests, held, shed, aborted and retried", () => {
 });
 
 const NOBODY = { [A]: 0, [B]: 0 };
-
-/** Reproducible numbers below a bound. */
-function sequence(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
-    return (state >> 8) % below;
-  };
-}
