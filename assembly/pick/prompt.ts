@@ -2,7 +2,8 @@
 // of `messages`, `prompt` and `input`, as they are written. The model and cache_salt come in later (prefix.ts), because
 // they may stand behind the prompt.
 //
-//   digest(block) = fold of four multiply chains over its words           hash(i) = mix(hash(i - 1) ^ digest(i))
+//   digest(block) = fold of four sums of (a + k) * (b + l) over its 32-bit words a, b (NH, of UMAC); k, l move on with each 32 bytes
+//   hash(i) = mix(hash(i - 1) ^ digest(i))
 //
 // Blocks are digested by themselves and chained by one multiply, so the chain's latency is paid once per block.
 // Memory: PROMPT_BYTES for each body that is being scanned, MOST_PROMPTS of them; further bodies go without.
@@ -106,21 +107,40 @@ function addBlock(prompt: Prompt, from: usize): void {
   store<u64>(changetype<usize>(prompt) + HASHES + prompt.count++ * 8, prompt.chain);
 }
 
+/** k and l of the first 32 bytes, and what they move on by: odd, so that none comes again within a block. */
+const KEYS: usize = memory.data<u64>(
+  [
+    0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93, 0x9fb21c651e98df25,
+    0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9, 0x27d4eb2f165667c5,
+  ],
+  16,
+);
+
 function digest(from: usize): u64 {
-  let a: u64 = 0x9e3779b97f4a7c15;
-  let b: u64 = 0xbf58476d1ce4e5b9;
-  let c: u64 = 0x94d049bb133111eb;
-  let d: u64 = 0xd6e8feb86659fd93;
-  for (let i: usize = 0; i < <usize>block; i += 32) {
-    a = (a ^ load<u64>(from + i)) * 0x9fb21c651e98df25;
-    b = (b ^ load<u64>(from + i, 8)) * 0x9fb21c651e98df25;
-    c = (c ^ load<u64>(from + i, 16)) * 0x9fb21c651e98df25;
-    d = (d ^ load<u64>(from + i, 24)) * 0x9fb21c651e98df25;
-    // A multiply only carries upwards: the high bits have to come down again.
-    a ^= a >> 32;
-    b ^= b >> 32;
-    c ^= c >> 32;
-    d ^= d >> 32;
-  }
-  return a ^ rotl(b, 16) ^ rotl(c, 32) ^ rotl(d, 48);
+  let k = v128.load(KEYS);
+  let l = v128.load(KEYS, 16);
+  const nextK = v128.load(KEYS, 32);
+  const nextL = v128.load(KEYS, 48);
+  let low = k;
+  let high = l;
+  const end = from + block;
+  do {
+    const a = i32x4.add(v128.load(from), k);
+    const b = i32x4.add(v128.load(from, 16), l);
+    k = i32x4.add(k, nextK);
+    l = i32x4.add(l, nextL);
+    const c = i32x4.add(v128.load(from, 32), k);
+    const d = i32x4.add(v128.load(from, 48), l);
+    k = i32x4.add(k, nextK);
+    l = i32x4.add(l, nextL);
+    low = i64x2.add(low, i64x2.add(i64x2.extmul_low_i32x4_u(a, b), i64x2.extmul_low_i32x4_u(c, d)));
+    high = i64x2.add(high, i64x2.add(i64x2.extmul_high_i32x4_u(a, b), i64x2.extmul_high_i32x4_u(c, d)));
+    from += 64;
+  } while (from < end);
+  return (
+    i64x2.extract_lane(low, 0) ^
+    rotl(i64x2.extract_lane(low, 1), 16) ^
+    rotl(i64x2.extract_lane(high, 0), 32) ^
+    rotl(i64x2.extract_lane(high, 1), 48)
+  );
 }
