@@ -1,7 +1,7 @@
 // A pick in words, for people who ask with the debug secret: what was picked, and for each candidate what its cost or score
 // is made of. One line of visible ASCII, as a header's value, as long as there is room; the picked ones have their place.
 //
-//   tokens candidates=3; 1 10.0.0.1:8000 cost=832 s=1.0000 q=0 u=16 n=2 a=0; 2 10.0.0.2:8000 ...
+//   tokens candidates=3 prefill=3.0000; 1 10.0.0.1:8000 cost=832 s=1.0000 q=0 u=16 n=2 a=0; 2 10.0.0.2:8000 ...
 //   load   ...: cost=2.0000 seen=1;
 //   scorers: score=3.5000 of 7; the scores by their names' places in pick/scorers.ts: 0=1.0000*2 ...
 import { SnapshotView } from "../snapshot/view";
@@ -12,7 +12,7 @@ import { anyTrouble, weightOf } from "./health";
 import { seenInFlight } from "./inflight";
 import { costCandidates, Picks } from "./pick";
 import { KIND_LOAD, KIND_TOKENS, Policy, scorerWeight } from "./policy";
-import { terms, tokenTerms, worstUnseen } from "./rule";
+import { prefillPrice, terms, tokenTerms, worstUnseen } from "./rule";
 import { scores, scoreValue } from "./scorers";
 import { sessionHome } from "./session";
 import { medianSlowness } from "./speed";
@@ -24,6 +24,7 @@ export function explainPick(w: Writer, view: SnapshotView, model: u32, policy: P
   w.raw(policy.kind == KIND_TOKENS ? "tokens" : policy.kind == KIND_LOAD ? "load" : "scorers");
   w.raw(" candidates=");
   w.number(candidateCount());
+  if (policy.kind == KIND_TOKENS) fraction(w, " prefill=", prefillPrice);
   if (work.session) w.raw(" session");
   // The picked ones first: they are there whatever there is room for.
   for (let place: u32 = 1; place <= 3; place++) {

@@ -1,10 +1,10 @@
 // Which endpoint is likely to hold which prefix in its KV cache: one table of (prefix hash, endpoint) for all endpoints.
 //
-// An entry is 8 bytes, a tag and a stamp: the endpoint's own clock when the block was last sent there. The clock counts
-// the new blocks that went there, so a block is taken for evicted once more than the endpoint's capacity of others came
-// after it: LRU without lists. Eight entries make a set, one cache line. A full set gives up the entry that its endpoint
-// has evicted, or is the nearest to evict: the tag's low bits say whose it is. Giving up any entry would lose a block of
-// each long prefix now and then, and with it what stands behind it.
+// An entry is 8 bytes, a tag and a stamp: the endpoint's own clock (clock.ts) when the block was last sent there, so a block
+// is taken for evicted once more than the endpoint's capacity of others came after it: LRU without lists. Eight entries
+// make a set, one cache line. A full set gives up the entry that its endpoint has evicted, or is the nearest to evict: the
+// tag's low bits say whose it is. Giving up any entry would lose a block of each long prefix now and then, and with it what
+// stands behind it.
 // Blocks are touched from the last to the first, so that heads outlive tails and a binary search finds the longest match;
 // a block that is missing where the next one is there was given up by its set, and counts as held.
 //
@@ -13,6 +13,7 @@
 
 import { ENDPOINT_BLOCK_TOKENS, ENDPOINT_KV_BLOCKS } from "../../protocol/constants";
 import { SnapshotView } from "../snapshot/view";
+import { ageOf, clockOf, dropStamp, emptyCache, isHeldAt, newStamp, renewedStamp, SLOTS, setCapacity } from "./clock";
 import { Entry, entryOf, findEntry, mix } from "./entries";
 import { blockBytes, MOST_BLOCKS, Prompt, promptHash, promptHashes, setBlockBytes } from "./prompt";
 
@@ -46,7 +47,7 @@ export function followCaches(view: SnapshotView): void {
     const tokens: u64 = load<u32>(view.endpoint(i), ENDPOINT_BLOCK_TOKENS);
     const capacity = (blocks == 0 || tokens == 0 ? UNKNOWN_BYTES : blocks * tokens * TOKEN_BYTES) / blockBytes();
     entryOf(i).capacity = <u32>min<u64>(max<u64>(capacity, 1), 1 << 30);
-    store<u32>(clockOf(entryOf(i).slot), entryOf(i).capacity, 4);
+    setCapacity(clockOf(entryOf(i).slot), entryOf(i).capacity);
     total += entryOf(i).capacity;
   }
   let wanted = LEAST_SETS;
@@ -99,8 +100,7 @@ export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry): void {
 
 /** The endpoint's cache is empty: it was restarted. */
 export function forgetPrefixes(entry: Entry): void {
-  const clock = clockOf(entry.slot);
-  store<u32>(clock, load<u32>(clock) + entry.capacity + 1);
+  emptyCache(clockOf(entry.slot));
 }
 
 // ---- what workers and Envoys tell each other of prefixes: records { u64 endpoint hash, u64 seed, u64 n, n block hashes } ----
@@ -153,15 +153,7 @@ function isHeld(prompt: Prompt, index: u32, seed: u64, entry: Entry): bool {
 }
 
 function holds(at: usize, entry: Entry): bool {
-  return at != 0 && load<u32>(clockOf(entry.slot)) - load<u32>(at, 4) <= entry.capacity;
-}
-
-/** u32 clock and u32 capacity per endpoint, by the low bits of its number: more than SLOTS endpoints at a time share some. */
-const SLOTS: u32 = 1024;
-const clocks: usize = memory.data(8192, 8);
-
-function clockOf(slot: u32): usize {
-  return clocks + (slot & (SLOTS - 1)) * 8;
+  return at != 0 && isHeldAt(clockOf(entry.slot), load<u32>(at, 4));
 }
 
 function tagOf(key: u64, entry: Entry): u32 {
@@ -209,14 +201,13 @@ function touch(key: u64, entry: Entry): void {
   const clock = clockOf(entry.slot);
   const known = find(key, entry);
   if (known) {
-    if (load<u32>(clock) - load<u32>(known, 4) > entry.capacity) store<u32>(clock, load<u32>(clock) + 1);
-    store<u32>(known, load<u32>(clock), 4);
+    store<u32>(known, renewedStamp(clock, load<u32>(known, 4)), 4);
     return;
   }
-  store<u32>(clock, load<u32>(clock) + 1);
   const at = leastLikely(setOf(key));
+  dropStamp(clockOf(load<u32>(at)), load<u32>(at, 4));
   store<u32>(at, tagOf(key, entry));
-  store<u32>(at, load<u32>(clock), 4);
+  store<u32>(at, newStamp(clock), 4);
 }
 
 /** The entry of a set that is worth least: an empty one (stamp 0), else the one that its endpoint evicts first. */
@@ -228,7 +219,7 @@ function leastLikely(set: usize): usize {
   let oldest: i32 = -1;
   for (let at = set; at < set + SET_BYTES; at += 8) {
     const clock = clockOf(load<u32>(at));
-    const age = reinterpret<i32>(<f32>(load<u32>(clock) - load<u32>(at, 4)) / <f32>load<u32>(clock, 4));
+    const age = reinterpret<i32>(<f32>ageOf(clock, load<u32>(at, 4)) / <f32>load<u32>(clock, 4));
     victim = select(at, victim, age > oldest);
     oldest = max(oldest, age);
   }

@@ -1,10 +1,11 @@
 // Profile "tokens": one cost in prompt tokens, the lowest wins, ties at random.
 //
-//   cost(p) = s(p) * [ (1 - W) * Q(p) + (1 + E) * u(p) + (D * (1 + n(p) / N) + W * q) * n(p) ] + adapter(p)
+//   cost(p) = s(p) * [ (1 - W) * Q(p) + (1 + E + F * h) * u(p) + (D * (1 + n(p) / N) + W * q) * n(p) ] + adapter(p)
 //
 //   s  how much slower than the usual candidate p answers (speed.ts)
 //   Q  uncached tokens that wait on p for their first output token (tokens.ts)
 //   u  uncached tokens of this prompt there: max(16, T - match), T = prompt bytes / 4, match from prefix.ts
+//   h  how much of the candidates' caches holds what was asked for again, 0...1 (clock.ts): a copy of a prefix drives that out
 //   n  requests in flight on p, from all traffic as far as it is known (inflight.ts, unseen averaged over 2 s)
 //   q  tokens that wait for each request in flight, over all candidates: what waits is balanced in part by its tokens and in
 //      part by its requests, or a burst of unequal prompts leaves some endpoints with far more requests than others
@@ -16,6 +17,7 @@ import { MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { SnapshotView } from "../snapshot/view";
 import { adapterCost } from "./adapters";
 import { candidateCount, candidateLink, setCandidateCost } from "./candidates";
+import { clockOf, hotBlocks } from "./clock";
 import { Entry, entryOf } from "./entries";
 import { seenInFlight, unseenInFlight, workersBeside } from "./inflight";
 import { Policy } from "./policy";
@@ -28,11 +30,13 @@ import { Work } from "./work";
 
 const TOKEN_BYTES: u32 = 4;
 const LEAST_TOKENS: i32 = 16;
+/** What a prefill takes beside its own time, from the requests that decode meanwhile. */
+const E: f32 = 2;
 /**
- * What a prefill elsewhere takes beside its own time: from the requests that decode meanwhile, and from the cache there,
- * where a second copy of a prefix drives out another one that will be asked for.
+ * What it takes from a cache full of prefixes that will be asked for: another one is driven out and prefilled again, which
+ * drives out the next. Where caches hold little of use, a hot prefix spreads as freely as the load asks for.
  */
-const E: f32 = 4;
+const F: f32 = 20;
 /** Tokens that one more request in flight costs: 10 ms at RATE. */
 const D: f32 = 200;
 /** With so many in flight one more costs twice as much: it slows all of them, and slots run out. */
@@ -62,23 +66,34 @@ export function uncached(work: Work, entry: Entry): i32 {
 
 /** q of the pick at hand. */
 let waitingPerRequest: f32 = 0;
+/** 1 + E + F * h of the pick at hand. */
+export let prefillPrice: f32 = 1;
 
-function meanWaiting(view: SnapshotView, now: u64): f32 {
+/** What all candidates have in common. */
+function lookAtAll(view: SnapshotView, now: u64): void {
   const workers = workersBeside();
   let queues: f32 = 0;
   let requests: f32 = 0;
+  let hot: f32 = 0;
+  let capacity: f32 = 0;
   for (let i: u32 = 0; i < candidateCount(); i++) {
     const endpoint = view.linkEndpoint(candidateLink(i));
-    queues += queueOf(entryOf(endpoint), now, workers);
+    const entry = entryOf(endpoint);
+    queues += queueOf(entry, now, workers);
     requests += <f32>seenInFlight(endpoint);
+    hot += <f32>hotBlocks(clockOf(entry.slot));
+    capacity += <f32>entry.capacity;
   }
-  return requests > 0 ? queues / requests : 0;
+  waitingPerRequest = requests > 0 ? queues / requests : 0;
+  // More than all: prefixes have copies, and some were evicted before their stamps say so.
+  const share: f32 = capacity > 0 ? min<f32>(hot / capacity, 1) : 0;
+  prefillPrice = 1 + E + F * share;
 }
 
 /** Costs of all candidates. */
 export function tokenCosts(view: SnapshotView, model: u32, policy: Policy, work: Work): void {
   const count = candidateCount();
-  waitingPerRequest = meanWaiting(view, work.now);
+  lookAtAll(view, work.now);
   const median = medianSlowness(view);
   const worst = worstUnseen(view, policy, work);
   for (let i: u32 = 0; i < count; i++) {
@@ -109,7 +124,7 @@ export function tokenTerms(
   terms.speed = speedFactor(entry, median);
   terms.adapter = view.modelKind(model) == MODEL_IS_ADAPTER ? adapterCost(view, link, entry, work.model, work.now) : 0;
   const waits: f32 = (1 - W) * queue + (D * (1 + terms.requests / N) + W * waitingPerRequest) * terms.requests;
-  terms.cost = terms.speed * (waits + (1 + E) * terms.uncached) + terms.adapter;
+  terms.cost = terms.speed * (waits + prefillPrice * terms.uncached) + terms.adapter;
 }
 
 /** For endpoints of which nothing fresh is known, under a policy that penalises that. */

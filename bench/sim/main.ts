@@ -5,6 +5,7 @@ import type { Contender } from "./contender.ts";
 import { leastRequest2, leastRequestAll, roundRobin } from "./envoy.ts";
 import { epp } from "./epp.ts";
 import { HERD_KINDS, herd } from "./herd.ts";
+import { home } from "./home.ts";
 import { LOAD_NAMES, makeLoad } from "./loads.ts";
 import { pilotfish } from "./pilotfish.ts";
 import { type Cell, loadTable, type SimRun, writeReport } from "./report.ts";
@@ -15,6 +16,7 @@ const CONTENDERS: Readonly<Record<string, Contender>> = {
   lr: leastRequest2,
   "lr-all": leastRequestAll,
   epp,
+  home,
   "load-1": pilotfish({ profile: "load", workers: 1 }),
   "load-2": pilotfish({ profile: "load", workers: 2 }),
   "tokens-1": pilotfish({ profile: "tokens", workers: 1 }),
@@ -68,6 +70,8 @@ const command = new Command("sim")
     `
 A large pool, some 20 s:
   make sim ARGS="--only one-prompt --pods 1000 --rate 10000 --requests 4000 --contenders rr,epp,tokens-2 --no-herd"
+What four pods carry that share prompts as well as can be (bench/sim/loads.ts):
+  make sim ARGS="--only shared-80 --rate 42 --requests 12600 --contenders home,epp,tokens-2 --no-herd"
 PILOTFISH_WASM=<file> puts another module in the place of build/pilotfish.wasm.`,
   );
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { epp, highest, PrefixIndex, scores } from "../../bench/sim/epp.ts";
+import { home } from "../../bench/sim/home.ts";
 import { makeLoad } from "../../bench/sim/loads.ts";
 import { pilotfish } from "../../bench/sim/pilotfish.ts";
 import { Draws } from "../../bench/sim/random.ts";
@@ -51,4 +52,20 @@ test("with the filter's own code every request is answered once, and no count is
     const figures = simulate(small(5), pilotfish({ profile, workers: 2 }), { seed: 5 });
     assert.equal(figures.answered, 150);
   }
+});
+
+test("fixed homes: equal beginnings go to one pod, and each pod has as many of them", () => {
+  const load = makeLoad("shared-80", { seed: 6, requests: 400 });
+  const router = home.start({ pods: { length: 4 } } as never);
+  const homes = new Map<string, Set<number>>();
+  for (const request of load.requests) {
+    const prompt = String(request.messages[0]?.content);
+    homes.set(prompt, (homes.get(prompt) ?? new Set()).add(router.route(request).pod));
+  }
+  const perPod = [0, 0, 0, 0];
+  for (const pods of homes.values()) {
+    assert.equal(pods.size, 1);
+    for (const pod of pods) perPod[pod] = (perPod[pod] ?? 0) + 1;
+  }
+  assert.ok(Math.max(...perPod) - Math.min(...perPod) <= 1, String(perPod));
 });

@@ -14,7 +14,7 @@ import { KIND_TOKENS, newPolicy } from "../../../assembly/pick/policy";
 import { followCaches, insertPrefix, usePrefixes } from "../../../assembly/pick/prefix";
 import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt } from "../../../assembly/pick/prompt";
 import { newRandom } from "../../../assembly/pick/random";
-import { uncached } from "../../../assembly/pick/rule";
+import { prefillPrice, uncached } from "../../../assembly/pick/rule";
 import { queueOf, RATE, tokensDone, tokensSent } from "../../../assembly/pick/tokens";
 import { newWork } from "../../../assembly/pick/work";
 import { SnapshotView } from "../../../assembly/snapshot/view";
@@ -27,6 +27,8 @@ const policy = newPolicy(KIND_TOKENS);
 const work = newWork();
 const text: usize = memory.data(65536, 8);
 const told: usize = memory.data(65536, 8);
+/** Prompts of 64 blocks that fill most of a cache whose size is not told (2,000,000 bytes). */
+const FILLING: u64 = 56;
 const SECOND: u64 = 1000000000;
 
 /** `count` idle endpoints that all serve model m. */
@@ -105,16 +107,28 @@ describe("the rule", () => {
     expect(uncached(work, entryOf(0))).toBe(work.tokens);
     pick(view, 0, policy, work, random, picks);
     expect(picks.first).toBe(2);
-    // it saves five times 8,176 tokens: n requests cost 200 n (1 + n / 64), so 80 are cheaper and 90 are not
-    for (let i = 0; i < 80; i++) started(2);
+    // it saves three times 8,176 tokens: n requests cost 200 n (1 + n / 64), so 60 are cheaper and 65 are not
+    for (let i = 0; i < 60; i++) started(2);
     publishOwn(told);
     pick(view, 0, policy, work, random, picks);
     expect(picks.first).toBe(2);
-    for (let i = 0; i < 10; i++) started(2);
+    for (let i = 0; i < 5; i++) started(2);
     publishOwn(told);
     pick(view, 0, policy, work, random, picks);
     expect(picks.first == 2).toBe(false);
-    for (let i = 0; i < 90; i++) finished(entryOf(2).hash, 0);
+    // Once the caches are full of what is asked for again, a copy costs (1 + E + F) / (1 + E) times as much.
+    for (let i = 0; i < 4; i++) {
+      for (let seed: u64 = 100; seed < 100 + FILLING; seed++) {
+        insertPrefix(prompt, seed, entryOf(i), random);
+        insertPrefix(prompt, seed, entryOf(i), random);
+      }
+    }
+    insertPrefix(prompt, 1, entryOf(2), random);
+    expect(uncached(work, entryOf(2))).toBe(16);
+    pick(view, 0, policy, work, random, picks);
+    expect(picks.first).toBe(2);
+    expect(prefillPrice > 20).toBe(true);
+    for (let i = 0; i < 65; i++) finished(entryOf(2).hash, 0);
     closePrompt(prompt);
   });
 
