@@ -3,15 +3,15 @@
 // The clock counts the new blocks that were sent there; a block that was last sent longer ago than the cache's capacity is
 // taken for evicted (prefix.ts keeps a stamp for each). A block that was sent again while it was held is hot: it will
 // probably be asked for once more, so what drives it out costs a prefill later. Hot blocks are counted by the epoch of
-// their stamp, a sixteenth to an eighth of the capacity; an epoch that is a capacity ago is forgotten as a whole.
+// their stamp, an eighth to a quarter of the capacity; an epoch that is a capacity ago is forgotten as a whole.
 //
-// Per endpoint 80 bytes, by the low bits of its number (more than SLOTS endpoints at a time share some): u32 clock in steps
+// Per endpoint 48 bytes, by the low bits of its number (more than SLOTS endpoints at a time share some): u32 clock in steps
 // of 2; u32 capacity; u32 logarithm of an epoch's length; u32 hot blocks; u32 hot blocks of each epoch.
 
 export const SLOTS: u32 = 1024;
-const EPOCHS: u32 = 16;
-const CLOCK_BYTES: u32 = 80;
-const clocks: usize = memory.data(81920, 8);
+const EPOCHS: u32 = 8;
+const CLOCK_BYTES: u32 = 48;
+const clocks: usize = memory.data(49152, 8);
 
 /** In a stamp, whose clock is even. */
 const HOT: u32 = 1;
@@ -24,8 +24,8 @@ export function clockOf(slot: u32): usize {
 export function setCapacity(clock: usize, capacity: u32): void {
   if (load<u32>(clock, 4) == capacity) return;
   store<u32>(clock, capacity, 4);
-  // So that a capacity is 8 to 15 whole epochs, and the one that begins finds its place empty.
-  store<u32>(clock, max<i32>(28 - <i32>clz(capacity), 0), 8);
+  // So that a capacity is 4 to 7 whole epochs, and the one that begins finds its place empty.
+  store<u32>(clock, max<i32>(29 - <i32>clz(capacity), 0), 8);
   forgetHot(clock);
 }
 

@@ -41,7 +41,7 @@ function forget(): void {
 }
 
 describe("hot blocks", () => {
-  test("are those that were sent again and are still held, to an eighth of the capacity", () => {
+  test("are those that were sent again and are still held, to a quarter of the capacity", () => {
     const sizes: i32[] = [1, 7, 8, 15, 16, 31, 100, 255, 256];
     for (let s = 0; s < sizes.length; s++) {
       const capacity = sizes[s];
@@ -56,8 +56,8 @@ describe("hot blocks", () => {
           stamps[i] = 0;
         } else send(clock, i);
         const hot = hotBlocks(clock);
-        expect(hot <= hotUpTo(clock, capacity + capacity / 8)).toBe(true, "more than there are");
-        expect(hot >= hotUpTo(clock, capacity - capacity / 8)).toBe(true, "less than the younger ones");
+        expect(hot <= hotUpTo(clock, capacity + capacity / 4)).toBe(true, "more than there are");
+        expect(hot >= hotUpTo(clock, capacity - capacity / 4)).toBe(true, "less than the younger ones");
       }
       expect(capacity < 8 || hotBlocks(clock) > 0).toBe(true, "none at all");
     }
@@ -79,7 +79,7 @@ describe("hot blocks", () => {
     expect(hotBlocks(clock)).toBe(80);
     setCapacity(clock, 300);
     expect(hotBlocks(clock)).toBe(0);
-    for (let i = 100; i < 140; i++) send(clock, i);
+    for (let i = 100; i < 170; i++) send(clock, i);
     for (let i = 0; i < 80; i++) send(clock, i);
     expect(hotBlocks(clock)).toBe(80);
   });
