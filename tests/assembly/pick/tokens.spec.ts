@@ -119,11 +119,11 @@ describe("the rule", () => {
     // Once the caches are full of what is asked for again, a copy costs (1 + E + F) / (1 + E) times as much.
     for (let i = 0; i < 4; i++) {
       for (let seed: u64 = 100; seed < 100 + FILLING; seed++) {
-        insertPrefix(prompt, seed, entryOf(i), random);
-        insertPrefix(prompt, seed, entryOf(i), random);
+        insertPrefix(prompt, seed, entryOf(i));
+        insertPrefix(prompt, seed, entryOf(i));
       }
     }
-    insertPrefix(prompt, 1, entryOf(2), random);
+    insertPrefix(prompt, 1, entryOf(2));
     expect(uncached(work, entryOf(2))).toBe(16);
     pick(view, 0, policy, work, random, picks);
     expect(picks.first).toBe(2);
