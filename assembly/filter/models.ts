@@ -18,7 +18,7 @@ import { compareBytes, NONE, SnapshotView } from "../snapshot/view";
 import { count, MODELS_LISTED } from "../stats";
 import { Writer, writeTo } from "../writer";
 import { tickTime } from "./clock";
-import { HEAD_PATH, headLength, headPointer, isMethod } from "./head";
+import { HEAD_PATH, headLength, headPointer, isMethod, readHead } from "./head";
 import { GET } from "./headers";
 import { sendJson } from "./reply";
 
@@ -26,6 +26,9 @@ const path = bytesOf("/v1/models");
 const ANSWER_BYTES: u32 = 2097152;
 /** Of GET /v1/models/{id}, decoded. */
 const asked: usize = memory.data(256);
+/** Three names of 256 bytes, each of which may be escaped, and what stands around them. */
+const ENTRY_BYTES: u32 = 2048;
+const entry: usize = memory.data(2048);
 
 /** After readHead(). True: answered. Without a fresh snapshot, and of names that are not listed, an upstream answers. */
 export function listModels(config: Config): bool {
@@ -36,11 +39,20 @@ export function listModels(config: Config): bool {
   const one = length > path.length + 1 && load<u8>(given + path.length) == 0x2f;
   if (!one && length != path.length) return false;
   if (!hasSnapshot() || ageMilliseconds(tickTime()) > config.staleAfterMilliseconds) return false;
-  const nameLength = one ? decodeName(given + path.length + 1, length - path.length - 1, asked) : 0;
-  const writer = writeTo(largeBuffer(ANSWER_BYTES), ANSWER_BYTES);
-  if (!one) writeModels(writer, config, current());
-  else if (nameLength == 0 || !writeOne(writer, config, current(), asked, nameLength)) return false;
-  if (writer.overflowed) return false;
+  let writer: Writer;
+  if (one) {
+    const nameLength = decodeName(given + path.length + 1, length - path.length - 1, asked);
+    writer = writeTo(entry, ENTRY_BYTES);
+    if (nameLength == 0 || !writeOne(writer, config, current(), asked, nameLength)) return false;
+  } else {
+    writer = writeTo(largeBuffer(ANSWER_BYTES), ANSWER_BYTES);
+    writeModels(writer, config, current());
+    if (writer.overflowed) {
+      // The answer took the place of a long head.
+      readHead();
+      return false;
+    }
+  }
   count(MODELS_LISTED);
   sendJson(200, writer.start, writer.length);
   return true;
