@@ -8,8 +8,8 @@ const settings = (endpoints: readonly string[], targets: readonly string[], more
   parseConfig(
     {
       endpoints,
-      scrape: { interval: "20ms", timeout: "1s", maxBackoff: "100ms" },
-      push: { targets, interval: "10ms", heartbeat: "100ms", timeout: "1s", retryMin: "10ms", retryMax: "50ms" },
+      scrape: { interval: "20ms", timeout: "2s", maxBackoff: "100ms" },
+      push: { targets, interval: "10ms", heartbeat: "100ms", timeout: "2s", retryMin: "10ms", retryMax: "50ms" },
       listen: "127.0.0.1:0",
       ...more,
     },

@@ -203,7 +203,7 @@ export interface Quick {
 }
 
 /** How long a quick sidecar waits for answers: they come at once, unless nobody means to give one. */
-export const TIMEOUT_MS = 1000;
+export const TIMEOUT_MS = 2000;
 
 /** A sidecar with short intervals, quiet, on a free port; closed after the test. */
 export async function quickSidecar(
