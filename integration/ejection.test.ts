@@ -8,6 +8,7 @@ import { around } from "./support/around.ts";
 import { type Echo, startEcho } from "./support/echo.ts";
 import { counter, nothingInFlight, pushToAll, rises, startGateway } from "./support/gateway.ts";
 import { chat, post } from "./support/http.ts";
+import { freePorts } from "./support/ports.ts";
 import { until } from "./support/until.ts";
 
 let echoes: Echo[] = [];
@@ -21,7 +22,8 @@ const start = (base: string) =>
 
 around(
   async () => {
-    echoes = await Promise.all(["a", "b", "c", "d"].map((name) => startEcho(name)));
+    const ports = await freePorts(4);
+    echoes = await Promise.all(["a", "b", "c", "d"].map((name, i) => startEcho(name, [], ports[i])));
     envoy = await start("700ms");
     await pushToAll(envoy, { m: { on: echoes } });
   },

@@ -14,6 +14,7 @@ import { around } from "./support/around.ts";
 import { fastPod, feed, known, SLOW } from "./support/fleet.ts";
 import { nothingInFlight, readBack, readBackFromAll, rises, SECRET, startGateway } from "./support/gateway.ts";
 import { chat, JSON_TYPE, open, post } from "./support/http.ts";
+import { envoyPorts } from "./support/ports.ts";
 import { seeded, until } from "./support/until.ts";
 
 /** ARCHITECTURE.md, "What Envoys share". A machine that is busy with other things gets more. */
@@ -26,9 +27,10 @@ let sidecars: Sidecar[] = [];
 const random = seeded(99);
 const folder = mkdtempSync(join(tmpdir(), "pilotfish-"));
 
-const gateway = () =>
+const gateway = async () =>
   startGateway(
     {
+      ...(await envoyPorts()),
       pools: [{ name: "pool", models: ["m"], endpoints: pods.map(({ address }) => address) }],
       filter: { snapshot: { staleAfter: "5s", secret: [SECRET, NEXT] } },
     },

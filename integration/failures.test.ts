@@ -9,6 +9,7 @@ import { around } from "./support/around.ts";
 import { fastPod, feed, known, SLOW } from "./support/fleet.ts";
 import { nothingInFlight, readBack, readBackFromAll, rises, startGateway } from "./support/gateway.ts";
 import { type Answer, chat, post } from "./support/http.ts";
+import { envoyPorts, freePorts } from "./support/ports.ts";
 import { until } from "./support/until.ts";
 
 let pods: Pod[] = [];
@@ -17,8 +18,12 @@ let sidecar: Sidecar;
 
 around(
   async () => {
-    pods = await Promise.all(["a", "b", "c"].map((name) => fastPod(name, "m", { params: SLOW })));
+    const ports = await freePorts(3);
+    pods = await Promise.all(
+      ["a", "b", "c"].map((name, i) => fastPod(name, "m", { params: SLOW, port: ports[i] as number })),
+    );
     envoy = await startGateway({
+      ...(await envoyPorts()),
       pools: [{ name: "pool", models: ["m"], endpoints: pods.map(({ address }) => address) }],
       filter: { snapshot: { staleAfter: "3s" } },
     });

@@ -2,6 +2,7 @@
 // one under addresses of its own, as behind a NAT, so that the way can be cut.
 import { createServer as createHttp, type Server as HttpServer } from "node:http";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { freePorts } from "../support/ports.ts";
 
 /** Bytes that pass through with a delay; a cut way refuses connections and resets those that there are. */
 export class Relay {
@@ -22,12 +23,12 @@ export class Relay {
 
   async open(): Promise<void> {
     const server = createServer((near) => this.#join(near));
+    // The same each time.
+    if (this.port === 0) [this.port = 0] = await freePorts(1);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      // The same port each time.
       server.listen(this.port, "127.0.0.1", resolve);
     });
-    this.port = (server.address() as AddressInfo).port;
     this.#server = server;
   }
 

@@ -5,6 +5,7 @@ import type { TestEnvoy } from "../harness/envoy.ts";
 import type { PodParams } from "../pod/params.ts";
 import { type Pod, startPod } from "../pod/pod.ts";
 import { SECRET, startGateway } from "../support/gateway.ts";
+import { envoyPorts, freePorts } from "../support/ports.ts";
 import { type FarView, farView, Relay } from "./far.ts";
 
 export interface RegionsOptions {
@@ -23,18 +24,18 @@ export class Region {
   envoy: TestEnvoy | undefined;
   /** The ways here, from all other regions. */
   readonly relays: Relay[] = [];
-  readonly #ports: number[] = [];
+  #ports: number[] = [];
 
   constructor(name: string) {
     this.name = name;
   }
 
   async startPods(count: number, params: Partial<PodParams>): Promise<void> {
+    if (this.#ports.length === 0) this.#ports = await freePorts(count);
     const options = (i: number) => ({ name: `${this.name}-${i}`, models: [{ id: "m" }], params });
     this.pods = await Promise.all(
-      Array.from({ length: count }, (_, i) => startPod({ ...options(i), port: this.#ports[i] ?? 0 })),
+      Array.from({ length: count }, (_, i) => startPod({ ...options(i), port: this.#ports[i] as number })),
     );
-    for (const [i, { port }] of this.pods.entries()) this.#ports[i] = port;
   }
 
   /** Mean KV usage of its pods, and the requests that they hold. */
@@ -98,7 +99,8 @@ export class Regions {
     for (const region of this.all) {
       const far = this.all.flatMap((to) => [...(this.#ways.get(`${region.name} ${to.name}`)?.values() ?? [])]);
       const endpoints = [...region.pods, ...far].map(({ address }) => address);
-      region.envoy = await startGateway({ pools: [{ name: "m", models: ["m"], endpoints }], filter: {} });
+      const pools = [{ name: "m", models: ["m"], endpoints }];
+      region.envoy = await startGateway({ ...(await envoyPorts()), pools, filter: {} });
     }
     for (const region of this.all) await this.startSidecar(region);
   }

@@ -28,7 +28,7 @@ export interface Echo {
   close(): Promise<void>;
 }
 
-export async function startEcho(name: string, models: readonly string[] = []): Promise<Echo> {
+export async function startEcho(name: string, models: readonly string[] = [], port = 0): Promise<Echo> {
   const seen: Seen[] = [];
   const list = { object: "list", data: models.map((id) => ({ id, object: "model", root: id, parent: null })) };
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 3_600_000 }, (request, response) => {
@@ -54,7 +54,7 @@ export async function startEcho(name: string, models: readonly string[] = []): P
       echo.reply(one, response, request);
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   const echo: Echo = {
     name,
