@@ -24,6 +24,11 @@ const MODEL_AT = '{"model":"'.length;
 export function floorModule(floor: Floor, endpoints: readonly string[]): Uint8Array {
   const set = (name: string, value: string) =>
     `(drop (call $proxy_replace_header_map_value ${REQUEST_HEADERS} "${name}" ${value}))`;
+  // Each pod in its turn, as picks go: one that gets all requests would have its connections warm.
+  const turn = "(i32.load (i32.const 24))";
+  const lists = endpoints.map((_, i) => [0, 1, 2].map((k) => endpoints[(i + k) % endpoints.length]).join(","));
+  const setPods = `(i32.store (i32.const 24) (i32.rem_u (i32.add ${turn} (i32.const 1)) (i32.const ${lists.length})))
+    ${lists.map((list, i) => `(if (i32.eq ${turn} (i32.const ${i})) (then ${set(DESTINATION_HEADER, `"${list}"`)}))`).join("")}`;
   return guest({
     proxy_on_context_create: "",
     proxy_on_vm_start: "(i32.const 1)",
@@ -36,7 +41,7 @@ export function floorModule(floor: Floor, endpoints: readonly string[]): Uint8Ar
         (loop $next (if (i32.ne (i32.load8_u (local.get $to)) (i32.const 34))
           (then (local.set $to (i32.add (local.get $to) (i32.const 1))) (br $next))))
         ${set(MODEL_HEADER, "(local.get $from) (i32.sub (local.get $to) (local.get $from))")}
-        ${floor === "model" ? "" : set(DESTINATION_HEADER, `"${endpoints.slice(0, 3).join(",")}"`)}
+        ${floor === "model" ? "" : setPods}
         (return (i32.const 0))))
       (drop (call $proxy_get_buffer_bytes (i32.const 0) (i32.const 0) (local.get $size) ${OUT}))
       (i32.const 1)`,
