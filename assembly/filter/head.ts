@@ -42,7 +42,8 @@ export const HEAD_UPGRADE: u32 = 14;
 const NAMES: u32 = 15;
 
 /** usize pointer, u32 length for each of the above; pointer 0: not there. */
-const found: usize = memory.data(120, 8);
+const FOUND_BYTES: u32 = 128;
+const found: usize = memory.data(FOUND_BYTES, 16);
 
 let session: usize = 0;
 let sessionLength: u32 = 0;
@@ -53,9 +54,40 @@ export function watchSession(name: Bytes): void {
   sessionLength = name.length;
 }
 
+/** usize Bytes, u32 HEAD_ for each name, at the place that its length and its first letter give; no two have the same. */
+const PLACES: u32 = 64;
+const LENGTHS: u32 = 32;
+const places: usize = memory.data(PLACES * 8, 8);
+know(PATH, HEAD_PATH);
+know(COOKIE, HEAD_COOKIE);
+know(METHOD, HEAD_METHOD);
+know(CONTENT_TYPE, HEAD_TYPE);
+know(CONTENT_LENGTH, HEAD_LENGTH);
+know(CONTENT_ENCODING, HEAD_ENCODING);
+know(DEBUG, HEAD_DEBUG);
+know(SECRET, HEAD_SECRET);
+know(MODEL, HEAD_MODEL);
+know(BASE_MODEL, HEAD_BASE_MODEL);
+know(OBJECTIVE, HEAD_OBJECTIVE);
+know(DESTINATION, HEAD_DESTINATION);
+know(FAIRNESS, HEAD_FAIRNESS);
+know(UPGRADE, HEAD_UPGRADE);
+
+function know(name: Bytes, head: u32): void {
+  const place = placeOf(name.pointer, name.length);
+  assert(name.length >= 4 && name.length < LENGTHS && load<usize>(place) == 0);
+  store<usize>(place, changetype<usize>(name));
+  store<u32>(place, head, 4);
+}
+
+function placeOf(text: usize, length: u32): usize {
+  return places + (length + (load<u8>(text) & 1) * LENGTHS) * 8;
+}
+
 /** Reads the headers. Of one that stands twice the first counts. */
 export function readHead(): void {
-  memory.fill(found, 0, NAMES * 8);
+  const none = i32x4.splat(0);
+  for (let at = found; at < found + FOUND_BYTES; at += 16) v128.store(at, none);
   if (!getHeaderPairs(REQUEST_HEADERS) || resultLength() < 4) return;
   const pairs = resultPointer();
   const end = pairs + resultLength();
@@ -67,7 +99,12 @@ export function readHead(): void {
     const valueLength = load<u32>(lengths, 4);
     const value = at + nameLength + 1;
     if (value + valueLength >= end) return;
-    let name = nameOf(at, nameLength);
+    let name = NAMES;
+    if (nameLength < LENGTHS) {
+      const place = placeOf(at, nameLength);
+      const known = load<usize>(place);
+      if (known && isSame(at, changetype<Bytes>(known).pointer, nameLength)) name = load<u32>(place, 4);
+    }
     if (name == NAMES && nameLength == sessionLength && memory.compare(at, session, nameLength) == 0)
       name = HEAD_SESSION;
     if (name < NAMES && load<usize>(found + name * 8) == 0) {
@@ -78,43 +115,11 @@ export function readHead(): void {
   }
 }
 
-/** A length decides which name it can only be. */
-function nameOf(text: usize, length: u32): u32 {
-  switch (length) {
-    case 5:
-      return is(text, PATH, HEAD_PATH);
-    case 6:
-      return is(text, COOKIE, HEAD_COOKIE);
-    case 7:
-      return load<u8>(text) == 0x3a ? is(text, METHOD, HEAD_METHOD) : is(text, UPGRADE, HEAD_UPGRADE);
-    case 12:
-      return is(text, CONTENT_TYPE, HEAD_TYPE);
-    case 14:
-      return is(text, CONTENT_LENGTH, HEAD_LENGTH);
-    case 16:
-      return is(text, CONTENT_ENCODING, HEAD_ENCODING);
-    case 17:
-      return is(text, DEBUG, HEAD_DEBUG);
-    case 18:
-      return is(text, SECRET, HEAD_SECRET);
-    case 20:
-      return is(text, MODEL, HEAD_MODEL);
-    case 25:
-      return is(text, BASE_MODEL, HEAD_BASE_MODEL);
-    case 29:
-      return is(text, OBJECTIVE, HEAD_OBJECTIVE);
-    case 30:
-      return is(text, DESTINATION, HEAD_DESTINATION);
-    case 31:
-      return is(text, FAIRNESS, HEAD_FAIRNESS);
-    default:
-      return NAMES;
-  }
-}
-
-/** `name` has the text's length. */
-function is(text: usize, name: Bytes, head: u32): u32 {
-  return memory.compare(text, name.pointer, name.length) == 0 ? head : NAMES;
+/** Of 4 bytes or more: words from the start on, and the last one once more. */
+function isSame(a: usize, b: usize, length: u32): bool {
+  const last = length - 4;
+  for (let i: u32 = 0; i < last; i += 4) if (load<u32>(a + i) != load<u32>(b + i)) return false;
+  return load<u32>(a + last) == load<u32>(b + last);
 }
 
 export function headHas(head: u32): bool {
