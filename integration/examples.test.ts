@@ -70,7 +70,8 @@ describe("the configurations in envoy/local", () => {
       command = inDocker
         ? command.replace(/envoyproxy\/envoy:\S+/, found.image)
         : command.replace(/^envoy /, `${found.path} `);
-      const envoy = start(command);
+      // Another Envoy may run on this machine.
+      const envoy = start(`${command} --disable-hot-restart`);
       try {
         const admin = `http://127.0.0.1:${placed("9901")}`;
         const picked = async () => {
