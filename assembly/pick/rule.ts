@@ -21,7 +21,7 @@ import { clockOf, hotBlocks } from "./clock";
 import { Entry, entryOf } from "./entries";
 import { seenInFlight, unseenInFlight, workersBeside } from "./inflight";
 import { Policy } from "./policy";
-import { matchPrefix } from "./prefix";
+import { askForPrefix, matchPrefix } from "./prefix";
 import { blockBytes, Prompt } from "./prompt";
 import { isFresh } from "./signals";
 import { medianSlowness, speedFactor } from "./speed";
@@ -93,6 +93,12 @@ function lookAtAll(view: SnapshotView, now: u64): void {
 /** Costs of all candidates. */
 export function tokenCosts(view: SnapshotView, model: u32, policy: Policy, work: Work): void {
   const count = candidateCount();
+  if (work.prompt) {
+    for (let i: u32 = 0; i < count; i++) {
+      const entry = entryOf(view.linkEndpoint(candidateLink(i)));
+      askForPrefix(changetype<Prompt>(work.prompt), work.seed, entry);
+    }
+  }
   lookAtAll(view, work.now);
   const median = medianSlowness(view);
   const worst = worstUnseen(view, policy, work);
