@@ -42,15 +42,18 @@ const AZURE_FULL = 9;
 const system = (content: string): Message => ({ role: "system", content });
 const user = (content: string): Message => ({ role: "user", content });
 
-function shared(fraction: number): Kind {
+/** `exponent` of Zipf's law, by which customers ask: 0 is all alike. */
+function shared(fraction: number, exponent = 0): Kind {
   return {
-    title: `150 customers, system prompts of 6,000 tokens, ${fraction * 100} % load`,
+    title: `150 customers${exponent ? " by Zipf's law" : ""}, system prompts of 6,000 tokens, ${fraction * 100} % load`,
     rate: SHARED_FULL * fraction,
     pods: 4,
     make(draws, times) {
       const prompts = Array.from({ length: 150 }, () => draws.text(6000));
+      const shares = prompts.map((_, i) => 1 / (i + 1) ** exponent);
       return times.map((at) => {
-        const messages = [system(draws.pick(prompts)), user(draws.text(draws.lognormal(150, 0.6, 10, 2000)))];
+        const prompt = exponent ? (prompts[draws.weighted(shares)] as string) : draws.pick(prompts);
+        const messages = [system(prompt), user(draws.text(draws.lognormal(150, 0.6, 10, 2000)))];
         return makeRequest(at, messages, draws.lognormal(150, 0.6, 1, 1000));
       });
     },
@@ -95,6 +98,8 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   "shared-60": shared(0.6),
   "shared-80": shared(0.8),
   "shared-95": shared(0.95),
+  "skewed-80": shared(0.8, 1),
+  "skewed-95": shared(0.95, 1),
   mixed: {
     title: "Azure-like sizes, 4 pods near saturation",
     rate: AZURE_FULL * 0.9,

@@ -19,6 +19,16 @@ export class Draws extends Random {
     return Math.min(most, Math.max(least, Math.round(median * Math.exp(sigma * normal))));
   }
 
+  /** An index, as often as its weight says. */
+  weighted(weights: readonly number[]): number {
+    let left = this.fraction() * weights.reduce((sum, weight) => sum + weight, 0);
+    const drawn = weights.findIndex((weight) => {
+      left -= weight;
+      return left < 0;
+    });
+    return drawn < 0 ? weights.length - 1 : drawn;
+  }
+
   /** Text of `tokens` tokens of four bytes, words of the alphabet, that hardly ever occurs twice. */
   text(tokens: number): string {
     let text = "";

@@ -39,6 +39,17 @@ test("ties are broken at random", () => {
   assert.ok(Math.abs((counts[0] ?? 0) - 1500) < 150, String(counts));
 });
 
+test("weights decide how often an index is drawn", () => {
+  const draws = new Draws(2);
+  const counts = [0, 0, 0];
+  for (let i = 0; i < 6000; i++) {
+    const drawn = draws.weighted([3, 0, 1]);
+    counts[drawn] = (counts[drawn] ?? 0) + 1;
+  }
+  assert.equal(counts[1], 0);
+  assert.ok(Math.abs((counts[0] ?? 0) - 4500) < 200, String(counts));
+});
+
 test("a seed decides everything: the same figures again, others with another seed", () => {
   const once = simulate(small(3), epp, { seed: 3 });
   const again = simulate(small(3), epp, { seed: 3 });
