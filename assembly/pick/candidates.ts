@@ -3,7 +3,9 @@
 //
 // Profile "tokens" looks at a part of a pool of more than FULL_SCAN endpoints, because a full scan of a large pool herds and
 // costs; scorers do of one of more than MOST_SCORED:
-//   homes     for the prompt's beginnings, the endpoint that rendezvous hashing gives: the same in every gateway
+//   holders   the last two that were sent the longest known beginning of the prompt (directory.ts)
+//   home      for a beginning of the prompt, the endpoint that rendezvous hashing gives: where gateways that do not hear of each
+//             other meet
 //   adapter   up to four on which the adapter is loaded
 //   random    eight; thirty-two for scorers
 // The session's home is always one (session.ts).
@@ -12,6 +14,7 @@
 import { ADAPTER_LISTED, MODEL_ENDPOINT_STATE, MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { admits, firstLink, linkCount } from "../places/range";
 import { NONE, SnapshotView } from "../snapshot/view";
+import { FULL_SCAN, findHolders, holderBefore, lastHolder } from "./directory";
 import { endpointHash, entryOf, mix } from "./entries";
 import { anyTrouble, enoughLeft, isEjected } from "./health";
 import { KIND_SCORERS, KIND_TOKENS, PICKER_TWO, Policy } from "./policy";
@@ -19,9 +22,7 @@ import { Prompt, promptHash } from "./prompt";
 import { Random } from "./random";
 import { Work } from "./work";
 
-/** A pool of more endpoints is sampled by profile "tokens". */
-export const FULL_SCAN: u32 = 8;
-/** And a pool of more than this one by scorers: each looks at every candidate, and at its prefixes. */
+/** A pool of more is sampled by scorers: each looks at every candidate, and at its prefixes. */
 const MOST_SCORED: u32 = 256;
 const RANDOM_SCORED: u32 = 32;
 const RANDOM_CANDIDATES: u32 = 8;
@@ -76,7 +77,11 @@ export function findCandidates(view: SnapshotView, model: u32, policy: Policy, w
     addRandom(view, first, served, 2, random);
     if (count == 2 || served <= 2) return;
   } else if (served > (policy.kind == KIND_TOKENS ? FULL_SCAN : policy.kind == KIND_SCORERS ? MOST_SCORED : NONE)) {
-    addHomes(view, first, served, work);
+    if (work.prompt) {
+      const prompt = changetype<Prompt>(work.prompt);
+      addHolders(view, first, served, prompt, work.seed);
+      addHome(view, first, served, prompt, work.seed);
+    }
     if (view.modelKind(model) == MODEL_IS_ADAPTER) addLoaded(view, first, served, random);
     addRandom(view, first, served, policy.kind == KIND_TOKENS ? RANDOM_CANDIDATES : RANDOM_SCORED, random);
     if (count > 0) return;
@@ -101,13 +106,22 @@ function addRandom(view: SnapshotView, first: u32, served: u32, wanted: u32, ran
   }
 }
 
-function addHomes(view: SnapshotView, first: u32, served: u32, work: Work): void {
-  if (!work.prompt) return;
-  const prompt = changetype<Prompt>(work.prompt);
-  for (let depth: u32 = 0; depth < 64 && depth < prompt.count; depth = depth * 4 + 3) {
-    const home = homeOf(view, first, served, promptHash(prompt, depth) ^ work.seed, NONE);
-    if (home != NONE) addCandidate(view, home);
+function addHolders(view: SnapshotView, first: u32, served: u32, prompt: Prompt, seed: u64): void {
+  findHolders(prompt, seed);
+  if (lastHolder == NONE && holderBefore == NONE) return;
+  for (let link = first; link < first + served; link++) {
+    const endpoint = view.linkEndpoint(link);
+    if (endpoint == lastHolder || endpoint == holderBefore) addCandidate(view, link);
   }
+}
+
+/** The home of its first 64, 16, 4 blocks or of the first one: the most that it has. */
+function addHome(view: SnapshotView, first: u32, served: u32, prompt: Prompt, seed: u64): void {
+  let blocks: u32 = 64;
+  while (blocks > prompt.count) blocks >>= 2;
+  if (blocks == 0) return;
+  const home = homeOf(view, first, served, promptHash(prompt, blocks - 1) ^ seed, NONE);
+  if (home != NONE) addCandidate(view, home);
 }
 
 /** From a random place on, so that not all requests meet the same four. */

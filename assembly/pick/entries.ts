@@ -182,6 +182,8 @@ function rebuild(incoming: u32): void {
   table = heap.alloc(capacity * ENTRY_BYTES);
   memory.fill(table, 0, capacity * ENTRY_BYTES);
   mask = capacity - 1;
+  // Who moves keeps its number: those that come next follow without a gap, so that few have the same low bits.
+  const numbered = nextSlot;
   for (let i: u32 = 0; i < oldCapacity; i++) {
     const entry = changetype<Entry>(old + i * ENTRY_BYTES);
     if (!matters(entry)) continue;
@@ -193,6 +195,7 @@ function rebuild(incoming: u32): void {
     moved.othersPending = 0;
     moved.workersPending = 0;
   }
+  nextSlot = numbered;
   if (old) heap.free(old);
 }
 

@@ -14,6 +14,7 @@
 import { ENDPOINT_BLOCK_TOKENS, ENDPOINT_KV_BLOCKS } from "../../protocol/constants";
 import { SnapshotView } from "../snapshot/view";
 import { ageOf, clockOf, dropStamp, emptyCache, isHeldAt, newStamp, renewedStamp, SLOTS, setCapacity } from "./clock";
+import { followDirectory, noteHolders } from "./directory";
 import { Entry, entryOf, findEntry, mix } from "./entries";
 import { blockBytes, MOST_BLOCKS, Prompt, promptHash, promptHashes, setBlockBytes } from "./prompt";
 
@@ -50,6 +51,7 @@ export function followCaches(view: SnapshotView): void {
     setCapacity(clockOf(entryOf(i).slot), entryOf(i).capacity);
     total += entryOf(i).capacity;
   }
+  followDirectory(view, total);
   let wanted = LEAST_SETS;
   while (wanted < MOST_SETS && <u64>wanted * 8 < total * 2) wanted <<= 1;
   if (sets && wanted <= setMask + 1) return;
@@ -205,6 +207,7 @@ function touchAll(hashes: usize, count: u32, seed: u64, entry: Entry): void {
   }
   store<u32>(UNREAD, asked);
   for (let i = count; i > 0; i--) touch(load<u64>(keys + (i - 1) * 8), entry);
+  noteHolders(hashes, count, seed, entry);
 }
 
 function touch(key: u64, entry: Entry): void {
