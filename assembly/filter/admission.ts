@@ -87,13 +87,13 @@ function saturation(stream: Stream, admission: AdmissionConfig, view: SnapshotVi
   useSince();
   const age = ageMilliseconds(tickTime());
   if (view.endpointCount <= MEASURED_ALWAYS) {
-    measure(view, place, measuredModel(view, model), admission.limits, age);
+    measure(view, place, measuredModel(view, model), admission.limits, age, tickTime());
     return toShed;
   }
   const key = stream.scope ^ mix(changetype<usize>(admission.limits));
   const at = cache + (<u32>(key >> 32) % CACHED) * 24;
   if (load<u64>(at) == key && load<u64>(at, 8) == tickTime()) return load<f32>(at, 16);
-  measure(view, place, measuredModel(view, model), admission.limits, age);
+  measure(view, place, measuredModel(view, model), admission.limits, age, tickTime());
   store<u64>(at, key);
   store<u64>(at, tickTime(), 8);
   store<f32>(at, toShed, 16);

@@ -146,7 +146,7 @@ function look(scope: Scope): void {
   const model = hasSnapshot() ? findModel(view, stream.served, stream.servedLength) : NONE;
   if (model == NONE) return;
   const limits = changetype<Root>(stream.root).config.admission.limits;
-  measure(view, modelPool(view, model), measuredModel(view, model), limits, ageMilliseconds(tickTime()));
+  measure(view, modelPool(view, model), measuredModel(view, model), limits, ageMilliseconds(tickTime()), tickTime());
   // Rounded at random, so that the shares add up to the room.
   const beside = <f32>holdersBeside();
   const share = (roomLeft(limits) - <f32>scope.recent * beside) / (beside + 1);
@@ -188,7 +188,7 @@ function giveUp(stream: Stream, admission: AdmissionConfig): void {
   const model = findModel(view, stream.served, stream.servedLength);
   let absent = true;
   if (model != NONE) {
-    measure(view, modelPool(view, model), measuredModel(view, model), admission.limits, 0);
+    measure(view, modelPool(view, model), measuredModel(view, model), admission.limits, 0, tickTime());
     absent = usableEndpoints == 0;
   }
   takeOut(stream);

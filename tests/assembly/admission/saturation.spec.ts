@@ -1,5 +1,7 @@
 import { measure, newLimits, roomLeft, toLetGo, toShed, usableEndpoints } from "../../../assembly/admission/saturation";
 import { followSince, sampleCounts, useSince } from "../../../assembly/admission/since";
+import { entryOf } from "../../../assembly/pick/entries";
+import { eject } from "../../../assembly/pick/health";
 import { finished, followTopology, started, tellGeneration } from "../../../assembly/pick/inflight";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
@@ -34,7 +36,7 @@ function take(builder: Builder, age: u32 = 0): SnapshotView {
 }
 
 function look(view: SnapshotView): void {
-  measure(view, 0, 0, limits, 0);
+  measure(view, 0, 0, limits, 0, now);
 }
 
 describe("saturation", () => {
@@ -66,10 +68,33 @@ describe("saturation", () => {
     const builder = pool([0, UNKNOWN, 0, 0]);
     builder.pods[1].kv = NaN;
     const view = take(builder);
-    measure(view, 0, 0, limits, 0);
+    measure(view, 0, 0, limits, 0, now);
     expect(toShed).toBeCloseTo(0.25);
-    measure(view, 0, 0, limits, 2001);
+    measure(view, 0, 0, limits, 2001, now);
     expect(toShed).toBe(1);
+  });
+
+  test("takes an endpoint that is ejected for a full one, until it is back", () => {
+    const view = take(pool([5, 5, 0, 0]));
+    eject(entryOf(2), now + 1000 * MS, 1000, 1);
+    eject(entryOf(3), now + 1000 * MS, 1000, 1);
+    look(view);
+    expect(toShed).toBe(1);
+    expect(toLetGo).toBe(1);
+    expect(roomLeft(limits)).toBe(0);
+    expect(usableEndpoints).toBe(4);
+    measure(view, 0, 0, limits, 0, now + 1000 * MS);
+    expect(toShed).toBe(0.5);
+    expect(roomLeft(limits)).toBe(10);
+  });
+
+  test("of a pool of which more than half is ejected heeds no ejection, as picks do", () => {
+    const view = take(pool([5, 0, 0]));
+    eject(entryOf(1), now + 1000 * MS, 1000, 1);
+    eject(entryOf(2), now + 1000 * MS, 1000, 1);
+    look(view);
+    expect(toShed).toBeCloseTo(1 / 3);
+    expect(toLetGo).toBeCloseTo(1 / 3);
   });
 
   test("reads what an endpoint says where it says only one of the two", () => {
