@@ -23,7 +23,7 @@ import { seenInFlight, unseenInFlight, workersBeside } from "./inflight";
 import { Policy } from "./policy";
 import { askForPrefix, matchPrefix } from "./prefix";
 import { blockBytes, Prompt } from "./prompt";
-import { isFresh } from "./signals";
+import { tellsRequests } from "./signals";
 import { medianSlowness, speedFactor } from "./speed";
 import { queueOf, RATE } from "./tokens";
 import { Work } from "./work";
@@ -121,7 +121,7 @@ export function tokenTerms(
   const endpoint = view.linkEndpoint(link);
   const entry = entryOf(endpoint);
   const seen = <f32>seenInFlight(endpoint);
-  const unseen = isFresh(view, endpoint, policy, work) ? unseenInFlight(endpoint) : worst;
+  const unseen = unseenOf(view, endpoint, policy, work, worst);
   let queue = queueOf(entry, work.now, workersBeside());
   if (seen > 0 && unseen > 0) queue *= 1 + min<f32>(4, unseen / seen);
   terms.queue = queue;
@@ -133,15 +133,24 @@ export function tokenTerms(
   terms.cost = terms.speed * (waits + prefillPrice * terms.uncached) + terms.adapter;
 }
 
-/** For endpoints of which nothing fresh is known, under a policy that penalises that. */
+/** No candidate's unseen requests count, because one of them does not tell. */
+const DROPPED: f32 = -1;
+
+/** What counts for a candidate that does not tell its requests (signals.ts): the most of the others where that is penalised. */
 export function worstUnseen(view: SnapshotView, policy: Policy, work: Work): f32 {
   let worst: f32 = 0;
-  if (!policy.penalise) return worst;
   for (let i: u32 = 0; i < candidateCount(); i++) {
     const endpoint = view.linkEndpoint(candidateLink(i));
-    if (isFresh(view, endpoint, policy, work)) worst = max(worst, unseenInFlight(endpoint));
+    if (tellsRequests(view, endpoint, policy, work)) worst = max(worst, unseenInFlight(endpoint));
+    else if (!policy.penalise) return DROPPED;
   }
   return worst;
+}
+
+/** `worst`: of worstUnseen(). */
+function unseenOf(view: SnapshotView, endpoint: u32, policy: Policy, work: Work, worst: f32): f32 {
+  if (worst == DROPPED) return 0;
+  return tellsRequests(view, endpoint, policy, work) ? unseenInFlight(endpoint) : worst;
 }
 
 /** Seconds until the first byte of a request with `tokens` to prefill, for a usual endpoint. */

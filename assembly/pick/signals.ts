@@ -15,6 +15,12 @@ export function isFresh(view: SnapshotView, endpoint: u32, policy: Policy, work:
   return age != UNKNOWN && <u64>age + work.snapshotAge <= <u64>policy.staleAfter;
 }
 
+/** Whether it told its requests, so that those that nobody here sent are known (inflight.ts). */
+export function tellsRequests(view: SnapshotView, endpoint: u32, policy: Policy, work: Work): bool {
+  if (view.waiting(endpoint) == UNKNOWN || view.running(endpoint) == UNKNOWN) return false;
+  return view.scrapeAge(endpoint) != UNKNOWN && isFresh(view, endpoint, policy, work);
+}
+
 /** Requests waiting in its queue; -1 when that is not known. */
 export function waitingOf(view: SnapshotView, endpoint: u32, policy: Policy, work: Work): f64 {
   const entry = entryOf(endpoint);

@@ -3,6 +3,7 @@ import {
   addOthers,
   clearOthers,
   finished,
+  followScrapes,
   followTopology,
   heardOthers,
   publishOwn,
@@ -18,6 +19,7 @@ import { prefillPrice, uncached } from "../../../assembly/pick/rule";
 import { queueOf, RATE, tokensDone, tokensSent } from "../../../assembly/pick/tokens";
 import { newWork } from "../../../assembly/pick/work";
 import { SnapshotView } from "../../../assembly/snapshot/view";
+import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../builder";
 
 usePrefixes(BLOCK_BYTES);
@@ -190,5 +192,31 @@ describe("the rule", () => {
     // The first pick may have been a random one: then the homes are cold and as good as it.
     expect(again == 50 || uncached(work, entryOf(picks.first)) > 16).toBe(true);
     closePrompt(prompt);
+  });
+
+  test("an endpoint that does not tell its requests is no better than others: its lack is dropped for all, or penalised", () => {
+    const b = new Builder();
+    b.pod("10.1.190.1:8000").running = 30;
+    b.pod("10.1.190.2:8000").running = 30;
+    b.pod("10.1.190.3:8000").running = UNKNOWN;
+    b.model("m", [0, 1, 2]);
+    const view = b.view();
+    followTopology(view);
+    followScrapes(view);
+    work.prompt = 0;
+    work.tokens = 100;
+    work.now = 2000000 * SECOND;
+    for (let penalise = 0; penalise < 2; penalise++) {
+      policy.penalise = penalise == 1;
+      policy.staleAfter = 2000;
+      let silent = 0;
+      for (let i = 0; i < 300; i++) {
+        pick(view, 0, policy, work, random, picks);
+        if (picks.first == 2) silent++;
+      }
+      // A third; the standard deviation is 8.
+      expect(abs(silent - 100)).toBeLessThan(50);
+    }
+    policy.penalise = false;
   });
 });
