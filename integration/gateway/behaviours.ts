@@ -227,6 +227,18 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     const ids = (list.json.data as { id: string }[]).map(({ id }) => id).sort();
     assert.deepEqual(ids, [ADAPTER, GEMMA, QWEN, SLOW_MODEL].sort());
     assert.equal((await send(subject.url, { path: "/nowhere", headers: headers() })).status, 404);
+    const one = await send(subject.url, { path: `/v1/models/${GEMMA}`, headers: headers() });
+    assert.equal(one.json.id, GEMMA);
+  });
+
+  it("a WebSocket's request is not held: the router answers, who has no route for it or does not allow it", async () => {
+    const asking = { ...headers(), connection: "Upgrade", upgrade: "websocket" };
+    const answer = await send(subject.url, {
+      path: "/v1/realtime",
+      headers: asking,
+      signal: AbortSignal.timeout(5000),
+    });
+    assert.ok(answer.status === 404 || answer.status === 403, `${answer.status}`);
   });
 
   it("a body that is no JSON is a 400, and reaches no pod", async () => {

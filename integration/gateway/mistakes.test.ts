@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { parseDocument } from "yaml";
+import type { JsonObject } from "../../envoy/config.ts";
 import { DEFAULT_VERSION } from "../../envoy/versions.ts";
 import { MODULE, push, SECRET, snapshotOf } from "../support/gateway.ts";
 import { type Answer, chat, post } from "../support/http.ts";
@@ -47,8 +48,9 @@ describe(`wrong set-ups, Envoy Gateway ${GATEWAY_VERSION}`, { skip }, () => {
     mode: "stock" | "single",
     change: (files: Map<string, string>) => void,
     applied: (listener: string, routes: string) => boolean,
+    config: JsonObject = {},
   ): Promise<void> {
-    const files = await manifests(gateway, pods, { mode, code });
+    const files = await manifests(gateway, pods, { mode, code, config });
     change(files);
     lastLine = gateway.logs().at(-1) ?? "";
     await gateway.apply(files);
@@ -156,6 +158,22 @@ describe(`wrong set-ups, Envoy Gateway ${GATEWAY_VERSION}`, { skip }, () => {
     );
     await until("a routed request", async () => (await ask(QWEN)).status === 200);
     assert.match((await ask(QWEN)).pod ?? "", /^qwen-/);
+  });
+
+  test("a name with an escaped slash in the path: a 307, and routed where slashes are kept", async () => {
+    const config = { paths: ["/model/{model}/invoke"] };
+    const path = `/model/${encodeURIComponent(GEMMA)}/invoke`;
+    const escaped = () => post(gateway.url, "{}", { path, signal: AbortSignal.timeout(ANSWERED_MS) });
+    const hasPaths = (listener: string) => listener.includes("/model/{model}/invoke");
+    await apply("stock", () => undefined, hasPaths, config);
+    assert.equal((await escaped()).status, 307);
+    const kept = (files: Map<string, string>) => {
+      const document = parseDocument(files.get("base-client-traffic.yaml") ?? "");
+      document.setIn(["spec", "path", "escapedSlashesAction"], "KeepUnchanged");
+      files.set("base-client-traffic.yaml", document.toString());
+    };
+    await apply("stock", kept, (listener) => hasPaths(listener) && !listener.includes("UNESCAPE_AND_REDIRECT"), config);
+    await until("a routed request", async () => /^gemma-/.test((await escaped()).pod ?? ""));
   });
 });
 
