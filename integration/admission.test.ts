@@ -99,6 +99,7 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
       };
       for (let i = 0; i < 15; i++) {
         await load(0);
+        await everyWorkerCounts(envoy, 0);
         const first = post(envoy.url, chat("m"));
         await until("the first one to arrive", () => ends.length === 1);
         // The scrape that follows has seen it.

@@ -145,7 +145,10 @@ export async function inFlight(envoy: TestEnvoy): Promise<Map<string, number>[]>
   });
 }
 
-/** A worker counts its own requests at once, those of the others when it has heard of them: then each has ticked since. */
+/**
+ * A worker counts its own requests at once, those of the others when it has heard of them: then each has ticked since, unless
+ * it counted as many before.
+ */
 export async function everyWorkerCounts(envoy: TestEnvoy, requests: number): Promise<void> {
   await until(`${requests} in flight for every worker`, async () =>
     (await inFlight(envoy)).every((counts) => [...counts.values()].reduce((sum, one) => sum + one, 0) === requests),
