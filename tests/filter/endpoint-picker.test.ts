@@ -178,6 +178,26 @@ describe("pick.picker", () => {
 });
 
 describe("pick.onStale", () => {
+  test("ignore picks with a stale snapshot as with a fresh one, fallback does not and counts it", () => {
+    for (const onStale of ["ignore", "fallback"]) {
+      const gateway = new Gateway({ configuration: { pick: { profile: "load", onStale } } });
+      const endpoints = [
+        endpoint(A, { waiting: 9, running: 9 }),
+        endpoint(B, { waiting: 0 }),
+        endpoint(C, { waiting: 9, running: 9 }),
+      ];
+      gateway.feed({ endpoints, models: [base("m", [A, B, C])] });
+      gateway.process.advance(60_000);
+      for (let i = 0; i < 20; i++) {
+        const stream = gateway.chat("m");
+        assert.equal(routed(stream.outcome).destination?.split(",")[0], onStale === "ignore" ? B : undefined);
+        stream.abort();
+      }
+      assert.equal(gateway.counters().stale, onStale === "ignore" ? undefined : 20);
+      gateway.assertHealthy();
+    }
+  });
+
   test("penalise picks with a stale snapshot, and an endpoint that was not scraped lately is the worst", () => {
     const gateway = new Gateway({ configuration: { pick: { profile: "epp", onStale: "penalise" } } });
     gateway.feed({
