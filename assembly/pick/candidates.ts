@@ -1,13 +1,13 @@
 // Which of a model's endpoints are looked at for a request. An endpoint is a candidate when it is ready, awake, not on its
-// way out, and not ejected (health.ts). Of a small pool, and for the profiles that weigh the whole pool, all are.
+// way out, and not ejected (health.ts). Of a small pool all are.
 //
 // Profile "tokens" looks at a part of a pool of more than FULL_SCAN endpoints, because a full scan of a large pool herds and
-// costs; scorers do of one of more than MOST_SCORED:
+// costs; the others do of one of more than MOST_SCANNED:
 //   holders   the last two that were sent the longest known beginning of the prompt (directory.ts)
 //   home      for a beginning of the prompt, the endpoint that rendezvous hashing gives: where gateways that do not hear of each
 //             other meet
 //   adapter   up to four on which the adapter is loaded
-//   random    eight; thirty-two for scorers
+//   random    eight; thirty-two for the others
 // The session's home is always one (session.ts).
 //
 // Memory: 12 bytes for each of MAX_ENDPOINTS, one list for the whole VM.
@@ -17,14 +17,14 @@ import { NONE, SnapshotView } from "../snapshot/view";
 import { FULL_SCAN, findHolders, holderBefore, lastHolder } from "./directory";
 import { endpointHash, entryOf, mix } from "./entries";
 import { anyTrouble, enoughLeft, isEjected } from "./health";
-import { KIND_SCORERS, KIND_TOKENS, PICKER_TWO, Policy } from "./policy";
+import { KIND_TOKENS, PICKER_TWO, Policy } from "./policy";
 import { Prompt, promptHash } from "./prompt";
 import { Random } from "./random";
 import { Work } from "./work";
 
-/** A pool of more is sampled by scorers: each looks at every candidate, and at its prefixes. */
-const MOST_SCORED: u32 = 256;
-const RANDOM_SCORED: u32 = 32;
+/** A pool of more is sampled by scorers, each of which looks at every candidate, and by profile "load". */
+const MOST_SCANNED: u32 = 256;
+const RANDOM_SCANNED: u32 = 32;
 const RANDOM_CANDIDATES: u32 = 8;
 const ADAPTER_CANDIDATES: u32 = 4;
 /** Random draws for one candidate: with most of a pool down, more are given up. */
@@ -76,14 +76,14 @@ export function findCandidates(view: SnapshotView, model: u32, policy: Policy, w
   if (policy.picker == PICKER_TWO) {
     addRandom(view, first, served, 2, random);
     if (count == 2 || served <= 2) return;
-  } else if (served > (policy.kind == KIND_TOKENS ? FULL_SCAN : policy.kind == KIND_SCORERS ? MOST_SCORED : NONE)) {
+  } else if (served > (policy.kind == KIND_TOKENS ? FULL_SCAN : MOST_SCANNED)) {
     if (work.prompt) {
       const prompt = changetype<Prompt>(work.prompt);
       addHolders(view, first, served, prompt, work.seed);
       addHome(view, first, served, prompt, work.seed);
     }
     if (view.modelKind(model) == MODEL_IS_ADAPTER) addLoaded(view, first, served, random);
-    addRandom(view, first, served, policy.kind == KIND_TOKENS ? RANDOM_CANDIDATES : RANDOM_SCORED, random);
+    addRandom(view, first, served, policy.kind == KIND_TOKENS ? RANDOM_CANDIDATES : RANDOM_SCANNED, random);
     if (count > 0) return;
   }
   count = 0;

@@ -57,11 +57,11 @@ describe("an explanation", () => {
     assert.equal(g.counters().explained, undefined);
   });
 
-  test("of a thousand candidates ends with a whole one, below 4 KiB, and begins with the picked ones", () => {
-    const many = Array.from({ length: 1000 }, (_, i) => `10.1.${100 + Math.floor(i / 100)}.${100 + (i % 100)}:8000`);
+  test("of 256 candidates ends with a whole one, below 4 KiB, and begins with the picked ones", () => {
+    const many = Array.from({ length: 256 }, (_, i) => `10.1.${100 + Math.floor(i / 100)}.${100 + (i % 100)}:8000`);
     const { text = "", picked } = explained(gateway({ profile: "load" }, many), DEBUG);
     assert.ok(text.length < 4096 && text.length > 3900, `${text.length}`);
-    assert.match(text, /^load candidates=1000; 1 /);
+    assert.match(text, /^load candidates=256; 1 /);
     assert.match(text, /seen=\d+$/);
     for (const [i, address] of picked.entries()) assert.ok(text.includes(`; ${i + 1} ${address} `));
   });

@@ -1,3 +1,4 @@
+import { candidateCount } from "../../../assembly/pick/candidates";
 import { finished, followScrapes, followTopology, started, tellGeneration } from "../../../assembly/pick/inflight";
 import { newPicks, pick } from "../../../assembly/pick/pick";
 import { KIND_LOAD, newPolicy } from "../../../assembly/pick/policy";
@@ -100,6 +101,28 @@ describe("pick", () => {
     expect(picks.first).toBe(199);
     expect(picks.second).toBe(77);
     expect(picks.third).toBe(0);
+  });
+
+  test("of a thousand looks at thirty-two, and the best of those wins", () => {
+    const builder = new Builder();
+    builder.manyPods(1000);
+    const all: u32[] = [];
+    for (let i: u32 = 0; i < 1000; i++) {
+      builder.pods[i].waiting = i;
+      all.push(i);
+    }
+    builder.model("m", all);
+    const view = opened(builder);
+    let sum: u32 = 0;
+    for (let i = 0; i < 1000; i++) {
+      pick(view, 0, policy, work, random, picks);
+      expect(candidateCount()).toBe(32);
+      expect(picks.first < picks.second && picks.second < picks.third).toBe(true);
+      sum += picks.first;
+    }
+    // The least of 32 of 1,000 is 30 on average, its mean over 1,000 picks has a standard deviation of 1.
+    expect(sum / 1000).toBeGreaterThan(20);
+    expect(sum / 1000).toBeLessThan(40);
   });
 
   test("one endpoint is one pick, none is no pick", () => {
