@@ -53,7 +53,7 @@ export function markdown(run: Run, image?: string): string {
     `${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, ${machine.kernel}; load at the start ${machine.loadBefore}.`,
     `${versions.join(", ")}, Node ${machine.node}. One Envoy process with one worker for each contender.`,
     `${run.repetitions} interleaved repetitions of distinct bodies. Figures are medians of the repetitions, in brackets the lowest and highest.`,
-    `"Added" is against \`${BASELINE}\` in the same repetition. CPU is the scheduler's sum over all of Envoy's threads, less what the process uses when idle;`,
+    `"Added" is against \`${BASELINE}\` in the same repetition. CPU is the scheduler's sum over all of Envoy's threads, less what the process uses when idle (all on the last core, where taskset is there);`,
     `back to back it is taken with ${run.connections} connections, latency with one; spaced is one request every ${SPACING_MS} ms on one connection.`,
     "The upstream is a process of its own that takes the whole body and says which header came, so Envoy's cost of sending the body on is in every figure, and every answer was checked.",
     ...run.notes,

@@ -13,6 +13,7 @@ import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { EndpointView } from "../../protocol/snapshot.ts";
 import type { Contender } from "./contenders.ts";
+import { keepOnLastCore } from "./cpu.ts";
 import { writeFloor } from "./floor.ts";
 
 /** Names as people serve them; each has a route. */
@@ -88,6 +89,7 @@ export async function startRunner(contender: Contender, options: SetupOptions): 
   }
   const envoy = await startEnvoy(config, { found: options.found, concurrency: 1, logLevel: "error" });
   if (envoy.pid === undefined) throw new Error("the Envoy has no process id on this machine");
+  keepOnLastCore(envoy.pid);
   const runner: Runner = {
     contender,
     envoy,
