@@ -35,6 +35,10 @@ export function emptyCache(clock: usize): void {
   forgetHot(clock);
 }
 
+export function capacityOf(clock: usize): u32 {
+  return load<u32>(clock, 4);
+}
+
 function forgetHot(clock: usize): void {
   memory.fill(clock + 12, 0, 4 + EPOCHS * 4);
 }

@@ -49,7 +49,6 @@ export class Entry {
   unseenAverage: f32 = 0;
   // prefix.ts
   slot: u32 = 0;
-  capacity: u32 = 0;
   // speed.ts: logarithm of how much slower than predicted it answers, and of how many samples that is
   slowness: f32 = 0;
   samples: u32 = 0;

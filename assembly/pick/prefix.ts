@@ -46,10 +46,10 @@ export function followCaches(view: SnapshotView): void {
   for (let i: u32 = 0; i < view.endpointCount; i++) {
     const blocks: u64 = load<u32>(view.endpoint(i), ENDPOINT_KV_BLOCKS);
     const tokens: u64 = load<u32>(view.endpoint(i), ENDPOINT_BLOCK_TOKENS);
-    const capacity = (blocks == 0 || tokens == 0 ? UNKNOWN_BYTES : blocks * tokens * TOKEN_BYTES) / blockBytes();
-    entryOf(i).capacity = <u32>min<u64>(max<u64>(capacity, 1), 1 << 30);
-    setCapacity(clockOf(entryOf(i).slot), entryOf(i).capacity);
-    total += entryOf(i).capacity;
+    const bytes = blocks == 0 || tokens == 0 ? UNKNOWN_BYTES : blocks * tokens * TOKEN_BYTES;
+    const capacity = <u32>min<u64>(max<u64>(bytes / blockBytes(), 1), 1 << 30);
+    setCapacity(clockOf(entryOf(i).slot), capacity);
+    total += capacity;
   }
   followDirectory(view, total);
   let wanted = LEAST_SETS;

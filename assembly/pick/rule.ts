@@ -17,7 +17,7 @@ import { MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { SnapshotView } from "../snapshot/view";
 import { adapterCost } from "./adapters";
 import { candidateCount, candidateLink, setCandidateCost } from "./candidates";
-import { clockOf, hotBlocks } from "./clock";
+import { capacityOf, clockOf, hotBlocks } from "./clock";
 import { Entry, entryOf } from "./entries";
 import { seenInFlight, unseenInFlight, workersBeside } from "./inflight";
 import { Policy } from "./policy";
@@ -81,8 +81,9 @@ function lookAtAll(view: SnapshotView, now: u64): void {
     const entry = entryOf(endpoint);
     queues += queueOf(entry, now, workers);
     requests += <f32>seenInFlight(endpoint);
-    hot += <f32>hotBlocks(clockOf(entry.slot));
-    capacity += <f32>entry.capacity;
+    const clock = clockOf(entry.slot);
+    hot += <f32>hotBlocks(clock);
+    capacity += <f32>capacityOf(clock);
   }
   waitingPerRequest = requests > 0 ? queues / requests : 0;
   // More than all: prefixes have copies, and some were evicted before their stamps say so.
