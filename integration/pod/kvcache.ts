@@ -1,17 +1,21 @@
 /**
- * The KV cache as counts and hashes. A block is either *plain* (in use by one sequence, partly filled or generated; only
- * counted) or *hashed* (a full prompt block, shared by every sequence whose prompt begins with the same chain).
- * A hashed block that nobody uses stays until its room is needed; the least recently used one goes first.
+ * The KV cache as counts and hashes. A block is either *plain* (partly filled or generated, of one sequence; only counted
+ * while in use) or *hashed* (a full prompt block, shared by every sequence whose prompt begins with the same chain).
+ * A block that nobody uses stays until its room is needed, in the order in which blocks were given back: so answers drive
+ * out prompts, as in vLLM, whose free queue takes every block at its end and gives from its front.
  *
- * Invariant: plain + hashed blocks never exceed the capacity, except after the capacity was lowered below what is in use.
+ * Unlike vLLM nobody finds a generated block again: what a client sends back of an answer is a new prompt here.
+ *
+ * Invariant: all blocks together never exceed the capacity, except after the capacity was lowered below what is in use.
  */
 export class Block {
-  readonly hash: number;
+  /** undefined: a plain one. */
+  readonly hash: number | undefined;
   users = 1;
   prev: Block | null = null;
   next: Block | null = null;
 
-  constructor(hash: number) {
+  constructor(hash?: number) {
     this.hash = hash;
   }
 }
@@ -28,8 +32,12 @@ export class KvCache {
   private readonly blockSize: number;
   private readonly byHash = new Map<number, Block>();
   private readonly found: Block[] = [];
+  /** In use. */
   private plain = 0;
+  /** Hashed ones that nobody uses. */
   private idle = 0;
+  /** Plain ones that nobody uses. */
+  private left = 0;
   /** Oldest idle block first. */
   private head: Block | null = null;
   private tail: Block | null = null;
@@ -40,7 +48,7 @@ export class KvCache {
     this.blockSize = blockSize;
   }
 
-  /** Share of the capacity that sequences use; idle hashed blocks count as free, as vLLM counts them. */
+  /** Share of the capacity that sequences use; idle blocks count as free, as vLLM counts them. */
   get usage(): number {
     return Math.min(1, this.used / this.capacity);
   }
@@ -91,7 +99,12 @@ export class KvCache {
   /** Gives everything back. The chain's end becomes idle first, so that it is evicted before its beginning. */
   release(holding: Holding): void {
     this.plain -= holding.plain;
-    holding.plain = 0;
+    this.left += holding.plain;
+    for (; holding.plain > 0; holding.plain--) {
+      const block = new Block();
+      block.users = 0;
+      this.append(block);
+    }
     for (let i = holding.blocks.length - 1; i >= 0; i--) {
       const block = holding.blocks[i] as Block;
       if (--block.users === 0) this.park(block);
@@ -130,30 +143,43 @@ export class KvCache {
   }
 
   private evict(): void {
-    while (this.head !== null && this.plain + this.byHash.size > this.capacity) {
+    while (this.head !== null && this.plain + this.left + this.byHash.size > this.capacity) {
       const block = this.head;
-      this.unpark(block);
-      this.byHash.delete(block.hash);
-      this.evictions++;
+      if (block.hash === undefined) {
+        this.remove(block);
+        this.left--;
+      } else {
+        this.unpark(block);
+        this.byHash.delete(block.hash);
+        this.evictions++;
+      }
     }
   }
 
   private park(block: Block): void {
+    this.append(block);
+    this.idle++;
+  }
+
+  private unpark(block: Block): void {
+    this.remove(block);
+    this.idle--;
+  }
+
+  private append(block: Block): void {
     block.prev = this.tail;
     block.next = null;
     if (this.tail === null) this.head = block;
     else this.tail.next = block;
     this.tail = block;
-    this.idle++;
   }
 
-  private unpark(block: Block): void {
+  private remove(block: Block): void {
     if (block.prev === null) this.head = block.next;
     else block.prev.next = block.next;
     if (block.next === null) this.tail = block.prev;
     else block.next.prev = block.prev;
     block.prev = null;
     block.next = null;
-    this.idle--;
   }
 }
