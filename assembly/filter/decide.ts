@@ -9,6 +9,7 @@ import { adapterSent } from "../pick/adapters";
 import { panicked } from "../pick/candidates";
 import { addressHash, entryOf } from "../pick/entries";
 import { started, tellGeneration } from "../pick/inflight";
+import { followPrompt } from "../pick/lasting";
 import { newPicks, pick, pickOnly } from "../pick/pick";
 import { insertPrefix } from "../pick/prefix";
 import { Prompt } from "../pick/prompt";
@@ -250,7 +251,14 @@ function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32)
     stream.sentAt = work.now;
     stream.predicted = predictedSeconds(entry, picks.first, work, <f32>stream.tokens);
     tokensSent(entry, stream.tokens, work.now);
-    if (stream.prompt) insertPrefix(changetype<Prompt>(stream.prompt), work.seed, entry);
+    if (stream.prompt) {
+      const prompt = changetype<Prompt>(stream.prompt);
+      insertPrefix(prompt, work.seed, entry);
+      if (followPrompt(prompt, work.seed, entry)) {
+        stream.prompt = 0;
+        stream.lasting = changetype<usize>(prompt);
+      }
+    }
   }
   let at = append(destination, view, picks.first);
   if (picks.count > 1) at = append(comma(at), view, picks.second);

@@ -2,6 +2,7 @@
 import { ROLE_READER } from "../config/config";
 import { BODY_CONTINUE } from "../host/calls";
 import { finished } from "../pick/inflight";
+import { endPrompt } from "../pick/lasting";
 import { closePrompt, Prompt } from "../pick/prompt";
 import { dropExplanation, sendExplanation } from "./explanation";
 import { abortHeld, madeRoom } from "./held";
@@ -59,6 +60,7 @@ export function streamDeleted(id: u32): void {
   abortHeld(stream);
   if (stream.explanation) dropExplanation(stream);
   if (stream.prompt) closePrompt(changetype<Prompt>(stream.prompt));
+  if (stream.lasting) endPrompt(changetype<Prompt>(stream.lasting));
   const scope = stream.phase == PHASE_SENT ? stream.scope : 0;
   closeStream(stream);
   // Last: another stream may go on, and host calls are about that one then.

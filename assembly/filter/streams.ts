@@ -40,6 +40,8 @@ export class Stream {
   buffered: u32 = 0;
   /** pick/prompt.ts Prompt while the body is scanned; 0: its prompt is not hashed. */
   prompt: usize = 0;
+  /** The same while the request is under way (pick/lasting.ts); 0: it is not followed. */
+  lasting: usize = 0;
   /** pick/inflight.ts tellGeneration() when it was counted. */
   since: u32 = 0;
   /** clock.ts ticks() when it was counted; 1: nobody asked yet who served it (served.ts). */
@@ -136,6 +138,7 @@ export function openStream(id: u32, root: usize): Stream | null {
   stream.hasLength = 0;
   stream.waited = 0;
   stream.prompt = 0;
+  stream.lasting = 0;
   stream.unasked = 0;
   stream.tokens = 0;
   stream.sentAt = 0;

@@ -5,6 +5,7 @@ import { sampleCounts } from "../admission/since";
 import { setTickPeriod } from "../host/calls";
 import { endpointCount } from "../pick/entries";
 import { totalInFlight } from "../pick/inflight";
+import { refreshPrompts } from "../pick/lasting";
 import { elsewhereTotal, forgetRemote, REMOTE_SILENT } from "../pick/remote";
 import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
 import { ENDPOINTS, IN_FLIGHT, IN_FLIGHT_ELSEWHERE, record, SNAPSHOT_AGE } from "../stats";
@@ -55,6 +56,7 @@ export function tick(): void {
   followSnapshot();
   if (ageMilliseconds(now) > REMOTE_SILENT) forgetRemote();
   lookAtLasting();
+  refreshPrompts();
   exchange(now);
   hearEjections();
   sampleCounts(now);

@@ -1,8 +1,8 @@
 // Which endpoint is likely to hold which prefix in its KV cache: one table of (prefix hash, endpoint) for all endpoints.
 //
 // An entry is 8 bytes, a tag and a stamp: the endpoint's own clock (clock.ts) when the block was last sent there, so a block
-// is taken for evicted once more than the endpoint's capacity of others came after it: LRU without lists. Eight entries
-// make a set, one cache line. A full set gives up the entry that its endpoint has evicted, or is the nearest to evict: the
+// is taken for evicted once as many others were used after it as the endpoint's cache holds: LRU without lists. Eight
+// entries make a set, one cache line. A full set gives up the entry that its endpoint has evicted, or is the nearest to evict: the
 // tag's low bits say whose it is. Giving up any entry would lose a block of each long prefix now and then, and with it what
 // stands behind it.
 // Blocks are touched from the last to the first, so that heads outlive tails and a binary search finds the longest match;
@@ -13,7 +13,7 @@
 
 import { ENDPOINT_BLOCK_TOKENS, ENDPOINT_KV_BLOCKS } from "../../protocol/constants";
 import { SnapshotView } from "../snapshot/view";
-import { ageOf, clockOf, dropStamp, emptyCache, isHeldAt, newStamp, renewedStamp, SLOTS, setCapacity } from "./clock";
+import { ageOf, clockOf, emptyCache, isHeldAt, newStamp, renewedStamp, SLOTS, setCapacity } from "./clock";
 import { followDirectory, noteHolders } from "./directory";
 import { Entry, entryOf, findEntry, mix } from "./entries";
 import { blockBytes, MOST_BLOCKS, Prompt, promptHash, promptHashes, setBlockBytes } from "./prompt";
@@ -106,6 +106,11 @@ export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry): void {
   store<u64>(at, prompt.count - from, 16);
   memory.copy(at + NEWS_HEADER, promptHashes(prompt) + from * 8, bytes);
   newsBytes += NEWS_HEADER + bytes;
+}
+
+/** Of the block that was used last there. */
+export function lastStamp(entry: Entry): u32 {
+  return load<u32>(clockOf(entry.slot));
 }
 
 /** The endpoint's cache is empty: it was restarted. */
@@ -218,7 +223,6 @@ function touch(key: u64, entry: Entry): void {
     return;
   }
   const at = leastLikely(setOf(key));
-  dropStamp(clockOf(load<u32>(at)), load<u32>(at, 4));
   store<u32>(at, tagOf(key, entry));
   store<u32>(at, newStamp(clock), 4);
 }
@@ -232,7 +236,7 @@ function leastLikely(set: usize): usize {
   let oldest: i32 = -1;
   for (let at = set; at < set + SET_BYTES; at += 8) {
     const clock = clockOf(load<u32>(at));
-    const age = reinterpret<i32>(<f32>ageOf(clock, load<u32>(at, 4)) / <f32>load<u32>(clock, 4));
+    const age = reinterpret<i32>(ageOf(clock, load<u32>(at, 4)));
     victim = select(at, victim, age > oldest);
     oldest = max(oldest, age);
   }

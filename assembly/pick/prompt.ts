@@ -6,7 +6,8 @@
 //   hash(i) = mix(hash(i - 1) ^ digest(i))
 //
 // Blocks are digested by themselves and chained by one multiply, so the chain's latency is paid once per block.
-// Memory: PROMPT_BYTES for each body that is being scanned, MOST_PROMPTS of them; further bodies go without.
+// Memory: PROMPT_BYTES for each body that is being scanned, and each request that is followed (lasting.ts), MOST_PROMPTS of
+// them; further bodies go without.
 import { mix } from "./entries";
 
 /** Of profile "tokens". The scorers' blocks have 64, as the endpoint picker's. */
@@ -24,7 +25,7 @@ export function setBlockBytes(bytes: u32): void {
 
 /** Blocks beyond are not hashed: 128 KiB, some 32,000 tokens. */
 export const MOST_BLOCKS: u32 = 256;
-const MOST_PROMPTS: u32 = 512;
+export const MOST_PROMPTS: u32 = 512;
 
 @unmanaged
 export class Prompt {
@@ -36,6 +37,11 @@ export class Prompt {
   fill: u32 = 0;
   /** Full blocks, hashed. */
   count: u32 = 0;
+  // lasting.ts: where it was sent, of which model and cache_salt, and when it was last used; `next` and `before` link them
+  stamp: u32 = 0;
+  before: usize = 0;
+  seed: u64 = 0;
+  endpoint: u64 = 0;
 }
 
 const PARTIAL: usize = offsetof<Prompt>();

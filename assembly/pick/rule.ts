@@ -86,9 +86,7 @@ function lookAtAll(view: SnapshotView, now: u64): void {
     capacity += <f32>capacityOf(clock);
   }
   waitingPerRequest = requests > 0 ? queues / requests : 0;
-  // More than all: prefixes have copies, and some were evicted before their stamps say so.
-  const share: f32 = capacity > 0 ? min<f32>(hot / capacity, 1) : 0;
-  prefillPrice = 1 + E + F * share;
+  prefillPrice = 1 + E + (capacity > 0 ? (F * hot) / capacity : 0);
 }
 
 /** Costs of all candidates. */

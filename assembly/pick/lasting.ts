@@ -1,0 +1,56 @@
+// Prompts of requests that are under way. The server evicts none of their blocks until the request ends, and counts their age
+// from then on; the prefix index counts it from when they were sent. So a prompt is used once more when its request ends,
+// and before that each time that half of what its endpoint holds was used after it. Where few requests are under way, or
+// short ones, neither happens.
+//
+// Memory: the prompts that scanned bodies left behind, MOST_LASTING of them at most. Of further requests the blocks age from
+// when they were sent.
+import { ageOf, clockOf } from "./clock";
+import { Entry, findEntry } from "./entries";
+import { insertPrefix, lastStamp } from "./prefix";
+import { closePrompt, MOST_PROMPTS, Prompt } from "./prompt";
+
+/** A quarter is left for bodies that are being scanned. */
+const MOST_LASTING: u32 = (MOST_PROMPTS / 4) * 3;
+/** Ages (clock.ts) from which on a prompt is used again: while its request is under way, and at its end. */
+const REFRESHED: f32 = 0.5;
+const AGED: f32 = 0.03125;
+
+let first: usize = 0;
+let count: u32 = 0;
+
+/** The prompt was sent to the endpoint. False: it is not followed, whoever opened it closes it. */
+export function followPrompt(prompt: Prompt, seed: u64, entry: Entry): bool {
+  if (prompt.count == 0 || count == MOST_LASTING) return false;
+  count++;
+  prompt.seed = seed;
+  prompt.endpoint = entry.hash;
+  prompt.stamp = lastStamp(entry);
+  prompt.before = 0;
+  prompt.next = first;
+  if (first) changetype<Prompt>(first).before = changetype<usize>(prompt);
+  first = changetype<usize>(prompt);
+  return true;
+}
+
+/** The request of a followed prompt has ended; closes it. */
+export function endPrompt(prompt: Prompt): void {
+  useAgain(prompt, AGED);
+  count--;
+  if (prompt.before) changetype<Prompt>(prompt.before).next = prompt.next;
+  else first = prompt.next;
+  if (prompt.next) changetype<Prompt>(prompt.next).before = prompt.before;
+  closePrompt(prompt);
+}
+
+/** On the tick. */
+export function refreshPrompts(): void {
+  for (let at = first; at; at = changetype<Prompt>(at).next) useAgain(changetype<Prompt>(at), REFRESHED);
+}
+
+function useAgain(prompt: Prompt, age: f32): void {
+  const entry = findEntry(prompt.endpoint);
+  if (entry === null || ageOf(clockOf(entry.slot), prompt.stamp) < age) return;
+  insertPrefix(prompt, prompt.seed, entry);
+  prompt.stamp = lastStamp(entry);
+}
