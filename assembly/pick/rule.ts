@@ -1,11 +1,12 @@
 // Profile "tokens": one cost in prompt tokens, the lowest wins, ties at random.
 //
-//   cost(p) = s(p) * [ (1 - W) * Q(p) + (1 + E + F * h) * u(p) + (D * (1 + n(p) / N) + W * q) * n(p) ] + adapter(p)
+//   cost(p) = s(p) * [ (1 - W) * Q(p) + (1 + E) / (1 - h) * u(p) + (D * (1 + n(p) / N) + W * q) * n(p) ] + adapter(p)
 //
 //   s  how much slower than the usual candidate p answers (speed.ts)
 //   Q  uncached tokens that wait on p for their first output token (tokens.ts)
 //   u  uncached tokens of this prompt there: max(16, T - match), T = prompt bytes / 4, match from prefix.ts
-//   h  how much of the candidates' caches holds what was asked for again, 0...1 (clock.ts): a copy of a prefix drives that out
+//   h  how much of the candidates' caches holds what was asked for again, 0...1 (clock.ts). A copy of a prefix drives as much
+//      out, h of which is prefilled once more and drives out the next: 1 + h + h² + ... = 1 / (1 - h) prefills in all
 //   n  requests in flight on p, from all traffic as far as it is known (inflight.ts, unseen averaged over 2 s)
 //   q  tokens that wait for each request in flight, over all candidates: what waits is balanced in part by its tokens and in
 //      part by its requests, or a burst of unequal prompts leaves some endpoints with far more requests than others
@@ -32,11 +33,8 @@ const TOKEN_BYTES: u32 = 4;
 const LEAST_TOKENS: i32 = 16;
 /** What a prefill takes beside its own time, from the requests that decode meanwhile. */
 const E: f32 = 2;
-/**
- * What it takes from a cache full of prefixes that will be asked for: another one is driven out and prefilled again, which
- * drives out the next. Where caches hold little of use, a hot prefix spreads as freely as the load asks for.
- */
-const F: f32 = 20;
+/** Less than this of 1 - h counts as this: a prefix that nothing is left for but copies spreads in the end. */
+const LEAST_COLD: f32 = 0.03;
 /** Tokens that one more request in flight costs: 10 ms at RATE. */
 const D: f32 = 200;
 /** With so many in flight one more costs twice as much: it slows all of them, and slots run out. */
@@ -66,7 +64,7 @@ export function uncached(work: Work, entry: Entry): i32 {
 
 /** q of the pick at hand. */
 let waitingPerRequest: f32 = 0;
-/** 1 + E + F * h of the pick at hand. */
+/** (1 + E) / (1 - h) of the pick at hand. */
 export let prefillPrice: f32 = 1;
 
 /** What all candidates have in common. */
@@ -86,7 +84,7 @@ function lookAtAll(view: SnapshotView, now: u64): void {
     capacity += <f32>capacityOf(clock);
   }
   waitingPerRequest = requests > 0 ? queues / requests : 0;
-  prefillPrice = 1 + E + (capacity > 0 ? (F * hot) / capacity : 0);
+  prefillPrice = (1 + E) / max<f32>(1 - (capacity > 0 ? hot / capacity : 0), LEAST_COLD);
 }
 
 /** Costs of all candidates. */
