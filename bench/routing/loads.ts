@@ -20,13 +20,14 @@ export interface RoutingLoad {
 const one = { envoys: 1 };
 
 export const ROUTING_LOADS: readonly RoutingLoad[] = [
-  { name: "shared", kind: "shared-80", pods: 4, seconds: 45, ...one },
+  { name: "shared", kind: "shared-80", pods: 4, seconds: 60, ...one },
+  { name: "fitting", kind: "fitting-80", pods: 4, seconds: 45, ...one },
   { name: "mixed", kind: "mixed", pods: 4, seconds: 30, ...one },
   { name: "slow", kind: "slow", pods: 4, seconds: 30, ...one },
   { name: "adapters", kind: "adapters", pods: 4, seconds: 30, ...one },
   { name: "bursts-1s", kind: "idle-bursts", pods: 8, seconds: 25, scrapeMs: 1000, burstMs: 5000, ...one },
   { name: "bursts-100ms", kind: "idle-bursts", pods: 8, seconds: 25, scrapeMs: 100, burstMs: 5000, ...one },
-  { name: "two-envoys", kind: "shared-80", pods: 4, seconds: 45, envoys: 2 },
+  { name: "two-envoys", kind: "shared-80", pods: 4, seconds: 60, envoys: 2 },
 ];
 
 export const ROUTING_LOAD_NAMES = ROUTING_LOADS.map(({ name }) => name);
