@@ -9,7 +9,10 @@
 // prefill later.
 //
 // An epoch ends when it counts a twelfth of the capacity; when there is no room for one more, the two neighbours that count
-// least become one. Reading and counting take the same time whatever the cache holds.
+// least become one. Reading and counting take the same time whatever the cache holds. Only the oldest epoch's count is a guess,
+// and no epoch counts more than a seventh of the capacity and one: of so many blocks on each side of the one that the server
+// evicts next it may be wrong, of no others. After the capacity was lowered that is a seventh of the former one, until what
+// was used before is gone.
 //
 // Per endpoint 224 bytes, by the low bits of its number (more than SLOTS endpoints at a time share some): u32 last stamp, in
 // steps of 2; u32 capacity; u32 blocks held; u32 of them hot; u32 epochs, then from 32 on for each epoch, the oldest first:
@@ -91,14 +94,13 @@ export function renewedStamp(clock: usize, stamp: u32): u32 {
   const now = tick(clock);
   const from = epochOf(clock, stamp);
   const last = load<u32>(clock, 16) - 1;
-  const wasHot = stamp & HOT;
-  if (from == last) {
-    if (!wasHot) add(clock, last, 0, 1);
-    return now | HOT;
+  if (from == last && stamp & HOT) return now | HOT;
+  const blocks = load<u32>(clock + from * 4, COUNTS);
+  // Stamps do not lie quite evenly: what is used again may have been counted as evicted, or as cold.
+  if (blocks > 0) {
+    const hot = load<u32>(clock + from * 4, HOTS);
+    add(clock, from, -1, <i32>min(hot - min(hot, stamp & HOT), blocks - 1) - hot);
   }
-  // Stamps do not lie quite evenly, so an epoch may have counted its last block as evicted that is still used.
-  const at = clock + from * 4;
-  if (load<u32>(at, COUNTS) > 0) add(clock, from, -1, wasHot && load<u32>(at, HOTS) > 0 ? -1 : 0);
   add(clock, last, 1, 1);
   settle(clock);
   return now | HOT;
@@ -107,7 +109,11 @@ export function renewedStamp(clock: usize, stamp: u32): u32 {
 function tick(clock: usize): u32 {
   const now = load<u32>(clock) + 2;
   store<u32>(clock, now);
-  if (now - load<u32>(clock, STARTS) > MOST_AGE) store<u32>(clock, now - MOST_AGE + 1, STARTS);
+  const oldest = load<u32>(clock, STARTS);
+  if (now - oldest > MOST_AGE) {
+    if (load<u32>(clock, 16) > 1 && load<u32>(clock, STARTS + 4) == oldest + 2) dropOldest(clock);
+    else store<u32>(clock, oldest + 2, STARTS);
+  }
   return now;
 }
 
@@ -147,8 +153,7 @@ function epochOf(clock: usize, stamp: u32): u32 {
 function evict(clock: usize, blocks: u32): void {
   while (load<u32>(clock, COUNTS) <= blocks && load<u32>(clock, 16) > 1) {
     blocks -= load<u32>(clock, COUNTS);
-    add(clock, 0, -load<u32>(clock, COUNTS), -load<u32>(clock, HOTS));
-    removeEpoch(clock, 0);
+    dropOldest(clock);
   }
   if (blocks == 0) return;
   const count = load<u32>(clock, COUNTS);
@@ -157,6 +162,11 @@ function evict(clock: usize, blocks: u32): void {
   store<u32>(clock, start + (<u32>((<u64>(end - start) * blocks) / count) & ~HOT), STARTS);
   // Which of them were hot is not known: as few as can be.
   add(clock, 0, -blocks, min<i32>(count - blocks - load<u32>(clock, HOTS), 0));
+}
+
+function dropOldest(clock: usize): void {
+  add(clock, 0, -load<u32>(clock, COUNTS), -load<u32>(clock, HOTS));
+  removeEpoch(clock, 0);
 }
 
 function beginEpoch(clock: usize): void {
@@ -169,11 +179,11 @@ function beginEpoch(clock: usize): void {
   store<u32>(clock, epochs + 1, 16);
 }
 
-/** Makes one of the two neighbours that count least together. */
+/** Makes one of the two neighbours that count least together; not of the oldest, or its error would grow. */
 function mergeLeast(clock: usize): void {
   let least: u32 = 0xffffffff;
-  let first: u32 = 0;
-  for (let epoch: u32 = 0; epoch + 1 < EPOCHS; epoch++) {
+  let first: u32 = 1;
+  for (let epoch: u32 = 1; epoch + 1 < EPOCHS; epoch++) {
     const sum = load<u32>(clock + epoch * 4, COUNTS) + load<u32>(clock + epoch * 4, COUNTS + 4);
     if (sum >= least) continue;
     least = sum;
