@@ -1,12 +1,13 @@
 // Profile "tokens": one cost in prompt tokens, the lowest wins, ties at random.
 //
-//   cost(p) = s(p) * [ (1 - W) * Q(p) + (1 + E) / (1 - h) * u(p) + (D * (1 + n(p) / N) + W * q) * n(p) ] + adapter(p)
+//   cost(p) = s(p) * [ (1 - W) * Q(p) + P * u(p) + (D * (1 + n(p) / N) + W * q) * n(p) ] + adapter(p)
+//   P       = 1 + (1 + E) * h / (1 - h)
 //
 //   s  how much slower than the usual candidate p answers (speed.ts)
 //   Q  uncached tokens that wait on p for their first output token (tokens.ts)
 //   u  uncached tokens of this prompt there: max(16, T - match), T = prompt bytes / 4, match from prefix.ts
-//   h  how much of the candidates' caches holds what was asked for again, 0...1 (clock.ts). A copy of a prefix drives as much
-//      out, h of which is prefilled once more and drives out the next: 1 + h + h² + ... = 1 / (1 - h) prefills in all
+//   h  how much of the candidates' caches holds what was asked for again, 0...1 (clock.ts). A prefill drives as much out, h of
+//      which is prefilled once more and drives out the next: h + h² + ... = h / (1 - h) further prefills, which bring nothing new
 //   n  requests in flight on p, from all traffic as far as it is known (inflight.ts, unseen averaged over 2 s)
 //   q  tokens that wait for each request in flight, over all candidates: what waits is balanced in part by its tokens and in
 //      part by its requests, or a burst of unequal prompts leaves some endpoints with far more requests than others
@@ -31,7 +32,7 @@ import { Work } from "./work";
 
 const TOKEN_BYTES: u32 = 4;
 const LEAST_TOKENS: i32 = 16;
-/** What a prefill takes beside its own time, from the requests that decode meanwhile. */
+/** What a further prefill takes beside its own time, from the requests that wait and decode meanwhile. */
 const E: f32 = 2;
 /** Less than this of 1 - h counts as this: a prefix that nothing is left for but copies spreads in the end. */
 const LEAST_COLD: f32 = 0.03;
@@ -64,7 +65,7 @@ export function uncached(work: Work, entry: Entry): i32 {
 
 /** q of the pick at hand. */
 let waitingPerRequest: f32 = 0;
-/** (1 + E) / (1 - h) of the pick at hand. */
+/** P of the pick at hand. */
 export let prefillPrice: f32 = 1;
 
 /** What all candidates have in common. */
@@ -84,7 +85,8 @@ function lookAtAll(view: SnapshotView, now: u64): void {
     capacity += <f32>capacityOf(clock);
   }
   waitingPerRequest = requests > 0 ? queues / requests : 0;
-  prefillPrice = (1 + E) / max<f32>(1 - (capacity > 0 ? hot / capacity : 0), LEAST_COLD);
+  const share: f32 = capacity > 0 ? hot / capacity : 0;
+  prefillPrice = 1 + ((1 + E) * share) / max<f32>(1 - share, LEAST_COLD);
 }
 
 /** Costs of all candidates. */
