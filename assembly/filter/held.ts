@@ -23,7 +23,7 @@ import {
 import { measure, roomLeft, usableEndpoints } from "../admission/saturation";
 import { AdmissionConfig, MODE_HOLD } from "../config/admission";
 import { setEffectiveContext } from "../host/calls";
-import { closePrompt, Prompt } from "../pick/prompt";
+import { closePrompt, MOST_PROMPTS, Prompt } from "../pick/prompt";
 import { newRandom, Random } from "../pick/random";
 import { findModel } from "../route/models";
 import { ageMilliseconds, current, hasSnapshot } from "../snapshot/current";
@@ -47,8 +47,8 @@ import { refuseFull, refuseLate } from "./refuse-busy";
 import { Root } from "./root";
 import { PHASE_HELD, Stream } from "./streams";
 
-/** Held requests beyond these give their prompt's hashes back: there are 512 in all (pick/prompt.ts). */
-const MOST_PROMPTS: u32 = 256;
+/** Held requests beyond these give their prompt's hashes back. */
+const MOST_HASHED: u32 = MOST_PROMPTS / 4;
 /** Requests of lower priorities that one may displace: it may need the bytes of several. */
 const MOST_DISPLACED: u32 = 8;
 
@@ -69,7 +69,7 @@ export function hold(stream: Stream, admission: AdmissionConfig): bool {
   stream.held = changetype<usize>(held);
   stream.phase = PHASE_HELD;
   if (first) look(findScope(stream.scope)!);
-  if (stream.prompt && heldCount() > MOST_PROMPTS) dropPrompt(stream);
+  if (stream.prompt && heldCount() > MOST_HASHED) dropPrompt(stream);
   return true;
 }
 

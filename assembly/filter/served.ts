@@ -8,6 +8,8 @@
 import { getProperty, LOG_ERROR, log, resultLength, resultPointer, setEffectiveContext } from "../host/calls";
 import { addressHash, findEntry } from "../pick/entries";
 import { finished, startedAt, tellGeneration } from "../pick/inflight";
+import { movePrompt } from "../pick/lasting";
+import { Prompt } from "../pick/prompt";
 import { tokensDone, tokensSent } from "../pick/tokens";
 import { count, DRY_RUN_AGREED, DRY_RUN_DIFFERED, REROUTED, SETUP_NOT_FOLLOWED } from "../stats";
 import { ticks, tickTime } from "./clock";
@@ -99,6 +101,7 @@ function moveTo(stream: Stream, picked: u64): bool {
   if (picked == 0) return false;
   finished(picked, since);
   moveTokens(stream, picked);
+  if (stream.lasting) movePrompt(changetype<Prompt>(stream.lasting), stream.counted);
   stream.sentAt = 0;
   count(REROUTED);
   if (!getProperty(UPSTREAM_ATTEMPTS) || resultLength() != 8) return false;

@@ -97,14 +97,14 @@ export function mix(x: u64): u64 {
   return (product ^ (product >> 32)) * 0xd6e8feb86659fd93;
 }
 
-/** Entry of an address hash; null when there is none. */
+/** Entry of an address hash; null when there is none, as of 0. */
 export function findEntry(hash: u64): Entry | null {
   if (!table) return null;
   let i = <u32>(hash >> 16) & mask;
   while (true) {
     const entry = changetype<Entry>(table + i * ENTRY_BYTES);
-    if (entry.hash == hash) return entry;
     if (entry.hash == 0) return null;
+    if (entry.hash == hash) return entry;
     i = (i + 1) & mask;
   }
 }

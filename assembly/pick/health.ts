@@ -12,6 +12,7 @@
 import { SnapshotView } from "../snapshot/view";
 import { candidateCost, candidateCount, candidateLink, setCandidateCost } from "./candidates";
 import { Entry, entryOf } from "./entries";
+import { forgetPrompts } from "./lasting";
 import { KIND_SCORERS, Policy } from "./policy";
 import { forgetPrefixes } from "./prefix";
 
@@ -91,7 +92,10 @@ export function followUsable(view: SnapshotView, now: u64): void {
     const usable = view.usable(i);
     if (usable && !entry.usable && followed) {
       if (slowStart) beginRamp(entry, now, slowStart);
-      if (now > entry.goneAt + RESTART) forgetPrefixes(entry);
+      if (now > entry.goneAt + RESTART) {
+        forgetPrefixes(entry);
+        forgetPrompts(entry);
+      }
     }
     if (!usable && entry.usable) entry.goneAt = now;
     entry.usable = usable;

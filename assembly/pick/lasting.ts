@@ -10,8 +10,8 @@ import { Entry, findEntry } from "./entries";
 import { insertPrefix, lastStamp } from "./prefix";
 import { closePrompt, MOST_PROMPTS, Prompt } from "./prompt";
 
-/** A quarter is left for bodies that are being scanned. */
-const MOST_LASTING: u32 = (MOST_PROMPTS / 4) * 3;
+/** A quarter is left for bodies that are being scanned, another one for held requests (filter/held.ts). */
+const MOST_LASTING: u32 = MOST_PROMPTS / 2;
 /** Ages (clock.ts) from which on a prompt is used again: while its request is under way, and at its end. */
 const REFRESHED: f32 = 0.5;
 const AGED: f32 = 0.03125;
@@ -33,6 +33,20 @@ export function followPrompt(prompt: Prompt, seed: u64, entry: Entry): bool {
   return true;
 }
 
+/** Another endpoint than the picked one serves it; 0: one that is not known. */
+export function movePrompt(prompt: Prompt, endpoint: u64): void {
+  prompt.endpoint = endpoint;
+  const entry = findEntry(endpoint);
+  if (entry !== null) use(prompt, entry);
+}
+
+/** The endpoint was restarted: what was under way there is over, though its requests may not know yet. */
+export function forgetPrompts(entry: Entry): void {
+  for (let at = first; at; at = changetype<Prompt>(at).next) {
+    if (changetype<Prompt>(at).endpoint == entry.hash) changetype<Prompt>(at).endpoint = 0;
+  }
+}
+
 /** The request of a followed prompt has ended; closes it. */
 export function endPrompt(prompt: Prompt): void {
   useAgain(prompt, AGED);
@@ -50,7 +64,10 @@ export function refreshPrompts(): void {
 
 function useAgain(prompt: Prompt, age: f32): void {
   const entry = findEntry(prompt.endpoint);
-  if (entry === null || ageOf(clockOf(entry.slot), prompt.stamp) < age) return;
+  if (entry !== null && ageOf(clockOf(entry.slot), prompt.stamp) >= age) use(prompt, entry);
+}
+
+function use(prompt: Prompt, entry: Entry): void {
   insertPrefix(prompt, prompt.seed, entry);
   prompt.stamp = lastStamp(entry);
 }

@@ -25,7 +25,7 @@ export function setBlockBytes(bytes: u32): void {
 
 /** Blocks beyond are not hashed: 128 KiB, some 32,000 tokens. */
 export const MOST_BLOCKS: u32 = 256;
-export const MOST_PROMPTS: u32 = 512;
+export const MOST_PROMPTS: u32 = 1024;
 
 @unmanaged
 export class Prompt {
