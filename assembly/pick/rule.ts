@@ -1,7 +1,7 @@
 // Profile "tokens": one cost in prompt tokens, the lowest wins, ties at random.
 //
 //   cost(p) = s(p) * [ (1 - W) * Q(p) + P * u(p) + (D * (1 + n(p) / N) + W * q) * n(p) ] + adapter(p)
-//   P       = 1 + (1 + E) * h / (1 - h)
+//   P       = C + (1 + E) * h / (1 - h)
 //
 //   s  how much slower than the usual candidate p answers (speed.ts)
 //   Q  uncached tokens that wait on p for their first output token (tokens.ts)
@@ -32,12 +32,14 @@ import { Work } from "./work";
 
 const TOKEN_BYTES: u32 = 4;
 const LEAST_TOKENS: i32 = 16;
+/** A prefill is no loss where it makes a copy that others find: such prompts spread before they fill an endpoint. */
+const C: f32 = 0.4;
 /** What a further prefill takes beside its own time, from the requests that wait and decode meanwhile. */
 const E: f32 = 2;
 /** Less than this of 1 - h counts as this: a prefix that nothing is left for but copies spreads in the end. */
 const LEAST_COLD: f32 = 0.03;
-/** Tokens that one more request in flight costs: 10 ms at RATE. */
-const D: f32 = 200;
+/** Tokens that one more request in flight costs: 5 ms at RATE. */
+const D: f32 = 100;
 /** With so many in flight one more costs twice as much: it slows all of them, and slots run out. */
 const N: f32 = 64;
 /** How much of what waits is balanced by requests. */
@@ -86,7 +88,7 @@ function lookAtAll(view: SnapshotView, now: u64): void {
   }
   waitingPerRequest = requests > 0 ? queues / requests : 0;
   const share: f32 = capacity > 0 ? hot / capacity : 0;
-  prefillPrice = 1 + ((1 + E) * share) / max<f32>(1 - share, LEAST_COLD);
+  prefillPrice = C + ((1 + E) * share) / max<f32>(1 - share, LEAST_COLD);
 }
 
 /** Costs of all candidates. */
