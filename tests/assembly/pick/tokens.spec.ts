@@ -109,16 +109,16 @@ describe("the rule", () => {
     expect(uncached(work, entryOf(0))).toBe(work.tokens);
     pick(view, 0, policy, work, random, picks);
     expect(picks.first).toBe(2);
-    // it saves three times 8,176 tokens: n requests cost 200 n (1 + n / 64), so 60 are cheaper and 65 are not
-    for (let i = 0; i < 60; i++) started(2);
+    // it saves 0.4 times 8,176 tokens: n requests cost 100 n (1 + n / 64), so 23 are cheaper and 25 are not
+    for (let i = 0; i < 23; i++) started(2);
     publishOwn(told);
     pick(view, 0, policy, work, random, picks);
     expect(picks.first).toBe(2);
-    for (let i = 0; i < 5; i++) started(2);
+    for (let i = 0; i < 2; i++) started(2);
     publishOwn(told);
     pick(view, 0, policy, work, random, picks);
     expect(picks.first == 2).toBe(false);
-    // Once the caches are full of what is asked for again, a copy costs (1 + E + F) / (1 + E) times as much.
+    // Once the caches are full of what is asked for again, each prefill costs a hundred.
     for (let i = 0; i < 4; i++) {
       for (let seed: u64 = 100; seed < 100 + FILLING; seed++) {
         insertPrefix(prompt, seed, entryOf(i));
@@ -130,7 +130,7 @@ describe("the rule", () => {
     pick(view, 0, policy, work, random, picks);
     expect(picks.first).toBe(2);
     expect(prefillPrice > 20).toBe(true);
-    for (let i = 0; i < 65; i++) finished(entryOf(2).hash, 0);
+    for (let i = 0; i < 25; i++) finished(entryOf(2).hash, 0);
     closePrompt(prompt);
   });
 
