@@ -124,8 +124,11 @@ describe("the prompt of a request that is under way", () => {
   test("ages from its end", () => {
     fresh();
     const lasting = begin(1, entryOf(0));
+    const next = openPrompt()!;
     pass(60, entryOf(0), false);
     endPrompt(lasting);
+    // What is opened next is this one: what the other one holds would still be there to use.
+    closePrompt(next);
     pass(60, entryOf(0), true);
     expect(held(1, entryOf(0))).toBe(BLOCKS);
     pass(60, entryOf(0), true);
