@@ -31,7 +31,7 @@ describe("an explanation", () => {
   const patterns: Record<string, RegExp> = {
     load: /^load candidates=3; 1 (\S+) cost=0\.0000 seen=0; 2 (\S+) cost=\d+\.\d{4} seen=0; 3 10\.0\.0\.2:8000 cost=4\.0000 seen=0$/,
     tokens:
-      /^tokens candidates=3 prefill=3\.0000; 1 (\S+) cost=48 s=1\.0000 q=0 u=16 n=0\.0000 a=0; 2 (\S+) cost=\d+ s=1\.0000 q=0 u=16 n=\d+\.\d{4} a=0; 3 \S+ .* a=0$/,
+      /^tokens candidates=3 prefill=0\.4000; 1 (\S+) cost=6 s=1\.0000 q=0 u=16 n=0\.0000 a=0; 2 (\S+) cost=\d+ s=1\.0000 q=0 u=16 n=\d+\.\d{4} a=0; 3 \S+ .* a=0$/,
     epp: /^scorers candidates=3; 1 (\S+) score=4\.0000 0=1\.0000\*2\.0000 1=1\.0000\*2\.0000 2=0\.0000\*3\.0000; 2 (\S+) score=4\.0000 .*; 3 10\.0\.0\.2:8000 score=1\.0000 0=0\.0000\*2\.0000 1=0\.5000\*2\.0000 2=0\.0000\*3\.0000$/,
   };
   for (const [profile, pattern] of Object.entries(patterns)) {

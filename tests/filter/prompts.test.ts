@@ -230,15 +230,17 @@ describe("where a prompt is taken to be", () => {
     const over = sentToA();
     complete(over.stream, A);
     const lasting = sentToA();
+    lasting.stream.respond({ chunks: ["{"], upstreamAddress: A, end: false });
     passing(60);
-    // One more request waits on A than on B: only what is held there draws others to it.
+    // One more request is on A than on B: only what is held there draws others to it.
     const again = ask(gateway, lasting.text);
     assert.equal(picked(again), A);
     again.abort();
     const anew = ask(gateway, over.text);
     assert.equal(picked(anew), B);
     anew.abort();
-    complete(lasting.stream, A);
+    lasting.stream.responseBody("}", true);
+    lasting.stream.finish();
     passing(60);
     const busy = ask(gateway, fresh(), "lora");
     assert.equal(picked(ask(gateway, lasting.text)), B);
