@@ -3,10 +3,14 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { parseArgs } from "node:util";
+import { Command } from "commander";
 import { inEnvoy } from "./envoy.ts";
 
-const { values } = parseArgs({ options: { envoy: { type: "boolean", default: false } } });
+const { envoy } = new Command("bench-pick")
+  .description("What a pick costs, of 16 and of 1,000 pods, by profile and length of the prompt")
+  .option("--envoy", "as CPU of a real Envoy too: some minutes")
+  .parse()
+  .opts<{ envoy?: boolean }>();
 
 interface Bench {
   _initialize(): void;
@@ -75,4 +79,4 @@ for (const [name, profile] of Object.entries(PROFILES)) {
     console.log(`| ${name} | ${pods} | ${cells.join(" | ")} | ${(bench.memoryPages() / 16).toFixed(1)} MiB |`);
   }
 }
-if (values.envoy) await inEnvoy();
+if (envoy) await inEnvoy();
