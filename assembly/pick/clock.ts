@@ -1,7 +1,7 @@
 // What an endpoint's KV cache still holds, and how much of it is worth keeping.
 //
 // The server gives up the block that was used longest ago: a block is held while fewer others than the cache has room for
-// were used since. So each use of a block gets a stamp, and blocks are counted by the epoch of their stamp: a block that is used
+// were used since. So each use of a block gets a stamp (of a long one, which counts as several, so much later), and blocks are counted by the epoch of their stamp: a block that is used
 // again leaves the count of its old epoch, or the cold ones would be taken for evicted too early where few are used all the
 // time, and too late where all are. The oldest block is given up by moving the oldest epoch's start past one of its stamps,
 // which are taken to lie evenly; what is stamped before that start is evicted.
@@ -80,18 +80,18 @@ export function ageOf(clock: usize, stamp: u32): f32 {
   return <f32>(now - stamp) / <f32>(now - load<u32>(clock, STARTS));
 }
 
-/** Stamp of a block that was not held. */
-export function newStamp(clock: usize): u32 {
-  const now = tick(clock);
-  add(clock, load<u32>(clock, 16) - 1, 1, 0);
+/** Stamp of a block that was not held, and counts as `size` blocks. */
+export function newStamp(clock: usize, size: u32): u32 {
+  const now = tick(clock, size);
+  add(clock, load<u32>(clock, 16) - 1, size, 0);
   settle(clock);
   return now;
 }
 
 /** Stamp of a block that has `stamp` and is used again. */
-export function renewedStamp(clock: usize, stamp: u32): u32 {
-  if (!isHeldAt(clock, stamp)) return newStamp(clock);
-  const now = tick(clock);
+export function renewedStamp(clock: usize, stamp: u32, size: u32): u32 {
+  if (!isHeldAt(clock, stamp)) return newStamp(clock, size);
+  const now = tick(clock, size);
   const from = epochOf(clock, stamp);
   const last = load<u32>(clock, 16) - 1;
   if (from == last && stamp & HOT) return now | HOT;
@@ -99,18 +99,18 @@ export function renewedStamp(clock: usize, stamp: u32): u32 {
   // Stamps do not lie quite evenly: what is used again may have been counted as evicted, or as cold.
   if (blocks > 0) {
     const hot = load<u32>(clock + from * 4, HOTS);
-    add(clock, from, -1, <i32>min(hot - min(hot, stamp & HOT), blocks - 1) - hot);
+    const left = blocks - min(blocks, size);
+    add(clock, from, left - blocks, <i32>min(hot - min(hot, stamp & HOT ? size : 0), left) - hot);
   }
-  add(clock, last, 1, 1);
+  add(clock, last, size, size);
   settle(clock);
   return now | HOT;
 }
 
-function tick(clock: usize): u32 {
-  const now = load<u32>(clock) + 2;
+function tick(clock: usize, size: u32): u32 {
+  const now = load<u32>(clock) + 2 * size;
   store<u32>(clock, now);
-  const oldest = load<u32>(clock, STARTS);
-  if (now - oldest > MOST_AGE) {
+  for (let oldest = load<u32>(clock, STARTS); now - oldest > MOST_AGE; oldest = load<u32>(clock, STARTS)) {
     if (load<u32>(clock, 16) > 1 && load<u32>(clock, STARTS + 4) == oldest + 2) dropOldest(clock);
     else store<u32>(clock, oldest + 2, STARTS);
   }

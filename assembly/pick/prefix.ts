@@ -16,7 +16,7 @@ import { SnapshotView } from "../snapshot/view";
 import { ageOf, clockOf, emptyCache, isHeldAt, newStamp, renewedStamp, SLOTS, setCapacity } from "./clock";
 import { followDirectory, noteHolders } from "./directory";
 import { Entry, entryOf, findEntry, mix } from "./entries";
-import { blockBytes, MOST_BLOCKS, Prompt, promptHash, promptHashes, setBlockBytes } from "./prompt";
+import { blockBytes, MOST_BLOCKS, Prompt, pieces, promptHash, promptHashes, setBlockBytes } from "./prompt";
 
 const SET_BYTES: u32 = 64;
 const LEAST_SETS: u32 = 1024;
@@ -93,18 +93,16 @@ export function matchPrefix(prompt: Prompt, seed: u64, entry: Entry): u32 {
 /** The prompt was sent to the endpoint; it is kept for the other workers to hear of. */
 export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry): void {
   if (!sets || prompt.count == 0) return;
-  // The others hear of the whole prompt, not of its new end only: what they have not heard of for long looks evicted to
-  // them, and they would send its next request elsewhere. When much has been sent in this tick, only of what is new.
-  const from: u32 = newsBytes < NEWS_BYTES / 2 ? 0 : matchPrefix(prompt, seed, entry);
   touchAll(promptHashes(prompt), prompt.count, seed, entry);
-  if (from == prompt.count) return;
-  const bytes = (prompt.count - from) * 8;
+  // The others hear of the whole prompt, not of its new end only: what they have not heard of for long looks evicted to
+  // them, and they would send its next request elsewhere.
+  const bytes = prompt.count * 8;
   if (newsBytes + NEWS_HEADER + bytes > NEWS_BYTES) return;
   const at = news + newsBytes;
   store<u64>(at, entry.hash);
   store<u64>(at, seed, 8);
-  store<u64>(at, prompt.count - from, 16);
-  memory.copy(at + NEWS_HEADER, promptHashes(prompt) + from * 8, bytes);
+  store<u64>(at, prompt.count, 16);
+  memory.copy(at + NEWS_HEADER, promptHashes(prompt), bytes);
   newsBytes += NEWS_HEADER + bytes;
 }
 
@@ -211,20 +209,20 @@ function touchAll(hashes: usize, count: u32, seed: u64, entry: Entry): void {
     asked += load<u32>(setOf(key));
   }
   store<u32>(UNREAD, asked);
-  for (let i = count; i > 0; i--) touch(load<u64>(keys + (i - 1) * 8), entry);
+  for (let i = count; i > 0; i--) touch(load<u64>(keys + (i - 1) * 8), entry, pieces(i - 1));
   noteHolders(hashes, count, seed, entry);
 }
 
-function touch(key: u64, entry: Entry): void {
+function touch(key: u64, entry: Entry, size: u32): void {
   const clock = clockOf(entry.slot);
   const known = find(key, entry);
   if (known) {
-    store<u32>(known, renewedStamp(clock, load<u32>(known, 4)), 4);
+    store<u32>(known, renewedStamp(clock, load<u32>(known, 4), size), 4);
     return;
   }
   const at = leastLikely(setOf(key));
   store<u32>(at, tagOf(key, entry));
-  store<u32>(at, newStamp(clock), 4);
+  store<u32>(at, newStamp(clock, size), 4);
 }
 
 /** The entry of a set that is worth least: an empty one (stamp 0), else the one that its endpoint evicts first. */

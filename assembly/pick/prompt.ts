@@ -3,9 +3,11 @@
 // they may stand behind the prompt.
 //
 //   digest(block) = fold of four sums of (a + k) * (b + l) over its 32-bit words a, b (NH, of UMAC); k, l move on with each 32 bytes
-//   hash(i) = mix(hash(i - 1) ^ digest(i))
+//   chain(i) = mix(chain(i - 1) ^ digest(i))      for each 512 bytes (64 for the scorers)
 //
-// Blocks are digested by themselves and chained by one multiply, so the chain's latency is paid once per block.
+// Pieces are digested by themselves and chained by one multiply, so the chain's latency is paid once per piece.
+// A block's hash is the chain at its end. Of profile "tokens" blocks 64 to 127 have four pieces, further ones 16: so 256 blocks
+// reach 1.2 MiB, some 300,000 tokens, and the end of a long prompt is known less exactly, but as exactly for its length.
 // Memory: PROMPT_BYTES for each body that is being scanned, and each request that is followed (lasting.ts), MOST_PROMPTS of
 // them; further bodies go without.
 import { mix } from "./entries";
@@ -15,16 +17,31 @@ export const BLOCK_BYTES: u32 = 512;
 export const SMALL_BLOCK_BYTES: u32 = 64;
 let block: u32 = BLOCK_BYTES;
 
+/** What is beyond is not hashed. */
+export const MOST_BLOCKS: u32 = 256;
+const SINGLE_BLOCKS: u32 = 64;
+const FOURFOLD_BLOCKS: u32 = 128;
+let single: u32 = SINGLE_BLOCKS;
+
 export function blockBytes(): u32 {
   return block;
+}
+/** Pieces of that many bytes that a block has, by its place in the prompt. */
+export function pieces(index: u32): u32 {
+  return index < single ? 1 : index < FOURFOLD_BLOCKS ? 4 : 16;
+}
+/** Pieces of that many blocks, from the first one on. */
+export function piecesOf(blocks: u32): u32 {
+  if (blocks <= single) return blocks;
+  if (blocks <= FOURFOLD_BLOCKS) return SINGLE_BLOCKS + (blocks - SINGLE_BLOCKS) * 4;
+  return SINGLE_BLOCKS + (FOURFOLD_BLOCKS - SINGLE_BLOCKS) * 4 + (blocks - FOURFOLD_BLOCKS) * 16;
 }
 /** For all prompts of the VM: before the first one. */
 export function setBlockBytes(bytes: u32): void {
   block = bytes;
+  single = bytes == BLOCK_BYTES ? SINGLE_BLOCKS : MOST_BLOCKS;
 }
 
-/** Blocks beyond are not hashed: 128 KiB, some 32,000 tokens. */
-export const MOST_BLOCKS: u32 = 256;
 export const MOST_PROMPTS: u32 = 1024;
 
 @unmanaged
@@ -33,8 +50,10 @@ export class Prompt {
   next: usize = 0;
   /** Of the hashed fields, all of them. */
   bytes: u32 = 0;
-  /** Bytes of the block that is not full yet. */
+  /** Bytes of the piece that is not full yet. */
   fill: u32 = 0;
+  /** Pieces that the block lacks. */
+  lacks: u32 = 0;
   /** Full blocks, hashed. */
   count: u32 = 0;
   // lasting.ts: where it was sent, of which model and cache_salt, and when it was last used; `next` and `before` link them
@@ -64,6 +83,7 @@ export function openPrompt(): Prompt | null {
   prompt.chain = 0x9e3779b97f4a7c15;
   prompt.bytes = 0;
   prompt.fill = 0;
+  prompt.lacks = 1;
   prompt.count = 0;
   return prompt;
 }
@@ -85,11 +105,11 @@ export function feedPrompt(prompt: Prompt, data: usize, length: u32): void {
     prompt.fill += take;
     at += take;
     if (prompt.fill < block) return;
-    addBlock(prompt, partial);
+    addPiece(prompt, partial);
     prompt.fill = 0;
   }
   while (at + block <= end && prompt.count < MOST_BLOCKS) {
-    addBlock(prompt, at);
+    addPiece(prompt, at);
     at += block;
   }
   if (prompt.count == MOST_BLOCKS || at == end) return;
@@ -107,10 +127,12 @@ export function promptHash(prompt: Prompt, index: u32): u64 {
   return load<u64>(promptHashes(prompt) + index * 8);
 }
 
-function addBlock(prompt: Prompt, from: usize): void {
+function addPiece(prompt: Prompt, from: usize): void {
   if (prompt.count == MOST_BLOCKS) return;
   prompt.chain = mix(prompt.chain ^ digest(from));
+  if (--prompt.lacks) return;
   store<u64>(changetype<usize>(prompt) + HASHES + prompt.count++ * 8, prompt.chain);
+  prompt.lacks = pieces(prompt.count);
 }
 
 /** k and l of the first 32 bytes, and what they move on by: odd, so that none comes again within a block. */

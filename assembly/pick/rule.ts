@@ -24,7 +24,7 @@ import { Entry, entryOf } from "./entries";
 import { seenInFlight, unseenInFlight, workersBeside } from "./inflight";
 import { Policy } from "./policy";
 import { askForPrefix, matchPrefix } from "./prefix";
-import { blockBytes, Prompt } from "./prompt";
+import { blockBytes, Prompt, piecesOf } from "./prompt";
 import { tellsRequests } from "./signals";
 import { medianSlowness, speedFactor } from "./speed";
 import { queueOf, RATE } from "./tokens";
@@ -62,7 +62,7 @@ export const terms: Terms = changetype<Terms>(memory.data(24, 4));
 export function uncached(work: Work, entry: Entry): i32 {
   if (!work.prompt) return max(work.tokens, LEAST_TOKENS);
   const blocks = matchPrefix(changetype<Prompt>(work.prompt), work.seed, entry);
-  return max(work.tokens - <i32>((blocks * blockBytes()) / TOKEN_BYTES), LEAST_TOKENS);
+  return max(work.tokens - <i32>((piecesOf(blocks) * blockBytes()) / TOKEN_BYTES), LEAST_TOKENS);
 }
 
 /** q of the pick at hand. */

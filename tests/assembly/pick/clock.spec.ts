@@ -50,7 +50,7 @@ function resize(blocks: u32): void {
 
 /** Uses a block, as prefix.ts does. */
 function use(block: i32): void {
-  stamps[block] = stamps[block] == 0 ? newStamp(clock) : renewedStamp(clock, stamps[block]);
+  stamps[block] = stamps[block] == 0 ? newStamp(clock, 1) : renewedStamp(clock, stamps[block], 1);
   const at = cached.indexOf(block);
   if (at >= 0) cached.splice(at, 1);
   else if (cached.length == capacity) cached.shift();
@@ -119,6 +119,36 @@ describe("what a cache holds", () => {
       const half: u32 = capacities[i] / 2;
       for (let k: u32 = 0; k < 2 * half; k++) use(k % half);
       expect(hotBlocks(clock) >= half).toBe(true, "what was used twice is hot");
+    }
+  });
+
+  test("counts a long block as the several that it is", () => {
+    const sizes: i32[] = [1, 4, 16];
+    const room: i32 = 2000;
+    begin(21, room, 0);
+    let inUse: i32 = 0;
+    for (let i = 0; i < 20000; i++) {
+      const block: i32 = random.next() % 3 == 0 ? random.next() % 40 : random.next() % BLOCKS;
+      const size = sizes[block % 3];
+      stamps[block] = stamps[block] == 0 ? newStamp(clock, size) : renewedStamp(clock, stamps[block], size);
+      const at = cached.indexOf(block);
+      if (at >= 0) cached.splice(at, 1);
+      else inUse += size;
+      cached.push(block);
+      while (inUse > room) inUse -= sizes[cached.shift() % 3];
+      if (i % 100 > 0) continue;
+      let younger = inUse;
+      for (let k = 0; k < cached.length; k++) {
+        younger -= sizes[cached[k] % 3];
+        if (younger < room - room / 7 - 16) expect(isHeldAt(clock, stamps[cached[k]])).toBe(true, "held");
+      }
+      let beyond: i32 = 0;
+      for (let k = 0; k < BLOCKS; k++) {
+        if (stamps[k] != 0 && isHeldAt(clock, stamps[k]) && cached.indexOf(k) < 0) beyond += sizes[k % 3];
+      }
+      expect(beyond).toBeLessThan(room / 7 + 17, "evicted, but held");
+      expect(<i32>heldBlocks(clock)).toBeLessThan(room + 1);
+      expect(hotBlocks(clock) <= heldBlocks(clock)).toBe(true, "hot");
     }
   });
 

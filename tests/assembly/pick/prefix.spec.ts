@@ -1,3 +1,4 @@
+import { clockOf, heldBlocks } from "../../../assembly/pick/clock";
 import { addressHash, entryOf } from "../../../assembly/pick/entries";
 import { followTopology } from "../../../assembly/pick/inflight";
 import {
@@ -16,6 +17,7 @@ import {
   MOST_BLOCKS,
   openPrompt,
   Prompt,
+  piecesOf,
   promptHash,
 } from "../../../assembly/pick/prompt";
 import { newRandom } from "../../../assembly/pick/random";
@@ -50,16 +52,16 @@ function pool(blocks: u32): void {
 
 describe("hashes of a prompt", () => {
   test("are the same however the body is cut into windows", () => {
-    const whole = prompt(9, 1, 9, 1);
+    const whole = prompt(100, 1, 100, 1);
     const cut = openPrompt()!;
     let at: u32 = 0;
-    while (at < 9 * BLOCK_BYTES) {
-      const take = min<u32>(1 + (random.next() % 900), 9 * BLOCK_BYTES - at);
+    while (at < 100 * BLOCK_BYTES) {
+      const take = min<u32>(1 + (random.next() % 900), 100 * BLOCK_BYTES - at);
       feedPrompt(cut, text + at, take);
       at += take;
     }
-    expect(cut.count).toBe(9);
-    for (let i: u32 = 0; i < 9; i++) expect(promptHash(cut, i)).toBe(promptHash(whole, i));
+    expect(cut.count).toBe(73);
+    for (let i: u32 = 0; i < 73; i++) expect(promptHash(cut, i)).toBe(promptHash(whole, i));
     closePrompt(whole);
     closePrompt(cut);
   });
@@ -112,9 +114,13 @@ describe("hashes of a prompt", () => {
 
   test("stop at the most blocks, and count all bytes", () => {
     const a = openPrompt()!;
-    for (let i = 0; i < 3; i++) feedPrompt(a, text, MOST_BLOCKS * BLOCK_BYTES);
+    const bytes = piecesOf(MOST_BLOCKS) * BLOCK_BYTES;
+    expect(bytes).toBe(1212416);
+    for (let i: u32 = 0; i < bytes - 1024; i += 1024) feedPrompt(a, text, 1024);
+    expect(a.count).toBe(MOST_BLOCKS - 1);
+    for (let i = 0; i < 3; i++) feedPrompt(a, text, 1024);
     expect(a.count).toBe(MOST_BLOCKS);
-    expect(a.bytes).toBe(3 * MOST_BLOCKS * BLOCK_BYTES);
+    expect(a.bytes).toBe(bytes + 2048);
     closePrompt(a);
   });
 });
@@ -130,6 +136,24 @@ describe("the prefix index", () => {
       expect(matchPrefix(second, 5, entryOf(0))).toBe(shared);
       expect(matchPrefix(second, 5, entryOf(1))).toBe(0);
       expect(matchPrefix(second, 6, entryOf(0))).toBe(0, "another model or cache_salt");
+      closePrompt(second);
+    }
+  });
+
+  test("of a long prompt knows the end by longer blocks, which count as long in the cache", () => {
+    pool(1000);
+    const first = prompt(400, 7, 400, 0);
+    expect(first.count).toBe(133, "64 of one piece, 64 of four, 5 of 16");
+    const before = heldBlocks(clockOf(entryOf(0).slot));
+    insertPrefix(first, 5, entryOf(0));
+    expect(heldBlocks(clockOf(entryOf(0).slot)) - before).toBe(400);
+    closePrompt(first);
+    const forks: u32[] = [1, 63, 64, 65, 67, 68, 100, 319, 320, 335, 336, 399, 400];
+    const held: u32[] = [1, 63, 64, 64, 64, 65, 73, 127, 128, 128, 129, 132, 133];
+    for (let i = 0; i < forks.length; i++) {
+      const second = prompt(400, 7, forks[i], 1000 + i);
+      expect(matchPrefix(second, 5, entryOf(0))).toBe(held[i]);
+      expect(piecesOf(held[i]) <= forks[i]).toBe(true);
       closePrompt(second);
     }
   });
