@@ -1,10 +1,10 @@
 // What an endpoint's KV cache still holds, and how much of it is worth keeping.
 //
 // The server gives up the block that was used longest ago: a block is held while fewer others than the cache has room for
-// were used since. So each use of a block gets a stamp (of a long one, which counts as several, so much later), and blocks are counted by the epoch of their stamp: a block that is used
-// again leaves the count of its old epoch, or the cold ones would be taken for evicted too early where few are used all the
-// time, and too late where all are. The oldest block is given up by moving the oldest epoch's start past one of its stamps,
-// which are taken to lie evenly; what is stamped before that start is evicted.
+// were used since. So each use of a block gets a stamp, that of a long block, which counts as several, so much later; and blocks
+// are counted by the epoch of their stamp. One that is used again leaves the count of its old epoch, or the cold ones would be
+// taken for evicted too early where few are used all the time, and too late where all are. The oldest block is given up by moving
+// the oldest epoch's start past one of its stamps, which are taken to lie evenly; what is stamped before that start is evicted.
 // A block that was used again while it was held is hot: it will probably be asked for once more, so what drives it out costs a
 // prefill later.
 //

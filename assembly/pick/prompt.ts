@@ -5,9 +5,11 @@
 //   digest(block) = fold of four sums of (a + k) * (b + l) over its 32-bit words a, b (NH, of UMAC); k, l move on with each 32 bytes
 //   chain(i) = mix(chain(i - 1) ^ digest(i))      for each 512 bytes (64 for the scorers)
 //
-// Pieces are digested by themselves and chained by one multiply, so the chain's latency is paid once per piece.
-// A block's hash is the chain at its end. Of profile "tokens" blocks 64 to 127 have four pieces, further ones 16: so 256 blocks
-// reach 1.2 MiB, some 300,000 tokens, and the end of a long prompt is known less exactly, but as exactly for its length.
+// Pieces are digested by themselves and chained by one multiply, so the chain's latency is paid once per piece. A block's
+// hash is the chain at its end. Of profile "tokens" the first 64 blocks have one piece, the next 64 have four, and further ones 16:
+// so 256 blocks reach 1.2 MiB, some 300,000 tokens, and the end of a long prompt is known less exactly, but as exactly for its
+// length.
+//
 // Memory: PROMPT_BYTES for each body that is being scanned, and each request that is followed (lasting.ts), MOST_PROMPTS of
 // them; further bodies go without.
 import { mix } from "./entries";
