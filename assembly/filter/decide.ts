@@ -8,7 +8,7 @@ import { continueRequest, now, setProperty } from "../host/calls";
 import { adapterSent } from "../pick/adapters";
 import { panicked } from "../pick/candidates";
 import { addressHash, entryOf } from "../pick/entries";
-import { started, tellGeneration } from "../pick/inflight";
+import { started, tellGeneration, unseenInFlight } from "../pick/inflight";
 import { followPrompt } from "../pick/lasting";
 import { newPicks, pick, pickOnly } from "../pick/pick";
 import { insertPrefix } from "../pick/prefix";
@@ -249,7 +249,7 @@ function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32)
   if (config.pick.readsPrompts) {
     stream.tokens = uncached(work, entry);
     stream.sentAt = work.now;
-    stream.predicted = predictedSeconds(entry, picks.first, work, <f32>stream.tokens);
+    stream.predicted = predictedSeconds(entry, picks.first, work, <f32>stream.tokens, unseenInFlight(picks.first));
     tokensSent(entry, stream.tokens, work.now);
     if (stream.prompt) {
       const prompt = changetype<Prompt>(stream.prompt);

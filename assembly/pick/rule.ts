@@ -148,14 +148,14 @@ export function worstUnseen(view: SnapshotView, policy: Policy, work: Work): f32
   return worst;
 }
 
-/** `worst`: of worstUnseen(). */
-function unseenOf(view: SnapshotView, endpoint: u32, policy: Policy, work: Work, worst: f32): f32 {
+/** Requests on the candidate that nobody here sent. `worst`: of worstUnseen(). */
+export function unseenOf(view: SnapshotView, endpoint: u32, policy: Policy, work: Work, worst: f32): f32 {
   if (worst == DROPPED) return 0;
   return tellsRequests(view, endpoint, policy, work) ? unseenInFlight(endpoint) : worst;
 }
 
-/** Seconds until the first byte of a request with `tokens` to prefill, for a usual endpoint. */
-export function predictedSeconds(entry: Entry, endpoint: u32, work: Work, tokens: f32): f32 {
-  const requests = <f32>seenInFlight(endpoint) + unseenInFlight(endpoint);
+/** Seconds until the first byte of a request with `tokens` to prefill, for a usual endpoint with `unseen` requests of others. */
+export function predictedSeconds(entry: Entry, endpoint: u32, work: Work, tokens: f32, unseen: f32): f32 {
+  const requests = <f32>seenInFlight(endpoint) + unseen;
   return (queueOf(entry, work.now, workersBeside()) + tokens + D * (requests + 1)) / RATE;
 }

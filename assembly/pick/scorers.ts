@@ -24,7 +24,7 @@ import { seenInFlight } from "./inflight";
 import { Policy, scorerParameter, scorerType, scorerWeight } from "./policy";
 import { matchPrefix } from "./prefix";
 import { Prompt } from "./prompt";
-import { predictedSeconds, uncached } from "./rule";
+import { predictedSeconds, uncached, unseenOf, worstUnseen } from "./rule";
 import { kvOf, runningOf, waitingOf } from "./signals";
 import { medianSlowness, speedFactor } from "./speed";
 import { Work } from "./work";
@@ -65,11 +65,12 @@ export function scores(view: SnapshotView, policy: Policy, work: Work, home: u32
   const type = scorerType(policy, s);
   const parameter = scorerParameter(policy, s);
   const median = type == SCORE_LATENCY ? medianSlowness(view) : 0;
+  const worst = type == SCORE_LATENCY ? worstUnseen(view, policy, work) : 0;
   let least = Infinity;
   let most: f64 = -1;
   let lacking = false;
   for (let i: u32 = 0; i < count; i++) {
-    const x = signal(view, candidateLink(i), policy, work, home, type, parameter, median);
+    const x = signal(view, candidateLink(i), policy, work, home, type, parameter, median, worst);
     store<f64>(values + i * 8, x);
     if (x < 0) {
       lacking = true;
@@ -96,6 +97,7 @@ function signal(
   type: u32,
   parameter: f64,
   median: f32,
+  worst: f32,
 ): f64 {
   const endpoint = view.linkEndpoint(link);
   switch (type) {
@@ -122,7 +124,9 @@ function signal(
     }
     case SCORE_LATENCY: {
       const entry = entryOf(endpoint);
-      return <f64>(predictedSeconds(entry, endpoint, work, <f32>uncached(work, entry)) * speedFactor(entry, median));
+      const unseen = unseenOf(view, endpoint, policy, work, worst);
+      const seconds = predictedSeconds(entry, endpoint, work, <f32>uncached(work, entry), unseen);
+      return <f64>(seconds * speedFactor(entry, median));
     }
     case SCORE_ACTIVE:
       return <f64>max(seenInFlight(endpoint), 0);

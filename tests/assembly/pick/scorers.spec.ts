@@ -1,7 +1,14 @@
 import { followAdapters } from "../../../assembly/pick/adapters";
 import { candidateCost, candidateCount, findCandidates } from "../../../assembly/pick/candidates";
 import { entryOf } from "../../../assembly/pick/entries";
-import { finished, followTopology, publishOwn, started, tellGeneration } from "../../../assembly/pick/inflight";
+import {
+  finished,
+  followScrapes,
+  followTopology,
+  publishOwn,
+  started,
+  tellGeneration,
+} from "../../../assembly/pick/inflight";
 import { costCandidates, newPicks, pick } from "../../../assembly/pick/pick";
 import {
   addScorer,
@@ -239,7 +246,7 @@ describe("scorers of what this Envoy sent", () => {
   test("latency-scorer prefers the shortest predicted wait", () => {
     const view = opened(pods(3));
     work.tokens = 2000;
-    // 2,200 tokens of its own everywhere; 8,000 wait on pod 0, 2,000 on pod 1
+    // 2,100 tokens of its own everywhere; 8,000 wait on pod 0, 2,000 on pod 1
     tokensSent(entryOf(0), 8000, 1);
     tokensSent(entryOf(1), 2000, 1);
     work.now = 1;
@@ -250,6 +257,27 @@ describe("scorers of what this Envoy sent", () => {
     near(score(view, one(SCORE_LATENCY), 2), 1);
     tokensDone(entryOf(0), 8000);
     tokensDone(entryOf(1), 2000);
+  });
+
+  test("latency-scorer counts others' requests where all tell theirs, or takes one that does not for the worst", () => {
+    const builder = pods(3);
+    builder.pods[0].running = 40;
+    builder.pods[1].running = 20;
+    let view = opened(builder);
+    followScrapes(view);
+    work.tokens = 2000;
+    near(score(view, one(SCORE_LATENCY), 0), 0);
+    near(score(view, one(SCORE_LATENCY), 1), 0.5);
+    near(score(view, one(SCORE_LATENCY), 2), 1);
+    builder.pods[2].running = UNKNOWN;
+    view = opened(builder);
+    for (let i = 0; i < 3; i++) near(score(view, one(SCORE_LATENCY), i), 1);
+    const penalising = one(SCORE_LATENCY);
+    penalising.penalise = true;
+    penalising.staleAfter = 2000;
+    near(score(view, penalising, 0), 0);
+    near(score(view, penalising, 1), 1);
+    near(score(view, penalising, 2), 0);
   });
 });
 
