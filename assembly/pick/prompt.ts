@@ -14,7 +14,7 @@
 // them; further bodies go without.
 import { mix } from "./entries";
 
-/** Of profile "tokens". The scorers' blocks have 64, as the endpoint picker's. */
+/** Of a piece, which the first blocks are one of: of profile "tokens", and of the scorers, as the endpoint picker's. */
 export const BLOCK_BYTES: u32 = 512;
 export const SMALL_BLOCK_BYTES: u32 = 64;
 let block: u32 = BLOCK_BYTES;

@@ -31,28 +31,35 @@ interface Kind {
   params?(pod: number): Partial<PodParams>;
 }
 
+/** Four pods for 150 customers with system prompts of 6,000 tokens, 900,000 in all. */
+interface Caches {
+  /** How much of the prompts they have room for. */
+  hold: string;
+  params: Partial<PodParams>;
+  /** Requests a second and pod at which they are full. */
+  full: number;
+}
+
 /**
- * Requests a second and pod at which four pods are full that share 150 system prompts, and hold half of them: 60 % of it is
- * what least request answers with a mean of 402 ms, as in the simulation that the rule comes from; at 80 % it is overloaded.
+ * 524,000 tokens. 60 % of `full` is what least request answers with a mean of 402 ms, as in the simulation that the rule comes
+ * from; at 80 % it is overloaded.
  */
-const SHARED_FULL = 3.9;
-/** 524,000 tokens in all; the prompts have 900,000. */
-const HALF: Partial<PodParams> = { kvBlocks: 8192 };
+const HALF: Caches = { hold: "half", params: { kvBlocks: 8192 }, full: 3.9 };
 /**
- * The same of four pods that hold all of them (1,049,000 tokens, a second copy of one drives out another): the highest rate at
- * which fixed homes (home.ts) have a p90 below 100 ms over 300 s. At 43 a second over all it is 105, at 44 seconds.
+ * 1,049,000 tokens: a second copy of one drives out another. `full` is the highest rate at which fixed homes (home.ts) have a p90
+ * below 100 ms over 300 s. At 43 a second over all it is 105, at 44 seconds.
  */
-const FITTING_FULL = 10.5;
+const ALL: Caches = { hold: "all", params: {}, full: 10.5 };
 const AZURE_FULL = 9;
 
 const system = (content: string): Message => ({ role: "system", content });
 const user = (content: string): Message => ({ role: "user", content });
 
 /** `exponent` of Zipf's law, by which customers ask: 0 is all alike. */
-function shared(fraction: number, full: number, params: Partial<PodParams>, exponent = 0): Kind {
+function shared(fraction: number, { hold, params, full }: Caches, exponent = 0): Kind {
   const who = `150 customers${exponent ? " by Zipf's law" : ""}, system prompts of 6,000 tokens`;
   return {
-    title: `${who}, ${full === SHARED_FULL ? "half" : "all"} of which the caches hold, ${fraction * 100} % load`,
+    title: `${who}, ${hold} of which the caches hold, ${fraction * 100} % load`,
     rate: full * fraction,
     pods: 4,
     params: () => params,
@@ -103,14 +110,14 @@ function sessions(draws: Draws, times: readonly number[], perSecond: number): Si
 }
 
 export const KINDS: Readonly<Record<string, Kind>> = {
-  "shared-60": shared(0.6, SHARED_FULL, HALF),
-  "shared-80": shared(0.8, SHARED_FULL, HALF),
-  "shared-95": shared(0.95, SHARED_FULL, HALF),
-  "fitting-60": shared(0.6, FITTING_FULL, {}),
-  "fitting-80": shared(0.8, FITTING_FULL, {}),
-  "fitting-95": shared(0.95, FITTING_FULL, {}),
-  "skewed-80": shared(0.8, FITTING_FULL, {}, 1),
-  "skewed-95": shared(0.95, FITTING_FULL, {}, 1),
+  "shared-60": shared(0.6, HALF),
+  "shared-80": shared(0.8, HALF),
+  "shared-95": shared(0.95, HALF),
+  "fitting-60": shared(0.6, ALL),
+  "fitting-80": shared(0.8, ALL),
+  "fitting-95": shared(0.95, ALL),
+  "skewed-80": shared(0.8, ALL, 1),
+  "skewed-95": shared(0.95, ALL, 1),
   mixed: {
     title: "Azure-like sizes, 4 pods near saturation",
     rate: AZURE_FULL * 0.9,

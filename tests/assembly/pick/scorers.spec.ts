@@ -74,6 +74,13 @@ function one(scorer: u32, parameter: f64 = 0): Policy {
   return policy;
 }
 
+function penalising(scorer: u32): Policy {
+  const policy = one(scorer);
+  policy.penalise = true;
+  policy.staleAfter = 2000;
+  return policy;
+}
+
 /** Score of candidate `i` of model `model`: costs are best - score. */
 function score(view: SnapshotView, policy: Policy, i: u32, model: u32 = 0): f64 {
   findCandidates(view, model, policy, work, random);
@@ -129,9 +136,7 @@ describe("queue-scorer and running-requests-size-scorer", () => {
     builder.pods[2].waiting = 2;
     const view = opened(builder);
     for (let i: u32 = 0; i < 3; i++) near(score(view, one(SCORE_QUEUE), i), 0);
-    const policy = one(SCORE_QUEUE);
-    policy.penalise = true;
-    policy.staleAfter = 2000;
+    const policy = penalising(SCORE_QUEUE);
     near(score(view, policy, 0), 0);
     near(score(view, policy, 1), 0);
     near(score(view, policy, 2), 1);
@@ -272,12 +277,10 @@ describe("scorers of what this Envoy sent", () => {
     builder.pods[2].running = UNKNOWN;
     view = opened(builder);
     for (let i = 0; i < 3; i++) near(score(view, one(SCORE_LATENCY), i), 1);
-    const penalising = one(SCORE_LATENCY);
-    penalising.penalise = true;
-    penalising.staleAfter = 2000;
-    near(score(view, penalising, 0), 0);
-    near(score(view, penalising, 1), 1);
-    near(score(view, penalising, 2), 0);
+    const policy = penalising(SCORE_LATENCY);
+    near(score(view, policy, 0), 0);
+    near(score(view, policy, 1), 1);
+    near(score(view, policy, 2), 0);
   });
 });
 
