@@ -10,9 +10,9 @@
 //
 // An epoch ends when it counts a twelfth of the capacity; when there is no room for one more, the two neighbours that count
 // least become one. Reading and counting take the same time whatever the cache holds. Only the oldest epoch's count is a guess,
-// and no epoch counts more than a seventh of the capacity and one: of so many blocks on each side of the one that the server
-// evicts next it may be wrong, of no others. After the capacity was lowered that is a seventh of the former one, until what
-// was used before is gone.
+// and no epoch counts more than a seventh of the capacity and one block, which may be a long one: of so many on each side of the
+// one that the server evicts next it may be wrong, of no others. After the capacity was lowered that is a seventh of the former
+// one, until what was used before is gone.
 //
 // Per endpoint 224 bytes, by the low bits of its number (more than SLOTS endpoints at a time share some): u32 last stamp, in
 // steps of 2; u32 capacity; u32 blocks held; u32 of them hot; u32 epochs, then from 32 on for each epoch, the oldest first:
