@@ -8,7 +8,7 @@ import { holderQueue } from "./filter/holder";
 import { requestBody, requestHeaders, requestTrailers } from "./filter/request";
 import { responseBody, responseHeaders, streamDeleted } from "./filter/response";
 import { configure, deleteRoot, findRoot } from "./filter/root";
-import { tick } from "./filter/ticker";
+import { ring } from "./filter/ticker";
 import { randomSeed } from "./host/calls";
 
 export { proxy_on_memory_allocate } from "./host/memory";
@@ -25,8 +25,9 @@ export function proxy_on_configure(rootId: u32, configurationLength: u32): u32 {
   return configure(rootId, configurationLength) ? 1 : 0;
 }
 
-export function proxy_on_tick(_rootId: u32): void {
-  tick();
+export function proxy_on_tick(rootId: u32): void {
+  const root = findRoot(rootId);
+  if (root !== null) ring(root);
 }
 
 export function proxy_on_queue_ready(_rootId: u32, queue: u32): void {

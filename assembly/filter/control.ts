@@ -28,6 +28,7 @@ import {
   writeMetrics,
 } from "../stats";
 import { writeTo } from "../writer";
+import { readBulletin } from "./bulletin";
 import { readClock } from "./clock";
 import { declaredLength, HEAD_PATH, HEAD_SECRET, headLength, headPointer, isMethod } from "./head";
 import { GET, POST } from "./headers";
@@ -145,6 +146,7 @@ function sendReport(version: u64, bytes: u32): void {
 /** Also before the first push: then nothing is counted yet. */
 function report(): void {
   const now = readClock();
+  readBulletin();
   followSnapshot();
   const bytes = makeReport(now);
   sendReport(hasSnapshot() ? current().version : 0, bytes);
@@ -152,6 +154,7 @@ function report(): void {
 
 function readBack(root: Root): void {
   const now = readClock();
+  readBulletin();
   followSnapshot();
   if (!hasSnapshot()) {
     refuse(404, SNAPSHOT_OTHER, "No snapshot has been pushed yet.", "snapshot_absent");

@@ -1,11 +1,11 @@
 // How workers learn of each other's requests: each tells its counts under a key of its own in shared data, on the tick
-// and only when they changed, and reads the keys of the others.
-//   pilotfish.workers     u32 how many of the keys below were ever claimed
+// and only when they changed, and reads the keys of the others. The bulletin says how many keys were ever claimed.
 //   pilotfish.worker.N    u64 nonce of its owner, u64 topology, u64 nanoseconds when told, u32 count, u32 end of its news (news.ts),
 //                         then pick/inflight.ts TOLD_BYTES each
 // A worker claims a key when it first has something to tell: one that nobody refreshed for ABANDONED, else the next
-// new one. Two that claim the same key see it at the next tick, by the nonce, and the loser claims again. A worker that
-// dies takes its counts with it: its key is not believed after SILENT.
+// new one. Somebody else may have claimed it when both were new, or when this worker stood still for so long that its key
+// seemed abandoned: then it looks whose nonce stands there, and the loser claims again. A worker that dies takes its counts
+// with it: its key is not believed after SILENT.
 // Bound: what a worker sees of the others is at most one tick of each side old, 40 ms. For a report (report.ts) it hears them
 // anew, so that one is a tick old at most.
 
@@ -14,6 +14,7 @@ import { getShared, OK, randomSeed, resultCas, resultLength, resultPointer, setS
 import { endpointCount, topologyHash } from "../pick/entries";
 import { addOthers, clearOthers, heardOthers, ownChanged, ownInFlight, publishOwn, TOLD_BYTES } from "../pick/inflight";
 import { newsWaiting } from "../pick/prefix";
+import { onBulletin, raise, WORKERS } from "./bulletin";
 import { hearOf, tellNews } from "./news";
 
 const MOST_WORKERS: u32 = 128;
@@ -23,12 +24,13 @@ const ABANDONED: u64 = 10000000000;
 /** A worker that has a key refreshes it at least this often, so that the others know that it lives. */
 const REFRESH: u64 = 500000000;
 const NO_KEY: u32 = 0xffffffff;
+/** For so long a worker looks whether a key that it claimed is its own. */
+const DOUBTED: u64 = 1000000000;
 
-const WORKERS = bytesOf("pilotfish.workers");
-const workerCount: usize = memory.data(4, 4);
 const keys: usize = memory.data(512, 4);
 let mine: u32 = NO_KEY;
 let nonce: u64 = 0;
+let claimedAt: u64 = 0;
 let toldAt: u64 = 0;
 let toldTopology: u64 = 0;
 let toldNews: u32 = 0;
@@ -36,15 +38,30 @@ let newsEnd: u32 = 0;
 let vector: usize = 0;
 let vectorBytes: u32 = 0;
 
-/** Once per tick. */
+/** On the tick, after the bulletin was read. */
 export function exchange(now: u64): void {
   if (endpointCount() == 0) return;
-  if (mine == NO_KEY && (ownInFlight() > 0 || newsWaiting() > 0)) claim(now);
-  if (mine != NO_KEY) {
-    newsEnd = <u32>tellNews(mine, nonce, now);
-    tell(now);
-  }
+  tellOthers(now);
   hear(now);
+}
+
+/** Tells the others what they do not know yet, of requests and of prefixes. */
+export function tellOthers(now: u64): void {
+  if (endpointCount() == 0) return;
+  if (mine == NO_KEY && (ownInFlight() > 0 || newsWaiting() > 0)) claim(now);
+  if (mine == NO_KEY || !isOwn(now)) return;
+  newsEnd = <u32>tellNews(mine, nonce, now);
+  const due = now - toldAt > REFRESH;
+  if (due || toldTopology != topologyHash() || toldNews != newsEnd || ownChanged()) write(mine, now, 0);
+}
+
+/** Whether `mine` is this worker's key still. Costs nothing where nobody can have claimed it. */
+function isOwn(now: u64): bool {
+  if (now - claimedAt > DOUBTED && now - toldAt < ABANDONED / 2) return true;
+  if (getShared(keyOf(mine)) == OK && resultLength() >= HEADER && load<u64>(resultPointer()) == nonce) return true;
+  mine = NO_KEY;
+  if (ownInFlight() > 0) claim(now);
+  return false;
 }
 
 function keyOf(worker: u32): Bytes {
@@ -57,25 +74,20 @@ function keyOf(worker: u32): Bytes {
 }
 
 function claimed(): u32 {
-  if (getShared(WORKERS) != OK || resultLength() != 4) return 0;
-  return min(load<u32>(resultPointer()), MOST_WORKERS);
+  return <u32>min<u64>(onBulletin(WORKERS), MOST_WORKERS);
 }
 
 function claim(now: u64): void {
   if (nonce == 0) nonce = randomSeed() | 1;
+  claimedAt = now;
   const used = claimed();
   for (let worker: u32 = 0; worker < used; worker++) {
     if (getShared(keyOf(worker)) != OK || resultLength() < HEADER) continue;
     const told = load<u64>(resultPointer(), 16);
     if (now > told && now - told > ABANDONED && write(worker, now, resultCas())) return;
   }
-  for (let attempt = 0; attempt < 8; attempt++) {
-    const cas = getShared(WORKERS) == OK ? resultCas() : 0;
-    const next = claimed();
-    if (next >= MOST_WORKERS) return;
-    store<u32>(workerCount, next + 1);
-    if (setShared(WORKERS, workerCount, 4, cas) == OK && write(next, now, 0)) return;
-  }
+  const next = <u32>raise(WORKERS, MOST_WORKERS);
+  if (next < MOST_WORKERS) write(next, now, 0);
 }
 
 /** Writes this worker's counts under a key, which is its own if that worked. */
@@ -100,17 +112,7 @@ function write(worker: u32, now: u64, cas: u32): bool {
   return stored;
 }
 
-function tell(now: u64): void {
-  if (getShared(keyOf(mine)) != OK || load<u64>(resultPointer()) != nonce) {
-    mine = NO_KEY;
-    if (ownInFlight() > 0) claim(now);
-    return;
-  }
-  const due = now - toldAt > REFRESH;
-  if (due || toldTopology != topologyHash() || toldNews != newsEnd || ownChanged()) write(mine, now, resultCas());
-}
-
-/** Takes over what the other workers last told. */
+/** After the bulletin was read: takes over what the other workers last told. */
 export function hear(now: u64): void {
   clearOthers();
   const used = claimed();

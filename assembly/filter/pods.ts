@@ -1,7 +1,7 @@
 // What answers tell about the pods that gave them: failures eject a pod (pick/health.ts), for all workers at once, and the
 // first byte of a streamed answer tells how fast it is (pick/speed.ts).
-//   pilotfish.ejected   u64 how often it was written, then per pod: u64 hash, u64 ns until when, u32 ms it is out, u32 how
-//                       many times in a row. Written when a pod is ejected, looked at on every tick.
+//   pilotfish.ejected   per pod: u64 hash, u64 ns until when, u32 ms it is out, u32 how
+//                       many times in a row. Written when a pod is ejected; the bulletin says how often it was.
 import { Bytes, bytesOf } from "../host/bytes";
 import {
   getHeader,
@@ -21,6 +21,7 @@ import { eject, podFailed, podServed } from "../pick/health";
 import { Policy } from "../pick/policy";
 import { learnSpeed } from "../pick/speed";
 import { count, EJECTED, POD_FAILED } from "../stats";
+import { EJECTIONS, onBulletin, raise } from "./bulletin";
 import { tickTime } from "./clock";
 import { RESPONSE_FLAGS, STATUS } from "./headers";
 import { Root } from "./root";
@@ -36,7 +37,7 @@ const RECORD: u32 = 24;
 const MOST: u32 = 256;
 /** A pod is told of for this long after it came back, so that all workers know how often it was out. */
 const REMEMBERED: u64 = 600000000000;
-const told: usize = memory.data(6176, 8);
+const told: usize = memory.data(6144, 8);
 let seen: u64 = 0;
 
 /** Status of the answer; 0 when it has none. */
@@ -112,32 +113,32 @@ function tell(entry: Entry): void {
     const known = getShared(KEY) == OK;
     const cas = known ? resultCas() : 0;
     const from = resultPointer();
-    const records = known && resultLength() >= 8 ? (resultLength() - 8) / RECORD : 0;
+    const records = known ? resultLength() / RECORD : 0;
     let kept: u32 = 0;
     for (let i: u32 = 0; i < records && kept < MOST - 1; i++) {
-      const record = from + 8 + i * RECORD;
+      const record = from + i * RECORD;
       if (load<u64>(record) == entry.hash || load<u64>(record, 8) + REMEMBERED < time) continue;
-      memory.copy(told + 8 + ++kept * RECORD, record, RECORD);
+      memory.copy(told + ++kept * RECORD, record, RECORD);
     }
     // The newest first: what does not fit is the oldest.
-    store<u64>(told, (known ? load<u64>(from) : 0) + 1);
-    store<u64>(told + 8, entry.hash);
-    store<u64>(told + 8, time, 8);
-    store<u32>(told + 8, entry.ejectionMilliseconds, 16);
-    store<u32>(told + 8, entry.ejections, 20);
-    if (setShared(KEY, told, 8 + (kept + 1) * RECORD, cas) == OK) return;
+    store<u64>(told, entry.hash);
+    store<u64>(told, time, 8);
+    store<u32>(told, entry.ejectionMilliseconds, 16);
+    store<u32>(told, entry.ejections, 20);
+    if (setShared(KEY, told, (kept + 1) * RECORD, cas) == OK) break;
   }
+  raise(EJECTIONS, u64.MAX_VALUE);
 }
 
-/** On the tick: takes over what other workers ejected. */
+/** After the bulletin was read: takes over what other workers ejected. */
 export function hearEjections(): void {
-  if (getShared(KEY) != OK || resultLength() < 8) return;
+  if (onBulletin(EJECTIONS) == seen) return;
+  seen = onBulletin(EJECTIONS);
+  if (getShared(KEY) != OK) return;
   const from = resultPointer();
-  if (load<u64>(from) == seen) return;
-  seen = load<u64>(from);
-  const records = (resultLength() - 8) / RECORD;
+  const records = resultLength() / RECORD;
   for (let i: u32 = 0; i < records; i++) {
-    const record = from + 8 + i * RECORD;
+    const record = from + i * RECORD;
     const entry = findEntry(load<u64>(record));
     const until = load<u64>(record, 8);
     if (entry !== null && until > entry.ejectedUntil) eject(entry, until, load<u32>(record, 16), load<u32>(record, 20));

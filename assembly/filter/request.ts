@@ -75,7 +75,7 @@ export function requestHeaders(id: u32, rootId: u32, endOfStream: bool): i32 {
 
 function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const config = root.config;
-  wakeUp();
+  wakeUp(root);
   watchSession(config.pick.session.header);
   stripAndReadHead(config.body);
   dropDebug();

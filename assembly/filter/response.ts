@@ -14,6 +14,7 @@ import { learn } from "./responses";
 import { Root } from "./root";
 import { dropTokens, forget, isTrusted, lookAt } from "./served";
 import { closeStream, findStream, PHASE_MULTIPART, PHASE_PUSH, PHASE_SCAN, PHASE_SENT, Stream } from "./streams";
+import { mayRest } from "./ticker";
 
 export function responseHeaders(id: u32, endOfStream: bool): void {
   const stream = findStream(id);
@@ -62,7 +63,9 @@ export function streamDeleted(id: u32): void {
   if (stream.prompt) closePrompt(changetype<Prompt>(stream.prompt));
   if (stream.lasting) endPrompt(changetype<Prompt>(stream.lasting));
   const scope = stream.phase == PHASE_SENT ? stream.scope : 0;
+  const root = changetype<Root>(stream.root);
   closeStream(stream);
+  mayRest(root);
   // Last: another stream may go on, and host calls are about that one then.
   madeRoom(scope);
 }

@@ -22,7 +22,7 @@ import { BLOCK_BYTES, SMALL_BLOCK_BYTES } from "../pick/prompt";
 import { fieldsStateBytes } from "../scan/fields";
 import { MULTIPART_STATE_BYTES } from "../scan/multipart";
 import { defineMetrics } from "../stats";
-import { BUSY_TICK_MILLISECONDS } from "./clock";
+import { hangUpBulletin } from "./bulletin";
 import { openQueue } from "./holder";
 import { needStateBytes, openStreams } from "./streams";
 
@@ -33,6 +33,8 @@ export class Root {
   bodiless: bool = false;
   /** Holder: its shared queue. */
   queue: u32 = 0;
+  /** Milliseconds between its ticks. */
+  tickPeriod: u32 = 0;
   /** Its context is gone; the record stays while streams may still point at it. */
   deleted: bool = false;
   constructor(id: u32, config: Config) {
@@ -40,6 +42,9 @@ export class Root {
     this.config = config;
   }
 }
+
+/** Tick period of a worker that has requests; every root begins with it (ticker.ts). */
+export const BUSY_TICK_MILLISECONDS: u32 = 20;
 
 const roots: Root[] = [];
 /** Something was allocated that the collector may take back at the next tick. */
@@ -87,9 +92,17 @@ export function configure(id: u32, length: u32): bool {
   else roots.push(new Root(id, config));
   const root = findRoot(id)!;
   if (config.role == ROLE_HOLDER && root.queue == 0) root.queue = openQueue(randomSeed());
-  setTickPeriod(BUSY_TICK_MILLISECONDS);
+  hangUpBulletin();
+  tickEvery(root, BUSY_TICK_MILLISECONDS);
   log(LOG_INFO, `configured, root ${id}`);
   return true;
+}
+
+/** In a callback of the root, or of one of its streams: its timer rings after this time, and again. */
+export function tickEvery(root: Root, milliseconds: u32): void {
+  if (root.tickPeriod == milliseconds || root.deleted) return;
+  root.tickPeriod = milliseconds;
+  setTickPeriod(milliseconds);
 }
 
 export function findRoot(id: u32): Root | null {

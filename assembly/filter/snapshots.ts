@@ -1,7 +1,6 @@
 // The snapshot that the workers of one Envoy share, through proxy-wasm shared data (one map per vm_id, behind one mutex):
-//   pilotfish.snapshot    the last stored snapshot, as pushed; replaced under compare-and-swap, so it only gets newer
-//   pilotfish.generation  u64 version, u64 nanoseconds when it was received: small, polled on the tick
-// exchange.ts has the keys of the workers' counts. A request reads none of them.
+//   pilotfish.snapshot   the last stored snapshot, as pushed; replaced under compare-and-swap, so it only gets newer
+// Its version and when it came stand on the bulletin. A request reads neither.
 import { HEADER_COMPLETE, HEADER_FLAGS, HEADER_SOURCE, HEADER_VERSION } from "../../protocol/constants";
 import { followObjectives } from "../admission/objectives";
 import { followSince } from "../admission/since";
@@ -14,13 +13,11 @@ import { followCaches } from "../pick/prefix";
 import { followPrefixes } from "../pick/remote";
 import { followPlaces } from "../places/learned";
 import { adopt, current } from "../snapshot/current";
+import { onBulletin, postSnapshot, readBulletin, SNAPSHOT_RECEIVED, SNAPSHOT_VERSION } from "./bulletin";
 import { tickTime } from "./clock";
 import { defineCounters } from "./places";
 
 const SNAPSHOT = bytesOf("pilotfish.snapshot");
-const GENERATION = bytesOf("pilotfish.generation");
-const GENERATION_BYTES: u32 = 16;
-const generation: usize = memory.data(16, 8);
 let seenVersion: u64 = 0;
 let seenReceived: u64 = 0;
 
@@ -55,7 +52,8 @@ export function storeSnapshot(data: usize, bytes: u32, now: u64, staleNanosecond
   memory.copy(copy, data, bytes);
   let result = NOT_STORED;
   for (let attempt = 0; attempt < 8; attempt++) {
-    const received = readGeneration() ? load<u64>(generation, 8) : 0;
+    readBulletin();
+    const received = onBulletin(SNAPSHOT_RECEIVED);
     let cas: u32 = 0;
     if (getShared(SNAPSHOT) == OK) {
       cas = resultCas();
@@ -75,27 +73,20 @@ export function storeSnapshot(data: usize, bytes: u32, now: u64, staleNanosecond
     const status = setShared(SNAPSHOT, copy, bytes, cas);
     if (status == CAS_MISMATCH) continue;
     if (status != OK) break;
-    store<u64>(generation, version);
-    store<u64>(generation, now, 8);
-    if (setShared(GENERATION, generation, GENERATION_BYTES, 0) == OK) result = STORED;
+    if (postSnapshot(version, now)) result = STORED;
     break;
   }
   heap.free(copy);
   return result;
 }
 
-/** Reads the generation key into `generation`. */
-function readGeneration(): bool {
-  if (getShared(GENERATION) != OK || resultLength() != GENERATION_BYTES) return false;
-  memory.copy(generation, resultPointer(), GENERATION_BYTES);
-  return true;
-}
-
-/** Takes over a snapshot that another worker, or this one, stored since the last look. True when there was one. */
+/**
+ * After the bulletin was read: takes over a snapshot that another worker, or this one, stored since the last look. True when
+ * there was one.
+ */
 export function followSnapshot(): bool {
-  if (!readGeneration()) return false;
-  const version = load<u64>(generation);
-  const received = load<u64>(generation, 8);
+  const version = onBulletin(SNAPSHOT_VERSION);
+  const received = onBulletin(SNAPSHOT_RECEIVED);
   if (version == seenVersion && received == seenReceived) return false;
   if (getShared(SNAPSHOT) != OK) return false;
   seenVersion = version;

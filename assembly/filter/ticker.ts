@@ -1,58 +1,77 @@
-// What a worker does between requests: take over a new snapshot, exchange counts, tidy up. Every 20 ms while there are
-// requests; a worker that has had none for half a second looks up every 200 ms only, and catches up when one comes.
+// What a worker does between requests: take over a new snapshot, exchange counts, tidy up. Every 20 ms while it has requests.
+// One that has none, and had few, rests: it tells the others what they do not know yet, and looks up every 200 ms only; the
+// next request begins with what the ticks left out. So where requests are few and short nobody is woken but for them: to be
+// woken costs more than a tick does.
 
 import { sampleCounts } from "../admission/since";
-import { setTickPeriod } from "../host/calls";
 import { endpointCount } from "../pick/entries";
 import { totalInFlight } from "../pick/inflight";
 import { refreshPrompts } from "../pick/lasting";
 import { elsewhereTotal, forgetRemote, REMOTE_SILENT } from "../pick/remote";
 import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
 import { ENDPOINTS, IN_FLIGHT, IN_FLIGHT_ELSEWHERE, record, SNAPSHOT_AGE } from "../stats";
-import { BUSY_TICK_MILLISECONDS, readClock } from "./clock";
-import { exchange } from "./exchange";
+import { readBulletin } from "./bulletin";
+import { countTick, readClock, tickTime } from "./clock";
+import { exchange, tellOthers } from "./exchange";
 import { tendHeld } from "./held";
 import { hearEjections } from "./pods";
-import { collectGarbage } from "./root";
+import { BUSY_TICK_MILLISECONDS, collectGarbage, Root, tickEvery } from "./root";
 import { lookAtLasting } from "./served";
 import { followSnapshot } from "./snapshots";
 import { openStreams } from "./streams";
 import { releaseStuck } from "./stuck";
 
-/** A VM with several roots is ticked by each of them: half a period apart is one too many. */
-const SAME_TICK: u64 = 10000000;
+const RESTING_TICK_MILLISECONDS: u32 = 200;
+/** With more requests than these since its last tick a worker does not rest: each would have to wake it. */
+const FEW: u32 = 2;
+/** Nanoseconds. */
+const BUSY_TICK: u64 = <u64>BUSY_TICK_MILLISECONDS * 1000000;
+const GAUGES_EVERY: u64 = 200000000;
 
 let tickedAt: u64 = 0;
+let requests: u32 = 0;
+let resting: bool = false;
+
+let recordedAt: u64 = 0;
 let recordedInFlight: i32 = -1;
 let recordedElsewhere: u64 = 0;
 
-const IDLE_TICK_MILLISECONDS: u32 = 200;
-const IDLE_TICKS: u32 = 25;
-
-let idleTicks: u32 = 0;
-let asleep: bool = false;
-
 /** A request has come. */
-export function wakeUp(): void {
-  idleTicks = 0;
-  if (!asleep) return;
-  asleep = false;
-  setTickPeriod(BUSY_TICK_MILLISECONDS);
-  tick();
+export function wakeUp(root: Root): void {
+  if (resting) {
+    resting = false;
+    tickEvery(root, BUSY_TICK_MILLISECONDS);
+    const now = readClock();
+    if (now < tickedAt || now - tickedAt >= BUSY_TICK) tick(now);
+  }
+  requests++;
 }
 
-function fallAsleep(): void {
-  if (openStreams() > 0 || ++idleTicks < IDLE_TICKS || asleep) return;
-  asleep = true;
-  setTickPeriod(IDLE_TICK_MILLISECONDS);
+/** A request has ended, and its stream is closed. */
+export function mayRest(root: Root): void {
+  if (resting || openStreams() > 0 || requests > FEW) return;
+  resting = true;
+  tickEvery(root, RESTING_TICK_MILLISECONDS);
+  tellOthers(tickTime());
+  recordInFlight();
 }
 
-export function tick(): void {
+/** A root's timer rang: a VM with several roots is ticked by each of them, half a period apart is one too many. */
+export function ring(root: Root): void {
   const now = readClock();
-  if (now > tickedAt && now - tickedAt < SAME_TICK) return;
+  if (now < tickedAt || now - tickedAt >= BUSY_TICK / 2) {
+    resting = openStreams() == 0 && requests <= FEW;
+    tick(now);
+  }
+  tickEvery(root, resting ? RESTING_TICK_MILLISECONDS : BUSY_TICK_MILLISECONDS);
+}
+
+function tick(now: u64): void {
   tickedAt = now;
-  fallAsleep();
+  requests = 0;
+  countTick();
   collectGarbage();
+  readBulletin();
   followSnapshot();
   if (ageMilliseconds(now) > REMOTE_SILENT) forgetRemote();
   lookAtLasting();
@@ -62,12 +81,20 @@ export function tick(): void {
   sampleCounts(now);
   tendHeld(now);
   releaseStuck();
+  recordInFlight();
+  recordGauges(now);
+}
+
+function recordInFlight(): void {
   const total = totalInFlight();
-  if (total != recordedInFlight) {
-    recordedInFlight = total;
-    record(IN_FLIGHT, total > 0 ? total : 0);
-  }
-  if (!hasSnapshot()) return;
+  if (total == recordedInFlight) return;
+  recordedInFlight = total;
+  record(IN_FLIGHT, total > 0 ? total : 0);
+}
+
+function recordGauges(now: u64): void {
+  if (!hasSnapshot() || (now > recordedAt && now - recordedAt < GAUGES_EVERY)) return;
+  recordedAt = now;
   record(SNAPSHOT_AGE, ageMilliseconds(now));
   record(ENDPOINTS, endpointCount());
   if (elsewhereTotal() == recordedElsewhere) return;

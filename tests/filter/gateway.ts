@@ -14,6 +14,9 @@ import type { EndpointView, ModelView, SnapshotView } from "../../protocol/snaps
 import { type Outcome, Process, type RequestInput, type Root, Stream } from "../host/vm.ts";
 import { release } from "./build.ts";
 
+/** Key of what workers look at on every tick: it is there from the start. */
+export const BULLETIN = "pilotfish.bulletin";
+
 export const SECRET = "0123456789abcdef-secret";
 
 export interface GatewayOptions {

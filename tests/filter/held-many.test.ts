@@ -155,7 +155,7 @@ describe("10,000 requests, held, shed, aborted and retried", () => {
       complete(stream, A);
     }
     gateway.feed(pool(0));
-    gateway.process.advance(100);
+    gateway.process.advance(250);
     assert.equal(waiting.length, 0);
     assert.equal(
       Object.values(fates).reduce((sum, count) => sum + count, 0),

@@ -2,9 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../host/vm.ts";
-import { A, B, base, C, complete, D, endpoint, Gateway, threePods } from "./gateway.ts";
+import { A, B, BULLETIN, base, C, complete, D, endpoint, Gateway, threePods } from "./gateway.ts";
 import { fed, NOBODY, picked, total } from "./in-flight-support.ts";
 import { sequence } from "./sequence.ts";
+
+/** Where the bulletin (assembly/filter/bulletin.ts) counts the keys that workers claimed, u64. */
+const WORKERS = 24;
 
 describe("what workers tell each other", () => {
   test("a request on one worker is seen by the other within two ticks, and its end too", () => {
@@ -44,8 +47,8 @@ describe("what workers tell each other", () => {
     gateway.chat("lora", 1);
     gateway.worker(0).tick();
     // As if both had read "no worker yet" before either wrote: the second claims the key of the first.
-    const none = Buffer.alloc(4);
-    gateway.process.setShared("pilotfish", "pilotfish.workers", none);
+    const bulletin = Buffer.from(gateway.process.getShared("pilotfish", BULLETIN)?.value ?? "");
+    gateway.process.setShared("pilotfish", BULLETIN, bulletin.fill(0, WORKERS, WORKERS + 8));
     gateway.worker(1).tick();
     gateway.process.advance(60);
     assert.deepEqual([gateway.inFlight(0)[A], gateway.inFlight(1)[A]], [2, 2]);
@@ -93,6 +96,24 @@ describe("what workers tell each other", () => {
     assert.equal(gateway.inFlight(0)[A], 1);
   });
 
+  test("a worker that stood still for longer than that, and whose key another took, claims one anew", () => {
+    const gateway = fed(2);
+    gateway.chat("lora", 1);
+    gateway.settle();
+    const still = gateway.worker(1);
+    still.tickDue = undefined;
+    gateway.process.advance(10_100);
+    gateway.feed(threePods());
+    gateway.chat("lora", 0);
+    gateway.settle();
+    still.tickDue = gateway.process.now;
+    gateway.process.advance(60);
+    assert.deepEqual([gateway.inFlight(0)[A], gateway.inFlight(1)[A]], [2, 2]);
+    gateway.process.advance(5000);
+    gateway.feed(threePods());
+    assert.deepEqual([gateway.inFlight(0)[A], gateway.inFlight(1)[A]], [2, 2]);
+  });
+
   test("counts for another topology are not added to the wrong pods", () => {
     const gateway = fed(2);
     gateway.chat("lora", 1);
@@ -106,9 +127,9 @@ describe("what workers tell each other", () => {
     const gateway = fed(2);
     for (const value of ["", "x", "y".repeat(31), "z".repeat(44), "w".repeat(100_000)]) {
       gateway.process.setShared("pilotfish", "pilotfish.worker.0", Buffer.from(value));
-      gateway.process.setShared("pilotfish", "pilotfish.workers", Buffer.from([255, 255, 255, 255]));
+      gateway.process.setShared("pilotfish", BULLETIN, Buffer.alloc(32, 255));
       gateway.settle();
-      gateway.process.setShared("pilotfish", "pilotfish.workers", Buffer.from(value));
+      gateway.process.setShared("pilotfish", BULLETIN, Buffer.from(value));
       gateway.settle();
     }
     assert.deepEqual(gateway.inFlight(0), NOBODY);

@@ -4,9 +4,11 @@ import { describe, test } from "node:test";
 import type { Stream } from "../host/vm.ts";
 import { A, adapter, B, base, chat, complete, endpoint, Gateway, JSON_TYPE, routed, threePods } from "./gateway.ts";
 
-function fed(): Gateway {
-  const gateway = new Gateway();
+/** Its worker is busy: with a request under way it does on its ticks what a resting one does when a request comes. */
+function fed(configuration: object = {}): Gateway {
+  const gateway = new Gateway({ configuration });
   gateway.feed(threePods());
+  gateway.chat("m");
   return gateway;
 }
 
@@ -37,6 +39,24 @@ describe("host calls", () => {
     assert.equal(calls(large.chat("m")), one);
   });
 
+  test("of a worker that rests are at most 9 more, or 5 within 20 ms of the last", () => {
+    const gateway = new Gateway();
+    gateway.feed(threePods());
+    gateway.process.advance(1000);
+    const of = () => {
+      const stream = gateway.chat("m");
+      complete(stream, routed(stream.outcome).destination?.split(",")[0] as string);
+      return stream.hostCallCount();
+    };
+    of();
+    gateway.process.advance(1000);
+    const first = of();
+    const second = of();
+    const busy = calls(fed().chat("m"));
+    assert.ok(first <= busy + 9, `${first} and ${busy}`);
+    assert.ok(second <= busy + 5, `${second} and ${busy}`);
+  });
+
   test("of a body are one for each 64 KiB and one for what the scanner put off", () => {
     const gateway = fed();
     const of = (bytes: number) => {
@@ -60,11 +80,10 @@ describe("host calls", () => {
 
   test("read no shared data and no log; the time at the pick only, and at a streamed answer's first byte: profile load not at all", () => {
     const times = (profile: string, streamed: boolean) => {
-      const gateway = new Gateway({ configuration: { pick: { profile } } });
-      gateway.feed(threePods());
+      const gateway = fed({ pick: { profile } });
       const body = JSON.stringify({ model: "m", stream: streamed, messages: [] });
       const stream = gateway.send({ method: "POST", path: "/v1/chat/completions", headers: JSON_TYPE, body });
-      complete(stream, A);
+      complete(stream, routed(stream.outcome).destination?.split(",")[0] as string);
       for (const name of stream.hostCalls.keys()) assert.doesNotMatch(name, /shared|clock|log|random/, name);
       return stream.hostCallCount("proxy_get_current_time_nanoseconds");
     };

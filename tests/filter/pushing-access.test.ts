@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SECRET_HEADER, SECRET_NEXT_ENV, SNAPSHOT_PATH } from "../../protocol/constants.ts";
-import { Gateway, SECRET } from "./gateway.ts";
+import { BULLETIN, Gateway, SECRET } from "./gateway.ts";
 import { AUTHENTIC, snapshot } from "./pushing-support.ts";
 
 describe("authentication", () => {
@@ -26,7 +26,7 @@ describe("authentication", () => {
         assert.equal(json.error.code, "snapshot_unauthenticated");
         assert.match(json.error.message, /x-pilotfish-secret is missing, or is not the filter's secret/);
       }
-      assert.deepEqual(gateway.process.sharedKeys("pilotfish"), []);
+      assert.deepEqual(gateway.process.sharedKeys("pilotfish"), [BULLETIN]);
       gateway.expectCounters({ "snapshot.unauthenticated": 2 });
     });
   }

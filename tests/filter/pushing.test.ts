@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { SnapshotView } from "../../protocol/snapshot.ts";
-import { Gateway, routed, threePods } from "./gateway.ts";
+import { BULLETIN, Gateway, routed, threePods } from "./gateway.ts";
 import { AUTHENTIC, snapshot } from "./pushing-support.ts";
 
 /** A snapshot of about `bytes`: endpoints of 64 bytes and an address each. */
@@ -234,7 +234,7 @@ describe("how a body may come", () => {
       stream.abort();
     }
     gateway.settle();
-    assert.deepEqual(gateway.process.sharedKeys("pilotfish"), []);
+    assert.deepEqual(gateway.process.sharedKeys("pilotfish"), [BULLETIN]);
     gateway.expectCounters({});
     assert.equal(gateway.push(bytes).status, 200);
   });
