@@ -4,8 +4,9 @@
 //
 //   more(p) = counted(p) now - counted(p) at the last tick before p was scraped
 //
-// Bound: what ended or was sent within that tick (20 ms), what the other workers did not tell yet (40 ms), and what was sent in
-// the time by which one push took longer than the one before: a scrape's instant is reckoned from when the snapshot came.
+// Bound: what ended or was sent within that tick (20 ms; 200 ms where the worker rested, filter/ticker.ts), what the other
+// workers did not tell yet (40 ms), and what was sent in the time by which one push took longer than the one before: a
+// scrape's instant is reckoned from when the snapshot came.
 // Memory: TICKS * 4 + 12 bytes for each endpoint.
 import { UNKNOWN } from "../../protocol/constants";
 import { endpointCount, topologyHash } from "../pick/entries";

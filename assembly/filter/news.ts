@@ -1,7 +1,7 @@
 // How workers learn of each other's prefixes: each puts its news of the last moments under a key of its own in shared data.
 //   pilotfish.prefix.N   u64 nonce of the owner, u64 where the records begin, u64 where they end, the records (ring.ts)
 // N is the worker's in exchange.ts, whose key tells the end too, so that a key without news is not read. News stay for 0.4 to
-// 0.8 s, since a worker without requests looks up every 0.2 s only, 64 KiB of them at most. A worker that missed some takes
+// 0.8 s, since a worker that rests looks up every 0.2 s only, 64 KiB of them at most. A worker that missed some takes
 // a prefix for cold, for one request.
 // All that this worker sent and heard is kept once more, for reports to other Envoys (report.ts).
 import { Bytes, bytesOf } from "../host/bytes";

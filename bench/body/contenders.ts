@@ -17,6 +17,8 @@ export interface Contender {
   perHost?: JsonObject;
   /** Pilotfish itself, which also picks the pod. */
   pilotfish?: boolean;
+  /** Another build than the run's. */
+  wasmFile?: string;
   /** As two filters, reader and holder: what a stock Envoy Gateway can do. */
   roles?: boolean;
   /** A filter that does nothing but what none can do without. */
@@ -30,6 +32,8 @@ export interface Contender {
 }
 
 export const BASELINE = "none";
+/** Runs whenever it is there. */
+export const BEFORE = "before";
 
 const FILTER = "type.googleapis.com/envoy.extensions.filters.http";
 
@@ -164,8 +168,11 @@ function bbrCluster(port: number): JsonObject {
   };
 }
 
-/** All of them, in the order of the tables. `bbrPort` is where BBR listens; without it there is no such contender. */
-export function contenders(bbrPort: number | undefined): Contender[] {
+/**
+ * All of them, in the order of the tables. `bbrPort` is where BBR listens, `before` another build of the filter; without
+ * them there are no such contenders.
+ */
+export function contenders(bbrPort: number | undefined, before?: string): Contender[] {
   const all: Contender[] = [
     {
       name: BASELINE,
@@ -211,6 +218,15 @@ export function contenders(bbrPort: number | undefined): Contender[] {
       perHost: AI_ROUTE,
     },
   ];
+  if (before !== undefined) {
+    all.splice(2, 0, {
+      name: BEFORE,
+      title: "another build of this filter",
+      filters: [],
+      pilotfish: true,
+      wasmFile: before,
+    });
+  }
   if (bbrPort !== undefined) {
     all.push({
       name: "bbr",

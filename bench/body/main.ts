@@ -27,6 +27,7 @@ export interface Options {
   regimes: Regime[];
   memory: boolean;
   wasm: string;
+  before?: string;
   output: string;
   seed: number;
 }
@@ -77,6 +78,7 @@ const command = new Command("bench-body")
   .addOption(new Option("--spaced", "only spaced, one request every 20 ms").implies({ regimes: ["spaced"] }))
   .option("--no-memory", "leave out the memory with 64 concurrent bodies of 8 MiB")
   .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
+  .option("--before <file>", "another build of the filter, measured beside it: what did a change do?")
   .option("--seed <n>", "seed of the bodies", integer(0, 2 ** 31), 1)
   .option("--output <folder>", "where the results are written", "bench/results");
 
@@ -88,6 +90,13 @@ async function prepareBbr(options: Options): Promise<{ path?: string; why?: stri
     if (error instanceof PeerError && error.code === "PEER_NO_GO") return { why: `bbr: ${error.message}` };
     throw error;
   }
+}
+
+async function keep(file: string, copy: string, option: string): Promise<string> {
+  await copyFile(file, copy).catch((error: unknown) => {
+    throw new Error(`${option}: ${file} cannot be read, run make build first`, { cause: error });
+  });
+  return copy;
 }
 
 async function main(): Promise<number> {
@@ -110,19 +119,19 @@ async function main(): Promise<number> {
   let running: RunningBbr | undefined;
   try {
     // A build during the run must not change what is measured.
-    const wasmFile = join(folder, "pilotfish.wasm");
-    await copyFile(options.wasm, wasmFile).catch((error: unknown) => {
-      throw new Error(`--wasm: ${options.wasm} cannot be read, run make build first`, { cause: error });
-    });
+    const wasmFile = await keep(options.wasm, join(folder, "pilotfish.wasm"), "--wasm");
+    const before = options.before && (await keep(options.before, join(folder, "before.wasm"), "--before"));
     if (bbr.path) running = await startBbr(bbr.path, folder);
     const run = await runBench({
       options,
       found: found satisfies Found,
       wasmFile,
+      before,
       bbr: running,
       versions: {
         Envoy: found.version,
         "pilotfish.wasm": await fileHash(wasmFile),
+        ...(before ? { "before.wasm": await fileHash(before) } : {}),
         ...(running ? { BBR: BBR_VERSION } : {}),
       },
       skipped: bbr.why ? [bbr.why] : [],

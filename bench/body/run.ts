@@ -1,10 +1,11 @@
 // One run: an Envoy for each contender, then cell after cell, then memory.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Found } from "../../envoy/binary.ts";
 import type { RunningBbr } from "../peers/bbr.ts";
 import { type Body, makeBodies } from "./bodies.ts";
 import { prepare } from "./client.ts";
-import { BASELINE, type Contender, contenders } from "./contenders.ts";
+import { BASELINE, BEFORE, type Contender, contenders } from "./contenders.ts";
 import { floorTakes } from "./floor.ts";
 import { describeMachine } from "./machine.ts";
 import type { Options } from "./main.ts";
@@ -20,6 +21,8 @@ export interface BenchOptions {
   options: Options;
   found: Found;
   wasmFile: string;
+  /** Another build of the filter, to be compared with. */
+  before: string | undefined;
   bbr: RunningBbr | undefined;
   versions: Readonly<Record<string, string>>;
   skipped: readonly string[];
@@ -28,14 +31,16 @@ export interface BenchOptions {
 }
 
 const IDLE_SECONDS = 2;
+/** After its start, and after its snapshot, an Envoy does more for a while. */
+const SETTLE_SECONDS = 2;
 
 export async function runBench(bench: BenchOptions): Promise<{ result: Run; text: string }> {
   const { options, progress } = bench;
   const machine = await describeMachine();
   if (machine.loadBefore > 0.3)
     progress(`the machine is busy (load ${machine.loadBefore}): the figures are worth less than they look`);
-  const wanted = contenders(bench.bbr?.port).filter(
-    ({ name }) => name === BASELINE || !options.only || options.only.includes(name),
+  const wanted = contenders(bench.bbr?.port, bench.before).filter(
+    ({ name }) => name === BASELINE || name === BEFORE || !options.only || options.only.includes(name),
   );
   const skipped = [...bench.skipped];
   const upstream = await startUpstream();
@@ -49,6 +54,7 @@ export async function runBench(bench: BenchOptions): Promise<{ result: Run; text
       const runner = await startOrSkip(contender, setup, skipped);
       if (runner) runners.push(runner);
     }
+    await sleep(SETTLE_SECONDS * 1000);
     idle = await measureIdle(runners, IDLE_SECONDS);
     const full = options.full === true;
     const all = cellsOf({ full, sizes: options.sizes, texts: options.texts, regimes: options.regimes });

@@ -75,7 +75,7 @@ export async function startRunner(contender: Contender, options: SetupOptions): 
   if (contender.clusters) config.clusters = contender.clusters;
   if (contender.pilotfish) {
     const snapshot = { staleAfter: "3600s" };
-    const wasm = { file: options.wasmFile, secret: SECRET };
+    const wasm = { file: contender.wasmFile ?? options.wasmFile, secret: SECRET };
     if (!contender.roles) config.wasm = { ...wasm, configuration: { snapshot } };
     else
       config.filtersBefore = [
