@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { SnapshotView } from "../../protocol/snapshot.ts";
+import { askReport } from "./envoys.ts";
 import { BULLETIN, Gateway, routed, threePods } from "./gateway.ts";
 import { AUTHENTIC, snapshot } from "./pushing-support.ts";
 
@@ -257,6 +258,10 @@ describe("workers", () => {
     assert.equal(gateway.push(snapshot(1n), AUTHENTIC, 1).status, 409);
     assert.equal(gateway.push(snapshot(3n), AUTHENTIC, 1).status, 200);
     assert.equal(gateway.read(0).json.version, "3", "a read-back looks before it answers");
+    assert.equal(gateway.push(snapshot(4n), AUTHENTIC, 1).status, 200);
+    assert.equal(gateway.read(0).json.version, "4", "also within a tick of the last look");
+    assert.equal(gateway.push(snapshot(5n), AUTHENTIC, 1).status, 200);
+    assert.equal(askReport(gateway, 0).version, 5n, "a report looks, too");
   });
 
   test("a worker that starts later uses the stored snapshot, with its true age", () => {

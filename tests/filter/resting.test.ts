@@ -52,6 +52,15 @@ describe("a worker rests", () => {
     );
   });
 
+  test("and asks for no ticks of a root that is gone", () => {
+    const gateway = fed();
+    const stream = gateway.chat("m");
+    gateway.worker().close();
+    stream.abort();
+    assert.equal(stream.hostCallCount("proxy_set_tick_period_milliseconds"), 1, "when it came");
+    gateway.assertHealthy();
+  });
+
   test("also when its last request had no record, or was refused", () => {
     const gateway = fed();
     gateway.send({ method: "GET", path: "/" });
