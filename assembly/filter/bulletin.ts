@@ -1,5 +1,4 @@
-// What every worker looks at on every tick: one small value in shared data, so that a tick without news costs one read. A request
-// reads none of it.
+// What every worker looks at on every tick: one small value in shared data, so that a tick without news costs one read.
 //   pilotfish.bulletin   u64 version of the stored snapshot, u64 nanoseconds when it was received, u64 how often pods were
 //                        ejected, u64 how many keys workers claimed
 import { bytesOf } from "../host/bytes";

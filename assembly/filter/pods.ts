@@ -1,7 +1,7 @@
 // What answers tell about the pods that gave them: failures eject a pod (pick/health.ts), for all workers at once, and the
 // first byte of a streamed answer tells how fast it is (pick/speed.ts).
-//   pilotfish.ejected   per pod: u64 hash, u64 ns until when, u32 ms it is out, u32 how
-//                       many times in a row. Written when a pod is ejected; the bulletin says how often it was.
+//   pilotfish.ejected   per pod: u64 hash, u64 ns until when, u32 ms it is out, u32 how many times in a row. Written when a
+//                       pod is ejected; the bulletin says how often that was.
 import { Bytes, bytesOf } from "../host/bytes";
 import {
   getHeader,

@@ -1,6 +1,6 @@
 // The snapshot that the workers of one Envoy share, through proxy-wasm shared data (one map per vm_id, behind one mutex):
 //   pilotfish.snapshot   the last stored snapshot, as pushed; replaced under compare-and-swap, so it only gets newer
-// Its version and when it came stand on the bulletin. A request reads neither.
+// Its version and when it came stand on the bulletin.
 import { HEADER_COMPLETE, HEADER_FLAGS, HEADER_SOURCE, HEADER_VERSION } from "../../protocol/constants";
 import { followObjectives } from "../admission/objectives";
 import { followSince } from "../admission/since";
