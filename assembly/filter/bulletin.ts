@@ -9,18 +9,18 @@ export const SNAPSHOT_RECEIVED: u32 = 8;
 export const EJECTIONS: u32 = 16;
 export const WORKERS: u32 = 24;
 const BYTES: u32 = 32;
+/** Of workers that change it in the same moment, one succeeds in each round. */
+const ATTEMPTS: i32 = 128;
 
 const KEY = bytesOf("pilotfish.bulletin");
 const value: usize = memory.data(32, 8);
 
 /** Before the first request: so that no two workers hang it up at once, each with what the other has not. */
 export function hangUpBulletin(): void {
-  if (getShared(KEY) == OK && resultLength() == BYTES) return;
-  memory.fill(value, 0, BYTES);
-  setShared(KEY, value, BYTES, 0);
+  if (readBulletin() == 0) setShared(KEY, value, BYTES, 0);
 }
 
-/** Reads all of it. Returns the compare-and-swap number that a change needs. */
+/** Reads all of it. Returns the compare-and-swap number that a change needs; 0: there is none, all fields are 0. */
 export function readBulletin(): u32 {
   if (getShared(KEY) == OK && resultLength() == BYTES) {
     memory.copy(value, resultPointer(), BYTES);
@@ -58,6 +58,3 @@ export function raise(field: u32, limit: u64): u64 {
   }
   return limit;
 }
-
-/** Of workers that change it in the same moment, one succeeds in each round. */
-const ATTEMPTS: i32 = 128;

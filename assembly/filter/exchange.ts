@@ -1,5 +1,6 @@
 // How workers learn of each other's requests: each tells its counts under a key of its own in shared data, on the tick
-// and only when they changed, and reads the keys of the others. The bulletin says how many keys were ever claimed.
+// and when it goes to rest (ticker.ts), only when they changed, and reads the keys of the others on the tick. The bulletin says
+// how many keys were ever claimed.
 //   pilotfish.worker.N    u64 nonce of its owner, u64 topology, u64 nanoseconds when told, u32 count, u32 end of its news (news.ts),
 //                         then pick/inflight.ts TOLD_BYTES each
 // A worker claims a key when it first has something to tell: one that nobody refreshed for ABANDONED, else the next
@@ -40,7 +41,6 @@ let vectorBytes: u32 = 0;
 
 /** On the tick, after the bulletin was read. */
 export function exchange(now: u64): void {
-  if (endpointCount() == 0) return;
   tellOthers(now);
   hear(now);
 }
@@ -114,6 +114,7 @@ function write(worker: u32, now: u64, cas: u32): bool {
 
 /** After the bulletin was read: takes over what the other workers last told. */
 export function hear(now: u64): void {
+  if (endpointCount() == 0) return;
   clearOthers();
   const used = claimed();
   for (let worker: u32 = 0; worker < used; worker++) {

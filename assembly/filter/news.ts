@@ -1,8 +1,8 @@
 // How workers learn of each other's prefixes: each puts its news of the last moments under a key of its own in shared data.
 //   pilotfish.prefix.N   u64 nonce of the owner, u64 where the records begin, u64 where they end, the records (ring.ts)
 // N is the worker's in exchange.ts, whose key tells the end too, so that a key without news is not read. News stay for 0.4 to
-// 0.8 s, since a worker that rests looks up every 0.2 s only, 64 KiB of them at most. A worker that missed some takes
-// a prefix for cold, for one request.
+// 0.8 s, since a worker that rests looks up every 0.2 s only, 64 KiB of them at most. A worker that missed some takes a prefix for
+// cold, for one request.
 // All that this worker sent and heard is kept once more, for reports to other Envoys (report.ts).
 import { Bytes, bytesOf } from "../host/bytes";
 import { getShared, OK, resultLength, resultPointer, setShared } from "../host/calls";
@@ -45,7 +45,7 @@ function open(): void {
   own = changetype<usize>(ring);
 }
 
-/** Tells the news since the last tick, if there are any. Returns where this worker's news end. */
+/** Tells what is new since the last time, if anything is. Returns where this worker's news end. */
 export function tellNews(worker: u32, nonce: u64, now: u64): u64 {
   if (newsWaiting() == 0) return own ? changetype<Ring>(own).end : 0;
   if (!own) open();

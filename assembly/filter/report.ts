@@ -73,7 +73,7 @@ export function readAsk(text: usize, length: u32): bool {
 
 /** Writes the report to reportPointer(); its length. `now` in ns. */
 export function makeReport(now: u64): u32 {
-  if (endpointCount() > 0) hear(now);
+  hear(now);
   reserve(REPORT_HEADER_BYTES + endpointCount() * REPORT_RECORD_BYTES + MAX_PREFIX_WORDS * 8);
   memory.fill(report, 0, REPORT_HEADER_BYTES);
   let records: u32 = 0;

@@ -14,7 +14,7 @@ import { learn } from "./responses";
 import { Root } from "./root";
 import { dropTokens, forget, isTrusted, lookAt } from "./served";
 import { closeStream, findStream, PHASE_MULTIPART, PHASE_PUSH, PHASE_SCAN, PHASE_SENT, Stream } from "./streams";
-import { mayRest } from "./ticker";
+import { restIfQuiet } from "./ticker";
 
 export function responseHeaders(id: u32, endOfStream: bool): void {
   const stream = findStream(id);
@@ -65,7 +65,7 @@ export function streamDeleted(id: u32): void {
   const scope = stream.phase == PHASE_SENT ? stream.scope : 0;
   const root = changetype<Root>(stream.root);
   closeStream(stream);
-  mayRest(root);
+  restIfQuiet(root);
   // Last: another stream may go on, and host calls are about that one then.
   madeRoom(scope);
 }

@@ -42,14 +42,14 @@ export function wakeUp(root: Root): void {
     resting = false;
     tickEvery(root, BUSY_TICK_MILLISECONDS);
     const now = readClock();
-    if (now < tickedAt || now - tickedAt >= BUSY_TICK) tick(now);
+    if (isOlder(tickedAt, now, BUSY_TICK)) tick(now);
   }
   requests++;
 }
 
 /** A request has ended, and its stream is closed. */
-export function mayRest(root: Root): void {
-  if (resting || openStreams() > 0 || requests > FEW) return;
+export function restIfQuiet(root: Root): void {
+  if (resting || !isQuiet()) return;
   resting = true;
   tickEvery(root, RESTING_TICK_MILLISECONDS);
   tellOthers(tickTime());
@@ -59,11 +59,20 @@ export function mayRest(root: Root): void {
 /** A root's timer rang: a VM with several roots is ticked by each of them, half a period apart is one too many. */
 export function ring(root: Root): void {
   const now = readClock();
-  if (now < tickedAt || now - tickedAt >= BUSY_TICK / 2) {
-    resting = openStreams() == 0 && requests <= FEW;
+  if (isOlder(tickedAt, now, BUSY_TICK / 2)) {
+    resting = isQuiet();
     tick(now);
   }
   tickEvery(root, resting ? RESTING_TICK_MILLISECONDS : BUSY_TICK_MILLISECONDS);
+}
+
+function isQuiet(): bool {
+  return openStreams() == 0 && requests <= FEW;
+}
+
+/** Also where the clock was set back. */
+function isOlder(then: u64, now: u64, nanoseconds: u64): bool {
+  return now < then || now - then >= nanoseconds;
 }
 
 function tick(now: u64): void {
@@ -93,7 +102,7 @@ function recordInFlight(): void {
 }
 
 function recordGauges(now: u64): void {
-  if (!hasSnapshot() || (now > recordedAt && now - recordedAt < GAUGES_EVERY)) return;
+  if (!hasSnapshot() || !isOlder(recordedAt, now, GAUGES_EVERY)) return;
   recordedAt = now;
   record(SNAPSHOT_AGE, ageMilliseconds(now));
   record(ENDPOINTS, endpointCount());

@@ -92,9 +92,9 @@ async function prepareBbr(options: Options): Promise<{ path?: string; why?: stri
   }
 }
 
-async function keep(file: string, copy: string, option: string): Promise<string> {
+async function keep(file: string, copy: string, option: string, hint: string): Promise<string> {
   await copyFile(file, copy).catch((error: unknown) => {
-    throw new Error(`${option}: ${file} cannot be read, run make build first`, { cause: error });
+    throw new Error(`${option}: ${file} cannot be read, ${hint}`, { cause: error });
   });
   return copy;
 }
@@ -119,8 +119,10 @@ async function main(): Promise<number> {
   let running: RunningBbr | undefined;
   try {
     // A build during the run must not change what is measured.
-    const wasmFile = await keep(options.wasm, join(folder, "pilotfish.wasm"), "--wasm");
-    const before = options.before && (await keep(options.before, join(folder, "before.wasm"), "--before"));
+    const wasmFile = await keep(options.wasm, join(folder, "pilotfish.wasm"), "--wasm", "run make build first");
+    const before =
+      options.before &&
+      (await keep(options.before, join(folder, "before.wasm"), "--before", "expected a pilotfish.wasm"));
     if (bbr.path) running = await startBbr(bbr.path, folder);
     const run = await runBench({
       options,
