@@ -51,8 +51,8 @@ clean: ## Remove what was built here; the cache of Envoys stays
 
 .PHONY: peers
 peers: node_modules/.package-lock.json ## Build the peers that the benches run against, into the cache (needs Go)
-	@$(TSX) bench/peers/bbr.ts
-	@$(TSX) bench/peers/epp.ts
+	@$(TSX) testkit/peers/bbr.ts
+	@$(TSX) testkit/peers/epp.ts
 
 .PHONY: bench-body
 bench-body: build/pilotfish.wasm ## model -> header: CPU and latency beside the peers; ARGS="--full"
@@ -97,7 +97,7 @@ test-gateway: build/pilotfish.wasm ## A real Envoy Gateway: stock and single mod
 
 .PHONY: test-kubernetes
 test-kubernetes: build/pilotfish.wasm ## A real kube-apiserver drives the sidecar (built once, about 10 minutes; needs Go)
-	@$(TSX) integration/kubernetes/build.ts >/dev/null
+	@$(TSX) testkit/kubernetes/build.ts >/dev/null
 	@node --import tsx --test --test-concurrency=1 integration/kubernetes/*.test.ts
 
 .PHONY: gateway-manifests

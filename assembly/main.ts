@@ -1,15 +1,15 @@
 // The module's exports: what Envoy calls, in the order of a stream's life. Only what is used is exported, because each
 // stream callback costs a call into the VM.
 import "./host/abort";
-import { readClock } from "./filter/clock";
-import { seed } from "./filter/decide";
-import { releaseRoot } from "./filter/held";
-import { holderQueue } from "./filter/holder";
-import { requestBody, requestHeaders, requestTrailers } from "./filter/request";
-import { responseBody, responseHeaders, streamDeleted } from "./filter/response";
+import { seed } from "./filter/request/decide";
+import { releaseRoot } from "./filter/request/hold";
+import { requestBody, requestHeaders, requestTrailers } from "./filter/request/request";
+import { responseBody, responseHeaders, streamDeleted } from "./filter/response/response";
 import { configure, deleteRoot, findRoot } from "./filter/root";
+import { holderQueue } from "./filter/setup/reader-holder";
 import { ring } from "./filter/ticker";
 import { randomSeed } from "./host/calls";
+import { readClock } from "./host/tick-time";
 
 export { proxy_on_memory_allocate } from "./host/memory";
 

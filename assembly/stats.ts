@@ -1,7 +1,8 @@
 // Every outcome has a counter; this list is all of them. Envoy shows them as `wasmcustom.<name>`, Prometheus as
 // `pilotfish_<...>`. The README's table is checked against this file.
+
+import { Writer } from "./base/writer";
 import { COUNTER, defineMetric, GAUGE, incrementMetric, metricValue, recordMetric } from "./host/calls";
-import { Writer } from "./writer";
 
 // one outcome for every request that carries a body
 export const PICKED: u32 = 0;
@@ -41,7 +42,7 @@ export const SETUP_NO_READER: u32 = 30;
 export const SETUP_NO_HOLDER: u32 = 31;
 export const SETUP_NO_BODY: u32 = 32;
 export const SETUP_NOT_FOLLOWED: u32 = 33;
-// places (filter/places.ts has further ones, by the places' names)
+// places (filter/request/place.ts has further ones, by the places' names)
 export const PLACES_SPILLED: u32 = 90;
 export const PLACES_FULL: u32 = 91;
 export const PLACES_DRY_RUN: u32 = 92;

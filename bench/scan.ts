@@ -1,7 +1,7 @@
 // GB/s of the body scanner alone, in Node's V8: `npx tsx bench/scan.ts [kind ...] [--flags "asc flags"]`.
 // Every body differs from every other (a repeated one flatters branches), lies in wasm memory and is fed in 64 KiB windows.
 import { readFileSync } from "node:fs";
-import { build, Scanner } from "../tests/scan/harness.ts";
+import { build, Scanner } from "../testkit/scan/scanner.ts";
 
 const BODIES = 64;
 const SIZE = 128 * 1024;

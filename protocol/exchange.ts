@@ -47,7 +47,7 @@ function mix(x: bigint): bigint {
   return ((product ^ (product >> 32n)) * 0xd6e8feb86659fd93n) & U64;
 }
 
-/** Hash of an endpoint's address, as the filter makes it (assembly/pick/entries.ts). */
+/** Hash of an endpoint's address, as the filter makes it (assembly/endpoints/entries.ts). */
 export function addressHash(address: string): bigint {
   const bytes = Buffer.from(address, "latin1");
   let hash = 0x9e3779b97f4a7c15n ^ BigInt(bytes.length);

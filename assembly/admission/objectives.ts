@@ -1,7 +1,7 @@
 // Objectives by the hash of their name: a request's header is gone when its model, and so its pool, is known.
 //   table = open addressing of { u64 hash, u32 index of the first objective with that name, u32 0 }
 // Of an unknown objective, and of one for another pool, the priority is 0.
-import { addressHash } from "../pick/entries";
+import { textHash } from "../base/hash";
 import { objectiveName, objectiveNameLength, objectivePool, objectivePriority } from "../snapshot/objects";
 import { SnapshotView } from "../snapshot/view";
 
@@ -10,7 +10,7 @@ let table: usize = 0;
 let capacity: u32 = 0;
 
 export function objectiveHash(name: usize, length: u32): u64 {
-  return addressHash(name, length);
+  return textHash(name, length);
 }
 
 /** A snapshot has been taken over. */
@@ -24,7 +24,7 @@ export function followObjectives(view: SnapshotView): void {
   }
   memory.fill(table, 0, capacity * ENTRY);
   for (let i: u32 = 0; i < view.objectiveCount; i++) {
-    const hash = addressHash(objectiveName(view, i), objectiveNameLength(view, i));
+    const hash = textHash(objectiveName(view, i), objectiveNameLength(view, i));
     const at = find(hash);
     if (load<u64>(at) != 0) continue;
     store<u64>(at, hash);

@@ -2,7 +2,7 @@
 //
 //   saturation = mean over the pool's endpoints of s(p)          1 when it has none
 //   s(p)       = max(queue(p) / queueDepthThreshold, kv(p) / kvCacheUtilThreshold)
-//              = 1 when p's signals are unknown, or older than metricsStalenessThreshold, or when p is ejected (pick/health.ts)
+//              = 1 when p's signals are unknown, or older than metricsStalenessThreshold, or when p is ejected (endpoints/health.ts)
 //
 // At 1 and above there is no room. An ejected endpoint may well answer scrapes, and looks idle because nothing is sent there: it
 // has no room for anybody. So at 1 the others are full, however many are out. With more than half of them out picks do not
@@ -16,8 +16,8 @@
 //   to let go  queue(p) = waiting(p) + more(p) always: what has been let go and not been scraped yet is taken to wait, so
 //              that between two scrapes no endpoint gets more than its threshold of those that were held back
 import { UNKNOWN } from "../../protocol/constants";
-import { entryOf } from "../pick/entries";
-import { anyTrouble, isEjected } from "../pick/health";
+import { entryOf } from "../endpoints/entries";
+import { anyTrouble, isEjected } from "../endpoints/health";
 import { endpointPool } from "../snapshot/objects";
 import { SnapshotView } from "../snapshot/view";
 import { moreThanScraped } from "./since";

@@ -9,8 +9,8 @@
 // scrape's instant is reckoned from when the snapshot came.
 // Memory: TICKS * 4 + 12 bytes for each endpoint.
 import { UNKNOWN } from "../../protocol/constants";
-import { endpointCount, topologyHash } from "../pick/entries";
-import { counted } from "../pick/inflight";
+import { endpointCount, topologyHash } from "../endpoints/entries";
+import { counted } from "../endpoints/in-flight";
 import { SnapshotView } from "../snapshot/view";
 
 const TICKS: u32 = 16;

@@ -13,7 +13,7 @@
 import { JSON } from "json-as";
 import { objectiveHash } from "../admission/objectives";
 import { Limits, newLimits } from "../admission/saturation";
-import { Bytes, bytesOf } from "../host/bytes";
+import { Bytes, bytesOf } from "../base/bytes";
 import { pairsOf } from "../host/pairs";
 import { fail, failKey, readChoice, readDuration, readInteger, readObject, report } from "./values";
 

@@ -11,9 +11,9 @@
 //   plugins              none      [{type, name, json}] or "type:name:json"; body-field-to-header, base-model-to-header
 import { JSON } from "json-as";
 import { BASE_MODEL_HEADER, MAX_MODEL_NAME_BYTES, MODEL_HEADER } from "../../protocol/constants";
-import { Bytes, bytesOf } from "../host/bytes";
+import { Bytes, bytesOf } from "../base/bytes";
 import { MAX_LARGE } from "../host/memory";
-import { syntaxError } from "../scan/document";
+import { syntaxError } from "../scan/json/document";
 import {
   FIELD_HASHED,
   FIELDS_BYTES,
@@ -21,8 +21,8 @@ import {
   fieldsInit,
   MAX_FIELD_NAME_BYTES,
   REJECT_DUPLICATES,
-} from "../scan/fields";
-import { MAX_DEPTH } from "../scan/state";
+} from "../scan/json/fields";
+import { MAX_DEPTH } from "../scan/json/state";
 import {
   fail,
   failKey,

@@ -1,7 +1,7 @@
 // The filter's configuration: JSON in the plugin's `configuration`. Every key is optional; a key that is not known, a
 // value of another type or out of range refuses the configuration with a line that names key, value and expectation.
 //
-//   role                   single                  single: the only filter; reader, holder: two in a row (filter/holder.ts)
+//   role                   single                  single: the only filter; reader, holder: two in a row (filter/setup/reader-holder.ts)
 //   snapshot.path          /.pilotfish/snapshot    where snapshots are POSTed to and read back from
 //   snapshot.secret        $PILOTFISH_SECRET       shared secret of pushes and read-backs, 16...256 characters; or a list of up to 4
 //   snapshot.staleAfter    2s                      age from which a snapshot is not used any more
@@ -20,9 +20,9 @@ import {
   SECRET_NEXT_ENV,
   SNAPSHOT_PATH,
 } from "../../protocol/constants";
-import { Bytes, bytesOf } from "../host/bytes";
+import { Bytes, bytesOf } from "../base/bytes";
 import { environmentVariable } from "../host/environment";
-import { syntaxError } from "../scan/document";
+import { syntaxError } from "../scan/json/document";
 import { AdmissionConfig, readAdmission } from "./admission";
 import { BodyConfig, finishBody, readBody, readPlugins } from "./body";
 import { LogConfig, readLog } from "./log";
@@ -44,7 +44,7 @@ import {
   report,
 } from "./values";
 
-/** The only filter, with allow_on_headers_stop_iteration; or one of two without it (filter/holder.ts). */
+/** The only filter, with allow_on_headers_stop_iteration; or one of two without it (filter/setup/reader-holder.ts). */
 export const ROLE_SINGLE: u32 = 0;
 export const ROLE_READER: u32 = 1;
 export const ROLE_HOLDER: u32 = 2;

@@ -1,4 +1,4 @@
-// The part `pick.ejection` of the configuration: pods whose answers fail get no requests for a while (pick/health.ts).
+// The part `pick.ejection` of the configuration: pods whose answers fail get no requests for a while (endpoints/health.ts).
 //
 //   pick.ejection.failures   3   failed answers in a row that eject a pod: no connection, a reset, 500, 502, 503, 504; 0: none do
 //   pick.ejection.base   1s   how long the first time; twice as long each further time in a row

@@ -6,7 +6,7 @@
 //   models.adapters    {}       adapter -> base model, where the snapshot does not say
 //   models.list        true     answer GET /v1/models, and of one of them, from the snapshot
 import { JSON } from "json-as";
-import { Bytes, bytesOf } from "../host/bytes";
+import { Bytes, bytesOf } from "../base/bytes";
 import { addRule, addTarget, MAX_TARGETS, MAX_WEIGHT, Names, newNames } from "../route/names";
 import {
   fail,

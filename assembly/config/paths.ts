@@ -1,6 +1,6 @@
 // The part `paths` of the configuration: a list of templates, each with {model} once.
 import { JSON } from "json-as";
-import { bytesOf } from "../host/bytes";
+import { bytesOf } from "../base/bytes";
 import { addTemplate } from "../route/paths";
 import { fail, isString, readArray, report } from "./values";
 

@@ -1,16 +1,16 @@
 // The part `pick` of the configuration.
 //
-//   pick.profile   tokens     tokens: prompt tokens and prefix cache (pick/rule.ts); load: requests, queue and KV cache (pick/cost.ts); epp: the endpoint picker's default
+//   pick.profile   tokens     tokens: prompt tokens and prefix cache (pick/token-cost.ts); load: requests, queue and KV cache (pick/load-cost.ts); epp: the endpoint picker's default
 //   pick.picker    max-score-picker   or weighted-random-picker, random-picker, p2c-picker (the better of two): chooses among the scored (pick/pick.ts)
 //   pick.config    none       an EndpointPickerConfig of the Gateway API Inference Extension, in place of profile and picker (config/epp.ts)
 //   pick.onStale   fallback   with a stale snapshot: fallback: Envoy balances; ignore: pick as if it were fresh; penalise: pick, and take an endpoint whose signals are old or unknown for as bad as the worst
 //   pick.dryRun    false      true: pick and count, but leave the choice to Envoy
-//   pick.loadReports false    true: ask pods for a load report with each answer (ORCA; vLLM's endpoint-load-metrics) and use it until their next scrape (filter/reports.ts)
-//   pick.responses true       requests for a response of the Responses API, and those that go on from one, go to the pod that holds it (filter/responses.ts)
+//   pick.loadReports false    true: ask pods for a load report with each answer (ORCA; vLLM's endpoint-load-metrics) and use it until their next scrape (filter/response/load-report.ts)
+//   pick.responses true       requests for a response of the Responses API, and those that go on from one, go to the pod that holds it (filter/response/responses-api.ts)
 //   pick.debugSecret none     16...256 characters: a request that has them in x-pilotfish-debug gets its pick explained in x-pilotfish-explain
 //   pick.slowStart 10s   over which a pod that becomes ready gets its share of requests, "0s": at once
 import { JSON } from "json-as";
-import { Bytes, bytesOf } from "../host/bytes";
+import { Bytes, bytesOf } from "../base/bytes";
 import { addScorer, KIND_LOAD, KIND_SCORERS, KIND_TOKENS, newPolicy, Policy } from "../pick/policy";
 import { SCORE_KV, SCORE_PREFIX, SCORE_QUEUE } from "../pick/scorers";
 import { EjectionConfig, readEjection } from "./ejection";

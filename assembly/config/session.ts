@@ -3,7 +3,7 @@
 //   pick.session.header   x-session-id   header that names the session; "": none does
 //   pick.session.cookie   none   cookie that names it where the header does not
 import { JSON } from "json-as";
-import { Bytes, bytesOf } from "../host/bytes";
+import { Bytes, bytesOf } from "../base/bytes";
 import { fail, failKey, isString, readHeaderName, readObject } from "./values";
 
 export class SessionConfig {

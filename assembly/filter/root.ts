@@ -3,6 +3,9 @@ import { growQueue } from "../admission/queue";
 import { useSince } from "../admission/since";
 import { MODE_HOLD } from "../config/admission";
 import { Config, configProblem, parseConfig, ROLE_HOLDER } from "../config/config";
+import { usePrefixes } from "../endpoints/cache/prefix-index";
+import { BLOCK_BYTES, SMALL_BLOCK_BYTES } from "../endpoints/cache/prompt";
+import { setSlowStart } from "../endpoints/health";
 import {
   getBuffer,
   LOG_ERROR,
@@ -15,21 +18,18 @@ import {
   resultPointer,
   setTickPeriod,
 } from "../host/calls";
-import { setSlowStart } from "../pick/health";
 import { KIND_TOKENS } from "../pick/policy";
-import { usePrefixes } from "../pick/prefix";
-import { BLOCK_BYTES, SMALL_BLOCK_BYTES } from "../pick/prompt";
-import { fieldsStateBytes } from "../scan/fields";
-import { MULTIPART_STATE_BYTES } from "../scan/multipart";
+import { fieldsStateBytes } from "../scan/json/fields";
+import { MULTIPART_STATE_BYTES } from "../scan/multipart/multipart";
 import { defineMetrics } from "../stats";
-import { hangUpBulletin } from "./bulletin";
-import { openQueue } from "./holder";
+import { hangUpBulletin } from "../workers/bulletin";
+import { openQueue } from "./setup/reader-holder";
 import { needStateBytes, openStreams } from "./streams";
 
 export class Root {
   id: u32;
   config: Config;
-  /** No body ever comes (filter/stuck.ts). */
+  /** No body ever comes (filter/setup/no-bodies.ts). */
   bodiless: bool = false;
   /** Holder: its shared queue. */
   queue: u32 = 0;

@@ -13,7 +13,7 @@ export const PHASE_PUSH: u32 = 2;
 export const PHASE_SENT: u32 = 3;
 /** Answered by the filter. */
 export const PHASE_REPLIED: u32 = 4;
-/** Decided but for the pick: the request waits for room (held.ts). */
+/** Decided but for the pick: the request waits for room (filter/request/hold.ts). */
 export const PHASE_HELD: u32 = 6;
 
 /** Stream.named: `priority` comes from the rule for the client's name. */
@@ -38,18 +38,18 @@ export class Stream {
   consumed: u32 = 0;
   /** Bytes of the body that have come. */
   buffered: u32 = 0;
-  /** pick/prompt.ts Prompt while the body is scanned; 0: its prompt is not hashed. */
+  /** endpoints/cache/prompt.ts Prompt while the body is scanned; 0: its prompt is not hashed. */
   prompt: usize = 0;
-  /** The same while the request is under way (pick/lasting.ts); 0: it is not followed. */
+  /** The same while the request is under way (endpoints/cache/running-prompts.ts); 0: it is not followed. */
   lasting: usize = 0;
-  /** pick/inflight.ts tellGeneration() when it was counted. */
+  /** endpoints/in-flight.ts tellGeneration() when it was counted. */
   since: u32 = 0;
-  /** clock.ts ticks() when it was counted; 1: nobody asked yet who served it (served.ts). */
+  /** host/tick-time.ts ticks() when it was counted; 1: nobody asked yet who served it (filter/response/served.ts). */
   decidedIn: u32 = 0;
   unasked: u32 = 0;
   /** Uncached tokens that the request added to its endpoint; 0 once its first byte came. */
   tokens: i32 = 0;
-  /** Seconds until its first byte, as predicted at the pick (pick/speed.ts). */
+  /** Seconds until its first byte, as predicted at the pick (endpoints/speed.ts). */
   predicted: f32 = 0;
   /** When it was sent, ns; from the first byte on, when that came. 0: not known. */
   sentAt: u64 = 0;
@@ -65,9 +65,9 @@ export class Stream {
   model: u64 = 0;
   /** Dry run: hash of the endpoint that would have been picked. */
   wouldPick: u64 = 0;
-  /** filter/explanation.ts: 1 + its place there. */
+  /** filter/request/explanation.ts: 1 + its place there. */
   explanation: u32 = 0;
-  /** filter/responses.ts: 1: it creates a response; how far its answer was searched for the id, and the id's hash so far. */
+  /** filter/response/responses-api.ts: 1: it creates a response; how far its answer was searched for the id, and the id's hash so far. */
   creates: u32 = 0;
   learning: u32 = 0;
   searched: u32 = 0;
@@ -81,7 +81,7 @@ export class Stream {
   nameLength: u32 = 0;
   /** route/names.ts Target that took the place of the client's name; 0 when the name stayed. */
   target: usize = 0;
-  /** filter/rename.ts: how much of the pattern the answer's last chunk ended with, and its flags. */
+  /** filter/response/rename.ts: how much of the pattern the answer's last chunk ended with, and its flags. */
   matched: u32 = 0;
   matchFlags: u32 = 0;
   /** What goes into the model's header, and the model that is picked for; bytes that stay while the stream is open. */
@@ -92,7 +92,7 @@ export class Stream {
   /** Hashes of the objective that the request names and of its fairness id; 0: none. */
   objective: u64 = 0;
   fairness: u64 = 0;
-  /** Whose room it takes or waits for (admission.ts); 0: nobody waits for any. */
+  /** Whose room it takes or waits for (filter/request/admit.ts); 0: nobody waits for any. */
   scope: u64 = 0;
   /** admission/queue.ts Held; 0 when it is not held. */
   held: usize = 0;

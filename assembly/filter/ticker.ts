@@ -4,22 +4,22 @@
 // woken costs more than a tick does.
 
 import { sampleCounts } from "../admission/since";
-import { endpointCount } from "../pick/entries";
-import { totalInFlight } from "../pick/inflight";
-import { refreshPrompts } from "../pick/lasting";
-import { elsewhereTotal, forgetRemote, REMOTE_SILENT } from "../pick/remote";
+import { refreshPrompts } from "../endpoints/cache/running-prompts";
+import { endpointCount } from "../endpoints/entries";
+import { totalInFlight } from "../endpoints/in-flight";
+import { elsewhereTotal, forgetRemote, REMOTE_SILENT } from "../endpoints/remote";
+import { countTick, readClock, tickTime } from "../host/tick-time";
 import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
 import { ENDPOINTS, IN_FLIGHT, IN_FLIGHT_ELSEWHERE, record, SNAPSHOT_AGE } from "../stats";
-import { readBulletin } from "./bulletin";
-import { countTick, readClock, tickTime } from "./clock";
-import { exchange, tellOthers } from "./exchange";
-import { tendHeld } from "./held";
-import { hearEjections } from "./pods";
+import { readBulletin } from "../workers/bulletin";
+import { exchange, tellOthers } from "../workers/counts";
+import { followSnapshot } from "../workers/snapshots";
+import { tendHeld } from "./request/hold";
+import { hearEjections } from "./response/outcome";
+import { lookAtLasting } from "./response/served";
 import { BUSY_TICK_MILLISECONDS, collectGarbage, Root, tickEvery } from "./root";
-import { lookAtLasting } from "./served";
-import { followSnapshot } from "./snapshots";
+import { releaseStuck } from "./setup/no-bodies";
 import { openStreams } from "./streams";
-import { releaseStuck } from "./stuck";
 
 const RESTING_TICK_MILLISECONDS: u32 = 200;
 /** With more requests than these since its last tick a worker does not rest: each would have to wake it. */

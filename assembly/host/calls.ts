@@ -25,8 +25,8 @@ import {
   proxy_set_shared_data,
   proxy_set_tick_period_milliseconds,
 } from "@solo-io/proxy-runtime/assembly/imports";
+import { Bytes, bytesOf } from "../base/bytes";
 import { proxy_set_buffer_bytes, random_get } from "./abi";
-import { Bytes, bytesOf } from "./bytes";
 
 export const OK: u32 = 0;
 export const NOT_FOUND: u32 = 1;

@@ -1,6 +1,6 @@
 // A header list in the ABI's form: u32 count, then per pair u32 name length, u32 value length, then the texts, each
 // ended by a NUL.
-import { Bytes } from "./bytes";
+import { Bytes } from "../base/bytes";
 
 export function pairsOf(pairs: string[]): Bytes {
   const count = pairs.length >> 1;

@@ -1,9 +1,9 @@
 // Which of a model's endpoints are looked at for a request. An endpoint is a candidate when it is ready, awake, not on its
-// way out, and not ejected (health.ts). Of a small pool all are.
+// way out, and not ejected (endpoints/health.ts). Of a small pool all are.
 //
 // Profile "tokens" looks at a part of a pool of more than FULL_SCAN endpoints, because a full scan of a large pool herds and
 // costs; the others do of one of more than MOST_SCANNED:
-//   holders   the last two that were sent the longest known beginning of the prompt (directory.ts)
+//   holders   the last two that were sent the longest known beginning of the prompt (endpoints/cache/directory.ts)
 //   home      for a beginning of the prompt, the endpoint that rendezvous hashing gives: where gateways that do not hear of each
 //             other meet
 //   adapter   up to four on which the adapter is loaded
@@ -12,14 +12,15 @@
 //
 // Memory: 12 bytes for each of MAX_ENDPOINTS, one list for the whole VM.
 import { ADAPTER_LISTED, MODEL_ENDPOINT_STATE, MODEL_IS_ADAPTER } from "../../protocol/constants";
+import { mix } from "../base/hash";
+import { Random } from "../base/random";
+import { FULL_SCAN, findHolders, holderBefore, lastHolder } from "../endpoints/cache/directory";
+import { Prompt, promptHash } from "../endpoints/cache/prompt";
+import { endpointHash, entryOf } from "../endpoints/entries";
+import { anyTrouble, enoughLeft, isEjected } from "../endpoints/health";
 import { admits, firstLink, linkCount } from "../places/range";
 import { NONE, SnapshotView } from "../snapshot/view";
-import { FULL_SCAN, findHolders, holderBefore, lastHolder } from "./directory";
-import { endpointHash, entryOf, mix } from "./entries";
-import { anyTrouble, enoughLeft, isEjected } from "./health";
 import { KIND_TOKENS, PICKER_TWO, Policy } from "./policy";
-import { Prompt, promptHash } from "./prompt";
-import { Random } from "./random";
 import { Work } from "./work";
 
 /** A pool of more is sampled by scorers, each of which looks at every candidate, and by profile "load". */

@@ -4,18 +4,19 @@
 //   tokens candidates=3 prefill=0.4000; 1 10.0.0.1:8000 cost=212 s=1.0000 q=0 u=16 n=2 a=0; 2 10.0.0.2:8000 ...
 //   load   ...: cost=2.0000 seen=1;
 //   scorers: score=3.5000 of 7; the scores by their names' places in pick/scorers.ts: 0=1.0000*2 ...
+
+import { Writer } from "../base/writer";
+import { entryOf } from "../endpoints/entries";
+import { anyTrouble, weightOf } from "../endpoints/health";
+import { seenInFlight } from "../endpoints/in-flight";
+import { medianSlowness } from "../endpoints/speed";
 import { SnapshotView } from "../snapshot/view";
-import { Writer } from "../writer";
 import { candidateCost, candidateCount, candidateLink } from "./candidates";
-import { entryOf } from "./entries";
-import { anyTrouble, weightOf } from "./health";
-import { seenInFlight } from "./inflight";
 import { costCandidates, Picks } from "./pick";
 import { KIND_LOAD, KIND_TOKENS, Policy, scorerWeight } from "./policy";
-import { prefillPrice, terms, tokenTerms, worstUnseen } from "./rule";
 import { scores, scoreValue } from "./scorers";
 import { sessionHome } from "./session";
-import { medianSlowness } from "./speed";
+import { prefillPrice, terms, tokenTerms, worstUnseen } from "./token-cost";
 import { Work } from "./work";
 
 /** Right after pick(), before the request is counted: the candidates are still in the list. */

@@ -1,5 +1,5 @@
 // The pick: which endpoint gets a request, and two fallbacks. A pure function of the snapshot, of what is counted, of the
-// clock and of the random source: candidates (candidates.ts), then their costs by the policy (cost.ts, rule.ts, scorers.ts),
+// clock and of the random source: candidates (candidates.ts), then their costs by the policy (load-cost.ts, token-cost.ts, scorers.ts),
 // then the picker. The lowest wins.
 //
 //   max-score        x = cost + random * TIE         costs closer than TIE are equal, decided at random
@@ -8,6 +8,9 @@
 //   random           x = random
 //
 // TIE: a tenth of a request, 8 tokens, or next to nothing of a score.
+
+import { Random } from "../base/random";
+import { anyTrouble, weighCandidates } from "../endpoints/health";
 import { NONE, SnapshotView } from "../snapshot/view";
 import {
   candidateCost,
@@ -17,13 +20,11 @@ import {
   findCandidates,
   setCandidateCost,
 } from "./candidates";
-import { loadCosts } from "./cost";
-import { anyTrouble, weighCandidates } from "./health";
+import { loadCosts } from "./load-cost";
 import { KIND_LOAD, KIND_SCORERS, KIND_TOKENS, PICKER_RANDOM, PICKER_WEIGHTED, Policy } from "./policy";
-import { Random } from "./random";
-import { tokenCosts } from "./rule";
 import { scorerCosts } from "./scorers";
 import { findHome, kept, preferHome, sessionHome } from "./session";
+import { tokenCosts } from "./token-cost";
 import { Work } from "./work";
 
 const TIE_REQUESTS: f64 = 0.1;

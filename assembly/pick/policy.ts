@@ -1,9 +1,9 @@
 // What decides a pick, as the configuration says it: a profile, or scorers with weights under their names in the Gateway
 // API's endpoint picker, and a picker that chooses among the scored.
 
-/** Profile "load": cost.ts. */
+/** Profile "load": load-cost.ts. */
 export const KIND_LOAD: u32 = 0;
-/** Profile "tokens": rule.ts. */
+/** Profile "tokens": token-cost.ts. */
 export const KIND_TOKENS: u32 = 1;
 /** Scorers: scorers.ts. */
 export const KIND_SCORERS: u32 = 2;
@@ -23,11 +23,11 @@ export class Policy {
   picker: u32 = 0;
   /** An unknown or old signal is taken to be as bad as the worst of the candidates', not dropped for all of them. */
   penalise: bool = false;
-  /** What endpoints say of themselves counts while it is newer than their last scrape (reports.ts). */
+  /** What endpoints say of themselves counts while it is newer than their last scrape (endpoints/load-reports.ts). */
   reports: bool = false;
   /** Signals older than this many milliseconds are old: with `penalise` those of a scrape, and always those of a report. */
   staleAfter: u32 = 0;
-  /** health.ts: failures in a row that eject a pod, 0: none do; how long, the first time and at most, ms. */
+  /** endpoints/health.ts: failures in a row that eject a pod, 0: none do; how long, the first time and at most, ms. */
   failures: u32 = 0;
   ejectionBase: u32 = 0;
   ejectionMost: u32 = 0;

@@ -16,17 +16,17 @@
 //
 // A signal that one of the candidates lacks: signals.ts; the endpoint picker itself takes it for 0.
 import { ADAPTER_RUNNING, ADAPTER_WAITING } from "../../protocol/constants";
+import { linkState, mostAdapters } from "../endpoints/adapters";
+import { matchPrefix } from "../endpoints/cache/prefix-index";
+import { Prompt } from "../endpoints/cache/prompt";
+import { entryOf } from "../endpoints/entries";
+import { seenInFlight } from "../endpoints/in-flight";
+import { medianSlowness, speedFactor } from "../endpoints/speed";
 import { SnapshotView } from "../snapshot/view";
-import { linkState, mostAdapters } from "./adapters";
 import { candidateCost, candidateCount, candidateLink, setCandidateCost } from "./candidates";
-import { entryOf } from "./entries";
-import { seenInFlight } from "./inflight";
 import { Policy, scorerParameter, scorerType, scorerWeight } from "./policy";
-import { matchPrefix } from "./prefix";
-import { Prompt } from "./prompt";
-import { predictedSeconds, uncached, unseenOf, worstUnseen } from "./rule";
 import { kvOf, runningOf, waitingOf } from "./signals";
-import { medianSlowness, speedFactor } from "./speed";
+import { predictedSeconds, uncached, unseenOf, worstUnseen } from "./token-cost";
 import { Work } from "./work";
 
 export const SCORE_QUEUE: u32 = 0;

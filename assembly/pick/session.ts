@@ -6,13 +6,14 @@
 //
 // SLACK is half a second of prefill for profile "tokens", four requests for "load", a quarter of the best score for scorers.
 // Beyond, the session's second home is tried by the same bound, then the best endpoint is taken.
+
+import { mix } from "../base/hash";
+import { RATE } from "../endpoints/waiting-tokens";
 import { firstLink, linkCount } from "../places/range";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { addCandidate, candidateCost, candidateCount, candidateLink, homeOf, setCandidateCost } from "./candidates";
-import { mix } from "./entries";
 import { KIND_LOAD, KIND_SCORERS, Policy, scorerType } from "./policy";
 import { SCORE_SESSION } from "./scorers";
-import { RATE } from "./tokens";
 import { Work } from "./work";
 
 const FACTOR: f64 = 2;

@@ -2,10 +2,10 @@
 //   as a rule    it is dropped for all candidates: unlike numbers are never compared
 //   penalise     the candidate is taken to be as bad as the worst of the others
 import { UNKNOWN } from "../../protocol/constants";
+import { entryOf } from "../endpoints/entries";
+import { reportIsNewer } from "../endpoints/load-reports";
 import { SnapshotView } from "../snapshot/view";
-import { entryOf } from "./entries";
 import { Policy } from "./policy";
-import { reportIsNewer } from "./reports";
 import { Work } from "./work";
 
 /** False: what was scraped of the endpoint is too old, under a policy that asks for that. */
@@ -15,7 +15,7 @@ export function isFresh(view: SnapshotView, endpoint: u32, policy: Policy, work:
   return age != UNKNOWN && <u64>age + work.snapshotAge <= <u64>policy.staleAfter;
 }
 
-/** Whether it told its requests, so that those that nobody here sent are known (inflight.ts). */
+/** Whether it told its requests, so that those that nobody here sent are known (endpoints/in-flight.ts). */
 export function tellsRequests(view: SnapshotView, endpoint: u32, policy: Policy, work: Work): bool {
   if (view.waiting(endpoint) == UNKNOWN || view.running(endpoint) == UNKNOWN) return false;
   return view.scrapeAge(endpoint) != UNKNOWN && isFresh(view, endpoint, policy, work);

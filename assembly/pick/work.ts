@@ -10,7 +10,7 @@ export class Work {
   seed: u64 = 0;
   /** Hash of the session's name; 0: none. */
   session: u64 = 0;
-  /** prompt.ts Prompt; 0: the body was not hashed. */
+  /** endpoints/cache/prompt.ts Prompt; 0: the body was not hashed. */
   prompt: usize = 0;
   /** Tokens of the whole prompt. */
   tokens: i32 = 0;

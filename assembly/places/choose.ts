@@ -5,7 +5,7 @@
 //                                    filled beyond it evenly
 //
 // Without a limit that is known, a place counts as if UNKNOWN_LIMIT requests a pod were its limit.
-import { Random } from "../pick/random";
+import { Random } from "../base/random";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { forgetLook, lookAt, Room, reckonedAt, roomAt, roomCount } from "./rooms";
 

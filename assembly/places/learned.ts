@@ -6,7 +6,7 @@
 // So target / perRequest is how many requests a pod holds at its target, and at the target the two agree whatever the relation
 // between requests and memory is. It rises four times as fast as it falls: young requests hold little, and would let too many in.
 import { POLICY_SHORT } from "../../protocol/constants";
-import { addressHash, mix } from "../pick/entries";
+import { mix, textHash } from "../base/hash";
 import { SnapshotView } from "../snapshot/view";
 
 /** Time constant of what is learned; a quarter of it upwards. */
@@ -47,7 +47,7 @@ export function followPlaces(view: SnapshotView, now: u64): void {
   table = records == 0 ? 0 : heap.alloc(records * LEARNED_BYTES);
   if (records) memory.fill(table, 0, records * LEARNED_BYTES);
   for (let policy: u32 = 0; policy < view.policyCount; policy++) {
-    const policyHash = addressHash(view.policyName(policy), view.policyNameLength(policy));
+    const policyHash = textHash(view.policyName(policy), view.policyNameLength(policy));
     for (let place: u32 = 0; place < places; place++) {
       const learned = learnedOf(policy, place);
       learned.key = keyOf(view, policyHash, place);
@@ -80,16 +80,16 @@ export function learn(learned: Learned, kv: f32, requests: f32, flags: u32, age:
 function listsOf(view: SnapshotView): u64 {
   let hash: u64 = ((<u64>view.placeCount) << 32) | view.policyCount;
   for (let i: u32 = 0; i < view.placeCount; i++) {
-    hash = mix(hash ^ addressHash(view.placeName(i), view.placeNameLength(i)));
+    hash = mix(hash ^ textHash(view.placeName(i), view.placeNameLength(i)));
   }
   for (let i: u32 = 0; i < view.policyCount; i++) {
-    hash = mix(hash ^ addressHash(view.policyName(i), view.policyNameLength(i)));
+    hash = mix(hash ^ textHash(view.policyName(i), view.policyNameLength(i)));
   }
   return hash;
 }
 
 function keyOf(view: SnapshotView, policyHash: u64, place: u32): u64 {
-  return mix(policyHash ^ addressHash(view.placeName(place), view.placeNameLength(place))) | 1;
+  return mix(policyHash ^ textHash(view.placeName(place), view.placeNameLength(place))) | 1;
 }
 
 /** At most 2,048 records are looked through, and only when a policy or a place comes or goes. */

@@ -1,7 +1,7 @@
-// To which part of a model's endpoints a pick is kept: those of one place, which lie beside each other (group.ts), and of
+// To which part of a model's endpoints a pick is kept: those of one place, which lie beside each other (snapshot/group-by-place.ts), and of
 // these only the ones that hold fewer requests than a policy allows. The pick asks here in place of the snapshot.
-import { entryOf } from "../pick/entries";
-import { workersBeside } from "../pick/inflight";
+import { entryOf } from "../endpoints/entries";
+import { workersBeside } from "../endpoints/in-flight";
 import { NONE, SnapshotView } from "../snapshot/view";
 
 let first: u32 = NONE;
@@ -33,7 +33,7 @@ export function admits(view: SnapshotView, endpoint: u32): bool {
   return most == 0 || inFlightAt(endpoint) < <f32>(most * view.endpointWeight(endpoint));
 }
 
-/** Own requests end between a scrape and its arrival: less than this many unseen ones say nothing (pick/cost.ts). */
+/** Own requests end between a scrape and its arrival: less than this many unseen ones say nothing (pick/load-cost.ts). */
 const NOISE: f32 = 1;
 
 /**

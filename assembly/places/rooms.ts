@@ -8,9 +8,9 @@
 //             in-flight: 1 below the limit, 0 at it
 //   ramp  = rises evenly from 0 to 1 in RAMP after the place was lost or was not known
 import { POLICY_IS_IN_FLIGHT, POLICY_IS_UTILIZATION, UNKNOWN } from "../../protocol/constants";
-import { entryOf } from "../pick/entries";
-import { anyTrouble, isEjected } from "../pick/health";
-import { workersBeside } from "../pick/inflight";
+import { entryOf } from "../endpoints/entries";
+import { anyTrouble, isEjected } from "../endpoints/health";
+import { workersBeside } from "../endpoints/in-flight";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { Learned, learn, learnedOf } from "./learned";
 import { inFlightAt } from "./range";
@@ -88,7 +88,7 @@ export function lookAt(snapshot: SnapshotView, model: u32, now: u64): void {
   const end = view.modelFirst(model) + view.modelEndpoints(model);
   for (let link = view.modelFirst(model); link < end; ) {
     const place = view.endpointPlace(view.linkEndpoint(link));
-    // What has no place is in none, and is not used while there are places; it comes last (group.ts).
+    // What has no place is in none, and is not used while there are places; it comes last (snapshot/group-by-place.ts).
     if (place == NONE) return;
     const next = endOf(place, link, end);
     addRoom(view.modelPolicy(model), place, link, next - link);
@@ -96,7 +96,7 @@ export function lookAt(snapshot: SnapshotView, model: u32, now: u64): void {
   }
 }
 
-/** The end of a place's range: a place's links lie together, and in the order of the places (group.ts). */
+/** The end of a place's range: a place's links lie together, and in the order of the places (snapshot/group-by-place.ts). */
 function endOf(place: u32, from: u32, to: u32): u32 {
   let inside = from;
   let outside = to;

@@ -5,7 +5,7 @@
 // An exact pattern beats a prefix, a longer prefix a shorter one, the earlier of two equal ones wins. One of the targets
 // is drawn by weight; a total weight of 0 draws uniformly (InferenceModelRewrite and InferenceModel of the Gateway API
 // Inference Extension). A name without a rule stands for itself. Rules do not chain.
-import { Random } from "../pick/random";
+import { Random } from "../base/random";
 import { compareBytes } from "../snapshot/view";
 
 @unmanaged

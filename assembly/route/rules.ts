@@ -4,8 +4,8 @@
 // A request remembers its target until its answer is over, while snapshots come and go. So targets are kept once for each
 // name that was ever drawn, up to MOST_TARGETS; names beyond are not replaced.
 
-import { addressHash } from "../pick/entries";
-import { Random } from "../pick/random";
+import { textHash } from "../base/hash";
+import { Random } from "../base/random";
 import {
   continuesRule,
   findRule,
@@ -63,7 +63,7 @@ export function keptTarget(name: usize, length: u32): Target | null {
     targets = heap.alloc(SLOTS * sizeof<usize>());
     memory.fill(targets, 0, SLOTS * sizeof<usize>());
   }
-  let i = <u32>(addressHash(name, length) >> 16) & (SLOTS - 1);
+  let i = <u32>(textHash(name, length) >> 16) & (SLOTS - 1);
   while (true) {
     const slot = targets + i * sizeof<usize>();
     const known = load<usize>(slot);

@@ -1,5 +1,5 @@
 // The snapshot that this worker picks from: its own copy, replaced whole.
-import { groupByPlace } from "../places/group";
+import { groupByPlace } from "./group-by-place";
 import { verify } from "./verify";
 import { newView, SnapshotView } from "./view";
 

@@ -54,10 +54,10 @@ import {
   SECTION_STRIDE,
 } from "../../protocol/constants";
 import { isAddress } from "./address";
-import { exchangeText, openPrefixes, openRemote, verifyExchange } from "./exchange";
 import { isName } from "./name";
-import { placeRuleText, verifyPlaces } from "./places";
+import { exchangeText, openPrefixes, openRemote, verifyExchange } from "./verify-envoys";
 import { verifyObjects } from "./verify-objects";
+import { placeRuleText, verifyPlaces } from "./verify-places";
 import { compareBytes, NONE, SnapshotView } from "./view";
 
 /** 0 when `bytes` at `base` are a snapshot, and `view` is open on it; else the number of the broken rule. */

@@ -8,7 +8,7 @@
 // REST is a chat completion whose bulk is one of TEXTS; the padding, letters inside a string, fills what the bulk's last
 // whole unit left free.
 
-import { Random } from "./random.ts";
+import { Random } from "../../testkit/random.ts";
 import { FRAMES, type Text, UNITS } from "./texts.ts";
 
 export const POSITIONS = ["first", "last"] as const;

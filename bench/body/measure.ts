@@ -5,9 +5,9 @@
 //   spaced         one connection, one request every 20 ms: caches are cold, as in a gateway that does other things too
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { cpuNanoseconds } from "../../testkit/cpu.ts";
 import { Connection, type Prepared } from "./client.ts";
 import { BASELINE } from "./contenders.ts";
-import { cpuNanoseconds } from "./cpu.ts";
 import type { Runner } from "./setup.ts";
 
 export const REGIMES = ["back-to-back", "spaced"] as const;

@@ -2,8 +2,8 @@
 // are held together; then each sends its last byte. Runs on Envoys of its own, as resident memory rarely shrinks.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { processMaps, residentMemory, wasmMemories } from "../../testkit/cpu.ts";
 import { Connection, type Prepared } from "./client.ts";
-import { processMaps, residentMemory, wasmMemories } from "./cpu.ts";
 import type { Runner } from "./setup.ts";
 
 export interface MemoryRow {

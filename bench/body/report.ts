@@ -2,15 +2,15 @@
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Machine } from "../../testkit/machine.ts";
+import { type Figure, short } from "../../testkit/statistics.ts";
+import { type Panel, plot } from "../../testkit/svg.ts";
 import { POSITIONS } from "./bodies.ts";
 import { BASELINE } from "./contenders.ts";
-import type { Machine } from "./machine.ts";
 import { type IdleRate, REGIMES, type Regime, SPACING_MS } from "./measure.ts";
 import type { MemoryRow } from "./memory.ts";
 import { formatSize } from "./sizes.ts";
-import { type Figure, short } from "./statistics.ts";
 import type { Cell, Claim, Row } from "./summary.ts";
-import { type Panel, plot } from "./svg.ts";
 import { TEXT_TITLES, TEXTS } from "./texts.ts";
 
 export interface Run {

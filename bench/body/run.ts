@@ -2,12 +2,12 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Found } from "../../envoy/binary.ts";
-import type { RunningBbr } from "../peers/bbr.ts";
+import { describeMachine } from "../../testkit/machine.ts";
+import type { RunningBbr } from "../../testkit/peers/bbr.ts";
 import { type Body, makeBodies } from "./bodies.ts";
 import { prepare } from "./client.ts";
 import { BASELINE, BEFORE, type Contender, contenders } from "./contenders.ts";
 import { floorTakes } from "./floor.ts";
-import { describeMachine } from "./machine.ts";
 import type { Options } from "./main.ts";
 import { measureCell, measureIdle, type Pool } from "./measure.ts";
 import { type MemoryRow, measureMemory } from "./memory.ts";

@@ -8,12 +8,12 @@ import type { Found } from "../../envoy/binary.ts";
 import type { Json, JsonObject } from "../../envoy/config.ts";
 import { wasmFilter } from "../../envoy/filters.ts";
 import { endWithProcess } from "../../envoy/process.ts";
-import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "../../integration/harness/envoy.ts";
 import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { EndpointView } from "../../protocol/snapshot.ts";
+import { keepOnLastCore } from "../../testkit/cpu.ts";
+import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "../../testkit/envoy/envoy.ts";
 import type { Contender } from "./contenders.ts";
-import { keepOnLastCore } from "./cpu.ts";
 import { writeFloor } from "./floor.ts";
 
 /** Names as people serve them; each has a route. */

@@ -1,10 +1,10 @@
 // From raw series to the figures of the tables, and the claims of the issue held against them.
 
+import { added, addedTail, type Figure, figure, quantile } from "../../testkit/statistics.ts";
 import type { BodyKind } from "./bodies.ts";
 import { BASELINE } from "./contenders.ts";
 import type { Plan, Series } from "./measure.ts";
 import type { MemoryRow } from "./memory.ts";
-import { added, addedTail, type Figure, figure, quantile } from "./statistics.ts";
 
 export interface Row {
   contender: string;

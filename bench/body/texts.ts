@@ -1,6 +1,6 @@
 // The kinds of text that a prompt is made of. A unit is the smallest piece that keeps the JSON valid, already escaped.
 
-import type { Random } from "./random.ts";
+import type { Random } from "../../testkit/random.ts";
 
 export const TEXTS = ["ascii", "chinese", "code", "image", "schemas"] as const;
 export type Text = (typeof TEXTS)[number];

@@ -1,10 +1,10 @@
 // The same in a real Envoy: CPU of one worker per request, when it picks among 16 or 1,000 pods, against one pod. A dry run:
 // the pick is made and counted, and every request goes to the same echo.
 import { Agent } from "node:http";
-import { startEcho } from "../../integration/support/echo.ts";
-import { pushToAll, startGateway } from "../../integration/support/gateway.ts";
-import { post } from "../../integration/support/http.ts";
-import { checkSchedstat, cpuNanoseconds } from "../body/cpu.ts";
+import { checkSchedstat, cpuNanoseconds } from "../../testkit/cpu.ts";
+import { startEcho } from "../../testkit/echo.ts";
+import { pushToAll, startGateway } from "../../testkit/gateway.ts";
+import { post } from "../../testkit/http.ts";
 
 const REQUESTS = 1500;
 const ROUNDS = 7;

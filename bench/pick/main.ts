@@ -34,10 +34,10 @@ function compile(): WebAssembly.Module {
     " ",
   );
   const out = "build/bench-pick.wasm";
-  const run = spawnSync(process.execPath, [asc, "tests/assembly/pick/entry.ts", ...flags, "--outFile", out], {
+  const run = spawnSync(process.execPath, [asc, "tests/assembly/entries/pick.ts", ...flags, "--outFile", out], {
     encoding: "utf8",
   });
-  if (run.status !== 0) throw new Error(`asc tests/assembly/pick/entry.ts: ${run.stderr}`);
+  if (run.status !== 0) throw new Error(`asc tests/assembly/entries/pick.ts: ${run.stderr}`);
   return new WebAssembly.Module(readFileSync(out));
 }
 

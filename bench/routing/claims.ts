@@ -1,5 +1,5 @@
 // What is promised of the picks, held against a run.
-import { short } from "../body/statistics.ts";
+import { short } from "../../testkit/statistics.ts";
 import { BASELINES, EPP } from "./contenders.ts";
 import { type Row, ratio } from "./figures.ts";
 import type { RoutingLoad } from "./loads.ts";

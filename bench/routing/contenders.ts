@@ -1,8 +1,8 @@
 // Who picks, each in an Envoy with two workers of its own: the filters, and how the cluster balances.
 import type { Json, JsonObject } from "../../envoy/config.ts";
-import type { TestEnvoyConfig } from "../../integration/harness/envoy.ts";
 import { DESTINATION_HEADER } from "../../protocol/constants.ts";
-import { EPP_VERSION } from "../peers/epp.ts";
+import type { TestEnvoyConfig } from "../../testkit/envoy/envoy.ts";
+import { EPP_VERSION } from "../../testkit/peers/epp.ts";
 
 export interface RoutingContender {
   name: string;

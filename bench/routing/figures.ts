@@ -1,5 +1,5 @@
 // From what was seen to figures: of one repetition, and over all of them.
-import { type Figure, figure, quantile } from "../body/statistics.ts";
+import { type Figure, figure, quantile } from "../../testkit/statistics.ts";
 import type { Sent } from "./client.ts";
 import type { Seen } from "./lane.ts";
 import type { RoutingLoad } from "./loads.ts";

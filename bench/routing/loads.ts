@@ -1,5 +1,5 @@
 // The loads of the bench: those of the simulation, over as many pods as two cores carry, for a time.
-import type { PodParams } from "../../integration/pod/params.ts";
+import type { PodParams } from "../../simulator/params.ts";
 import { makeLoad } from "../sim/loads.ts";
 import type { SimRequest } from "../sim/request.ts";
 import { WARM_UP } from "../sim/simulate.ts";

@@ -1,7 +1,7 @@
 // The simulated pods of one contender, all in this process: their model time is waiting, not computing.
 // Each has an address of its own and all have one port, as the pods of an InferencePool do.
-import type { PodParams } from "../../integration/pod/params.ts";
-import { type Pod, startPod } from "../../integration/pod/pod.ts";
+import type { PodParams } from "../../simulator/params.ts";
+import { type Pod, startPod } from "../../simulator/pod.ts";
 import { serve } from "./child.ts";
 
 export interface PodsStart {

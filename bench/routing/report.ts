@@ -1,9 +1,9 @@
 // A run as tables (standard output and Markdown), JSON (everything but single requests) and SVG (quantiles by load).
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Machine } from "../body/machine.ts";
-import { type Figure, short } from "../body/statistics.ts";
-import { plot } from "../body/svg.ts";
+import type { Machine } from "../../testkit/machine.ts";
+import { type Figure, short } from "../../testkit/statistics.ts";
+import { plot } from "../../testkit/svg.ts";
 import { type Claim, percent } from "./claims.ts";
 import type { Row } from "./figures.ts";
 import type { RoutingLoad } from "./loads.ts";

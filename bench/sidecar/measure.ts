@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "undici";
 import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
-import { cpuNanoseconds, residentMemory } from "../body/cpu.ts";
+import { cpuNanoseconds, residentMemory } from "../../testkit/cpu.ts";
 import { type Plan, SECRET, type Stage, type StageOptions, startStage } from "./stage.ts";
 
 /** What a worker may lag behind what was pushed; the read-back itself always sees the newest. */

@@ -3,8 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { cpuNanoseconds } from "../body/cpu.ts";
-import { startEpp } from "../peers/epp.ts";
+import { cpuNanoseconds } from "../../testkit/cpu.ts";
+import { startEpp } from "../../testkit/peers/epp.ts";
 import type { Plan, Stage } from "./stage.ts";
 
 export interface PeerWindow {

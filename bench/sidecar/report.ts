@@ -1,7 +1,7 @@
 // A run as JSON (everything) and Markdown (for people, on standard output too).
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Machine } from "../body/machine.ts";
+import type { Machine } from "../../testkit/machine.ts";
 import type { FaultResult } from "./faults.ts";
 import type { Result } from "./main.ts";
 import { type MemoryPoint, type Spread, TICK_MS } from "./measure.ts";

@@ -1,5 +1,5 @@
 // Who picks. A contender sees requests when they arrive, their first bytes and their ends, and of the pods what a scrape shows.
-import type { Engine } from "../../integration/pod/engine.ts";
+import type { Engine } from "../../simulator/engine/engine.ts";
 import type { SimRequest } from "./request.ts";
 
 export interface World {

@@ -1,6 +1,6 @@
 // The herd: 200 requests within one scrape period over 8 pods. How many does the pod get that gets most?
 
-import { defaultParams } from "../../integration/pod/params.ts";
+import { defaultParams } from "../../simulator/params.ts";
 import type { Contender } from "./contender.ts";
 import type { Load } from "./loads.ts";
 import { Draws } from "./random.ts";

@@ -1,6 +1,6 @@
 // make sim: the filter that ships picks for simulated pods, beside round robin, least request and the endpoint picker.
 import { Command, InvalidArgumentError } from "commander";
-import { fileHash } from "../body/machine.ts";
+import { fileHash } from "../../testkit/machine.ts";
 import type { Contender } from "./contender.ts";
 import { leastRequest2, leastRequestAll, roundRobin } from "./envoy.ts";
 import { epp } from "./epp.ts";

@@ -1,12 +1,12 @@
 // The release wasm in the strict emulator: every request's body goes through the filter, scrapes reach it as pushed
 // snapshots, answers as streams.
 import { readFileSync } from "node:fs";
-import type { Engine } from "../../integration/pod/engine.ts";
+import { Process, type Root, Stream } from "../../emulator/vm.ts";
 import { DESTINATION_HEADER, SECRET_ENV, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { AdapterState, EndpointView, ModelView } from "../../protocol/snapshot.ts";
-import { release } from "../../tests/filter/build.ts";
-import { Process, type Root, Stream } from "../../tests/host/vm.ts";
+import type { Engine } from "../../simulator/engine/engine.ts";
+import { release } from "../../testkit/filter/build.ts";
 import type { Contender, Route, Router, World } from "./contender.ts";
 import { Draws } from "./random.ts";
 import { bodyOf, MODEL, type SimRequest } from "./request.ts";

@@ -1,6 +1,6 @@
 // What the loads draw from, beyond whole numbers. Same seed, same draws, on every machine: Math.log and Math.cos differ
 // between machines in the last bit at most, and every draw is rounded by its user.
-import { Random } from "../body/random.ts";
+import { Random } from "../../testkit/random.ts";
 
 export class Draws extends Random {
   /** In [0, 1). */

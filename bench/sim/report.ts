@@ -1,8 +1,8 @@
 // A run as tables (standard output and Markdown), JSON (everything) and SVG (time to first token by quantile).
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { short } from "../body/statistics.ts";
-import { plot } from "../body/svg.ts";
+import { short } from "../../testkit/statistics.ts";
+import { plot } from "../../testkit/svg.ts";
 import { HERD_LIMIT, HERD_PODS, HERD_REQUESTS } from "./herd.ts";
 import { type Figures, WARM_UP } from "./simulate.ts";
 

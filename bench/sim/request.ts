@@ -1,5 +1,5 @@
 // A request as everybody sees it: the client's body, the pod's tokens, the endpoint picker's blocks. All come from one text.
-import { type Prompt, promptOf } from "../../integration/pod/prompt.ts";
+import { type Prompt, promptOf } from "../../simulator/engine/prompt.ts";
 
 export interface Message {
   role: "system" | "user" | "assistant";

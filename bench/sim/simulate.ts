@@ -1,7 +1,7 @@
 // One contender under one load: engines, arrivals and the contender's timers on one simulated clock.
-import { SimClock } from "../../integration/pod/clock.ts";
-import { Engine } from "../../integration/pod/engine.ts";
-import { quantile } from "../body/statistics.ts";
+import { SimClock } from "../../simulator/clock.ts";
+import { Engine } from "../../simulator/engine/engine.ts";
+import { quantile } from "../../testkit/statistics.ts";
 import type { Contender, Route } from "./contender.ts";
 import type { Load } from "./loads.ts";
 import { Draws } from "./random.ts";

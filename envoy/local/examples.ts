@@ -37,9 +37,9 @@ const run = (
 #   docker run --rm --network host -e ${SECRET_ENV} -v "$PWD":/work -w /work envoyproxy/envoy:v${DEFAULT_VERSION} -c envoy/local/${file}
 # or, with an Envoy of your own: envoy -c envoy/local/${file}
 # It serves on 127.0.0.1:10000, its admin is on 127.0.0.1:9901; the pods are expected on 127.0.0.1:8001 to 8003:
-#   npx tsx integration/pod/main.ts --name pod-1 --model ${LLAMA} --port 8001 &
-#   npx tsx integration/pod/main.ts --name pod-2 --model ${LLAMA} --port 8002 &
-#   npx tsx integration/pod/main.ts --name pod-3 --model ${QWEN} --port 8003 &
+#   npx tsx simulator/main.ts --name pod-1 --model ${LLAMA} --port 8001 &
+#   npx tsx simulator/main.ts --name pod-2 --model ${LLAMA} --port 8002 &
+#   npx tsx simulator/main.ts --name pod-3 --model ${QWEN} --port 8003 &
 #   npx tsx sidecar/main.ts --endpoint http://127.0.0.1:8001 --endpoint http://127.0.0.1:8002 --endpoint http://127.0.0.1:8003 --push http://127.0.0.1:10000 &`;
 
 const tryIt = (body: object) =>

@@ -1,8 +1,9 @@
 // One part of a local run in a process of its own: a simulated pod or the sidecar. It takes its order from the process
 // that started it, answers where it listens, and ends when that process lets go of it or is gone.
-import { type PodOptions, startPod } from "../../integration/pod/pod.ts";
+
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { startSidecar } from "../../sidecar/sidecar.ts";
+import { type PodOptions, startPod } from "../../simulator/pod.ts";
 
 export type Order =
   | { kind: "pod"; options: PodOptions }

@@ -2,11 +2,11 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { Client } from "undici";
-import type { PodOptions } from "../../integration/pod/pod.ts";
 import type { Origin } from "../../sidecar/config/values.ts";
 import { exchange } from "../../sidecar/http.ts";
 import { podAddress } from "../../sidecar/pod.ts";
 import { type ListedModel, parseModels } from "../../sidecar/scrape/models.ts";
+import type { PodOptions } from "../../simulator/pod.ts";
 import type { Pool } from "../config.ts";
 import { RunError } from "./errors.ts";
 

@@ -15,12 +15,12 @@ import {
 import { decodeReport } from "../../protocol/exchange.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { startSidecar } from "../../sidecar/sidecar.ts";
-import type { Pod } from "../pod/pod.ts";
-import { type Echo, startEcho, valuesOf } from "../support/echo.ts";
-import { fastPod, SLOW } from "../support/fleet.ts";
-import { type Models, nextVersion, push, readBack, SECRET, type Served, snapshotOf } from "../support/gateway.ts";
-import { type Answer, chat, JSON_TYPE, open, post, send } from "../support/http.ts";
-import { inParallel, until } from "../support/until.ts";
+import type { Pod } from "../../simulator/pod.ts";
+import { type Echo, startEcho, valuesOf } from "../../testkit/echo.ts";
+import { fastPod, SLOW } from "../../testkit/fleet.ts";
+import { type Models, nextVersion, push, readBack, SECRET, type Served, snapshotOf } from "../../testkit/gateway.ts";
+import { type Answer, chat, JSON_TYPE, open, post, send } from "../../testkit/http.ts";
+import { inParallel, until } from "../../testkit/until.ts";
 import { answerFrom, overHttp2 } from "./clients.ts";
 
 export const GEMMA = "google/gemma-2b-it";

@@ -2,7 +2,7 @@
 
 import type http from "node:http";
 import http2 from "node:http2";
-import type { Answer } from "../support/http.ts";
+import type { Answer } from "../../testkit/http.ts";
 
 export function answerFrom(status: number, headers: http.IncomingHttpHeaders, chunks: Buffer[]): Answer {
   const body = Buffer.concat(chunks);

@@ -13,16 +13,9 @@ import { fetchEnvoy } from "../../envoy/wheel.ts";
 import { SECRET_ENV } from "../../protocol/constants.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { type Sidecar, startSidecar } from "../../sidecar/sidecar.ts";
-import { ApiServer } from "../kubernetes/apiserver.ts";
-import { cachedKubernetes } from "../kubernetes/build.ts";
-import type { Pod } from "../pod/pod.ts";
-import { around } from "../support/around.ts";
-import { fastPod } from "../support/fleet.ts";
-import { MODULE } from "../support/gateway.ts";
-import { chat, JSON_TYPE, post } from "../support/http.ts";
-import { until } from "../support/until.ts";
-import { GEMMA, QWEN } from "./behaviours.ts";
-import { cachedGateway, GATEWAY_ENVOY_VERSION, GATEWAY_VERSION } from "./build.ts";
+import type { Pod } from "../../simulator/pod.ts";
+import { around } from "../../testkit/around.ts";
+import { cachedGateway, GATEWAY_ENVOY_VERSION, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build.ts";
 import {
   type Deployment,
   deploymentOf,
@@ -32,10 +25,17 @@ import {
   SYSTEM,
   startController,
   startEnvoyOf,
-} from "./cluster.ts";
-import { hasOwnNetwork } from "./network.ts";
-import { apply, documentsOf, installCrds, type Manifest, pathOf } from "./objects.ts";
-import { ModuleServer } from "./registry.ts";
+} from "../../testkit/envoy-gateway/cluster.ts";
+import { hasOwnNetwork } from "../../testkit/envoy-gateway/network.ts";
+import { apply, documentsOf, installCrds, type Manifest, pathOf } from "../../testkit/envoy-gateway/objects.ts";
+import { ModuleServer } from "../../testkit/envoy-gateway/registry.ts";
+import { fastPod } from "../../testkit/fleet.ts";
+import { MODULE } from "../../testkit/gateway.ts";
+import { chat, JSON_TYPE, post } from "../../testkit/http.ts";
+import { ApiServer } from "../../testkit/kubernetes/api-server.ts";
+import { cachedKubernetes } from "../../testkit/kubernetes/build.ts";
+import { until } from "../../testkit/until.ts";
+import { GEMMA, QWEN } from "./behaviours.ts";
 
 const NAME = "inference";
 const NAMESPACE = "team-a";

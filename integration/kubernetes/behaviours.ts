@@ -4,7 +4,9 @@ import { createServer } from "node:http";
 import { type TestContext, test } from "node:test";
 import type { WatchTimes } from "../../sidecar/discover/kubernetes-watch.ts";
 import type { Sidecar } from "../../sidecar/sidecar.ts";
-import { pod, pool, slice } from "../../tests/sidecar/cluster-support.ts";
+import type { Cluster, Crd } from "../../testkit/kubernetes/cluster.ts";
+import { pod, pool, slice } from "../../testkit/kubernetes/manifests.ts";
+import { until } from "../../testkit/until.ts";
 import {
   endpointOf,
   type FakeFilter,
@@ -12,9 +14,7 @@ import {
   modelList,
   quickSidecar,
   startFilter,
-} from "../../tests/sidecar/support.ts";
-import { until } from "../support/until.ts";
-import type { Cluster, Crd } from "./cluster.ts";
+} from "../../tests/sidecar/support/support.ts";
 
 const POOLS: Crd = "inference.networking.k8s.io_inferencepools";
 const ALPHA = "inference.networking.x-k8s.io";

@@ -2,9 +2,9 @@
 // server, so that the same claims are tested everywhere.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { cachedKubernetes, ETCD_VERSION, KUBERNETES_VERSION } from "../../testkit/kubernetes/build.ts";
+import { type Cluster, realCluster, recordedCluster } from "../../testkit/kubernetes/cluster.ts";
 import { behaviours } from "./behaviours.ts";
-import { cachedKubernetes, ETCD_VERSION, KUBERNETES_VERSION } from "./build.ts";
-import { type Cluster, realCluster, recordedCluster } from "./cluster.ts";
 
 const binaries = await cachedKubernetes();
 const skip = binaries ? false : "kube-apiserver has not been built; `make test-kubernetes` does that";

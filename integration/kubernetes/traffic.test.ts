@@ -4,13 +4,13 @@ import { type TestContext, test } from "node:test";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { createLog } from "../../sidecar/log.ts";
 import { startSidecar } from "../../sidecar/sidecar.ts";
-import { pod, pool } from "../../tests/sidecar/cluster-support.ts";
-import { fastPod, known } from "../support/fleet.ts";
-import { SECRET, startGateway } from "../support/gateway.ts";
-import { chat, post } from "../support/http.ts";
-import { until } from "../support/until.ts";
-import { cachedKubernetes } from "./build.ts";
-import { type Cluster, realCluster, recordedCluster } from "./cluster.ts";
+import { fastPod, known } from "../../testkit/fleet.ts";
+import { SECRET, startGateway } from "../../testkit/gateway.ts";
+import { chat, post } from "../../testkit/http.ts";
+import { cachedKubernetes } from "../../testkit/kubernetes/build.ts";
+import { type Cluster, realCluster, recordedCluster } from "../../testkit/kubernetes/cluster.ts";
+import { pod, pool } from "../../testkit/kubernetes/manifests.ts";
+import { until } from "../../testkit/until.ts";
 
 const WORKERS = 4;
 /** So many answers in a row without a pod say that nothing is sent there. */

@@ -9,12 +9,12 @@ import { fileURLToPath } from "node:url";
 import { OBJECTIVE_HEADER } from "../../protocol/constants.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { startSidecar } from "../../sidecar/sidecar.ts";
-import type { TestEnvoy } from "../harness/envoy.ts";
-import { type Pod, type PodOptions, startPod } from "../pod/pod.ts";
-import { known } from "../support/fleet.ts";
-import { readBack, readBackFromAll, rises, SECRET, startGateway } from "../support/gateway.ts";
-import { chat, JSON_TYPE, post } from "../support/http.ts";
-import { until } from "../support/until.ts";
+import { type Pod, type PodOptions, startPod } from "../../simulator/pod.ts";
+import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { known } from "../../testkit/fleet.ts";
+import { readBack, readBackFromAll, rises, SECRET, startGateway } from "../../testkit/gateway.ts";
+import { chat, JSON_TYPE, post } from "../../testkit/http.ts";
+import { until } from "../../testkit/until.ts";
 
 const closing: Array<() => Promise<unknown> | undefined> = [];
 after(async () => {

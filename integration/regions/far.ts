@@ -2,7 +2,7 @@
 // one under addresses of its own, as behind a NAT, so that the way can be cut.
 import { createServer as createHttp, type Server as HttpServer } from "node:http";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { freePorts } from "../support/ports.ts";
+import { freePorts } from "../../testkit/ports.ts";
 
 /** Bytes that pass through with a delay; a cut way refuses connections and resets those that there are. */
 export class Relay {

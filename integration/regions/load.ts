@@ -1,8 +1,8 @@
 // Clients that each send the next request when the last one is answered: so many hold a part of a pod's KV cache at any time, and a
 // busy machine, on which answers take longer, is not a fuller region.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { PodParams } from "../pod/params.ts";
-import { type Answer, post } from "../support/http.ts";
+import type { PodParams } from "../../simulator/params.ts";
+import { type Answer, post } from "../../testkit/http.ts";
 
 /** A step of 50 ms for a token, and a cache of 1,600: 12 requests of LOAD's fill 60 % of it. */
 export const PARAMS: Partial<PodParams> = {

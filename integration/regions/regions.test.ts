@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { known } from "../support/fleet.ts";
-import { counters } from "../support/gateway.ts";
-import { until } from "../support/until.ts";
+import { known } from "../../testkit/fleet.ts";
+import { counters } from "../../testkit/gateway.ts";
+import { until } from "../../testkit/until.ts";
 import { Load, mean, PARAMS, watch } from "./load.ts";
 import { Regions } from "./regions.ts";
 

@@ -1,11 +1,11 @@
 // Regions on one machine: each has pods, a sidecar of its own and an Envoy, and sees the others through a far way (far.ts).
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { type Sidecar, startSidecar } from "../../sidecar/sidecar.ts";
-import type { TestEnvoy } from "../harness/envoy.ts";
-import type { PodParams } from "../pod/params.ts";
-import { type Pod, startPod } from "../pod/pod.ts";
-import { SECRET, startGateway } from "../support/gateway.ts";
-import { envoyPorts, freePorts } from "../support/ports.ts";
+import type { PodParams } from "../../simulator/params.ts";
+import { type Pod, startPod } from "../../simulator/pod.ts";
+import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { SECRET, startGateway } from "../../testkit/gateway.ts";
+import { envoyPorts, freePorts } from "../../testkit/ports.ts";
 import { type FarView, farView, Relay } from "./far.ts";
 
 export interface RegionsOptions {

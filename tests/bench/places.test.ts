@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { GATEWAYS, TWENTY_CLUSTERS, viewOf } from "../../bench/places/world.ts";
 import { MAX_SNAPSHOT_BYTES } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
-import { Gateway, routed } from "../filter/gateway.ts";
+import { Gateway, routed } from "../../testkit/filter/gateway.ts";
 
 const bytesOf = (shape: typeof GATEWAYS): Uint8Array =>
   encodeSnapshot({ version: 1_700_000_000_500_000n, source: 1n, ...viewOf(shape, 0) });

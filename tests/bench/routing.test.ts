@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { servePods } from "../../bench/peers/pods-api.ts";
 import { burstLimit, claimsOf } from "../../bench/routing/claims.ts";
 import type { Sent } from "../../bench/routing/client.ts";
 import { CONTENDERS, envoyOf } from "../../bench/routing/contenders.ts";
@@ -8,6 +7,7 @@ import { mostOfBurst, repetitionOf, rowOf } from "../../bench/routing/figures.ts
 import type { Seen } from "../../bench/routing/lane.ts";
 import { ROUTING_LOADS, type RoutingLoad, requestsOf } from "../../bench/routing/loads.ts";
 import { envoyConfig } from "../../envoy/config.ts";
+import { servePods } from "../../testkit/peers/pods-api.ts";
 
 const load = (name: string): RoutingLoad => {
   const found = ROUTING_LOADS.find((one) => one.name === name);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { formatSize, parseSize } from "../../bench/body/sizes.ts";
-import { added, addedTail, figure, median, quantile, short } from "../../bench/body/statistics.ts";
+import { added, addedTail, figure, median, quantile, short } from "../../testkit/statistics.ts";
 
 describe("bench statistics", () => {
   test("a quantile lies between the closest ranks", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type PlotOptions, plot } from "../../bench/body/svg.ts";
+import { type PlotOptions, plot } from "../../testkit/svg.ts";
 
 const OPTIONS: PlotOptions = {
   title: "Cost & size",

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { makeBodies } from "../../bench/body/bodies.ts";
 import { prepare } from "../../bench/body/client.ts";
-import { cpuNanoseconds, wasmMemories } from "../../bench/body/cpu.ts";
 import { cellsOf, planOf, poolSize } from "../../bench/body/plan.ts";
 import { checkClaims } from "../../bench/body/summary.ts";
 import { BodyReader } from "../../bench/body/upstream-body.ts";
+import { cpuNanoseconds, wasmMemories } from "../../testkit/cpu.ts";
 
 const HEAD = "POST / HTTP/1.1\r\nhost: a";
 

@@ -42,7 +42,7 @@ test("every metric of the filter has a sentence", () => {
 });
 
 test("the table of refusals has each code of the filter with its status", () => {
-  const sources = ["refuse", "refuse-busy", "control"]
+  const sources = ["request/refuse", "request/refuse-busy", "reserved/reserved"]
     .map((name) => readFileSync(`assembly/filter/${name}.ts`, "utf8"))
     .join("\n");
   const inCode = new Set<string>();

@@ -9,7 +9,7 @@ import { luaFilter } from "../../envoy/filters.ts";
 import { EXAMPLES } from "../../envoy/local/examples.ts";
 import { exampleText, exampleUrl } from "../../envoy/local/generate.ts";
 import { runEnvoy } from "../../envoy/process.ts";
-import { chooseRuntime } from "../../integration/harness/runtime.ts";
+import { chooseRuntime } from "../../testkit/envoy/runtime.ts";
 import { passingFilter } from "./wasm.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "pilotfish-config-"));

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { dashboardText } from "../../envoy/dashboards/grafana.ts";
 import { ROWS } from "../../envoy/dashboards/panels.ts";
-import { groupedBy, matches, samplesOf, selectorsOf } from "../../integration/support/promql.ts";
+import { groupedBy, matches, samplesOf, selectorsOf } from "../../testkit/promql.ts";
 
 const names = (query: string) => selectorsOf(query).map(({ name }) => name);
 

@@ -6,9 +6,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { startEnvoy, type TestEnvoy } from "../../integration/harness/envoy.ts";
-import { freePorts } from "../../integration/support/ports.ts";
-import { until } from "../../integration/support/until.ts";
+import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { freePorts } from "../../testkit/ports.ts";
+import { until } from "../../testkit/until.ts";
 import { passingFilter } from "./wasm.ts";
 
 // Three pods that say who they are. A pod answers 503 when the header x-fail names it.
@@ -143,7 +143,7 @@ describe("a real Envoy with this configuration", () => {
 test("an Envoy ends with the process that started it, even by a signal", async () => {
   const pidFile = join(folder, "pid");
   const script = join(folder, "starter.mts");
-  const harness = new URL("../../integration/harness/envoy.ts", import.meta.url).href;
+  const harness = new URL("../../testkit/envoy/envoy.ts", import.meta.url).href;
   await writeFile(
     script,
     `import { writeFileSync } from "node:fs";

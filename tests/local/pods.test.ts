@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { RunError } from "../../envoy/local/errors.ts";
 import { askPod, baseModels, type LocalPod, poolsOf } from "../../envoy/local/pods.ts";
-import { startPod } from "../../integration/pod/pod.ts";
+import { startPod } from "../../simulator/pod.ts";
 
 const base = (name: string) => ({ name, parent: null });
 

@@ -12,6 +12,9 @@ interface Suite {
   run(): Promise<Counts>;
 }
 
+/** Folders of tests that need a plain Envoy and nothing that is built first. */
+const PLAIN_ENVOY = ["requests", "picks", "product"];
+
 const ASC = ["node_modules/assemblyscript/bin/asc.js"];
 
 const suites: Record<string, Suite> = {
@@ -22,7 +25,7 @@ const suites: Record<string, Suite> = {
   units: { title: "units of the rest, the release wasm in an emulated host", run: () => nodeTests("tests") },
   envoy: {
     title: "a plain Envoy, without Envoy Gateway and API servers",
-    run: () => nodeTests("integration", { deep: false }),
+    run: () => nodeTests("integration", { only: PLAIN_ENVOY }),
   },
   integration: { title: "a real Envoy", run: () => nodeTests("integration", { without: "gateway/" }) },
   gateway: { title: "a real Envoy Gateway", run: gatewayTests },
@@ -73,15 +76,16 @@ async function asPect(): Promise<Counts> {
   return countAsPect(output, code);
 }
 
-/** Its ports are fixed: in a network of its own nothing is in their way (integration/gateway/network.ts). */
+/** Its ports are fixed: in a network of its own nothing is in their way (testkit/envoy-gateway/network.ts). */
 async function gatewayTests(): Promise<Counts> {
-  const { ownNetwork, prepare } = await import("../../integration/gateway/network.ts");
+  const { ownNetwork, prepare } = await import("../../testkit/envoy-gateway/network.ts");
   await prepare();
   return nodeTests("integration/gateway", { command: ownNetwork() });
 }
 
 interface Selection {
-  deep?: boolean;
+  /** Of these folders in the folder only. */
+  only?: readonly string[];
   /** Of a folder in the folder, none. */
   without?: string;
   /** What the tests are run by. */
@@ -91,8 +95,13 @@ interface Selection {
 async function nodeTests(folder: string, selection: Selection = {}): Promise<Counts> {
   const file = `build/counts-${folder.replaceAll("/", "-")}.json`;
   await rm(file, { force: true });
-  const files = await testFiles(folder, selection.deep ?? true);
-  const wanted = files.filter((name) => !selection.without || !name.startsWith(`${folder}/${selection.without}`));
+  const files = await testFiles(folder);
+  const { only, without } = selection;
+  const wanted = files.filter(
+    (name) =>
+      (!without || !name.startsWith(`${folder}/${without}`)) &&
+      (!only || only.some((part) => name.startsWith(`${folder}/${part}/`))),
+  );
   // Integration files each start Envoys and pods: one after the other, or they measure each other.
   const concurrency = folder.startsWith("integration") ? 1 : availableParallelism();
   const args = ["--import", "tsx", "--test", `--test-concurrency=${concurrency}`, "--test-reporter=spec"];
@@ -105,9 +114,9 @@ async function nodeTests(folder: string, selection: Selection = {}): Promise<Cou
   return counts;
 }
 
-async function testFiles(folder: string, deep: boolean): Promise<string[]> {
+async function testFiles(folder: string): Promise<string[]> {
   const { readdir } = await import("node:fs/promises");
-  const found = await readdir(folder, { recursive: deep });
+  const found = await readdir(folder, { recursive: true });
   return found
     .filter((name) => name.endsWith(".test.ts") && !name.includes("node_modules"))
     .map((name) => `${folder}/${name}`)

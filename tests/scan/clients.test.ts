@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { Scanner } from "./harness.ts";
+import { Scanner } from "../../testkit/scan/scanner.ts";
 
 interface Captured {
   client: string;

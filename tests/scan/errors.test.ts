@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Scanner } from "../../testkit/scan/scanner.ts";
 import { WRONG_NUMBERS } from "./documents.ts";
-import { Scanner } from "./harness.ts";
 import { reference } from "./reference.ts";
 
 const scanner = new Scanner([{ name: "model", capacity: 16 }]);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Outcome, Scanner } from "./harness.ts";
+import { type Outcome, Scanner } from "../../testkit/scan/scanner.ts";
 
 const scanner = new Scanner([
   { name: "model", capacity: 16 },

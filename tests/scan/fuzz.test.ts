@@ -2,8 +2,8 @@
 // state and verdicts that depend on the cut. PILOTFISH_FUZZ_SECONDS=600 for the long run, PILOTFISH_FUZZ_SEED to repeat.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Scanner } from "../../testkit/scan/scanner.ts";
 import { FIELDS } from "./documents.ts";
-import { Scanner } from "./harness.ts";
 
 const SECONDS = Number(process.env.PILOTFISH_FUZZ_SECONDS ?? 2);
 const SEED = Number(process.env.PILOTFISH_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));

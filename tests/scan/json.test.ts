@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { Scanner } from "../../testkit/scan/scanner.ts";
 import { broken, cuts, document, FIELDS, odd } from "./documents.ts";
-import { Scanner } from "./harness.ts";
 import { reference } from "./reference.ts";
 
 const DOCUMENTS = Number(process.env.PILOTFISH_SCAN_DOCUMENTS ?? 5000);

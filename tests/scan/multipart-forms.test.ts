@@ -1,8 +1,8 @@
-// What is read and what is refused, case by case: the rules at the top of assembly/scan/multipart.ts.
+// What is read and what is refused, case by case: the rules at the top of assembly/scan/multipart/multipart.ts.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { type Form, FormScanner } from "./multipart-harness.ts";
+import { type Form, FormScanner } from "../../testkit/scan/multipart-scanner.ts";
 
 const scanner = new FormScanner();
 const TYPE = "multipart/form-data; boundary=xyz";

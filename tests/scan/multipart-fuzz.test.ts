@@ -2,7 +2,7 @@
 // and verdicts that depend on the cut. PILOTFISH_FUZZ_SECONDS=600 for the long run, PILOTFISH_FUZZ_SEED to repeat.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FormScanner } from "./multipart-harness.ts";
+import { FormScanner } from "../../testkit/scan/multipart-scanner.ts";
 
 const SECONDS = Number(process.env.PILOTFISH_FUZZ_SECONDS ?? 2);
 const SEED = Number(process.env.PILOTFISH_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));

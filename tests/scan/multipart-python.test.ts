@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import fc from "fast-check";
+import { FormScanner } from "../../testkit/scan/multipart-scanner.ts";
 import { broken, document } from "./multipart-documents.ts";
-import { FormScanner } from "./multipart-harness.ts";
 
 const PYTHON = `
 import asyncio, json, sys

@@ -1,7 +1,7 @@
 // What the scanner must say of a form, as plainly as possible: the whole body as one Latin-1 string, regular
 // expressions. Shares nothing with assembly/scan but the meaning of codes and kinds, which are an interface.
 // multipart-python.test.ts holds it against Starlette and python-multipart where they are installed.
-import { type Form, refused } from "./multipart-harness.ts";
+import { type Form, refused } from "../../testkit/scan/multipart-scanner.ts";
 
 const TYPE = 1;
 const BOUNDARY = 2;

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { type Form, FormScanner } from "../../testkit/scan/multipart-scanner.ts";
 import { broken, contentType, cuts, type Document, document } from "./multipart-documents.ts";
-import { type Form, FormScanner } from "./multipart-harness.ts";
 import { reference } from "./multipart-reference.ts";
 
 const DOCUMENTS = Number(process.env.PILOTFISH_SCAN_DOCUMENTS ?? 5000);

@@ -2,7 +2,7 @@
 // whole body, one byte at a time, recursion, strings as lists of UTF-16 units. Shares nothing with assembly/scan but
 // the meaning of codes and kinds, which stand here as numbers on purpose: they are an interface.
 // reference.test.ts holds it against a real Python where there is one.
-import type { Field, Found, Outcome } from "./harness.ts";
+import type { Field, Found, Outcome } from "../../testkit/scan/scanner.ts";
 
 class Refused {
   readonly code: number;

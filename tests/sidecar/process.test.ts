@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { metricsTable } from "../../sidecar/metrics.ts";
-import { quickSidecar, SECRET, startFilter, startPod, until } from "./support.ts";
+import { quickSidecar, SECRET, startFilter, startPod, until } from "./support/support.ts";
 
 const MAIN = fileURLToPath(new URL("../../sidecar/main.ts", import.meta.url));
 

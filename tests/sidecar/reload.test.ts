@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { freePorts } from "../../integration/support/ports.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
-import { endpointOf, modelList, quickSidecar, SECRET, startFilter, startPod, until } from "./support.ts";
+import { freePorts } from "../../testkit/ports.ts";
+import { endpointOf, modelList, quickSidecar, SECRET, startFilter, startPod, until } from "./support/support.ts";
 
 const settings = (endpoints: readonly string[], targets: readonly string[], more: Record<string, unknown> = {}) =>
   parseConfig(

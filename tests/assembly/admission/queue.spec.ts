@@ -13,7 +13,7 @@ import {
   removeHeld,
   takeNext,
 } from "../../../assembly/admission/queue";
-import { newRandom } from "../../../assembly/pick/random";
+import { newRandom } from "../../../assembly/base/random";
 
 const CAPACITY: u32 = 64;
 const POOL: u64 = 7;

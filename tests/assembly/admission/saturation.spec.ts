@@ -1,11 +1,11 @@
 import { measure, newLimits, roomLeft, toLetGo, toShed, usableEndpoints } from "../../../assembly/admission/saturation";
 import { followSince, sampleCounts, useSince } from "../../../assembly/admission/since";
-import { entryOf } from "../../../assembly/pick/entries";
-import { eject } from "../../../assembly/pick/health";
-import { finished, followTopology, started, tellGeneration } from "../../../assembly/pick/inflight";
+import { entryOf } from "../../../assembly/endpoints/entries";
+import { eject } from "../../../assembly/endpoints/health";
+import { finished, followTopology, started, tellGeneration } from "../../../assembly/endpoints/in-flight";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
-import { Builder } from "../builder";
+import { Builder } from "../support/builder";
 
 const limits = newLimits();
 const MS: u64 = 1000000;

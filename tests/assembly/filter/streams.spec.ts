@@ -1,3 +1,4 @@
+import { newRandom } from "../../../assembly/base/random";
 import {
   closeStream,
   findStream,
@@ -8,7 +9,6 @@ import {
   Stream,
   stateOf,
 } from "../../../assembly/filter/streams";
-import { newRandom } from "../../../assembly/pick/random";
 
 const STATE: u32 = 52;
 

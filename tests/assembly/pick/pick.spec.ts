@@ -1,12 +1,18 @@
+import { newRandom } from "../../../assembly/base/random";
+import {
+  finished,
+  followScrapes,
+  followTopology,
+  started,
+  tellGeneration,
+} from "../../../assembly/endpoints/in-flight";
 import { candidateCount } from "../../../assembly/pick/candidates";
-import { finished, followScrapes, followTopology, started, tellGeneration } from "../../../assembly/pick/inflight";
 import { newPicks, pick } from "../../../assembly/pick/pick";
 import { KIND_LOAD, newPolicy } from "../../../assembly/pick/policy";
-import { newRandom } from "../../../assembly/pick/random";
 import { newWork } from "../../../assembly/pick/work";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
-import { Builder } from "../builder";
+import { Builder } from "../support/builder";
 
 // Tolerance of the shares: of 9,000 draws over three equal pods each gets 3,000, standard deviation 45; 270 is six.
 const DRAWS = 9000;

@@ -1,6 +1,8 @@
-import { followAdapters } from "../../../assembly/pick/adapters";
-import { candidateCost, candidateCount, findCandidates } from "../../../assembly/pick/candidates";
-import { entryOf } from "../../../assembly/pick/entries";
+import { newRandom } from "../../../assembly/base/random";
+import { followAdapters } from "../../../assembly/endpoints/adapters";
+import { followCaches, insertPrefix, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
+import { closePrompt, feedPrompt, openPrompt, SMALL_BLOCK_BYTES } from "../../../assembly/endpoints/cache/prompt";
+import { entryOf } from "../../../assembly/endpoints/entries";
 import {
   finished,
   followScrapes,
@@ -8,7 +10,9 @@ import {
   publishOwn,
   started,
   tellGeneration,
-} from "../../../assembly/pick/inflight";
+} from "../../../assembly/endpoints/in-flight";
+import { tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
+import { candidateCost, candidateCount, findCandidates } from "../../../assembly/pick/candidates";
 import { costCandidates, newPicks, pick } from "../../../assembly/pick/pick";
 import {
   addScorer,
@@ -19,9 +23,6 @@ import {
   PICKER_WEIGHTED,
   Policy,
 } from "../../../assembly/pick/policy";
-import { followCaches, insertPrefix, usePrefixes } from "../../../assembly/pick/prefix";
-import { closePrompt, feedPrompt, openPrompt, SMALL_BLOCK_BYTES } from "../../../assembly/pick/prompt";
-import { newRandom } from "../../../assembly/pick/random";
 import {
   SCORE_ACTIVE,
   SCORE_KV,
@@ -33,11 +34,10 @@ import {
   SCORE_RUNNING,
   SCORE_TOKENS,
 } from "../../../assembly/pick/scorers";
-import { tokensDone, tokensSent } from "../../../assembly/pick/tokens";
 import { newWork } from "../../../assembly/pick/work";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
-import { Builder } from "../builder";
+import { Builder } from "../support/builder";
 
 usePrefixes(SMALL_BLOCK_BYTES);
 const random = newRandom(5);

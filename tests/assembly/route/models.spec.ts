@@ -1,6 +1,6 @@
 import { findModel } from "../../../assembly/route/models";
 import { NONE, SnapshotView } from "../../../assembly/snapshot/view";
-import { Builder, bytesAt, bytesLength } from "../builder";
+import { Builder, bytesAt, bytesLength } from "../support/builder";
 
 function find(view: SnapshotView, name: string): u32 {
   const at = bytesAt(name);

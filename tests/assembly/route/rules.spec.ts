@@ -1,9 +1,9 @@
 import { followObjectives, objectiveHash, objectivePriorityOf } from "../../../assembly/admission/objectives";
-import { newRandom } from "../../../assembly/pick/random";
+import { newRandom } from "../../../assembly/base/random";
 import { drawTarget, ruleFor } from "../../../assembly/route/rules";
 import { ruleHasPriority, rulePriority } from "../../../assembly/snapshot/objects";
 import { NONE, SnapshotView } from "../../../assembly/snapshot/view";
-import { Builder, bytesAt, bytesLength } from "../builder";
+import { Builder, bytesAt, bytesLength } from "../support/builder";
 
 const random = newRandom(11);
 

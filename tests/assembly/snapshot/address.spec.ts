@@ -1,5 +1,5 @@
 import { isAddress } from "../../../assembly/snapshot/address";
-import { bytesAt, bytesLength } from "../builder";
+import { bytesAt, bytesLength } from "../support/builder";
 
 function accepts(text: string): bool {
   const at = bytesAt(text);

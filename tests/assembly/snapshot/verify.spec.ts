@@ -1,6 +1,6 @@
 import { ruleText, verify } from "../../../assembly/snapshot/verify";
 import { newView } from "../../../assembly/snapshot/view";
-import { Builder, builtBytes } from "../builder";
+import { Builder, builtBytes } from "../support/builder";
 
 const DIRECTORY = 64;
 const RECORDS = 128;

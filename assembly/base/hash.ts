@@ -1,0 +1,16 @@
+// Hashes of short texts and mixing of hashes. No cryptographic strength.
+
+/** Hash of a text; never 0. Multiply and fold over 8-byte words, as wyhash does. Not for texts that an attacker may choose to collide. */
+export function textHash(text: usize, length: u32): u64 {
+  let hash: u64 = 0x9e3779b97f4a7c15 ^ length;
+  let i: u32 = 0;
+  for (; i + 8 <= length; i += 8) hash = mix(hash ^ load<u64>(text + i));
+  let tail: u64 = 0;
+  for (; i < length; i++) tail = (tail << 8) | load<u8>(text + i);
+  return mix(hash ^ tail) | 1;
+}
+
+export function mix(x: u64): u64 {
+  const product = x * 0xd6e8feb86659fd93;
+  return (product ^ (product >> 32)) * 0xd6e8feb86659fd93;
+}

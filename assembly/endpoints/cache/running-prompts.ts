@@ -1,0 +1,74 @@
+// Prompts of requests that are under way. The server evicts none of their blocks until the request ends, and counts their age
+// from then on; the prefix index counts it from when they were sent. So a prompt is used once more when its request ends,
+// and before that each time that half of what its endpoint holds was used after it. Where few requests are under way, or
+// short ones, neither happens.
+//
+// Memory: the prompts that scanned bodies left behind, MOST_LASTING of them at most. Of further requests the blocks age from
+// when they were sent.
+
+import { Entry, findEntry } from "../entries";
+import { ageOf, clockOf } from "./lru";
+import { insertPrefix, lastStamp } from "./prefix-index";
+import { closePrompt, MOST_PROMPTS, Prompt } from "./prompt";
+
+/** A quarter is left for bodies that are being scanned, another one for held requests (filter/request/hold.ts). */
+const MOST_LASTING: u32 = MOST_PROMPTS / 2;
+/** Ages (lru.ts) from which on a prompt is used again: while its request is under way, and at its end. */
+const REFRESHED: f32 = 0.5;
+const AGED: f32 = 0.03125;
+
+let first: usize = 0;
+let count: u32 = 0;
+
+/** The prompt was sent to the endpoint. False: it is not followed, whoever opened it closes it. */
+export function followPrompt(prompt: Prompt, seed: u64, entry: Entry): bool {
+  if (prompt.count == 0 || count == MOST_LASTING) return false;
+  count++;
+  prompt.seed = seed;
+  prompt.endpoint = entry.hash;
+  prompt.stamp = lastStamp(entry);
+  prompt.before = 0;
+  prompt.next = first;
+  if (first) changetype<Prompt>(first).before = changetype<usize>(prompt);
+  first = changetype<usize>(prompt);
+  return true;
+}
+
+/** Another endpoint than the picked one serves it; 0: one that is not known. */
+export function movePrompt(prompt: Prompt, endpoint: u64): void {
+  prompt.endpoint = endpoint;
+  const entry = findEntry(endpoint);
+  if (entry !== null) use(prompt, entry);
+}
+
+/** The endpoint was restarted: what was under way there is over, though its requests may not know yet. */
+export function forgetPrompts(entry: Entry): void {
+  for (let at = first; at; at = changetype<Prompt>(at).next) {
+    if (changetype<Prompt>(at).endpoint == entry.hash) changetype<Prompt>(at).endpoint = 0;
+  }
+}
+
+/** The request of a followed prompt has ended; closes it. */
+export function endPrompt(prompt: Prompt): void {
+  useAgain(prompt, AGED);
+  count--;
+  if (prompt.before) changetype<Prompt>(prompt.before).next = prompt.next;
+  else first = prompt.next;
+  if (prompt.next) changetype<Prompt>(prompt.next).before = prompt.before;
+  closePrompt(prompt);
+}
+
+/** On the tick. */
+export function refreshPrompts(): void {
+  for (let at = first; at; at = changetype<Prompt>(at).next) useAgain(changetype<Prompt>(at), REFRESHED);
+}
+
+function useAgain(prompt: Prompt, age: f32): void {
+  const entry = findEntry(prompt.endpoint);
+  if (entry !== null && ageOf(clockOf(entry.slot), prompt.stamp) >= age) use(prompt, entry);
+}
+
+function use(prompt: Prompt, entry: Entry): void {
+  insertPrefix(prompt, prompt.seed, entry);
+  prompt.stamp = lastStamp(entry);
+}

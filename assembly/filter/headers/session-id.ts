@@ -1,0 +1,30 @@
+// The session that a request names, in a header or a cookie, as a hash: the name itself is not kept.
+
+import { bytesEqual } from "../../base/bytes";
+import { textHash } from "../../base/hash";
+import { SessionConfig } from "../../config/session";
+import { HEAD_COOKIE, HEAD_SESSION, headHas, headLength, headPointer } from "./request-head";
+
+/** After readHead(); 0: none. */
+export function sessionOf(config: SessionConfig): u64 {
+  if (headHas(HEAD_SESSION) && headLength(HEAD_SESSION) > 0)
+    return textHash(headPointer(HEAD_SESSION), headLength(HEAD_SESSION));
+  return headHas(HEAD_COOKIE) && config.cookie.length > 0 ? inCookie(config) : 0;
+}
+
+/** cookie = name "=" value { ";" " " name "=" value } */
+function inCookie(config: SessionConfig): u64 {
+  const name = config.cookie;
+  const end = headPointer(HEAD_COOKIE) + headLength(HEAD_COOKIE);
+  let at = headPointer(HEAD_COOKIE);
+  while (at < end) {
+    while (at < end && load<u8>(at) == 0x20) at++;
+    let stop = at;
+    while (stop < end && load<u8>(stop) != 0x3b) stop++;
+    const value = at + name.length;
+    if (value < stop && bytesEqual(at, name.length, name.pointer, name.length))
+      return textHash(value, <u32>(stop - value));
+    at = stop + 1;
+  }
+  return 0;
+}

@@ -1,0 +1,70 @@
+// Refusals: JSON in OpenAI's error shape, with a stable code.
+import { Bytes, bytesOf } from "../base/bytes";
+import { Writer, writeTo } from "../base/writer";
+import { sendLocalResponse } from "../host/calls";
+import { pairsOf } from "../host/pairs";
+
+const ERROR_BYTES: u32 = 2048;
+const buffer: usize = memory.data(2048);
+const jsonHeaders: Bytes = pairsOf(["content-type", "application/json"]);
+const bytesHeaders: Bytes = pairsOf(["content-type", "application/octet-stream"]);
+const details: Bytes = bytesOf("pilotfish");
+
+/** Begins an error body; write the message's text with the returned writer (escape what is not ours), then send(). */
+export function beginError(): Writer {
+  const writer = writeTo(buffer, ERROR_BYTES);
+  writer.raw('{"error":{"message":"');
+  return writer;
+}
+
+/**
+ * `param` names the field of the body that is at fault; empty for null. With a 409: `version` of the stored snapshot,
+ * `heldMs` until it gives way to another producer's.
+ */
+export function sendError(
+  writer: Writer,
+  status: u32,
+  param: string,
+  code: string,
+  version: u64 = 0,
+  heldMs: u64 = 0,
+): void {
+  writer.raw('","type":"invalid_request_error","param":');
+  if (param.length) {
+    writer.byte(0x22);
+    writer.raw(param);
+    writer.byte(0x22);
+  } else writer.raw("null");
+  writer.raw(',"code":"');
+  writer.raw(code);
+  writer.raw('"}');
+  if (version != 0) {
+    writer.raw(',"version":"');
+    writer.number(version);
+    writer.byte(0x22);
+  }
+  if (heldMs != 0) {
+    writer.raw(',"heldMs":');
+    writer.number(heldMs);
+  }
+  writer.byte(0x7d);
+  sendJson(status, writer.start, writer.length);
+}
+
+export function sendBytes(status: u32, body: usize, length: u32): void {
+  sendLocalResponse(status, details, body, length, bytesHeaders);
+}
+
+/** A refusal that may be taken later; `headers` say when. */
+export function sendBusy(writer: Writer, status: u32, type: string, code: string, headers: Bytes): void {
+  writer.raw('","type":"');
+  writer.raw(type);
+  writer.raw('","param":null,"code":"');
+  writer.raw(code);
+  writer.raw('"}}');
+  sendLocalResponse(status, details, writer.start, writer.length, headers);
+}
+
+export function sendJson(status: u32, body: usize, length: u32): void {
+  sendLocalResponse(status, details, body, length, jsonHeaders);
+}

@@ -1,0 +1,22 @@
+// The base model's header: an adapter's base, a base itself; from the configuration, else from the snapshot.
+import { Config } from "../../config/config";
+import { findExact, ruleTarget } from "../../route/names";
+import { current } from "../../snapshot/current";
+import { NONE } from "../../snapshot/view";
+import { changeHeader } from "../headers/changes";
+
+/** `known`: the model's place in the snapshot; NONE: it has none there. */
+export function setBaseModel(config: Config, known: u32, model: usize, length: u32): void {
+  const header = config.body.baseModelHeader;
+  if (header.length == 0) return;
+  const rule = findExact(config.models.bases, model, length);
+  const given = rule ? ruleTarget(rule) : null;
+  if (given !== null) {
+    changeHeader(header, given.model, given.length);
+    return;
+  }
+  if (known == NONE) return;
+  const view = current();
+  const base = view.modelBase(known);
+  if (base != NONE) changeHeader(header, view.modelName(base), view.modelNameLength(base));
+}

@@ -1,0 +1,132 @@
+// GET /v1/models and /v1/models/{id}, answered from the snapshot: models, adapters with their base, aliases of both kinds of rules.
+
+import { bytesOf } from "../../base/bytes";
+import { Writer, writeTo } from "../../base/writer";
+import { Config } from "../../config/config";
+import { largeBuffer } from "../../host/memory";
+import { tickTime } from "../../host/tick-time";
+import { findModel } from "../../route/models";
+import { findExact, nextExact, ruleLength, rulePattern, ruleTarget } from "../../route/names";
+import { decodeName, pathLength } from "../../route/paths";
+import { ageMilliseconds, current, hasSnapshot } from "../../snapshot/current";
+import {
+  continuesRule,
+  findRule,
+  ruleName,
+  ruleNameLength,
+  ruleTargetLength,
+  ruleTarget as snapshotTarget,
+} from "../../snapshot/objects";
+import { compareBytes, NONE, SnapshotView } from "../../snapshot/view";
+import { count, MODELS_LISTED } from "../../stats";
+import { GET } from "../headers/names";
+import { HEAD_PATH, headLength, headPointer, isMethod, readHead } from "../headers/request-head";
+import { sendJson } from "../local-reply";
+
+const path = bytesOf("/v1/models");
+const ANSWER_BYTES: u32 = 2097152;
+/** Of GET /v1/models/{id}, decoded. */
+const asked: usize = memory.data(256);
+/** Three names of 256 bytes, each of which may be escaped, and what stands around them. */
+const ENTRY_BYTES: u32 = 2048;
+const entry: usize = memory.data(2048);
+
+/** After readHead(). True: answered. Without a fresh snapshot, and of names that are not listed, an upstream answers. */
+export function listModels(config: Config): bool {
+  if (!isMethod(GET)) return false;
+  const given = headPointer(HEAD_PATH);
+  const length = pathLength(given, headLength(HEAD_PATH));
+  if (length < path.length || memory.compare(given, path.pointer, path.length) != 0) return false;
+  const one = length > path.length + 1 && load<u8>(given + path.length) == 0x2f;
+  if (!one && length != path.length) return false;
+  if (!hasSnapshot() || ageMilliseconds(tickTime()) > config.staleAfterMilliseconds) return false;
+  let writer: Writer;
+  if (one) {
+    const nameLength = decodeName(given + path.length + 1, length - path.length - 1, asked);
+    writer = writeTo(entry, ENTRY_BYTES);
+    if (nameLength == 0 || !writeOne(writer, config, current(), asked, nameLength)) return false;
+  } else {
+    writer = writeTo(largeBuffer(ANSWER_BYTES), ANSWER_BYTES);
+    writeModels(writer, config, current());
+    if (writer.overflowed) {
+      // The answer took the place of a long head.
+      readHead();
+      return false;
+    }
+  }
+  count(MODELS_LISTED);
+  sendJson(200, writer.start, writer.length);
+  return true;
+}
+
+function writeModels(w: Writer, config: Config, view: SnapshotView): void {
+  let first = true;
+  w.raw('{"object":"list","data":[');
+  for (let i: u32 = 0; i < view.modelCount; i++) {
+    writeModel(w, view, i, first);
+    first = false;
+  }
+  for (let rule = nextExact(config.models.names, 0); rule; rule = nextExact(config.models.names, rule)) {
+    if (findModel(view, rulePattern(rule), ruleLength(rule)) != NONE) continue;
+    if (writeAlias(w, view, rule, first)) first = false;
+  }
+  for (let rule: u32 = 0; rule < view.ruleCount; rule++) {
+    const name = ruleName(view, rule);
+    const length = ruleNameLength(view, rule);
+    if (length == 0 || continuesRule(view, rule)) continue;
+    // For another pool the same name is another rule.
+    if (rule > 0 && compareBytes(ruleName(view, rule - 1), ruleNameLength(view, rule - 1), name, length) == 0) continue;
+    if (findModel(view, name, length) != NONE || findExact(config.models.names, name, length)) continue;
+    if (writeRuled(w, view, rule, first)) first = false;
+  }
+  w.raw("]}");
+}
+
+/** What the list says of one name; false: nothing. */
+function writeOne(w: Writer, config: Config, view: SnapshotView, name: usize, length: u32): bool {
+  const model = findModel(view, name, length);
+  if (model != NONE) return writeModel(w, view, model, true);
+  const alias = findExact(config.models.names, name, length);
+  if (alias) return writeAlias(w, view, alias, true);
+  const ruled = findRule(view, name, length, 0);
+  return ruled != NONE && writeRuled(w, view, ruled, true);
+}
+
+function writeModel(w: Writer, view: SnapshotView, model: u32, first: bool): bool {
+  return writeEntry(w, view, model, view.modelName(model), view.modelNameLength(model), first);
+}
+
+/** A name of the configuration's rules, by its first target; false: that is not served. */
+function writeAlias(w: Writer, view: SnapshotView, rule: usize, first: bool): bool {
+  const target = ruleTarget(rule);
+  const served = target === null ? NONE : findModel(view, target.model, target.length);
+  return served != NONE && writeEntry(w, view, served, rulePattern(rule), ruleLength(rule), first);
+}
+
+/** A name of the snapshot's rules, by its first target that is served; false: none is. */
+function writeRuled(w: Writer, view: SnapshotView, rule: u32, first: bool): bool {
+  let served = NONE;
+  for (let i = rule; i < view.ruleCount && served == NONE && (i == rule || continuesRule(view, i)); i++) {
+    served = findModel(view, snapshotTarget(view, i), ruleTargetLength(view, i));
+  }
+  return served != NONE && writeEntry(w, view, served, ruleName(view, rule), ruleNameLength(view, rule), first);
+}
+
+/** `name` stands for the model `served`, or is its own. */
+function writeEntry(w: Writer, view: SnapshotView, served: u32, name: usize, length: u32, first: bool): bool {
+  const base = view.modelBase(served);
+  w.raw(first ? '{"id":"' : ',{"id":"');
+  w.escaped(name, length);
+  w.raw('","object":"model","created":');
+  w.number(view.version / 1000000);
+  w.raw(',"owned_by":"pilotfish","root":"');
+  w.escaped(view.modelName(served), view.modelNameLength(served));
+  w.raw('","parent":');
+  if (base == NONE || base == served) w.raw("null}");
+  else {
+    w.byte(0x22);
+    w.escaped(view.modelName(base), view.modelNameLength(base));
+    w.raw('"}');
+  }
+  return true;
+}

@@ -1,0 +1,50 @@
+// Refusals of requests for which there is no room now: with Retry-After, since the same request may well be taken later.
+
+import { bytesOf } from "../../base/bytes";
+import { AdmissionConfig } from "../../config/admission";
+import { setProperty } from "../../host/calls";
+import { count, HOLD_NO_ENDPOINT } from "../../stats";
+import { STATE_REASON } from "../headers/names";
+import { beginError, sendBusy } from "../local-reply";
+import { PHASE_REPLIED, Stream } from "../streams";
+
+const SATURATED_REASON = bytesOf("saturated");
+const FULL_REASON = bytesOf("queue_full");
+const LATE_REASON = bytesOf("hold_timeout");
+const ABSENT_REASON = bytesOf("no_endpoint");
+
+/** The priority is below 0 and the pool saturated. */
+export function refuseSaturated(stream: Stream, admission: AdmissionConfig, counter: u32): void {
+  count(counter);
+  stream.phase = PHASE_REPLIED;
+  setProperty(STATE_REASON, SATURATED_REASON.pointer, SATURATED_REASON.length);
+  const writer = beginError();
+  writer.raw("All endpoints of the model are busy, and this request's priority is below 0. Try again later.");
+  sendBusy(writer, 429, "rate_limit_error", "saturated", admission.busyHeaders);
+}
+
+/** As many requests wait already as may, or one of a higher priority took the place. */
+export function refuseFull(stream: Stream, admission: AdmissionConfig, counter: u32): void {
+  count(counter);
+  stream.phase = PHASE_REPLIED;
+  setProperty(STATE_REASON, FULL_REASON.pointer, FULL_REASON.length);
+  const writer = beginError();
+  writer.raw("All endpoints of the model are busy, and no more requests may wait for them. Try again later.");
+  sendBusy(writer, 429, "rate_limit_error", "queue_full", admission.busyHeaders);
+}
+
+/** It has waited as long as it may. */
+export function refuseLate(stream: Stream, admission: AdmissionConfig, counter: u32): void {
+  count(counter);
+  stream.phase = PHASE_REPLIED;
+  const absent = counter == HOLD_NO_ENDPOINT;
+  const reason = absent ? ABSENT_REASON : LATE_REASON;
+  setProperty(STATE_REASON, reason.pointer, reason.length);
+  const writer = beginError();
+  writer.raw(
+    absent
+      ? "No endpoint serves the model now, and none has come while the request waited. Try again later."
+      : "All endpoints of the model were busy for as long as a request may wait. Try again later.",
+  );
+  sendBusy(writer, 503, "server_error", absent ? "no_endpoint" : "hold_timeout", admission.busyHeaders);
+}

@@ -1,0 +1,257 @@
+// The request's way through the filter: headers are held until the body's end, then everything is decided once.
+import { RESERVED_PREFIX } from "../../../protocol/constants";
+import { bytesOf } from "../../base/bytes";
+import { ROLE_HOLDER, ROLE_READER, ROLE_SINGLE } from "../../config/config";
+import { closePrompt, feedPrompt, openPrompt, Prompt } from "../../endpoints/cache/prompt";
+import {
+  BODY_CONTINUE,
+  BODY_STOP_AND_BUFFER,
+  getBuffer,
+  HEADERS_CONTINUE,
+  HEADERS_STOP,
+  REQUEST_BODY,
+  resultLength,
+} from "../../host/calls";
+import { WINDOW_BYTES, windowPointer } from "../../host/memory";
+import { decodeName, matchEnd, matchPath, matchStart } from "../../route/paths";
+import { fieldBytes } from "../../scan/json/fields";
+import { jsonFeed, jsonHashedLength, jsonHashedPointer, jsonInit, jsonStatus } from "../../scan/json/json";
+import { STATUS_DONE, STATUS_MORE, STATUS_PAUSED } from "../../scan/json/state";
+import { multipartFeed, multipartInit, multipartStatus } from "../../scan/multipart/multipart";
+import { count, NO_BODY, REQUESTS, UNREAD_BODY, UNTRACKED } from "../../stats";
+import { bodyType, isEncoded, TYPE_JSON, TYPE_MULTIPART, TYPE_OTHER } from "../headers/content-type";
+import {
+  declaredLength,
+  dropDebug,
+  HEAD_PATH,
+  HEAD_TYPE,
+  headLength,
+  headPointer,
+  isUpgrade,
+  watchSession,
+} from "../headers/request-head";
+import { sessionOf } from "../headers/session-id";
+import { stripAndReadHead } from "../headers/strip";
+import { controlBody, controlHeaders } from "../reserved/reserved";
+import { isCreation, routeById } from "../response/responses-api";
+import { findRoot, Root } from "../root";
+import { bodyCame, neverGetsBodies, passUnread } from "../setup/no-bodies";
+import { beginReply, endReply, holderHeaders, keepReply, tellHolder } from "../setup/reader-holder";
+import {
+  findStream,
+  openStream,
+  PHASE_HELD,
+  PHASE_MULTIPART,
+  PHASE_PASS,
+  PHASE_PUSH,
+  PHASE_REPLIED,
+  PHASE_SCAN,
+  PHASE_SENT,
+  Stream,
+  stateOf,
+} from "../streams";
+import { wakeUp } from "../ticker";
+import { readAdmissionHead, stripAdmissionHead } from "./admit";
+import { decideBody, decidePath } from "./decide";
+import { mayExplain } from "./explanation";
+import { listModels } from "./list-models";
+import { refuseBody, refuseEncoded, refuseLength, refuseMultipart, refusePath, refuseType } from "./refuse";
+
+const reservedPrefix = bytesOf(RESERVED_PREFIX);
+
+export function requestHeaders(id: u32, rootId: u32, endOfStream: bool): i32 {
+  const root = findRoot(rootId);
+  if (root === null) return HEADERS_CONTINUE;
+  const role = root.config.role;
+  if (role == ROLE_HOLDER) return holderHeaders(id, root);
+  const status = readHeaders(id, root, endOfStream);
+  if (role == ROLE_SINGLE) return status;
+  // A reader lets the headers pass, unless the filter has answered; the holder behind it keeps them back.
+  const stream = status == HEADERS_STOP ? findStream(id) : null;
+  const holds = stream !== null && stream.phase != PHASE_REPLIED;
+  tellHolder(holds);
+  return holds ? HEADERS_CONTINUE : status;
+}
+
+function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
+  const config = root.config;
+  wakeUp(root);
+  watchSession(config.pick.session.header);
+  stripAndReadHead(config.body);
+  dropDebug();
+  if (isReserved()) return controlHeaders(id, root, endOfStream);
+  if (config.models.list && listModels(config)) return HEADERS_STOP;
+  count(REQUESTS);
+  stripAdmissionHead(config.admission);
+  if (config.pick.responses && routeById(id, root)) return HEADERS_CONTINUE;
+  const pathModel = config.paths != 0 && matchPath(config.paths, headPointer(HEAD_PATH), headLength(HEAD_PATH));
+  if ((endOfStream || isUpgrade()) && !pathModel) {
+    count(NO_BODY);
+    return HEADERS_CONTINUE;
+  }
+  const declared = declaredLength();
+  if (!endOfStream && declared > <i64>config.body.maxBytes) return refuseLength(config.body.maxBytes);
+  if (neverGetsBodies(root) && !pathModel) return passUnread();
+  let type = TYPE_JSON;
+  if (!pathModel) {
+    if (isEncoded()) return refuseEncoded();
+    type = bodyType();
+    if (type == TYPE_OTHER) {
+      if (config.body.rejectOtherTypes) return refuseType();
+      count(UNREAD_BODY);
+      return HEADERS_CONTINUE;
+    }
+  }
+  const stream = openStream(id, changetype<usize>(root));
+  if (stream === null) {
+    count(UNTRACKED);
+    return HEADERS_CONTINUE;
+  }
+  stream.hasLength = declared >= 0 ? 1 : 0;
+  readAdmissionHead(stream);
+  stream.session = sessionOf(config.pick.session);
+  mayExplain(stream);
+  if (type == TYPE_MULTIPART) {
+    stream.phase = PHASE_MULTIPART;
+    if (!multipartInit(stateOf(stream), headPointer(HEAD_TYPE), headLength(HEAD_TYPE)))
+      return refuse(stream, refuseMultipart(stream));
+    return HEADERS_STOP;
+  }
+  if (config.pick.responses && isCreation()) stream.creates = 1;
+  jsonInit(stateOf(stream), config.body.table);
+  if (pathModel) return pathHeaders(stream);
+  stream.phase = PHASE_SCAN;
+  if (config.body.saltField >= 0) stream.prompt = changetype<usize>(openPrompt());
+  return HEADERS_STOP;
+}
+
+/** `length` counts from the body's start: all of it is buffered until the end. */
+export function requestBody(id: u32, length: u32, endOfStream: bool): i32 {
+  const stream = findStream(id);
+  if (stream === null) return BODY_CONTINUE;
+  bodyCame();
+  if (stream.phase == PHASE_PUSH) return controlBody(stream, length, endOfStream);
+  if (stream.phase == PHASE_REPLIED) return BODY_STOP_AND_BUFFER;
+  if (stream.phase == PHASE_HELD) return staysHeld(stream) ? BODY_CONTINUE : BODY_STOP_AND_BUFFER;
+  if (stream.phase != PHASE_SCAN && stream.phase != PHASE_MULTIPART) return BODY_CONTINUE;
+  return advance(stream, length, endOfStream) ? BODY_CONTINUE : BODY_STOP_AND_BUFFER;
+}
+
+/** Trailers end a body whose last part said nothing of an end. */
+export function requestTrailers(id: u32): i32 {
+  const stream = findStream(id);
+  if (stream === null) return HEADERS_CONTINUE;
+  if (stream.phase == PHASE_PUSH) {
+    controlBody(stream, 0xffffffff, true);
+    return HEADERS_STOP;
+  }
+  if (stream.phase == PHASE_REPLIED) return HEADERS_STOP;
+  if (stream.phase == PHASE_HELD) return staysHeld(stream) ? HEADERS_CONTINUE : HEADERS_STOP;
+  if (stream.phase != PHASE_SCAN && stream.phase != PHASE_MULTIPART) return HEADERS_CONTINUE;
+  return advance(stream, stream.buffered, true) ? HEADERS_CONTINUE : HEADERS_STOP;
+}
+
+/** Whether the filter behind keeps a held request back, so that its body may go there. */
+function staysHeld(stream: Stream): bool {
+  return changetype<Root>(stream.root).config.role == ROLE_READER;
+}
+
+/** Scans what is new of the first `length` bytes. True: all was decided, the request goes on. */
+function advance(stream: Stream, length: u32, last: bool): bool {
+  const limit = changetype<Root>(stream.root).config.body.maxBytes;
+  stream.buffered = length;
+  if (length > limit) {
+    refuse(stream, refuseLength(limit));
+    return false;
+  }
+  if (stream.phase == PHASE_MULTIPART) {
+    scanMultipart(stream, length, last);
+    if (multipartStatus(stateOf(stream)) < 0) {
+      refuse(stream, refuseMultipart(stream));
+      return false;
+    }
+  } else {
+    scanJson(stream, length, last);
+    const status = jsonStatus(stateOf(stream));
+    if (status < 0 || (last && status != STATUS_DONE)) {
+      refuse(stream, refuseBody(stream));
+      return false;
+    }
+  }
+  if (!last) return false;
+  const reads = changetype<Root>(stream.root).config.role == ROLE_READER;
+  if (reads && !beginReply()) {
+    stream.phase = PHASE_PASS;
+    return true;
+  }
+  const decided = decideBody(stream, length);
+  if (stream.phase == PHASE_HELD) {
+    if (reads) keepReply();
+    return reads;
+  }
+  if (stream.prompt) {
+    closePrompt(changetype<Prompt>(stream.prompt));
+    stream.prompt = 0;
+  }
+  stream.phase = decided ? PHASE_SENT : PHASE_REPLIED;
+  if (reads) endReply(decided);
+  return decided;
+}
+
+/** Feeds the scanner all that it has not consumed of the first `length` bytes, window by window. */
+function scanJson(stream: Stream, length: u32, last: bool): void {
+  const state = stateOf(stream);
+  const prompt = changetype<Prompt>(stream.prompt);
+  while (true) {
+    const read = readWindow(stream, length);
+    const atEnd = last && stream.consumed + read >= length;
+    let fed: u32 = 0;
+    // It pauses at the end of each field that is hashed; the rest of the window is fed from there.
+    do {
+      fed += jsonFeed(state, windowPointer() + fed, read - fed, atEnd);
+      if (stream.prompt) feedPrompt(prompt, jsonHashedPointer(state), jsonHashedLength(state));
+    } while (jsonStatus(state) == STATUS_PAUSED);
+    stream.consumed += fed;
+    if (jsonStatus(state) != STATUS_MORE || fed == 0 || stream.consumed >= length) return;
+  }
+}
+
+function scanMultipart(stream: Stream, length: u32, last: bool): void {
+  const state = stateOf(stream);
+  while (true) {
+    const read = readWindow(stream, length);
+    const atEnd = last && stream.consumed + read >= length;
+    const consumed = multipartFeed(state, windowPointer(), read, atEnd);
+    stream.consumed += consumed;
+    if (multipartStatus(state) < 0 || consumed == 0 || stream.consumed >= length) return;
+  }
+}
+
+/** Copies the next bytes of the body into the window; how many. */
+function readWindow(stream: Stream, length: u32): u32 {
+  if (length <= stream.consumed) return 0;
+  const take = min(length - stream.consumed, WINDOW_BYTES);
+  return getBuffer(REQUEST_BODY, stream.consumed, take) ? resultLength() : 0;
+}
+
+/** The model stands in the path: nothing has to be held. */
+function pathHeaders(stream: Stream): i32 {
+  stream.name = fieldBytes(stateOf(stream), 0);
+  stream.nameLength = decodeName(headPointer(HEAD_PATH) + matchStart, matchEnd - matchStart, stream.name);
+  if (stream.nameLength == 0) return refuse(stream, refusePath());
+  if (!decidePath(stream)) return stream.phase == PHASE_HELD ? HEADERS_STOP : refuse(stream, HEADERS_STOP);
+  stream.phase = PHASE_SENT;
+  return HEADERS_CONTINUE;
+}
+
+function refuse(stream: Stream, status: i32): i32 {
+  stream.phase = PHASE_REPLIED;
+  return status;
+}
+
+function isReserved(): bool {
+  return (
+    headLength(HEAD_PATH) >= reservedPrefix.length &&
+    memory.compare(headPointer(HEAD_PATH), reservedPrefix.pointer, reservedPrefix.length) == 0
+  );
+}

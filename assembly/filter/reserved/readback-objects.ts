@@ -1,0 +1,92 @@
+// Pools, objectives and rules of the current snapshot as JSON; nothing of it for a snapshot without them.
+import { Writer } from "../../base/writer";
+import {
+  continuesRule,
+  objectiveName,
+  objectiveNameLength,
+  objectivePool,
+  objectivePriority,
+  poolName,
+  poolNameLength,
+  ruleHasPriority,
+  ruleName,
+  ruleNameLength,
+  rulePool,
+  rulePriority,
+  ruleTarget,
+  ruleTargetLength,
+  ruleWeight,
+} from "../../snapshot/objects";
+import { SnapshotView } from "../../snapshot/view";
+
+/** `,"pool":"<name>"` for what belongs to one. */
+export function writePool(w: Writer, view: SnapshotView, place: u32): void {
+  if (place == 0) return;
+  w.raw(',"pool":');
+  writeName(w, poolName(view, place - 1), poolNameLength(view, place - 1));
+}
+
+export function writeObjects(w: Writer, view: SnapshotView): void {
+  if (view.pools) {
+    w.raw(',"pools":[');
+    for (let i: u32 = 0; i < view.poolCount; i++) {
+      w.raw(i > 0 ? ',{"name":' : '{"name":');
+      writeName(w, poolName(view, i), poolNameLength(view, i));
+      w.byte(0x7d);
+    }
+    w.byte(0x5d);
+  }
+  if (view.objectives) {
+    w.raw(',"objectives":[');
+    for (let i: u32 = 0; i < view.objectiveCount; i++) {
+      w.raw(i > 0 ? ',{"name":' : '{"name":');
+      writeName(w, objectiveName(view, i), objectiveNameLength(view, i));
+      w.raw(',"priority":');
+      writeSigned(w, objectivePriority(view, i));
+      writeOwner(w, view, objectivePool(view, i));
+      w.byte(0x7d);
+    }
+    w.byte(0x5d);
+  }
+  if (view.rules) writeRules(w, view);
+}
+
+function writeRules(w: Writer, view: SnapshotView): void {
+  w.raw(',"rules":[');
+  for (let i: u32 = 0; i < view.ruleCount; i++) {
+    if (continuesRule(view, i)) w.byte(0x2c);
+    else {
+      if (i > 0) w.raw("]},");
+      w.raw('{"model":');
+      if (ruleNameLength(view, i) == 0) w.raw("null");
+      else writeName(w, ruleName(view, i), ruleNameLength(view, i));
+      writeOwner(w, view, rulePool(view, i));
+      w.raw(',"priority":');
+      if (ruleHasPriority(view, i)) writeSigned(w, rulePriority(view, i));
+      else w.raw("null");
+      w.raw(',"targets":[');
+    }
+    w.raw('{"model":');
+    writeName(w, ruleTarget(view, i), ruleTargetLength(view, i));
+    w.raw(',"weight":');
+    w.number(ruleWeight(view, i));
+    w.byte(0x7d);
+  }
+  w.raw(view.ruleCount > 0 ? "]}]" : "]");
+}
+
+function writeOwner(w: Writer, view: SnapshotView, place: u32): void {
+  if (place == 0) w.raw(',"pool":null');
+  else writePool(w, view, place);
+}
+
+function writeName(w: Writer, name: usize, length: u32): void {
+  w.byte(0x22);
+  w.escaped(name, length);
+  w.byte(0x22);
+}
+
+function writeSigned(w: Writer, value: i32): void {
+  if (value < 0) w.byte(0x2d);
+  w.number(<u64>(value < 0 ? -(<i64>value) : <i64>value));
+}

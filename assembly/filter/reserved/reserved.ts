@@ -1,0 +1,231 @@
+// The reserved path: POST stores a snapshot, GET reads the current one back. Not the request path: it may allocate.
+import { Bytes, bytesEqual, equalConstantTime } from "../../base/bytes";
+import { writeTo } from "../../base/writer";
+import {
+  BODY_STOP_AND_BUFFER,
+  getBuffer,
+  HEADERS_STOP,
+  REQUEST_BODY,
+  resultLength,
+  resultPointer,
+} from "../../host/calls";
+import { largeBuffer } from "../../host/memory";
+import { readClock } from "../../host/tick-time";
+import { pathLength } from "../../route/paths";
+import { ageMilliseconds, current, hasSnapshot } from "../../snapshot/current";
+import { ruleText, verify } from "../../snapshot/verify";
+import { newView } from "../../snapshot/view";
+import {
+  count,
+  REPORTED,
+  SNAPSHOT_HELD,
+  SNAPSHOT_MALFORMED,
+  SNAPSHOT_OTHER,
+  SNAPSHOT_OUTDATED,
+  SNAPSHOT_READ,
+  SNAPSHOT_STORED,
+  SNAPSHOT_TOO_LARGE,
+  SNAPSHOT_UNAUTHENTICATED,
+  writeMetrics,
+} from "../../stats";
+import { readBulletin } from "../../workers/bulletin";
+import { followSnapshot, HELD, heldFor, OUTDATED, STORED, storedVersion, storeSnapshot } from "../../workers/snapshots";
+import { GET, POST } from "../headers/names";
+import { declaredLength, HEAD_PATH, HEAD_SECRET, headLength, headPointer, isMethod } from "../headers/request-head";
+import { beginError, sendBytes, sendError, sendJson } from "../local-reply";
+import { leaveGarbage, Root } from "../root";
+import { openStream, PHASE_PUSH, PHASE_REPLIED, Stream, stateOf } from "../streams";
+import { writeSnapshot } from "./readback";
+import { hasAsk, makeReport, readAsk, reportPointer, setReportVersion, wantsReport } from "./report";
+
+const READBACK_BYTES: u32 = 2097152;
+/** Two numbers of 20 digits. */
+const LONGEST_ASK: u32 = 41;
+const pushed = newView();
+
+/** After readHead(). Never lets a request on. */
+export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
+  const known = isPath(root.config.path);
+  if (!isAuthentic(root.config.secrets)) {
+    refuse(401, SNAPSHOT_UNAUTHENTICATED, unauthenticatedText(root), "snapshot_unauthenticated");
+  } else if (!known) {
+    refuse(404, SNAPSHOT_OTHER, "Nothing is here; the snapshot's path is set by snapshot.path.", "not_found");
+  } else if (isMethod(GET)) {
+    if (wantsReport()) report();
+    else readBack(root);
+  } else if (!isMethod(POST)) {
+    refuse(405, SNAPSHOT_OTHER, "POST a snapshot here, or GET the current one.", "method_not_allowed");
+  } else if (endOfStream) {
+    refuseMalformed("has no body");
+  } else if (declaredLength() > <i64>root.config.maxBytes) {
+    refuseTooLarge(root);
+  } else {
+    const stream = openStream(id, changetype<usize>(root));
+    if (stream !== null) {
+      stream.phase = PHASE_PUSH;
+      keepAsk(stream);
+      return HEADERS_STOP;
+    }
+    refuse(503, SNAPSHOT_OTHER, "Too many streams are open; push again.", "snapshot_not_stored");
+  }
+  return HEADERS_STOP;
+}
+
+/** What the push asks for: a reader has no headers any more when the body is whole. */
+function keepAsk(stream: Stream): void {
+  if (!hasAsk() || resultLength() > LONGEST_ASK) return;
+  stream.name = stateOf(stream);
+  stream.nameLength = resultLength();
+  memory.copy(stream.name, resultPointer(), resultLength());
+}
+
+/** Takes the pushed body when it is whole. With trailers its length is not told: then `length` is the limit itself. */
+export function controlBody(stream: Stream, length: u32, endOfStream: bool): i32 {
+  const root = changetype<Root>(stream.root);
+  const limit = root.config.maxBytes;
+  if (length > limit && length != 0xffffffff) {
+    stream.phase = PHASE_REPLIED;
+    refuseTooLarge(root);
+  } else if (endOfStream) {
+    stream.phase = PHASE_REPLIED;
+    // Before the body is read: both need the place where the host's answers land.
+    const reported = readAsk(stream.name, stream.nameLength) ? makeReport(readClock()) : 0;
+    if (getBuffer(REQUEST_BODY, 0, min(length, limit))) storePush(root, resultPointer(), resultLength(), reported);
+    else refuseMalformed("has no body");
+  }
+  return BODY_STOP_AND_BUFFER;
+}
+
+/** `reported`: bytes of the report that the answer shall be; 0 when none was asked for. */
+function storePush(root: Root, data: usize, bytes: u32, reported: u32): void {
+  const rule = verify(pushed, data, bytes);
+  if (rule != 0) {
+    refuseMalformed(ruleText(rule));
+    return;
+  }
+  const version = pushed.version;
+  const now = readClock();
+  const result = storeSnapshot(data, bytes, now, <u64>root.config.staleAfterMilliseconds * 1000000);
+  if (result == STORED) {
+    count(SNAPSHOT_STORED);
+    followSnapshot();
+    if (reported > 0) {
+      sendReport(version, reported);
+      return;
+    }
+    const writer = writeTo(largeBuffer(4096), 4096);
+    writer.raw('{"version":"');
+    writer.number(version);
+    writer.raw('"}');
+    sendJson(200, writer.start, writer.length);
+  } else if (result == OUTDATED) {
+    count(SNAPSHOT_OUTDATED);
+    const writer = beginError();
+    writer.raw("The snapshot's version is not above that of the stored one; send a version above ");
+    writer.number(storedVersion);
+    writer.raw(".");
+    sendError(writer, 409, "", "snapshot_outdated", storedVersion);
+  } else if (result == HELD) {
+    count(SNAPSHOT_HELD);
+    const writer = beginError();
+    writer.raw(
+      "Another sidecar's snapshot is in use, and is as complete as this one; push again when it has given way.",
+    );
+    sendError(writer, 409, "", "snapshot_held", 0, heldFor / 1000000 + 1);
+  } else {
+    refuse(500, SNAPSHOT_OTHER, "The snapshot could not be stored; push it again.", "snapshot_not_stored");
+  }
+}
+
+function sendReport(version: u64, bytes: u32): void {
+  count(REPORTED);
+  setReportVersion(version);
+  sendBytes(200, reportPointer(), bytes);
+}
+
+/** Also before the first push: then nothing is counted yet. */
+function report(): void {
+  const now = readClock();
+  readBulletin();
+  followSnapshot();
+  const bytes = makeReport(now);
+  sendReport(hasSnapshot() ? current().version : 0, bytes);
+}
+
+function readBack(root: Root): void {
+  const now = readClock();
+  readBulletin();
+  followSnapshot();
+  if (!hasSnapshot()) {
+    refuse(404, SNAPSHOT_OTHER, "No snapshot has been pushed yet.", "snapshot_absent");
+    return;
+  }
+  const age = ageMilliseconds(now);
+  const writer = writeTo(largeBuffer(READBACK_BYTES), READBACK_BYTES);
+  writeSnapshot(writer, current(), age, age > root.config.staleAfterMilliseconds);
+  writer.raw(',"metrics":');
+  writeMetrics(writer);
+  writer.raw("}");
+  if (writer.overflowed) {
+    refuse(500, SNAPSHOT_OTHER, "The snapshot is too large to be shown as JSON.", "snapshot_too_large_to_show");
+    return;
+  }
+  count(SNAPSHOT_READ);
+  sendJson(200, writer.start, writer.length);
+}
+
+/** Compares the path without its query. */
+function isPath(path: Bytes): bool {
+  const length = pathLength(headPointer(HEAD_PATH), headLength(HEAD_PATH));
+  return bytesEqual(headPointer(HEAD_PATH), length, path.pointer, path.length);
+}
+
+/** Looks at all secrets, so that the time tells nothing of which it was. */
+function isAuthentic(secrets: Bytes[]): bool {
+  let authentic = false;
+  for (let i = 0; i < secrets.length; i++) {
+    const secret = unchecked(secrets[i]);
+    const equal = equalConstantTime(headPointer(HEAD_SECRET), headLength(HEAD_SECRET), secret.pointer, secret.length);
+    authentic = authentic || equal;
+  }
+  return authentic;
+}
+
+function unauthenticatedText(root: Root): string {
+  return root.config.secrets.length == 0
+    ? "The filter has no secret: set PILOTFISH_SECRET in the VM's environment, or snapshot.secret."
+    : "The header x-pilotfish-secret is missing, or is not the filter's secret.";
+}
+
+function refuseMalformed(why: string): void {
+  count(SNAPSHOT_MALFORMED);
+  leaveGarbage();
+  const writer = beginError();
+  writer.raw("The snapshot is refused: ");
+  writer.raw(why);
+  writer.raw(".");
+  sendError(writer, 400, "", "snapshot_malformed");
+}
+
+function refuseTooLarge(root: Root): void {
+  count(SNAPSHOT_TOO_LARGE);
+  const writer = beginError();
+  writer.raw("The snapshot is larger than snapshot.maxBytes, ");
+  writer.number(root.config.maxBytes);
+  writer.raw(" bytes.");
+  sendError(writer, 413, "", "snapshot_too_large");
+}
+
+/** The host keeps the body of a push back for ever. */
+export function refuseUnreadable(): void {
+  const message =
+    "The pushed body cannot be read: set allow_on_headers_stop_iteration in the plugin's configuration in Envoy.";
+  refuse(500, SNAPSHOT_OTHER, message, "snapshot_not_stored");
+}
+
+function refuse(status: u32, counter: u32, message: string, code: string): void {
+  count(counter);
+  const writer = beginError();
+  writer.raw(message);
+  sendError(writer, status, "", code);
+}

@@ -1,0 +1,74 @@
+// The name that a client asked for when it made a response, from what is kept of it: its hash. A name that only a wildcard
+// fitted is not known any more; then routes and clients see the served model's.
+//   kept = hash of the name, whose lowest bit says whether the model's header had it too; 0: it was the served model's
+
+import { textHash } from "../../base/hash";
+import { Config } from "../../config/config";
+import { Entry } from "../../endpoints/entries";
+import { started, tellGeneration } from "../../endpoints/in-flight";
+import { ticks } from "../../host/tick-time";
+import { nextExact, ruleLength, rulePattern } from "../../route/names";
+import { keptTarget } from "../../route/rules";
+import { ruleName, ruleNameLength } from "../../snapshot/objects";
+import { SnapshotView } from "../../snapshot/view";
+import { dropHeader } from "../headers/changes";
+import { ACCEPT_ENCODING } from "../headers/names";
+import { Root } from "../root";
+import { openStream, PHASE_SENT, Stream, stateOf } from "../streams";
+
+const IN_HEADER: u64 = 1;
+
+/** What findAsked() found; bytes that stay while configuration and snapshot do. */
+export let asked: usize = 0;
+export let askedLength: u32 = 0;
+
+/** What is kept of the name that a stream's client asked for. */
+export function keptAsked(stream: Stream): u64 {
+  if (!stream.target || stream.nameLength == 0) return 0;
+  const hash = textHash(stream.name, stream.nameLength);
+  return stream.header == stream.name ? hash | IN_HEADER : hash & ~IN_HEADER;
+}
+
+export function wasInHeader(kept: u64): bool {
+  return (kept & IN_HEADER) != 0;
+}
+
+/** Whether the name is known by which a client asked. */
+export function findAsked(config: Config, view: SnapshotView, kept: u64): bool {
+  if (kept == 0) return false;
+  for (let rule = nextExact(config.models.names, 0); rule; rule = nextExact(config.models.names, rule)) {
+    if (isAsked(rulePattern(rule), ruleLength(rule), kept)) return true;
+  }
+  for (let i: u32 = 0; i < view.ruleCount; i++) {
+    if (isAsked(ruleName(view, i), ruleNameLength(view, i), kept)) return true;
+  }
+  for (let i: u32 = 0; i < view.modelCount; i++) {
+    if (isAsked(view.modelName(i), view.modelNameLength(i), kept)) return true;
+  }
+  return false;
+}
+
+function isAsked(name: usize, length: u32, kept: u64): bool {
+  if (length == 0 || (textHash(name, length) | IN_HEADER) != (kept | IN_HEADER)) return false;
+  asked = name;
+  askedLength = length;
+  return true;
+}
+
+/** The answer to this request for a response, which a pod gives, will name what findAsked() found in place of `model`. */
+export function giveBackAsked(id: u32, root: Root, entry: Entry, model: usize, length: u32): void {
+  const target = keptTarget(model, length);
+  if (target === null) return;
+  const stream = openStream(id, changetype<usize>(root));
+  if (stream === null) return;
+  stream.phase = PHASE_SENT;
+  stream.target = changetype<usize>(target);
+  stream.name = stateOf(stream);
+  stream.nameLength = askedLength;
+  memory.copy(stream.name, asked, askedLength);
+  dropHeader(ACCEPT_ENCODING);
+  if (root.config.pick.dryRun) return;
+  stream.counted = started(entry.endpoint);
+  stream.since = tellGeneration();
+  stream.decidedIn = ticks();
+}

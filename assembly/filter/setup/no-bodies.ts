@@ -1,0 +1,91 @@
+// Where `allow_on_headers_stop_iteration` is not set, a filter that holds the headers never gets the body: the request
+// would hang. A stream is stuck when the host has received more than the headers and no body callback came. That is
+// certain, so from then on the root passes requests on unread, which is counted and logged once.
+
+import { ROLE_SINGLE } from "../../config/config";
+import {
+  continueRequest,
+  getProperty,
+  HEADERS_CONTINUE,
+  headerBytes,
+  LOG_ERROR,
+  log,
+  REQUEST_HEADERS,
+  resultLength,
+  resultPointer,
+  setEffectiveContext,
+} from "../../host/calls";
+import { count, SETUP_NO_BODY } from "../../stats";
+import { REQUEST_TOTAL_SIZE } from "../headers/names";
+import { refuseUnreadable } from "../reserved/reserved";
+import { leaveGarbage, Root } from "../root";
+import {
+  nextStream,
+  openStreams,
+  PHASE_MULTIPART,
+  PHASE_PASS,
+  PHASE_PUSH,
+  PHASE_REPLIED,
+  PHASE_SCAN,
+  Stream,
+} from "../streams";
+
+/** Ticks of 20 ms that a stream waits before it is looked at. */
+const PATIENCE: u32 = 25;
+
+/** A body callback came: the host works as it should, and nothing has to be watched. */
+let bodiesCome: bool = false;
+
+export function bodyCame(): void {
+  bodiesCome = true;
+}
+
+export function neverGetsBodies(root: Root): bool {
+  return root.bodiless;
+}
+
+export function passUnread(): i32 {
+  count(SETUP_NO_BODY);
+  return HEADERS_CONTINUE;
+}
+
+/** On the tick. Costs nothing once a body has come. */
+export function releaseStuck(): void {
+  if (bodiesCome || openStreams() == 0) return;
+  for (let stream = nextStream(null); stream !== null; stream = nextStream(stream)) {
+    if (!waitsForBody(stream) || ++stream.waited < PATIENCE) continue;
+    stream.waited = 0;
+    if (!setEffectiveContext(stream.id)) continue;
+    if (!getProperty(REQUEST_TOTAL_SIZE) || resultLength() != 8) continue;
+    const received = load<i64>(resultPointer());
+    if (received <= <i64>headerBytes(REQUEST_HEADERS)) continue;
+    release(stream);
+  }
+}
+
+function waitsForBody(stream: Stream): bool {
+  if (changetype<Root>(stream.root).config.role != ROLE_SINGLE || stream.buffered > 0) return false;
+  return stream.phase == PHASE_SCAN || stream.phase == PHASE_MULTIPART || stream.phase == PHASE_PUSH;
+}
+
+function release(stream: Stream): void {
+  const root = changetype<Root>(stream.root);
+  if (!root.bodiless) {
+    root.bodiless = true;
+    leaveGarbage();
+    log(
+      LOG_ERROR,
+      "set up wrongly: allow_on_headers_stop_iteration is not true in the plugin's configuration, so bodies cannot be " +
+        "read and no request is routed by its model; set it, or use the roles reader and holder",
+    );
+  }
+  count(SETUP_NO_BODY);
+  if (stream.phase == PHASE_PUSH) {
+    // It carries the secret: nobody behind the filter may see it.
+    stream.phase = PHASE_REPLIED;
+    refuseUnreadable();
+    return;
+  }
+  stream.phase = PHASE_PASS;
+  continueRequest();
+}

@@ -1,0 +1,65 @@
+// Profile "load": what it would cost to send one more request to an endpoint, in requests; the lowest wins.
+//
+//   cost(p) = seen(p) + queue(p) + KV_REQUESTS * kv(p)       queue(p) = unseen(p) + min(waiting(p), unseen(p))
+//
+//   seen     requests in flight that the filters of this Envoy sent: exact and never stale (endpoints/in-flight.ts)
+//   unseen   requests that the model server reported beyond those, averaged over 2 s, less NOISE
+//   waiting  the model server's queue at the last scrape. Own requests in it are in `seen` and may be out of it again; of
+//            the others' each counts twice, because it has no first token yet
+//   kv       fraction of the KV cache in use, 0...1
+//
+// A signal that one of the candidates lacks: signals.ts.
+
+import { seenInFlight, unseenInFlight } from "../endpoints/in-flight";
+import { SnapshotView } from "../snapshot/view";
+import { candidateCount, candidateLink, setCandidateCost } from "./candidates";
+import { Policy } from "./policy";
+import { kvOf, runningOf, waitingOf } from "./signals";
+import { Work } from "./work";
+
+/** A full KV cache weighs as much as this many requests. */
+const KV_REQUESTS: f64 = 4;
+
+/** Own requests end between a scrape and its arrival: less than this many unseen ones say nothing. */
+const NOISE: f64 = 1;
+
+/** Costs of all candidates. */
+export function loadCosts(view: SnapshotView, policy: Policy, work: Work): void {
+  const count = candidateCount();
+  let queues = true;
+  let caches = true;
+  let worstQueue: f64 = 0;
+  let worstKv: f64 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const endpoint = view.linkEndpoint(candidateLink(i));
+    const queue = queueCost(view, endpoint, policy, work);
+    const kv = kvOf(view, endpoint, policy, work);
+    if (queue < 0) queues = policy.penalise;
+    if (kv < 0) caches = policy.penalise;
+    // Without `penalise` one that lacks it settles the matter, whatever comes after.
+    if (!queues && !caches) break;
+    worstQueue = max(worstQueue, queue);
+    worstKv = max(worstKv, kv);
+  }
+  for (let i: u32 = 0; i < count; i++) {
+    const endpoint = view.linkEndpoint(candidateLink(i));
+    let sum = <f64>seenInFlight(endpoint);
+    if (queues) {
+      const queue = queueCost(view, endpoint, policy, work);
+      sum += queue < 0 ? worstQueue : queue;
+    }
+    if (caches) {
+      const kv = kvOf(view, endpoint, policy, work);
+      sum += KV_REQUESTS * (kv < 0 ? worstKv : kv);
+    }
+    setCandidateCost(i, sum);
+  }
+}
+
+/** -1 when it is not known. */
+function queueCost(view: SnapshotView, endpoint: u32, policy: Policy, work: Work): f64 {
+  const waiting = waitingOf(view, endpoint, policy, work);
+  if (waiting < 0 || runningOf(view, endpoint, policy, work) < 0) return -1;
+  const unseen = max<f64>(<f64>unseenInFlight(endpoint) - NOISE, 0);
+  return unseen + min(waiting, unseen);
+}

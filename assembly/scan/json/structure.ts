@@ -1,0 +1,295 @@
+// The loop over a body's structure.
+//
+//   body    = [ BOM ] ws object ws                BOM = EF BB BF
+//   object  = "{" ws [ member { "," ws member } ] "}"
+//   member  = string ws ":" ws value ws
+//   array   = "[" ws [ value ws { "," ws value ws } ] "]"
+//   value   = string | number | object | array | literal
+//   literal = "true" | "false" | "null" | "NaN" | "Infinity" | "-Infinity"
+//   ws      = { " " | "\t" | "\n" | "\r" }
+//
+// string: strings.ts; number: numbers.ts. Open brackets are a bit each: no nesting can blow a stack.
+
+import { skipSpace } from "../space";
+import { valueEnd } from "./capture";
+import {
+  ERROR_DEPTH,
+  ERROR_EXPECTED_COLON,
+  ERROR_EXPECTED_COMMA,
+  ERROR_EXPECTED_KEY,
+  ERROR_TRAILING_BYTES,
+  ERROR_TRAILING_COMMA,
+} from "./errors";
+import { fieldsDepth } from "./fields";
+import { numberList, numberShort } from "./numbers";
+import { Special } from "./special";
+import {
+  MODE_AFTER,
+  MODE_COLON,
+  MODE_IN_KEY,
+  MODE_IN_NUMBER,
+  MODE_IN_STRING,
+  MODE_KEY,
+  MODE_KEY_OR_CLOSE,
+  MODE_VALUE,
+  MODE_VALUE_OR_CLOSE,
+  STATE_BRACKETS,
+  STATE_CONFIG,
+  STATE_DEPTH,
+  STATE_MODE,
+  STATE_OUTER,
+  STATE_STACK,
+  STATE_STATUS,
+  STATE_WANTED,
+  STATUS_DONE,
+  STATUS_MORE,
+  STATUS_PAUSED,
+} from "./state";
+import { bodyStart, fail, failAt, keyRest, numberRest, stringRest, topKey, valueSlow } from "./values";
+
+/** Strings are looked up in cached masks for so many blocks; a longer one is worth scanString's wider steps. */
+const SHORT_BLOCKS = 4;
+const QUOTE: u32 = 0x22;
+const COMMA: u32 = 0x2c;
+const COLON: u32 = 0x3a;
+const MINUS: u32 = 0x2d;
+const SPACE: u32 = 0x20;
+const OPEN: u32 = 0x7b;
+const CLOSE: u32 = 0x7d;
+/** Set in "{" and "}", clear in "[" and "]". */
+const BRACE_BIT: u32 = 0x20;
+const TRUE: u32 = 0x65757274;
+const NULL: u32 = 0x6c6c756e;
+const FALS: u32 = 0x736c6166;
+
+/** Finishes a token that the last window cut, or the body's start. */
+function resume(state: usize, p: usize, end: usize, last: bool, mode: u32): usize {
+  if (mode == MODE_IN_KEY) return keyRest(state, p, end, last);
+  if (mode == MODE_IN_STRING) return stringRest(state, p, end, last);
+  if (mode == MODE_IN_NUMBER) return numberRest(state, p, end, last);
+  return bodyStart(state, p, end, last);
+}
+
+/** Reads on from `p` and returns how far it came. Leaves in the state what is to come, or how it ended. */
+export function scanStructure(state: usize, p: usize, end: usize, last: bool): usize {
+  let mode = load<u32>(state, STATE_MODE);
+  if (mode >= MODE_IN_KEY) {
+    p = resume(state, p, end, last, mode);
+    mode = load<u32>(state, STATE_MODE);
+    if (mode >= MODE_IN_KEY || load<i32>(state, STATE_STATUS) != STATUS_MORE) return p;
+  }
+  let wanted = load<i32>(state, STATE_WANTED);
+  if (mode == MODE_AFTER && wanted >= 0) {
+    store<i32>(state, -1, STATE_WANTED);
+    if (valueEnd(state, wanted, p)) {
+      store<i32>(state, STATUS_PAUSED, STATE_STATUS);
+      return p;
+    }
+    wanted = -1;
+  }
+  const maxDepth = fieldsDepth(load<usize>(state, STATE_CONFIG));
+  let depth = load<u32>(state, STATE_DEPTH);
+  let brackets = load<u64>(state, STATE_BRACKETS);
+  // Special bytes of the 64 from `base` on, lowest first: short strings find their quote here without loading again.
+  let base: usize = 0;
+  let special: u64 = 0;
+
+  while (true) {
+    let c: u32 = load<u8>(p);
+    if (c <= SPACE) {
+      p = skipSpace(p);
+      c = load<u8>(p);
+    }
+
+    if (mode <= MODE_KEY) {
+      if (c != QUOTE) {
+        if (c == CLOSE && mode == MODE_KEY_OR_CLOSE) {
+          mode = MODE_AFTER;
+          continue;
+        }
+        failAt(state, c == CLOSE ? ERROR_TRAILING_COMMA : ERROR_EXPECTED_KEY, p, end, last);
+        break;
+      }
+      let short = false;
+      if (depth != 1) {
+        p++;
+        if (p - base >= 64) {
+          base = p;
+          special = Special.bytes(base);
+        }
+        let bits = special >> <u64>(p - base);
+        while (bits == 0) {
+          base += 64;
+          p = base;
+          special = Special.bytes(base);
+          bits = special;
+        }
+        const stop = p + <usize>ctz(bits);
+        short = load<u8>(stop) == QUOTE;
+        if (short) p = stop + 1;
+      }
+      if (!short) {
+        store<u32>(state, depth, STATE_DEPTH);
+        p = depth == 1 ? topKey(state, p, end, last) : keyRest(state, p, end, last);
+        mode = load<u32>(state, STATE_MODE);
+        wanted = load<i32>(state, STATE_WANTED);
+        if (mode != MODE_COLON || load<i32>(state, STATE_STATUS) != STATUS_MORE) break;
+      }
+      mode = MODE_COLON;
+      c = load<u8>(p);
+      if (c <= SPACE) {
+        p = skipSpace(p);
+        c = load<u8>(p);
+      }
+    }
+
+    if (mode == MODE_COLON) {
+      if (c != COLON) {
+        failAt(state, ERROR_EXPECTED_COLON, p, end, last);
+        break;
+      }
+      mode = MODE_VALUE;
+      p++;
+      c = load<u8>(p);
+      if (c <= SPACE) {
+        p = skipSpace(p);
+        c = load<u8>(p);
+      }
+    }
+
+    if (mode != MODE_AFTER) {
+      let quick = false;
+      const open = (c | BRACE_BIT) == OPEN;
+      if (wanted < 0) {
+        if (c == QUOTE) {
+          p++;
+          if (p - base >= 64) {
+            base = p;
+            special = Special.bytes(base);
+          }
+          let bits = special >> <u64>(p - base);
+          for (let blocks = 0; bits == 0 && blocks < SHORT_BLOCKS; blocks++) {
+            base += 64;
+            p = base;
+            special = Special.bytes(base);
+            bits = special;
+          }
+          const stop = p + <usize>ctz(bits);
+          if (bits != 0 && load<u8>(stop) == QUOTE) {
+            p = stop + 1;
+          } else {
+            store<u32>(state, depth, STATE_DEPTH);
+            p = stringRest(state, p, end, last);
+            mode = load<u32>(state, STATE_MODE);
+            if (mode != MODE_AFTER) break;
+          }
+          quick = true;
+        } else if (open) {
+          quick = true;
+        } else if (c - 0x30 < 10 || c == MINUS) {
+          const stop = numberShort(p, end);
+          quick = stop != 0;
+          if (quick) {
+            p = stop;
+            if (load<u8>(p) == COMMA && (brackets & 1) == 0) {
+              mode = MODE_VALUE;
+              p = numberList(p + 1);
+              continue;
+            }
+          }
+        } else if (c == CLOSE - BRACE_BIT && (mode == MODE_VALUE_OR_CLOSE || (brackets & 1) == 0)) {
+          if (mode == MODE_VALUE) {
+            fail(state, ERROR_TRAILING_COMMA, p);
+            break;
+          }
+          quick = true;
+        } else {
+          const word = load<u32>(p);
+          if (word == TRUE || word == NULL) {
+            quick = true;
+            p += 4;
+          } else if (word == FALS && load<u8>(p, 4) == 0x65) {
+            quick = true;
+            p += 5;
+          }
+        }
+      }
+      if (!quick) {
+        store<u32>(state, mode, STATE_MODE);
+        p = valueSlow(state, p, end, last);
+        if (load<i32>(state, STATE_STATUS) != STATUS_MORE) break;
+        if (!open || p >= end) {
+          mode = load<u32>(state, STATE_MODE);
+          if (mode != MODE_AFTER) break;
+          if (wanted >= 0) {
+            store<i32>(state, -1, STATE_WANTED);
+            if (valueEnd(state, wanted, p)) {
+              store<i32>(state, STATUS_PAUSED, STATE_STATUS);
+              break;
+            }
+            wanted = -1;
+          }
+        }
+      }
+      if (open) {
+        if (depth >= maxDepth) {
+          fail(state, ERROR_DEPTH, p);
+          break;
+        }
+        if ((depth & 63) == 0 && depth != 0) store<u64>(state + STATE_STACK + (depth >> 3), brackets);
+        const object = (c & BRACE_BIT) >> 5;
+        brackets = (brackets << 1) | object;
+        mode = object ? MODE_KEY_OR_CLOSE : MODE_VALUE_OR_CLOSE;
+        depth++;
+        p++;
+        if (wanted >= 0) {
+          store<i32>(state, wanted, STATE_OUTER);
+          store<i32>(state, -1, STATE_WANTED);
+          wanted = -1;
+        }
+        continue;
+      }
+      mode = MODE_AFTER;
+      c = load<u8>(p);
+      if (c <= SPACE) {
+        p = skipSpace(p);
+        c = load<u8>(p);
+      }
+    }
+
+    if (c == COMMA && depth != 0) {
+      p++;
+      mode = brackets & 1 ? MODE_KEY : MODE_VALUE;
+      continue;
+    }
+    if ((c | BRACE_BIT) != CLOSE || <u64>((c & BRACE_BIT) >> 5) != (brackets & 1) || depth == 0) {
+      if (depth != 0) {
+        failAt(state, ERROR_EXPECTED_COMMA, p, end, last);
+      } else if (p < end) {
+        fail(state, ERROR_TRAILING_BYTES, p);
+      } else if (last) {
+        store<i32>(state, STATUS_DONE, STATE_STATUS);
+      }
+      break;
+    }
+    p++;
+    depth--;
+    brackets >>= 1;
+    if ((depth & 63) == 0 && depth != 0) brackets = load<u64>(state + STATE_STACK + (depth >> 3));
+    if (depth == 1) {
+      const outer = load<i32>(state, STATE_OUTER);
+      if (outer >= 0) {
+        store<i32>(state, -1, STATE_OUTER);
+        if (valueEnd(state, outer, p)) {
+          store<i32>(state, STATUS_PAUSED, STATE_STATUS);
+          break;
+        }
+      }
+    }
+  }
+
+  store<u32>(state, mode, STATE_MODE);
+  store<u32>(state, depth, STATE_DEPTH);
+  store<u64>(state, brackets, STATE_BRACKETS);
+  return p;
+}

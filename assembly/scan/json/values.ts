@@ -1,0 +1,225 @@
+// Tokens that the loop of json.ts does not read in one go: top-level keys, values that are wanted, and tokens that are
+// long, rare, wrong or cut by the window's end. Each function returns where it stopped and leaves in STATE_MODE what is
+// to come there: MODE_COLON or MODE_AFTER where the token is whole, else it waits for more or has failed.
+
+import { skipSpace } from "../space";
+import { bodyOffset, keyBegin, keyEnd, keySegment, valueBegin, valueRaw, valueSegment } from "./capture";
+import {
+  ERROR_CONTROL,
+  ERROR_DUPLICATE,
+  ERROR_EMPTY,
+  ERROR_ENCODING,
+  ERROR_ESCAPE,
+  ERROR_EXPECTED_VALUE,
+  ERROR_INTEGER_DIGITS,
+  ERROR_LITERAL,
+  ERROR_NOT_OBJECT,
+  ERROR_NUMBER,
+  ERROR_UNEXPECTED_END,
+  ERROR_UTF8,
+} from "./errors";
+import { KIND_ARRAY, KIND_FALSE, KIND_NULL, KIND_NUMBER, KIND_OBJECT, KIND_STRING, KIND_TRUE } from "./fields";
+import { NUMBER_START, numberEnded, numberLong, numberTooManyDigits } from "./numbers";
+import {
+  MODE_AFTER,
+  MODE_COLON,
+  MODE_IN_KEY,
+  MODE_IN_NUMBER,
+  MODE_IN_STRING,
+  MODE_VALUE,
+  STATE_DEPTH,
+  STATE_DIGITS,
+  STATE_ERROR_OFFSET,
+  STATE_KEY_START,
+  STATE_MODE,
+  STATE_NUMBER,
+  STATE_NUMBER_START,
+  STATE_OFFSET,
+  STATE_STATUS,
+  STATE_WANTED,
+} from "./state";
+import { escapeCut, scanString } from "./strings";
+
+const QUOTE: u32 = 0x22;
+const BACKSLASH: u32 = 0x5c;
+const MINUS: u32 = 0x2d;
+const BRACKET: u32 = 0x5b;
+const BRACE: u32 = 0x7b;
+
+const TRUE: usize = memory.data<u8>([0x74, 0x72, 0x75, 0x65]);
+const FALSE: usize = memory.data<u8>([0x66, 0x61, 0x6c, 0x73, 0x65]);
+const NULL: usize = memory.data<u8>([0x6e, 0x75, 0x6c, 0x6c]);
+const NAN: usize = memory.data<u8>([0x4e, 0x61, 0x4e]);
+const MINUS_INFINITY: usize = memory.data<u8>([0x2d, 0x49, 0x6e, 0x66, 0x69, 0x6e, 0x69, 0x74, 0x79]);
+
+export function fail(state: usize, code: i32, p: usize): void {
+  store<i32>(state, -code, STATE_STATUS);
+  store<u32>(state, bodyOffset(state, p), STATE_ERROR_OFFSET);
+}
+
+/** `code` at `p`; at the window's end it is too early to say, at the body's end it is the end that is wrong. */
+export function failAt(state: usize, code: i32, p: usize, end: usize, last: bool): void {
+  if (p < end) {
+    fail(state, code, p);
+  } else if (last) {
+    fail(state, ERROR_UNEXPECTED_END, end);
+  }
+}
+
+/** BOM and white space before the object, and encodings that Python's json.detect_encoding would take for others. */
+export function bodyStart(state: usize, p: usize, end: usize, last: bool): usize {
+  const size = end - p;
+  const first = load<u32>(state, STATE_OFFSET) == 0;
+  if (first) {
+    if (size < 4 && !last) return p;
+    const a: u32 = size > 0 ? load<u8>(p) : 1;
+    const b: u32 = size > 1 ? load<u8>(p, 1) : 1;
+    const marked = (a == 0xff && b == 0xfe) || (a == 0xfe && b == 0xff);
+    if (marked || ((size >= 4 || size == 2) && (a == 0 || b == 0))) {
+      fail(state, ERROR_ENCODING, p);
+      return p;
+    }
+    if (size >= 3 && (load<u32>(p) & 0xffffff) == 0xbfbbef) p += 3;
+  }
+  p = skipSpace(p);
+  const c: u32 = load<u8>(p);
+  if (p >= end) {
+    if (last) fail(state, ERROR_EMPTY, end);
+  } else if (c == BRACE) {
+    store<u32>(state, MODE_VALUE, STATE_MODE);
+  } else if (c == BRACKET || c == QUOTE || c == MINUS || c - 0x30 < 10 || literalBytes(literalAt(c)) > 0) {
+    fail(state, ERROR_NOT_OBJECT, p);
+  } else {
+    fail(state, ERROR_EXPECTED_VALUE, p);
+  }
+  return p;
+}
+
+/** From a top-level key's first quote. */
+export function topKey(state: usize, p: usize, end: usize, last: bool): usize {
+  keyBegin(state, p);
+  return keyRest(state, p + 1, end, last);
+}
+
+/** From inside a key. */
+export function keyRest(state: usize, p: usize, end: usize, last: bool): usize {
+  const top = load<u32>(state, STATE_DEPTH) == 1;
+  const stop = scanString(p, end);
+  if (top) keySegment(state, p, stop);
+  if (load<u8>(stop) != QUOTE) {
+    store<u32>(state, MODE_IN_KEY, STATE_MODE);
+    failString(state, stop, end, last);
+    return stop;
+  }
+  store<u32>(state, MODE_COLON, STATE_MODE);
+  if (top && !keyEnd(state)) {
+    fail(state, ERROR_DUPLICATE, stop);
+    store<u32>(state, load<u32>(state, STATE_KEY_START), STATE_ERROR_OFFSET);
+  }
+  return stop + 1;
+}
+
+/** From inside a string value. */
+export function stringRest(state: usize, p: usize, end: usize, last: bool): usize {
+  const wanted = load<i32>(state, STATE_WANTED);
+  const stop = scanString(p, end);
+  if (wanted >= 0) valueSegment(state, wanted, p, stop);
+  if (load<u8>(stop) == QUOTE) {
+    store<u32>(state, MODE_AFTER, STATE_MODE);
+    return stop + 1;
+  }
+  store<u32>(state, MODE_IN_STRING, STATE_MODE);
+  failString(state, stop, end, last);
+  return stop;
+}
+
+function failString(state: usize, p: usize, end: usize, last: bool): void {
+  const c: u32 = load<u8>(p);
+  if (p >= end || (c == BACKSLASH && escapeCut(p, end))) {
+    if (last) fail(state, ERROR_UNEXPECTED_END, end);
+  } else {
+    fail(state, c == BACKSLASH ? ERROR_ESCAPE : c < 0x20 ? ERROR_CONTROL : ERROR_UTF8, p);
+  }
+}
+
+/** From inside a number. */
+export function numberRest(state: usize, p: usize, end: usize, last: bool): usize {
+  const wanted = load<i32>(state, STATE_WANTED);
+  const stop = numberLong(state, p, end);
+  if (wanted >= 0) valueRaw(state, wanted, p, stop);
+  store<u32>(state, MODE_IN_NUMBER, STATE_MODE);
+  if (stop >= end && !last) return stop;
+  if (!numberEnded(state, load<u8>(stop))) {
+    failAt(state, ERROR_NUMBER, stop, end, last);
+  } else if (numberTooManyDigits(state)) {
+    fail(state, ERROR_INTEGER_DIGITS, stop);
+    store<u32>(state, load<u32>(state, STATE_NUMBER_START), STATE_ERROR_OFFSET);
+  } else {
+    store<u32>(state, MODE_AFTER, STATE_MODE);
+  }
+  return stop;
+}
+
+/** A value from its first byte on. Of objects and arrays only the kind is noted: STATE_MODE is left alone. */
+export function valueSlow(state: usize, p: usize, end: usize, last: bool): usize {
+  const wanted = load<i32>(state, STATE_WANTED);
+  if (p >= end) {
+    if (last) fail(state, ERROR_UNEXPECTED_END, end);
+    return p;
+  }
+  const c: u32 = load<u8>(p);
+  if (wanted >= 0) valueBegin(state, wanted, p, kindOf(c));
+  if (c == BRACE || c == BRACKET) return p;
+  if (c == QUOTE) return stringRest(state, p + 1, end, last);
+  const minusEnds = c == MINUS && p + 1 >= end;
+  if (minusEnds && !last) return p;
+  if (c - 0x30 < 10 || (c == MINUS && load<u8>(p, 1) != 0x49)) {
+    store<u32>(state, bodyOffset(state, p), STATE_NUMBER_START);
+    store<u32>(state, NUMBER_START, STATE_NUMBER);
+    store<u32>(state, 0, STATE_DIGITS);
+    return numberRest(state, p, end, last);
+  }
+  const literal = literalAt(c);
+  const size = literalBytes(literal);
+  if (size == 0) {
+    fail(state, ERROR_EXPECTED_VALUE, p);
+    return p;
+  }
+  const left = min<usize>(size, end - p);
+  if (memory.compare(p, literal, left) != 0) {
+    fail(state, ERROR_LITERAL, p);
+  } else if (left == size) {
+    if (wanted >= 0) valueRaw(state, wanted, p, p + size);
+    store<u32>(state, MODE_AFTER, STATE_MODE);
+    return p + size;
+  } else if (last) {
+    fail(state, ERROR_UNEXPECTED_END, end);
+  }
+  return p;
+}
+
+function literalAt(c: u32): usize {
+  if (c == 0x74) return TRUE;
+  if (c == 0x66) return FALSE;
+  if (c == 0x6e) return NULL;
+  if (c == 0x4e) return NAN;
+  if (c == 0x49) return MINUS_INFINITY + 1;
+  return c == MINUS ? MINUS_INFINITY : 0;
+}
+
+function literalBytes(literal: usize): usize {
+  if (literal == TRUE || literal == NULL) return 4;
+  if (literal == FALSE) return 5;
+  if (literal == NAN) return 3;
+  if (literal == MINUS_INFINITY + 1) return 8;
+  return literal == MINUS_INFINITY ? 9 : 0;
+}
+
+function kindOf(c: u32): u32 {
+  if (c == QUOTE) return KIND_STRING;
+  if (c == BRACE) return KIND_OBJECT;
+  if (c == BRACKET) return KIND_ARRAY;
+  if (c == 0x74) return KIND_TRUE;
+  if (c == 0x66) return KIND_FALSE;
+  return c == 0x6e ? KIND_NULL : KIND_NUMBER;
+}

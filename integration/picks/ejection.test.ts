@@ -1,0 +1,162 @@
+// Pods that fail behind a real Envoy with two workers: they are out of the picks before anybody scrapes them, for as long
+// as they fail, and come back by degrees. Nobody scrapes here: the snapshot says all the while that all pods are ready.
+import assert from "node:assert/strict";
+import { createServer, type Server } from "node:net";
+import { test } from "node:test";
+import { around } from "../../testkit/around.ts";
+import { type Echo, startEcho } from "../../testkit/echo.ts";
+import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { counter, nothingInFlight, pushToAll, rises, startGateway } from "../../testkit/gateway.ts";
+import { chat, post } from "../../testkit/http.ts";
+import { freePorts } from "../../testkit/ports.ts";
+import { until } from "../../testkit/until.ts";
+
+let echoes: Echo[] = [];
+let envoy: TestEnvoy;
+
+const start = (base: string) =>
+  startGateway({
+    pools: [{ name: "pool", models: ["m"], endpoints: echoes.map(({ address }) => address) }],
+    filter: { snapshot: { staleAfter: "3600s" }, pick: { ejection: { base, most: base }, slowStart: "0s" } },
+  });
+
+around(
+  async () => {
+    const ports = await freePorts(4);
+    echoes = await Promise.all(["a", "b", "c", "d"].map((name, i) => startEcho(name, [], ports[i])));
+    envoy = await start("700ms");
+    await pushToAll(envoy, { m: { on: echoes } });
+  },
+  async () => {
+    await envoy?.close();
+    await Promise.all(echoes.map((echo) => echo.close()));
+  },
+);
+
+const ask = (of = envoy) => post(of.url, chat("m"));
+
+/** 40 requests, four at a time, over both workers; which pod answered each. */
+async function answers(of = envoy): Promise<string[]> {
+  const pods: string[] = [];
+  for (let i = 0; i < 10; i++) {
+    const four = await Promise.all([ask(of), ask(of), ask(of), ask(of)]);
+    for (const { status, headers } of four)
+      pods.push(status === 200 ? String(headers["x-inference-pod"]) : String(status));
+  }
+  return pods;
+}
+
+const bad = (): Echo => echoes[1] as Echo;
+
+/** Sends requests until a pod is ejected: how many of 40 come to it in each worker is chance. Every answer is shown to `check`. */
+async function untilEjected(check: (pods: string[]) => void, of = envoy): Promise<void> {
+  const before = await counter(of, "ejected");
+  await until("a pod to be ejected", async () => {
+    check(await answers(of));
+    return (await counter(of, "ejected")) > before;
+  });
+}
+
+const unseen = (pods: string[]) => assert.ok(!pods.includes("b") && !pods.includes("503"), pods.join(" "));
+
+test("a pod that answers 503 is out after three failures in a worker, and clients see none of them", async () => {
+  const usual = bad().reply;
+  bad().reply = (_, response) => void response.writeHead(503).end("{}");
+  // Once out, it is out for longer than this test takes on any machine.
+  const patient = await start("600s");
+  try {
+    await pushToAll(patient, { m: { on: echoes } });
+    const rise = await rises(patient, () => untilEjected(unseen, patient));
+    // Two workers may each see up to three before the first of them tells, and each as many more as it has under way.
+    assert.ok((rise.pod_failed ?? 0) >= 3 && (rise.pod_failed ?? 0) <= 10, JSON.stringify(rise));
+    assert.ok((rise.ejected ?? 0) >= 1, JSON.stringify(rise));
+    // Another worker hears of it on its tick.
+    await until("no retry while it is out", async () => {
+      const quiet = await rises(patient, () => answers(patient));
+      assert.equal(quiet.picked, 40);
+      return (quiet.pod_failed ?? 0) === 0;
+    });
+    const quiet = await rises(patient, () => answers(patient));
+    assert.deepEqual([quiet.picked, quiet.rerouted ?? 0, quiet.pod_failed ?? 0], [40, 0, 0]);
+  } finally {
+    bad().reply = usual;
+    await patient.close();
+  }
+});
+
+test("it is back after its time, once it answers", async () => {
+  const usual = bad().reply;
+  bad().reply = (_, response) => void response.writeHead(503).end("{}");
+  await untilEjected(unseen);
+  bad().reply = usual;
+  await until("the pod to be picked again", async () => (await answers()).includes("b"));
+});
+
+test("a pod whose connections are refused is out", async () => {
+  const { address } = bad();
+  const port = Number(address.split(":")[1]);
+  await bad().close();
+  await untilEjected((pods) => assert.deepEqual([...new Set(pods)].sort(), ["a", "c", "d"], pods.join(" ")));
+
+  // Accepts, and resets before it answers: Envoy goes elsewhere, and the pod stays out or is ejected again.
+  const server: Server = createServer((socket) => socket.once("data", () => socket.resetAndDestroy()));
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  try {
+    await untilEjected((pods) => assert.ok(!pods.includes("b")));
+  } finally {
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  }
+});
+
+test("a pod that breaks its answers off in the middle is out, though every one began well", async () => {
+  // The one that is gone would be ejected anew each time that it is tried: from now on it is not listed.
+  await pushToAll(envoy, { m: { on: echoes.filter((echo) => echo !== bad()) } });
+  const pod = echoes[2] as Echo;
+  const usual = pod.reply;
+  pod.reply = (_, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write("data: {}\n\n");
+    setTimeout(() => response.destroy(), 20);
+  };
+  const before = await counter(envoy, "ejected");
+  await until("the pod that breaks off to be ejected", async () => {
+    await Promise.all(Array.from({ length: 8 }, () => ask().catch(() => undefined)));
+    return (await counter(envoy, "ejected")) > before;
+  });
+  pod.reply = usual;
+  await until("the pod to be picked again", async () => (await answers()).includes("c"));
+});
+
+test("clients that go away, and answers of 400 and 404, eject nobody", async () => {
+  const here = echoes.filter((echo) => echo !== bad());
+  const usual = here.map((echo) => echo.reply);
+  for (const echo of here) echo.reply = (_, response) => void response.writeHead(404).end("{}");
+  const rise = await rises(envoy, async () => {
+    for (let i = 0; i < 10; i++) await Promise.all([ask(), ask(), ask(), ask()]);
+    for (const echo of here) echo.reply = (_, response) => void response.writeHead(200).write("data: {}\n\n");
+    for (let i = 0; i < 5; i++) {
+      const controllers = Array.from({ length: 8 }, () => new AbortController());
+      const asked = controllers.map(({ signal }) =>
+        fetch(`${envoy.url}/v1/chat/completions`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(chat("m")),
+          signal,
+        }).then(
+          (response) => response.text(),
+          () => undefined,
+        ),
+      );
+      setTimeout(() => {
+        for (const controller of controllers) controller.abort();
+      }, 50);
+      await Promise.all(asked.map((each) => each.catch(() => undefined)));
+    }
+  });
+  here.forEach((echo, i) => {
+    echo.reply = usual[i] as Echo["reply"];
+  });
+  assert.equal(rise.ejected ?? 0, 0, JSON.stringify(rise));
+});
+
+test("after all of this nothing is counted as in flight", () => nothingInFlight(envoy));

@@ -1,0 +1,194 @@
+// What breaks, and what clients see of it: the sidecar, a pod, Envoy itself.
+import assert from "node:assert/strict";
+import http from "node:http";
+import { test } from "node:test";
+import type { Sidecar } from "../../sidecar/sidecar.ts";
+import type { Pod } from "../../simulator/pod.ts";
+import { around } from "../../testkit/around.ts";
+import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { fastPod, feed, known, SLOW } from "../../testkit/fleet.ts";
+import { nothingInFlight, readBack, readBackFromAll, rises, startGateway } from "../../testkit/gateway.ts";
+import { type Answer, chat, post } from "../../testkit/http.ts";
+import { envoyPorts, freePorts } from "../../testkit/ports.ts";
+import { until } from "../../testkit/until.ts";
+
+let pods: Pod[] = [];
+let envoy: TestEnvoy;
+let sidecar: Sidecar;
+
+around(
+  async () => {
+    const ports = await freePorts(3);
+    pods = await Promise.all(
+      ["a", "b", "c"].map((name, i) => fastPod(name, "m", { params: SLOW, port: ports[i] as number })),
+    );
+    envoy = await startGateway({
+      ...(await envoyPorts()),
+      pools: [{ name: "pool", models: ["m"], endpoints: pods.map(({ address }) => address) }],
+      filter: { snapshot: { staleAfter: "3s" } },
+    });
+    sidecar = await feed({ pods, envoys: [envoy] });
+    await known(envoy, "m");
+  },
+  async () => {
+    await sidecar?.close();
+    await envoy?.close();
+    await Promise.all(pods.map((pod) => pod.close()));
+  },
+);
+
+const short = () => post(envoy.url, chat("m"));
+
+test("with the sidecar gone, requests go on without a pick, and each is counted as stale", async () => {
+  await sidecar.close();
+  await until("the snapshot to be stale for every worker", async () =>
+    (await readBackFromAll(envoy.url)).every(({ json }) => json.stale),
+  );
+  const rise = await rises(envoy, async () => {
+    const answers = await Promise.all(Array.from({ length: 30 }, short));
+    for (const answer of answers) assert.equal(answer.status, 200, answer.text);
+  });
+  assert.deepEqual(rise, { requests: 30, stale: 30 });
+});
+
+test("a sidecar that comes back is used again", async () => {
+  sidecar = await feed({ pods, envoys: [envoy] });
+  await known(envoy, "m");
+  assert.equal((await rises(envoy, short)).picked, 1);
+});
+
+test("an Envoy that was killed and started again is filled by the next push", async () => {
+  await envoy.kill();
+  await envoy.start();
+  await known(envoy, "m");
+  const rise = await rises(envoy, short);
+  assert.deepEqual(rise, { requests: 1, picked: 1 });
+});
+
+test("an Envoy that has no snapshot yet routes by model, and counts that it had none", async () => {
+  await sidecar.close();
+  await envoy.restart();
+  const rise = await rises(envoy, async () => assert.equal((await short()).status, 200));
+  assert.deepEqual(rise, { requests: 1, no_snapshot: 1 });
+  sidecar = await feed({ pods, envoys: [envoy] });
+  await known(envoy, "m");
+});
+
+test("a pod that refuses is passed over: its requests are answered by the pick's fallback, and counted", async () => {
+  // A pod that took a request and dropped it is not asked again for it; one that has no room says so before.
+  const [full] = pods as [Pod, Pod, Pod];
+  full.set({ maxQueuedReqs: 1, slots: 1 });
+  try {
+    const rise = await rises(envoy, async () => {
+      const answers = await Promise.all(Array.from({ length: 30 }, short));
+      assert.deepEqual(
+        answers.map(({ status }) => status).filter((status) => status !== 200),
+        [],
+      );
+    });
+    assert.equal(rise.picked, 30);
+    assert.ok((rise.rerouted ?? 0) > 0, JSON.stringify(rise));
+  } finally {
+    full.set({ maxQueuedReqs: 0, slots: 128 });
+  }
+});
+
+interface Streamed {
+  pod: string;
+  /** Resolves at the end: whether it came whole. */
+  whole: Promise<boolean>;
+}
+
+/** A stream whose answer has begun, and goes on for half a minute unless its pod is told to hurry. */
+function streamed(): Promise<Streamed> {
+  return new Promise((resolve, reject) => {
+    const body = JSON.stringify(chat("m", { stream: true, max_tokens: 600 }));
+    const request = http.request(`${envoy.url}/v1/chat/completions`, {
+      method: "POST",
+      agent: false,
+      headers: { "content-type": "application/json" },
+    });
+    request.on("error", reject);
+    request.on("response", (response) => {
+      let text = "";
+      const whole = new Promise<boolean>((done) => {
+        response.on("data", (chunk) => {
+          text += chunk;
+        });
+        response.on("error", () => done(false));
+        response.on("close", () => done(text.endsWith("data: [DONE]\n\n")));
+      });
+      resolve({ pod: String(response.headers["x-inference-pod"]), whole });
+    });
+    request.end(body);
+  });
+}
+
+let dying: Pod;
+
+test("a pod that dies takes the streams that were on it, and nothing else; traffic goes on meanwhile", async () => {
+  const streams = await Promise.all(Array.from({ length: 24 }, streamed));
+  const on = (name: string) => streams.filter(({ pod }) => pod === name).length;
+  dying = pods.find(({ name }) => name === streams[0]?.pod) as Pod;
+  const exposed = on(dying.name);
+  assert.ok(exposed < 24, "all streams are on one pod");
+
+  // Short requests all the while; those that begin after the death must not notice it.
+  let over = false;
+  let died = Number.POSITIVE_INFINITY;
+  const shorts: { begun: number; answer: Answer | Error }[] = [];
+  const traffic = Array.from({ length: 8 }, async () => {
+    while (!over) {
+      const begun = performance.now();
+      const answer = await short().catch((error: Error) => error);
+      shorts.push({ begun, answer });
+    }
+  });
+  await until("traffic", () => shorts.length >= 16);
+  await dying.close();
+  died = performance.now();
+  await until("40 requests after the death", () => shorts.filter(({ begun }) => begun > died).length >= 40);
+  over = true;
+  await Promise.all(traffic);
+  for (const pod of pods) pod.set({ stepBaseMs: 1 });
+
+  const broken = (await Promise.all(streams.map(({ whole }) => whole))).filter((whole) => !whole).length;
+  const failed = shorts.filter(({ answer }) => answer instanceof Error || answer.status !== 200);
+  console.log(
+    `${broken} of 24 streams broke, ${exposed} were on the pod; ${failed.length} of ${shorts.length} others failed`,
+  );
+  assert.equal(broken, exposed);
+  for (const { begun, answer } of failed) {
+    const what = answer instanceof Error ? answer.message : `${answer.status} ${answer.text}`;
+    assert.ok(begun < died, `a request that began after the death failed: ${what}`);
+  }
+  // At most one short request of each of the eight was under way when the pod died.
+  assert.ok(failed.length <= 8, `${failed.length} failed`);
+});
+
+test("the pod that died is out of the picks once its scrapes fail, and back when it is back", async () => {
+  const dead = dying;
+  const ready = async () => {
+    const { endpoints } = (await readBack(envoy.url)).json as { endpoints: { address: string; ready: boolean }[] };
+    return endpoints.find(({ address }) => address === dead.address)?.ready;
+  };
+  await until("the pod to be down", async () => (await ready()) === false);
+  // Every worker uses that snapshot.
+  await known(envoy, "m");
+  const rise = await rises(envoy, async () => {
+    for (let i = 0; i < 20; i++) assert.equal((await short()).status, 200);
+  });
+  assert.deepEqual(rise, { requests: 20, picked: 20 }, "no retry is needed any more");
+
+  const again = await fastPod(dead.name, "m", { params: SLOW, port: dead.port });
+  pods[pods.indexOf(dead)] = again;
+  await until("the pod to be up", async () => (await ready()) === true);
+  await until("the pod to be picked", async () => {
+    await Promise.all(Array.from({ length: 6 }, short));
+    return again.stats().received > 0;
+  });
+});
+
+test("after all of this nothing is counted as in flight", async () => {
+  await nothingInFlight(envoy);
+});

@@ -1,0 +1,356 @@
+import type { Clock } from "../clock.ts";
+import type { PodParams } from "../params.ts";
+import { KvCache } from "./kv-cache.ts";
+import { type EngineRequest, type FinishReason, Sequence, WaitingQueue } from "./sequence.ts";
+import { EngineStats } from "./stats.ts";
+
+/**
+ * vLLM's scheduler, step by step: running sequences first (a decoding one takes one token, a prefilling one what the
+ * budget leaves), then the queue in order while slots, budget, cache and adapters allow. A step lasts
+ *
+ *   (stepBaseMs + prefillTokenMs · prefill tokens + sequenceMs · sequences + contextTokenMs · context tokens) / speed
+ *
+ * and everything it brings about — tokens, ends, what metrics show — happens at its end. One timer per step, none when idle.
+ */
+export class Engine {
+  readonly params: PodParams;
+  readonly stats: EngineStats;
+  readonly cache: KvCache;
+  private readonly clock: Clock;
+  private readonly random: () => number;
+  private readonly waiting = new WaitingQueue();
+  private running: Sequence[] = [];
+  /** Sequences that the step in progress computes. */
+  private batch: Sequence[] = [];
+  private stepping = false;
+  private closed = false;
+  private cancelTimer: (() => void) | null = null;
+  /** When the step in progress should end; the next one begins there, so that late timers do not slow the pod down. */
+  private due = 0;
+  private previousEnd = 0;
+  private deferredNow = 0;
+  private loraEnabled = false;
+  /** Running sequences per adapter. */
+  private readonly loraRunning = new Map<string, number>();
+  /** Requests per adapter, waiting or running, in order of arrival: what vLLM 0.32 shows as running and as waiting. */
+  private readonly loraPresent = new Map<string, number>();
+  /** Adapters in memory, least recently used first. */
+  private readonly loraResident = new Set<string>();
+
+  constructor(params: PodParams, clock: Clock, random: () => number = Math.random) {
+    this.params = params;
+    this.clock = clock;
+    this.random = random;
+    this.stats = new EngineStats(params.maxModelLen);
+    this.cache = new KvCache(params.kvBlocks, params.blockSize);
+  }
+
+  get waitingNow(): number {
+    return this.waiting.size;
+  }
+
+  get runningNow(): number {
+    return this.running.length;
+  }
+
+  get lora(): boolean {
+    return this.loraEnabled;
+  }
+
+  enableLora(): void {
+    this.loraEnabled = true;
+  }
+
+  submit(request: EngineRequest): Sequence {
+    const sequence = new Sequence(request, this.clock.now());
+    this.waiting.push(sequence);
+    this.stats.received++;
+    if (this.waiting.size > this.stats.deepestQueue) this.stats.deepestQueue = this.waiting.size;
+    if (request.adapter !== undefined) add(this.loraPresent, request.adapter, 1);
+    this.wake();
+    return sequence;
+  }
+
+  /** The client has gone: slot, queue place and blocks are free at once, and no listener is called. */
+  abort(sequence: Sequence): void {
+    if (sequence.state === "done") return;
+    if (sequence.state === "waiting") this.leaveQueue(sequence);
+    else this.leaveSlot(sequence);
+    this.end(sequence, "abort");
+    if (!this.stepping) this.publish(this.clock.now());
+  }
+
+  /** Takes changed parameters over; call after every change. */
+  paramsChanged(): void {
+    if (this.cache.capacity !== this.params.kvBlocks) this.cache.resize(this.params.kvBlocks);
+    this.stats.version++;
+    this.wake();
+  }
+
+  /** Stops for good: no timer is left. Listeners are not called. */
+  close(): void {
+    this.closed = true;
+    this.cancelTimer?.();
+    this.cancelTimer = null;
+  }
+
+  private wake(): void {
+    if (this.stepping || this.closed || this.params.asleep) return;
+    if (this.running.length === 0 && this.waiting.head === null) return;
+    this.stepping = true;
+    const now = this.clock.now();
+    const duration = this.plan(now);
+    // A timer that fires late is made up for, unless the process was held up for longer than a few steps.
+    const start = this.due <= now && now - this.due < 50 && this.previousEnd > 0 && this.backToBack ? this.due : now;
+    this.due = start + duration;
+    this.cancelTimer = this.clock.after(Math.max(0, this.due - now), () => this.finishStep());
+  }
+
+  /** True while a step begins in the very call that ended the one before. */
+  private backToBack = false;
+
+  private finishStep(): void {
+    this.cancelTimer = null;
+    const now = this.clock.now();
+    this.collect(now);
+    this.previousEnd = now;
+    this.stepping = false;
+    this.backToBack = true;
+    this.wake();
+    this.backToBack = false;
+  }
+
+  /** Chooses the step's batch and gives its duration in ms. */
+  private plan(now: number): number {
+    const { params } = this;
+    let budget = params.tokenBudget;
+    let prefill = 0;
+    let context = 0;
+    let loading = 0;
+    const batch: Sequence[] = [];
+    const preempted = this.stats.preemptions;
+    for (let i = 0; i < this.running.length && budget > 0; i++) {
+      const sequence = this.running[i] as Sequence;
+      const tokens = Math.min(sequence.length - sequence.computed, budget);
+      if (!this.makeRoom(sequence, sequence.computed + tokens)) break;
+      sequence.inStep = tokens;
+      budget -= tokens;
+      context += sequence.computed;
+      if (sequence.generated === 0 || tokens > 1) prefill += tokens;
+      batch.push(sequence);
+    }
+    // Like vLLM, admit nobody in a step in which room had to be made.
+    let candidate = this.stats.preemptions === preempted ? this.waiting.head : null;
+    while (candidate !== null && budget > 0 && this.running.length < params.slots) {
+      const sequence = candidate;
+      candidate = sequence.next;
+      if (this.adapterMustWait(sequence)) {
+        this.defer(sequence);
+        continue;
+      }
+      const taken = this.admit(sequence, budget, now);
+      if (taken === 0) break;
+      if (sequence.request.adapter !== undefined && this.bringIn(sequence.request.adapter))
+        loading += params.loraLoadMs;
+      budget -= taken;
+      prefill += taken;
+      context += sequence.computed;
+      batch.push(sequence);
+    }
+    this.batch = batch;
+    const ms =
+      params.stepBaseMs +
+      params.prefillTokenMs * prefill +
+      params.sequenceMs * batch.length +
+      params.contextTokenMs * context +
+      loading;
+    const noise = params.noise === 0 ? 1 : 1 + params.noise * (2 * this.random() - 1);
+    return (ms * noise) / params.speed;
+  }
+
+  /** Room for a running sequence, made by preempting the newest ones; false when it had to go itself. */
+  private makeRoom(sequence: Sequence, tokens: number): boolean {
+    while (!this.cache.grow(sequence, tokens)) {
+      const victim = this.running[this.running.length - 1] as Sequence;
+      this.leaveSlot(victim);
+      victim.preemptions++;
+      this.stats.preemptions++;
+      victim.state = "waiting";
+      this.waiting.unshift(victim);
+      if (victim === sequence) return false;
+    }
+    return true;
+  }
+
+  /** Moves a waiting sequence into a slot; gives the tokens it computes in this step, 0 if the cache has no room. */
+  private admit(sequence: Sequence, budget: number, now: number): number {
+    const { blockSize } = this.params;
+    // The last token is always computed: its output is what the first new token is sampled from.
+    const matched = this.cache.match(sequence.hashes, Math.floor((sequence.length - 1) / blockSize));
+    const cached = matched * blockSize;
+    const tokens = Math.min(sequence.length - cached, budget);
+    if (!this.cache.admit(sequence, cached + tokens)) return 0;
+    this.leaveQueue(sequence);
+    this.running.push(sequence);
+    sequence.state = "running";
+    sequence.computed = cached;
+    sequence.inStep = tokens;
+    if (sequence.request.adapter !== undefined) add(this.loraRunning, sequence.request.adapter, 1);
+    if (sequence.cachedTokens < 0) {
+      sequence.cachedTokens = cached;
+      sequence.admittedAt = now;
+      this.stats.prefixQueries += sequence.request.promptTokens;
+      this.stats.prefixHits += cached;
+    }
+    return tokens;
+  }
+
+  private collect(now: number): void {
+    const { stats } = this;
+    const { histograms } = stats;
+    const batch = this.batch;
+    this.batch = [];
+    let tokens = 0;
+    let inStride = 0;
+    let ended = false;
+    const notify: Sequence[] = [];
+    for (const sequence of batch) {
+      if (sequence.state !== "running") continue;
+      sequence.computed += sequence.inStep;
+      tokens += sequence.inStep;
+      if (sequence.computed < sequence.length) continue;
+      if (sequence.request.outputTokens > 0) {
+        sequence.generated++;
+        stats.generationTokens++;
+        if (sequence.generated === 1) this.firstToken(sequence, now);
+        else if (sequence.lastTokenAt === this.previousEnd) inStride++;
+        else histograms.inter_token_latency_seconds.observe((now - sequence.lastTokenAt) / 1000);
+        sequence.lastTokenAt = now;
+      } else {
+        this.firstToken(sequence, now);
+      }
+      notify.push(sequence);
+      if (sequence.generated >= sequence.request.outputTokens) {
+        sequence.state = "done";
+        ended = true;
+      }
+    }
+    if (inStride > 0) histograms.inter_token_latency_seconds.observe((now - this.previousEnd) / 1000, inStride);
+    if (tokens > 0) histograms.iteration_tokens_total.observe(tokens);
+    if (ended) this.running = this.running.filter((sequence) => sequence.state === "running");
+    for (const sequence of notify) if (sequence.state === "done") this.complete(sequence, now);
+    if (batch.length === 0) this.refuseUnfit();
+    stats.steps++;
+    this.publish(now);
+    for (const sequence of notify) {
+      const { listener, outputTokens, endsBy } = sequence.request;
+      if (sequence.generated >= outputTokens) listener?.finished(sequence, endsBy ?? "length");
+      else if (sequence.state === "running") listener?.token(sequence);
+    }
+  }
+
+  private firstToken(sequence: Sequence, now: number): void {
+    const { stats } = this;
+    const { promptTokens } = sequence.request;
+    sequence.firstTokenAt = now;
+    stats.promptTokens += promptTokens;
+    stats.cachedTokens += sequence.cachedTokens;
+    stats.histograms.time_to_first_token_seconds.observe((now - sequence.arrivedAt) / 1000);
+  }
+
+  private complete(sequence: Sequence, now: number): void {
+    const h = this.stats.histograms;
+    const { request } = sequence;
+    const decode = (now - sequence.firstTokenAt) / 1000;
+    h.request_prompt_tokens.observe(request.promptTokens);
+    h.request_generation_tokens.observe(sequence.generated);
+    h.request_max_num_generation_tokens.observe(sequence.generated);
+    h.request_params_n.observe(1);
+    if (request.maxTokens !== undefined) h.request_params_max_tokens.observe(request.maxTokens);
+    if (sequence.generated > 1) h.request_time_per_output_token_seconds.observe(decode / (sequence.generated - 1));
+    h.e2e_request_latency_seconds.observe((now - sequence.arrivedAt) / 1000);
+    h.request_queue_time_seconds.observe((sequence.admittedAt - sequence.arrivedAt) / 1000);
+    h.request_inference_time_seconds.observe((now - sequence.admittedAt) / 1000);
+    h.request_prefill_time_seconds.observe((sequence.firstTokenAt - sequence.admittedAt) / 1000);
+    h.request_decode_time_seconds.observe(decode);
+    h.request_num_preemptions.observe(sequence.preemptions);
+    h.request_prefill_kv_computed_tokens.observe(request.promptTokens - sequence.cachedTokens);
+    this.cache.release(sequence);
+    if (request.adapter !== undefined) add(this.loraRunning, request.adapter, -1);
+    this.end(sequence, request.endsBy ?? "length");
+  }
+
+  /** Nothing could be scheduled although nothing runs: the head can never fit, which only a shrunk cache brings about. */
+  private refuseUnfit(): void {
+    const head = this.waiting.head;
+    if (head === null || this.running.length > 0) return;
+    this.leaveQueue(head);
+    this.end(head, "error");
+    head.request.listener?.finished(head, "error");
+  }
+
+  private publish(now: number): void {
+    const { stats } = this;
+    stats.running = this.running.length;
+    stats.waiting = this.waiting.size;
+    stats.deferred = this.deferredNow;
+    stats.kvUsage = this.cache.usage;
+    stats.version++;
+    if (!this.loraEnabled) return;
+    const names = [...this.loraPresent.keys()].join(",");
+    stats.loraSeries.set(names, now / 1000);
+    if (stats.loraSeries.size > this.params.loraSeriesMax) {
+      for (const oldest of stats.loraSeries.keys()) {
+        if (oldest === names) continue;
+        stats.loraSeries.delete(oldest);
+        break;
+      }
+    }
+  }
+
+  private adapterMustWait(sequence: Sequence): boolean {
+    const { adapter } = sequence.request;
+    return adapter !== undefined && this.loraRunning.size >= this.params.maxLoras && !this.loraRunning.has(adapter);
+  }
+
+  /** Makes an adapter resident; true if it had to be loaded. */
+  private bringIn(adapter: string): boolean {
+    const had = this.loraResident.delete(adapter);
+    this.loraResident.add(adapter);
+    for (const oldest of this.loraResident) {
+      if (this.loraResident.size <= this.params.maxLoras) break;
+      if (!this.loraRunning.has(oldest)) this.loraResident.delete(oldest);
+    }
+    return !had;
+  }
+
+  private defer(sequence: Sequence): void {
+    if (!sequence.deferred) this.deferredNow++;
+    sequence.deferred = true;
+  }
+
+  private leaveQueue(sequence: Sequence): void {
+    this.waiting.remove(sequence);
+    if (sequence.deferred) this.deferredNow--;
+    sequence.deferred = false;
+  }
+
+  private leaveSlot(sequence: Sequence): void {
+    const i = this.running.lastIndexOf(sequence);
+    this.running.splice(i, 1);
+    this.cache.release(sequence);
+    if (sequence.request.adapter !== undefined) add(this.loraRunning, sequence.request.adapter, -1);
+  }
+
+  private end(sequence: Sequence, reason: FinishReason): void {
+    sequence.state = "done";
+    this.stats.finished[reason]++;
+    if (sequence.request.adapter !== undefined) add(this.loraPresent, sequence.request.adapter, -1);
+  }
+}
+
+function add(counts: Map<string, number>, key: string, by: number): void {
+  const value = (counts.get(key) ?? 0) + by;
+  if (value > 0) counts.set(key, value);
+  else counts.delete(key);
+}

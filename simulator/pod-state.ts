@@ -1,0 +1,54 @@
+import type { Clock } from "./clock.ts";
+import type { Engine } from "./engine/engine.ts";
+import type { ModelRegistry } from "./engine/models.ts";
+import type { StoredResponses } from "./http/stored.ts";
+import type { HttpMetrics } from "./metrics/http-metrics.ts";
+import type { PodParams } from "./params.ts";
+
+interface ModelCounts {
+  received: number;
+  finished: number;
+  aborted: number;
+}
+
+/** Inference requests as the pod's HTTP side saw them; a request with several sequences counts once. */
+export class PodCounts {
+  received = 0;
+  finished = 0;
+  aborted = 0;
+  /** Answered with an error, whatever its kind. */
+  refused = 0;
+  readonly models = new Map<string, ModelCounts>();
+
+  model(id: string): ModelCounts {
+    let counts = this.models.get(id);
+    if (counts === undefined) {
+      counts = { received: 0, finished: 0, aborted: 0 };
+      this.models.set(id, counts);
+    }
+    return counts;
+  }
+}
+
+/** What the routes of one pod share. */
+export interface PodState {
+  name: string;
+  params: PodParams;
+  engines: readonly Engine[];
+  models: ModelRegistry;
+  clock: Clock;
+  counts: PodCounts;
+  http: HttpMetrics;
+  responses: StoredResponses;
+  /** A fresh id, unique in this process. */
+  id(): string;
+}
+
+/** The data-parallel rank with the least to do, by vLLM's own weights. */
+export function leastLoaded(engines: readonly Engine[]): Engine {
+  let best = engines[0] as Engine;
+  for (const engine of engines) {
+    if (engine.waitingNow * 4 + engine.runningNow < best.waitingNow * 4 + best.runningNow) best = engine;
+  }
+  return best;
+}

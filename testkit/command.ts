@@ -1,0 +1,50 @@
+// A command of a document or of a compose file, run as a reader would: in the project's root, with the tests' secret.
+import { type ChildProcess, spawn } from "node:child_process";
+import { delimiter, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { endWithProcess } from "../envoy/process.ts";
+import { SECRET_ENV } from "../protocol/constants.ts";
+import { SECRET } from "./gateway.ts";
+
+export const ROOT = resolve(fileURLToPath(new URL("..", import.meta.url)));
+/** Pods and sidecars are processes that have to start. */
+export const STARTED_MS = 120_000;
+
+export interface Running {
+  text(): string;
+  stop(): Promise<void>;
+}
+
+/** A command line, in a group of its own: what it starts ends with it. */
+export function start(command: string): Running {
+  const env: NodeJS.ProcessEnv = { ...process.env, [SECRET_ENV]: SECRET };
+  env.PATH = `${join(ROOT, "node_modules/.bin")}${delimiter}${process.env.PATH}`;
+  const child: ChildProcess = spawn("bash", ["-c", `exec ${command}`], {
+    cwd: ROOT,
+    env,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on("data", (chunk: Buffer) => {
+      text = (text + chunk.toString()).slice(-20_000);
+    });
+  const ended = new Promise((done) => child.on("close", done));
+  const signal = (name: NodeJS.Signals) => {
+    try {
+      process.kill(-(child.pid as number), name);
+    } catch {
+      // All of it is gone.
+    }
+  };
+  const forget = endWithProcess(() => signal("SIGKILL"));
+  const stop = async () => {
+    signal("SIGTERM");
+    const timer = setTimeout(() => signal("SIGKILL"), 10_000);
+    await ended;
+    clearTimeout(timer);
+    forget();
+  };
+  return { text: () => text, stop };
+}

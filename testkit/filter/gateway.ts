@@ -1,0 +1,220 @@
+// One Envoy with workers that run the release wasm, and what its clients and its sidecar do to it.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { type Outcome, Process, type RequestInput, type Root, Stream } from "../../emulator/vm.ts";
+import {
+  BASE_MODEL_HEADER,
+  DESTINATION_HEADER,
+  MODEL_HEADER,
+  SECRET_ENV,
+  SECRET_HEADER,
+  SNAPSHOT_PATH,
+} from "../../protocol/constants.ts";
+import { encodeSnapshot } from "../../protocol/encode.ts";
+import type { EndpointView, ModelView, SnapshotView } from "../../protocol/snapshot.ts";
+import { release } from "./build.ts";
+
+/** Key of what workers look at on every tick: it is there from the start. */
+export const BULLETIN = "pilotfish.bulletin";
+
+export const SECRET = "0123456789abcdef-secret";
+
+export interface GatewayOptions {
+  workers?: number;
+  configuration?: object | string;
+  /** null: none in the environment. */
+  secret?: string | null;
+  /** Further variables of the environment. */
+  environment?: Record<string, string>;
+  now?: bigint;
+  /** Of the host's random numbers: two Envoys need two. */
+  seed?: number;
+  /** Envoy's allow_on_headers_stop_iteration; true where not given. */
+  bodies?: boolean;
+}
+
+export class Gateway {
+  readonly process: Process;
+  readonly workers: Root[] = [];
+  readonly #options: GatewayOptions;
+  #version = 1_700_000_000_000_000n;
+
+  constructor(options: GatewayOptions = {}) {
+    this.#options = options;
+    const { now, seed } = options;
+    this.process = new Process({ ...(now !== undefined && { now }), ...(seed !== undefined && { seed }) });
+    for (let i = 0; i < (options.workers ?? 1); i++) this.startWorker();
+  }
+
+  startWorker(): Root {
+    const { configuration, secret = SECRET, environment = {} } = this.#options;
+    const vm = this.process.startVm(release, {
+      vmId: "pilotfish",
+      environment: secret === null ? environment : { [SECRET_ENV]: secret, ...environment },
+    });
+    const text = typeof configuration === "object" ? JSON.stringify(configuration) : configuration;
+    const root = vm.createRoot({
+      allowOnHeadersStopIteration: this.#options.bodies ?? true,
+      configuration: text ?? "",
+    });
+    this.workers.push(root);
+    return root;
+  }
+
+  worker(index = 0): Root {
+    const root = this.workers[index];
+    assert.ok(root, `worker ${index} exists`);
+    return root;
+  }
+
+  /** Two ticks of each worker: enough for a snapshot and for counts to be everywhere. */
+  settle(): void {
+    this.process.advance(40);
+  }
+
+  stream(worker = 0): Stream {
+    return new Stream(this.worker(worker), { bufferLimit: 8 * 1024 * 1024 });
+  }
+
+  send(input: RequestInput, worker = 0): Stream {
+    const stream = this.stream(worker);
+    stream.send(input);
+    return stream;
+  }
+
+  /** A chat request that went through the filter and waits for its response. */
+  chat(model: string, worker = 0): Stream {
+    const stream = this.send(chat(model), worker);
+    assert.equal(stream.outcome.action, "continue");
+    return stream;
+  }
+
+  push(body: Uint8Array, headers: Record<string, string> = { [SECRET_HEADER]: SECRET }, worker = 0): Answer {
+    return this.control({ method: "POST", path: SNAPSHOT_PATH, headers, body }, worker);
+  }
+
+  /** Pushes a snapshot with a version above the last one of this function. */
+  feed(view: Partial<SnapshotView>, worker = 0): void {
+    this.#version += 1000n;
+    const bytes = encodeSnapshot({ version: this.#version, source: 7n, endpoints: [], models: [], ...view });
+    const answer = this.push(bytes, undefined, worker);
+    assert.equal(answer.status, 200, JSON.stringify(answer.json));
+    this.settle();
+  }
+
+  /** The snapshot as it is read back, without the filter's metrics. */
+  read(worker = 0): Answer {
+    const { status, json } = this.readAll(worker);
+    const { metrics, ...snapshot } = json;
+    return { status, json: snapshot };
+  }
+
+  readAll(worker = 0): Answer {
+    return this.control({ method: "GET", path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: SECRET } }, worker);
+  }
+
+  control(input: RequestInput, worker = 0): Answer {
+    const stream = this.send(input, worker);
+    const answer = answerOf(stream);
+    stream.finish();
+    return answer;
+  }
+
+  /** Sum over endpoints of what a worker counts in flight. */
+  inFlight(worker = 0): Record<string, number> {
+    const { endpoints } = this.read(worker).json as { endpoints: { address: string; inFlight: number }[] };
+    return Object.fromEntries(endpoints.map((endpoint) => [endpoint.address, endpoint.inFlight]));
+  }
+
+  assertHealthy(): void {
+    for (const root of this.workers) root.vm.assertHealthy();
+  }
+
+  /** Every counter of the filter that is not 0, by its name without `pilotfish.`. */
+  counters(): Record<string, number> {
+    const values = this.process.metrics();
+    const named = COUNTERS.map((name) => [name.replace("pilotfish.", ""), values[name]] as const);
+    return Object.fromEntries(named.filter(([, value]) => value !== 0)) as Record<string, number>;
+  }
+
+  /** All counters are as given, and those not given are there and 0. */
+  expectCounters(expected: Record<string, number>): void {
+    assert.deepEqual(this.counters(), expected);
+  }
+
+  gauge(name: string): number | undefined {
+    return this.process.metric(`pilotfish.${name}`);
+  }
+}
+
+const stats = readFileSync(new URL("../../assembly/stats.ts", import.meta.url), "utf8");
+/** Names in assembly/stats.ts. */
+export const COUNTERS = [...stats.matchAll(/, COUNTER, "([^"]+)"/g)].map((match) => match[1] as string);
+export const GAUGES = [...stats.matchAll(/, GAUGE, "([^"]+)"/g)].map((match) => match[1] as string);
+
+export interface Answer {
+  status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: tests assert its shape
+  json: any;
+}
+
+/** What the filter itself answered; fails when it did not answer. */
+export function answerOf(stream: Stream): Answer {
+  const local = stream.localResponse;
+  assert.ok(local, `the filter answered; it did: ${stream.outcome.action}`);
+  assert.equal(local.headers.get("content-type"), "application/json");
+  return { status: local.status, json: JSON.parse(local.body.toString("utf8")) };
+}
+
+export function chat(model: string): RequestInput {
+  const body = JSON.stringify({ model, messages: [{ role: "user", content: "hello" }] });
+  return { method: "POST", path: "/v1/chat/completions", headers: JSON_TYPE, body };
+}
+
+export const JSON_TYPE = { "content-type": "application/json" };
+
+export function endpoint(address: string, fields: Partial<EndpointView> = {}): EndpointView {
+  const idle = { waiting: 0, running: 0, kvUsage: 0, scrapeAgeMs: 10, kvBlocks: null, blockTokens: null, maxLora: 0 };
+  return { address, ready: true, draining: false, asleep: false, ...idle, ...fields };
+}
+
+export function base(name: string, addresses: string[]): ModelView {
+  return { name, kind: "base", base: name, endpoints: addresses.map((address) => ({ address, state: "listed" })) };
+}
+
+export function adapter(name: string, of: string | null, addresses: string[]): ModelView {
+  return { ...base(name, addresses), kind: "adapter", base: of };
+}
+
+export const A = "10.0.0.1:8000";
+export const B = "10.0.0.2:8000";
+export const C = "10.0.0.3:8000";
+export const D = "10.0.0.4:8000";
+
+/** Three idle pods with model `m`; the adapter `lora` of `m` is on the first. */
+export function threePods(): Pick<SnapshotView, "endpoints" | "models"> {
+  return { endpoints: [A, B, C].map((at) => endpoint(at)), models: [base("m", [A, B, C]), adapter("lora", "m", [A])] };
+}
+
+export interface Routed {
+  model: string | undefined;
+  base: string | undefined;
+  destination: string | undefined;
+}
+
+/** The control headers with which the request went on. */
+export function routed(outcome: Outcome): Routed {
+  const headers = outcome.requestHeaders;
+  assert.ok(headers, `the request went on; it did: ${outcome.action}`);
+  return {
+    model: headers.get(MODEL_HEADER),
+    base: headers.get(BASE_MODEL_HEADER),
+    destination: headers.get(DESTINATION_HEADER),
+  };
+}
+
+/** Answered by `upstream` and over. */
+export function complete(stream: Stream, upstream: string): void {
+  stream.respond({ status: 200, body: "{}", upstreamAddress: upstream });
+  stream.finish();
+}

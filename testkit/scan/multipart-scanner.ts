@@ -1,0 +1,184 @@
+// Compiles multipart-entry.ts once per state of the sources and drives it: any body, any splits, windows at either end
+// of memory, so that reading past the slack is a trap.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const SLACK = 64;
+const WINDOW = 65536;
+/** What may wait for the next window: header lines. */
+const MAX_WAITING = 8193;
+
+interface Exports {
+  memory: { readonly buffer: ArrayBuffer };
+  state: { readonly value: number };
+  stateBytes: { readonly value: number };
+  multipartInit(state: number, contentType: number, length: number): number;
+  multipartFeed(state: number, data: number, length: number, last: number): number;
+  multipartStatus(state: number): number;
+  multipartErrorOffset(state: number): number;
+  multipartSentence(code: number): number;
+  multipartKind(state: number): number;
+  multipartValue(state: number): number;
+  multipartValueLength(state: number): number;
+  multipartValueStart(state: number): number;
+  multipartValueEnd(state: number): number;
+  multipartFirst(state: number): number;
+}
+
+export interface Form {
+  /** 0, or the error's code; then the rest but `offset` is zero. */
+  code: number;
+  offset: number;
+  kind: number;
+  /** Latin-1 of the bytes. */
+  value: string;
+  start: number;
+  end: number;
+  first: number;
+}
+
+export const refused = (code: number, offset: number): Form => ({
+  code,
+  offset,
+  kind: 0,
+  value: "",
+  start: 0,
+  end: 0,
+  first: 0,
+});
+
+function build(): Uint8Array {
+  const folder = `${root}assembly/scan/`;
+  const hash = createHash("sha256");
+  const sources = readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => folder + name);
+  const config = `${root}testkit/scan/multipart-asconfig.json`;
+  for (const path of [...sources.sort(), `${root}tests/assembly/entries/multipart.ts`, config])
+    hash.update(readFileSync(path));
+  const path = `${root}build/multipart-${hash.digest("hex").slice(0, 16)}.wasm`;
+  if (!existsSync(path)) {
+    mkdirSync(`${root}build`, { recursive: true });
+    const temporary = `${path}.${process.pid}`;
+    const asc = fileURLToPath(import.meta.resolve("assemblyscript/bin/asc.js"));
+    const args = [asc, "--config", config, "--target", "release", "--outFile", temporary];
+    const made = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8" });
+    if (made.status !== 0) throw new Error(`asc failed:\n${made.stdout}${made.stderr}`);
+    renameSync(temporary, path);
+  }
+  return readFileSync(path);
+}
+
+export class FormScanner {
+  readonly wasm: Exports;
+  place: "start" | "end" = "end";
+  private readonly state: number;
+
+  constructor() {
+    // The types of Node know no constructors of WebAssembly.
+    const { Module, Instance } = WebAssembly as unknown as {
+      Module: new (bytes: Uint8Array) => object;
+      Instance: new (module: object) => { exports: Exports };
+    };
+    this.wasm = new Instance(new Module(build())).exports;
+    this.state = this.wasm.state.value;
+  }
+
+  memory(): Uint8Array {
+    return new Uint8Array(this.wasm.memory.buffer);
+  }
+
+  sentence(code: number): string {
+    const at = this.wasm.multipartSentence(code);
+    const length = new DataView(this.wasm.memory.buffer).getUint32(at - 4, true);
+    return Buffer.from(this.memory().subarray(at, at + length)).toString("utf16le");
+  }
+
+  /** Feeds the body cut at `cuts` (ascending offsets). */
+  scan(contentType: string, body: Uint8Array, cuts: readonly number[] = []): Form {
+    const chunks: Uint8Array[] = [];
+    let at = 0;
+    for (const cut of [...cuts, body.length]) {
+      chunks.push(body.subarray(at, cut));
+      at = cut;
+    }
+    return this.stream(contentType, chunks);
+  }
+
+  /** Feeds chunks as a filter does, in windows of at most 64 KiB, and checks the contract of windows on the way. */
+  stream(contentType: string, chunks: Iterable<Uint8Array>): Form {
+    const { wasm, state } = this;
+    const memory = this.memory();
+    const stateEnd = state + wasm.stateBytes.value;
+    memory.fill(0xa5, state, stateEnd + 16);
+    const type = Buffer.from(contentType, "latin1");
+    memory.set(type, this.at(type.length));
+    if (!wasm.multipartInit(state, this.at(type.length), type.length)) return this.result();
+    let left: Uint8Array = new Uint8Array(0);
+    let previous: Uint8Array | undefined;
+    for (const chunk of withEnd(chunksOf(chunks))) {
+      if (previous !== undefined) {
+        const window = Buffer.concat([left, previous]);
+        const data = this.at(window.length);
+        // What lies around a window is no part of it: line ends, hyphens and hostile delimiters by turns.
+        const around = ["\r\n--x", "-", "\n", "x--\r\n", "\r"][window.length % 5] as string;
+        fill(memory, around, data - SLACK, data);
+        memory.set(window, data);
+        fill(memory, around, data + window.length, data + window.length + SLACK);
+        const consumed = wasm.multipartFeed(state, data, window.length, chunk === undefined ? 1 : 0);
+        if (Buffer.compare(window, memory.subarray(data, data + window.length)) !== 0)
+          throw new Error("the window changed");
+        if (memory[stateEnd] !== 0xa5) throw new Error("the state was overrun");
+        if (consumed > window.length) throw new Error("more was consumed than there was");
+        if (wasm.multipartStatus(state) < 0) return this.result();
+        left = window.subarray(consumed);
+        if (left.length > MAX_WAITING) throw new Error(`${left.length} bytes wait for the next window`);
+      }
+      previous = chunk;
+    }
+    if (wasm.multipartStatus(state) !== 1 || left.length > 0) throw new Error("neither done nor an error at the end");
+    return this.result();
+  }
+
+  private at(length: number): number {
+    return this.place === "start" ? SLACK : this.memory().length - SLACK - length;
+  }
+
+  private result(): Form {
+    const { wasm, state } = this;
+    const status = wasm.multipartStatus(state);
+    if (status < 0) return refused(-status, wasm.multipartErrorOffset(state));
+    const from = wasm.multipartValue(state);
+    const value = this.memory().subarray(from, from + wasm.multipartValueLength(state));
+    return {
+      code: 0,
+      offset: 0,
+      kind: wasm.multipartKind(state),
+      value: Buffer.from(value).toString("latin1"),
+      start: wasm.multipartValueStart(state),
+      end: wasm.multipartValueEnd(state),
+      first: wasm.multipartFirst(state),
+    };
+  }
+}
+
+/** Fills with text, again and again. */
+function fill(memory: Uint8Array, text: string, from: number, to: number): void {
+  Buffer.from(memory.buffer, from, to - from).fill(text);
+}
+
+function* chunksOf(chunks: Iterable<Uint8Array>): Generator<Uint8Array> {
+  const step = WINDOW - MAX_WAITING;
+  for (const chunk of chunks) {
+    if (chunk.length <= step) yield chunk;
+    else for (let at = 0; at < chunk.length; at += step) yield chunk.subarray(at, at + step);
+  }
+}
+
+function* withEnd<T>(items: Iterable<T>): Generator<T | undefined> {
+  yield* items;
+  yield undefined;
+}

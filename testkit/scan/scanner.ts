@@ -1,0 +1,205 @@
+// Compiles entry.ts once per state of the sources and drives it: any body, any splits, windows at either end of memory.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const SLACK = 64;
+export const STATUS_MORE = 0;
+export const STATUS_DONE = 1;
+export const STATUS_PAUSED = 2;
+
+interface Exports {
+  memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
+  table: { readonly value: number };
+  state: { readonly value: number };
+  fieldsInit(table: number, maxDepth: number, flags: number): void;
+  fieldsAdd(table: number, name: number, length: number, capacity: number, flags: number): number;
+  fieldsStateBytes(table: number): number;
+  fieldKind(state: number, index: number): number;
+  fieldBytes(state: number, index: number): number;
+  fieldLength(state: number, index: number): number;
+  fieldStart(state: number, index: number): number;
+  fieldEnd(state: number, index: number): number;
+  jsonInit(state: number, table: number): void;
+  jsonFeed(state: number, data: number, length: number, last: number): number;
+  jsonStatus(state: number): number;
+  jsonErrorOffset(state: number): number;
+  jsonHashedPointer(state: number): number;
+  jsonHashedLength(state: number): number;
+  jsonOffset(state: number): number;
+}
+
+export interface Field {
+  name: string;
+  capacity: number;
+  hashed?: boolean;
+}
+
+export interface Found {
+  kind: number;
+  /** Latin-1 of the captured bytes: equal exactly where the bytes are. */
+  bytes: string;
+  start: number;
+  end: number;
+}
+
+export interface Outcome {
+  /** 0, or the error's code. */
+  code: number;
+  /** Of the error; the body's length where there is none. */
+  offset: number;
+  /** Empty where the body is refused. */
+  fields: Found[];
+  /** Latin-1 of all that was reported as hashed, one string per value. */
+  hashed: string[];
+}
+
+/** The wasm with release flags, built again only when a source changed. */
+export function build(flags: string[] = []): Uint8Array {
+  const folder = `${root}assembly/scan/`;
+  const hash = createHash("sha256").update(flags.join(" "));
+  const sources = readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .sort();
+  for (const path of [
+    ...sources.map((name) => folder + name),
+    `${root}tests/assembly/entries/json.ts`,
+    `${root}testkit/scan/asconfig.json`,
+  ]) {
+    hash.update(readFileSync(path));
+  }
+  const path = `${root}build/scan-${hash.digest("hex").slice(0, 16)}.wasm`;
+  // Test files run at once: one builds, the others wait for it, or build for themselves where it does not come.
+  const lock = `${path}.lock`;
+  mkdirSync(`${root}build`, { recursive: true });
+  for (let waits = 0; !existsSync(path) && waits < 300 && !taken(lock); waits++) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+  }
+  if (!existsSync(path)) {
+    const temporary = `${path}.${process.pid}`;
+    const asc = fileURLToPath(import.meta.resolve("assemblyscript/bin/asc.js"));
+    const config = ["--config", "testkit/scan/asconfig.json", "--target", "release", "--outFile", temporary];
+    const made = spawnSync(process.execPath, [asc, ...config, ...flags], { cwd: root, encoding: "utf8" });
+    if (made.status === 0) renameSync(temporary, path);
+    rmSync(lock, { recursive: true, force: true });
+    if (made.status !== 0) throw new Error(`asc failed:\n${made.stdout}${made.stderr}`);
+  }
+  return readFileSync(path);
+}
+
+function taken(lock: string): boolean {
+  try {
+    mkdirSync(lock);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The types of Node know no constructors of WebAssembly. */
+function instantiate(bytes: Uint8Array): Exports {
+  const { Module, Instance } = WebAssembly as unknown as {
+    Module: new (bytes: Uint8Array) => object;
+    Instance: new (module: object) => { exports: Exports };
+  };
+  return new Instance(new Module(bytes)).exports;
+}
+
+export class Scanner {
+  readonly wasm: Exports;
+  readonly fields: readonly Field[];
+  /** Where windows are put: an overrun of either slack by one byte is a trap. */
+  place: "start" | "end" = "end";
+  private readonly stateAt: number;
+  private readonly tableAt: number;
+
+  constructor(
+    fields: readonly Field[],
+    options: { maxDepth?: number; rejectDuplicates?: boolean; bytes?: Uint8Array } = {},
+  ) {
+    this.wasm = instantiate(options.bytes ?? build());
+    this.fields = fields;
+    this.stateAt = this.wasm.state.value;
+    this.tableAt = this.wasm.table.value;
+    this.wasm.fieldsInit(this.tableAt, options.maxDepth ?? 0, options.rejectDuplicates ? 1 : 0);
+    for (const field of fields) {
+      const name = Buffer.from(field.name);
+      this.memory().set(name, this.stateAt);
+      this.wasm.fieldsAdd(this.tableAt, this.stateAt, name.length, field.capacity, field.hashed ? 1 : 0);
+    }
+  }
+
+  memory(): Uint8Array {
+    return new Uint8Array(this.wasm.memory.buffer);
+  }
+
+  stateBytes(): number {
+    return this.wasm.fieldsStateBytes(this.tableAt);
+  }
+
+  /** Feeds the body cut at `cuts` (ascending offsets) and checks the contract of windows on the way. */
+  scan(body: Uint8Array, cuts: readonly number[] = []): Outcome {
+    const { wasm } = this;
+    const memory = this.memory();
+    const stateEnd = this.stateAt + this.stateBytes();
+    memory.fill(0xa5, this.stateAt, stateEnd + 16);
+    wasm.jsonInit(this.stateAt, this.tableAt);
+    const hashed: string[] = [];
+    let open = "";
+    let at = 0;
+    for (let index = 0; index <= cuts.length; index++) {
+      const last = index === cuts.length;
+      const limit = last ? body.length : (cuts[index] as number);
+      while (true) {
+        const window = body.subarray(at, limit);
+        const data = this.place === "start" ? SLACK : memory.length - SLACK - window.length;
+        // What lies around a window is no part of it: quotes, lead bytes, digits and brackets by turns.
+        memory.fill([0x22, 0xe4, 0x31, 0x7d, 0x5c][at % 5] as number, data - SLACK, data);
+        memory.fill(
+          [0x22, 0x80, 0x31, 0x7d, 0x75][at % 5] as number,
+          data + window.length,
+          data + window.length + SLACK,
+        );
+        const around = memory.slice(data - SLACK, data + window.length + SLACK);
+        around.set(window, SLACK);
+        memory.set(window, data);
+        const consumed = wasm.jsonFeed(this.stateAt, data, window.length, last ? 1 : 0);
+        if (Buffer.compare(memory.subarray(data - SLACK, data + window.length + SLACK), around) !== 0) {
+          throw new Error(`the window at ${at} or what lies around it was changed`);
+        }
+        const status = wasm.jsonStatus(this.stateAt);
+        const from = wasm.jsonHashedPointer(this.stateAt);
+        open += Buffer.from(memory.subarray(from, from + wasm.jsonHashedLength(this.stateAt))).toString("latin1");
+        at += consumed;
+        if (status === STATUS_PAUSED) {
+          hashed.push(open);
+          open = "";
+          continue;
+        }
+        if (memory[stateEnd] !== 0xa5) throw new Error("the state was overrun");
+        if (status < 0) return { code: -status, offset: wasm.jsonErrorOffset(this.stateAt), fields: [], hashed: [] };
+        if (status === STATUS_DONE) {
+          return { code: 0, offset: at, fields: this.fields.map((_, index) => this.found(index)), hashed };
+        }
+        if (last) throw new Error("neither done nor an error at the end");
+        if (limit - at > 11) throw new Error(`${limit - at} bytes are not consumed at ${at}`);
+        break;
+      }
+    }
+    throw new Error("unreachable");
+  }
+
+  private found(index: number): Found {
+    const { wasm, stateAt } = this;
+    const from = wasm.fieldBytes(stateAt, index);
+    const bytes = Buffer.from(this.memory().subarray(from, from + wasm.fieldLength(stateAt, index))).toString("latin1");
+    return {
+      kind: wasm.fieldKind(stateAt, index),
+      bytes,
+      start: wasm.fieldStart(stateAt, index),
+      end: wasm.fieldEnd(stateAt, index),
+    };
+  }
+}

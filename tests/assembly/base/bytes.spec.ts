@@ -1,0 +1,47 @@
+import { bytesEqual, bytesOf, equalConstantTime } from "../../../assembly/base/bytes";
+
+function same(a: string, b: string): bool {
+  const x = bytesOf(a);
+  const y = bytesOf(b);
+  return equalConstantTime(x.pointer, x.length, y.pointer, y.length);
+}
+
+describe("comparison in constant time", () => {
+  const secret = "0123456789abcdef";
+
+  test("is true for equal texts only", () => {
+    expect(same(secret, secret)).toBe(true);
+    for (let i = 0; i < secret.length; i++) {
+      expect(same(secret.substring(0, i) + "x" + secret.substring(i + 1), secret)).toBe(false);
+    }
+  });
+
+  test("sees another length, also where the longer one repeats the shorter", () => {
+    for (let i = 0; i < secret.length; i++) expect(same(secret.substring(0, i), secret)).toBe(false);
+    expect(same(secret + secret, secret)).toBe(false);
+    expect(same(secret, secret + secret)).toBe(false);
+    expect(same(secret + "0", secret)).toBe(false);
+  });
+
+  test("is false without a secret, whatever is given", () => {
+    expect(same("", "")).toBe(false);
+    expect(same("a", "")).toBe(false);
+    expect(equalConstantTime(0, 0, 0, 0)).toBe(false);
+    expect(same("", secret)).toBe(false);
+  });
+
+  test("differences that cancel each other out are seen", () => {
+    expect(same("ba", "ab")).toBe(false);
+    expect(same("\u0001\u0001aaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaa")).toBe(false);
+  });
+});
+
+describe("bytes", () => {
+  test("are UTF-8, and equal when length and content are", () => {
+    const a = bytesOf("\u00fc");
+    expect(a.length).toBe(2);
+    expect(bytesEqual(a.pointer, 2, bytesOf("\u00fc").pointer, 2)).toBe(true);
+    expect(bytesEqual(a.pointer, 1, a.pointer, 2)).toBe(false);
+    expect(bytesEqual(a.pointer, 0, bytesOf("x").pointer, 0)).toBe(true);
+  });
+});

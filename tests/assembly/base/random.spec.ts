@@ -1,0 +1,19 @@
+import { newRandom } from "../../../assembly/base/random";
+
+describe("random source", () => {
+  test("fractions lie in [0, 1) and fill ten bins evenly", () => {
+    const random = newRandom(42);
+    const bins = new StaticArray<i32>(10);
+    for (let i = 0; i < 100000; i++) {
+      const x = random.fraction();
+      if (x < 0 || x >= 1) throw new Error("out of range");
+      bins[<i32>(x * 10)]++;
+    }
+    // sd of a bin is 95: 600 is more than six of them
+    for (let i = 0; i < 10; i++) expect(abs(bins[i] - 10000)).toBeLessThan(600);
+  });
+
+  test("a seed of zero does not stick at zero", () => {
+    expect(newRandom(0).next()).not.toBe(0);
+  });
+});

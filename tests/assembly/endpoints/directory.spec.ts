@@ -1,0 +1,162 @@
+import { newRandom } from "../../../assembly/base/random";
+import { findHolders, holderBefore, lastHolder } from "../../../assembly/endpoints/cache/directory";
+import {
+  followCaches,
+  hearNews,
+  insertPrefix,
+  takeNews,
+  usePrefixes,
+} from "../../../assembly/endpoints/cache/prefix-index";
+import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt, Prompt } from "../../../assembly/endpoints/cache/prompt";
+import { entryOf } from "../../../assembly/endpoints/entries";
+import { eject } from "../../../assembly/endpoints/health";
+import { finished, followTopology, started } from "../../../assembly/endpoints/in-flight";
+import { newPicks, pick } from "../../../assembly/pick/pick";
+import { KIND_TOKENS, newPolicy } from "../../../assembly/pick/policy";
+import { newWork } from "../../../assembly/pick/work";
+import { NONE, SnapshotView } from "../../../assembly/snapshot/view";
+import { Builder } from "../support/builder";
+
+usePrefixes(BLOCK_BYTES);
+const random = newRandom(5);
+const picks = newPicks();
+const policy = newPolicy(KIND_TOKENS);
+const work = newWork();
+const text: usize = memory.data(65536, 8);
+const news: usize = memory.data(32768, 8);
+const SECOND: u64 = 1000000000;
+const PICKS = 50;
+
+/** Idle endpoints of model m, numbers `first` to `last`, each of which has room for 65 of the tests' blocks. */
+function pool(first: i32, last: i32): SnapshotView {
+  const b = new Builder();
+  const all: u32[] = [];
+  for (let i = first; i <= last; i++) {
+    const pod = b.pod(`10.2.${100 + i / 90}.${10 + (i % 90)}:8000`);
+    pod.kvBlocks = 65;
+    pod.blockTokens = BLOCK_BYTES / 4;
+    all.push(i - first);
+  }
+  b.model("m", all);
+  const view = b.view();
+  followTopology(view);
+  followCaches(view);
+  return view;
+}
+
+/** `shared` blocks that many prompts have, and `more` of the one that goes by this number. */
+function prompt(number: u32, shared: u32, more: u32): Prompt {
+  const result = openPrompt()!;
+  for (let i: u32 = 0; i < (shared + more) * BLOCK_BYTES; i += 4) {
+    store<u32>(text + i, (i < shared * BLOCK_BYTES ? 0 : number) * 0x9e3779b1 + i);
+  }
+  feedPrompt(result, text, (shared + more) * BLOCK_BYTES);
+  work.now = SECOND;
+  work.seed = 9;
+  work.prompt = changetype<usize>(result);
+  work.tokens = result.bytes >> 2;
+  return result;
+}
+
+function sent(to: u32, number: u32, shared: u32, more: u32): void {
+  const what = prompt(number, shared, more);
+  insertPrefix(what, work.seed, entryOf(to));
+  closePrompt(what);
+}
+
+/** Of PICKS, those that go to the endpoint. */
+function picksOf(view: SnapshotView, endpoint: u32): i32 {
+  let times = 0;
+  for (let i = 0; i < PICKS; i++) {
+    pick(view, 0, policy, work, random, picks);
+    if (picks.first == endpoint) times++;
+  }
+  return times;
+}
+
+describe("in a pool of a thousand", () => {
+  test("a conversation goes on where it was, though all begin alike", () => {
+    const view = pool(0, 999);
+    sent(17, 1, 20, 4);
+    for (let other: u32 = 2; other < 40; other++) sent(20 * other, other, 20, 4);
+    const next = prompt(1, 20, 9);
+    expect(picksOf(view, 17)).toBe(PICKS);
+    closePrompt(next);
+  });
+
+  test("a prompt finds the last two that were sent it, and no third", () => {
+    const view = pool(0, 999);
+    sent(300, 50, 0, 6);
+    sent(301, 50, 0, 6);
+    sent(302, 50, 0, 6);
+    const again = prompt(50, 0, 6);
+    findHolders(again, work.seed);
+    expect(lastHolder).toBe(302);
+    expect(holderBefore).toBe(301);
+    for (let i = 0; i < 200; i++) started(302);
+    expect(picksOf(view, 301)).toBe(PICKS);
+    for (let i = 0; i < 200; i++) finished(entryOf(302).hash, 0);
+    closePrompt(again);
+  });
+
+  test("one that is ejected is no candidate", () => {
+    const view = pool(0, 999);
+    sent(400, 60, 0, 6);
+    const again = prompt(60, 0, 6);
+    eject(entryOf(400), 2 * SECOND, 1000, 1);
+    expect(picksOf(view, 400)).toBe(0);
+    work.now = 20 * SECOND;
+    expect(picksOf(view, 400)).toBe(PICKS);
+    closePrompt(again);
+  });
+
+  test("another model's prompt of the same text is another one", () => {
+    pool(0, 999);
+    sent(500, 70, 0, 6);
+    const again = prompt(70, 0, 6);
+    findHolders(again, work.seed + 1);
+    expect(lastHolder).toBe(NONE);
+    closePrompt(again);
+  });
+
+  test("what another worker sent is found", () => {
+    pool(0, 999);
+    takeNews(news);
+    sent(600, 80, 0, 6);
+    const bytes = takeNews(news);
+    // This worker itself sent it elsewhere since.
+    sent(601, 80, 0, 6);
+    hearNews(news, bytes);
+    const again = prompt(80, 0, 6);
+    findHolders(again, work.seed);
+    expect(lastHolder).toBe(600);
+    expect(holderBefore).toBe(601);
+    closePrompt(again);
+  });
+});
+
+describe("when pods come and go", () => {
+  test("a holder is found at its new place in the snapshot, and one that is gone is not", () => {
+    pool(0, 999);
+    sent(700, 90, 0, 6);
+    sent(10, 91, 0, 6);
+    const view = pool(50, 1010);
+    const kept = prompt(90, 0, 6);
+    expect(picksOf(view, 650)).toBe(PICKS);
+    closePrompt(kept);
+    const lost = prompt(91, 0, 6);
+    findHolders(lost, work.seed);
+    expect(lastHolder).toBe(NONE);
+    closePrompt(lost);
+  });
+
+  test("those that stay keep their numbers, and the next ones follow without a gap", () => {
+    pool(2000, 2099);
+    const last = entryOf(99).slot;
+    pool(2000, 2100);
+    expect(entryOf(99).slot).toBe(last);
+    expect(entryOf(100).slot).toBe(last + 1);
+    pool(2000, 2101);
+    expect(entryOf(101).slot).toBe(last + 2);
+  });
+});

@@ -1,0 +1,248 @@
+import { newRandom } from "../../../assembly/base/random";
+import {
+  ageOf,
+  clockOf,
+  emptyCache,
+  heldBlocks,
+  hotBlocks,
+  isHeldAt,
+  newStamp,
+  renewedStamp,
+  setCapacity,
+} from "../../../assembly/endpoints/cache/lru";
+
+const random = newRandom(3);
+const BLOCKS = 1500;
+/** As the prefix index has them; 0: it does not know the block. */
+const stamps = new StaticArray<u32>(BLOCKS);
+let clock: usize = 0;
+/** The exact cache: its blocks, the one that was used longest ago first. */
+let cached: i32[] = [];
+let capacity: i32 = 0;
+/** The largest capacity that what is held was counted with. */
+let largest: i32 = 0;
+
+/** Of how many blocks next to the first that is evicted the clock may be wrong (clock.ts). */
+function slack(): i32 {
+  return largest / 7 + 1;
+}
+
+function begin(slot: u32, blocks: u32, word: u32): void {
+  clock = clockOf(slot);
+  store<u32>(clock, word);
+  resize(blocks);
+  empty();
+  stamps.fill(0);
+}
+
+function empty(): void {
+  emptyCache(clock);
+  cached = [];
+  largest = capacity;
+}
+
+function resize(blocks: u32): void {
+  setCapacity(clock, blocks);
+  capacity = blocks;
+  largest = max(largest, capacity);
+  while (cached.length > capacity) cached.shift();
+}
+
+/** Uses a block, as prefix.ts does. */
+function use(block: i32): void {
+  stamps[block] = stamps[block] == 0 ? newStamp(clock, 1) : renewedStamp(clock, stamps[block], 1);
+  const at = cached.indexOf(block);
+  if (at >= 0) cached.splice(at, 1);
+  else if (cached.length == capacity) cached.shift();
+  cached.push(block);
+}
+
+/** What breaks a promise of clock.ts; "" when nothing does. */
+function problem(): string {
+  let held: i32 = 0;
+  let hot: i32 = 0;
+  let beyond: i32 = 0;
+  for (let i = 0; i < BLOCKS; i++) {
+    if (stamps[i] == 0 || !isHeldAt(clock, stamps[i])) continue;
+    held++;
+    hot += stamps[i] & 1;
+    if (cached.indexOf(i) < 0) beyond++;
+  }
+  if (beyond > slack()) return `${beyond} evicted ones count as held of ${capacity}`;
+  for (let i = slack(); i < cached.length; i++) {
+    if (!isHeldAt(clock, stamps[cached[i]])) return `the block at ${i} of ${cached.length} counts as evicted`;
+  }
+  const countedHeld = <i32>heldBlocks(clock);
+  const countedHot = <i32>hotBlocks(clock);
+  if (countedHeld > capacity) return `${countedHeld} held of ${capacity}`;
+  if (countedHot > countedHeld) return `${countedHot} hot of ${countedHeld}`;
+  if (abs(countedHeld - held) > slack()) return `${countedHeld} counted, ${held} held`;
+  if (abs(countedHot - hot) > slack()) return `${countedHot} counted, ${hot} hot`;
+  return "";
+}
+
+/** A while of traffic with hot blocks, new ones, some that come again after long, and bursts of one. */
+function traffic(uses: i32): void {
+  const shares = [0, 10, 50, 90, 99];
+  let hotShare: i32 = 0;
+  let hotBlocks: i32 = 1;
+  let next: i32 = BLOCKS / 2;
+  for (let i = 0; i < uses; i++) {
+    if (i % 300 == 0) {
+      hotShare = shares[random.next() % 5];
+      hotBlocks = 1 + (random.next() % min(capacity * 2, BLOCKS / 2));
+    }
+    const kind = <i32>(random.next() % 100);
+    if (kind < hotShare) use(random.next() % hotBlocks);
+    else if (kind == 99) {
+      const block = random.next() % BLOCKS;
+      for (let k = random.next() % capacity; k > 0; k--) use(block);
+    } else if (kind % 5 == 0) use(random.next() % BLOCKS);
+    else {
+      next = next + 1 == BLOCKS ? BLOCKS / 2 : next + 1;
+      stamps[next] = isHeldAt(clock, stamps[next]) ? stamps[next] : 0;
+      use(next);
+    }
+    if (random.next() % 40 == 0 && problem() != "") return;
+  }
+}
+
+describe("what a cache holds", () => {
+  test("is what an exact LRU of its capacity holds, but for a seventh of it and one", () => {
+    const capacities: i32[] = [1, 2, 3, 5, 11, 12, 13, 23, 24, 25, 48, 100, 255, 256, 600];
+    for (let i = 0; i < capacities.length; i++) {
+      begin(i, capacities[i], 0);
+      for (let block = 0; block < capacities[i]; block++) use(block);
+      expect(heldBlocks(clock)).toBe(capacities[i], "all of it is in use");
+      traffic(6000);
+      expect(problem()).toBe("");
+      const half: u32 = capacities[i] / 2;
+      for (let k: u32 = 0; k < 2 * half; k++) use(k % half);
+      expect(hotBlocks(clock) >= half).toBe(true, "what was used twice is hot");
+    }
+  });
+
+  test("counts a long block as the several that it is", () => {
+    const sizes: i32[] = [1, 4, 16];
+    const room: i32 = 2000;
+    begin(21, room, 0);
+    let inUse: i32 = 0;
+    for (let i = 0; i < 20000; i++) {
+      const block: i32 = random.next() % 3 == 0 ? random.next() % 40 : random.next() % BLOCKS;
+      const size = sizes[block % 3];
+      stamps[block] = stamps[block] == 0 ? newStamp(clock, size) : renewedStamp(clock, stamps[block], size);
+      const at = cached.indexOf(block);
+      if (at >= 0) cached.splice(at, 1);
+      else inUse += size;
+      cached.push(block);
+      while (inUse > room) inUse -= sizes[cached.shift() % 3];
+      if (i % 100 > 0) continue;
+      let younger = inUse;
+      for (let k = 0; k < cached.length; k++) {
+        younger -= sizes[cached[k] % 3];
+        if (younger < room - room / 7 - 16) expect(isHeldAt(clock, stamps[cached[k]])).toBe(true, "held");
+      }
+      let beyond: i32 = 0;
+      for (let k = 0; k < BLOCKS; k++) {
+        if (stamps[k] != 0 && isHeldAt(clock, stamps[k]) && cached.indexOf(k) < 0) beyond += sizes[k % 3];
+      }
+      expect(beyond).toBeLessThan(room / 7 + 17, "evicted, but held");
+      expect(<i32>heldBlocks(clock)).toBeLessThan(room + 1);
+      expect(hotBlocks(clock) <= heldBlocks(clock)).toBe(true, "hot");
+    }
+  });
+
+  test("is nothing of what it held before it was emptied", () => {
+    begin(20, 100, 0);
+    for (let i = 0; i < 80; i++) use(i);
+    expect([heldBlocks(clock), hotBlocks(clock)]).toStrictEqual([80, 0]);
+    for (let i = 0; i < 80; i++) use(i);
+    expect([heldBlocks(clock), hotBlocks(clock)]).toStrictEqual([80, 80]);
+    empty();
+    expect([heldBlocks(clock), hotBlocks(clock)]).toStrictEqual([0, 0]);
+    for (let i = 0; i < 80; i++) expect(isHeldAt(clock, stamps[i])).toBe(false);
+    for (let i = 0; i < 80; i++) use(i);
+    expect([heldBlocks(clock), hotBlocks(clock)]).toStrictEqual([80, 0]);
+    for (let round = 0; round < 20; round++) {
+      traffic(500);
+      empty();
+      expect(problem()).toBe("");
+    }
+  });
+
+  test("follows a capacity that shrinks and grows", () => {
+    begin(21, 300, 0);
+    for (let round = 0; round < 200; round++) {
+      traffic(100);
+      expect(problem()).toBe("", `round ${round}`);
+      resize(1 + (random.next() % (round % 2 ? 600 : 20)));
+      expect(problem()).toBe("", `round ${round}, after another capacity`);
+    }
+    // What is left of the larger capacities goes with the blocks that were used then.
+    resize(100);
+    for (let i = 0; i < 300; i++) use(i);
+    largest = 100;
+    traffic(2000);
+    expect(problem()).toBe("");
+  });
+
+  test("grows without forgetting anything", () => {
+    begin(22, 50, 0);
+    for (let i = 0; i < 50; i++) use(i);
+    for (let i = 0; i < 50; i++) use(i);
+    resize(400);
+    for (let i = 50; i < 400; i++) use(i);
+    for (let i = 0; i < 400; i++) if (!isHeldAt(clock, stamps[i])) expect(i).toBe(-1, "held");
+    expect([heldBlocks(clock), hotBlocks(clock)]).toStrictEqual([400, 50]);
+  });
+
+  test("is the same when stamps wrap", () => {
+    const capacities: i32[] = [7, 64, 600];
+    for (let i = 0; i < capacities.length; i++) {
+      begin(23, capacities[i], 0xfffffffe - 8 * capacities[i]);
+      traffic(6000);
+      expect(problem()).toBe("");
+      expect(load<u32>(clock) < 0x100000).toBe(true, "they have wrapped");
+    }
+  });
+
+  test("is what is used all the time, however long nothing has to be evicted", () => {
+    const hot: i32[] = [5, 30];
+    for (let k = 0; k < hot.length; k++) {
+      begin(24, 100, 0x12345678);
+      for (let i = 100; i < 160; i++) use(i);
+      for (let i = 0; i < 2 * hot[k]; i++) use(i % hot[k]);
+      // The hot ones were used for an hour: stamps may be 2^31 apart.
+      store<u32>(clock, 0x12345678 + 0x7fffff00);
+      for (let i = 0; i < 3000; i++) {
+        use(i % hot[k]);
+        if (i >= hot[k]) {
+          for (let block = 0; block < hot[k]; block++) {
+            if (!isHeldAt(clock, stamps[block])) expect(i).toBe(-1, "held");
+          }
+        }
+        expect(hotBlocks(clock) <= heldBlocks(clock)).toBe(true);
+      }
+      for (let i = 100; i < 160; i++) if (isHeldAt(clock, stamps[i])) expect(i).toBe(-1, "too old for a stamp");
+      expect([heldBlocks(clock), hotBlocks(clock)]).toStrictEqual([hot[k], hot[k]]);
+      // As the clock sees it, the others are gone, and there is as much room.
+      cached = [];
+      for (let i = 0; i < hot[k]; i++) use(i);
+      traffic(3000);
+      expect(problem()).toBe("");
+    }
+  });
+
+  test("is the nearer to be evicted the longer ago it was used", () => {
+    begin(25, 100, 0);
+    for (let i = 0; i < 250; i++) use(i);
+    expect(ageOf(clock, stamps[249])).toBeLessThan(0.02);
+    for (let i = 151; i < 250; i++) {
+      if (isHeldAt(clock, stamps[i - 1])) {
+        expect(ageOf(clock, stamps[i])).toBeLessThan(ageOf(clock, stamps[i - 1]));
+        expect(ageOf(clock, stamps[i - 1])).toBeLessThanOrEqual(1);
+      }
+    }
+    expect(ageOf(clock, stamps[100])).toBe(2, "gone");
+  });
+});

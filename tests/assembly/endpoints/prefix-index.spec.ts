@@ -1,0 +1,236 @@
+import { textHash } from "../../../assembly/base/hash";
+import { newRandom } from "../../../assembly/base/random";
+import { clockOf, heldBlocks } from "../../../assembly/endpoints/cache/lru";
+import {
+  followCaches,
+  hearNews,
+  insertPrefix,
+  matchPrefix,
+  NEWS_BYTES,
+  takeNews,
+  usePrefixes,
+} from "../../../assembly/endpoints/cache/prefix-index";
+import {
+  BLOCK_BYTES,
+  closePrompt,
+  feedPrompt,
+  MOST_BLOCKS,
+  openPrompt,
+  Prompt,
+  piecesOf,
+  promptHash,
+} from "../../../assembly/endpoints/cache/prompt";
+import { entryOf } from "../../../assembly/endpoints/entries";
+import { followTopology } from "../../../assembly/endpoints/in-flight";
+import { Builder } from "../support/builder";
+
+usePrefixes(BLOCK_BYTES);
+const random = newRandom(7);
+const text: usize = memory.data(262144, 8);
+const news: usize = memory.data(32768, 8);
+
+/** `blocks` blocks that depend on `start`, then blocks that depend on `other` from block `fork` on. */
+function prompt(blocks: u32, start: u32, fork: u32, other: u32): Prompt {
+  const result = openPrompt()!;
+  for (let i: u32 = 0; i < blocks * BLOCK_BYTES; i += 4) {
+    store<u32>(text + i, (i / BLOCK_BYTES < fork ? start : other) * 0x9e3779b1 + i);
+  }
+  feedPrompt(result, text, blocks * BLOCK_BYTES);
+  return result;
+}
+
+/** Two endpoints whose caches hold `blocks` blocks each. */
+function pool(blocks: u32): void {
+  const b = new Builder();
+  b.pod("10.0.0.1:8000").kvBlocks = blocks;
+  b.pod("10.0.0.2:8000").kvBlocks = blocks;
+  // BLOCK_BYTES at four bytes a token
+  for (let i = 0; i < b.pods.length; i++) b.pods[i].blockTokens = BLOCK_BYTES / 4;
+  const view = b.view();
+  followTopology(view);
+  followCaches(view);
+}
+
+describe("hashes of a prompt", () => {
+  test("are the same however the body is cut into windows", () => {
+    const whole = prompt(100, 1, 100, 1);
+    const cut = openPrompt()!;
+    let at: u32 = 0;
+    while (at < 100 * BLOCK_BYTES) {
+      const take = min<u32>(1 + (random.next() % 900), 100 * BLOCK_BYTES - at);
+      feedPrompt(cut, text + at, take);
+      at += take;
+    }
+    expect(cut.count).toBe(73);
+    for (let i: u32 = 0; i < 73; i++) expect(promptHash(cut, i)).toBe(promptHash(whole, i));
+    closePrompt(whole);
+    closePrompt(cut);
+  });
+
+  test("differ from the first block that differs on", () => {
+    const a = prompt(6, 1, 6, 1);
+    const hashes = new StaticArray<u64>(6);
+    for (let i: u32 = 0; i < 6; i++) hashes[i] = promptHash(a, i);
+    const b = prompt(6, 1, 3, 2);
+    for (let i: u32 = 0; i < 6; i++) expect(promptHash(b, i) == hashes[i]).toBe(i < 3);
+    closePrompt(a);
+    closePrompt(b);
+  });
+
+  test("a single bit anywhere in a block changes its hash", () => {
+    const a = prompt(1, 1, 1, 1);
+    const plain = promptHash(a, 0);
+    closePrompt(a);
+    for (let bit: u32 = 0; bit < BLOCK_BYTES * 8; bit++) {
+      const at = text + (bit >> 3);
+      store<u8>(at, load<u8>(at) ^ ((<u8>1) << (<u8>(bit & 7))));
+      const b = openPrompt()!;
+      feedPrompt(b, text, BLOCK_BYTES);
+      if (promptHash(b, 0) == plain) expect(bit).toBe(0xffffffff, "a bit that does not matter");
+      closePrompt(b);
+      store<u8>(at, load<u8>(at) ^ ((<u8>1) << (<u8>(bit & 7))));
+    }
+  });
+
+  test("parts of a block that change places change its hash", () => {
+    const spare: usize = heap.alloc(BLOCK_BYTES);
+    const a = prompt(1, 1, 1, 1);
+    const plain = promptHash(a, 0);
+    closePrompt(a);
+    for (let size: u32 = 4; size <= 256; size *= 2) {
+      for (let i: u32 = 0; i < BLOCK_BYTES; i += size) {
+        for (let j = i + size; j < BLOCK_BYTES; j += size) {
+          memory.copy(spare, text, BLOCK_BYTES);
+          memory.copy(spare + i, text + j, size);
+          memory.copy(spare + j, text + i, size);
+          const b = openPrompt()!;
+          feedPrompt(b, spare, BLOCK_BYTES);
+          if (promptHash(b, 0) == plain) expect(size).toBe(0, "parts of this size may change places");
+          closePrompt(b);
+        }
+      }
+    }
+    heap.free(spare);
+  });
+
+  test("stop at the most blocks, and count all bytes", () => {
+    const a = openPrompt()!;
+    const bytes = piecesOf(MOST_BLOCKS) * BLOCK_BYTES;
+    expect(bytes).toBe(1212416);
+    for (let i: u32 = 0; i < bytes - 1024; i += 1024) feedPrompt(a, text, 1024);
+    expect(a.count).toBe(MOST_BLOCKS - 1);
+    for (let i = 0; i < 3; i++) feedPrompt(a, text, 1024);
+    expect(a.count).toBe(MOST_BLOCKS);
+    expect(a.bytes).toBe(bytes + 2048);
+    closePrompt(a);
+  });
+});
+
+describe("the prefix index", () => {
+  test("finds the longest prefix that was sent to an endpoint, and nothing on the other", () => {
+    pool(1000);
+    for (let shared: u32 = 0; shared <= 20; shared++) {
+      const first = prompt(20, 100 + shared, 20, 0);
+      insertPrefix(first, 5, entryOf(0));
+      closePrompt(first);
+      const second = prompt(20, 100 + shared, shared, 7000 + shared);
+      expect(matchPrefix(second, 5, entryOf(0))).toBe(shared);
+      expect(matchPrefix(second, 5, entryOf(1))).toBe(0);
+      expect(matchPrefix(second, 6, entryOf(0))).toBe(0, "another model or cache_salt");
+      closePrompt(second);
+    }
+  });
+
+  test("of a long prompt knows the end by longer blocks, which count as long in the cache", () => {
+    pool(1000);
+    const first = prompt(400, 7, 400, 0);
+    expect(first.count).toBe(133, "64 of one piece, 64 of four, 5 of 16");
+    const before = heldBlocks(clockOf(entryOf(0).slot));
+    insertPrefix(first, 5, entryOf(0));
+    expect(heldBlocks(clockOf(entryOf(0).slot)) - before).toBe(400);
+    closePrompt(first);
+    const forks: u32[] = [1, 63, 64, 65, 67, 68, 100, 319, 320, 335, 336, 399, 400];
+    const held: u32[] = [1, 63, 64, 64, 64, 65, 73, 127, 128, 128, 129, 132, 133];
+    for (let i = 0; i < forks.length; i++) {
+      const second = prompt(400, 7, forks[i], 1000 + i);
+      expect(matchPrefix(second, 5, entryOf(0))).toBe(held[i]);
+      expect(piecesOf(held[i]) <= forks[i]).toBe(true);
+      closePrompt(second);
+    }
+  });
+
+  test("forgets what an endpoint must have evicted, the oldest prompt first", () => {
+    pool(100);
+    for (let i: u32 = 0; i < 10; i++) {
+      const p = prompt(20, 500 + i, 20, 0);
+      insertPrefix(p, 1, entryOf(0));
+      closePrompt(p);
+    }
+    const old = prompt(20, 500, 20, 0);
+    const recent = prompt(20, 509, 20, 0);
+    closePrompt(old);
+    expect(matchPrefix(recent, 1, entryOf(0))).toBe(20);
+    closePrompt(recent);
+    const evicted = prompt(20, 500, 20, 0);
+    expect(matchPrefix(evicted, 1, entryOf(0))).toBe(0);
+    closePrompt(evicted);
+  });
+
+  test("a prompt that is sent again and again is not forgotten", () => {
+    pool(100);
+    for (let i: u32 = 0; i < 50; i++) {
+      const hot = prompt(20, 42, 20, 0);
+      insertPrefix(hot, 1, entryOf(1));
+      closePrompt(hot);
+      const cold = prompt(20, 900 + i, 20, 0);
+      insertPrefix(cold, 1, entryOf(1));
+      closePrompt(cold);
+    }
+    const hot = prompt(20, 42, 20, 0);
+    expect(matchPrefix(hot, 1, entryOf(1))).toBe(20);
+    closePrompt(hot);
+  });
+
+  test("a long prompt stays whole while the table is full of what came once", () => {
+    pool(4000);
+    for (let i: u32 = 0; i < 2000; i++) {
+      if (i % 100 == 0) {
+        const hot = prompt(47, 4711, 47, 0);
+        if (i > 0) expect(matchPrefix(hot, 1, entryOf(0))).toBe(47);
+        insertPrefix(hot, 1, entryOf(0));
+        closePrompt(hot);
+      }
+      const once = prompt(20, 20000 + i, 20, 0);
+      insertPrefix(once, 1, entryOf(0));
+      closePrompt(once);
+    }
+  });
+
+  test("another worker's news are worth as much as own traffic", () => {
+    pool(1000);
+    takeNews(news);
+    const p = prompt(12, 77, 12, 0);
+    insertPrefix(p, 3, entryOf(0));
+    const bytes = takeNews(news);
+    expect(bytes).toBe(24 + 12 * 8);
+    expect(takeNews(news + bytes)).toBe(0, "told once");
+    // the same endpoint under another address: as a worker that never sent the prompt
+    store<u64>(news, textHash(changetype<usize>("10.0.0.2:8000"), 0));
+    hearNews(news, bytes);
+    expect(matchPrefix(p, 3, entryOf(1))).toBe(0, "an endpoint that is not known is skipped");
+    store<u64>(news, entryOf(1).hash);
+    hearNews(news, bytes);
+    expect(matchPrefix(p, 3, entryOf(1))).toBe(12);
+    closePrompt(p);
+  });
+
+  test("news that lie about their length are not read past their end", () => {
+    store<u64>(news, entryOf(1).hash);
+    store<u64>(news, 1, 8);
+    store<u64>(news, 0xffffffffffffffff, 16);
+    hearNews(news, 64);
+    store<u64>(news, 200, 16);
+    hearNews(news, 64);
+    expect(NEWS_BYTES).toBe(32768);
+  });
+});

@@ -1,0 +1,255 @@
+import { textHash } from "../../../assembly/base/hash";
+import { newRandom } from "../../../assembly/base/random";
+import {
+  followCaches,
+  forgetPrefixes,
+  insertPrefix,
+  lastStamp,
+  matchPrefix,
+  newsWaiting,
+  takeNews,
+  usePrefixes,
+} from "../../../assembly/endpoints/cache/prefix-index";
+import {
+  BLOCK_BYTES,
+  closePrompt,
+  feedPrompt,
+  MOST_PROMPTS,
+  openPrompt,
+  Prompt,
+} from "../../../assembly/endpoints/cache/prompt";
+import {
+  endPrompt,
+  followPrompt,
+  forgetPrompts,
+  movePrompt,
+  refreshPrompts,
+} from "../../../assembly/endpoints/cache/running-prompts";
+import { Entry, entryOf, findEntry } from "../../../assembly/endpoints/entries";
+import { followTopology } from "../../../assembly/endpoints/in-flight";
+import { Builder, bytesAt, bytesLength } from "../support/builder";
+
+usePrefixes(BLOCK_BYTES);
+const random = newRandom(11);
+const CACHE: u32 = 100;
+const BLOCKS: u32 = 20;
+const SEED: u64 = 5;
+const text: usize = memory.data(32768, 8);
+const news: usize = memory.data(32768, 8);
+const open: Prompt[] = [];
+/** Of prompts that are like no other. */
+let salt: u32 = 1000000;
+
+const A = "10.0.0.1:8000";
+const B = "10.0.0.2:8000";
+const C = "10.0.0.3:8000";
+
+/** Endpoints with caches of CACHE blocks. */
+function pool(addresses: string[]): void {
+  const builder = new Builder();
+  for (let i = 0; i < addresses.length; i++) {
+    const pod = builder.pod(addresses[i]);
+    pod.kvBlocks = CACHE;
+    pod.blockTokens = BLOCK_BYTES / 4;
+  }
+  const view = builder.view();
+  followTopology(view);
+  followCaches(view);
+}
+
+/** Two endpoints with empty caches. */
+function fresh(): void {
+  pool([A, B]);
+  forgetPrefixes(entryOf(0));
+  forgetPrefixes(entryOf(1));
+}
+
+function prompt(start: u32, blocks: u32 = BLOCKS): Prompt {
+  const result = openPrompt()!;
+  for (let i: u32 = 0; i < blocks * BLOCK_BYTES; i += 4) store<u32>(text + i, start * 0x9e3779b1 + i);
+  feedPrompt(result, text, blocks * BLOCK_BYTES);
+  return result;
+}
+
+/** A request that begins. */
+function begin(start: u32, entry: Entry): Prompt {
+  const result = prompt(start);
+  insertPrefix(result, SEED, entry);
+  expect(followPrompt(result, SEED, entry)).toBe(true);
+  return result;
+}
+
+/** Requests that pass, of `blocks` blocks together; `ticks`: with a tick after each. */
+function pass(blocks: u32, entry: Entry, ticks: bool): void {
+  for (let i: u32 = 0; i < blocks; i += 10) {
+    const other = prompt(salt++, 10);
+    insertPrefix(other, SEED, entry);
+    closePrompt(other);
+    if (ticks) refreshPrompts();
+  }
+}
+
+/** Blocks of a prompt that an endpoint is taken to hold. */
+function held(start: u32, entry: Entry): u32 {
+  const asked = prompt(start);
+  const blocks = matchPrefix(asked, SEED, entry);
+  closePrompt(asked);
+  return blocks;
+}
+
+/** Opens all prompts there are, and closes them again; how many. */
+function openable(): u32 {
+  const opened: Prompt[] = [];
+  for (let one = openPrompt(); one !== null; one = openPrompt()) opened.push(one);
+  for (let i = 0; i < opened.length; i++) closePrompt(opened[i]);
+  return opened.length;
+}
+
+describe("the prompt of a request that is under way", () => {
+  test("is not forgotten, however much passes", () => {
+    fresh();
+    const lasting = begin(1, entryOf(0));
+    const gone = prompt(2);
+    insertPrefix(gone, SEED, entryOf(0));
+    closePrompt(gone);
+    pass(10 * CACHE, entryOf(0), true);
+    expect(held(1, entryOf(0))).toBe(BLOCKS);
+    expect(held(2, entryOf(0))).toBe(0, "that of one that has ended");
+    expect(held(1, entryOf(1))).toBe(0, "it was never sent there");
+    endPrompt(lasting);
+  });
+
+  test("is used anew once half of what is held was used after it, not before", () => {
+    fresh();
+    pass(2 * CACHE, entryOf(0), false);
+    const lasting = begin(1, entryOf(0));
+    pass(40, entryOf(0), false);
+    const stamp = lastStamp(entryOf(0));
+    refreshPrompts();
+    expect(lastStamp(entryOf(0))).toBe(stamp);
+    pass(20, entryOf(0), false);
+    refreshPrompts();
+    expect(lastStamp(entryOf(0))).toBe(stamp + 2 * (20 + BLOCKS));
+    refreshPrompts();
+    expect(lastStamp(entryOf(0))).toBe(stamp + 2 * (20 + BLOCKS), "once");
+    endPrompt(lasting);
+  });
+
+  test("ages from its end", () => {
+    fresh();
+    const lasting = begin(1, entryOf(0));
+    const next = openPrompt()!;
+    pass(60, entryOf(0), false);
+    endPrompt(lasting);
+    // What is opened next is this one: what the other one holds would still be there to use.
+    closePrompt(next);
+    pass(60, entryOf(0), true);
+    expect(held(1, entryOf(0))).toBe(BLOCKS);
+    pass(60, entryOf(0), true);
+    expect(held(1, entryOf(0))).toBe(0);
+  });
+
+  test("is not used again at its end when next to nothing came after it", () => {
+    fresh();
+    pass(2 * CACHE, entryOf(0), false);
+    takeNews(news);
+    const lasting = begin(1, entryOf(0));
+    const told = newsWaiting();
+    const stamp = lastStamp(entryOf(0));
+    endPrompt(lasting);
+    expect(newsWaiting()).toBe(told);
+    expect(lastStamp(entryOf(0))).toBe(stamp);
+  });
+
+  test("goes on where another endpoint serves it", () => {
+    fresh();
+    const lasting = begin(1, entryOf(0));
+    movePrompt(lasting, entryOf(1).hash);
+    expect(held(1, entryOf(1))).toBe(BLOCKS, "at once");
+    pass(2 * CACHE, entryOf(0), true);
+    pass(2 * CACHE, entryOf(1), true);
+    expect(held(1, entryOf(0))).toBe(0);
+    expect(held(1, entryOf(1))).toBe(BLOCKS);
+    pass(60, entryOf(1), false);
+    endPrompt(lasting);
+    pass(60, entryOf(1), false);
+    expect(held(1, entryOf(1))).toBe(BLOCKS, "aged from the end there");
+  });
+
+  test("is nowhere when one serves it that is not known", () => {
+    fresh();
+    expect(findEntry(0) === null).toBe(true);
+    const lasting = begin(1, entryOf(0));
+    movePrompt(lasting, 0);
+    takeNews(news);
+    refreshPrompts();
+    endPrompt(lasting);
+    expect(newsWaiting()).toBe(0);
+  });
+
+  test("is forgotten with the cache of an endpoint that was restarted", () => {
+    fresh();
+    const ended = begin(1, entryOf(0));
+    const elsewhere = begin(1, entryOf(1));
+    forgetPrefixes(entryOf(0));
+    forgetPrompts(entryOf(0));
+    refreshPrompts();
+    expect(held(1, entryOf(0))).toBe(0);
+    pass(2 * CACHE, entryOf(1), true);
+    expect(held(1, entryOf(1))).toBe(BLOCKS);
+    endPrompt(ended);
+    endPrompt(elsewhere);
+    expect(held(1, entryOf(0))).toBe(0);
+  });
+
+  test("does no harm when its endpoint is not there any more", () => {
+    fresh();
+    const lasting = begin(1, entryOf(0));
+    const other = begin(2, entryOf(1));
+    pool([B]);
+    pool([B, C]);
+    expect(findEntry(textHash(bytesAt(A), bytesLength)) === null).toBe(true);
+    refreshPrompts();
+    expect(held(1, entryOf(0))).toBe(0, "not on one of the others");
+    endPrompt(lasting);
+    pool([A, B]);
+    expect(held(1, entryOf(0))).toBe(0, "it came anew");
+    pass(2 * CACHE, entryOf(1), true);
+    expect(held(2, entryOf(1))).toBe(BLOCKS);
+    endPrompt(other);
+  });
+});
+
+describe("prompts of requests under way", () => {
+  test("are half of all at most, and leave nothing behind in whatever order they end", () => {
+    fresh();
+    for (let round = 0; round < 3; round++) {
+      while (true) {
+        const one = prompt(open.length, 1);
+        if (followPrompt(one, SEED, entryOf(open.length & 1))) open.push(one);
+        else {
+          closePrompt(one);
+          break;
+        }
+      }
+      expect(open.length).toBe(MOST_PROMPTS / 2);
+      refreshPrompts();
+      // The last round ends all of them.
+      const left = round < 2 ? 7 : 0;
+      while (open.length > left) endPrompt(open.splice(random.next() % open.length, 1)[0]);
+      expect(openable()).toBe(MOST_PROMPTS - left);
+    }
+    const one = begin(3, entryOf(0));
+    pass(2 * CACHE, entryOf(0), true);
+    expect(held(3, entryOf(0))).toBe(BLOCKS, "and others are followed as well as ever");
+    endPrompt(one);
+  });
+
+  test("shorter than a block are not followed", () => {
+    fresh();
+    const short = openPrompt()!;
+    feedPrompt(short, text, BLOCK_BYTES - 1);
+    expect(followPrompt(short, SEED, entryOf(0))).toBe(false);
+    closePrompt(short);
+  });
+});

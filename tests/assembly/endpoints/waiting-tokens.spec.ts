@@ -1,0 +1,222 @@
+import { newRandom } from "../../../assembly/base/random";
+import { followCaches, insertPrefix, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
+import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt } from "../../../assembly/endpoints/cache/prompt";
+import { entryOf } from "../../../assembly/endpoints/entries";
+import {
+  addOthers,
+  clearOthers,
+  finished,
+  followScrapes,
+  followTopology,
+  heardOthers,
+  publishOwn,
+  started,
+  TOLD_BYTES,
+} from "../../../assembly/endpoints/in-flight";
+import { queueOf, RATE, tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
+import { newPicks, pick } from "../../../assembly/pick/pick";
+import { KIND_TOKENS, newPolicy } from "../../../assembly/pick/policy";
+import { prefillPrice, uncached } from "../../../assembly/pick/token-cost";
+import { newWork } from "../../../assembly/pick/work";
+import { SnapshotView } from "../../../assembly/snapshot/view";
+import { UNKNOWN } from "../../../protocol/constants";
+import { Builder } from "../support/builder";
+
+usePrefixes(BLOCK_BYTES);
+const random = newRandom(11);
+const picks = newPicks();
+const policy = newPolicy(KIND_TOKENS);
+const work = newWork();
+const text: usize = memory.data(65536, 8);
+const told: usize = memory.data(65536, 8);
+/** Prompts of 64 blocks that fill most of a cache whose size is not told (2,000,000 bytes). */
+const FILLING: u64 = 56;
+const SECOND: u64 = 1000000000;
+
+/** `count` idle endpoints that all serve model m. */
+function pool(count: i32, first: i32): SnapshotView {
+  const b = new Builder();
+  const all: u32[] = [];
+  for (let i = 0; i < count; i++) {
+    b.pod(`10.1.${100 + first + i / 90}.${10 + (i % 90)}:8000`);
+    all.push(i);
+  }
+  b.model("m", all);
+  const view = b.view();
+  followTopology(view);
+  followCaches(view);
+  return view;
+}
+
+describe("tokens that wait on an endpoint", () => {
+  test("drain at the rate, and never stand above what is pending", () => {
+    pool(2, 0);
+    const entry = entryOf(0);
+    tokensSent(entry, 10000, 5 * SECOND);
+    expect(queueOf(entry, 5 * SECOND, 0)).toBe(10000);
+    expect(queueOf(entry, 5 * SECOND + SECOND / 4, 0)).toBe(10000 - RATE / 4);
+    expect(queueOf(entry, 9 * SECOND, 0)).toBe(0);
+    tokensSent(entry, 3000, 9 * SECOND);
+    tokensDone(entry, 10000);
+    tokensSent(entry, 500, 9 * SECOND);
+    tokensDone(entry, 3000);
+    expect(queueOf(entry, 9 * SECOND, 0)).toBe(500);
+    tokensDone(entry, 500);
+    expect(entry.pending).toBe(0);
+  });
+
+  test("of other workers are heard as they are sent, and go when they are done", () => {
+    pool(2, 10);
+    const entry = entryOf(1);
+    memory.fill(told, 0, 2 * TOLD_BYTES);
+    store<i32>(told + TOLD_BYTES, 1);
+    store<i32>(told + TOLD_BYTES, 4000, 8);
+    store<i32>(told + TOLD_BYTES, 4000, 12);
+    clearOthers();
+    addOthers(told);
+    heardOthers(SECOND);
+    expect(queueOf(entry, SECOND, 0)).toBe(4000);
+    store<i32>(told + TOLD_BYTES, 0, 8);
+    clearOthers();
+    addOthers(told);
+    heardOthers(SECOND);
+    expect(queueOf(entry, SECOND, 0)).toBe(0);
+  });
+
+  test("of a burst are taken to have been sent by every worker, until they are told", () => {
+    pool(2, 20);
+    publishOwn(told);
+    tokensSent(entryOf(0), 1000, SECOND);
+    expect(queueOf(entryOf(0), SECOND, 3)).toBe(4000);
+    publishOwn(told);
+    expect(queueOf(entryOf(0), SECOND, 3)).toBe(1000);
+    tokensDone(entryOf(0), 1000);
+  });
+});
+
+describe("the rule", () => {
+  test("sends a prompt where its beginning is cached, until that endpoint is busier by more than it saves", () => {
+    const view = pool(4, 30);
+    const prompt = openPrompt()!;
+    for (let i = 0; i < 65536; i += 4) store<u32>(text + i, i * 0x9e3779b1);
+    feedPrompt(prompt, text, 64 * BLOCK_BYTES);
+    work.now = SECOND;
+    work.seed = 1;
+    work.prompt = changetype<usize>(prompt);
+    work.tokens = prompt.bytes >> 2;
+    insertPrefix(prompt, 1, entryOf(2));
+    expect(uncached(work, entryOf(2))).toBe(16);
+    expect(uncached(work, entryOf(0))).toBe(work.tokens);
+    pick(view, 0, policy, work, random, picks);
+    expect(picks.first).toBe(2);
+    // it saves 0.4 times 8,176 tokens: n requests cost 100 n (1 + n / 64), so 23 are cheaper and 25 are not
+    for (let i = 0; i < 23; i++) started(2);
+    publishOwn(told);
+    pick(view, 0, policy, work, random, picks);
+    expect(picks.first).toBe(2);
+    for (let i = 0; i < 2; i++) started(2);
+    publishOwn(told);
+    pick(view, 0, policy, work, random, picks);
+    expect(picks.first == 2).toBe(false);
+    // Once the caches are full of what is asked for again, each prefill costs a hundred.
+    for (let i = 0; i < 4; i++) {
+      for (let seed: u64 = 100; seed < 100 + FILLING; seed++) {
+        insertPrefix(prompt, seed, entryOf(i));
+        insertPrefix(prompt, seed, entryOf(i));
+      }
+    }
+    insertPrefix(prompt, 1, entryOf(2));
+    expect(uncached(work, entryOf(2))).toBe(16);
+    pick(view, 0, policy, work, random, picks);
+    expect(picks.first).toBe(2);
+    expect(prefillPrice > 20).toBe(true);
+    for (let i = 0; i < 25; i++) finished(entryOf(2).hash, 0);
+    closePrompt(prompt);
+  });
+
+  test("a burst over equal idle endpoints goes to all of them alike", () => {
+    const view = pool(8, 40);
+    work.prompt = 0;
+    work.tokens = 100;
+    const counts = new StaticArray<i32>(8);
+    for (let i = 0; i < 200; i++) {
+      pick(view, 0, policy, work, random, picks);
+      counts[picks.first]++;
+      started(picks.first);
+      tokensSent(entryOf(picks.first), 100, SECOND);
+    }
+    for (let i = 0; i < 8; i++) expect(abs(counts[i] - 25)).toBeLessThan(2);
+  });
+
+  test("a burst of prompts of very different lengths leaves no endpoint with more than a fifth above its share", () => {
+    const view = pool(8, 45);
+    work.prompt = 0;
+    work.now = SECOND;
+    for (let round = 0; round < 20; round++) {
+      const counts = new StaticArray<i32>(8);
+      const tokens = new StaticArray<i32>(8);
+      for (let i = 0; i < 200; i++) {
+        // One in ten is twenty times as long as the others.
+        work.tokens = random.next() % 10 == 0 ? 10000 : 500;
+        pick(view, 0, policy, work, random, picks);
+        counts[picks.first]++;
+        tokens[picks.first] += work.tokens;
+        started(picks.first);
+        tokensSent(entryOf(picks.first), work.tokens, SECOND);
+      }
+      for (let i = 0; i < 8; i++) {
+        expect(counts[i]).toBeLessThan(31);
+        for (let k = 0; k < counts[i]; k++) finished(entryOf(i).hash, 0);
+        tokensDone(entryOf(i), tokens[i]);
+      }
+    }
+  });
+
+  test("in a pool of a thousand finds three different usable ones, and the home of a prompt again", () => {
+    const view = pool(1000, 50);
+    const prompt = openPrompt()!;
+    feedPrompt(prompt, text, 8 * BLOCK_BYTES);
+    work.prompt = changetype<usize>(prompt);
+    work.seed = 3;
+    work.tokens = 4096;
+    pick(view, 0, policy, work, random, picks);
+    const home = picks.first;
+    expect(picks.count).toBe(3);
+    expect(picks.first != picks.second && picks.second != picks.third && picks.first != picks.third).toBe(true);
+    insertPrefix(prompt, 3, entryOf(home));
+    let again = 0;
+    for (let i = 0; i < 50; i++) {
+      pick(view, 0, policy, work, random, picks);
+      if (picks.first == home) again++;
+    }
+    // The first pick may have been a random one: then the homes are cold and as good as it.
+    expect(again == 50 || uncached(work, entryOf(picks.first)) > 16).toBe(true);
+    closePrompt(prompt);
+  });
+
+  test("an endpoint that does not tell its requests is no better than others: its lack is dropped for all, or penalised", () => {
+    const b = new Builder();
+    b.pod("10.1.190.1:8000").running = 30;
+    b.pod("10.1.190.2:8000").running = 30;
+    b.pod("10.1.190.3:8000").running = UNKNOWN;
+    b.model("m", [0, 1, 2]);
+    const view = b.view();
+    followTopology(view);
+    followScrapes(view);
+    work.prompt = 0;
+    work.tokens = 100;
+    work.now = 2000000 * SECOND;
+    for (let penalise = 0; penalise < 2; penalise++) {
+      policy.penalise = penalise == 1;
+      policy.staleAfter = 2000;
+      let silent = 0;
+      for (let i = 0; i < 300; i++) {
+        pick(view, 0, policy, work, random, picks);
+        if (picks.first == 2) silent++;
+      }
+      // A third; the standard deviation is 8.
+      expect(abs(silent - 100)).toBeLessThan(50);
+    }
+    policy.penalise = false;
+  });
+});

@@ -1,0 +1,137 @@
+// Compiled by asc with the release's flags: picks in a loop, as a request makes them, without a host around.
+
+import { newRandom } from "../../../assembly/base/random";
+import { adapterSent, followAdapters } from "../../../assembly/endpoints/adapters";
+import { followCaches, insertPrefix, takeNews, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
+import {
+  BLOCK_BYTES,
+  closePrompt,
+  feedPrompt,
+  openPrompt,
+  SMALL_BLOCK_BYTES,
+} from "../../../assembly/endpoints/cache/prompt";
+import { entryOf } from "../../../assembly/endpoints/entries";
+import { followUsable } from "../../../assembly/endpoints/health";
+import {
+  finished,
+  followTopology,
+  publishOwn,
+  started,
+  TOLD_BYTES,
+  tellGeneration,
+} from "../../../assembly/endpoints/in-flight";
+import { tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
+import { newPicks, pick } from "../../../assembly/pick/pick";
+import {
+  addScorer,
+  KIND_LOAD,
+  KIND_SCORERS,
+  KIND_TOKENS,
+  newPolicy,
+  PICKER_TWO,
+  Policy,
+} from "../../../assembly/pick/policy";
+import { SCORE_KV, SCORE_PREFIX, SCORE_QUEUE } from "../../../assembly/pick/scorers";
+import { uncached } from "../../../assembly/pick/token-cost";
+import { newWork } from "../../../assembly/pick/work";
+import { newView, SnapshotView } from "../../../assembly/snapshot/view";
+import { Builder } from "../support/builder";
+
+export const LOAD: u32 = 0;
+export const TOKENS: u32 = 1;
+export const EPP: u32 = 2;
+export const TWO: u32 = 3;
+
+const MILLISECOND: u64 = 1000000;
+const OPEN: u32 = 4096;
+const picks = newPicks();
+const work = newWork();
+const random = newRandom(42);
+const text: usize = memory.data(65536, 8);
+const told: usize = memory.data(163840, 8);
+const news: usize = memory.data(32768, 8);
+/** Requests that are in flight, oldest first: u64 hash, u32 since, i32 tokens. */
+const flights: usize = memory.data(65536, 8);
+let view: SnapshotView = newView();
+let policy: Policy = newPolicy(KIND_LOAD);
+let now: u64 = 1700000000000 * MILLISECOND;
+let customers: u32 = 1;
+
+/** A model on `pods` pods with some load, and prompts of `customers` customers. */
+export function prepare(pods: u32, profile: u32, customerCount: u32): void {
+  customers = customerCount;
+  const builder = new Builder();
+  builder.manyPods(pods);
+  const all: u32[] = [];
+  for (let i: u32 = 0; i < pods; i++) {
+    all.push(i);
+    builder.pods[i].waiting = random.next() % 4;
+    builder.pods[i].running = random.next() % 16;
+    builder.pods[i].kv = random.fraction();
+    builder.pods[i].kvBlocks = 8192;
+    builder.pods[i].blockTokens = 16;
+  }
+  builder.model("m", all);
+  view = builder.view();
+  usePrefixes(profile == EPP ? SMALL_BLOCK_BYTES : BLOCK_BYTES);
+  followTopology(view);
+  followCaches(view);
+  followAdapters(view);
+  followUsable(view, now);
+  if (profile == TOKENS) policy = newPolicy(KIND_TOKENS);
+  else if (profile == EPP) {
+    policy = newPolicy(KIND_SCORERS);
+    addScorer(policy, SCORE_QUEUE, 2, 0);
+    addScorer(policy, SCORE_KV, 2, 0);
+    addScorer(policy, SCORE_PREFIX, 3, 0);
+  } else policy = newPolicy(KIND_LOAD);
+  if (profile == TWO) policy.picker = PICKER_TWO;
+}
+
+/** `count` requests, a millisecond apart; `blocks` of prompt, of which half are the customer's own. `counts`: with the pick. */
+export function run(count: u32, blocks: u32, picksToo: bool): u32 {
+  let sum: u32 = 0;
+  let open: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    now += MILLISECOND;
+    const customer = random.next() % customers;
+    for (let at: u32 = 0; at < blocks * 32; at += 32) {
+      store<u32>(text + at, at < blocks * 16 ? customer * 0x9e3779b1 + at : random.next());
+    }
+    const prompt = openPrompt()!;
+    feedPrompt(prompt, text, blocks * 64);
+    work.now = now;
+    work.model = 7;
+    work.seed = 7;
+    work.prompt = changetype<usize>(prompt);
+    work.tokens = prompt.bytes >> 2;
+    if (picksToo) {
+      pick(view, 0, policy, work, random, picks);
+      const entry = entryOf(picks.first);
+      const tokens = uncached(work, entry);
+      const flight = flights + (open++ % OPEN) * 16;
+      store<u64>(flight, started(picks.first));
+      store<u32>(flight, tellGeneration(), 8);
+      store<i32>(flight, tokens, 12);
+      tokensSent(entry, tokens, now);
+      if (policy.kind != KIND_LOAD) insertPrefix(prompt, work.seed, entry);
+      adapterSent(work.model, entry, now);
+      tokensDone(entry, tokens);
+      finished(load<u64>(flight), load<u32>(flight, 8));
+      sum += picks.first;
+    }
+    closePrompt(prompt);
+    if ((i & 15) == 0) {
+      publishOwn(told);
+      takeNews(news);
+    }
+  }
+  return sum;
+}
+
+export function toldBytes(): u32 {
+  return TOLD_BYTES;
+}
+export function memoryPages(): i32 {
+  return memory.size();
+}

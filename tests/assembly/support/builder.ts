@@ -1,0 +1,257 @@
+// Builds small snapshots in memory, byte by byte as protocol/README.md draws them, apart from the code under test.
+
+import { verify } from "../../../assembly/snapshot/verify";
+import { newView, SnapshotView } from "../../../assembly/snapshot/view";
+import {
+  ENDPOINT_BYTES,
+  HEADER_BYTES,
+  KIND_ENDPOINTS,
+  KIND_MODEL_ENDPOINTS,
+  KIND_MODELS,
+  KIND_OBJECTIVES,
+  KIND_POOLS,
+  KIND_RULES,
+  KIND_STRINGS,
+  MAGIC,
+  MODEL_BYTES,
+  MODEL_ENDPOINT_BYTES,
+  OBJECTIVE_BYTES,
+  POOL_BYTES,
+  RULE_BYTES,
+  SECTION_ENTRY_BYTES,
+  UNKNOWN,
+} from "../../../protocol/constants";
+
+export class Pod {
+  flags: u16 = 1;
+  waiting: u32 = 0;
+  running: u32 = 0;
+  kv: f32 = 0;
+  age: u32 = 0;
+  kvBlocks: u32 = 0;
+  blockTokens: u32 = 0;
+  maxLora: u16 = 0;
+  constructor(public address: string) {}
+}
+
+export class Model {
+  kind: u16 = 0;
+  base: u32 = UNKNOWN;
+  /** One of the ADAPTER_ states for each endpoint; 0 where not given. */
+  states: u8[] = [];
+  /** Index + 1. */
+  pool: u32 = 0;
+  constructor(
+    public name: string,
+    public endpoints: u32[],
+  ) {}
+}
+
+class Objective {
+  constructor(
+    public name: string,
+    public priority: i32,
+    public pool: u32,
+  ) {}
+}
+
+class RuleRecord {
+  constructor(
+    public name: string,
+    public target: string,
+    public weight: u32,
+    public pool: u32,
+    public flags: u16,
+    public priority: i32,
+  ) {}
+}
+
+export class Builder {
+  /** Names in byte order, as all that follows. */
+  pools: string[] = [];
+  objectives: Objective[] = [];
+  rules: RuleRecord[] = [];
+  version: u64 = 1700000000000000;
+  pods: Pod[] = [];
+  models: Model[] = [];
+
+  pod(address: string): Pod {
+    const pod = new Pod(address);
+    this.pods.push(pod);
+    return pod;
+  }
+
+  /** A base model that names itself. */
+  model(name: string, endpoints: u32[]): Model {
+    const model = new Model(name, endpoints);
+    model.base = this.models.length;
+    this.models.push(model);
+    return model;
+  }
+
+  objective(name: string, priority: i32, pool: u32): void {
+    this.objectives.push(new Objective(name, priority, pool));
+  }
+
+  /** One target of a rule; an empty name is any. */
+  rule(name: string, target: string, weight: u32, pool: u32, hasPriority: bool = false, priority: i32 = 0): void {
+    this.rules.push(new RuleRecord(name, target, weight, pool, hasPriority ? 1 : 0, priority));
+  }
+
+  private objectStrings(): u32 {
+    let bytes: u32 = 0;
+    for (let i = 0; i < this.pools.length; i++) bytes += String.UTF8.byteLength(this.pools[i]);
+    for (let i = 0; i < this.objectives.length; i++) bytes += String.UTF8.byteLength(this.objectives[i].name);
+    for (let i = 0; i < this.rules.length; i++) {
+      bytes += String.UTF8.byteLength(this.rules[i].name) + String.UTF8.byteLength(this.rules[i].target);
+    }
+    return bytes;
+  }
+
+  /** Bytes of the three optional sections; 0 when there is nothing for them. */
+  private objectBytes(): u32 {
+    const pools = this.pools.length * POOL_BYTES;
+    return pools + this.objectives.length * OBJECTIVE_BYTES + this.rules.length * RULE_BYTES;
+  }
+
+  /** `count` pods 10.<i>.<j>.<k>:8000 in byte order. */
+  manyPods(count: u32): void {
+    for (let i: u32 = 0; i < count; i++) this.pod(`10.${100 + i / 8100}.${10 + ((i / 90) % 90)}.${10 + (i % 90)}:8000`);
+  }
+
+  /** Length is in builtBytes. */
+  build(): usize {
+    let links: u32 = 0;
+    let strings: u32 = 0;
+    for (let i = 0; i < this.pods.length; i++) strings += String.UTF8.byteLength(this.pods[i].address);
+    for (let i = 0; i < this.models.length; i++) {
+      strings += String.UTF8.byteLength(this.models[i].name);
+      links += this.models[i].endpoints.length;
+    }
+    strings += this.objectStrings();
+    const sections: u32 = this.objectBytes() > 0 ? 7 : 4;
+    const endpointsAt = HEADER_BYTES + sections * SECTION_ENTRY_BYTES;
+    const modelsAt = endpointsAt + this.pods.length * ENDPOINT_BYTES;
+    const linksAt = modelsAt + this.models.length * MODEL_BYTES;
+    const objectsAt = linksAt + links * MODEL_ENDPOINT_BYTES;
+    const stringsAt = objectsAt + this.objectBytes();
+    const total = stringsAt + strings;
+    const at = heap.alloc(total);
+    memory.fill(at, 0, total);
+    store<u32>(at, MAGIC);
+    store<u16>(at, 1, 4);
+    store<u32>(at, total, 8);
+    store<u32>(at, sections, 12);
+    store<u64>(at, this.version, 16);
+    section(at, 0, KIND_ENDPOINTS, ENDPOINT_BYTES, endpointsAt, this.pods.length);
+    section(at, 1, KIND_MODELS, MODEL_BYTES, modelsAt, this.models.length);
+    section(at, 2, KIND_MODEL_ENDPOINTS, MODEL_ENDPOINT_BYTES, linksAt, links);
+    section(at, 3, KIND_STRINGS, 1, stringsAt, strings);
+    let text: u32 = 0;
+    for (let i = 0; i < this.pods.length; i++) {
+      const pod = this.pods[i];
+      const record = at + endpointsAt + i * ENDPOINT_BYTES;
+      const length = String.UTF8.byteLength(pod.address);
+      String.UTF8.encodeUnsafe(changetype<usize>(pod.address), pod.address.length, at + stringsAt + text);
+      store<u32>(record, text);
+      store<u16>(record, <u16>length, 4);
+      store<u16>(record, pod.flags, 6);
+      store<u32>(record, pod.waiting, 8);
+      store<u32>(record, pod.running, 12);
+      store<f32>(record, pod.kv, 16);
+      store<u32>(record, pod.age, 20);
+      store<u32>(record, pod.kvBlocks, 24);
+      store<u32>(record, pod.blockTokens, 28);
+      store<u16>(record, pod.maxLora, 32);
+      text += length;
+    }
+    let link: u32 = 0;
+    for (let i = 0; i < this.models.length; i++) {
+      const model = this.models[i];
+      const record = at + modelsAt + i * MODEL_BYTES;
+      const length = String.UTF8.byteLength(model.name);
+      String.UTF8.encodeUnsafe(changetype<usize>(model.name), model.name.length, at + stringsAt + text);
+      store<u32>(record, text);
+      store<u16>(record, <u16>length, 4);
+      store<u16>(record, model.kind, 6);
+      store<u32>(record, model.base, 8);
+      store<u32>(record, link, 12);
+      store<u32>(record, model.endpoints.length, 16);
+      store<u32>(record, model.pool, 24);
+      for (let k = 0; k < model.endpoints.length; k++) {
+        store<u32>(at + linksAt + (link + k) * MODEL_ENDPOINT_BYTES, model.endpoints[k]);
+        if (k < model.states.length) store<u8>(at + linksAt + (link + k) * MODEL_ENDPOINT_BYTES, model.states[k], 4);
+      }
+      text += length;
+      link += model.endpoints.length;
+    }
+    if (sections == 7) this.writeObjects(at, objectsAt, stringsAt, text);
+    builtBytes = total;
+    return at;
+  }
+
+  private writeObjects(at: usize, objectsAt: u32, stringsAt: u32, from: u32): void {
+    const objectivesAt = objectsAt + this.pools.length * POOL_BYTES;
+    const rulesAt = objectivesAt + this.objectives.length * OBJECTIVE_BYTES;
+    section(at, 4, KIND_POOLS, POOL_BYTES, objectsAt, this.pools.length);
+    section(at, 5, KIND_OBJECTIVES, OBJECTIVE_BYTES, objectivesAt, this.objectives.length);
+    section(at, 6, KIND_RULES, RULE_BYTES, rulesAt, this.rules.length);
+    let text = from;
+    for (let i = 0; i < this.pools.length; i++) {
+      text = put(at + stringsAt, text, this.pools[i], at + objectsAt + i * POOL_BYTES);
+    }
+    for (let i = 0; i < this.objectives.length; i++) {
+      const objective = this.objectives[i];
+      const record = at + objectivesAt + i * OBJECTIVE_BYTES;
+      text = put(at + stringsAt, text, objective.name, record);
+      store<u32>(record, objective.pool, 8);
+      store<i32>(record, objective.priority, 12);
+    }
+    for (let i = 0; i < this.rules.length; i++) {
+      const rule = this.rules[i];
+      const record = at + rulesAt + i * RULE_BYTES;
+      text = put(at + stringsAt, text, rule.name, record);
+      store<u16>(record, rule.flags, 6);
+      text = put(at + stringsAt, text, rule.target, record + 8);
+      store<u32>(record, rule.weight, 16);
+      store<u32>(record, rule.pool, 20);
+      store<i32>(record, rule.priority, 24);
+    }
+  }
+
+  view(): SnapshotView {
+    const view = newView();
+    const at = this.build();
+    const rule = verify(view, at, builtBytes);
+    if (rule != 0) throw new Error(`the builder made a snapshot that breaks rule ${rule}`);
+    return view;
+  }
+}
+
+export let builtBytes: u32 = 0;
+
+/** Writes a text behind the others, its place and length into a record; where the next one goes. */
+function put(strings: usize, text: u32, value: string, record: usize): u32 {
+  const length = String.UTF8.byteLength(value);
+  String.UTF8.encodeUnsafe(changetype<usize>(value), value.length, strings + text);
+  store<u32>(record, text);
+  store<u16>(record, <u16>length, 4);
+  return text + length;
+}
+
+function section(at: usize, index: u32, kind: u32, stride: u32, offset: u32, records: u32): void {
+  const entry = at + HEADER_BYTES + index * SECTION_ENTRY_BYTES;
+  store<u16>(entry, <u16>kind);
+  store<u16>(entry, <u16>stride, 2);
+  store<u32>(entry, offset, 4);
+  store<u32>(entry, records, 8);
+}
+
+/** A text's bytes in memory that stays; the length is in bytesLength. */
+export function bytesAt(text: string): usize {
+  bytesLength = String.UTF8.byteLength(text);
+  const at = heap.alloc(bytesLength + 1);
+  String.UTF8.encodeUnsafe(changetype<usize>(text), text.length, at);
+  return at;
+}
+export let bytesLength: u32 = 0;

@@ -1,0 +1,131 @@
+// Requests in flight are counted where they are answered, whatever was picked.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { A, B, C, complete, type Gateway, JSON_TYPE } from "../../../testkit/filter/gateway.ts";
+import { fed, NOBODY } from "../support/in-flight.ts";
+
+describe("a request that another pod answered", () => {
+  test("is counted there from then on, and as rerouted", () => {
+    const gateway = fed();
+    const stream = gateway.chat("lora");
+    assert.deepEqual(gateway.inFlight(), { ...NOBODY, [A]: 1 });
+    stream.respond({ body: "{}", upstreamAddress: C });
+    assert.deepEqual(gateway.inFlight(), { ...NOBODY, [C]: 1 });
+    stream.finish();
+    assert.deepEqual(gateway.inFlight(), NOBODY);
+    assert.equal(gateway.counters().rerouted, 1);
+  });
+
+  test("that no snapshot lists is counted nowhere, once", () => {
+    const gateway = fed();
+    const stream = gateway.chat("lora");
+    stream.respond({ body: "{}", upstreamAddress: "6.6.6.6:6" });
+    assert.deepEqual(gateway.inFlight(), NOBODY);
+    stream.finish();
+    assert.deepEqual(gateway.inFlight(), NOBODY);
+    gateway.settle();
+    assert.equal(gateway.gauge("in_flight"), 0);
+  });
+
+  test("is not rerouted where the pick answered, or where Envoy names nobody", () => {
+    const gateway = fed();
+    complete(gateway.chat("lora"), A);
+    const stream = gateway.chat("lora");
+    stream.respond({ status: 503, body: "no healthy upstream" });
+    assert.equal(gateway.inFlight()[A], 1);
+    stream.finish();
+    assert.deepEqual(gateway.inFlight(), NOBODY);
+    assert.equal(gateway.counters().rerouted, undefined);
+  });
+
+  test("without a pick is counted on whoever answers, and is no reroute", () => {
+    const gateway = fed();
+    const stream = gateway.chat("not-listed");
+    stream.respond({ chunks: ["{"], upstreamAddress: B, end: false });
+    assert.deepEqual(gateway.inFlight(), { ...NOBODY, [B]: 1 });
+    stream.abort();
+    assert.deepEqual(gateway.inFlight(), NOBODY);
+    gateway.expectCounters({
+      "snapshot.stored": 1,
+      requests: 1,
+      unknown_model: 1,
+      "snapshot.read": 2,
+    });
+  });
+});
+
+for (const profile of ["load", "tokens"]) {
+  describe(`once many picks in a row were followed, with profile ${profile}`, () => {
+    const trusted = () => {
+      const gateway = fed(1, { pick: { profile } });
+      for (let i = 0; i < 200; i++) complete(gateway.chat("lora"), A);
+      return gateway;
+    };
+    /** Two streams at a time: at most one in 16 is looked at. */
+    const elsewhere = (gateway: Gateway) => {
+      const streams = [gateway.chat("lora"), gateway.chat("lora")];
+      for (const stream of streams) stream.respond({ chunks: ["{"], upstreamAddress: C, end: false });
+      return streams;
+    };
+    const late = (gateway: Gateway, milliseconds: number) => {
+      for (let i = 0; i < 5; i++) {
+        const stream = gateway.chat("lora");
+        gateway.process.advance(milliseconds);
+        complete(stream, A);
+      }
+    };
+
+    test("what another pod answers at once is counted there if it lasts for a tick", () => {
+      const gateway = trusted();
+      const streams = elsewhere(gateway);
+      assert.ok((gateway.inFlight()[A] ?? 0) >= 1, "one at least is not looked at yet");
+      gateway.settle();
+      assert.deepEqual(gateway.inFlight(), { ...NOBODY, [C]: 2 });
+      assert.equal(gateway.counters().rerouted, 2);
+      for (const stream of streams) stream.abort();
+      gateway.settle();
+      assert.deepEqual(gateway.inFlight(), NOBODY);
+      assert.equal(gateway.gauge("in_flight"), 0);
+    });
+
+    test("what another pod answers after a tick is counted there at once", () => {
+      const gateway = trusted();
+      const stream = gateway.chat("lora");
+      gateway.settle();
+      stream.respond({ chunks: ["{"], upstreamAddress: C, end: false });
+      assert.deepEqual(gateway.inFlight(), { ...NOBODY, [C]: 1 });
+    });
+
+    test("one in 16 of the short ones is looked at, and all of them again after one that was not followed", () => {
+      const gateway = trusted();
+      for (let i = 0; i < 16; i++) complete(gateway.chat("lora"), B);
+      const first = gateway.counters().rerouted ?? 0;
+      assert.ok(first >= 1, "one of 16 was seen");
+      for (let i = 0; i < 20; i++) complete(gateway.chat("lora"), B);
+      assert.equal(gateway.counters().rerouted, first + 20);
+      assert.deepEqual(gateway.inFlight(), NOBODY);
+    });
+
+    test("a few answers in the next tick do not end it, as many longer ones do", () => {
+      const gateway = trusted();
+      late(gateway, 20);
+      const streams = elsewhere(gateway);
+      assert.ok((gateway.inFlight()[A] ?? 0) >= 1, "one at least is not looked at yet");
+      for (const stream of streams) stream.abort();
+      late(gateway, 60);
+      elsewhere(gateway);
+      assert.deepEqual(gateway.inFlight(), { ...NOBODY, [C]: 2 });
+    });
+  });
+}
+
+test("with profile tokens a streamed answer is looked at however many picks were followed", () => {
+  const gateway = fed(1, { pick: { profile: "tokens" } });
+  for (let i = 0; i < 200; i++) complete(gateway.chat("lora"), A);
+  const body = JSON.stringify({ model: "lora", stream: true, messages: [{ role: "user", content: "hello" }] });
+  for (let i = 1; i <= 3; i++) {
+    const stream = gateway.send({ method: "POST", path: "/v1/chat/completions", headers: JSON_TYPE, body });
+    stream.respond({ chunks: ["data: 1\n\n"], upstreamAddress: C, end: false });
+    assert.deepEqual(gateway.inFlight(), { ...NOBODY, [C]: i });
+  }
+});

@@ -1,0 +1,267 @@
+// What the prefix index knows of prompts, from the first byte of a body to the end of its request: the release wasm in the
+// emulated host. A prompt that is left behind would be missing for good: without one a request is picked without affinity.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Stream } from "../../../emulator/vm.ts";
+import { A, adapter, B, base, C, complete, endpoint, Gateway, JSON_TYPE } from "../../../testkit/filter/gateway.ts";
+import { fate, fed, HOLD, objective, ROOMY, SATURATED } from "../support/admission.ts";
+import { picked } from "../support/in-flight.ts";
+
+/** assembly/endpoints/cache/prompt.ts: more than this many are never open. */
+const MOST_PROMPTS = 1024;
+const MANY = MOST_PROMPTS + 100;
+
+let salt = 0;
+const fresh = () => `${++salt} `;
+const body = (text: string, model = "m") => JSON.stringify({ prompt: text + "lorem ".repeat(700), model });
+
+function ask(gateway: Gateway, text = fresh(), model = "m", headers: Record<string, string> = {}): Stream {
+  return gateway.send({ path: "/v1/completions", headers: { ...JSON_TYPE, ...headers }, body: body(text, model) });
+}
+
+/** A body of which the end has not come. */
+function begin(gateway: Gateway): Stream {
+  const stream = gateway.stream();
+  stream.sendHeaders({ ":method": "POST", ":path": "/v1/completions", ":authority": "x", ...JSON_TYPE });
+  stream.sendBody(body(fresh()).slice(0, 3000));
+  return stream;
+}
+
+/** Whether requests with the same prompt go to the same pod, where all are idle. */
+function hasAffinity(gateway: Gateway): boolean {
+  let same = true;
+  for (let i = 0; i < 6; i++) {
+    const text = fresh();
+    const pods = Array.from({ length: 6 }, () => {
+      const stream = ask(gateway, text);
+      const pod = picked(stream);
+      complete(stream, pod);
+      return pod;
+    });
+    same &&= pods.every((pod) => pod === pods[0]);
+  }
+  return same;
+}
+
+describe("no prompt is left behind", () => {
+  const world = () => {
+    const hold = { ...HOLD, hold: { timeout: "10s", maxRequests: 300 } };
+    return fed(hold, ROOMY(), { body: { maxBytes: 8192 }, snapshot: { staleAfter: "3600s" } });
+  };
+  const fill = (gateway: Gateway) => {
+    // What was let go before is in none of the queues any more.
+    gateway.process.advance(200);
+    gateway.feed(SATURATED());
+    const held = Array.from({ length: 300 }, () => ask(gateway));
+    assert.ok(held.every((stream) => fate(stream) === "held"));
+    return held;
+  };
+
+  /** How many requests each of them is. */
+  const ways: Record<string, (gateway: Gateway) => number> = {
+    "a client that goes before its body is whole"(gateway) {
+      begin(gateway).abort();
+      return 1;
+    },
+    "a body that is no JSON behind its prompt"(gateway) {
+      const stream = gateway.send({ path: "/", headers: JSON_TYPE, body: body(fresh()).slice(0, -1) });
+      assert.equal(stream.outcome.action, "replied");
+      stream.finish();
+      return 1;
+    },
+    "a body that is too long"(gateway) {
+      const chunks = [body(fresh()), " ".repeat(8192)];
+      const stream = gateway.send({ path: "/", headers: JSON_TYPE, chunks });
+      assert.equal(stream.localResponse?.status, 413);
+      stream.finish();
+      return 1;
+    },
+    "a model that no header can carry"(gateway) {
+      const stream = ask(gateway, fresh(), "a\u0001b");
+      assert.equal(stream.outcome.action, "replied");
+      stream.finish();
+      return 1;
+    },
+    "a model that nobody serves"(gateway) {
+      const stream = ask(gateway, fresh(), "other");
+      assert.equal(stream.outcome.action, "continue");
+      complete(stream, A);
+      return 1;
+    },
+    "an answer that is whole"(gateway) {
+      const stream = ask(gateway);
+      complete(stream, picked(stream));
+      return 1;
+    },
+    "a client that goes before the answer"(gateway) {
+      ask(gateway).abort();
+      return 1;
+    },
+    "an answer that breaks off"(gateway) {
+      const stream = ask(gateway);
+      stream.respond({ chunks: ["{"], upstreamAddress: picked(stream), end: false });
+      stream.abort();
+      return 1;
+    },
+    "a retry that another pod answers"(gateway) {
+      const stream = ask(gateway);
+      complete(stream, picked(stream) === A ? B : A);
+      return 1;
+    },
+    "an answer of a pod that is not known"(gateway) {
+      complete(ask(gateway), C);
+      return 1;
+    },
+    "an Envoy that found no pod"(gateway) {
+      const stream = ask(gateway);
+      stream.respond({ status: 503, body: "no healthy upstream" });
+      stream.finish();
+      return 1;
+    },
+    "a pod that goes while it answers"(gateway) {
+      const streams = Array.from({ length: 100 }, () => ask(gateway));
+      gateway.feed({ endpoints: [endpoint(C)], models: [base("m", [C])] });
+      gateway.feed(ROOMY());
+      for (const stream of streams) stream.abort();
+      return 100;
+    },
+    "held ones whose clients go"(gateway) {
+      for (const stream of fill(gateway)) stream.abort();
+      return 300;
+    },
+    "held ones that go on"(gateway) {
+      let left = fill(gateway);
+      for (let i = 0; left.length > 0; i++) {
+        assert.ok(i < 100);
+        gateway.feed(ROOMY());
+        for (const stream of left) if (fate(stream) === "continue") complete(stream, A);
+        left = left.filter((stream) => stream.phase === "open");
+      }
+      return 300;
+    },
+    "held ones whose time is over"(gateway) {
+      const streams = fill(gateway);
+      gateway.process.advance(10_100);
+      for (const stream of streams) {
+        assert.equal(fate(stream), "503 hold_timeout");
+        stream.finish();
+      }
+      return 300;
+    },
+    "held ones that give way, those that do not fit and those that never wait"(gateway) {
+      const streams = fill(gateway);
+      for (const name of ["urgent", "", "batch"]) {
+        for (let i = 0; i < 100; i++) streams.push(ask(gateway, fresh(), "m", name ? objective(name) : {}));
+      }
+      const fates = streams.map(fate);
+      const count = (what: string) => fates.filter((one) => one === what).length;
+      assert.deepEqual([count("held"), count("429 queue_full"), count("429 saturated")], [300, 200, 100]);
+      for (const stream of streams) {
+        if (fate(stream) === "held") stream.abort();
+        else stream.finish();
+      }
+      return 600;
+    },
+  };
+
+  for (const [name, way] of Object.entries(ways)) {
+    test(`by ${name}`, () => {
+      const gateway = world();
+      for (let count = 0; count < MANY; ) {
+        count += way(gateway);
+        if (count % 100 === 0) gateway.process.advance(20);
+      }
+      gateway.feed(ROOMY());
+      assert.ok(hasAffinity(gateway));
+      assert.deepEqual(gateway.inFlight(), { [A]: 0, [B]: 0 });
+      gateway.assertHealthy();
+    });
+  }
+
+  test("by requests under way: bodies that come meanwhile have theirs", () => {
+    const gateway = world();
+    const streams = Array.from({ length: MANY }, () => ask(gateway));
+    const first = Array.from({ length: 10 }, () => {
+      const text = fresh();
+      const stream = ask(gateway, text);
+      return { text, stream, pod: picked(stream) };
+    });
+    for (const stream of streams) complete(stream, picked(stream));
+    for (const { stream, pod } of first) complete(stream, pod);
+    for (const { text, pod } of first) {
+      const second = ask(gateway, text);
+      assert.equal(picked(second), pod);
+      complete(second, pod);
+    }
+    assert.ok(hasAffinity(gateway));
+  });
+
+  test("or it would show: while as many bodies are scanned as there are prompts, no request has affinity", () => {
+    const gateway = world();
+    const streams = Array.from({ length: MOST_PROMPTS }, () => begin(gateway));
+    assert.ok(!hasAffinity(gateway));
+    for (const stream of streams) stream.abort();
+    assert.ok(hasAffinity(gateway));
+  });
+});
+
+describe("where a prompt is taken to be", () => {
+  test("it stays for as long as its request is under way, and ages from its end", () => {
+    const gateway = new Gateway({ configuration: { snapshot: { staleAfter: "3600s" } } });
+    // Caches of 64 KiB of prompts.
+    const cache = { kvBlocks: 128, blockTokens: 128 };
+    const endpoints = [endpoint(A, cache), endpoint(B, cache)];
+    gateway.feed({ endpoints, models: [base("m", [A, B]), adapter("lora", "m", [A])] });
+    const passing = (requests: number) => {
+      for (let i = 0; i < requests; i++) {
+        complete(ask(gateway, fresh(), "lora"), A);
+        gateway.process.advance(20);
+      }
+    };
+    const sentToA = () => {
+      for (let i = 0; i < 100; i++) {
+        const text = fresh();
+        const stream = ask(gateway, text);
+        if (picked(stream) === A) return { text, stream };
+        complete(stream, B);
+      }
+      return assert.fail("no request went to A");
+    };
+    const over = sentToA();
+    complete(over.stream, A);
+    const lasting = sentToA();
+    lasting.stream.respond({ chunks: ["{"], upstreamAddress: A, end: false });
+    passing(60);
+    // One more request is on A than on B: only what is held there draws others to it.
+    const again = ask(gateway, lasting.text);
+    assert.equal(picked(again), A);
+    again.abort();
+    const anew = ask(gateway, over.text);
+    assert.equal(picked(anew), B);
+    anew.abort();
+    lasting.stream.responseBody("}", true);
+    lasting.stream.finish();
+    passing(60);
+    const busy = ask(gateway, fresh(), "lora");
+    assert.equal(picked(ask(gateway, lasting.text)), B);
+    busy.abort();
+  });
+
+  test("it is where the request was served, too", () => {
+    const gateway = new Gateway({ configuration: { snapshot: { staleAfter: "3600s" } } });
+    const pods = [A, B, C];
+    const view = (usable: string[]) => ({ endpoints: usable.map((at) => endpoint(at)), models: [base("m", usable)] });
+    gateway.feed(view(pods));
+    for (let i = 0; i < 10; i++) {
+      const text = fresh();
+      const first = ask(gateway, text);
+      const [next, other] = pods.filter((pod) => pod !== picked(first)) as [string, string];
+      complete(first, next);
+      gateway.feed(view([next, other].sort()));
+      const second = ask(gateway, text);
+      assert.equal(picked(second), next);
+      complete(second, next);
+      gateway.feed(view(pods));
+    }
+  });
+});

@@ -1,0 +1,202 @@
+// What a request may cost: host calls (each a crossing out of the VM) and linear memory (which never shrinks).
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Stream } from "../../../emulator/vm.ts";
+import {
+  A,
+  adapter,
+  B,
+  base,
+  chat,
+  complete,
+  endpoint,
+  Gateway,
+  JSON_TYPE,
+  routed,
+  threePods,
+} from "../../../testkit/filter/gateway.ts";
+
+/** Its worker is busy: with a request under way it does on its ticks what a resting one does when a request comes. */
+function fed(configuration: object = {}): Gateway {
+  const gateway = new Gateway({ configuration });
+  gateway.feed(threePods());
+  gateway.chat("m");
+  return gateway;
+}
+
+function calls(stream: Stream): number {
+  stream.abort();
+  return stream.hostCallCount();
+}
+
+describe("host calls", () => {
+  // Measured, and exact: headers 9 (path, count, three control headers, length, encoding, type), body 1, decision 7,
+  // response 1.
+  test("of a routed chat request, its response included, are at most 17", () => {
+    const gateway = fed();
+    const stream = gateway.chat("m");
+    complete(stream, routed(stream.outcome).destination?.split(",")[0] as string);
+    assert.ok(stream.hostCallCount() <= 17, JSON.stringify([...stream.hostCalls]));
+  });
+
+  test("do not grow with the number of pods, models or requests in flight", () => {
+    const small = fed();
+    const one = calls(small.chat("m"));
+    const large = new Gateway();
+    const endpoints = Array.from({ length: 1000 }, (_, i) => endpoint(`10.1.${i >> 8}.${i & 255}:8000`));
+    const all = endpoints.map(({ address }) => address);
+    const loras = Array.from({ length: 100 }, (_, i) => adapter(`lora-${i}`, "m", [all[i] as string]));
+    large.feed({ endpoints, models: [base("m", all), ...loras] });
+    for (let i = 0; i < 500; i++) large.chat("m");
+    assert.equal(calls(large.chat("m")), one);
+  });
+
+  test("of a worker that rests are at most 6 more: clock, bulletin, two tick periods, and two keys to tell the others", () => {
+    const gateway = new Gateway();
+    gateway.feed(threePods());
+    gateway.process.advance(1000);
+    const of = (from: Gateway, content = "") => {
+      const messages = [{ role: "user", content }];
+      const stream = from.send({ path: "/", headers: JSON_TYPE, body: JSON.stringify({ model: "m", messages }) });
+      complete(stream, routed(stream.outcome).destination?.split(",")[0] as string);
+      return stream.hostCallCount();
+    };
+    of(gateway, "x".repeat(4096));
+    // By now nobody else can have claimed this worker's key.
+    gateway.process.advance(1500);
+    const busy = of(fed());
+    for (const content of ["", "x".repeat(4096), "y".repeat(4096)]) {
+      gateway.process.advance(50);
+      const calls = of(gateway, content);
+      assert.ok(calls <= busy + 6, `${calls} and ${busy}`);
+    }
+  });
+
+  test("of a body are one for each 64 KiB and one for what the scanner put off", () => {
+    const gateway = fed();
+    const of = (bytes: number) => {
+      const stream = gateway.send({
+        path: "/",
+        headers: JSON_TYPE,
+        body: `{"model":"m","prompt":"${"x".repeat(bytes)}"}`,
+      });
+      assert.equal(stream.outcome.action, "continue");
+      stream.abort();
+      return stream.hostCallCount("proxy_get_buffer_bytes");
+    };
+    assert.equal(of(100), 1);
+    assert.ok(of(1024 * 1024) <= 18, String(of(1024 * 1024)));
+  });
+
+  test("of a request without a body are at most 6", () => {
+    const gateway = fed();
+    assert.ok(calls(gateway.send({ method: "GET", path: "/metrics" })) <= 6);
+  });
+
+  test("read no shared data and no log; the time at the pick only, and at a streamed answer's first byte: profile load not at all", () => {
+    const times = (profile: string, streamed: boolean) => {
+      const gateway = fed({ pick: { profile } });
+      const body = JSON.stringify({ model: "m", stream: streamed, messages: [] });
+      const stream = gateway.send({ method: "POST", path: "/v1/chat/completions", headers: JSON_TYPE, body });
+      complete(stream, routed(stream.outcome).destination?.split(",")[0] as string);
+      for (const name of stream.hostCalls.keys()) assert.doesNotMatch(name, /shared|clock|log|random/, name);
+      return stream.hostCallCount("proxy_get_current_time_nanoseconds");
+    };
+    assert.deepEqual([times("load", false), times("load", true)], [0, 0]);
+    assert.deepEqual([times("tokens", false), times("tokens", true)], [1, 2]);
+  });
+});
+
+describe("linear memory", () => {
+  /** `control`: with pushes, refusals and read-backs, whose large buffers leave room in which a leak would hide. */
+  function traffic(gateway: Gateway, requests: number, control: boolean): void {
+    const long = JSON.stringify({ prompt: "y".repeat(200_000), model: "m" });
+    const open: Stream[] = [];
+    for (let i = 0; i < requests; i++) {
+      if (i % 1000 === 0) gateway.send({ path: "/", headers: JSON_TYPE, body: long }).abort();
+      if (i % 7 === 0) gateway.send({ path: "/", headers: JSON_TYPE, body: '{"model":' }).abort();
+      const stream = gateway.send(chat(i % 5 === 0 ? "lora" : i % 11 === 0 ? "unknown" : "m"));
+      open.push(stream);
+      if (open.length > 100) {
+        const oldest = open.shift() as Stream;
+        if (i % 3 === 0) oldest.abort();
+        else complete(oldest, i % 13 === 0 ? B : A);
+      }
+      if (i % 50 === 0) gateway.process.advance(10);
+      if (!control) continue;
+      if (i % 500 === 0) gateway.feed(threePods());
+      if (i % 500 === 250) gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B])] });
+      if (i % 500 === 400) gateway.push(Buffer.of(1));
+      if (i % 500 === 450) gateway.read();
+    }
+    for (const stream of open) stream.abort();
+  }
+
+  test("is the same after 20,000 requests, pushes, read-backs and refusals as after the first 2,000", () => {
+    const gateway = new Gateway();
+    traffic(gateway, 2000, true);
+    const { vm } = gateway.worker();
+    const growth = vm.growthDuring(() => traffic(gateway, 20_000, true));
+    assert.equal(growth, 0);
+    gateway.assertHealthy();
+  });
+
+  // The heap doubles when it grows, so up to half of the memory is free: 70,000 times 32 bytes (16 and the heap's own)
+  // are more than that as long as the memory is below 4.2 MiB.
+  test("is below 4 MiB with a small snapshot, and 70,000 requests lose not 16 bytes each", () => {
+    const gateway = new Gateway({ configuration: { snapshot: { staleAfter: "3600s" } } });
+    gateway.feed(threePods());
+    traffic(gateway, 2000, false);
+    const { vm } = gateway.worker();
+    assert.ok(vm.memoryBytes() < 4 * 1024 * 1024, `${vm.memoryBytes()} bytes`);
+    const growth = vm.growthDuring(() => traffic(gateway, 70_000, false));
+    assert.equal(growth, 0);
+    gateway.assertHealthy();
+  });
+
+  test("does not depend on the size of a body", () => {
+    const gateway = fed();
+    gateway.chat("m").abort();
+    const { vm } = gateway.worker();
+    const body = JSON.stringify({ prompt: "z".repeat(7 * 1024 * 1024), model: "m" });
+    const growth = vm.growthDuring(() => {
+      for (let i = 0; i < 8; i++) gateway.send({ path: "/", headers: JSON_TYPE, body });
+    });
+    assert.equal(growth, 0);
+  });
+
+  test("is at most 30 MiB after 10,000 endpoints and their read-back, and stays there", () => {
+    const gateway = new Gateway();
+    const endpoints = Array.from({ length: 10_000 }, (_, i) => endpoint(`10.1.${i >> 8}.${i & 255}:8000`));
+    const round = () => {
+      gateway.feed({ endpoints, models: [] });
+      gateway.read();
+    };
+    for (let i = 0; i < 3; i++) round();
+    const { vm } = gateway.worker();
+    assert.ok(vm.memoryBytes() <= 30 * 1024 * 1024, `${vm.memoryBytes()} bytes`);
+    const growth = vm.growthDuring(() => {
+      for (let i = 0; i < 20; i++) round();
+    });
+    assert.equal(growth, 0);
+  });
+
+  test("stays over 200 configuration changes", () => {
+    const gateway = fed();
+    const { vm } = gateway.worker();
+    const change = () => {
+      const next = vm.createRoot({ allowOnHeadersStopIteration: true, configuration: "{}" });
+      gateway.worker().close();
+      gateway.workers[0] = next;
+      gateway.process.advance(40);
+    };
+    for (let i = 0; i < 20; i++) change();
+    assert.equal(
+      vm.growthDuring(() => {
+        for (let i = 0; i < 200; i++) change();
+      }),
+      0,
+    );
+    gateway.assertHealthy();
+  });
+});

@@ -1,0 +1,24 @@
+// What has no body that could end: a WebSocket's headers are followed by whatever both sides say.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { MODEL_HEADER } from "../../../protocol/constants.ts";
+import { chat, Gateway, JSON_TYPE, routed } from "../../../testkit/filter/gateway.ts";
+
+const upgrade = { ":path": "/v1/realtime", connection: "upgrade", upgrade: "websocket" };
+
+test("a WebSocket's request goes on at once, and what follows is not looked at", () => {
+  const gateway = new Gateway();
+  const stream = gateway.stream();
+  stream.sendHeaders({ ":method": "GET", ...upgrade, [MODEL_HEADER]: "forged" });
+  assert.equal(stream.outcome.action, "continue");
+  assert.equal(routed(stream.outcome).model, undefined);
+  stream.sendBody(Buffer.from("no JSON"));
+  assert.equal(stream.outcome.body.toString(), "no JSON");
+  gateway.expectCounters({ requests: 1, no_body: 1, control_header_stripped: 1 });
+});
+
+test("where a body may follow, the header keeps nobody from reading it", () => {
+  const gateway = new Gateway();
+  const stream = gateway.send({ ...chat("m"), headers: { ...JSON_TYPE, upgrade: "websocket" } });
+  assert.equal(routed(stream.outcome).model, "m");
+});

@@ -1,0 +1,93 @@
+// Two or more Envoys on one clock, and a sidecar between them that merges reports as the real one does.
+import assert from "node:assert/strict";
+import type { Stream } from "../../../emulator/vm.ts";
+import { REPORT_HEADER, SECRET_HEADER, SNAPSHOT_PATH } from "../../../protocol/constants.ts";
+import { encodeSnapshot } from "../../../protocol/encode.ts";
+import { decodeReport, type Report, withExchange } from "../../../protocol/exchange.ts";
+import type { SnapshotView } from "../../../protocol/snapshot.ts";
+import { EndpointIndex, Reports } from "../../../sidecar/push/reports.ts";
+import { Gateway, type GatewayOptions, SECRET } from "../../../testkit/filter/gateway.ts";
+
+export function askReport(gateway: Gateway, worker = 0, cursor = "0.0"): Report {
+  const headers = { [SECRET_HEADER]: SECRET, [REPORT_HEADER]: cursor };
+  return reportOf(gateway.send({ method: "GET", path: SNAPSHOT_PATH, headers }, worker));
+}
+
+/** The report that answers a push. */
+export function pushForReport(gateway: Gateway, body: Uint8Array, worker = 0, cursor = "0.0"): Report {
+  const headers = { [SECRET_HEADER]: SECRET, [REPORT_HEADER]: cursor };
+  return reportOf(gateway.send({ method: "POST", path: SNAPSHOT_PATH, headers, body }, worker));
+}
+
+function reportOf(stream: Stream): Report {
+  const local = stream.localResponse;
+  assert.ok(local, `the filter answered; it did: ${stream.outcome.action}`);
+  assert.equal(local.status, 200, local.body.toString("utf8"));
+  assert.equal(local.headers.get("content-type"), "application/octet-stream");
+  stream.finish();
+  return decodeReport(local.body);
+}
+
+export class Envoys {
+  readonly all: Gateway[];
+  readonly reports: Reports;
+  /** Envoys that the sidecar does not reach. */
+  readonly cut = new Set<number>();
+  #now = 0;
+  #version = 1_700_000_000_000_000n;
+  #view: Pick<SnapshotView, "endpoints" | "models">;
+
+  constructor(count: number, view: Pick<SnapshotView, "endpoints" | "models">, options: GatewayOptions = {}) {
+    this.all = Array.from({ length: count }, (_, i) => new Gateway({ workers: 2, seed: i + 1, ...options }));
+    this.reports = new Reports(() => this.#now);
+    this.#view = view;
+    this.round();
+    this.round();
+    this.advance(40);
+  }
+
+  envoy(i: number): Gateway {
+    return this.all[i] as Gateway;
+  }
+
+  /** Milliseconds, in ticks of 5 ms, on all Envoys alike. */
+  advance(ms: number): void {
+    for (let left = ms; left > 0; left -= 5) {
+      for (const gateway of this.all) gateway.process.advance(Math.min(5, left));
+    }
+    this.#now += ms;
+  }
+
+  /** One push to each Envoy, by workers in turn, with what the others reported. */
+  round(view = this.#view): void {
+    this.#view = view;
+    this.#version += 50_000n;
+    const version = this.#version;
+    const addresses = view.endpoints.map(({ address }) => address).sort();
+    const base = encodeSnapshot({ version, source: 7n, complete: true, ...view });
+    for (const [i, gateway] of this.all.entries()) {
+      if (this.cut.has(i)) continue;
+      const origin = `envoy-${i}`;
+      const others = this.reports.othersOf(origin, new EndpointIndex(addresses));
+      const body = others === undefined ? base : withExchange(base, others.envoys, others.counts, others.prefixes);
+      const worker = Number((version / 50_000n) % BigInt(gateway.workers.length));
+      this.reports.heard(origin, pushForReport(gateway, body, worker, this.reports.cursor(origin)));
+    }
+  }
+
+  /** Rounds every 50 ms, as the sidecar pushes. */
+  run(ms: number): void {
+    for (let at = 0; at < ms; at += 50) {
+      this.advance(50);
+      this.round();
+    }
+  }
+
+  /** In flight of this Envoy and of the others, as one of its workers sees it. */
+  seen(i: number, worker = 0): Record<string, [own: number, elsewhere: number]> {
+    const { endpoints } = this.envoy(i).read(worker).json as {
+      endpoints: { address: string; inFlight: number; inFlightElsewhere: number }[];
+    };
+    return Object.fromEntries(endpoints.map((e) => [e.address, [e.inFlight, e.inFlightElsewhere]]));
+  }
+}

@@ -1,0 +1,299 @@
+// What Envoys tell each other by way of the sidecar: a test knows every request of each of them, and looks at what the
+// others believe.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Stream } from "../../../emulator/vm.ts";
+import { encodeSnapshot } from "../../../protocol/encode.ts";
+import { addressHash, decodePrefixes } from "../../../protocol/exchange.ts";
+import { A, B, base, C, complete, endpoint, Gateway, routed, threePods } from "../../../testkit/filter/gateway.ts";
+import { askReport, Envoys, pushForReport } from "../support/envoys.ts";
+import { sequence } from "../support/sequence.ts";
+
+/** ARCHITECTURE.md, "What Envoys share": a tick of the teller, two intervals of 50 ms, a tick of the hearer. */
+const BOUND_MS = 20 + 2 * 50 + 20;
+
+const picked = (stream: Stream) => routed(stream.outcome).destination?.split(",")[0] as string;
+
+describe("a report", () => {
+  test("holds the requests of all workers, whichever of them is asked, and only endpoints that have some", () => {
+    const gateway = new Gateway({ workers: 2, configuration: { pick: { profile: "load" } } });
+    gateway.feed(threePods());
+    const streams = [gateway.chat("lora", 0), gateway.chat("lora", 1), gateway.chat("lora", 1)];
+    gateway.settle();
+    for (const worker of [0, 1]) {
+      const { counts } = askReport(gateway, worker);
+      assert.deepEqual([...counts.keys()], [addressHash(A)]);
+      assert.deepEqual(counts.get(addressHash(A)), { requests: 3, lasted: 3, pending: 0, sent: 0 });
+    }
+    for (const stream of streams) stream.abort();
+    gateway.settle();
+    for (const worker of [0, 1]) assert.equal(askReport(gateway, worker).counts.size, 0);
+    gateway.expectCounters({ "snapshot.stored": 1, requests: 3, picked: 3, reported: 4 });
+  });
+
+  test("is of one Envoy: all workers name the same id, another Envoy another", () => {
+    const gateway = new Gateway({ workers: 3 });
+    const ids = [0, 1, 2].map((worker) => askReport(gateway, worker).instance);
+    assert.equal(new Set(ids).size, 1);
+    assert.notEqual(askReport(new Gateway({ seed: 2 })).instance, ids[0]);
+  });
+
+  test("is given before the first push, and to whoever has the secret only", () => {
+    const gateway = new Gateway();
+    const { version, counts } = askReport(gateway);
+    assert.deepEqual([version, counts.size], [0n, 0]);
+    const stream = gateway.send({
+      method: "GET",
+      path: "/.pilotfish/snapshot",
+      headers: { "x-pilotfish-report": "0.0" },
+    });
+    assert.equal(stream.localResponse?.status, 401);
+  });
+
+  test("is not given for a header that says something else", () => {
+    const gateway = new Gateway();
+    gateway.feed(threePods());
+    for (const value of ["", "1", "-1.0", "0.0.0", "a.b", "0x1.0"]) {
+      const headers = { "x-pilotfish-secret": "0123456789abcdef-secret", "x-pilotfish-report": value };
+      const answer = gateway.control({ method: "GET", path: "/.pilotfish/snapshot", headers });
+      assert.equal(answer.json.endpoints.length, 3, value);
+    }
+  });
+});
+
+describe("the view of another Envoy's requests", () => {
+  test("is within the stated bound of the truth at every moment, for two Envoys with two workers each", () => {
+    const envoys = new Envoys(2, threePods());
+    const next = sequence(3);
+    const slots = [0, 1, 2, 3];
+    // How many each worker (of Envoy 0, 0, 1, 1) had on each pod, every 5 ms.
+    const history: Record<string, number>[][] = slots.map(() => []);
+    const open: Stream[][] = slots.map(() => []);
+    const steps = BOUND_MS / 5;
+    let compared = 0;
+    for (let step = 0; step < 800; step++) {
+      for (const slot of slots) {
+        // Bursts now and then, quiet in between; ends of every kind.
+        const mine = open[slot] as Stream[];
+        for (let n = step % 97 < 5 ? next(4) : next(2); n > 0; n--)
+          mine.push(envoys.envoy(slot >> 1).chat("m", slot & 1));
+        while (mine.length > 20 || (mine.length > 0 && next(3) === 0)) {
+          const [stream] = mine.splice(next(mine.length), 1) as [Stream];
+          if (next(3) === 0) stream.abort();
+          else complete(stream, picked(stream));
+        }
+        const counts: Record<string, number> = { [A]: 0, [B]: 0, [C]: 0 };
+        for (const stream of mine) counts[picked(stream)] = (counts[picked(stream)] ?? 0) + 1;
+        history[slot]?.push(counts);
+      }
+      envoys.advance(5);
+      if (step % 10 === 9) envoys.round();
+      if (step < steps || step % 7 !== 0) continue;
+      for (const i of [0, 1]) {
+        // Each worker's part is what it was at some moment within the bound.
+        const others = slots.filter((slot) => slot >> 1 !== i).map((slot) => history[slot]?.slice(-steps - 1) ?? []);
+        for (const [address, [, elsewhere]] of Object.entries(envoys.seen(i, next(2)))) {
+          const sum = (pick: (...counts: number[]) => number) =>
+            others.reduce((total, window) => total + pick(...window.map((one) => one[address] as number)), 0);
+          const [least, most] = [sum(Math.min), sum(Math.max)];
+          assert.ok(elsewhere >= least && elsewhere <= most, `${elsewhere} on ${address}, in truth ${least}...${most}`);
+          compared++;
+        }
+      }
+    }
+    assert.ok(compared > 500);
+    for (const stream of open.flat()) stream.abort();
+    envoys.run(BOUND_MS + 60);
+    for (const i of [0, 1]) {
+      for (const worker of [0, 1]) assert.deepEqual(envoys.seen(i, worker), { [A]: [0, 0], [B]: [0, 0], [C]: [0, 0] });
+    }
+  });
+
+  test("steers the picks: what one Envoy sent to a pod keeps the others away from it", () => {
+    const view = { endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B]), base("only-a", [A])] };
+    const envoys = new Envoys(2, view);
+    for (let i = 0; i < 6; i++) envoys.envoy(0).chat("only-a", i % 2);
+    envoys.run(150);
+    const picks = Array.from({ length: 3 }, () => picked(envoys.envoy(1).chat("m")));
+    assert.deepEqual(picks, [B, B, B]);
+  });
+
+  test("a burst that comes to both Envoys at once is taken for one: what was not told yet counts for each", () => {
+    const view = { endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B]), base("only-a", [A])] };
+    const envoys = new Envoys(2, view, { workers: 1 });
+    for (let i = 0; i < 5; i++) envoys.envoy(0).chat("only-a");
+    envoys.run(200);
+    // Three on B weigh six with those that the other Envoy is likely to have sent: one more than the five on A.
+    const picks = Array.from({ length: 4 }, () => picked(envoys.envoy(1).chat("m")));
+    assert.deepEqual(picks, [B, B, B, A]);
+  });
+
+  test("is not counted again as unseen, when the pod's own metrics tell of the same requests", () => {
+    const pods = (running: number) => ({
+      endpoints: [endpoint(A, { running }), endpoint(B)],
+      models: [base("m", [A, B]), base("only-a", [A]), base("only-b", [B])],
+    });
+    const envoys = new Envoys(2, pods(0), { workers: 1 });
+    for (let i = 0; i < 4; i++) envoys.envoy(0).chat("only-a");
+    envoys.run(200);
+    for (let i = 0; i < 60; i++) {
+      envoys.advance(50);
+      envoys.round(pods(4));
+    }
+    // Four on A in all: five on B are more, however long the metrics have told of those four.
+    for (let i = 0; i < 5; i++) envoys.envoy(1).chat("only-b");
+    envoys.run(200);
+    assert.equal(picked(envoys.envoy(1).chat("m")), A);
+  });
+
+  test("an Envoy that died is forgotten within 1.5 s and a push", () => {
+    const envoys = new Envoys(2, threePods());
+    for (let i = 0; i < 3; i++) envoys.envoy(0).chat("lora", i % 2);
+    envoys.run(150);
+    assert.deepEqual(envoys.seen(1)[A], [0, 3]);
+    envoys.cut.add(0);
+    envoys.run(1400);
+    assert.deepEqual(envoys.seen(1)[A], [0, 3]);
+    envoys.run(200);
+    assert.deepEqual(envoys.seen(1)[A], [0, 0]);
+  });
+
+  test("a sidecar that died leaves no counts behind: after 2 s its last word is not believed", () => {
+    const envoys = new Envoys(2, threePods(), { configuration: { pick: { onStale: "ignore" } } });
+    for (let i = 0; i < 3; i++) envoys.envoy(0).chat("lora", i % 2);
+    envoys.run(150);
+    assert.deepEqual(envoys.seen(1)[A], [0, 3]);
+    envoys.advance(1900);
+    assert.deepEqual(envoys.seen(1)[A], [0, 3]);
+    envoys.advance(300);
+    for (const worker of [0, 1]) assert.deepEqual(envoys.seen(1, worker)[A], [0, 0]);
+    assert.equal(envoys.envoy(1).gauge("in_flight_elsewhere"), 0);
+  });
+
+  test("a worker whose VM fails takes its requests out of the others' views within 1.5 s", () => {
+    const envoys = new Envoys(2, threePods());
+    envoys.envoy(0).chat("lora", 1);
+    envoys.run(150);
+    assert.deepEqual(envoys.seen(1)[A], [0, 1]);
+    envoys.envoy(0).worker(1).tickDue = undefined;
+    envoys.envoy(0).workers.pop();
+    envoys.run(1800);
+    assert.deepEqual(envoys.seen(1)[A], [0, 0]);
+  });
+
+  test("three Envoys see the sum of the other two, nobody sees itself", () => {
+    const envoys = new Envoys(3, threePods());
+    for (const i of [0, 1, 2]) for (let n = 0; n <= i; n++) envoys.envoy(i).chat("lora", n % 2);
+    envoys.run(200);
+    assert.deepEqual(
+      [0, 1, 2].map((i) => envoys.seen(i)[A]),
+      [
+        [1, 5],
+        [2, 4],
+        [3, 3],
+      ],
+    );
+  });
+
+  test("10,000 requests over two Envoys, a third aborted, leave nothing anywhere", () => {
+    const envoys = new Envoys(2, threePods());
+    const next = sequence(5);
+    const open: Stream[] = [];
+    for (let i = 0; i < 10_000; i++) {
+      open.push(envoys.envoy(next(2)).chat("m", next(2)));
+      if (open.length > 64) {
+        const [stream] = open.splice(next(open.length), 1) as [Stream];
+        if (i % 3 === 0) stream.abort();
+        else complete(stream, [A, B, C, "9.9.9.9:9"][next(4)] as string);
+      }
+      if (i % 100 === 0) {
+        envoys.advance(50);
+        envoys.round();
+      }
+    }
+    for (const stream of open) stream.abort();
+    envoys.run(300);
+    for (const i of [0, 1]) {
+      assert.deepEqual(envoys.seen(i), { [A]: [0, 0], [B]: [0, 0], [C]: [0, 0] });
+      assert.equal(envoys.envoy(i).gauge("in_flight_elsewhere"), 0);
+      envoys.envoy(i).assertHealthy();
+    }
+  });
+});
+
+describe("prefixes", () => {
+  const body = (salt: string) =>
+    JSON.stringify({ model: "m", messages: [{ role: "user", content: `${salt} ${"prefix ".repeat(1500)}` }] });
+  const send = (gateway: Gateway, salt: string, worker = 0) => {
+    const headers = { "content-type": "application/json" };
+    return gateway.send({ method: "POST", path: "/v1/chat/completions", headers, body: body(salt) }, worker);
+  };
+  const tokens = { configuration: { pick: { profile: "tokens" } } };
+
+  test("a report holds what all workers sent, once: the cursor goes on where the last one ended", () => {
+    const gateway = new Gateway({ workers: 2, ...tokens });
+    gateway.feed(threePods());
+    const first = send(gateway, "one", 0);
+    send(gateway, "two", 1);
+    gateway.settle();
+    const report = askReport(gateway, 0);
+    const records = decodePrefixes(report.prefixes, "prefixes");
+    assert.equal(records.length, 2);
+    assert.ok(records.some(({ endpoint: hash }) => hash === addressHash(picked(first))));
+    const cursor = `${report.ring}.${report.end}`;
+    assert.equal(askReport(gateway, 0, cursor).prefixes.length, 0);
+    send(gateway, "three", 1);
+    gateway.settle();
+    assert.equal(decodePrefixes(askReport(gateway, 0, cursor).prefixes, "prefixes").length, 1);
+    assert.equal(decodePrefixes(askReport(gateway, 1, cursor).prefixes, "prefixes").length, 3, "another worker's list");
+  });
+
+  test("a prefix that one Envoy sent to a pod draws the other Envoy's requests there", () => {
+    const envoys = new Envoys(2, threePods(), tokens);
+    for (const salt of ["a", "b", "c", "d", "e", "f"]) {
+      const first = send(envoys.envoy(0), salt, 0);
+      const pod = picked(first);
+      complete(first, pod);
+      envoys.run(150);
+      for (const worker of [0, 1]) {
+        const second = send(envoys.envoy(1), salt, worker);
+        assert.equal(picked(second), pod, `${salt} on worker ${worker}`);
+        complete(second, pod);
+      }
+      envoys.run(100);
+    }
+  });
+
+  test("an idle worker, which looks up every 200 ms, hears of them too", () => {
+    const envoys = new Envoys(2, threePods(), tokens);
+    envoys.run(1000);
+    const first = send(envoys.envoy(0), "idle", 0);
+    complete(first, picked(first));
+    envoys.run(400);
+    for (const worker of [0, 1]) assert.equal(picked(send(envoys.envoy(1), "idle", worker)), picked(first));
+  });
+
+  test("memory stays bounded under a flood of prefixes, and reports stay within their size", () => {
+    const gateway = new Gateway({ workers: 2, ...tokens });
+    gateway.feed(threePods());
+    let largest = 0;
+    for (let i = 0; i < 1500; i++) {
+      complete(send(gateway, `${i} ${"x".repeat(20_000)}`, i % 2), A);
+      if (i % 20 !== 0) continue;
+      gateway.process.advance(20);
+      if (i % 200 === 0) gateway.feed(threePods());
+      largest = Math.max(largest, askReport(gateway, 0).prefixes.length);
+    }
+    assert.ok(largest > 32_768 && largest <= 65_536, `${largest}`);
+    gateway.assertHealthy();
+  });
+});
+
+test("a reader, which has the headers no more when the body is whole, answers a push with a report as well", () => {
+  const gateway = new Gateway({ configuration: { role: "reader" } });
+  const snapshot = (version: bigint) => encodeSnapshot({ version, source: 7n, ...threePods() });
+  gateway.push(snapshot(1_700_000_000_000_000n));
+  const report = pushForReport(gateway, snapshot(1_700_000_000_001_000n));
+  assert.equal(report.version, 1_700_000_000_001_000n);
+  gateway.assertHealthy();
+});

@@ -1,0 +1,143 @@
+// A worker that has few requests rests between them: its timer rings every 200 ms, and requests bring the ticks along.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { A, B, base, complete, endpoint, Gateway, threePods } from "../../../testkit/filter/gateway.ts";
+import { fed, NOBODY, picked, total } from "../support/in-flight.ts";
+
+const BUSY = 20;
+const RESTING = 200;
+
+describe("a worker rests", () => {
+  test("as soon as its last request has ended, and is busy as long as one is under way", () => {
+    const gateway = fed();
+    const { vm } = gateway.worker();
+    const period = () => vm.roots.map((root) => root.tickPeriod);
+    assert.deepEqual(period(), [RESTING]);
+    const [first, second] = [gateway.chat("m"), gateway.chat("m")];
+    assert.deepEqual(period(), [BUSY]);
+    gateway.process.advance(1000);
+    first.abort();
+    gateway.process.advance(1000);
+    assert.deepEqual(period(), [BUSY]);
+    second.abort();
+    assert.deepEqual(period(), [RESTING]);
+    gateway.process.advance(1000);
+    assert.deepEqual(period(), [RESTING]);
+  });
+
+  test("not where more than two requests came since its last tick: the next tick finds out whether they went on", () => {
+    const gateway = fed();
+    const root = gateway.worker();
+    gateway.process.advance(RESTING);
+    for (let i = 0; i < 3; i++) complete(gateway.chat("m"), A);
+    assert.equal(root.tickPeriod, BUSY);
+    gateway.process.advance(BUSY);
+    assert.equal(root.tickPeriod, BUSY, "three in the last 20 ms");
+    gateway.process.advance(BUSY);
+    assert.equal(root.tickPeriod, RESTING);
+  });
+
+  test("with every root of its VM", () => {
+    const gateway = fed();
+    const { vm } = gateway.worker();
+    gateway.workers.push(vm.createRoot({ allowOnHeadersStopIteration: true }));
+    const streams = [gateway.chat("m", 0), gateway.chat("m", 1)];
+    gateway.process.advance(1000);
+    assert.ok(vm.roots.some((root) => root.tickPeriod === BUSY));
+    for (const stream of streams) complete(stream, A);
+    gateway.process.advance(2 * BUSY);
+    assert.deepEqual(
+      vm.roots.map((root) => root.tickPeriod),
+      [RESTING, RESTING],
+    );
+  });
+
+  test("and asks for no ticks of a root that is gone", () => {
+    const gateway = fed();
+    const stream = gateway.chat("m");
+    gateway.worker().close();
+    stream.abort();
+    assert.equal(stream.hostCallCount("proxy_set_tick_period_milliseconds"), 1, "when it came");
+    gateway.assertHealthy();
+  });
+
+  test("also when its last request had no record, or was refused", () => {
+    const gateway = fed();
+    gateway.send({ method: "GET", path: "/" });
+    assert.equal(gateway.worker().tickPeriod, BUSY);
+    gateway.process.advance(2 * BUSY);
+    assert.equal(gateway.worker().tickPeriod, RESTING);
+    gateway.send({ path: "/", headers: { "content-type": "application/json" }, body: "{" }).abort();
+    assert.equal(gateway.worker().tickPeriod, RESTING);
+  });
+});
+
+describe("a worker that goes to rest", () => {
+  test("tells at once that its requests have ended", () => {
+    const gateway = fed(2);
+    const stream = gateway.chat("lora", 0);
+    gateway.settle();
+    assert.deepEqual(gateway.inFlight(1), { ...NOBODY, [A]: 1 });
+    gateway.process.advance(100);
+    stream.abort();
+    assert.deepEqual(gateway.inFlight(1), NOBODY);
+  });
+
+  test("tells at once which prompts it sent where", () => {
+    const gateway = new Gateway({ workers: 2, configuration: { pick: { profile: "tokens" } } });
+    gateway.feed(threePods());
+    const chat = (worker: number, text: string) => {
+      const messages = [{ role: "user", content: text.repeat(4000) }];
+      return gateway.send(
+        {
+          method: "POST",
+          path: "/v1/chat/completions",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ model: "m", messages }),
+        },
+        worker,
+      );
+    };
+    for (const text of ["a", "b", "c", "d", "e", "f"]) {
+      gateway.process.advance(50);
+      const stream = chat(0, text);
+      const pod = picked(stream);
+      complete(stream, pod);
+      gateway.process.advance(50);
+      const other = chat(1, text);
+      assert.equal(picked(other), pod, `prompt ${text}`);
+      complete(other, pod);
+    }
+  });
+
+  test("shows all gauges as they are within 200 ms", () => {
+    const gateway = fed(2);
+    const streams = [0, 1, 0, 1, 0].map((worker) => gateway.chat("m", worker));
+    gateway.settle();
+    assert.equal(gateway.gauge("in_flight"), 5);
+    for (const stream of streams) stream.abort();
+    gateway.process.advance(RESTING);
+    assert.equal(gateway.gauge("in_flight"), 0);
+  });
+});
+
+describe("a request that comes to a resting worker", () => {
+  test("is picked for by what the others told meanwhile", () => {
+    const gateway = new Gateway({ workers: 2 });
+    gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B]), base("only-a", [A])] });
+    complete(gateway.chat("m", 1), A);
+    for (let i = 0; i < 5; i++) gateway.chat("only-a", 0);
+    gateway.process.advance(60);
+    assert.equal(gateway.worker(1).tickPeriod, RESTING);
+    assert.equal(picked(gateway.chat("m", 1)), B);
+    assert.equal(total(gateway.inFlight(1)), 6);
+  });
+
+  test("finds the snapshot that was pushed to another worker meanwhile", () => {
+    const gateway = fed(2);
+    gateway.process.advance(1000);
+    gateway.feed({ endpoints: [endpoint(B)], models: [base("m", [B])] }, 0);
+    assert.equal(gateway.worker(1).tickPeriod, RESTING);
+    assert.equal(picked(gateway.chat("m", 1)), B);
+  });
+});

@@ -1,0 +1,318 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
+import {
+  ALPHA,
+  CONFIG_MAPS,
+  PODS,
+  POOLS,
+  pod,
+  pool,
+  SLICES,
+  slice,
+  startServer,
+  TIMES,
+  watchCluster,
+} from "../../../testkit/kubernetes/manifests.ts";
+import { until } from "../support/support.ts";
+
+test("pods of a pool come, change and go with the cluster's word for them", async (t) => {
+  const server = await startServer(t);
+  server.put(POOLS, pool("llama", "vllm", 8000, 8001));
+  server.put(PODS, pod("a", "vllm", "10.0.0.1"));
+  server.put(PODS, pod("x", "other", "10.0.0.9"));
+  const { addresses, pods } = watchCluster(t, server);
+  await until("the listed one", () => addresses());
+  assert.deepEqual(addresses(), ["10.0.0.1:8000", "10.0.0.1:8001"]);
+  server.put(PODS, pod("b", "vllm", "10.0.0.2", { ready: false }));
+  await until("a new one", () => addresses()?.length === 4);
+  const cluster = (address: string) => pods()?.find((each) => each.address === address)?.cluster;
+  const of = ["InferencePool default/llama"];
+  assert.deepEqual(cluster("10.0.0.2:8000"), { ready: false, draining: false, asleep: false, of });
+  server.put(PODS, pod("b", "vllm", "10.0.0.2"));
+  await until("ready", () => cluster("10.0.0.2:8000")?.ready);
+  server.put(PODS, pod("a", "vllm", "10.0.0.1", { deleted: true }));
+  await until("draining", () => cluster("10.0.0.1:8000")?.draining);
+  server.remove(PODS, "default", "a");
+  await until("gone", () => addresses()?.length === 2);
+  server.remove(POOLS, "default", "llama");
+  await until("a pool that goes takes its pods along", () => addresses()?.length === 0);
+});
+
+test("nothing is told before pools and pods were both heard of, and what is the same is told once", async (t) => {
+  const server = await startServer(t);
+  server.put(POOLS, pool("llama", "vllm", 8000));
+  server.put(PODS, pod("a", "vllm", "10.0.0.1"));
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const answer = server.instead;
+  server.instead = (request, response) => {
+    if (request.url?.includes("/pods")) void held.then(() => response.writeHead(500).end());
+    else response.writeHead(404).end();
+  };
+  const watched = watchCluster(t, server);
+  await until("pods asked for", () => server.requests.some((url) => url.includes("/pods")));
+  await until("pools answered", () => server.requests.filter((url) => url.includes("inferencepools")).length > 3);
+  assert.equal(watched.reports(), 0);
+  server.instead = answer;
+  release();
+  await until("told", () => watched.addresses()?.length === 1);
+  const told = watched.reports();
+  server.put(PODS, pod("x", "other", "10.0.0.9"));
+  server.put(PODS, pod("b", "vllm", "10.0.0.2"));
+  await until("the second", () => watched.addresses()?.length === 2);
+  assert.equal(watched.reports(), told + 1);
+});
+
+test("a list comes in pages, and a token that expires between them starts it again", async (t) => {
+  const server = await startServer(t);
+  server.pageSize = 2;
+  server.put(POOLS, pool("llama", "vllm", 8000));
+  for (let i = 1; i <= 5; i++) server.put(PODS, pod(`p${i}`, "vllm", `10.0.0.${i}`));
+  let expired = 0;
+  server.expireTokens = () => expired++ === 0;
+  const watched = watchCluster(t, server);
+  await until("all", () => watched.addresses()?.length === 5);
+  const pages = server.requests.filter((url) => url.includes("/pods") && url.includes("continue="));
+  // The first second page was refused; then two further pages were given.
+  assert.ok(expired > 1);
+  assert.equal(pages.length, 3);
+});
+
+test("a server that is killed takes no pod away; the watch goes on from its version, and nothing is lost", async (t) => {
+  const server = await startServer(t);
+  server.put(POOLS, pool("llama", "vllm", 8000));
+  server.put(PODS, pod("a", "vllm", "10.0.0.1"));
+  server.put(PODS, pod("b", "vllm", "10.0.0.2"));
+  const watched = watchCluster(t, server);
+  await until("both", () => watched.addresses()?.length === 2 && server.watching >= 3);
+  await server.kill();
+  server.remove(PODS, "default", "a");
+  server.put(PODS, pod("c", "vllm", "10.0.0.3"));
+  await until("it noticed", () => watched.source.seen?.().watches.some(({ state }) => state === "failing"));
+  assert.deepEqual(watched.addresses(), ["10.0.0.1:8000", "10.0.0.2:8000"]);
+  server.requests = [];
+  await server.start();
+  await until("what it missed", () => isDeepStrictEqual(watched.addresses(), ["10.0.0.2:8000", "10.0.0.3:8000"]));
+  const lists = server.requests.filter((url) => url.includes("/pods") && !url.includes("watch=true"));
+  assert.deepEqual(lists, []);
+});
+
+test("an expired version, said in an event or as a status, is answered by a list: nothing is lost", async (t) => {
+  const server = await startServer(t);
+  server.put(POOLS, pool("llama", "vllm", 8000));
+  server.put(PODS, pod("a", "vllm", "10.0.0.1"));
+  const watched = watchCluster(t, server);
+  await until("one", () => watched.addresses()?.length === 1 && server.watching >= 3);
+  await server.kill();
+  server.remove(PODS, "default", "a");
+  server.put(PODS, pod("b", "vllm", "10.0.0.2"));
+  server.expire();
+  await server.start();
+  await until(
+    "after an ERROR event",
+    () => isDeepStrictEqual(watched.addresses(), ["10.0.0.2:8000"]) && server.watching >= 3,
+  );
+  await server.kill();
+  server.put(PODS, pod("c", "vllm", "10.0.0.3"));
+  let refused = 0;
+  server.instead = (request, response) => {
+    const gone = request.url?.includes("watch=true") === true;
+    refused += Number(gone);
+    if (refused > 2) server.instead = undefined;
+    response.writeHead(gone ? 410 : 503).end("{}");
+  };
+  await server.start();
+  await until("after status 410", () => watched.addresses()?.length === 2);
+  assert.ok(refused > 0);
+});
+
+test("a watch that goes silent is given up in its time, and what it did not say is listed", async (t) => {
+  const server = await startServer(t);
+  server.put(POOLS, pool("llama", "vllm", 8000));
+  const times = { ...TIMES, watchMs: 300, silenceMs: 200 };
+  let hung = 0;
+  server.instead = (request, response) => {
+    if (request.url?.includes("watch=true")) {
+      hung++;
+      response.writeHead(200).flushHeaders();
+      if (hung >= 3) server.instead = undefined;
+      return;
+    }
+    const listed = request.url?.includes("/pods") ? [] : [pool("llama", "vllm", 8000)];
+    const items = request.url?.includes("x-k8s.io") || request.url?.includes("configmaps") ? [] : listed;
+    response.writeHead(200).end(JSON.stringify({ metadata: { resourceVersion: "1" }, items }));
+  };
+  const watched = watchCluster(t, server, { times });
+  await until("the first report", () => watched.addresses());
+  server.put(PODS, pod("a", "vllm", "10.0.0.1"));
+  await until("the pod that no event told of", () => watched.addresses()?.length === 1);
+  const asked = server.requests.filter((url) => url.includes("/pods")).map((url) => url.includes("watch=true"));
+  assert.deepEqual(asked.slice(0, 3), [false, true, false]);
+});
+
+test("bookmarks carry the version on, so that a quiet watch is resumed and not listed anew", async (t) => {
+  const server = await startServer(t);
+  const watched = watchCluster(t, server, { times: { ...TIMES, watchMs: 100 } });
+  await until("told", () => watched.addresses());
+  server.requests = [];
+  const count = (part: string) =>
+    server.requests.filter((url) => url.includes("/pods") && url.includes("watch=true") === (part === "watch")).length;
+  await until("three watches", () => count("watch") >= 3);
+  assert.equal(count("list"), 0);
+  const { resourceVersion } = server.put(PODS, pod("a", "vllm", "10.0.0.1")).metadata;
+  const from = `resourceVersion=${resourceVersion}&`;
+  await until("a watch from there", () => server.requests.some((url) => url.includes("/pods") && url.includes(from)));
+  assert.equal(count("list"), 0);
+  // Without them nobody knows whether the server still has the version.
+  server.bookmarks = false;
+  await until("a list", () => count("list") >= 1);
+});
+
+test("what is no event ends the watch, and the next begins with a list", async (t) => {
+  const server = await startServer(t);
+  server.put(POOLS, pool("llama", "vllm", 8000));
+  server.put(PODS, pod("a", "vllm", "10.0.0.1"));
+  const watched = watchCluster(t, server);
+  for (const text of [
+    '{"type":"ADDED","object":{"met\n',
+    '{"type":"ADDED"}\n',
+    '{"type":"ERROR","object":{"code":500,"message":"boom"}}\n',
+  ]) {
+    await until("watches", () => server.watching >= 3);
+    const before = server.requests.length;
+    server.sendRaw(text);
+    await until("it was asked again", () => server.requests.length > before + 2);
+    assert.deepEqual(watched.addresses(), ["10.0.0.1:8000"]);
+  }
+});
+
+test("a server that ends each watch at once is not asked in a loop", async (t) => {
+  const server = await startServer(t);
+  server.instead = (request, response) => {
+    if (request.url?.includes("watch=true")) response.writeHead(200).end();
+    else response.writeHead(200).end(JSON.stringify({ metadata: { resourceVersion: "7" }, items: [] }));
+  };
+  const watched = watchCluster(t, server, { times: { ...TIMES, retryMinMs: 50, retryMaxMs: 100_000 } });
+  await until("told", () => watched.addresses());
+  const pods = () => server.requests.filter((url) => url.includes("/pods")).length;
+  await until("it asked again", () => pods() >= 2);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.ok(pods() < 16, String(pods()));
+});
+
+test("CRDs that are not installed are no error, and are picked up when they come and forgotten when they go", async (t) => {
+  const server = await startServer(t);
+  server.installed.delete(POOLS);
+  const watched = watchCluster(t, server);
+  await until("told", () => watched.addresses());
+  assert.deepEqual([watched.addresses(), watched.lines], [[], []]);
+  server.put(PODS, pod("a", "vllm", "10.0.0.1"));
+  server.put(POOLS, pool("llama", "vllm", 8000));
+  server.installed.add(POOLS);
+  await until("the pool", () => watched.addresses()?.length === 1);
+  server.installed.add(`${ALPHA}/inferenceobjectives`);
+  const spec = { priority: 7, poolRef: { name: "llama" } };
+  const objective = { apiVersion: "inference.networking.x-k8s.io/v1alpha2", kind: "InferenceObjective", spec };
+  server.put(`${ALPHA}/inferenceobjectives`, { ...objective, metadata: { name: "o", namespace: "default" } });
+  await until("the objective", () => watched.source.seen?.().objectives[0]?.priority === 7);
+  server.installed.delete(POOLS);
+  server.expire();
+  await server.kill();
+  await server.start();
+  await until("the pools of an API that is gone are gone", () => watched.addresses()?.length === 0);
+});
+
+test("one answer that there is no such API, as of a server that starts, takes no pod away", async (t) => {
+  const server = await startServer(t);
+  server.put(POOLS, pool("llama", "vllm", 8000));
+  server.put(PODS, pod("a", "vllm", "10.0.0.1"));
+  const watched = watchCluster(t, server);
+  await until("one", () => watched.addresses()?.length === 1 && server.watching >= 3);
+  await server.kill();
+  server.expire();
+  let missing = 0;
+  server.instead = (request, response) => {
+    if (request.url?.includes("/v1/namespaces/default/inferencepools") && !request.url.includes("watch=true"))
+      missing++;
+    if (missing > 0) server.instead = undefined;
+    response.writeHead(request.url?.includes("watch=true") ? 410 : 404).end("{}");
+  };
+  const told = watched.reports();
+  await server.start();
+  await until("it watches again", () => missing > 0 && server.watching >= 3);
+  assert.deepEqual([watched.addresses(), watched.reports()], [["10.0.0.1:8000"], told]);
+});
+
+test("a Service's slices are endpoints once it is named, and only its slices are asked for", async (t) => {
+  const server = await startServer(t);
+  server.put(SLICES, slice("llm-serve-svc", { serve: 8000 }, "10.0.0.1", "10.0.0.2"));
+  server.put(SLICES, slice("head", { dashboard: 8265 }, "10.0.0.8"));
+  const watched = watchCluster(t, server, { services: [{ name: "llm-serve-svc" }] });
+  await until("both", () => watched.addresses()?.length === 2);
+  const ending = slice("llm-serve-svc", { serve: 8000 }, "10.0.0.1");
+  (ending.endpoints as Array<{ conditions: object }>)[0] = {
+    ...(ending.endpoints as Array<{ conditions: object }>)[0],
+    conditions: { ready: false, serving: true, terminating: true },
+  };
+  server.put(SLICES, ending);
+  await until("one, ending", () => watched.pods()?.length === 1 && watched.pods()?.[0]?.cluster?.draining);
+  assert.equal(watched.pods()?.[0]?.cluster?.ready, true);
+  const asked = server.requests.filter((url) => url.includes("endpointslices"));
+  assert.ok(asked.every((url) => url.includes("labelSelector=kubernetes.io%2Fservice-name%3Dllm-serve-svc")));
+});
+
+test("what may not be read is said once, and does without", async (t) => {
+  const server = await startServer(t);
+  server.forbidden.add("configmaps");
+  server.put(POOLS, pool("llama", "vllm", 8000));
+  server.put(PODS, pod("a", "vllm", "10.0.0.1"));
+  const watched = watchCluster(t, server);
+  await until("the pod", () => watched.addresses()?.length === 1);
+  await until("asked thrice", () => server.requests.filter((url) => url.includes("configmaps")).length >= 3);
+  assert.equal(watched.lines.length, 1);
+  assert.match(String(watched.lines[0]?.watch), /^configmaps in default/);
+  assert.equal(watched.lines[0]?.status, 403);
+  server.forbidden.clear();
+  const labels = { "inference.networking.k8s.io/bbr-managed": "true" };
+  const data = { baseModel: "llama", adapters: "- sql\n- law\n" };
+  const metadata = { name: "map", namespace: "default", labels };
+  server.put(CONFIG_MAPS, { apiVersion: "v1", kind: "ConfigMap", metadata, data });
+  await until("the map", () => watched.source.seen?.().adapterMaps[0]?.adapters.length === 2);
+});
+
+test("a broken object is reported with its field, its last good state stays, and the others go on", async (t) => {
+  const server = await startServer(t);
+  server.put(POOLS, pool("llama", "vllm", 8000));
+  server.put(PODS, pod("a", "vllm", "10.0.0.1"));
+  const watched = watchCluster(t, server);
+  await until("one", () => watched.addresses()?.length === 1);
+  server.put(POOLS, pool("llama", "vllm", 80_000));
+  server.put(PODS, pod("b", "vllm", "10.0.0.2"));
+  await until("two", () => watched.addresses()?.length === 2);
+  assert.deepEqual(watched.lines[0], {
+    source: "kubernetes",
+    object: "InferencePool default/llama",
+    problems: ["spec.targetPorts[0].number: got 80000, expected a port, an integer from 1 to 65535"],
+  });
+  await server.kill();
+  server.put(PODS, pod("c", "vllm", "10.0.0.3"));
+  server.expire();
+  await server.start();
+  await until("a list does not take it away either", () => watched.addresses()?.length === 3);
+  server.remove(POOLS, "default", "llama");
+  await until("none", () => watched.addresses()?.length === 0);
+});
+
+test("a source that is closed asks no more", async (t) => {
+  const server = await startServer(t);
+  const { source, addresses } = watchCluster(t, server);
+  await until("told", () => addresses() && server.watching >= 2);
+  source.close();
+  await until("its watches are gone", () => server.watching === 0);
+  // A request that was under way when it was closed may still arrive.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const asked = server.requests.length;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.equal(server.requests.length, asked);
+});

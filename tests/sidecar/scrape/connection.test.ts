@@ -1,0 +1,181 @@
+// A kept connection to a pod: used again and again, given up where it must be, and never a mixture of two answers.
+import assert from "node:assert/strict";
+import { createServer, type Server, type Socket } from "node:net";
+import { type TestContext, test } from "node:test";
+import { Access } from "../../../sidecar/scrape/access.ts";
+import { Connection } from "../../../sidecar/scrape/connection.ts";
+import { until } from "../support/support.ts";
+
+type Answer = (socket: Socket, request: string, count: number) => void;
+
+interface Raw {
+  url: string;
+  connections: number;
+  requests: string[];
+}
+
+/** `count`: which request on its connection it is, from 1. */
+async function startRaw(t: TestContext, answer: Answer): Promise<Raw> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    raw.connections++;
+    sockets.add(socket);
+    let count = 0;
+    socket.on("error", () => {});
+    socket.on("data", (chunk) => {
+      raw.requests.push(chunk.toString());
+      answer(socket, chunk.toString(), ++count);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const { port } = server.address() as { port: number };
+  const raw: Raw = { url: `http://127.0.0.1:${port}`, connections: 0, requests: [] };
+  return raw;
+}
+
+function connect(t: TestContext, url: string): Connection {
+  const connection = new Connection(url, new Access({ tls: { verify: true }, gzip: false }));
+  t.after(() => connection.close());
+  return connection;
+}
+
+const ok = (body: string, more = ""): string =>
+  `HTTP/1.1 200 OK\r\n${more}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+const get = (connection: Connection, timeoutMs = 30_000): Promise<string> =>
+  connection.get("/metrics", 1 << 20, timeoutMs, (body) => body.toString());
+
+test("the request is plain: method, path, host", async (t) => {
+  const pod = await startRaw(t, (socket) => socket.write(ok("hi")));
+  assert.equal(await get(connect(t, pod.url)), "hi");
+  assert.deepEqual(pod.requests, [`GET /metrics HTTP/1.1\r\nhost: ${pod.url.slice(7)}\r\n\r\n`]);
+});
+
+test("one connection serves one request after the other, in the order that they were made", async (t) => {
+  const pod = await startRaw(t, (socket, _, count) => setTimeout(() => socket.write(ok(`answer ${count}`)), 5));
+  const connection = connect(t, pod.url);
+  assert.deepEqual(await Promise.all([1, 2, 3].map(() => get(connection))), ["answer 1", "answer 2", "answer 3"]);
+  assert.equal(pod.connections, 1);
+});
+
+test("a connection that the server closed while it was idle costs nothing: the request goes out on another", async (t) => {
+  for (const close of [(socket: Socket) => socket.end(), (socket: Socket) => socket.resetAndDestroy()]) {
+    const pod = await startRaw(t, (socket, _, count) => (count === 1 ? socket.write(ok("hi")) : close(socket)));
+    const connection = connect(t, pod.url);
+    for (let i = 0; i < 4; i++) assert.equal(await get(connection), "hi");
+    assert.equal(pod.connections, 4);
+  }
+});
+
+test("a connection that ends on its first request, or in an answer, is a failure", async (t) => {
+  const first = await startRaw(t, (socket) => socket.end());
+  await assert.rejects(get(connect(t, first.url)), { reason: "reset" });
+  assert.equal(first.connections, 1);
+  const half = await startRaw(t, (socket, _, count) =>
+    count === 1 ? socket.write(ok("hi")) : socket.end("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"),
+  );
+  const connection = connect(t, half.url);
+  assert.equal(await get(connection), "hi");
+  await assert.rejects(get(connection), { reason: "reset" });
+  assert.equal(half.connections, 1);
+});
+
+test("an answer that comes too late is not the next request's", async (t) => {
+  let late: Socket | undefined;
+  const pod = await startRaw(t, (socket) => {
+    if (late !== undefined) return socket.write(ok("in time"));
+    late = socket;
+  });
+  const connection = connect(t, pod.url);
+  await assert.rejects(get(connection, 2000), { reason: "timeout" });
+  const next = get(connection);
+  late?.write(ok("late"));
+  assert.equal(await next, "in time");
+  assert.equal(pod.connections, 2);
+});
+
+test("bytes that nobody asked for end the connection", async (t) => {
+  const pod = await startRaw(t, (socket, _, count) => socket.write(ok(`${count}`) + (count === 1 ? ok("forged") : "")));
+  const connection = connect(t, pod.url);
+  assert.deepEqual([await get(connection), await get(connection)], ["1", "1"]);
+  assert.equal(pod.connections, 2);
+  let answering: Socket | undefined;
+  const idle = await startRaw(t, (socket) => {
+    answering = socket;
+    socket.write(ok("hi"));
+  });
+  const other = connect(t, idle.url);
+  assert.equal(await get(other), "hi");
+  const first = answering as unknown as Socket;
+  first.write(ok("forged"));
+  await until("the connection to be given up", () => first.destroyed || first.readableEnded);
+  assert.equal(await get(other), "hi");
+  assert.equal(idle.connections, 2);
+});
+
+test("connection: close is heeded, an answer until the end is read", async (t) => {
+  const pod = await startRaw(t, (socket) => socket.end("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall of it"));
+  const connection = connect(t, pod.url);
+  assert.deepEqual([await get(connection), await get(connection)], ["all of it", "all of it"]);
+  assert.equal(pod.connections, 2);
+});
+
+test("a refused connection is told as one, and the next try connects anew", async (t) => {
+  const gone = await startRaw(t, (socket) => socket.write(ok("hi")));
+  const nobody = connect(t, "http://127.0.0.1:1");
+  await assert.rejects(get(nobody), { reason: "refused" });
+  await assert.rejects(get(nobody), { reason: "refused" });
+  assert.equal(await get(connect(t, gone.url)), "hi");
+});
+
+test("what reading an answer throws is the failure, and the connection is used again", async (t) => {
+  const pod = await startRaw(t, (socket) => socket.write(ok("hi")));
+  const connection = connect(t, pod.url);
+  const broken = connection.get("/", 100, 30_000, () => {
+    throw new Error("cannot be read");
+  });
+  await assert.rejects(broken, /cannot be read/);
+  assert.equal(await get(connection), "hi");
+  assert.equal(pod.connections, 1);
+});
+
+test("after close nothing is asked any more, and what was under way fails", async (t) => {
+  const pod = await startRaw(t, () => {});
+  const connection = connect(t, pod.url);
+  const pending = get(connection);
+  const rejected = assert.rejects(pending, { reason: "reset" });
+  await until("the request", () => pod.requests.length === 1);
+  connection.close();
+  await rejected;
+  await assert.rejects(get(connection), { reason: "reset" });
+});
+
+test("answers of many pods that come in pieces at the same time do not mix, though they share a buffer", async (t) => {
+  const pods = await Promise.all(
+    Array.from({ length: 20 }, (_, i) =>
+      startRaw(t, (socket, _request, count) => {
+        const body = `${String(i).padStart(2, "0")}:${count};`.repeat(4000);
+        const all = Buffer.from(
+          `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+        );
+        let at = 0;
+        const step = () => {
+          socket.write(all.subarray(at, at + 3001));
+          at += 3001;
+          if (at < all.length) setImmediate(step);
+        };
+        step();
+      }),
+    ),
+  );
+  const connections = pods.map((pod) => connect(t, pod.url));
+  for (let round = 1; round <= 5; round++) {
+    const bodies = await Promise.all(connections.map((connection) => get(connection, 10_000)));
+    for (const [i, body] of bodies.entries()) {
+      assert.equal(body, `${String(i).padStart(2, "0")}:${round};`.repeat(4000));
+    }
+  }
+});

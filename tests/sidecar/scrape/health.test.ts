@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Health } from "../../../sidecar/health.ts";
+
+function readyPod(threshold = 3): Health {
+  const health = new Health(threshold);
+  health.scraped();
+  health.modelsRead();
+  return health;
+}
+
+test("a pod is ready from its first metrics and models, in either order", () => {
+  const health = new Health(3);
+  assert.equal(health.ready, false);
+  health.scraped();
+  assert.equal(health.ready, false);
+  health.modelsRead();
+  assert.equal(health.ready, true);
+  const other = new Health(3);
+  other.modelsRead();
+  assert.equal(other.ready, false);
+  other.scraped();
+  assert.equal(other.ready, true);
+});
+
+test("failures below the threshold leave it ready, the threshold takes it down", () => {
+  const health = readyPod();
+  health.failed("timeout");
+  health.failed("reset");
+  assert.deepEqual([health.state, health.ready], ["failing", true]);
+  health.scraped();
+  assert.equal(health.state, "ready");
+  for (const reason of ["timeout", "status", "timeout"] as const) health.failed(reason);
+  assert.deepEqual([health.state, health.ready], ["down", false]);
+});
+
+test("a refused connection takes it down at once", () => {
+  const health = readyPod();
+  health.failed("refused");
+  assert.equal(health.ready, false);
+});
+
+test("a pod that comes back is ready when its models were read again", () => {
+  const health = readyPod();
+  health.failed("refused");
+  health.scraped();
+  assert.deepEqual([health.state, health.needsModels], ["starting", true]);
+  health.modelsRead();
+  assert.equal(health.state, "ready");
+});
+
+test("a pod that never answered is down after the threshold, not failing", () => {
+  const health = new Health(2);
+  health.failed("timeout");
+  assert.equal(health.state, "starting");
+  health.failed("timeout");
+  assert.equal(health.state, "down");
+});
+
+const LIMITS = { failures: 2, successes: 2 };
+
+test("where pods are probed, one is ready only when its probes say so, each after as often as they must", () => {
+  const health = new Health(3, true);
+  health.scraped();
+  health.modelsRead();
+  assert.equal(health.ready, false);
+  health.probed(true, LIMITS);
+  assert.equal(health.ready, false);
+  health.probed(true, LIMITS);
+  assert.equal(health.ready, true);
+  health.probed(false, LIMITS);
+  assert.equal(health.ready, true);
+  health.probed(true, LIMITS);
+  health.probed(false, LIMITS);
+  assert.equal(health.ready, true);
+  health.probed(false, LIMITS);
+  assert.deepEqual([health.ready, health.state, health.probe], [false, "ready", false]);
+  health.probed(true, LIMITS);
+  health.probed(true, LIMITS);
+  assert.equal(health.ready, true);
+});
+
+test("a pod that was down must pass a probe anew", () => {
+  const health = new Health(3, true);
+  health.scraped();
+  health.modelsRead();
+  health.probed(true, { failures: 3, successes: 1 });
+  assert.equal(health.ready, true);
+  health.failed("refused");
+  health.scraped();
+  health.modelsRead();
+  assert.deepEqual([health.ready, health.probe], [false, null]);
+  health.probed(true, { failures: 3, successes: 1 });
+  assert.equal(health.ready, true);
+});
+
+test("without probes nothing is said of them", () => {
+  assert.equal(readyPod().probe, undefined);
+});

@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { Engine, Reading } from "../../../sidecar/engines/engine.ts";
+import { vllm } from "../../../sidecar/engines/vllm.ts";
+import { compileMatcher } from "../../../sidecar/scrape/matcher.ts";
+import { parseNumber } from "../../../sidecar/scrape/number.ts";
+import { MetricsParser } from "../../../sidecar/scrape/parse.ts";
+import { capture } from "../support/support.ts";
+
+const parser = new MetricsParser(compileMatcher(vllm));
+const parse = (text: string | Buffer): Reading => parser.parse(Buffer.from(text));
+const WAITING = "vllm:num_requests_waiting";
+
+test("an idle vLLM's own exposition is read", () => {
+  const { waiting, running, kvUsage, asleep, kvBlocks, blockTokens, adapters, malformed } = parse(capture("idle"));
+  assert.deepEqual([waiting, running, kvUsage, asleep], [0, 0, 0, false]);
+  assert.deepEqual([kvBlocks, blockTokens, adapters, malformed], [32768, 128, null, 0]);
+});
+
+test("a busy vLLM's own exposition is read", () => {
+  const body = capture("load");
+  const value = (name: string) => Number(new RegExp(`^${name}\\{.*\\} (.*)$`, "m").exec(body.toString())?.[1]);
+  const reading = parse(body);
+  assert.equal(reading.waiting, value(WAITING));
+  assert.equal(reading.running, value("vllm:num_requests_running"));
+  assert.equal(reading.kvUsage, value("vllm:kv_cache_usage_perc"));
+  assert.ok((reading.running ?? 0) > 0);
+});
+
+test("of two data-parallel ranks the queues add up, the cache use is the mean, the blocks are said once", () => {
+  const reading = parse(capture("dp2_load"));
+  assert.deepEqual([reading.waiting, reading.running], [14, 16]);
+  assert.equal(reading.kvUsage, (0.0003662221137119559 + 0.0005798516800439302) / 2);
+  assert.deepEqual([reading.kvBlocks, reading.blockTokens], [65536, 128]);
+});
+
+test("of all adapter series ever written the newest counts", () => {
+  const { adapters } = parse(capture("lora_load"));
+  assert.deepEqual(adapters, { max: 2, running: ["sql-lora", "tweet-lora"], waiting: [] });
+});
+
+test("adapter series of the same time are both believed, and running wins over waiting", () => {
+  const line = (running: string, waiting: string, time: string) =>
+    `vllm:lora_requests_info{max_lora="4",running_lora_adapters="${running}",waiting_lora_adapters="${waiting}"} ${time}\n`;
+  const text =
+    line("a", "b", "1.5e9") + line("b", " c,,", "1.5e9") + line("old", "old", "1.4e9") + line("x", "x", "NaN");
+  assert.deepEqual(parse(text).adapters, { max: 4, running: ["a", "b"], waiting: ["c"] });
+});
+
+test("an adapter's name is unescaped", () => {
+  const text = 'vllm:lora_requests_info{running_lora_adapters="a\\"b\\\\c\\n",max_lora="1"} 1\n';
+  assert.deepEqual(parse(text).adapters?.running, ['a"b\\c']);
+});
+
+for (const name of ["idle", "load", "lora_load", "dp2_load"]) {
+  test(`${name} cut off at any byte reads as its whole lines, and never throws`, () => {
+    const body = capture(name);
+    const seen = new Map<number, Reading>();
+    // Each cut within a line gives what the last whole line gave; all 50,000 cuts would take a minute, so the lines of
+    // the families that are read are cut at every byte, and the others once.
+    let start = 0;
+    for (let end = body.indexOf(10); end >= 0; end = body.indexOf(10, start)) {
+      const whole = parse(body.subarray(0, start));
+      const line = body.toString("latin1", start, end);
+      const used = vllm.rows.some((row) => line.startsWith(row.metric));
+      for (let cut = used ? start : end; cut <= end; cut++) assert.deepEqual(parse(body.subarray(0, cut)), whole);
+      seen.set(end, whole);
+      start = end + 1;
+    }
+    assert.ok(seen.size > 500);
+  });
+}
+
+test("a name matches whole or not at all", () => {
+  const text = `${WAITING}_by_reason{reason="x"} 5\nx${WAITING} 6\n${WAITING.slice(0, -1)} 7\n${WAITING.toUpperCase()} 8\n`;
+  assert.equal(parse(text).waiting, null);
+  assert.equal(parse(`${WAITING} 9\n`).waiting, 9);
+});
+
+test("older names are read, and the newer one is believed where both are there", () => {
+  assert.equal(parse("vllm:gpu_cache_usage_perc 0.5\n").kvUsage, 0.5);
+  assert.equal(parse("vllm:gpu_cache_usage_perc 0.5\nvllm:kv_cache_usage_perc 0.25\n").kvUsage, 0.25);
+});
+
+test("a pod is asleep when one of its ranks is not awake", () => {
+  const state = (engine: number, name: string, value: number) =>
+    `vllm:engine_sleep_state{engine="${engine}",sleep_state="${name}"} ${value}\n`;
+  assert.equal(parse(state(0, "awake", 1) + state(0, "discard_all", 0)).asleep, false);
+  assert.equal(parse(state(0, "awake", 1) + state(1, "awake", 0)).asleep, true);
+  assert.equal(parse(state(0, "discard_all", 0)).asleep, false);
+});
+
+test("labels are skipped by their grammar, whatever their values hold", () => {
+  const good = [
+    `${WAITING}{model_name="a} 7 {"} 3`,
+    `${WAITING}{model_name="a\\"} 7",engine="0"} 3`,
+    `${WAITING}{model_name="\\\\"} 3`,
+    `${WAITING} { a = "b" , } 3`,
+    `${WAITING}{}3`,
+    `${WAITING}{a="# HELP"}\t3 1700000000000`,
+    `  ${WAITING} 3 # {trace="1"} 2`,
+    `${WAITING}{a="ü🐟"} 3.0\r`,
+  ];
+  for (const line of good) assert.equal(parse(`${line}\n`).waiting, 3, line);
+});
+
+test("a line that breaks the grammar costs itself only, and is counted", () => {
+  const bad = [
+    `${WAITING}{a="b} 3`,
+    `${WAITING}{a=b} 3`,
+    `${WAITING}{a="b" c="d"} 3`,
+    `${WAITING}{="b"} 3`,
+    `${WAITING}{a="b\\`,
+    `${WAITING}{`,
+    `${WAITING}{a="b"}`,
+    `${WAITING} three`,
+    `${WAITING} 0x10`,
+    `${WAITING} 1_000`,
+    `${WAITING} ${"9".repeat(5000)}`,
+  ];
+  for (const line of bad) {
+    const { waiting, running, malformed } = parse(`${line}\nvllm:num_requests_running 1\n`);
+    assert.deepEqual([waiting, running, malformed], [null, 1, 1], line);
+  }
+});
+
+test("NaN, infinities and negative gauges say nothing, the other samples still do", () => {
+  for (const value of ["NaN", "+Inf", "-Inf", "Inf", "-1"]) {
+    assert.equal(parse(`${WAITING} ${value}\n`).waiting, null, value);
+    assert.equal(parse(`${WAITING}{engine="0"} ${value}\n${WAITING}{engine="1"} 2\n`).waiting, 2, value);
+  }
+});
+
+test("no sample leaks from one body into the next", () => {
+  parse(capture("lora_load"));
+  const { samples, malformed, engine, ...signals } = parse("");
+  assert.deepEqual([samples, malformed, engine], [0, 0, null]);
+  const none = { waiting: null, running: null, kvUsage: null, kvBlocks: null, blockTokens: null, adapters: null };
+  assert.deepEqual(signals, { ...none, asleep: false });
+});
+
+test("cache geometry that is no number is unknown", () => {
+  const { kvBlocks, blockTokens } = parse('vllm:cache_config_info{num_gpu_blocks="None",block_size="16"} 1\n');
+  assert.deepEqual([kvBlocks, blockTokens], [null, 16]);
+});
+
+test("hostile bodies end, and say nothing", () => {
+  const bodies = [
+    "\n".repeat(300_000),
+    "{".repeat(300_000),
+    `${WAITING}{${'a="b",'.repeat(50_000)}`,
+    `${WAITING}{a="${"\\".repeat(300_001)}\n`,
+    "\0".repeat(300_000),
+    "\ufeffvllm:num_requests_waiting 1\n",
+  ];
+  for (const body of bodies) assert.equal(parse(body).waiting, null);
+  const random = fc.uint8Array({ maxLength: 400 });
+  const pieces = fc.constantFrom(WAITING, "{", "}", '"', "\\", "=", ",", " ", "\n", "1", "NaN", "#", "a", "\r");
+  const grammar = fc.array(pieces, { maxLength: 60 }).map((parts) => new Uint8Array(Buffer.from(parts.join(""))));
+  fc.assert(
+    fc.property(fc.oneof(random, grammar), (bytes) => {
+      parser.parse(Buffer.from(bytes));
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+test("numbers are what Number() makes of them, to the last bit", () => {
+  const read = (text: string) => parseNumber(Buffer.from(`x${text}y`), 1, 1 + Buffer.byteLength(text));
+  const spelled = ["0", "12", "12.5", "9.75e-06", "1.7953457623275814e+09", "-3", "+4", ".5", "5.", "1e400", "1e-400"];
+  for (const text of [...spelled, "123456789012345", "0.1234567890123456", "0.000000000000001"]) {
+    assert.equal(read(text), Number(text), text);
+  }
+  for (const text of ["", ".", "-", "e5", "1e", "1.2.3", "abc", "0x1", "1 ", "--1"])
+    assert.equal(read(text), undefined, text);
+  assert.equal(read("-Inf"), Number.NEGATIVE_INFINITY);
+  assert.equal(read("+infinity"), Number.POSITIVE_INFINITY);
+  assert.ok(Number.isNaN(read("NaN")));
+  fc.assert(
+    fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (x) =>
+      Object.is(read(String(x)), Number(String(x))),
+    ),
+  );
+  fc.assert(fc.property(fc.nat(1e6), fc.nat(1e6), (a, b) => read(`${a}.${b}`) === Number(`${a}.${b}`)));
+});
+
+test("one metric can be two signals by its label, as Triton writes it", () => {
+  const metric = "nv_trt_llm_request_metrics";
+  const where = (value: string) => ({ label: "request_type", value });
+  const engine: Engine = {
+    name: "by-label",
+    health: "/health",
+    rows: [
+      { kind: "gauge", metric, signal: "waiting", combine: "sum", where: where("waiting") },
+      { kind: "gauge", metric, signal: "running", combine: "sum", where: where("scheduled") },
+    ],
+  };
+  const text = `${metric}{request_type="scheduled"} 4\n${metric}{request_type="waiting"} 2\n${metric}{request_type="wait"} 9\n`;
+  const { waiting, running } = new MetricsParser(compileMatcher(engine)).parse(Buffer.from(text));
+  assert.deepEqual([waiting, running], [2, 4]);
+});

@@ -1,0 +1,22 @@
+// A pod that was read, for what is made of pods.
+import { Health } from "../../../sidecar/health.ts";
+import type { Pod } from "../../../sidecar/pod.ts";
+
+export const SECRET = "test-secret-0123456789";
+
+export function pod(address: string, model: string, fields: Partial<Pod> = {}): Pod {
+  const health = new Health(1);
+  health.scraped();
+  health.modelsRead();
+  const reading = { engine: "vllm", waiting: 1, running: 4, kvUsage: 0.5, asleep: false };
+  return {
+    address,
+    origin: `http://${address}`,
+    engine: "vllm",
+    health,
+    reading: { ...reading, kvBlocks: 100, blockTokens: 16, adapters: null, samples: 1, malformed: 0 },
+    scrapedAt: 900,
+    models: [{ name: model, parent: null }],
+    ...fields,
+  };
+}

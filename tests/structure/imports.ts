@@ -1,0 +1,95 @@
+// Every import of the project's own files, as a graph: what imports.test.ts checks, and what people may want to look at.
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { posix } from "node:path";
+import type { Layer } from "./layers.ts";
+
+/** File -> the project's files that it imports. Paths count from the root, with forward slashes. */
+export type Graph = ReadonlyMap<string, readonly string[]>;
+
+/** `import ... from "x"`, `export ... from "x"`, `import "x"`, `import("x")`; types count as well. */
+const IMPORT =
+  /(?:^|\n)\s*(?:import|export)\s[^;"'`]*?from\s*"(\.[^"]+)"|(?:^|\n)\s*import\s*"(\.[^"]+)"|\bimport\(\s*"(\.[^"]+)"/g;
+
+/** Sources that git knows, or that it does not ignore. */
+export function sources(root: string): string[] {
+  const args = ["ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", "*.ts"];
+  const known = execFileSync("git", args, { cwd: root, encoding: "utf8" }).split("\0").filter(Boolean);
+  const removed = execFileSync("git", ["ls-files", "--deleted", "-z"], { cwd: root, encoding: "utf8" }).split("\0");
+  return [...new Set(known)].filter((file) => !removed.includes(file)).sort();
+}
+
+/** Throws for an import that leads to no file. */
+export function readGraph(root: string, files: readonly string[] = sources(root)): Graph {
+  const known = new Set(files);
+  return new Map(files.map((file) => [file, importsOf(file, readFileSync(posix.join(root, file), "utf8"), known)]));
+}
+
+export function importsOf(file: string, text: string, known: ReadonlySet<string>): string[] {
+  const found: string[] = [];
+  for (const [, from, bare, dynamic] of text.matchAll(IMPORT)) {
+    const target = posix.join(posix.dirname(file), from ?? bare ?? dynamic ?? "");
+    const resolved = [target, `${target}.ts`].find((path) => known.has(path));
+    if (!resolved) throw new Error(`${file}: the import of ${target} leads to no file`);
+    found.push(resolved);
+  }
+  return found;
+}
+
+export function layerOf(file: string, layers: readonly Layer[]): Layer | undefined {
+  return layers
+    .filter(({ path }) => file === path || file.startsWith(`${path}/`))
+    .sort((a, b) => b.path.length - a.path.length)[0];
+}
+
+/** `a -> b` for each import of a layer that is declared below the importing file's. */
+export function wrongWay(graph: Graph, layers: readonly Layer[]): string[] {
+  const wrong: string[] = [];
+  for (const [file, imports] of graph) {
+    const from = layerOf(file, layers);
+    if (!from) {
+      wrong.push(`${file} is in no layer`);
+      continue;
+    }
+    for (const target of imports) {
+      const to = layerOf(target, layers);
+      if (to && layers.indexOf(to) > layers.indexOf(from)) wrong.push(`${file} -> ${target}`);
+    }
+  }
+  return wrong;
+}
+
+/** One path `a -> b -> a` for each group of files that import each other. */
+export function cycles(graph: Graph): string[] {
+  const found: string[] = [];
+  const done = new Set<string>();
+  const path: string[] = [];
+  const visit = (file: string): void => {
+    const at = path.indexOf(file);
+    if (at >= 0) {
+      found.push([...path.slice(at), file].join(" -> "));
+      return;
+    }
+    if (done.has(file)) return;
+    path.push(file);
+    for (const next of graph.get(file) ?? []) visit(next);
+    path.pop();
+    done.add(file);
+  };
+  for (const file of graph.keys()) visit(file);
+  return found;
+}
+
+/** The shortest path of imports from a file to a folder; undefined when there is none. */
+export function pathTo(graph: Graph, file: string, folder: string): string[] | undefined {
+  const before = new Map<string, string | undefined>([[file, undefined]]);
+  for (const at of before.keys()) {
+    if (at.startsWith(folder)) {
+      const path: string[] = [];
+      for (let step: string | undefined = at; step; step = before.get(step)) path.unshift(step);
+      return path;
+    }
+    for (const next of graph.get(at) ?? []) if (!before.has(next)) before.set(next, at);
+  }
+  return undefined;
+}
