@@ -15,7 +15,7 @@ export const DEBUG_HEADER = "x-pilotfish-debug";
 export const EXPLAIN_HEADER = "x-pilotfish-explain";
 /** Environment variable of the Wasm VM and of the sidecar that holds the shared secret. */
 export const SECRET_ENV = "PILOTFISH_SECRET";
-/** A second one, while the secret changes (docs/secrets.md). */
+/** A second one, while the secret changes (docs/how-to/secrets.md). */
 export const SECRET_NEXT_ENV = "PILOTFISH_SECRET_NEXT";
 /** Request header that asks for a report in the answer to a push, or in place of a read-back; its value is `ring.position`. */
 export const REPORT_HEADER = "x-pilotfish-report";

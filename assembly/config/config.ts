@@ -125,7 +125,7 @@ function readSnapshot(config: Config, snapshot: JSON.Obj): void {
   }
 }
 
-/** One, or several while they change (docs/secrets.md). */
+/** One, or several while they change (docs/how-to/secrets.md). */
 function readSecrets(config: Config, value: JSON.Value, name: string): void {
   if (!isArray(value)) return readSecret(config, isString(value) ? value.get<string>() : "", name);
   const given = readArray(name, value);

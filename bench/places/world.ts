@@ -1,4 +1,4 @@
-// The worlds that the plan for places is reckoned with (docs/places.md).
+// The worlds that the plan for places is reckoned with (docs/how-to/places.md).
 import type { EndpointView, SnapshotView } from "../../protocol/snapshot.ts";
 
 export interface Shape {

@@ -19,7 +19,7 @@ interface Case {
   fault?: Fault;
 }
 
-/** As docs/model-servers.md states them, for the default interval of 100 ms. */
+/** As docs/how-to/model-servers.md states them, for the default interval of 100 ms. */
 const CASES: readonly Case[] = [
   { what: "crash: nothing listens any more", statedMs: 300, fault: "crash" },
   { what: "answers 500", statedMs: 700, fault: "500" },

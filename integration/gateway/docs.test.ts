@@ -1,4 +1,4 @@
-// docs/envoy-gateway.md is followed to the letter: its two standalone blocks are run as they stand, and its table names
+// docs/how-to/envoy-gateway.md is followed to the letter: its two standalone blocks are run as they stand, and its table names
 // files that are there.
 
 import assert from "node:assert/strict";
@@ -17,7 +17,7 @@ import { chat, post } from "../../testkit/http.ts";
 import { until } from "../../testkit/until.ts";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-const text = await readFile(join(ROOT, "docs/envoy-gateway.md"), "utf8");
+const text = await readFile(join(ROOT, "docs/how-to/envoy-gateway.md"), "utf8");
 const binaries = await cachedGateway();
 const PORTS = [8001, 8002, 8080, 8088, 9200, 9400, 19901];
 

@@ -1,5 +1,5 @@
 // Ways to set it up wrongly, each with what an admin sees. A request never hangs for it; the filter says what is wrong in
-// Envoy's log, once, and counts. docs/envoy-gateway.md lists the same symptoms with their cures.
+// Envoy's log, once, and counts. docs/how-to/envoy-gateway.md lists the same symptoms with their cures.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

@@ -1,5 +1,5 @@
 // The sidecar's status page, as a person sees it: headless Chromium loads it from a sidecar that feeds a real Envoy.
-// PILOTFISH_SCREENSHOT=file.png keeps the picture that docs/status.png is.
+// PILOTFISH_SCREENSHOT=file.png keeps the picture that docs/images/status-page.png is.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { access, mkdtemp, rm } from "node:fs/promises";

@@ -1,4 +1,4 @@
-// docs/refusals.md is true: its configuration is taken, its commands answer what it says, each refusal is in it.
+// docs/reference/refusals.md is true: its configuration is taken, its commands answer what it says, each refusal is in it.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { type Echo, startEcho } from "../../testkit/echo.ts";
 import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
 import { counters, pushToAll, startGateway } from "../../testkit/gateway.ts";
 
-const FILE = new URL("../../docs/refusals.md", import.meta.url);
+const FILE = new URL("../../docs/reference/refusals.md", import.meta.url);
 const text = readFileSync(FILE, "utf8");
 const block = (language: string) => new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "m").exec(text)?.[1] ?? "";
 

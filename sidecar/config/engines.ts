@@ -92,7 +92,7 @@ function engineOf(name: string, given: z.output<typeof engine>): Engine {
 export const engines = z
   .record(z.string().regex(ENGINE_NAME, ENGINE_NAME_TEXT), engine, expected("an object of engines by name"))
   .prefault({})
-  .describe("Model servers by their metrics' names and labels: see `docs/model-servers.md`.")
+  .describe("Model servers by their metrics' names and labels: see `docs/how-to/model-servers.md`.")
   .transform((given, context): EngineTable => {
     const made = Object.entries(given).map(([name, one]) => engineOf(name, one));
     for (const { name, rows } of made) {

@@ -36,7 +36,7 @@ export const places = z
     spill: z
       .enum(["order", "weight", "roundTrip"], expected("order, weight or roundTrip"))
       .default("order")
-      .describe("Where requests go that the nearest place has no room for: docs/places.md."),
+      .describe("Where requests go that the nearest place has no room for: docs/how-to/places.md."),
     list: z
       .array(place, expected("a list of objects with name"))
       .prefault([])

@@ -1,5 +1,5 @@
 // The secrets that filters may know, the preferred one first. While one takes another's place there are two, and each
-// Envoy takes what it was given last: what worked there is tried first, then the others (docs/secrets.md).
+// Envoy takes what it was given last: what worked there is tried first, then the others (docs/how-to/secrets.md).
 import { readFileSync, statSync } from "node:fs";
 import { ConfigError } from "../config/load.ts";
 import { SECRET } from "../config/push.ts";

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { filterConfiguration, filterMetrics, withBlocks } from "./tables.ts";
+import { filterConfiguration, filterMetrics, PAGES, withBlocks } from "./tables.ts";
 
-const readme = readFileSync("README.md", "utf8");
 const documents = ["README.md", "ARCHITECTURE.md", "RATIONALE.md", "CONTRIBUTING.md", "protocol/README.md"];
 
-test("the README's tables are the code's (write them by: npx tsx tests/docs/tables.ts)", async () => {
-  assert.equal(readme, await withBlocks(readme));
+test("the reference pages have the tables that the code generates (to write them: npx tsx tests/docs/tables.ts)", async () => {
+  for (const page of PAGES) {
+    const text = readFileSync(page, "utf8");
+    assert.equal(text, await withBlocks(text), page);
+  }
 });
 
 test("every key that the filter's configuration reads is in the table, and no other", () => {
@@ -52,9 +54,10 @@ test("the table of refusals has each code of the filter with its status", () => 
     inCode.add(`${match[1]} ${match[2]}`);
   for (const match of sources.matchAll(/sendBusy\(writer, (\d+), "\w+", ([^;]+), admission/g))
     for (const code of (match[2] ?? "").matchAll(/"(\w+)"/g)) inCode.add(`${match[1]} ${code[1]}`);
-  const inReadme = new Set<string>();
-  for (const match of readme.matchAll(/^\| (\d{3}) \| `(\w+)` \|/gm)) inReadme.add(`${match[1]} ${match[2]}`);
-  assert.deepEqual([...inCode].sort(), [...inReadme].sort());
+  const page = readFileSync("docs/reference/refusals.md", "utf8");
+  const onPage = new Set<string>();
+  for (const match of page.matchAll(/^\| (\d{3}) \| `(\w+)` \|/gm)) onPage.add(`${match[1]} ${match[2]}`);
+  assert.deepEqual([...inCode].sort(), [...onPage].sort());
 });
 
 test("the documents name only files, folders and make targets that exist", () => {

@@ -1,4 +1,4 @@
-// The README's tables, made from the code: `tsx tests/docs/tables.ts` writes them, readme.test.ts holds them to it.
+// The tables of docs/reference/ are generated from the code: `tsx tests/docs/tables.ts` writes them, readme.test.ts compares them.
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { configTable } from "../../sidecar/config/table.ts";
@@ -60,14 +60,18 @@ export async function blocks(): Promise<Record<string, string>> {
   };
 }
 
-/** The README with its blocks as the code has them. */
-export async function withBlocks(readme: string): Promise<string> {
-  let result = readme;
+/** The pages of docs/reference/ that hold generated tables, with their blocks as the code has them. */
+export const PAGES = ["filter-configuration", "sidecar-configuration", "metrics"].map(
+  (name) => `docs/reference/${name}.md`,
+);
+
+export async function withBlocks(page: string): Promise<string> {
+  let result = page;
   for (const [name, text] of Object.entries(await blocks())) {
     const start = `<!-- ${name} -->\n`;
     const end = `\n<!-- end -->`;
     const from = result.indexOf(start);
-    if (from < 0) throw new Error(`README.md: expected a block that begins with ${start.trim()}`);
+    if (from < 0) continue;
     const to = result.indexOf(end, from);
     result = result.slice(0, from + start.length) + text + result.slice(to);
   }
@@ -75,5 +79,5 @@ export async function withBlocks(readme: string): Promise<string> {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  writeFileSync("README.md", await withBlocks(readFileSync("README.md", "utf8")));
+  for (const page of PAGES) writeFileSync(page, await withBlocks(readFileSync(page, "utf8")));
 }

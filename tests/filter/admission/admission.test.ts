@@ -84,8 +84,8 @@ describe("as the endpoint picker admits, where nothing is configured", () => {
   });
 });
 
-test("the configuration in docs/admission.md is accepted as it stands", () => {
-  const text = readFileSync(new URL("../../../docs/admission.md", import.meta.url), "utf8");
+test("the configuration in docs/how-to/admission.md is accepted as it stands", () => {
+  const text = readFileSync(new URL("../../../docs/how-to/admission.md", import.meta.url), "utf8");
   const block = /```json\n([\s\S]*?)```/.exec(text)?.[1] ?? "";
   const gateway = new Gateway({ configuration: JSON.parse(block) });
   gateway.feed(SATURATED());

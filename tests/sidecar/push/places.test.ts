@@ -244,8 +244,8 @@ describe("pods of a cluster", () => {
   });
 });
 
-test("the configuration that docs/places.md shows is one", () => {
-  const text = readFileSync("docs/places.md", "utf8");
+test("the configuration that docs/how-to/places.md shows is one", () => {
+  const text = readFileSync("docs/how-to/places.md", "utf8");
   const shown = parseYaml(/```yaml\n([\s\S]*?)```/.exec(text)?.[1] ?? "") as object;
   const { places, peers, policies } = config(shown);
   assert.equal(places.here, "eu-west");
