@@ -10,7 +10,7 @@
 // profile refers to it. Plugins that the endpoint picker needs for what happens elsewhere here (reading metrics, parsing
 // bodies, queues) are taken and named in the log. What nobody knows refuses the configuration.
 import { JSON } from "json-as";
-import { addScorer, KIND_SCORERS, newPolicy } from "../pick/policy";
+import { addScorer, KIND_SCORERS, newProfile } from "../pick/profile";
 import { SCORE_LATENCY, SCORE_LOAD, SCORE_TOKENS } from "../pick/scorers";
 import { PickConfig } from "./pick";
 import { fail, failKey, isString, readArray, readObject, report } from "./values";
@@ -93,7 +93,7 @@ export function readEndpointPicker(config: PickConfig, key: string, value: JSON.
     else if (!OTHER_KEYS.includes(k)) failKey(name, `kind, plugins, schedulingProfiles, ${OTHER_KEYS.join(", ")}`);
   }
   if (root.get("plugins") === null) return report(`${key}.plugins: missing, a list of plugins is expected`);
-  config.policy = newPolicy(KIND_SCORERS);
+  config.profile = newProfile(KIND_SCORERS);
   if (profiles === null || profiles.length == 0) {
     for (let i = 0; i < plugins.length; i++) use(config, key, plugins[i], 1);
   } else if (profiles.length > 1) {
@@ -198,7 +198,7 @@ function findPlugin(plugins: Plugin[], name: string): Plugin | null {
 }
 
 function use(config: PickConfig, key: string, plugin: Plugin, weight: f64): void {
-  if (plugin.picker >= 0) config.policy.picker = plugin.picker;
+  if (plugin.picker >= 0) config.profile.picker = plugin.picker;
   if (plugin.scorer < 0) return;
-  if (!addScorer(config.policy, plugin.scorer, weight, plugin.parameter)) report(`${key}: more scorers than fit`);
+  if (!addScorer(config.profile, plugin.scorer, weight, plugin.parameter)) report(`${key}: more scorers than fit`);
 }

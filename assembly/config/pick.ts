@@ -11,7 +11,7 @@
 //   pick.slowStart 10s   over which a pod that becomes ready gets its share of requests, "0s": at once
 import { JSON } from "json-as";
 import { Bytes, bytesOf } from "../base/bytes";
-import { addScorer, KIND_LOAD, KIND_SCORERS, KIND_TOKENS, newPolicy, Policy } from "../pick/policy";
+import { addScorer, KIND_LOAD, KIND_SCORERS, KIND_TOKENS, newProfile, Profile } from "../pick/profile";
 import { SCORE_KV, SCORE_PREFIX, SCORE_QUEUE } from "../pick/scorers";
 import { EjectionConfig, readEjection } from "./ejection";
 import { PICKERS, readEndpointPicker } from "./epp";
@@ -21,7 +21,7 @@ import { failKey, isString, readBoolean, readChoice, readDuration, readObject, r
 const STALE_PENALISE: i32 = 2;
 
 export class PickConfig {
-  policy: Policy = newPolicy(KIND_TOKENS);
+  profile: Profile = newProfile(KIND_TOKENS);
   /** Pick with a stale snapshot too. */
   useStale: bool = false;
   dryRun: bool = false;
@@ -36,7 +36,7 @@ export class PickConfig {
 
   /** Whether prompts are hashed for it. */
   get readsPrompts(): bool {
-    return this.policy.kind != KIND_LOAD;
+    return this.profile.kind != KIND_LOAD;
   }
 }
 
@@ -52,7 +52,7 @@ export function readPick(config: PickConfig, value: JSON.Value): void {
     const name = `pick.${key}`;
     const value = pick.get(key)!;
     if (key == "profile") {
-      config.policy = profile(readChoice(name, value, ["load", "tokens", "epp"]));
+      config.profile = profileNamed(readChoice(name, value, ["load", "tokens", "epp"]));
       given = true;
     } else if (key == "picker") picker = readChoice(name, value, PICKERS);
     else if (key == "config") readEndpointPicker(config, name, value);
@@ -75,9 +75,9 @@ export function readPick(config: PickConfig, value: JSON.Value): void {
   }
   if (pick.get("config") !== null && (given || picker >= 0))
     report("pick.config: given beside pick.profile or pick.picker, one of them is expected");
-  if (picker >= 0) config.policy.picker = picker;
-  config.policy.penalise = penalise;
-  config.policy.reports = loadReports;
+  if (picker >= 0) config.profile.picker = picker;
+  config.profile.penalise = penalise;
+  config.profile.reports = loadReports;
 }
 
 /** Never quoted. */
@@ -91,18 +91,18 @@ function readSecret(key: string, value: JSON.Value): string {
 
 /** After the last read: what every policy has. */
 export function finishPick(config: PickConfig, staleAfter: u32): void {
-  config.policy.staleAfter = staleAfter;
-  config.policy.failures = config.ejection.failures;
-  config.policy.ejectionBase = config.ejection.base;
-  config.policy.ejectionMost = config.ejection.most;
+  config.profile.staleAfter = staleAfter;
+  config.profile.failures = config.ejection.failures;
+  config.profile.ejectionBase = config.ejection.base;
+  config.profile.ejectionMost = config.ejection.most;
 }
 
-function profile(choice: i32): Policy {
-  if (choice == 0) return newPolicy(KIND_LOAD);
-  if (choice == 1) return newPolicy(KIND_TOKENS);
-  const policy = newPolicy(KIND_SCORERS);
-  addScorer(policy, SCORE_QUEUE, 2, 0);
-  addScorer(policy, SCORE_KV, 2, 0);
-  addScorer(policy, SCORE_PREFIX, 3, 0);
-  return policy;
+function profileNamed(choice: i32): Profile {
+  if (choice == 0) return newProfile(KIND_LOAD);
+  if (choice == 1) return newProfile(KIND_TOKENS);
+  const profile = newProfile(KIND_SCORERS);
+  addScorer(profile, SCORE_QUEUE, 2, 0);
+  addScorer(profile, SCORE_KV, 2, 0);
+  addScorer(profile, SCORE_PREFIX, 3, 0);
+  return profile;
 }

@@ -18,7 +18,7 @@ export class Entry {
   // in-flight.ts: requests
   own: i32 = 0;
   others: i32 = 0;
-  othersGrown: i32 = 0;
+  othersSettled: i32 = 0;
   published: i32 = 0;
   told: i32 = 0;
   young: i32 = 0;
@@ -37,7 +37,7 @@ export class Entry {
   workersSent: i32 = 0;
   // remote.ts
   remote: i32 = 0;
-  remoteLasted: i32 = 0;
+  remoteSettled: i32 = 0;
   remotePending: i32 = 0;
   remoteSent: i32 = 0;
   said: i32 = 0;
@@ -176,7 +176,7 @@ function rebuild(incoming: u32): void {
     memory.copy(changetype<usize>(moved), changetype<usize>(entry), ENTRY_BYTES);
     moved.endpoint = NONE;
     moved.others = 0;
-    moved.othersGrown = 0;
+    moved.othersSettled = 0;
     moved.othersPending = 0;
     moved.workersPending = 0;
   }

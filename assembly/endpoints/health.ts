@@ -2,7 +2,7 @@
 //
 //   ejection   `failures` answers in a row that were its fault take a pod out: for `base` the first time, twice as long each
 //              further time, `most` at last. One that then serves eight times as long as it was out begins anew.
-//   return     its weight rises from LEAST_WEIGHT to 1 over the time it was out, SLOWEST_RETURN at most
+//   return     its weight rises from MIN_WEIGHT to 1 over the time it was out, SLOWEST_RETURN at most
 //   slow start the same for a pod that becomes usable, over `slowStart`; those of the first snapshot are no news
 //   panic      ejections count for nothing in a model when fewer than half of its usable pods would be left: then all of
 //              them fail, or it is the network, and the rest could not carry the load
@@ -11,13 +11,13 @@
 // and gets its share as its weight grows.
 
 import { candidateCost, candidateCount, candidateLink, setCandidateCost } from "../pick/candidates";
-import { KIND_SCORERS, Policy } from "../pick/policy";
+import { KIND_SCORERS, Profile } from "../pick/profile";
 import { SnapshotView } from "../snapshot/view";
 import { forgetPrefixes } from "./cache/prefix-index";
 import { forgetPrompts } from "./cache/running-prompts";
 import { Entry, entryOf } from "./entries";
 
-const LEAST_WEIGHT: f64 = 0.1;
+const MIN_WEIGHT: f64 = 0.1;
 const SLOWEST_RETURN: u64 = 10000;
 const MILLISECOND: u64 = 1000000;
 /** A pod that was gone for longer came back with an empty cache. */
@@ -44,19 +44,19 @@ export function isEjected(entry: Entry, now: u64): bool {
 }
 
 /** Milliseconds that a pod stays out at its `level`-th ejection in a row, the first being 1. */
-export function ejectionTime(policy: Policy, level: u32): u32 {
-  const doubled = (<u64>policy.ejectionBase) << min<u32>(level - 1, 31);
-  return <u32>min<u64>(doubled, policy.ejectionMost);
+export function ejectionTime(profile: Profile, level: u32): u32 {
+  const doubled = (<u64>profile.ejectionBase) << min<u32>(level - 1, 31);
+  return <u32>min<u64>(doubled, profile.ejectionMost);
 }
 
 /** An answer, or the lack of one, was the pod's fault. True: that was one too many, it is ejected from now on. */
-export function podFailed(entry: Entry, policy: Policy, now: u64): bool {
-  if (policy.failures == 0 || isEjected(entry, now)) return false;
-  if (++entry.failures < policy.failures) return false;
+export function podFailed(entry: Entry, profile: Profile, now: u64): bool {
+  if (profile.failures == 0 || isEjected(entry, now)) return false;
+  if (++entry.failures < profile.failures) return false;
   entry.failures = 0;
   const wasOut = <u64>entry.ejectionMilliseconds * MILLISECOND;
   const level = now > entry.ejectedUntil + FORGIVEN * wasOut ? 1 : entry.ejections + 1;
-  eject(entry, now + <u64>ejectionTime(policy, level) * MILLISECOND, ejectionTime(policy, level), level);
+  eject(entry, now + <u64>ejectionTime(profile, level) * MILLISECOND, ejectionTime(profile, level), level);
   return true;
 }
 
@@ -78,12 +78,12 @@ function beginRamp(entry: Entry, from: u64, milliseconds: u64): void {
   troubledUntil = max(troubledUntil, from + milliseconds * MILLISECOND);
 }
 
-/** Share of its full work that a pod gets, LEAST_WEIGHT to 1. */
+/** Share of its full work that a pod gets, MIN_WEIGHT to 1. */
 export function weightOf(entry: Entry, now: u64): f64 {
   const length = <u64>entry.rampMilliseconds * MILLISECOND;
   if (now >= entry.rampFrom + length) return 1;
   const passed = now > entry.rampFrom ? now - entry.rampFrom : 0;
-  return LEAST_WEIGHT + ((1 - LEAST_WEIGHT) * <f64>passed) / <f64>length;
+  return MIN_WEIGHT + ((1 - MIN_WEIGHT) * <f64>passed) / <f64>length;
 }
 
 /** After a new snapshot: pods that became usable start slowly, and those that were gone for long have an empty cache. */
@@ -118,12 +118,12 @@ export function enoughLeft(view: SnapshotView, first: u32, served: u32, now: u64
 }
 
 /** Puts the candidates' weights into their costs. */
-export function weighCandidates(view: SnapshotView, policy: Policy, now: u64): void {
+export function weighCandidates(view: SnapshotView, profile: Profile, now: u64): void {
   for (let i: u32 = 0; i < candidateCount(); i++) {
     const weight = weightOf(entryOf(view.linkEndpoint(candidateLink(i))), now);
     if (weight == 1) continue;
     const cost = candidateCost(i);
-    if (policy.kind == KIND_SCORERS) setCandidateCost(i, policy.best - (policy.best - cost) * weight);
+    if (profile.kind == KIND_SCORERS) setCandidateCost(i, profile.best - (profile.best - cost) * weight);
     else setCandidateCost(i, cost / weight);
   }
 }

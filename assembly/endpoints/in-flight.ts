@@ -1,6 +1,6 @@
 // Requests in flight per endpoint, as this worker knows them.
 //   own        streams of this worker on the endpoint: exact
-//   others     what the other workers last told (workers/counts.ts); othersGrown: of these, those that had lived through a tick
+//   others     what the other workers last told (workers/counts.ts); othersSettled: of these, those that had lived through a tick
 //   published  `own` when this worker last told them
 //   young      of `own`, those that started since then, if youngSince is this generation
 //   told       what they were told
@@ -20,8 +20,8 @@ import {
 import { textHash } from "../base/hash";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { Entry, endpointCount, entryOf, findEntry, followEndpoints } from "./entries";
-import { beginRemote, elsewhereInFlight, hearRemote } from "./remote";
-import { hearTokens } from "./waiting-tokens";
+import { beginRemote, receiveRemote, remoteInFlightNow } from "./remote";
+import { receiveTokens } from "./waiting-tokens";
 
 /** Span of the average of what no filter of this Envoy sent. */
 const AVERAGE_MILLISECONDS: u64 = 2000;
@@ -40,7 +40,7 @@ export function followTopology(view: SnapshotView): void {
 /** Takes over what other Envoys have in flight, from a snapshot that came at `now`, ns. */
 export function followRemote(view: SnapshotView, now: u64): void {
   const newer = beginRemote(view, now);
-  for (let i: u32 = 0; i < endpointCount(); i++) hearRemote(view, i, localInFlight(entryOf(i)), newer);
+  for (let i: u32 = 0; i < endpointCount(); i++) receiveRemote(view, i, localInFlight(entryOf(i)), newer);
 }
 
 /** Corrects `unseen` from scrapes that are newer than the last one looked at. */
@@ -71,11 +71,11 @@ export function followScrapes(view: SnapshotView): void {
 /** Rises whenever this worker tells the others; with it finished() knows how old a request is. */
 let generation: u32 = 1;
 
-export function tellGeneration(): u32 {
+export function publishGeneration(): u32 {
   return generation;
 }
 
-/** Counts a request onto an endpoint of the current snapshot; returns what finished() needs, beside tellGeneration(). */
+/** Counts a request onto an endpoint of the current snapshot; returns what finished() needs, beside publishGeneration(). */
 export function started(endpoint: u32): u64 {
   const entry = entryOf(endpoint);
   entry.own++;
@@ -94,7 +94,7 @@ export function startedAt(text: usize, length: u32): u64 {
   return entry === null || entry.endpoint == NONE ? 0 : started(entry.endpoint);
 }
 
-/** `since`: tellGeneration() when it started. */
+/** `since`: publishGeneration() when it started. */
 export function finished(hash: u64, since: u32): void {
   const entry = findEntry(hash);
   if (entry === null) return;
@@ -107,7 +107,7 @@ export function finished(hash: u64, since: u32): void {
 export function seenInFlight(endpoint: u32): i32 {
   const entry = entryOf(endpoint);
   const local = localInFlight(entry);
-  return local + elsewhereInFlight(entry, local);
+  return local + remoteInFlightNow(entry, local);
 }
 
 /**
@@ -116,7 +116,7 @@ export function seenInFlight(endpoint: u32): i32 {
  */
 function localInFlight(entry: Entry): i32 {
   const burst = entry.own - entry.published;
-  return entry.own + entry.othersGrown + (burst > 0 ? burst * otherWorkers : 0);
+  return entry.own + entry.othersSettled + (burst > 0 ? burst * otherWorkers : 0);
 }
 
 /** Requests that the model server reported beyond those, averaged over 2 s. */
@@ -154,7 +154,7 @@ export function reportEntry(endpoint: u32, target: usize): bool {
   const pending = max(entry.pending + entry.workersPending, 0);
   if (requests == 0 && pending == 0) return false;
   store<i32>(target, min<i32>(requests, MAX_REMOTE), REMOTE_REQUESTS);
-  store<i32>(target, min(max(grown(entry) + entry.othersGrown, 0), requests), REMOTE_LASTED);
+  store<i32>(target, min(max(grown(entry) + entry.othersSettled, 0), requests), REMOTE_LASTED);
   store<i32>(target, min<i32>(pending, MAX_REMOTE_PENDING), REMOTE_PENDING);
   store<i32>(target, entry.sent + entry.workersSent, REMOTE_SENT);
   return true;
@@ -164,10 +164,10 @@ export function reportHash(endpoint: u32): u64 {
   return entryOf(endpoint).hash;
 }
 
-// ---- what workers tell each other: TOLD_BYTES per endpoint, in the snapshot's order ------------------------------------
+// ---- what workers tell each other: PUBLISHED_BYTES per endpoint, in the snapshot's order ------------------------------------
 //   i32 own requests in flight, i32 of these grown, i32 pending tokens, i32 tokens ever sent (wraps)
 
-export const TOLD_BYTES: u32 = 16;
+export const PUBLISHED_BYTES: u32 = 16;
 
 /** Whether anything of an endpoint differs from what the others were told. */
 export function ownChanged(): bool {
@@ -182,7 +182,7 @@ export function ownChanged(): bool {
 export function publishOwn(target: usize): void {
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
-    const at = target + i * TOLD_BYTES;
+    const at = target + i * PUBLISHED_BYTES;
     entry.published = entry.own;
     entry.publishedSent = entry.sent;
     entry.told = grown(entry);
@@ -200,13 +200,13 @@ function grown(entry: Entry): i32 {
 }
 
 /** Begins a round of addOthers(): nothing is known of the others. */
-export function clearOthers(): void {
+export function beginOthers(): void {
   otherWorkers = 0;
   othersTotal = 0;
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
     entry.others = 0;
-    entry.othersGrown = 0;
+    entry.othersSettled = 0;
     entry.heardPending = 0;
     entry.heardSent = 0;
   }
@@ -217,10 +217,10 @@ export function addOthers(told: usize): void {
   otherWorkers++;
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
-    const at = told + i * TOLD_BYTES;
+    const at = told + i * PUBLISHED_BYTES;
     const requests = max(load<i32>(at), 0);
     entry.others += requests;
-    entry.othersGrown += max(load<i32>(at, 4), 0);
+    entry.othersSettled += max(load<i32>(at, 4), 0);
     othersTotal += requests;
     entry.heardPending += max(load<i32>(at, 8), 0);
     entry.heardSent += load<i32>(at, 12);
@@ -228,6 +228,6 @@ export function addOthers(told: usize): void {
 }
 
 /** Ends the round at `now`, ns. */
-export function heardOthers(now: u64): void {
-  for (let i: u32 = 0; i < endpointCount(); i++) hearTokens(entryOf(i), now);
+export function endOthers(now: u64): void {
+  for (let i: u32 = 0; i < endpointCount(); i++) receiveTokens(entryOf(i), now);
 }

@@ -22,7 +22,7 @@ const USUAL: f32 = 0.405465;
 const FASTEST: f32 = -1.386294;
 const SLOWEST: f32 = 2.079442;
 /** Of more candidates only these are looked at for the median: it does not need them all. */
-const MOST_SORTED: u32 = 32;
+const MAX_SORTED: u32 = 32;
 
 const sorted: usize = memory.data(128, 4);
 
@@ -39,7 +39,7 @@ export function learnSpeed(entry: Entry, seconds: f32, predicted: f32): void {
 export function medianSlowness(view: SnapshotView): f32 {
   let n: u32 = 0;
   const count = candidateCount();
-  for (let i: u32 = 0; i < count && n < MOST_SORTED; i++) {
+  for (let i: u32 = 0; i < count && n < MAX_SORTED; i++) {
     const entry = entryOf(view.linkEndpoint(candidateLink(i)));
     if (entry.samples == 0) continue;
     const x = entry.slowness;

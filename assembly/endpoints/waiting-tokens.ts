@@ -4,7 +4,7 @@
 //   queue         an estimate of what is still to be prefilled: rises with every request, drains at RATE as time passes,
 //                 and never exceeds what is pending
 import { Entry } from "./entries";
-import { elsewhereGuessed } from "./remote";
+import { remoteTokensGuessed } from "./remote";
 
 /** Tokens a second that an endpoint prefills. The rule is flat in it from a quarter to twice this (RATIONALE.md). */
 export const RATE: f32 = 20000;
@@ -14,7 +14,7 @@ export function queueOf(entry: Entry, now: u64, workers: i32): f32 {
   const pending = <f32>(entry.pending + entry.othersPending);
   const unsaid = entry.sent - entry.publishedSent;
   const guessed = unsaid > 0 ? <f32>unsaid * <f32>workers : 0;
-  return min<f32>(drained(entry, now), pending) + guessed + elsewhereGuessed(entry);
+  return min<f32>(drained(entry, now), pending) + guessed + remoteTokensGuessed(entry);
 }
 
 function drained(entry: Entry, now: u64): f32 {
@@ -36,7 +36,7 @@ export function tokensDone(entry: Entry, tokens: i32): void {
 }
 
 /** Takes over what the others told in a round of the exchange: their pending tokens, and the sum of all they ever sent. */
-export function hearTokens(entry: Entry, now: u64): void {
+export function receiveTokens(entry: Entry, now: u64): void {
   entry.workersPending = entry.heardPending;
   entry.workersSent = entry.heardSent;
   entry.heardPending += entry.remotePending;

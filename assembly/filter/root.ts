@@ -18,7 +18,7 @@ import {
   resultPointer,
   setTickPeriod,
 } from "../host/calls";
-import { KIND_TOKENS } from "../pick/policy";
+import { KIND_TOKENS } from "../pick/profile";
 import { fieldsStateBytes } from "../scan/json/fields";
 import { MULTIPART_STATE_BYTES } from "../scan/multipart/multipart";
 import { defineMetrics } from "../stats";
@@ -83,7 +83,7 @@ export function configure(id: u32, length: u32): bool {
     useSince();
   }
   needStateBytes(max(fieldsStateBytes(config.body.table), MULTIPART_STATE_BYTES));
-  if (config.pick.readsPrompts) usePrefixes(config.pick.policy.kind == KIND_TOKENS ? BLOCK_BYTES : SMALL_BLOCK_BYTES);
+  if (config.pick.readsPrompts) usePrefixes(config.pick.profile.kind == KIND_TOKENS ? BLOCK_BYTES : SMALL_BLOCK_BYTES);
   setSlowStart(config.pick.slowStart);
   if (config.pick.ignored.length)
     log(LOG_INFO, `pick.config: these plugins say nothing here: ${config.pick.ignored.join(", ")}`);

@@ -42,7 +42,7 @@ export class Stream {
   prompt: usize = 0;
   /** The same while the request is under way (endpoints/cache/running-prompts.ts); 0: it is not followed. */
   lasting: usize = 0;
-  /** endpoints/in-flight.ts tellGeneration() when it was counted. */
+  /** endpoints/in-flight.ts publishGeneration() when it was counted. */
   since: u32 = 0;
   /** host/tick-time.ts ticks() when it was counted; 1: nobody asked yet who served it (filter/response/served.ts). */
   decidedIn: u32 = 0;

@@ -7,7 +7,7 @@ import { sampleCounts } from "../admission/since";
 import { refreshPrompts } from "../endpoints/cache/running-prompts";
 import { endpointCount } from "../endpoints/entries";
 import { totalInFlight } from "../endpoints/in-flight";
-import { elsewhereTotal, forgetRemote, REMOTE_SILENT } from "../endpoints/remote";
+import { forgetRemote, REMOTE_SILENT, remoteTotal } from "../endpoints/remote";
 import { countTick, readClock, tickTime } from "../host/tick-time";
 import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
 import { ENDPOINTS, IN_FLIGHT, IN_FLIGHT_ELSEWHERE, record, SNAPSHOT_AGE } from "../stats";
@@ -106,7 +106,7 @@ function recordGauges(now: u64): void {
   recordedAt = now;
   record(SNAPSHOT_AGE, ageMilliseconds(now));
   record(ENDPOINTS, endpointCount());
-  if (elsewhereTotal() == recordedElsewhere) return;
-  recordedElsewhere = elsewhereTotal();
+  if (remoteTotal() == recordedElsewhere) return;
+  recordedElsewhere = remoteTotal();
   record(IN_FLIGHT_ELSEWHERE, recordedElsewhere);
 }

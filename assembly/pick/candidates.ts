@@ -2,8 +2,8 @@
 // way out, and not ejected (endpoints/health.ts). Of a small pool all are.
 //
 // Profile "tokens" looks at a part of a pool of more than FULL_SCAN endpoints, because a full scan of a large pool herds and
-// costs; the others do of one of more than MOST_SCANNED:
-//   holders   the last two that were sent the longest known beginning of the prompt (endpoints/cache/directory.ts)
+// costs; the others do of one of more than MAX_SCANNED:
+//   holders   the last two that were sent the longest known beginning of the prompt (endpoints/cache/last-sent.ts)
 //   home      for a beginning of the prompt, the endpoint that rendezvous hashing gives: where gateways that do not hear of each
 //             other meet
 //   adapter   up to four on which the adapter is loaded
@@ -14,17 +14,17 @@
 import { ADAPTER_LISTED, MODEL_ENDPOINT_STATE, MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { mix } from "../base/hash";
 import { Random } from "../base/random";
-import { FULL_SCAN, findHolders, holderBefore, lastHolder } from "../endpoints/cache/directory";
+import { FULL_SCAN, findLastSent, lastSent, sentBefore } from "../endpoints/cache/last-sent";
 import { Prompt, promptHash } from "../endpoints/cache/prompt";
 import { endpointHash, entryOf } from "../endpoints/entries";
 import { anyTrouble, enoughLeft, isEjected } from "../endpoints/health";
 import { admits, firstLink, linkCount } from "../places/range";
 import { NONE, SnapshotView } from "../snapshot/view";
-import { KIND_TOKENS, PICKER_TWO, Policy } from "./policy";
-import { Work } from "./work";
+import { PickInput } from "./pick-input";
+import { KIND_TOKENS, PICKER_TWO, Profile } from "./profile";
 
 /** A pool of more is sampled by scorers, each of which looks at every candidate, and by profile "load". */
-const MOST_SCANNED: u32 = 256;
+const MAX_SCANNED: u32 = 256;
 const RANDOM_SCANNED: u32 = 32;
 const RANDOM_CANDIDATES: u32 = 8;
 const ADAPTER_CANDIDATES: u32 = 4;
@@ -66,25 +66,31 @@ function admitted(view: SnapshotView, endpoint: u32): bool {
 }
 
 /** Makes the list of candidates for a model. */
-export function findCandidates(view: SnapshotView, model: u32, policy: Policy, work: Work, random: Random): void {
+export function findCandidates(
+  view: SnapshotView,
+  model: u32,
+  profile: Profile,
+  input: PickInput,
+  random: Random,
+): void {
   count = 0;
   const first = firstLink(view, model);
   const served = linkCount(view, model);
-  clock = work.now;
+  clock = input.now;
   const trouble = anyTrouble(clock);
   ejections = trouble && enoughLeft(view, first, served, clock);
   panicked = trouble && !ejections;
-  if (policy.picker == PICKER_TWO) {
+  if (profile.picker == PICKER_TWO) {
     addRandom(view, first, served, 2, random);
     if (count == 2 || served <= 2) return;
-  } else if (served > (policy.kind == KIND_TOKENS ? FULL_SCAN : MOST_SCANNED)) {
-    if (work.prompt) {
-      const prompt = changetype<Prompt>(work.prompt);
-      addHolders(view, first, served, prompt, work.seed);
-      addHome(view, first, served, prompt, work.seed);
+  } else if (served > (profile.kind == KIND_TOKENS ? FULL_SCAN : MAX_SCANNED)) {
+    if (input.prompt) {
+      const prompt = changetype<Prompt>(input.prompt);
+      addHolders(view, first, served, prompt, input.seed);
+      addHome(view, first, served, prompt, input.seed);
     }
     if (view.modelKind(model) == MODEL_IS_ADAPTER) addLoaded(view, first, served, random);
-    addRandom(view, first, served, policy.kind == KIND_TOKENS ? RANDOM_CANDIDATES : RANDOM_SCANNED, random);
+    addRandom(view, first, served, profile.kind == KIND_TOKENS ? RANDOM_CANDIDATES : RANDOM_SCANNED, random);
     if (count > 0) return;
   }
   count = 0;
@@ -108,11 +114,11 @@ function addRandom(view: SnapshotView, first: u32, served: u32, wanted: u32, ran
 }
 
 function addHolders(view: SnapshotView, first: u32, served: u32, prompt: Prompt, seed: u64): void {
-  findHolders(prompt, seed);
-  if (lastHolder == NONE && holderBefore == NONE) return;
+  findLastSent(prompt, seed);
+  if (lastSent == NONE && sentBefore == NONE) return;
   for (let link = first; link < first + served; link++) {
     const endpoint = view.linkEndpoint(link);
-    if (endpoint == lastHolder || endpoint == holderBefore) addCandidate(view, link);
+    if (endpoint == lastSent || endpoint == sentBefore) addCandidate(view, link);
   }
 }
 

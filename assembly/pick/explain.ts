@@ -12,32 +12,48 @@ import { seenInFlight } from "../endpoints/in-flight";
 import { medianSlowness } from "../endpoints/speed";
 import { SnapshotView } from "../snapshot/view";
 import { candidateCost, candidateCount, candidateLink } from "./candidates";
-import { costCandidates, Picks } from "./pick";
-import { KIND_LOAD, KIND_TOKENS, Policy, scorerWeight } from "./policy";
+import { Choice, costCandidates } from "./pick";
+import { PickInput } from "./pick-input";
+import { KIND_LOAD, KIND_TOKENS, Profile, scorerWeight } from "./profile";
 import { scores, scoreValue } from "./scorers";
 import { sessionHome } from "./session";
 import { prefillPrice, terms, tokenTerms, worstUnseen } from "./token-cost";
-import { Work } from "./work";
 
 /** Right after pick(), before the request is counted: the candidates are still in the list. */
-export function explainPick(w: Writer, view: SnapshotView, model: u32, policy: Policy, work: Work, picks: Picks): void {
-  costCandidates(view, model, policy, work);
-  w.raw(policy.kind == KIND_TOKENS ? "tokens" : policy.kind == KIND_LOAD ? "load" : "scorers");
+export function explainPick(
+  w: Writer,
+  view: SnapshotView,
+  model: u32,
+  profile: Profile,
+  input: PickInput,
+  choice: Choice,
+): void {
+  costCandidates(view, model, profile, input);
+  w.raw(profile.kind == KIND_TOKENS ? "tokens" : profile.kind == KIND_LOAD ? "load" : "scorers");
   w.raw(" candidates=");
   w.number(candidateCount());
-  if (policy.kind == KIND_TOKENS) fraction(w, " prefill=", prefillPrice);
-  if (work.session) w.raw(" session");
+  if (profile.kind == KIND_TOKENS) fraction(w, " prefill=", prefillPrice);
+  if (input.session) w.raw(" session");
   // The picked ones first: they are there whatever there is room for.
   for (let place: u32 = 1; place <= 3; place++) {
     for (let i: u32 = 0; i < candidateCount(); i++)
-      if (placeOf(picks, view.linkEndpoint(candidateLink(i))) == place) explain(w, view, model, policy, work, i, place);
+      if (placeOf(choice, view.linkEndpoint(candidateLink(i))) == place)
+        explain(w, view, model, profile, input, i, place);
   }
   for (let i: u32 = 0; i < candidateCount(); i++)
-    if (placeOf(picks, view.linkEndpoint(candidateLink(i))) == 0) explain(w, view, model, policy, work, i, 0);
+    if (placeOf(choice, view.linkEndpoint(candidateLink(i))) == 0) explain(w, view, model, profile, input, i, 0);
 }
 
 /** Whole, or not at all. */
-function explain(w: Writer, view: SnapshotView, model: u32, policy: Policy, work: Work, i: u32, place: u32): void {
+function explain(
+  w: Writer,
+  view: SnapshotView,
+  model: u32,
+  profile: Profile,
+  input: PickInput,
+  i: u32,
+  place: u32,
+): void {
   const before = w.at;
   const link = candidateLink(i);
   const endpoint = view.linkEndpoint(link);
@@ -47,37 +63,37 @@ function explain(w: Writer, view: SnapshotView, model: u32, policy: Policy, work
     w.byte(0x20);
   }
   w.bytes(view.address(endpoint), view.addressLength(endpoint));
-  if (policy.kind == KIND_TOKENS) {
-    tokenTerms(view, model, link, policy, work, medianSlowness(view), worstUnseen(view, policy, work));
+  if (profile.kind == KIND_TOKENS) {
+    tokenTerms(view, model, link, profile, input, medianSlowness(view), worstUnseen(view, profile, input));
     number(w, " cost=", terms.cost);
     fraction(w, " s=", terms.speed);
     number(w, " q=", terms.queue);
     number(w, " u=", terms.uncached);
     fraction(w, " n=", terms.requests);
     number(w, " a=", terms.adapter);
-  } else if (policy.kind == KIND_LOAD) {
+  } else if (profile.kind == KIND_LOAD) {
     fraction(w, " cost=", <f32>candidateCost(i));
     number(w, " seen=", <f32>max(seenInFlight(endpoint), 0));
   } else {
-    fraction(w, " score=", <f32>max<f64>(policy.best - candidateCost(i), 0));
-    for (let s: u32 = 0; s < policy.scorers; s++) {
+    fraction(w, " score=", <f32>max<f64>(profile.best - candidateCost(i), 0));
+    for (let s: u32 = 0; s < profile.scorers; s++) {
       w.byte(0x20);
       w.number(s);
-      if (!scores(view, policy, work, sessionHome(), s)) {
+      if (!scores(view, profile, input, sessionHome(), s)) {
         w.raw("=dropped");
         continue;
       }
       fraction(w, "=", <f32>scoreValue(i));
-      fraction(w, "*", <f32>scorerWeight(policy, s));
+      fraction(w, "*", <f32>scorerWeight(profile, s));
     }
   }
-  if (anyTrouble(work.now)) fraction(w, " w=", <f32>weightOf(entryOf(endpoint), work.now));
+  if (anyTrouble(input.now)) fraction(w, " w=", <f32>weightOf(entryOf(endpoint), input.now));
   if (w.overflowed) w.at = before;
 }
 
-function placeOf(picks: Picks, endpoint: u32): u32 {
-  if (endpoint == picks.first) return 1;
-  return endpoint == picks.second ? 2 : endpoint == picks.third ? 3 : 0;
+function placeOf(choice: Choice, endpoint: u32): u32 {
+  if (endpoint == choice.first) return 1;
+  return endpoint == choice.second ? 2 : endpoint == choice.third ? 3 : 0;
 }
 
 function number(w: Writer, name: string, x: f32): void {

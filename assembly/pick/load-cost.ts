@@ -13,9 +13,9 @@
 import { seenInFlight, unseenInFlight } from "../endpoints/in-flight";
 import { SnapshotView } from "../snapshot/view";
 import { candidateCount, candidateLink, setCandidateCost } from "./candidates";
-import { Policy } from "./policy";
+import { PickInput } from "./pick-input";
+import { Profile } from "./profile";
 import { kvOf, runningOf, waitingOf } from "./signals";
-import { Work } from "./work";
 
 /** A full KV cache weighs as much as this many requests. */
 const KV_REQUESTS: f64 = 4;
@@ -24,7 +24,7 @@ const KV_REQUESTS: f64 = 4;
 const NOISE: f64 = 1;
 
 /** Costs of all candidates. */
-export function loadCosts(view: SnapshotView, policy: Policy, work: Work): void {
+export function loadCosts(view: SnapshotView, profile: Profile, input: PickInput): void {
   const count = candidateCount();
   let queues = true;
   let caches = true;
@@ -32,10 +32,10 @@ export function loadCosts(view: SnapshotView, policy: Policy, work: Work): void 
   let worstKv: f64 = 0;
   for (let i: u32 = 0; i < count; i++) {
     const endpoint = view.linkEndpoint(candidateLink(i));
-    const queue = queueCost(view, endpoint, policy, work);
-    const kv = kvOf(view, endpoint, policy, work);
-    if (queue < 0) queues = policy.penalise;
-    if (kv < 0) caches = policy.penalise;
+    const queue = queueCost(view, endpoint, profile, input);
+    const kv = kvOf(view, endpoint, profile, input);
+    if (queue < 0) queues = profile.penalise;
+    if (kv < 0) caches = profile.penalise;
     // Without `penalise` one that lacks it settles the matter, whatever comes after.
     if (!queues && !caches) break;
     worstQueue = max(worstQueue, queue);
@@ -45,11 +45,11 @@ export function loadCosts(view: SnapshotView, policy: Policy, work: Work): void 
     const endpoint = view.linkEndpoint(candidateLink(i));
     let sum = <f64>seenInFlight(endpoint);
     if (queues) {
-      const queue = queueCost(view, endpoint, policy, work);
+      const queue = queueCost(view, endpoint, profile, input);
       sum += queue < 0 ? worstQueue : queue;
     }
     if (caches) {
-      const kv = kvOf(view, endpoint, policy, work);
+      const kv = kvOf(view, endpoint, profile, input);
       sum += KV_REQUESTS * (kv < 0 ? worstKv : kv);
     }
     setCandidateCost(i, sum);
@@ -57,9 +57,9 @@ export function loadCosts(view: SnapshotView, policy: Policy, work: Work): void 
 }
 
 /** -1 when it is not known. */
-function queueCost(view: SnapshotView, endpoint: u32, policy: Policy, work: Work): f64 {
-  const waiting = waitingOf(view, endpoint, policy, work);
-  if (waiting < 0 || runningOf(view, endpoint, policy, work) < 0) return -1;
+function queueCost(view: SnapshotView, endpoint: u32, profile: Profile, input: PickInput): f64 {
+  const waiting = waitingOf(view, endpoint, profile, input);
+  if (waiting < 0 || runningOf(view, endpoint, profile, input) < 0) return -1;
   const unseen = max<f64>(<f64>unseenInFlight(endpoint) - NOISE, 0);
   return unseen + min(waiting, unseen);
 }

@@ -21,11 +21,11 @@ import {
   setCandidateCost,
 } from "./candidates";
 import { loadCosts } from "./load-cost";
-import { KIND_LOAD, KIND_SCORERS, KIND_TOKENS, PICKER_RANDOM, PICKER_WEIGHTED, Policy } from "./policy";
+import { PickInput } from "./pick-input";
+import { KIND_LOAD, KIND_SCORERS, KIND_TOKENS, PICKER_RANDOM, PICKER_WEIGHTED, Profile } from "./profile";
 import { scorerCosts } from "./scorers";
 import { findHome, kept, preferHome, sessionHome } from "./session";
 import { tokenCosts } from "./token-cost";
-import { Work } from "./work";
 
 const TIE_REQUESTS: f64 = 0.1;
 const TIE_TOKENS: f64 = 8;
@@ -34,10 +34,10 @@ const TIE_SCORE: f64 = 1e-9;
 const HALF_REQUESTS: f64 = 1;
 const HALF_TOKENS: f64 = 400;
 /** The pick and two fallbacks: what override_host tries in turn. */
-export const MOST_PICKS: u32 = 3;
+export const MAX_PICKS: u32 = 3;
 
 @unmanaged
-export class Picks {
+export class Choice {
   count: u32 = 0;
   first: u32 = 0;
   second: u32 = 0;
@@ -47,52 +47,59 @@ export class Picks {
   thirdCost: f64 = 0;
 }
 
-export function newPicks(): Picks {
-  return changetype<Picks>(heap.alloc(offsetof<Picks>()));
+export function newChoice(): Choice {
+  return changetype<Choice>(heap.alloc(offsetof<Choice>()));
 }
 
 /** Fills `picks` with up to three different endpoints of the model, best first. */
-export function pick(view: SnapshotView, model: u32, policy: Policy, work: Work, random: Random, picks: Picks): void {
-  findCandidates(view, model, policy, work, random);
-  findHome(view, model, work);
-  pickAmong(view, model, policy, work, random, picks);
+export function pick(
+  view: SnapshotView,
+  model: u32,
+  profile: Profile,
+  input: PickInput,
+  random: Random,
+  choice: Choice,
+): void {
+  findCandidates(view, model, profile, input, random);
+  findHome(view, model, input);
+  pickAmong(view, model, profile, input, random, choice);
 }
 
 /** The same, of the candidates that are in the list. */
 export function pickAmong(
   view: SnapshotView,
   model: u32,
-  policy: Policy,
-  work: Work,
+  profile: Profile,
+  input: PickInput,
   random: Random,
-  picks: Picks,
+  choice: Choice,
 ): void {
-  begin(picks);
-  costCandidates(view, model, policy, work);
-  if (anyTrouble(work.now)) weighCandidates(view, policy, work.now);
-  preferHome(policy);
-  applyPicker(policy, random);
-  for (let i: u32 = 0; i < candidateCount(); i++) offer(picks, view.linkEndpoint(candidateLink(i)), candidateCost(i));
+  begin(choice);
+  costCandidates(view, model, profile, input);
+  if (anyTrouble(input.now)) weighCandidates(view, profile, input.now);
+  preferHome(profile);
+  applyPicker(profile, random);
+  for (let i: u32 = 0; i < candidateCount(); i++) offer(choice, view.linkEndpoint(candidateLink(i)), candidateCost(i));
 }
 
 /** The one endpoint that can answer. */
-export function pickOnly(picks: Picks, endpoint: u32): void {
-  begin(picks);
+export function pickOnly(choice: Choice, endpoint: u32): void {
+  begin(choice);
   clearCandidates();
-  offer(picks, endpoint, 0);
+  offer(choice, endpoint, 0);
 }
 
 /** Costs of all candidates in the list, before the picker. */
-export function costCandidates(view: SnapshotView, model: u32, policy: Policy, work: Work): void {
-  if (policy.kind == KIND_TOKENS) tokenCosts(view, model, policy, work);
-  else if (policy.kind == KIND_LOAD) loadCosts(view, policy, work);
-  else scorerCosts(view, policy, work, sessionHome());
+export function costCandidates(view: SnapshotView, model: u32, profile: Profile, input: PickInput): void {
+  if (profile.kind == KIND_TOKENS) tokenCosts(view, model, profile, input);
+  else if (profile.kind == KIND_LOAD) loadCosts(view, profile, input);
+  else scorerCosts(view, profile, input, sessionHome());
 }
 
-function applyPicker(policy: Policy, random: Random): void {
+function applyPicker(profile: Profile, random: Random): void {
   const count = candidateCount();
-  const kind = policy.kind;
-  const picker = policy.picker;
+  const kind = profile.kind;
+  const picker = profile.picker;
   const tie = kind == KIND_LOAD ? TIE_REQUESTS : kind == KIND_TOKENS ? TIE_TOKENS : TIE_SCORE;
   for (let i: u32 = 0; i < count; i++) {
     const cost = candidateCost(i);
@@ -100,47 +107,47 @@ function applyPicker(policy: Policy, random: Random): void {
     if (kept && cost < 0) continue;
     const draw = <f64>random.fraction();
     if (picker == PICKER_RANDOM) setCandidateCost(i, draw);
-    else if (picker == PICKER_WEIGHTED) setCandidateCost(i, weightedKey(policy, cost, draw));
+    else if (picker == PICKER_WEIGHTED) setCandidateCost(i, weightedKey(profile, cost, draw));
     else setCandidateCost(i, cost + draw * tie);
   }
 }
 
 /** A score of nothing comes after all others, in random order. */
-function weightedKey(policy: Policy, cost: f64, draw: f64): f64 {
-  const kind = policy.kind;
+function weightedKey(profile: Profile, cost: f64, draw: f64): f64 {
+  const kind = profile.kind;
   let weight: f64;
-  if (kind == KIND_SCORERS) weight = policy.best - cost;
+  if (kind == KIND_SCORERS) weight = profile.best - cost;
   else weight = 1 / (1 + cost / (kind == KIND_LOAD ? HALF_REQUESTS : HALF_TOKENS));
   return weight > 1e-12 ? -Math.log(max(draw, 1e-10)) / weight : 1e18 * (1 + draw);
 }
 
-function begin(picks: Picks): void {
-  picks.count = 0;
-  picks.first = NONE;
-  picks.second = NONE;
-  picks.third = NONE;
-  picks.firstCost = Infinity;
-  picks.secondCost = Infinity;
-  picks.thirdCost = Infinity;
+function begin(choice: Choice): void {
+  choice.count = 0;
+  choice.first = NONE;
+  choice.second = NONE;
+  choice.third = NONE;
+  choice.firstCost = Infinity;
+  choice.secondCost = Infinity;
+  choice.thirdCost = Infinity;
 }
 
 /** Keeps the three cheapest. */
-function offer(picks: Picks, endpoint: u32, x: f64): void {
-  if (x < picks.firstCost) {
-    picks.third = picks.second;
-    picks.thirdCost = picks.secondCost;
-    picks.second = picks.first;
-    picks.secondCost = picks.firstCost;
-    picks.first = endpoint;
-    picks.firstCost = x;
-  } else if (x < picks.secondCost) {
-    picks.third = picks.second;
-    picks.thirdCost = picks.secondCost;
-    picks.second = endpoint;
-    picks.secondCost = x;
-  } else if (x < picks.thirdCost) {
-    picks.third = endpoint;
-    picks.thirdCost = x;
+function offer(choice: Choice, endpoint: u32, x: f64): void {
+  if (x < choice.firstCost) {
+    choice.third = choice.second;
+    choice.thirdCost = choice.secondCost;
+    choice.second = choice.first;
+    choice.secondCost = choice.firstCost;
+    choice.first = endpoint;
+    choice.firstCost = x;
+  } else if (x < choice.secondCost) {
+    choice.third = choice.second;
+    choice.thirdCost = choice.secondCost;
+    choice.second = endpoint;
+    choice.secondCost = x;
+  } else if (x < choice.thirdCost) {
+    choice.third = endpoint;
+    choice.thirdCost = x;
   } else return;
-  if (picks.count < MOST_PICKS) picks.count++;
+  if (choice.count < MAX_PICKS) choice.count++;
 }

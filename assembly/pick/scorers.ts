@@ -24,10 +24,10 @@ import { seenInFlight } from "../endpoints/in-flight";
 import { medianSlowness, speedFactor } from "../endpoints/speed";
 import { SnapshotView } from "../snapshot/view";
 import { candidateCost, candidateCount, candidateLink, setCandidateCost } from "./candidates";
-import { Policy, scorerParameter, scorerType, scorerWeight } from "./policy";
+import { PickInput } from "./pick-input";
+import { Profile, scorerParameter, scorerType, scorerWeight } from "./profile";
 import { kvOf, runningOf, waitingOf } from "./signals";
 import { predictedSeconds, uncached, unseenOf, worstUnseen } from "./token-cost";
-import { Work } from "./work";
 
 export const SCORE_QUEUE: u32 = 0;
 export const SCORE_KV: u32 = 1;
@@ -44,12 +44,12 @@ export const SCORE_SESSION: u32 = 9;
 const values: usize = memory.data(81920, 8);
 
 /** Costs of all candidates. `home`: link of the session's home, or NONE. */
-export function scorerCosts(view: SnapshotView, policy: Policy, work: Work, home: u32): void {
+export function scorerCosts(view: SnapshotView, profile: Profile, input: PickInput, home: u32): void {
   const count = candidateCount();
-  for (let i: u32 = 0; i < count; i++) setCandidateCost(i, policy.best);
-  for (let s: u32 = 0; s < policy.scorers; s++) {
-    if (!scores(view, policy, work, home, s)) continue;
-    const weight = scorerWeight(policy, s);
+  for (let i: u32 = 0; i < count; i++) setCandidateCost(i, profile.best);
+  for (let s: u32 = 0; s < profile.scorers; s++) {
+    if (!scores(view, profile, input, home, s)) continue;
+    const weight = scorerWeight(profile, s);
     for (let i: u32 = 0; i < count; i++) setCandidateCost(i, candidateCost(i) - weight * load<f64>(values + i * 8));
   }
 }
@@ -60,17 +60,17 @@ export function scoreValue(i: u32): f64 {
 }
 
 /** Fills `values` with the scores of the policy's scorer `s`; false: it is dropped, because a candidate lacks its signal. */
-export function scores(view: SnapshotView, policy: Policy, work: Work, home: u32, s: u32): bool {
+export function scores(view: SnapshotView, profile: Profile, input: PickInput, home: u32, s: u32): bool {
   const count = candidateCount();
-  const type = scorerType(policy, s);
-  const parameter = scorerParameter(policy, s);
+  const type = scorerType(profile, s);
+  const parameter = scorerParameter(profile, s);
   const median = type == SCORE_LATENCY ? medianSlowness(view) : 0;
-  const worst = type == SCORE_LATENCY ? worstUnseen(view, policy, work) : 0;
+  const worst = type == SCORE_LATENCY ? worstUnseen(view, profile, input) : 0;
   let least = Infinity;
   let most: f64 = -1;
   let lacking = false;
   for (let i: u32 = 0; i < count; i++) {
-    const x = signal(view, candidateLink(i), policy, work, home, type, parameter, median, worst);
+    const x = signal(view, candidateLink(i), profile, input, home, type, parameter, median, worst);
     store<f64>(values + i * 8, x);
     if (x < 0) {
       lacking = true;
@@ -79,7 +79,7 @@ export function scores(view: SnapshotView, policy: Policy, work: Work, home: u32
     least = min(least, x);
     most = max(most, x);
   }
-  if (lacking && (!policy.penalise || most < 0)) return false;
+  if (lacking && (!profile.penalise || most < 0)) return false;
   for (let i: u32 = 0; i < count; i++) {
     const x = load<f64>(values + i * 8);
     store<f64>(values + i * 8, x < 0 ? 0 : scoreOf(type, x, least, most, parameter));
@@ -91,8 +91,8 @@ export function scores(view: SnapshotView, policy: Policy, work: Work, home: u32
 function signal(
   view: SnapshotView,
   link: u32,
-  policy: Policy,
-  work: Work,
+  profile: Profile,
+  input: PickInput,
   home: u32,
   type: u32,
   parameter: f64,
@@ -102,19 +102,19 @@ function signal(
   const endpoint = view.linkEndpoint(link);
   switch (type) {
     case SCORE_QUEUE:
-      return waitingOf(view, endpoint, policy, work);
+      return waitingOf(view, endpoint, profile, input);
     case SCORE_LOAD: {
-      const waiting = waitingOf(view, endpoint, policy, work);
+      const waiting = waitingOf(view, endpoint, profile, input);
       return min(waiting, parameter);
     }
     case SCORE_KV:
-      return kvOf(view, endpoint, policy, work);
+      return kvOf(view, endpoint, profile, input);
     case SCORE_RUNNING:
-      return runningOf(view, endpoint, policy, work);
+      return runningOf(view, endpoint, profile, input);
     case SCORE_PREFIX: {
-      const prompt = changetype<Prompt>(work.prompt);
-      if (!work.prompt || prompt.count == 0) return 0;
-      return <f64>matchPrefix(prompt, work.seed, entryOf(endpoint)) / <f64>prompt.count;
+      const prompt = changetype<Prompt>(input.prompt);
+      if (!input.prompt || prompt.count == 0) return 0;
+      return <f64>matchPrefix(prompt, input.seed, entryOf(endpoint)) / <f64>prompt.count;
     }
     case SCORE_LORA:
       return loraScore(view, link, endpoint);
@@ -124,8 +124,8 @@ function signal(
     }
     case SCORE_LATENCY: {
       const entry = entryOf(endpoint);
-      const unseen = unseenOf(view, endpoint, policy, work, worst);
-      const seconds = predictedSeconds(entry, endpoint, work, <f32>uncached(work, entry), unseen);
+      const unseen = unseenOf(view, endpoint, profile, input, worst);
+      const seconds = predictedSeconds(entry, endpoint, input, <f32>uncached(input, entry), unseen);
       return <f64>(seconds * speedFactor(entry, median));
     }
     case SCORE_ACTIVE:

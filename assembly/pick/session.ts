@@ -12,9 +12,9 @@ import { RATE } from "../endpoints/waiting-tokens";
 import { firstLink, linkCount } from "../places/range";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { addCandidate, candidateCost, candidateCount, candidateLink, homeOf, setCandidateCost } from "./candidates";
-import { KIND_LOAD, KIND_SCORERS, Policy, scorerType } from "./policy";
+import { PickInput } from "./pick-input";
+import { KIND_LOAD, KIND_SCORERS, Profile, scorerType } from "./profile";
 import { SCORE_SESSION } from "./scorers";
-import { Work } from "./work";
 
 const FACTOR: f64 = 2;
 const SLACK_TOKENS: f64 = RATE / 2;
@@ -35,27 +35,27 @@ export function sessionHome(): u32 {
 }
 
 /** After findCandidates(): the homes are candidates. */
-export function findHome(view: SnapshotView, model: u32, work: Work): void {
+export function findHome(view: SnapshotView, model: u32, input: PickInput): void {
   home = NONE;
   second = NONE;
-  if (work.session == 0) return;
+  if (input.session == 0) return;
   const first = firstLink(view, model);
   const served = linkCount(view, model);
-  home = homeOf(view, first, served, work.session, NONE);
+  home = homeOf(view, first, served, input.session, NONE);
   if (home == NONE) return;
   addCandidate(view, home);
-  second = homeOf(view, first, served, mix(work.session), home);
+  second = homeOf(view, first, served, mix(input.session), home);
   if (second != NONE) addCandidate(view, second);
 }
 
 /** After the costs: puts the home first where the load allows it. With a scorer for sessions, that one decides. */
-export function preferHome(policy: Policy): void {
+export function preferHome(profile: Profile): void {
   kept = false;
   moved = false;
-  if (home == NONE || scoresSessions(policy)) return;
+  if (home == NONE || scoresSessions(profile)) return;
   let best = Infinity;
   for (let i: u32 = 0; i < candidateCount(); i++) best = min(best, candidateCost(i));
-  const bound = FACTOR * best + slack(policy);
+  const bound = FACTOR * best + slack(profile);
   kept = prefer(home, bound) || prefer(second, bound);
   moved = !kept;
 }
@@ -70,12 +70,12 @@ function prefer(link: u32, bound: f64): bool {
   return false;
 }
 
-function slack(policy: Policy): f64 {
-  if (policy.kind == KIND_LOAD) return SLACK_REQUESTS;
-  return policy.kind == KIND_SCORERS ? SLACK_SCORE * policy.best : SLACK_TOKENS;
+function slack(profile: Profile): f64 {
+  if (profile.kind == KIND_LOAD) return SLACK_REQUESTS;
+  return profile.kind == KIND_SCORERS ? SLACK_SCORE * profile.best : SLACK_TOKENS;
 }
 
-function scoresSessions(policy: Policy): bool {
-  for (let i: u32 = 0; i < policy.scorers; i++) if (scorerType(policy, i) == SCORE_SESSION) return true;
+function scoresSessions(profile: Profile): bool {
+  for (let i: u32 = 0; i < profile.scorers; i++) if (scorerType(profile, i) == SCORE_SESSION) return true;
   return false;
 }

@@ -26,18 +26,18 @@ import { medianSlowness, speedFactor } from "../endpoints/speed";
 import { queueOf, RATE } from "../endpoints/waiting-tokens";
 import { SnapshotView } from "../snapshot/view";
 import { candidateCount, candidateLink, setCandidateCost } from "./candidates";
-import { Policy } from "./policy";
-import { tellsRequests } from "./signals";
-import { Work } from "./work";
+import { PickInput } from "./pick-input";
+import { Profile } from "./profile";
+import { reportsRequests } from "./signals";
 
 const TOKEN_BYTES: u32 = 4;
-const LEAST_TOKENS: i32 = 16;
+const MIN_TOKENS: i32 = 16;
 /** A prefill is no loss where it makes a copy that others find: such prompts spread before they fill an endpoint. */
 const C: f32 = 0.4;
 /** What a further prefill takes beside its own time, from the requests that wait and decode meanwhile. */
 const E: f32 = 2;
 /** Less than this of 1 - h counts as this: a prefix that nothing is left for but copies spreads in the end. */
-const LEAST_COLD: f32 = 0.03;
+const MIN_COLD: f32 = 0.03;
 /** Tokens that one more request in flight costs: 5 ms at RATE. */
 const D: f32 = 100;
 /** With so many in flight one more costs twice as much: it slows all of them, and slots run out. */
@@ -59,10 +59,10 @@ export class Terms {
 export const terms: Terms = changetype<Terms>(memory.data(24, 4));
 
 /** Tokens of the prompt that the endpoint has to prefill. */
-export function uncached(work: Work, entry: Entry): i32 {
-  if (!work.prompt) return max(work.tokens, LEAST_TOKENS);
-  const blocks = matchPrefix(changetype<Prompt>(work.prompt), work.seed, entry);
-  return max(work.tokens - <i32>((piecesOf(blocks) * blockBytes()) / TOKEN_BYTES), LEAST_TOKENS);
+export function uncached(input: PickInput, entry: Entry): i32 {
+  if (!input.prompt) return max(input.tokens, MIN_TOKENS);
+  const blocks = matchPrefix(changetype<Prompt>(input.prompt), input.seed, entry);
+  return max(input.tokens - <i32>((piecesOf(blocks) * blockBytes()) / TOKEN_BYTES), MIN_TOKENS);
 }
 
 /** q of the pick at hand. */
@@ -88,23 +88,23 @@ function lookAtAll(view: SnapshotView, now: u64): void {
   }
   waitingPerRequest = requests > 0 ? queues / requests : 0;
   const share: f32 = capacity > 0 ? hot / capacity : 0;
-  prefillPrice = C + ((1 + E) * share) / max<f32>(1 - share, LEAST_COLD);
+  prefillPrice = C + ((1 + E) * share) / max<f32>(1 - share, MIN_COLD);
 }
 
 /** Costs of all candidates. */
-export function tokenCosts(view: SnapshotView, model: u32, policy: Policy, work: Work): void {
+export function tokenCosts(view: SnapshotView, model: u32, profile: Profile, input: PickInput): void {
   const count = candidateCount();
-  if (work.prompt) {
+  if (input.prompt) {
     for (let i: u32 = 0; i < count; i++) {
       const entry = entryOf(view.linkEndpoint(candidateLink(i)));
-      askForPrefix(changetype<Prompt>(work.prompt), work.seed, entry);
+      askForPrefix(changetype<Prompt>(input.prompt), input.seed, entry);
     }
   }
-  lookAtAll(view, work.now);
+  lookAtAll(view, input.now);
   const median = medianSlowness(view);
-  const worst = worstUnseen(view, policy, work);
+  const worst = worstUnseen(view, profile, input);
   for (let i: u32 = 0; i < count; i++) {
-    tokenTerms(view, model, candidateLink(i), policy, work, median, worst);
+    tokenTerms(view, model, candidateLink(i), profile, input, median, worst);
     setCandidateCost(i, terms.cost);
   }
 }
@@ -114,22 +114,23 @@ export function tokenTerms(
   view: SnapshotView,
   model: u32,
   link: u32,
-  policy: Policy,
-  work: Work,
+  profile: Profile,
+  input: PickInput,
   median: f32,
   worst: f32,
 ): void {
   const endpoint = view.linkEndpoint(link);
   const entry = entryOf(endpoint);
   const seen = <f32>seenInFlight(endpoint);
-  const unseen = unseenOf(view, endpoint, policy, work, worst);
-  let queue = queueOf(entry, work.now, workersBeside());
+  const unseen = unseenOf(view, endpoint, profile, input, worst);
+  let queue = queueOf(entry, input.now, workersBeside());
   if (seen > 0 && unseen > 0) queue *= 1 + min<f32>(4, unseen / seen);
   terms.queue = queue;
-  terms.uncached = <f32>uncached(work, entry);
+  terms.uncached = <f32>uncached(input, entry);
   terms.requests = seen + unseen;
   terms.speed = speedFactor(entry, median);
-  terms.adapter = view.modelKind(model) == MODEL_IS_ADAPTER ? adapterCost(view, link, entry, work.model, work.now) : 0;
+  terms.adapter =
+    view.modelKind(model) == MODEL_IS_ADAPTER ? adapterCost(view, link, entry, input.model, input.now) : 0;
   const waits: f32 = (1 - W) * queue + (D * (1 + terms.requests / N) + W * waitingPerRequest) * terms.requests;
   terms.cost = terms.speed * (waits + prefillPrice * terms.uncached) + terms.adapter;
 }
@@ -138,24 +139,24 @@ export function tokenTerms(
 const DROPPED: f32 = -1;
 
 /** What counts for a candidate that does not tell its requests (signals.ts): the most of the others where that is penalised. */
-export function worstUnseen(view: SnapshotView, policy: Policy, work: Work): f32 {
+export function worstUnseen(view: SnapshotView, profile: Profile, input: PickInput): f32 {
   let worst: f32 = 0;
   for (let i: u32 = 0; i < candidateCount(); i++) {
     const endpoint = view.linkEndpoint(candidateLink(i));
-    if (tellsRequests(view, endpoint, policy, work)) worst = max(worst, unseenInFlight(endpoint));
-    else if (!policy.penalise) return DROPPED;
+    if (reportsRequests(view, endpoint, profile, input)) worst = max(worst, unseenInFlight(endpoint));
+    else if (!profile.penalise) return DROPPED;
   }
   return worst;
 }
 
 /** Requests on the candidate that nobody here sent. `worst`: of worstUnseen(). */
-export function unseenOf(view: SnapshotView, endpoint: u32, policy: Policy, work: Work, worst: f32): f32 {
+export function unseenOf(view: SnapshotView, endpoint: u32, profile: Profile, input: PickInput, worst: f32): f32 {
   if (worst == DROPPED) return 0;
-  return tellsRequests(view, endpoint, policy, work) ? unseenInFlight(endpoint) : worst;
+  return reportsRequests(view, endpoint, profile, input) ? unseenInFlight(endpoint) : worst;
 }
 
 /** Seconds until the first byte of a request with `tokens` to prefill, for a usual endpoint with `unseen` requests of others. */
-export function predictedSeconds(entry: Entry, endpoint: u32, work: Work, tokens: f32, unseen: f32): f32 {
+export function predictedSeconds(entry: Entry, endpoint: u32, input: PickInput, tokens: f32, unseen: f32): f32 {
   const requests = <f32>seenInFlight(endpoint) + unseen;
-  return (queueOf(entry, work.now, workersBeside()) + tokens + D * (requests + 1)) / RATE;
+  return (queueOf(entry, input.now, workersBeside()) + tokens + D * (requests + 1)) / RATE;
 }

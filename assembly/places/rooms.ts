@@ -17,7 +17,7 @@ import { inFlightAt } from "./range";
 
 const RAMP_NANOSECONDS: u64 = 10000000000;
 /** What a place that is back gets at once: enough to learn from. */
-const LEAST_RAMP: f32 = 0.02;
+const MIN_RAMP: f32 = 0.02;
 const BAND: f32 = 0.05;
 
 @unmanaged
@@ -192,7 +192,7 @@ function ramp(learned: Learned, pods: u32): f32 {
   }
   if (learned.backSince == 0) return 1;
   const since = tick > learned.backSince ? tick - learned.backSince : 0;
-  if (since < RAMP_NANOSECONDS) return max(<f32>since / <f32>RAMP_NANOSECONDS, LEAST_RAMP);
+  if (since < RAMP_NANOSECONDS) return max(<f32>since / <f32>RAMP_NANOSECONDS, MIN_RAMP);
   learned.backSince = 0;
   return 1;
 }

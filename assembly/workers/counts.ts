@@ -2,7 +2,7 @@
 // and when it goes to rest (ticker.ts), only when they changed, and reads the keys of the others on the tick. The bulletin says
 // how many keys were ever claimed.
 //   pilotfish.worker.N    u64 nonce of its owner, u64 topology, u64 nanoseconds when told, u32 count, u32 end of its news (prefixes.ts),
-//                         then endpoints/in-flight.ts TOLD_BYTES each
+//                         then endpoints/in-flight.ts PUBLISHED_BYTES each
 // A worker claims a key when it first has something to tell: one that nobody refreshed for ABANDONED, else the next
 // new one. Somebody else may have claimed it when both were new, or when this worker stood still for so long that its key
 // seemed abandoned: then it looks whose nonce stands there, and the loser claims again. A worker that dies takes its counts
@@ -11,16 +11,16 @@
 // anew, so that one is a tick old at most.
 
 import { Bytes, bytesOf } from "../base/bytes";
-import { newsWaiting } from "../endpoints/cache/prefix-index";
+import { updateWaiting } from "../endpoints/cache/prefix-index";
 import { endpointCount, topologyHash } from "../endpoints/entries";
 import {
   addOthers,
-  clearOthers,
-  heardOthers,
+  beginOthers,
+  endOthers,
   ownChanged,
   ownInFlight,
+  PUBLISHED_BYTES,
   publishOwn,
-  TOLD_BYTES,
 } from "../endpoints/in-flight";
 import { getShared, OK, randomSeed, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
 import { onBulletin, raise, WORKERS } from "./bulletin";
@@ -56,7 +56,7 @@ export function exchange(now: u64): void {
 /** Tells the others what they do not know yet, of requests and of prefixes. */
 export function tellOthers(now: u64): void {
   if (endpointCount() == 0) return;
-  if (mine == NO_KEY && (ownInFlight() > 0 || newsWaiting() > 0)) claim(now);
+  if (mine == NO_KEY && (ownInFlight() > 0 || updateWaiting() > 0)) claim(now);
   if (mine == NO_KEY || !isOwn(now)) return;
   newsEnd = <u32>tellNews(mine, nonce, now);
   const due = now - toldAt > REFRESH;
@@ -100,7 +100,7 @@ function claim(now: u64): void {
 
 /** Writes this worker's counts under a key, which is its own if that worked. */
 function write(worker: u32, now: u64, cas: u32): bool {
-  const bytes = HEADER + endpointCount() * TOLD_BYTES;
+  const bytes = HEADER + endpointCount() * PUBLISHED_BYTES;
   if (bytes > vectorBytes) {
     if (vector) heap.free(vector);
     vectorBytes = bytes;
@@ -123,17 +123,17 @@ function write(worker: u32, now: u64, cas: u32): bool {
 /** After the bulletin was read: takes over what the other workers last told. */
 export function hear(now: u64): void {
   if (endpointCount() == 0) return;
-  clearOthers();
+  beginOthers();
   const used = claimed();
   for (let worker: u32 = 0; worker < used; worker++) {
     if (worker == mine || getShared(keyOf(worker)) != OK) continue;
     const told = resultPointer();
-    if (resultLength() != HEADER + endpointCount() * TOLD_BYTES || load<u64>(told, 8) != topologyHash()) continue;
+    if (resultLength() != HEADER + endpointCount() * PUBLISHED_BYTES || load<u64>(told, 8) != topologyHash()) continue;
     const at = load<u64>(told, 16);
     if (now > at && now - at > SILENT) continue;
     addOthers(told + HEADER);
     // The result of this call takes the place of the one above.
     hearOf(worker, load<u32>(told, 28));
   }
-  heardOthers(now);
+  endOthers(now);
 }

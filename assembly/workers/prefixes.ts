@@ -5,7 +5,7 @@
 // cold, for one request.
 // All that this worker sent and heard is kept once more, for reports to other Envoys (filter/reserved/report.ts).
 import { Bytes, bytesOf } from "../base/bytes";
-import { hearNews, NEWS_BYTES, newsWaiting, takeNews } from "../endpoints/cache/prefix-index";
+import { receiveUpdate, takeUpdate, UPDATE_BYTES, updateWaiting } from "../endpoints/cache/prefix-index";
 import { getShared, OK, resultLength, resultPointer, setShared } from "../host/calls";
 import { newRing, Ring } from "./ring";
 
@@ -38,7 +38,7 @@ function keyOf(worker: u32): Bytes {
 /** The first news take the memory. */
 function open(): void {
   value = heap.alloc(HEADER + OWN_BYTES);
-  fresh = heap.alloc(NEWS_BYTES);
+  fresh = heap.alloc(UPDATE_BYTES);
   const ring = newRing(0);
   ring.data = value + HEADER;
   ring.capacity = OWN_BYTES;
@@ -47,10 +47,10 @@ function open(): void {
 
 /** Tells what is new since the last time, if anything is. Returns where this worker's news end. */
 export function tellNews(worker: u32, nonce: u64, now: u64): u64 {
-  if (newsWaiting() == 0) return own ? changetype<Ring>(own).end : 0;
+  if (updateWaiting() == 0) return own ? changetype<Ring>(own).end : 0;
   if (!own) open();
   const ring = changetype<Ring>(own);
-  const bytes = takeNews(fresh);
+  const bytes = takeUpdate(fresh);
   if (now - epochAt > EPOCH) {
     ring.dropTo(<u32>(ring.end - max(epochStart, ring.start)));
     epochStart = ring.end;
@@ -81,7 +81,7 @@ export function hearOf(worker: u32, end: u32): void {
   const from = load<u64>(known, 8);
   const begin = from > first && from <= last ? from : first;
   const records = told + HEADER + <usize>(begin - first);
-  hearNews(records, <u32>(last - begin));
+  receiveUpdate(records, <u32>(last - begin));
   keep(records, <u32>(last - begin));
   store<u64>(known, last, 8);
 }

@@ -30,7 +30,7 @@ const clocks: usize = memory.data(229376, 16);
 /** In a stamp, which is even without it. */
 const HOT: u32 = 1;
 /** Stamps wrap: none that is held is so much older than the last. */
-const MOST_AGE: u32 = 0x7fffffff;
+const MAX_AGE: u32 = 0x7fffffff;
 
 export function clockOf(slot: u32): usize {
   return clocks + (slot & (SLOTS - 1)) * CLOCK_BYTES;
@@ -110,7 +110,7 @@ export function renewedStamp(clock: usize, stamp: u32, size: u32): u32 {
 function tick(clock: usize, size: u32): u32 {
   const now = load<u32>(clock) + 2 * size;
   store<u32>(clock, now);
-  for (let oldest = load<u32>(clock, STARTS); now - oldest > MOST_AGE; oldest = load<u32>(clock, STARTS)) {
+  for (let oldest = load<u32>(clock, STARTS); now - oldest > MAX_AGE; oldest = load<u32>(clock, STARTS)) {
     if (load<u32>(clock, 16) > 1 && load<u32>(clock, STARTS + 4) == oldest + 2) dropOldest(clock);
     else store<u32>(clock, oldest + 2, STARTS);
   }

@@ -15,13 +15,13 @@ import { ENDPOINT_BLOCK_TOKENS, ENDPOINT_KV_BLOCKS } from "../../../protocol/con
 import { mix } from "../../base/hash";
 import { SnapshotView } from "../../snapshot/view";
 import { Entry, entryOf, findEntry } from "../entries";
-import { followDirectory, noteHolders } from "./directory";
+import { followLastSent, noteSent } from "./last-sent";
 import { ageOf, clockOf, emptyCache, isHeldAt, newStamp, renewedStamp, SLOTS, setCapacity } from "./lru";
-import { blockBytes, MOST_BLOCKS, Prompt, pieces, promptHash, promptHashes, setBlockBytes } from "./prompt";
+import { blockBytes, MAX_BLOCKS, Prompt, pieces, promptHash, promptHashes, setBlockBytes } from "./prompt";
 
 const SET_BYTES: u32 = 64;
-const LEAST_SETS: u32 = 1024;
-const MOST_SETS: u32 = 65536;
+const MIN_SETS: u32 = 1024;
+const MAX_SETS: u32 = 65536;
 /** Bytes of a prompt for a token: an estimate that the endpoint picker of the Gateway API makes too. */
 const TOKEN_BYTES: u32 = 4;
 /** For a server that does not tell its cache's size: 31,250 blocks of 64 bytes, the endpoint picker's. */
@@ -52,9 +52,9 @@ export function followCaches(view: SnapshotView): void {
     setCapacity(clockOf(entryOf(i).slot), capacity);
     total += capacity;
   }
-  followDirectory(view, total);
-  let wanted = LEAST_SETS;
-  while (wanted < MOST_SETS && <u64>wanted * 8 < total * 2) wanted <<= 1;
+  followLastSent(view, total);
+  let wanted = MIN_SETS;
+  while (wanted < MAX_SETS && <u64>wanted * 8 < total * 2) wanted <<= 1;
   if (sets && wanted <= setMask + 1) return;
   if (sets) heap.free(allocated);
   allocated = heap.alloc((wanted + 1) * SET_BYTES);
@@ -98,7 +98,7 @@ export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry): void {
   // The others hear of the whole prompt, not of its new end only: what they have not heard of for long looks evicted to
   // them, and they would send its next request elsewhere.
   const bytes = prompt.count * 8;
-  if (newsBytes + NEWS_HEADER + bytes > NEWS_BYTES) return;
+  if (newsBytes + NEWS_HEADER + bytes > UPDATE_BYTES) return;
   const at = news + newsBytes;
   store<u64>(at, entry.hash);
   store<u64>(at, seed, 8);
@@ -121,17 +121,17 @@ export function forgetPrefixes(entry: Entry): void {
 // From other Envoys n is in the low 16 bits of its word, below the record's number (protocol/README.md).
 
 /** News of one tick; what does not fit is not told: the others find out by the pod's answer times, or not at all. */
-export const NEWS_BYTES: u32 = 32768;
+export const UPDATE_BYTES: u32 = 32768;
 const NEWS_HEADER: u32 = 24;
 const news: usize = memory.data(32768, 8);
 let newsBytes: u32 = 0;
 
-export function newsWaiting(): u32 {
+export function updateWaiting(): u32 {
   return newsBytes;
 }
 
-/** Moves the news since the last call to `target`, which has room for NEWS_BYTES; how many bytes. */
-export function takeNews(target: usize): u32 {
+/** Moves the news since the last call to `target`, which has room for UPDATE_BYTES; how many bytes. */
+export function takeUpdate(target: usize): u32 {
   const bytes = newsBytes;
   memory.copy(target, news, bytes);
   newsBytes = 0;
@@ -139,17 +139,17 @@ export function takeNews(target: usize): u32 {
 }
 
 /** Another worker's news: whole records. */
-export function hearNews(data: usize, bytes: u32): void {
+export function receiveUpdate(data: usize, bytes: u32): void {
   const end = data + bytes;
-  for (let at = data; at; ) at = hearPrefixes(at, end, true);
+  for (let at = data; at; ) at = receivePrefixes(at, end, true);
 }
 
 /** One record: where the next one begins, 0 behind the last. `fresh` false: it was heard before. */
-export function hearPrefixes(record: usize, end: usize, fresh: bool): usize {
+export function receivePrefixes(record: usize, end: usize, fresh: bool): usize {
   if (record + NEWS_HEADER > end) return 0;
   const count: u32 = load<u16>(record, 16);
   const hashes = record + NEWS_HEADER;
-  if (count == 0 || count > MOST_BLOCKS || hashes + <usize>count * 8 > end) return 0;
+  if (count == 0 || count > MAX_BLOCKS || hashes + <usize>count * 8 > end) return 0;
   const entry = sets && fresh ? findEntry(load<u64>(record)) : null;
   if (entry !== null) touchAll(hashes, count, load<u64>(record, 8), entry);
   return hashes + <usize>count * 8;
@@ -211,7 +211,7 @@ function touchAll(hashes: usize, count: u32, seed: u64, entry: Entry): void {
   }
   store<u32>(UNREAD, asked);
   for (let i = count; i > 0; i--) touch(load<u64>(keys + (i - 1) * 8), entry, pieces(i - 1));
-  noteHolders(hashes, count, seed, entry);
+  noteSent(hashes, count, seed, entry);
 }
 
 function touch(key: u64, entry: Entry, size: u32): void {

@@ -10,7 +10,7 @@
 // so 256 blocks reach 1.2 MiB, some 300,000 tokens, and the end of a long prompt is known less exactly, but as exactly for its
 // length.
 //
-// Memory: PROMPT_BYTES for each body that is being scanned, and each request that is followed (running-prompts.ts), MOST_PROMPTS of
+// Memory: PROMPT_BYTES for each body that is being scanned, and each request that is followed (running-prompts.ts), MAX_PROMPTS of
 // them; further bodies go without.
 import { mix } from "../../base/hash";
 
@@ -20,7 +20,7 @@ export const SMALL_BLOCK_BYTES: u32 = 64;
 let block: u32 = BLOCK_BYTES;
 
 /** What is beyond is not hashed. */
-export const MOST_BLOCKS: u32 = 256;
+export const MAX_BLOCKS: u32 = 256;
 const SINGLE_BLOCKS: u32 = 64;
 const FOURFOLD_BLOCKS: u32 = 128;
 let single: u32 = SINGLE_BLOCKS;
@@ -41,10 +41,10 @@ export function piecesOf(blocks: u32): u32 {
 /** For all prompts of the VM: before the first one. */
 export function setBlockBytes(bytes: u32): void {
   block = bytes;
-  single = bytes == BLOCK_BYTES ? SINGLE_BLOCKS : MOST_BLOCKS;
+  single = bytes == BLOCK_BYTES ? SINGLE_BLOCKS : MAX_BLOCKS;
 }
 
-export const MOST_PROMPTS: u32 = 1024;
+export const MAX_PROMPTS: u32 = 1024;
 
 @unmanaged
 export class Prompt {
@@ -67,7 +67,7 @@ export class Prompt {
 
 const PARTIAL: usize = offsetof<Prompt>();
 const HASHES: usize = PARTIAL + <usize>BLOCK_BYTES;
-const PROMPT_BYTES: usize = HASHES + <usize>MOST_BLOCKS * 8;
+const PROMPT_BYTES: usize = HASHES + <usize>MAX_BLOCKS * 8;
 
 let free: usize = 0;
 let made: u32 = 0;
@@ -75,7 +75,7 @@ let made: u32 = 0;
 /** null when too many bodies are being scanned: the request is picked without affinity. */
 export function openPrompt(): Prompt | null {
   if (!free) {
-    if (made == MOST_PROMPTS) return null;
+    if (made == MAX_PROMPTS) return null;
     made++;
     free = heap.alloc(PROMPT_BYTES);
     changetype<Prompt>(free).next = 0;
@@ -110,11 +110,11 @@ export function feedPrompt(prompt: Prompt, data: usize, length: u32): void {
     addPiece(prompt, partial);
     prompt.fill = 0;
   }
-  while (at + block <= end && prompt.count < MOST_BLOCKS) {
+  while (at + block <= end && prompt.count < MAX_BLOCKS) {
     addPiece(prompt, at);
     at += block;
   }
-  if (prompt.count == MOST_BLOCKS || at == end) return;
+  if (prompt.count == MAX_BLOCKS || at == end) return;
   prompt.fill = <u32>(end - at);
   memory.copy(partial, at, prompt.fill);
 }
@@ -130,7 +130,7 @@ export function promptHash(prompt: Prompt, index: u32): u64 {
 }
 
 function addPiece(prompt: Prompt, from: usize): void {
-  if (prompt.count == MOST_BLOCKS) return;
+  if (prompt.count == MAX_BLOCKS) return;
   prompt.chain = mix(prompt.chain ^ digest(from));
   if (--prompt.lacks) return;
   store<u64>(changetype<usize>(prompt) + HASHES + prompt.count++ * 8, prompt.chain);

@@ -3,16 +3,16 @@
 // and before that each time that half of what its endpoint holds was used after it. Where few requests are under way, or
 // short ones, neither happens.
 //
-// Memory: the prompts that scanned bodies left behind, MOST_LASTING of them at most. Of further requests the blocks age from
+// Memory: the prompts that scanned bodies left behind, MAX_LASTING of them at most. Of further requests the blocks age from
 // when they were sent.
 
 import { Entry, findEntry } from "../entries";
 import { ageOf, clockOf } from "./lru";
 import { insertPrefix, lastStamp } from "./prefix-index";
-import { closePrompt, MOST_PROMPTS, Prompt } from "./prompt";
+import { closePrompt, MAX_PROMPTS, Prompt } from "./prompt";
 
 /** A quarter is left for bodies that are being scanned, another one for held requests (filter/request/hold.ts). */
-const MOST_LASTING: u32 = MOST_PROMPTS / 2;
+const MAX_LASTING: u32 = MAX_PROMPTS / 2;
 /** Ages (lru.ts) from which on a prompt is used again: while its request is under way, and at its end. */
 const REFRESHED: f32 = 0.5;
 const AGED: f32 = 0.03125;
@@ -22,7 +22,7 @@ let count: u32 = 0;
 
 /** The prompt was sent to the endpoint. False: it is not followed, whoever opened it closes it. */
 export function followPrompt(prompt: Prompt, seed: u64, entry: Entry): bool {
-  if (prompt.count == 0 || count == MOST_LASTING) return false;
+  if (prompt.count == 0 || count == MAX_LASTING) return false;
   count++;
   prompt.seed = seed;
   prompt.endpoint = entry.hash;

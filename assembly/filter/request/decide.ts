@@ -11,15 +11,15 @@ import { insertPrefix } from "../../endpoints/cache/prefix-index";
 import { Prompt } from "../../endpoints/cache/prompt";
 import { followPrompt } from "../../endpoints/cache/running-prompts";
 import { entryOf } from "../../endpoints/entries";
-import { started, tellGeneration, unseenInFlight } from "../../endpoints/in-flight";
+import { publishGeneration, started, unseenInFlight } from "../../endpoints/in-flight";
 import { tokensSent } from "../../endpoints/waiting-tokens";
 import { continueRequest, now, setProperty } from "../../host/calls";
 import { ticks, tickTime } from "../../host/tick-time";
 import { panicked } from "../../pick/candidates";
-import { newPicks, pick, pickOnly } from "../../pick/pick";
+import { newChoice, pick, pickOnly } from "../../pick/pick";
+import { newPickInput } from "../../pick/pick-input";
 import { kept } from "../../pick/session";
 import { predictedSeconds, uncached } from "../../pick/token-cost";
-import { newWork } from "../../pick/work";
 import { findModel } from "../../route/models";
 import { resolve, Target } from "../../route/names";
 import { drawTarget, ruleFor } from "../../route/rules";
@@ -67,8 +67,8 @@ import { countPlace, enterPlace, leavePlace } from "./place";
 import { refuseField, refuseMissing, refuseModel, refuseUnknown } from "./refuse";
 import { rewriteModel, rewritePath } from "./rewrite";
 
-const picks = newPicks();
-const work = newWork();
+const choice = newChoice();
+const input = newPickInput();
 const random: Random = newRandom(0);
 /** "address,address,address" of at most three endpoints. */
 const destination: usize = memory.data(168);
@@ -221,11 +221,11 @@ function route(stream: Stream, config: Config, known: u32): void {
     weigh(stream, config, model, length);
     const holder = stream.creates ? previousHolder(stream, config) : NONE;
     enterPlace(current(), known, tickTime(), random);
-    if (holder == NONE) pick(current(), known, config.pick.policy, work, random, picks);
-    else pickOnly(picks, holder);
-    if (leavePlace(picks.count > 0)) pick(current(), known, config.pick.policy, work, random, picks);
-    if (work.session && picks.count && holder == NONE) count(kept ? SESSION_KEPT : SESSION_MOVED);
-    if (picks.count == 0) fallBack(NO_ENDPOINT, NO_ENDPOINT_REASON, model, length);
+    if (holder == NONE) pick(current(), known, config.pick.profile, input, random, choice);
+    else pickOnly(choice, holder);
+    if (leavePlace(choice.count > 0)) pick(current(), known, config.pick.profile, input, random, choice);
+    if (input.session && choice.count && holder == NONE) count(kept ? SESSION_KEPT : SESSION_MOVED);
+    if (choice.count == 0) fallBack(NO_ENDPOINT, NO_ENDPOINT_REASON, model, length);
     else {
       if (config.log.picks || config.pick.dryRun) logPick(current(), model, length);
       usePick(stream, config, current(), known);
@@ -236,38 +236,38 @@ function route(stream: Stream, config: Config, known: u32): void {
 function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32): void {
   count(PICKED);
   const elsewhere = countPlace(view, random, config.log.picks || config.pick.dryRun);
-  if (stream.explanation) writeExplanation(stream, view, model, config.pick.policy, work, picks);
+  if (stream.explanation) writeExplanation(stream, view, model, config.pick.profile, input, choice);
   if (config.pick.dryRun) {
-    stream.wouldPick = entryOf(picks.first).hash;
+    stream.wouldPick = entryOf(choice.first).hash;
     return;
   }
   if (panicked) count(PANIC);
-  stream.counted = started(picks.first);
-  stream.since = tellGeneration();
+  stream.counted = started(choice.first);
+  stream.since = publishGeneration();
   stream.decidedIn = ticks();
-  const entry = entryOf(picks.first);
-  if (view.modelKind(model) == MODEL_IS_ADAPTER) adapterSent(work.model, entry, work.now);
+  const entry = entryOf(choice.first);
+  if (view.modelKind(model) == MODEL_IS_ADAPTER) adapterSent(input.model, entry, input.now);
   if (config.pick.readsPrompts) {
-    stream.tokens = uncached(work, entry);
-    stream.sentAt = work.now;
-    stream.predicted = predictedSeconds(entry, picks.first, work, <f32>stream.tokens, unseenInFlight(picks.first));
-    tokensSent(entry, stream.tokens, work.now);
+    stream.tokens = uncached(input, entry);
+    stream.sentAt = input.now;
+    stream.predicted = predictedSeconds(entry, choice.first, input, <f32>stream.tokens, unseenInFlight(choice.first));
+    tokensSent(entry, stream.tokens, input.now);
     if (stream.prompt) {
       const prompt = changetype<Prompt>(stream.prompt);
-      insertPrefix(prompt, work.seed, entry);
-      if (followPrompt(prompt, work.seed, entry)) {
+      insertPrefix(prompt, input.seed, entry);
+      if (followPrompt(prompt, input.seed, entry)) {
         stream.prompt = 0;
         stream.lasting = changetype<usize>(prompt);
       }
     }
   }
-  let at = append(destination, view, picks.first);
-  if (picks.count > 1) at = append(comma(at), view, picks.second);
+  let at = append(destination, view, choice.first);
+  if (choice.count > 1) at = append(comma(at), view, choice.second);
   // The last retry leaves the place, which may be gone as a whole.
   if (elsewhere != NONE) at = append(comma(at), view, elsewhere);
-  else if (picks.count > 2) at = append(comma(at), view, picks.third);
+  else if (choice.count > 2) at = append(comma(at), view, choice.third);
   changeHeader(DESTINATION, destination, <u32>(at - destination));
-  if (config.pick.policy.reports) askForReport();
+  if (config.pick.profile.reports) askForReport();
 }
 
 /** Of the pod that holds the response that this one goes on from; NONE: it names none, or nobody knows. */
@@ -285,27 +285,27 @@ export function isStale(config: Config): bool {
 
 /** What the picker is told of the request. */
 function weigh(stream: Stream, config: Config, model: usize, length: u32): void {
-  work.now = config.pick.readsPrompts ? now() : tickTime();
-  work.snapshotAge = <u32>ageMilliseconds(tickTime());
-  work.model = textHash(model, length);
-  work.seed = work.model;
-  work.session = stream.session;
-  stream.model = work.model;
-  work.prompt = stream.prompt;
-  work.tokens = <i32>(stream.buffered >> 2);
+  input.now = config.pick.readsPrompts ? now() : tickTime();
+  input.snapshotAge = <u32>ageMilliseconds(tickTime());
+  input.model = textHash(model, length);
+  input.seed = input.model;
+  input.session = stream.session;
+  stream.model = input.model;
+  input.prompt = stream.prompt;
+  input.tokens = <i32>(stream.buffered >> 2);
   if (!stream.prompt) return;
   if (fieldKind(stateOf(stream), config.body.streamField) == KIND_TRUE) stream.streamed = 1;
-  work.tokens = <i32>(changetype<Prompt>(stream.prompt).bytes >> 2);
+  input.tokens = <i32>(changetype<Prompt>(stream.prompt).bytes >> 2);
   const state = stateOf(stream);
   const salt = config.body.saltField;
-  if (fieldKind(state, salt) == KIND_STRING) work.seed ^= textHash(fieldBytes(state, salt), fieldLength(state, salt));
+  if (fieldKind(state, salt) == KIND_STRING) input.seed ^= textHash(fieldBytes(state, salt), fieldLength(state, salt));
 }
 
 /** Filter state for the access log. Of a pick the headers say the same, and each property costs more than a pick does. */
 function logPick(view: SnapshotView, model: usize, length: u32): void {
   setProperty(STATE_MODEL, model, length);
   setProperty(STATE_REASON, PICKED_REASON.pointer, PICKED_REASON.length);
-  setProperty(STATE_ENDPOINT, view.address(picks.first), view.addressLength(picks.first));
+  setProperty(STATE_ENDPOINT, view.address(choice.first), view.addressLength(choice.first));
 }
 
 function fallBack(counter: u32, reason: Bytes, model: usize, length: u32): void {

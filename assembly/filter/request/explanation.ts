@@ -4,9 +4,9 @@ import { equalConstantTime } from "../../base/bytes";
 import { writeTo } from "../../base/writer";
 import { RESPONSE_HEADERS, setHeader } from "../../host/calls";
 import { explainPick } from "../../pick/explain";
-import { Picks } from "../../pick/pick";
-import { Policy } from "../../pick/policy";
-import { Work } from "../../pick/work";
+import { Choice } from "../../pick/pick";
+import { PickInput } from "../../pick/pick-input";
+import { Profile } from "../../pick/profile";
 import { SnapshotView } from "../../snapshot/view";
 import { count, EXPLAINED } from "../../stats";
 import { EXPLAIN } from "../headers/names";
@@ -39,13 +39,13 @@ export function writeExplanation(
   stream: Stream,
   view: SnapshotView,
   model: u32,
-  policy: Policy,
-  work: Work,
-  picks: Picks,
+  profile: Profile,
+  input: PickInput,
+  choice: Choice,
 ): void {
   const place = places + (stream.explanation - 1) * PLACE_BYTES;
   const writer = writeTo(place + 4, PLACE_BYTES - 4);
-  explainPick(writer, view, model, policy, work, picks);
+  explainPick(writer, view, model, profile, input, choice);
   store<u32>(place, writer.length);
 }
 

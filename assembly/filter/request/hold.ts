@@ -23,7 +23,7 @@ import {
 import { measure, roomLeft, usableEndpoints } from "../../admission/saturation";
 import { newRandom, Random } from "../../base/random";
 import { AdmissionConfig, MODE_HOLD } from "../../config/admission";
-import { closePrompt, MOST_PROMPTS, Prompt } from "../../endpoints/cache/prompt";
+import { closePrompt, MAX_PROMPTS, Prompt } from "../../endpoints/cache/prompt";
 import { setEffectiveContext } from "../../host/calls";
 import { tickTime } from "../../host/tick-time";
 import { findModel } from "../../route/models";
@@ -48,7 +48,7 @@ import { isStale, resumeRequest } from "./decide";
 import { refuseFull, refuseLate } from "./refuse-busy";
 
 /** Held requests beyond these give their prompt's hashes back. */
-const MOST_HASHED: u32 = MOST_PROMPTS / 4;
+const MOST_HASHED: u32 = MAX_PROMPTS / 4;
 /** Requests of lower priorities that one may displace: it may need the bytes of several. */
 const MOST_DISPLACED: u32 = 8;
 

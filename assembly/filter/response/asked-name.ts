@@ -5,7 +5,7 @@
 import { textHash } from "../../base/hash";
 import { Config } from "../../config/config";
 import { Entry } from "../../endpoints/entries";
-import { started, tellGeneration } from "../../endpoints/in-flight";
+import { publishGeneration, started } from "../../endpoints/in-flight";
 import { ticks } from "../../host/tick-time";
 import { nextExact, ruleLength, rulePattern } from "../../route/names";
 import { keptTarget } from "../../route/rules";
@@ -69,6 +69,6 @@ export function giveBackAsked(id: u32, root: Root, entry: Entry, model: usize, l
   dropHeader(ACCEPT_ENCODING);
   if (root.config.pick.dryRun) return;
   stream.counted = started(entry.endpoint);
-  stream.since = tellGeneration();
+  stream.since = publishGeneration();
   stream.decidedIn = ticks();
 }

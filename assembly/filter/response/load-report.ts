@@ -7,7 +7,7 @@
 // to the client, for whom the pod was chosen. Only with `pick.loadReports`: it costs a host call for each answer.
 import { bytesOf } from "../../base/bytes";
 import { findEntry } from "../../endpoints/entries";
-import { takeReport } from "../../endpoints/load-reports";
+import { takeLoadReport } from "../../endpoints/load-reports";
 import { getHeader, now, RESPONSE_HEADERS, removeHeader, resultLength, resultPointer } from "../../host/calls";
 import { count, LOAD_REPORT_UNREADABLE, LOAD_REPORTS } from "../../stats";
 import { changeHeader } from "../headers/changes";
@@ -37,7 +37,7 @@ export function readReport(stream: Stream): void {
     const waiting = length <= MOST_BYTES ? total(resultPointer(), length, WAITING.pointer, WAITING.length) : -1;
     const kv = waiting >= 0 ? total(resultPointer(), length, KV_USAGE.pointer, KV_USAGE.length) : -1;
     if (waiting >= 0 && waiting <= MOST_WAITING) {
-      takeReport(entry, waiting, kv >= 0 && kv <= <f64>found ? kv / <f64>found : -1, now());
+      takeLoadReport(entry, waiting, kv >= 0 && kv <= <f64>found ? kv / <f64>found : -1, now());
       count(LOAD_REPORTS);
     } else count(LOAD_REPORT_UNREADABLE);
   }

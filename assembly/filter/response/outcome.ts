@@ -20,7 +20,7 @@ import {
   setShared,
 } from "../../host/calls";
 import { tickTime } from "../../host/tick-time";
-import { Policy } from "../../pick/policy";
+import { Profile } from "../../pick/profile";
 import { count, EJECTED, POD_FAILED } from "../../stats";
 import { EJECTIONS, onBulletin, raise } from "../../workers/bulletin";
 import { RESPONSE_FLAGS, STATUS } from "../headers/names";
@@ -52,19 +52,19 @@ export function answerStatus(): u32 {
  * pick, when Envoy tried it and went elsewhere.
  */
 export function judgeAnswer(stream: Stream, status: u32, served: u64, retriedFrom: u64): void {
-  const policy = policyOf(stream);
-  if (policy.failures == 0) return;
-  if (retriedFrom) failed(policy, retriedFrom);
+  const profile = policyOf(stream);
+  if (profile.failures == 0) return;
+  if (retriedFrom) failed(profile, retriedFrom);
   if (served == 0) return;
   if (status != 500 && (status < 502 || status > 504)) return;
   stream.failed = 1;
-  if ((flags() & NOT_THE_PODS) == 0) failed(policy, served);
+  if ((flags() & NOT_THE_PODS) == 0) failed(profile, served);
 }
 
 /** The stream ended before its answer did: the client went, or the pod. */
 export function judgeBreak(stream: Stream): void {
-  const policy = policyOf(stream);
-  if (policy.failures && stream.counted && flags() & UPSTREAM_LOST) failed(policy, stream.counted);
+  const profile = policyOf(stream);
+  if (profile.failures && stream.counted && flags() & UPSTREAM_LOST) failed(profile, stream.counted);
 }
 
 /** The first byte of an answer's body. Only of a streamed one it matters to less than a tick when that was. */
@@ -89,19 +89,19 @@ export function answerEnded(stream: Stream): void {
   if (stream.sentAt && time > stream.sentAt) learnDuration(<f32>(time - stream.sentAt) * 1e-9);
 }
 
-function policyOf(stream: Stream): Policy {
-  return changetype<Root>(stream.root).config.pick.policy;
+function policyOf(stream: Stream): Profile {
+  return changetype<Root>(stream.root).config.pick.profile;
 }
 
 function flags(): u64 {
   return getProperty(RESPONSE_FLAGS) && resultLength() == 8 ? load<u64>(resultPointer()) : 0;
 }
 
-function failed(policy: Policy, hash: u64): void {
+function failed(profile: Profile, hash: u64): void {
   const entry = findEntry(hash);
   if (entry === null) return;
   count(POD_FAILED);
-  if (!podFailed(entry, policy, now())) return;
+  if (!podFailed(entry, profile, now())) return;
   count(EJECTED);
   tell(entry);
 }

@@ -27,7 +27,7 @@ export function responseHeaders(id: u32, endOfStream: bool): void {
   if (stream.target) renameHeaders(stream);
   if (stream.explanation) sendExplanation(stream);
   if (!isTrusted(stream)) lookAt(stream);
-  if (changetype<Root>(stream.root).config.pick.policy.reports) readReport(stream);
+  if (changetype<Root>(stream.root).config.pick.profile.reports) readReport(stream);
   if (endOfStream) answerEnded(stream);
 }
 

@@ -10,7 +10,7 @@ import { textHash } from "../../base/hash";
 import { Prompt } from "../../endpoints/cache/prompt";
 import { movePrompt } from "../../endpoints/cache/running-prompts";
 import { findEntry } from "../../endpoints/entries";
-import { finished, startedAt, tellGeneration } from "../../endpoints/in-flight";
+import { finished, publishGeneration, startedAt } from "../../endpoints/in-flight";
 import { tokensDone, tokensSent } from "../../endpoints/waiting-tokens";
 import { getProperty, LOG_ERROR, log, resultLength, resultPointer, setEffectiveContext } from "../../host/calls";
 import { ticks, tickTime } from "../../host/tick-time";
@@ -99,7 +99,7 @@ function servedBy(): u64 {
 function moveTo(stream: Stream, picked: u64): bool {
   const since = stream.since;
   stream.counted = startedAt(resultPointer(), resultLength());
-  stream.since = tellGeneration();
+  stream.since = publishGeneration();
   if (picked == 0) return false;
   finished(picked, since);
   moveTokens(stream, picked);

@@ -2,7 +2,7 @@ import { measure, newLimits, roomLeft, toLetGo, toShed, usableEndpoints } from "
 import { followSince, sampleCounts, useSince } from "../../../assembly/admission/since";
 import { entryOf } from "../../../assembly/endpoints/entries";
 import { eject } from "../../../assembly/endpoints/health";
-import { finished, followTopology, started, tellGeneration } from "../../../assembly/endpoints/in-flight";
+import { finished, followTopology, publishGeneration, started } from "../../../assembly/endpoints/in-flight";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../support/builder";
@@ -128,7 +128,7 @@ describe("saturation", () => {
     const view = take(builder, 40);
     look(view);
     expect(toLetGo).toBeCloseTo(1);
-    finished(hash, tellGeneration());
+    finished(hash, publishGeneration());
     look(view);
     expect(toLetGo).toBeCloseTo(0.8);
     expect(toShed).toBeCloseTo(0.8);

@@ -10,21 +10,27 @@ import {
   setSlowStart,
   weightOf,
 } from "../../../assembly/endpoints/health";
-import { finished, followTopology, publishOwn, started, tellGeneration } from "../../../assembly/endpoints/in-flight";
-import { newPicks, pick } from "../../../assembly/pick/pick";
-import { KIND_LOAD, KIND_TOKENS, newPolicy } from "../../../assembly/pick/policy";
-import { newWork } from "../../../assembly/pick/work";
+import {
+  finished,
+  followTopology,
+  publishGeneration,
+  publishOwn,
+  started,
+} from "../../../assembly/endpoints/in-flight";
+import { newChoice, pick } from "../../../assembly/pick/pick";
+import { newPickInput } from "../../../assembly/pick/pick-input";
+import { KIND_LOAD, KIND_TOKENS, newProfile } from "../../../assembly/pick/profile";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { Builder } from "../support/builder";
 
 const SECOND: u64 = 1000000000;
 const random = newRandom(3);
-const picks = newPicks();
-const work = newWork();
-const policy = newPolicy(KIND_LOAD);
-policy.failures = 3;
-policy.ejectionBase = 1000;
-policy.ejectionMost = 60000;
+const choice = newChoice();
+const input = newPickInput();
+const profile = newProfile(KIND_LOAD);
+profile.failures = 3;
+profile.ejectionBase = 1000;
+profile.ejectionMost = 60000;
 const told: usize = memory.data(65536, 8);
 let subnet = 0;
 
@@ -44,13 +50,13 @@ function opened(builder: Builder, now: u64): SnapshotView {
   const view = builder.view();
   followTopology(view);
   followUsable(view, now);
-  work.now = now;
+  input.now = now;
   return view;
 }
 
 /** Fails until it is ejected; how many failures that took. */
 function failUntilOut(entry: Entry, now: u64): i32 {
-  for (let i = 1; i <= 10; i++) if (podFailed(entry, policy, now)) return i;
+  for (let i = 1; i <= 10; i++) if (podFailed(entry, profile, now)) return i;
   return -1;
 }
 
@@ -58,8 +64,8 @@ function failUntilOut(entry: Entry, now: u64): i32 {
 function share(view: SnapshotView, endpoint: u32, draws: i32): i32 {
   let got = 0;
   for (let i = 0; i < draws; i++) {
-    pick(view, 0, policy, work, random, picks);
-    if (picks.first == endpoint) got++;
+    pick(view, 0, profile, input, random, choice);
+    if (choice.first == endpoint) got++;
   }
   return got;
 }
@@ -75,7 +81,7 @@ describe("a pod whose answers fail", () => {
       expect(isEjected(entry, now + out * SECOND - 1)).toBe(true);
       expect(isEjected(entry, now + out * SECOND)).toBe(false);
       // While it is out, what still fails there is no news.
-      expect(podFailed(entry, policy, now)).toBe(false);
+      expect(podFailed(entry, profile, now)).toBe(false);
       now += out * SECOND;
     }
     // Eight minutes of service later it begins anew.
@@ -87,28 +93,28 @@ describe("a pod whose answers fail", () => {
   test("stays in when one answer in three is good", () => {
     opened(pods(2), SECOND);
     for (let i = 0; i < 100; i++) {
-      expect(podFailed(entryOf(1), policy, SECOND)).toBe(false);
-      expect(podFailed(entryOf(1), policy, SECOND)).toBe(false);
+      expect(podFailed(entryOf(1), profile, SECOND)).toBe(false);
+      expect(podFailed(entryOf(1), profile, SECOND)).toBe(false);
       podServed(entryOf(1));
     }
   });
 
   test("is never out where no number of failures ejects", () => {
     opened(pods(2), SECOND);
-    policy.failures = 0;
+    profile.failures = 0;
     expect(failUntilOut(entryOf(0), SECOND)).toBe(-1);
-    policy.failures = 3;
+    profile.failures = 3;
   });
 
   test("is in no list while it is out, and returns with a tenth of its weight", () => {
     const view = opened(pods(4), 1000 * SECOND);
     eject(entryOf(2), 1004 * SECOND, 4000, 3);
     for (let i = 0; i < 200; i++) {
-      pick(view, 0, policy, work, random, picks);
-      expect(picks.first != 2 && picks.second != 2 && picks.third != 2).toBe(true);
+      pick(view, 0, profile, input, random, choice);
+      expect(choice.first != 2 && choice.second != 2 && choice.third != 2).toBe(true);
     }
-    work.now = 1004 * SECOND;
-    expect(weightOf(entryOf(2), work.now)).toBe(0.1);
+    input.now = 1004 * SECOND;
+    expect(weightOf(entryOf(2), input.now)).toBe(0.1);
     expect(weightOf(entryOf(2), 1006 * SECOND)).toBe(0.55);
     expect(weightOf(entryOf(2), 1008 * SECOND)).toBe(1);
     // With a request on each, at a tenth of its weight it is as busy as with ten.
@@ -116,9 +122,9 @@ describe("a pod whose answers fail", () => {
     for (let i: u32 = 0; i < 4; i++) held.push(started(i));
     publishOwn(told);
     expect(share(view, 2, 100)).toBe(0);
-    work.now = 1008 * SECOND;
+    input.now = 1008 * SECOND;
     expect(share(view, 2, 400)).toBeGreaterThan(40);
-    for (let i = 0; i < held.length; i++) finished(held[i], tellGeneration() - 1);
+    for (let i = 0; i < held.length; i++) finished(held[i], publishGeneration() - 1);
   });
 
   test("counts for nothing when more than half of a model's pods are out", () => {
@@ -133,20 +139,20 @@ describe("a pod whose answers fail", () => {
   test("is still picked when it is the only one", () => {
     const view = opened(pods(1), 3000 * SECOND);
     eject(entryOf(0), 3010 * SECOND, 10000, 1);
-    pick(view, 0, policy, work, random, picks);
-    expect(picks.count).toBe(1);
-    expect(picks.first).toBe(0);
+    pick(view, 0, profile, input, random, choice);
+    expect(choice.count).toBe(1);
+    expect(choice.first).toBe(0);
   });
 
   test("of a large pool is in no sample", () => {
     const view = opened(pods(300), 4000 * SECOND);
-    const tokens = newPolicy(KIND_TOKENS);
+    const tokens = newProfile(KIND_TOKENS);
     for (let i = 0; i < 100; i++) eject(entryOf(i), 4010 * SECOND, 10000, 1);
-    work.tokens = 100;
+    input.tokens = 100;
     for (let i = 0; i < 200; i++) {
-      pick(view, 0, tokens, work, random, picks);
-      expect(picks.count).toBe(3);
-      expect(picks.first >= 100 && picks.second >= 100 && picks.third >= 100).toBe(true);
+      pick(view, 0, tokens, input, random, choice);
+      expect(choice.count).toBe(3);
+      expect(choice.first >= 100 && choice.second >= 100 && choice.third >= 100).toBe(true);
     }
   });
 });

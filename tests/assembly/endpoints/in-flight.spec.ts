@@ -3,19 +3,19 @@ import { newRandom } from "../../../assembly/base/random";
 import { endpointCount, topologyHash } from "../../../assembly/endpoints/entries";
 import {
   addOthers,
-  clearOthers,
+  beginOthers,
   counted,
   finished,
   followScrapes,
   followTopology,
   ownChanged,
   ownInFlight,
+  PUBLISHED_BYTES,
+  publishGeneration,
   publishOwn,
   seenInFlight,
   started,
   startedAt,
-  TOLD_BYTES,
-  tellGeneration,
   totalInFlight,
   unseenInFlight,
 } from "../../../assembly/endpoints/in-flight";
@@ -57,11 +57,11 @@ describe("own requests", () => {
     expect(counted(0)).toBe(2);
     expect(counted(1)).toBe(1);
     expect(ownInFlight()).toBe(3);
-    finished(second, tellGeneration());
-    finished(third, tellGeneration());
+    finished(second, publishGeneration());
+    finished(third, publishGeneration());
     expect(counted(0)).toBe(1);
     expect(counted(1)).toBe(0);
-    finished(first, tellGeneration());
+    finished(first, publishGeneration());
     expect(ownInFlight()).toBe(0);
   });
 
@@ -71,7 +71,7 @@ describe("own requests", () => {
     follow(builder([A, B, C]));
     expect(counted(0)).toBe(0);
     expect(counted(1)).toBe(1);
-    finished(held, tellGeneration());
+    finished(held, publishGeneration());
     expect(counted(1)).toBe(0);
   });
 
@@ -82,10 +82,10 @@ describe("own requests", () => {
     follow(builder([B]));
     follow(builder([C]));
     expect(ownInFlight()).toBe(2);
-    finished(first, tellGeneration());
+    finished(first, publishGeneration());
     follow(builder([A, C]));
     expect(counted(0)).toBe(1);
-    finished(second, tellGeneration());
+    finished(second, publishGeneration());
     expect(counted(0)).toBe(0);
     expect(ownInFlight()).toBe(0);
   });
@@ -96,7 +96,7 @@ describe("own requests", () => {
     const hash = startedAt(at, bytesLength);
     expect(hash).toBe(textHash(at, bytesLength));
     expect(counted(1)).toBe(1);
-    finished(hash, tellGeneration());
+    finished(hash, publishGeneration());
     const unknown = bytesAt(C);
     expect(startedAt(unknown, bytesLength)).toBe(0);
     expect(ownInFlight()).toBe(0);
@@ -106,7 +106,7 @@ describe("own requests", () => {
     follow(builder([A, B]));
     const held = started(0);
     follow(builder([B]));
-    finished(held, tellGeneration());
+    finished(held, publishGeneration());
     follow(builder([C]));
     follow(builder([B]));
     const at = bytesAt(A);
@@ -127,7 +127,7 @@ describe("own requests", () => {
         expected++;
         if (random.next() % 3 == 0) {
           const which = random.next() % held.length;
-          finished(held[which], tellGeneration());
+          finished(held[which], publishGeneration());
           held[which] = held[held.length - 1];
           held.pop();
           expected--;
@@ -135,7 +135,7 @@ describe("own requests", () => {
       }
       expect(ownInFlight()).toBe(expected);
     }
-    for (let i = 0; i < held.length; i++) finished(held[i], tellGeneration());
+    for (let i = 0; i < held.length; i++) finished(held[i], publishGeneration());
     expect(ownInFlight()).toBe(0);
     const b = builder([]);
     b.manyPods(10000);
@@ -160,7 +160,7 @@ describe("unseen requests", () => {
     next.pods[0].running = 5;
     follow(next);
     expect(inFlight(0)).toBe(5);
-    finished(held, tellGeneration());
+    finished(held, publishGeneration());
   });
 
   test("are never negative", () => {
@@ -168,7 +168,7 @@ describe("unseen requests", () => {
     const held = started(0);
     follow(builder([A]));
     expect(inFlight(0)).toBe(1);
-    finished(held, tellGeneration());
+    finished(held, publishGeneration());
     expect(inFlight(0)).toBe(0);
   });
 
@@ -188,7 +188,7 @@ describe("unseen requests", () => {
     newer.pods[0].running = 4;
     follow(newer);
     expect(inFlight(0)).toBe(4);
-    finished(held, tellGeneration());
+    finished(held, publishGeneration());
   });
 
   test("are 0 where the server does not say, or was never scraped", () => {
@@ -249,14 +249,14 @@ describe("exchange", () => {
   test("a request is told once it has lived through a tick, and a short one never", () => {
     follow(builder([A, B]));
     publishOwn(vector);
-    const since = tellGeneration();
+    const since = publishGeneration();
     const long = started(0);
     const short = started(0);
-    finished(short, tellGeneration());
+    finished(short, publishGeneration());
     publishOwn(vector);
     expect(load<i32>(vector, 4)).toBe(0);
     const next = started(0);
-    const nextSince = tellGeneration();
+    const nextSince = publishGeneration();
     publishOwn(vector);
     expect(load<i32>(vector, 4)).toBe(1);
     publishOwn(vector);
@@ -280,19 +280,19 @@ describe("exchange", () => {
     publishOwn(vector);
     expect(ownChanged()).toBe(false);
     expect(load<i32>(vector)).toBe(1);
-    expect(load<i32>(vector, TOLD_BYTES)).toBe(0);
-    expect(load<i32>(vector, 2 * TOLD_BYTES)).toBe(1);
-    finished(first, tellGeneration());
-    finished(second, tellGeneration());
+    expect(load<i32>(vector, PUBLISHED_BYTES)).toBe(0);
+    expect(load<i32>(vector, 2 * PUBLISHED_BYTES)).toBe(1);
+    finished(first, publishGeneration());
+    finished(second, publishGeneration());
     expect(ownChanged()).toBe(true);
-    clearOthers();
+    beginOthers();
     addOthers(vector);
     addOthers(vector);
     expect(counted(0)).toBe(2);
     expect(counted(1)).toBe(0);
     expect(totalInFlight()).toBe(4);
     expect(ownInFlight()).toBe(0);
-    clearOthers();
+    beginOthers();
     expect(totalInFlight()).toBe(0);
     publishOwn(vector);
   });
@@ -301,7 +301,7 @@ describe("exchange", () => {
     follow(builder([A]));
     publishOwn(vector);
     store<u64>(vector, 0);
-    clearOthers();
+    beginOthers();
     addOthers(vector);
     addOthers(vector);
     const first = started(0);
@@ -310,21 +310,21 @@ describe("exchange", () => {
     expect(counted(0)).toBe(2);
     publishOwn(vector);
     expect(inFlight(0)).toBe(2);
-    finished(first, tellGeneration());
-    finished(second, tellGeneration());
+    finished(first, publishGeneration());
+    finished(second, publishGeneration());
     expect(inFlight(0)).toBe(0);
-    clearOthers();
+    beginOthers();
     publishOwn(vector);
   });
 
   test("negative numbers of another worker are not believed", () => {
     follow(builder([A]));
     store<i32>(vector, -5);
-    clearOthers();
+    beginOthers();
     addOthers(vector);
     expect(counted(0)).toBe(0);
     expect(totalInFlight()).toBe(0);
-    clearOthers();
+    beginOthers();
   });
 
   test("another topology has another hash, and begins with nothing of the others", () => {
@@ -333,14 +333,14 @@ describe("exchange", () => {
     follow(builder([A, B]));
     expect(topologyHash()).toBe(before);
     store<i32>(vector, 3);
-    store<i32>(vector, 0, TOLD_BYTES);
-    clearOthers();
+    store<i32>(vector, 0, PUBLISHED_BYTES);
+    beginOthers();
     addOthers(vector);
     expect(totalInFlight()).toBe(3);
     follow(builder([A, C]));
     expect(topologyHash()).not.toBe(before);
     expect(counted(0)).toBe(0);
     expect(totalInFlight()).toBe(0);
-    clearOthers();
+    beginOthers();
   });
 });

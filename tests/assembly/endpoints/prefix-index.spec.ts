@@ -3,18 +3,18 @@ import { newRandom } from "../../../assembly/base/random";
 import { clockOf, heldBlocks } from "../../../assembly/endpoints/cache/lru";
 import {
   followCaches,
-  hearNews,
   insertPrefix,
   matchPrefix,
-  NEWS_BYTES,
-  takeNews,
+  receiveUpdate,
+  takeUpdate,
+  UPDATE_BYTES,
   usePrefixes,
 } from "../../../assembly/endpoints/cache/prefix-index";
 import {
   BLOCK_BYTES,
   closePrompt,
   feedPrompt,
-  MOST_BLOCKS,
+  MAX_BLOCKS,
   openPrompt,
   Prompt,
   piecesOf,
@@ -115,12 +115,12 @@ describe("hashes of a prompt", () => {
 
   test("stop at the most blocks, and count all bytes", () => {
     const a = openPrompt()!;
-    const bytes = piecesOf(MOST_BLOCKS) * BLOCK_BYTES;
+    const bytes = piecesOf(MAX_BLOCKS) * BLOCK_BYTES;
     expect(bytes).toBe(1212416);
     for (let i: u32 = 0; i < bytes - 1024; i += 1024) feedPrompt(a, text, 1024);
-    expect(a.count).toBe(MOST_BLOCKS - 1);
+    expect(a.count).toBe(MAX_BLOCKS - 1);
     for (let i = 0; i < 3; i++) feedPrompt(a, text, 1024);
-    expect(a.count).toBe(MOST_BLOCKS);
+    expect(a.count).toBe(MAX_BLOCKS);
     expect(a.bytes).toBe(bytes + 2048);
     closePrompt(a);
   });
@@ -208,18 +208,18 @@ describe("the prefix index", () => {
 
   test("another worker's news are worth as much as own traffic", () => {
     pool(1000);
-    takeNews(news);
+    takeUpdate(news);
     const p = prompt(12, 77, 12, 0);
     insertPrefix(p, 3, entryOf(0));
-    const bytes = takeNews(news);
+    const bytes = takeUpdate(news);
     expect(bytes).toBe(24 + 12 * 8);
-    expect(takeNews(news + bytes)).toBe(0, "told once");
+    expect(takeUpdate(news + bytes)).toBe(0, "told once");
     // the same endpoint under another address: as a worker that never sent the prompt
     store<u64>(news, textHash(changetype<usize>("10.0.0.2:8000"), 0));
-    hearNews(news, bytes);
+    receiveUpdate(news, bytes);
     expect(matchPrefix(p, 3, entryOf(1))).toBe(0, "an endpoint that is not known is skipped");
     store<u64>(news, entryOf(1).hash);
-    hearNews(news, bytes);
+    receiveUpdate(news, bytes);
     expect(matchPrefix(p, 3, entryOf(1))).toBe(12);
     closePrompt(p);
   });
@@ -228,9 +228,9 @@ describe("the prefix index", () => {
     store<u64>(news, entryOf(1).hash);
     store<u64>(news, 1, 8);
     store<u64>(news, 0xffffffffffffffff, 16);
-    hearNews(news, 64);
+    receiveUpdate(news, 64);
     store<u64>(news, 200, 16);
-    hearNews(news, 64);
-    expect(NEWS_BYTES).toBe(32768);
+    receiveUpdate(news, 64);
+    expect(UPDATE_BYTES).toBe(32768);
   });
 });

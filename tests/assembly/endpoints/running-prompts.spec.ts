@@ -6,15 +6,15 @@ import {
   insertPrefix,
   lastStamp,
   matchPrefix,
-  newsWaiting,
-  takeNews,
+  takeUpdate,
+  updateWaiting,
   usePrefixes,
 } from "../../../assembly/endpoints/cache/prefix-index";
 import {
   BLOCK_BYTES,
   closePrompt,
   feedPrompt,
-  MOST_PROMPTS,
+  MAX_PROMPTS,
   openPrompt,
   Prompt,
 } from "../../../assembly/endpoints/cache/prompt";
@@ -152,12 +152,12 @@ describe("the prompt of a request that is under way", () => {
   test("is not used again at its end when next to nothing came after it", () => {
     fresh();
     pass(2 * CACHE, entryOf(0), false);
-    takeNews(news);
+    takeUpdate(news);
     const lasting = begin(1, entryOf(0));
-    const told = newsWaiting();
+    const told = updateWaiting();
     const stamp = lastStamp(entryOf(0));
     endPrompt(lasting);
-    expect(newsWaiting()).toBe(told);
+    expect(updateWaiting()).toBe(told);
     expect(lastStamp(entryOf(0))).toBe(stamp);
   });
 
@@ -181,10 +181,10 @@ describe("the prompt of a request that is under way", () => {
     expect(findEntry(0) === null).toBe(true);
     const lasting = begin(1, entryOf(0));
     movePrompt(lasting, 0);
-    takeNews(news);
+    takeUpdate(news);
     refreshPrompts();
     endPrompt(lasting);
-    expect(newsWaiting()).toBe(0);
+    expect(updateWaiting()).toBe(0);
   });
 
   test("is forgotten with the cache of an endpoint that was restarted", () => {
@@ -232,12 +232,12 @@ describe("prompts of requests under way", () => {
           break;
         }
       }
-      expect(open.length).toBe(MOST_PROMPTS / 2);
+      expect(open.length).toBe(MAX_PROMPTS / 2);
       refreshPrompts();
       // The last round ends all of them.
       const left = round < 2 ? 7 : 0;
       while (open.length > left) endPrompt(open.splice(random.next() % open.length, 1)[0]);
-      expect(openable()).toBe(MOST_PROMPTS - left);
+      expect(openable()).toBe(MAX_PROMPTS - left);
     }
     const one = begin(3, entryOf(0));
     pass(2 * CACHE, entryOf(0), true);

@@ -4,29 +4,29 @@ import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt } from "../../../assem
 import { entryOf } from "../../../assembly/endpoints/entries";
 import {
   addOthers,
-  clearOthers,
+  beginOthers,
+  endOthers,
   finished,
   followScrapes,
   followTopology,
-  heardOthers,
+  PUBLISHED_BYTES,
   publishOwn,
   started,
-  TOLD_BYTES,
 } from "../../../assembly/endpoints/in-flight";
 import { queueOf, RATE, tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
-import { newPicks, pick } from "../../../assembly/pick/pick";
-import { KIND_TOKENS, newPolicy } from "../../../assembly/pick/policy";
+import { newChoice, pick } from "../../../assembly/pick/pick";
+import { newPickInput } from "../../../assembly/pick/pick-input";
+import { KIND_TOKENS, newProfile } from "../../../assembly/pick/profile";
 import { prefillPrice, uncached } from "../../../assembly/pick/token-cost";
-import { newWork } from "../../../assembly/pick/work";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../support/builder";
 
 usePrefixes(BLOCK_BYTES);
 const random = newRandom(11);
-const picks = newPicks();
-const policy = newPolicy(KIND_TOKENS);
-const work = newWork();
+const choice = newChoice();
+const profile = newProfile(KIND_TOKENS);
+const input = newPickInput();
 const text: usize = memory.data(65536, 8);
 const told: usize = memory.data(65536, 8);
 /** Prompts of 64 blocks that fill most of a cache whose size is not told (2,000,000 bytes). */
@@ -68,18 +68,18 @@ describe("tokens that wait on an endpoint", () => {
   test("of other workers are heard as they are sent, and go when they are done", () => {
     pool(2, 10);
     const entry = entryOf(1);
-    memory.fill(told, 0, 2 * TOLD_BYTES);
-    store<i32>(told + TOLD_BYTES, 1);
-    store<i32>(told + TOLD_BYTES, 4000, 8);
-    store<i32>(told + TOLD_BYTES, 4000, 12);
-    clearOthers();
+    memory.fill(told, 0, 2 * PUBLISHED_BYTES);
+    store<i32>(told + PUBLISHED_BYTES, 1);
+    store<i32>(told + PUBLISHED_BYTES, 4000, 8);
+    store<i32>(told + PUBLISHED_BYTES, 4000, 12);
+    beginOthers();
     addOthers(told);
-    heardOthers(SECOND);
+    endOthers(SECOND);
     expect(queueOf(entry, SECOND, 0)).toBe(4000);
-    store<i32>(told + TOLD_BYTES, 0, 8);
-    clearOthers();
+    store<i32>(told + PUBLISHED_BYTES, 0, 8);
+    beginOthers();
     addOthers(told);
-    heardOthers(SECOND);
+    endOthers(SECOND);
     expect(queueOf(entry, SECOND, 0)).toBe(0);
   });
 
@@ -100,24 +100,24 @@ describe("the rule", () => {
     const prompt = openPrompt()!;
     for (let i = 0; i < 65536; i += 4) store<u32>(text + i, i * 0x9e3779b1);
     feedPrompt(prompt, text, 64 * BLOCK_BYTES);
-    work.now = SECOND;
-    work.seed = 1;
-    work.prompt = changetype<usize>(prompt);
-    work.tokens = prompt.bytes >> 2;
+    input.now = SECOND;
+    input.seed = 1;
+    input.prompt = changetype<usize>(prompt);
+    input.tokens = prompt.bytes >> 2;
     insertPrefix(prompt, 1, entryOf(2));
-    expect(uncached(work, entryOf(2))).toBe(16);
-    expect(uncached(work, entryOf(0))).toBe(work.tokens);
-    pick(view, 0, policy, work, random, picks);
-    expect(picks.first).toBe(2);
+    expect(uncached(input, entryOf(2))).toBe(16);
+    expect(uncached(input, entryOf(0))).toBe(input.tokens);
+    pick(view, 0, profile, input, random, choice);
+    expect(choice.first).toBe(2);
     // it saves 0.4 times 8,176 tokens: n requests cost 100 n (1 + n / 64), so 23 are cheaper and 25 are not
     for (let i = 0; i < 23; i++) started(2);
     publishOwn(told);
-    pick(view, 0, policy, work, random, picks);
-    expect(picks.first).toBe(2);
+    pick(view, 0, profile, input, random, choice);
+    expect(choice.first).toBe(2);
     for (let i = 0; i < 2; i++) started(2);
     publishOwn(told);
-    pick(view, 0, policy, work, random, picks);
-    expect(picks.first == 2).toBe(false);
+    pick(view, 0, profile, input, random, choice);
+    expect(choice.first == 2).toBe(false);
     // Once the caches are full of what is asked for again, each prefill costs a hundred.
     for (let i = 0; i < 4; i++) {
       for (let seed: u64 = 100; seed < 100 + FILLING; seed++) {
@@ -126,9 +126,9 @@ describe("the rule", () => {
       }
     }
     insertPrefix(prompt, 1, entryOf(2));
-    expect(uncached(work, entryOf(2))).toBe(16);
-    pick(view, 0, policy, work, random, picks);
-    expect(picks.first).toBe(2);
+    expect(uncached(input, entryOf(2))).toBe(16);
+    pick(view, 0, profile, input, random, choice);
+    expect(choice.first).toBe(2);
     expect(prefillPrice > 20).toBe(true);
     for (let i = 0; i < 25; i++) finished(entryOf(2).hash, 0);
     closePrompt(prompt);
@@ -136,33 +136,33 @@ describe("the rule", () => {
 
   test("a burst over equal idle endpoints goes to all of them alike", () => {
     const view = pool(8, 40);
-    work.prompt = 0;
-    work.tokens = 100;
+    input.prompt = 0;
+    input.tokens = 100;
     const counts = new StaticArray<i32>(8);
     for (let i = 0; i < 200; i++) {
-      pick(view, 0, policy, work, random, picks);
-      counts[picks.first]++;
-      started(picks.first);
-      tokensSent(entryOf(picks.first), 100, SECOND);
+      pick(view, 0, profile, input, random, choice);
+      counts[choice.first]++;
+      started(choice.first);
+      tokensSent(entryOf(choice.first), 100, SECOND);
     }
     for (let i = 0; i < 8; i++) expect(abs(counts[i] - 25)).toBeLessThan(2);
   });
 
   test("a burst of prompts of very different lengths leaves no endpoint with more than a fifth above its share", () => {
     const view = pool(8, 45);
-    work.prompt = 0;
-    work.now = SECOND;
+    input.prompt = 0;
+    input.now = SECOND;
     for (let round = 0; round < 20; round++) {
       const counts = new StaticArray<i32>(8);
       const tokens = new StaticArray<i32>(8);
       for (let i = 0; i < 200; i++) {
         // One in ten is twenty times as long as the others.
-        work.tokens = random.next() % 10 == 0 ? 10000 : 500;
-        pick(view, 0, policy, work, random, picks);
-        counts[picks.first]++;
-        tokens[picks.first] += work.tokens;
-        started(picks.first);
-        tokensSent(entryOf(picks.first), work.tokens, SECOND);
+        input.tokens = random.next() % 10 == 0 ? 10000 : 500;
+        pick(view, 0, profile, input, random, choice);
+        counts[choice.first]++;
+        tokens[choice.first] += input.tokens;
+        started(choice.first);
+        tokensSent(entryOf(choice.first), input.tokens, SECOND);
       }
       for (let i = 0; i < 8; i++) {
         expect(counts[i]).toBeLessThan(31);
@@ -176,21 +176,21 @@ describe("the rule", () => {
     const view = pool(1000, 50);
     const prompt = openPrompt()!;
     feedPrompt(prompt, text, 8 * BLOCK_BYTES);
-    work.prompt = changetype<usize>(prompt);
-    work.seed = 3;
-    work.tokens = 4096;
-    pick(view, 0, policy, work, random, picks);
-    const home = picks.first;
-    expect(picks.count).toBe(3);
-    expect(picks.first != picks.second && picks.second != picks.third && picks.first != picks.third).toBe(true);
+    input.prompt = changetype<usize>(prompt);
+    input.seed = 3;
+    input.tokens = 4096;
+    pick(view, 0, profile, input, random, choice);
+    const home = choice.first;
+    expect(choice.count).toBe(3);
+    expect(choice.first != choice.second && choice.second != choice.third && choice.first != choice.third).toBe(true);
     insertPrefix(prompt, 3, entryOf(home));
     let again = 0;
     for (let i = 0; i < 50; i++) {
-      pick(view, 0, policy, work, random, picks);
-      if (picks.first == home) again++;
+      pick(view, 0, profile, input, random, choice);
+      if (choice.first == home) again++;
     }
     // The first pick may have been a random one: then the homes are cold and as good as it.
-    expect(again == 50 || uncached(work, entryOf(picks.first)) > 16).toBe(true);
+    expect(again == 50 || uncached(input, entryOf(choice.first)) > 16).toBe(true);
     closePrompt(prompt);
   });
 
@@ -203,20 +203,20 @@ describe("the rule", () => {
     const view = b.view();
     followTopology(view);
     followScrapes(view);
-    work.prompt = 0;
-    work.tokens = 100;
-    work.now = 2000000 * SECOND;
+    input.prompt = 0;
+    input.tokens = 100;
+    input.now = 2000000 * SECOND;
     for (let penalise = 0; penalise < 2; penalise++) {
-      policy.penalise = penalise == 1;
-      policy.staleAfter = 2000;
+      profile.penalise = penalise == 1;
+      profile.staleAfter = 2000;
       let silent = 0;
       for (let i = 0; i < 300; i++) {
-        pick(view, 0, policy, work, random, picks);
-        if (picks.first == 2) silent++;
+        pick(view, 0, profile, input, random, choice);
+        if (choice.first == 2) silent++;
       }
       // A third; the standard deviation is 8.
       expect(abs(silent - 100)).toBeLessThan(50);
     }
-    policy.penalise = false;
+    profile.penalise = false;
   });
 });

@@ -2,7 +2,7 @@
 
 import { newRandom } from "../../../assembly/base/random";
 import { adapterSent, followAdapters } from "../../../assembly/endpoints/adapters";
-import { followCaches, insertPrefix, takeNews, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
+import { followCaches, insertPrefix, takeUpdate, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
 import {
   BLOCK_BYTES,
   closePrompt,
@@ -15,25 +15,25 @@ import { followUsable } from "../../../assembly/endpoints/health";
 import {
   finished,
   followTopology,
+  PUBLISHED_BYTES,
+  publishGeneration,
   publishOwn,
   started,
-  TOLD_BYTES,
-  tellGeneration,
 } from "../../../assembly/endpoints/in-flight";
 import { tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
-import { newPicks, pick } from "../../../assembly/pick/pick";
+import { newChoice, pick } from "../../../assembly/pick/pick";
+import { newPickInput } from "../../../assembly/pick/pick-input";
 import {
   addScorer,
   KIND_LOAD,
   KIND_SCORERS,
   KIND_TOKENS,
-  newPolicy,
+  newProfile,
   PICKER_TWO,
-  Policy,
-} from "../../../assembly/pick/policy";
+  Profile,
+} from "../../../assembly/pick/profile";
 import { SCORE_KV, SCORE_PREFIX, SCORE_QUEUE } from "../../../assembly/pick/scorers";
 import { uncached } from "../../../assembly/pick/token-cost";
-import { newWork } from "../../../assembly/pick/work";
 import { newView, SnapshotView } from "../../../assembly/snapshot/view";
 import { Builder } from "../support/builder";
 
@@ -44,8 +44,8 @@ export const TWO: u32 = 3;
 
 const MILLISECOND: u64 = 1000000;
 const OPEN: u32 = 4096;
-const picks = newPicks();
-const work = newWork();
+const choice = newChoice();
+const input = newPickInput();
 const random = newRandom(42);
 const text: usize = memory.data(65536, 8);
 const told: usize = memory.data(163840, 8);
@@ -53,7 +53,7 @@ const news: usize = memory.data(32768, 8);
 /** Requests that are in flight, oldest first: u64 hash, u32 since, i32 tokens. */
 const flights: usize = memory.data(65536, 8);
 let view: SnapshotView = newView();
-let policy: Policy = newPolicy(KIND_LOAD);
+let profile: Profile = newProfile(KIND_LOAD);
 let now: u64 = 1700000000000 * MILLISECOND;
 let customers: u32 = 1;
 
@@ -78,14 +78,14 @@ export function prepare(pods: u32, profile: u32, customerCount: u32): void {
   followCaches(view);
   followAdapters(view);
   followUsable(view, now);
-  if (profile == TOKENS) policy = newPolicy(KIND_TOKENS);
+  if (profile == TOKENS) profile = newProfile(KIND_TOKENS);
   else if (profile == EPP) {
-    policy = newPolicy(KIND_SCORERS);
-    addScorer(policy, SCORE_QUEUE, 2, 0);
-    addScorer(policy, SCORE_KV, 2, 0);
-    addScorer(policy, SCORE_PREFIX, 3, 0);
-  } else policy = newPolicy(KIND_LOAD);
-  if (profile == TWO) policy.picker = PICKER_TWO;
+    profile = newProfile(KIND_SCORERS);
+    addScorer(profile, SCORE_QUEUE, 2, 0);
+    addScorer(profile, SCORE_KV, 2, 0);
+    addScorer(profile, SCORE_PREFIX, 3, 0);
+  } else profile = newProfile(KIND_LOAD);
+  if (profile == TWO) profile.picker = PICKER_TWO;
 }
 
 /** `count` requests, a millisecond apart; `blocks` of prompt, of which half are the customer's own. `counts`: with the pick. */
@@ -100,37 +100,37 @@ export function run(count: u32, blocks: u32, picksToo: bool): u32 {
     }
     const prompt = openPrompt()!;
     feedPrompt(prompt, text, blocks * 64);
-    work.now = now;
-    work.model = 7;
-    work.seed = 7;
-    work.prompt = changetype<usize>(prompt);
-    work.tokens = prompt.bytes >> 2;
+    input.now = now;
+    input.model = 7;
+    input.seed = 7;
+    input.prompt = changetype<usize>(prompt);
+    input.tokens = prompt.bytes >> 2;
     if (picksToo) {
-      pick(view, 0, policy, work, random, picks);
-      const entry = entryOf(picks.first);
-      const tokens = uncached(work, entry);
+      pick(view, 0, profile, input, random, choice);
+      const entry = entryOf(choice.first);
+      const tokens = uncached(input, entry);
       const flight = flights + (open++ % OPEN) * 16;
-      store<u64>(flight, started(picks.first));
-      store<u32>(flight, tellGeneration(), 8);
+      store<u64>(flight, started(choice.first));
+      store<u32>(flight, publishGeneration(), 8);
       store<i32>(flight, tokens, 12);
       tokensSent(entry, tokens, now);
-      if (policy.kind != KIND_LOAD) insertPrefix(prompt, work.seed, entry);
-      adapterSent(work.model, entry, now);
+      if (profile.kind != KIND_LOAD) insertPrefix(prompt, input.seed, entry);
+      adapterSent(input.model, entry, now);
       tokensDone(entry, tokens);
       finished(load<u64>(flight), load<u32>(flight, 8));
-      sum += picks.first;
+      sum += choice.first;
     }
     closePrompt(prompt);
     if ((i & 15) == 0) {
       publishOwn(told);
-      takeNews(news);
+      takeUpdate(news);
     }
   }
   return sum;
 }
 
 export function toldBytes(): u32 {
-  return TOLD_BYTES;
+  return PUBLISHED_BYTES;
 }
 export function memoryPages(): i32 {
   return memory.size();

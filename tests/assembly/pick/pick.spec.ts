@@ -3,13 +3,13 @@ import {
   finished,
   followScrapes,
   followTopology,
+  publishGeneration,
   started,
-  tellGeneration,
 } from "../../../assembly/endpoints/in-flight";
 import { candidateCount } from "../../../assembly/pick/candidates";
-import { newPicks, pick } from "../../../assembly/pick/pick";
-import { KIND_LOAD, newPolicy } from "../../../assembly/pick/policy";
-import { newWork } from "../../../assembly/pick/work";
+import { newChoice, pick } from "../../../assembly/pick/pick";
+import { newPickInput } from "../../../assembly/pick/pick-input";
+import { KIND_LOAD, newProfile } from "../../../assembly/pick/profile";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../support/builder";
@@ -18,10 +18,10 @@ import { Builder } from "../support/builder";
 const DRAWS = 9000;
 const TOLERANCE = 270;
 
-const picks = newPicks();
+const choice = newChoice();
 const random = newRandom(7);
-const policy = newPolicy(KIND_LOAD);
-const work = newWork();
+const profile = newProfile(KIND_LOAD);
+const input = newPickInput();
 
 /** Three idle pods; the model is number 0. */
 function three(): Builder {
@@ -48,16 +48,16 @@ function opened(builder: Builder): SnapshotView {
 function firsts(view: SnapshotView): StaticArray<i32> {
   const counts = new StaticArray<i32>(3);
   for (let i = 0; i < DRAWS; i++) {
-    pick(view, 0, policy, work, random, picks);
-    counts[picks.first]++;
+    pick(view, 0, profile, input, random, choice);
+    counts[choice.first]++;
   }
   return counts;
 }
 
 function onlyFirst(view: SnapshotView, endpoint: u32): bool {
   for (let i = 0; i < 200; i++) {
-    pick(view, 0, policy, work, random, picks);
-    if (picks.first != endpoint) return false;
+    pick(view, 0, profile, input, random, choice);
+    if (choice.first != endpoint) return false;
   }
   return true;
 }
@@ -68,9 +68,9 @@ describe("pick", () => {
     const seconds = new StaticArray<i32>(3);
     const counts = new StaticArray<i32>(3);
     for (let i = 0; i < DRAWS; i++) {
-      pick(view, 0, policy, work, random, picks);
-      counts[picks.first]++;
-      seconds[picks.second]++;
+      pick(view, 0, profile, input, random, choice);
+      counts[choice.first]++;
+      seconds[choice.second]++;
     }
     for (let i = 0; i < 3; i++) {
       expect(abs(counts[i] - DRAWS / 3)).toBeLessThan(TOLERANCE);
@@ -83,11 +83,11 @@ describe("pick", () => {
     builder.pods[0].waiting = 2;
     builder.pods[1].waiting = 1;
     const view = opened(builder);
-    pick(view, 0, policy, work, random, picks);
-    expect(picks.count).toBe(3);
-    expect(picks.first).toBe(2);
-    expect(picks.second).toBe(1);
-    expect(picks.third).toBe(0);
+    pick(view, 0, profile, input, random, choice);
+    expect(choice.count).toBe(3);
+    expect(choice.first).toBe(2);
+    expect(choice.second).toBe(1);
+    expect(choice.third).toBe(0);
   });
 
   test("of many endpoints keeps the three cheapest, wherever they stand", () => {
@@ -103,10 +103,10 @@ describe("pick", () => {
     builder.pods[0].waiting = 3;
     builder.model("m", all);
     const view = opened(builder);
-    pick(view, 0, policy, work, random, picks);
-    expect(picks.first).toBe(199);
-    expect(picks.second).toBe(77);
-    expect(picks.third).toBe(0);
+    pick(view, 0, profile, input, random, choice);
+    expect(choice.first).toBe(199);
+    expect(choice.second).toBe(77);
+    expect(choice.third).toBe(0);
   });
 
   test("of a thousand looks at thirty-two, and the best of those wins", () => {
@@ -121,10 +121,10 @@ describe("pick", () => {
     const view = opened(builder);
     let sum: u32 = 0;
     for (let i = 0; i < 1000; i++) {
-      pick(view, 0, policy, work, random, picks);
+      pick(view, 0, profile, input, random, choice);
       expect(candidateCount()).toBe(32);
-      expect(picks.first < picks.second && picks.second < picks.third).toBe(true);
-      sum += picks.first;
+      expect(choice.first < choice.second && choice.second < choice.third).toBe(true);
+      sum += choice.first;
     }
     // The least of 32 of 1,000 is 30 on average, its mean over 1,000 picks has a standard deviation of 1.
     expect(sum / 1000).toBeGreaterThan(20);
@@ -136,13 +136,13 @@ describe("pick", () => {
     builder.model("n", [1]);
     builder.model("o", []);
     const view = opened(builder);
-    pick(view, 1, policy, work, random, picks);
-    expect(picks.count).toBe(1);
-    expect(picks.first).toBe(1);
-    expect(picks.second).toBe(0xffffffff);
-    pick(view, 2, policy, work, random, picks);
-    expect(picks.count).toBe(0);
-    expect(picks.first).toBe(0xffffffff);
+    pick(view, 1, profile, input, random, choice);
+    expect(choice.count).toBe(1);
+    expect(choice.first).toBe(1);
+    expect(choice.second).toBe(0xffffffff);
+    pick(view, 2, profile, input, random, choice);
+    expect(choice.count).toBe(0);
+    expect(choice.first).toBe(0xffffffff);
   });
 
   test("never lists an endpoint that is not ready, draining or asleep, however idle", () => {
@@ -152,10 +152,10 @@ describe("pick", () => {
       builder.pods[0].waiting = 50;
       builder.pods[2].waiting = 50;
       const view = opened(builder);
-      pick(view, 0, policy, work, random, picks);
-      expect(picks.count).toBe(flags == 1 ? 3 : 2);
-      expect(picks.first == 1).toBe(flags == 1);
-      expect(picks.second == 1 || picks.third == 1).toBe(false);
+      pick(view, 0, profile, input, random, choice);
+      expect(choice.count).toBe(flags == 1 ? 3 : 2);
+      expect(choice.first == 1).toBe(flags == 1);
+      expect(choice.second == 1 || choice.third == 1).toBe(false);
     }
   });
 
@@ -163,8 +163,8 @@ describe("pick", () => {
     const builder = three();
     for (let i = 0; i < 3; i++) builder.pods[i].flags = 0xfff9;
     const view = opened(builder);
-    pick(view, 0, policy, work, random, picks);
-    expect(picks.count).toBe(3);
+    pick(view, 0, profile, input, random, choice);
+    expect(choice.count).toBe(3);
   });
 });
 
@@ -182,9 +182,9 @@ describe("cost", () => {
     expect(onlyFirst(view, 2)).toBe(true);
     for (let i = 0; i < 2; i++) held.push(started(2));
     expect(onlyFirst(view, 2)).toBe(false);
-    pick(view, 0, policy, work, random, picks);
-    expect(picks.third).toBe(2);
-    for (let i = 0; i < held.length; i++) finished(held[i], tellGeneration());
+    pick(view, 0, profile, input, random, choice);
+    expect(choice.third).toBe(2);
+    for (let i = 0; i < held.length; i++) finished(held[i], publishGeneration());
   });
 
   test("own requests in a pod's queue count once, however old the scrape is", () => {
@@ -194,7 +194,7 @@ describe("cost", () => {
     for (let i = 0; i < 5; i++) held.push(started(0));
     builder.pods[0].waiting = 5;
     const view = opened(builder);
-    for (let i = 0; i < held.length; i++) finished(held[i], tellGeneration());
+    for (let i = 0; i < held.length; i++) finished(held[i], publishGeneration());
     const counts = firsts(view);
     for (let i = 0; i < 3; i++) expect(abs(counts[i] - DRAWS / 3)).toBeLessThan(TOLERANCE);
   });
@@ -205,10 +205,10 @@ describe("cost", () => {
     builder.pods[1].running = 4;
     builder.pods[2].running = 6;
     const view = opened(builder);
-    pick(view, 0, policy, work, random, picks);
-    expect(picks.first).toBe(1);
-    expect(picks.second).toBe(0);
-    expect(picks.third).toBe(2);
+    pick(view, 0, profile, input, random, choice);
+    expect(choice.first).toBe(1);
+    expect(choice.second).toBe(0);
+    expect(choice.third).toBe(2);
   });
 
   test("a tenth of a request decides nothing for sure, a fifth does", () => {
@@ -229,8 +229,8 @@ describe("cost", () => {
     builder.pods[1].waiting = 500;
     builder.pods[2].kv = 0.5;
     expect(onlyFirst(opened(builder), 2)).toBe(false);
-    pick(opened(builder), 0, policy, work, random, picks);
-    expect(picks.third).toBe(2);
+    pick(opened(builder), 0, profile, input, random, choice);
+    expect(choice.third).toBe(2);
     builder.pods[1].kv = NaN;
     const counts = firsts(opened(builder));
     for (let i = 0; i < 3; i++) expect(abs(counts[i] - DRAWS / 3)).toBeLessThan(TOLERANCE);
@@ -250,8 +250,8 @@ describe("cost", () => {
     builder.pods[1].waiting = 0xfffffffe;
     builder.pods[2].waiting = 0xfffffffe;
     const view = opened(builder);
-    pick(view, 0, policy, work, random, picks);
-    expect(picks.count).toBe(3);
-    expect(picks.first != picks.second && picks.second != picks.third && picks.first != picks.third).toBe(true);
+    pick(view, 0, profile, input, random, choice);
+    expect(choice.count).toBe(3);
+    expect(choice.first != choice.second && choice.second != choice.third && choice.first != choice.third).toBe(true);
   });
 });

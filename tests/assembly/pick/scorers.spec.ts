@@ -7,22 +7,23 @@ import {
   finished,
   followScrapes,
   followTopology,
+  publishGeneration,
   publishOwn,
   started,
-  tellGeneration,
 } from "../../../assembly/endpoints/in-flight";
 import { tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
 import { candidateCost, candidateCount, findCandidates } from "../../../assembly/pick/candidates";
-import { costCandidates, newPicks, pick } from "../../../assembly/pick/pick";
+import { costCandidates, newChoice, pick } from "../../../assembly/pick/pick";
+import { newPickInput } from "../../../assembly/pick/pick-input";
 import {
   addScorer,
   KIND_SCORERS,
-  newPolicy,
+  newProfile,
   PICKER_RANDOM,
   PICKER_TWO,
   PICKER_WEIGHTED,
-  Policy,
-} from "../../../assembly/pick/policy";
+  Profile,
+} from "../../../assembly/pick/profile";
 import {
   SCORE_ACTIVE,
   SCORE_KV,
@@ -34,15 +35,14 @@ import {
   SCORE_RUNNING,
   SCORE_TOKENS,
 } from "../../../assembly/pick/scorers";
-import { newWork } from "../../../assembly/pick/work";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../support/builder";
 
 usePrefixes(SMALL_BLOCK_BYTES);
 const random = newRandom(5);
-const picks = newPicks();
-const work = newWork();
+const choice = newChoice();
+const input = newPickInput();
 const text: usize = memory.data(65536, 8);
 const told: usize = memory.data(4096, 8);
 let subnet = 0;
@@ -68,24 +68,24 @@ function opened(builder: Builder): SnapshotView {
   return view;
 }
 
-function one(scorer: u32, parameter: f64 = 0): Policy {
-  const policy = newPolicy(KIND_SCORERS);
-  addScorer(policy, scorer, 1, parameter);
-  return policy;
+function one(scorer: u32, parameter: f64 = 0): Profile {
+  const profile = newProfile(KIND_SCORERS);
+  addScorer(profile, scorer, 1, parameter);
+  return profile;
 }
 
-function penalising(scorer: u32): Policy {
-  const policy = one(scorer);
-  policy.penalise = true;
-  policy.staleAfter = 2000;
-  return policy;
+function penalising(scorer: u32): Profile {
+  const profile = one(scorer);
+  profile.penalise = true;
+  profile.staleAfter = 2000;
+  return profile;
 }
 
 /** Score of candidate `i` of model `model`: costs are best - score. */
-function score(view: SnapshotView, policy: Policy, i: u32, model: u32 = 0): f64 {
-  findCandidates(view, model, policy, work, random);
-  costCandidates(view, model, policy, work);
-  return policy.best - candidateCost(i);
+function score(view: SnapshotView, profile: Profile, i: u32, model: u32 = 0): f64 {
+  findCandidates(view, model, profile, input, random);
+  costCandidates(view, model, profile, input);
+  return profile.best - candidateCost(i);
 }
 
 function near(x: f64, expected: f64): void {
@@ -136,10 +136,10 @@ describe("queue-scorer and running-requests-size-scorer", () => {
     builder.pods[2].waiting = 2;
     const view = opened(builder);
     for (let i: u32 = 0; i < 3; i++) near(score(view, one(SCORE_QUEUE), i), 0);
-    const policy = penalising(SCORE_QUEUE);
-    near(score(view, policy, 0), 0);
-    near(score(view, policy, 1), 0);
-    near(score(view, policy, 2), 1);
+    const profile = penalising(SCORE_QUEUE);
+    near(score(view, profile, 0), 0);
+    near(score(view, profile, 1), 0);
+    near(score(view, profile, 2), 1);
   });
 });
 
@@ -159,16 +159,16 @@ describe("kv-cache-utilization-scorer", () => {
     builder.pods[1].kv = 0.5;
     builder.pods[2].kv = 0.75;
     const view = opened(builder);
-    const policy = one(SCORE_KV);
-    near(score(view, policy, 0), 1);
-    policy.penalise = true;
-    policy.staleAfter = 2000;
-    work.snapshotAge = 500;
-    near(score(view, policy, 0), 1);
-    work.snapshotAge = 501;
-    near(score(view, policy, 0), 0);
-    near(score(view, policy, 1), 0.5);
-    work.snapshotAge = 0;
+    const profile = one(SCORE_KV);
+    near(score(view, profile, 0), 1);
+    profile.penalise = true;
+    profile.staleAfter = 2000;
+    input.snapshotAge = 500;
+    near(score(view, profile, 0), 1);
+    input.snapshotAge = 501;
+    near(score(view, profile, 0), 0);
+    near(score(view, profile, 1), 0.5);
+    input.snapshotAge = 0;
   });
 });
 
@@ -182,17 +182,17 @@ describe("prefix-cache-scorer", () => {
     closePrompt(first);
     const second = openPrompt()!;
     feedPrompt(second, text, 16 * 64 + 63);
-    work.prompt = changetype<usize>(second);
-    work.seed = 9;
+    input.prompt = changetype<usize>(second);
+    input.seed = 9;
     near(score(view, one(SCORE_PREFIX), 0), 0);
     near(score(view, one(SCORE_PREFIX), 1), 10.0 / 16.0);
     closePrompt(second);
     const short = openPrompt()!;
     feedPrompt(short, text, 63);
-    work.prompt = changetype<usize>(short);
+    input.prompt = changetype<usize>(short);
     near(score(view, one(SCORE_PREFIX), 1), 0);
     closePrompt(short);
-    work.prompt = 0;
+    input.prompt = 0;
   });
 });
 
@@ -226,7 +226,7 @@ describe("scorers of what this Envoy sent", () => {
     near(score(view, one(SCORE_ACTIVE), 0), 0);
     near(score(view, one(SCORE_ACTIVE), 1), 0.75);
     near(score(view, one(SCORE_ACTIVE), 2), 1);
-    for (let i = 0; i < held.length; i++) finished(held[i], tellGeneration() - 1);
+    for (let i = 0; i < held.length; i++) finished(held[i], publishGeneration() - 1);
   });
 
   test("token-load-scorer is 1 - tokens / limit", () => {
@@ -250,11 +250,11 @@ describe("scorers of what this Envoy sent", () => {
 
   test("latency-scorer prefers the shortest predicted wait", () => {
     const view = opened(pods(3));
-    work.tokens = 2000;
+    input.tokens = 2000;
     // 2,100 tokens of its own everywhere; 8,000 wait on pod 0, 2,000 on pod 1
     tokensSent(entryOf(0), 8000, 1);
     tokensSent(entryOf(1), 2000, 1);
-    work.now = 1;
+    input.now = 1;
     // Told, or the others would be taken to have sent as much.
     publishOwn(told);
     near(score(view, one(SCORE_LATENCY), 0), 0);
@@ -270,17 +270,17 @@ describe("scorers of what this Envoy sent", () => {
     builder.pods[1].running = 20;
     let view = opened(builder);
     followScrapes(view);
-    work.tokens = 2000;
+    input.tokens = 2000;
     near(score(view, one(SCORE_LATENCY), 0), 0);
     near(score(view, one(SCORE_LATENCY), 1), 0.5);
     near(score(view, one(SCORE_LATENCY), 2), 1);
     builder.pods[2].running = UNKNOWN;
     view = opened(builder);
     for (let i = 0; i < 3; i++) near(score(view, one(SCORE_LATENCY), i), 1);
-    const policy = penalising(SCORE_LATENCY);
-    near(score(view, policy, 0), 0);
-    near(score(view, policy, 1), 1);
-    near(score(view, policy, 2), 0);
+    const profile = penalising(SCORE_LATENCY);
+    near(score(view, profile, 0), 0);
+    near(score(view, profile, 1), 1);
+    near(score(view, profile, 2), 0);
   });
 });
 
@@ -293,28 +293,28 @@ describe("weights and pickers", () => {
     builder.pods[1].kv = 0.5;
     builder.pods[2].kv = 0.9;
     const view = opened(builder);
-    const policy = newPolicy(KIND_SCORERS);
-    addScorer(policy, SCORE_QUEUE, 2, 0);
-    addScorer(policy, SCORE_KV, 2, 0);
-    addScorer(policy, SCORE_PREFIX, 3, 0);
-    near(score(view, policy, 0), 2 * 0 + 2 * 0.9);
-    near(score(view, policy, 1), 2 * 0.5 + 2 * 0.5);
-    near(score(view, policy, 2), 2 * 1 + 2 * 0.1);
+    const profile = newProfile(KIND_SCORERS);
+    addScorer(profile, SCORE_QUEUE, 2, 0);
+    addScorer(profile, SCORE_KV, 2, 0);
+    addScorer(profile, SCORE_PREFIX, 3, 0);
+    near(score(view, profile, 0), 2 * 0 + 2 * 0.9);
+    near(score(view, profile, 1), 2 * 0.5 + 2 * 0.5);
+    near(score(view, profile, 2), 2 * 1 + 2 * 0.1);
     for (let i = 0; i < 100; i++) {
-      pick(view, 0, policy, work, random, picks);
-      expect(picks.first).toBe(2);
-      expect(picks.second).toBe(1);
-      expect(picks.third).toBe(0);
+      pick(view, 0, profile, input, random, choice);
+      expect(choice.first).toBe(2);
+      expect(choice.second).toBe(1);
+      expect(choice.third).toBe(0);
     }
   });
 
   test("equal scores are decided at random", () => {
     const view = opened(pods(4));
     const counts = new StaticArray<i32>(4);
-    const policy = one(SCORE_QUEUE);
+    const profile = one(SCORE_QUEUE);
     for (let i = 0; i < 4000; i++) {
-      pick(view, 0, policy, work, random, picks);
-      counts[picks.first]++;
+      pick(view, 0, profile, input, random, choice);
+      counts[choice.first]++;
     }
     // 1,000 each, standard deviation 27
     for (let i = 0; i < 4; i++) expect(abs(counts[i] - 1000)).toBeLessThan(160);
@@ -326,13 +326,13 @@ describe("weights and pickers", () => {
     builder.pods[1].kv = 0.25;
     builder.pods[2].kv = 1;
     const view = opened(builder);
-    const policy = one(SCORE_KV);
-    policy.picker = PICKER_WEIGHTED;
+    const profile = one(SCORE_KV);
+    profile.picker = PICKER_WEIGHTED;
     const counts = new StaticArray<i32>(3);
     for (let i = 0; i < 4000; i++) {
-      pick(view, 0, policy, work, random, picks);
-      counts[picks.first]++;
-      expect(picks.third).toBe(2);
+      pick(view, 0, profile, input, random, choice);
+      counts[choice.first]++;
+      expect(choice.third).toBe(2);
     }
     // 0.25 to 0.75
     expect(abs(counts[0] - 1000)).toBeLessThan(160);
@@ -343,12 +343,12 @@ describe("weights and pickers", () => {
     const builder = pods(3);
     builder.pods[0].kv = 1;
     const view = opened(builder);
-    const policy = one(SCORE_KV);
-    policy.picker = PICKER_RANDOM;
+    const profile = one(SCORE_KV);
+    profile.picker = PICKER_RANDOM;
     const counts = new StaticArray<i32>(3);
     for (let i = 0; i < 3000; i++) {
-      pick(view, 0, policy, work, random, picks);
-      counts[picks.first]++;
+      pick(view, 0, profile, input, random, choice);
+      counts[choice.first]++;
     }
     for (let i = 0; i < 3; i++) expect(abs(counts[i] - 1000)).toBeLessThan(160);
   });
@@ -357,13 +357,13 @@ describe("weights and pickers", () => {
     const builder = pods(4);
     for (let i = 0; i < 4; i++) builder.pods[i].kv = <f32>i / 4;
     const view = opened(builder);
-    const policy = one(SCORE_KV);
-    policy.picker = PICKER_TWO;
+    const profile = one(SCORE_KV);
+    profile.picker = PICKER_TWO;
     const counts = new StaticArray<i32>(4);
     for (let i = 0; i < 6000; i++) {
-      pick(view, 0, policy, work, random, picks);
-      counts[picks.first]++;
-      expect(picks.first).toBeLessThan(picks.second);
+      pick(view, 0, profile, input, random, choice);
+      counts[choice.first]++;
+      expect(choice.first).toBeLessThan(choice.second);
     }
     // Of six pairs the best pod is in three, the next in two of the rest, the next in one.
     expect(abs(counts[0] - 3000)).toBeLessThan(240);
@@ -376,12 +376,12 @@ describe("weights and pickers", () => {
     const builder = pods(200);
     for (let i = 0; i < 200; i++) if (i != 77 && i != 78) builder.pods[i].flags = 0;
     const view = opened(builder);
-    const policy = one(SCORE_KV);
-    policy.picker = PICKER_TWO;
+    const profile = one(SCORE_KV);
+    profile.picker = PICKER_TWO;
     for (let i = 0; i < 50; i++) {
-      pick(view, 0, policy, work, random, picks);
-      expect(picks.count).toBe(2);
-      expect(picks.first == 77 || picks.first == 78).toBe(true);
+      pick(view, 0, profile, input, random, choice);
+      expect(choice.count).toBe(2);
+      expect(choice.first == 77 || choice.first == 78).toBe(true);
     }
   });
 });

@@ -15,10 +15,10 @@ export const PICKER_RANDOM: u32 = 2;
 /** The better of two random candidates: for thousands of pods. */
 export const PICKER_TWO: u32 = 3;
 
-export const MOST_SCORERS: u32 = 16;
+export const MAX_SCORERS: u32 = 16;
 
 @unmanaged
-export class Policy {
+export class Profile {
   kind: u32 = 0;
   picker: u32 = 0;
   /** An unknown or old signal is taken to be as bad as the worst of the candidates', not dropped for all of them. */
@@ -36,36 +36,36 @@ export class Policy {
   best: f64 = 0;
 }
 
-const TYPES: usize = offsetof<Policy>();
-const WEIGHTS: usize = (TYPES + <usize>MOST_SCORERS * 4 + 7) & ~7;
-const PARAMETERS: usize = WEIGHTS + <usize>MOST_SCORERS * 8;
-const POLICY_BYTES: usize = PARAMETERS + <usize>MOST_SCORERS * 8;
+const TYPES: usize = offsetof<Profile>();
+const WEIGHTS: usize = (TYPES + <usize>MAX_SCORERS * 4 + 7) & ~7;
+const PARAMETERS: usize = WEIGHTS + <usize>MAX_SCORERS * 8;
+const POLICY_BYTES: usize = PARAMETERS + <usize>MAX_SCORERS * 8;
 
-export function newPolicy(kind: u32): Policy {
-  const policy = changetype<Policy>(heap.alloc(POLICY_BYTES));
-  memory.fill(changetype<usize>(policy), 0, POLICY_BYTES);
-  policy.kind = kind;
-  return policy;
+export function newProfile(kind: u32): Profile {
+  const profile = changetype<Profile>(heap.alloc(POLICY_BYTES));
+  memory.fill(changetype<usize>(profile), 0, POLICY_BYTES);
+  profile.kind = kind;
+  return profile;
 }
 
 /** `parameter` is the scorer's own, such as a threshold. False: there are too many. */
-export function addScorer(policy: Policy, type: u32, weight: f64, parameter: f64): bool {
-  const i = policy.scorers;
-  if (i == MOST_SCORERS) return false;
-  policy.scorers = i + 1;
-  store<u32>(changetype<usize>(policy) + TYPES + i * 4, type);
-  store<f64>(changetype<usize>(policy) + WEIGHTS + i * 8, weight);
-  store<f64>(changetype<usize>(policy) + PARAMETERS + i * 8, parameter);
-  if (weight > 0) policy.best += weight;
+export function addScorer(profile: Profile, type: u32, weight: f64, parameter: f64): bool {
+  const i = profile.scorers;
+  if (i == MAX_SCORERS) return false;
+  profile.scorers = i + 1;
+  store<u32>(changetype<usize>(profile) + TYPES + i * 4, type);
+  store<f64>(changetype<usize>(profile) + WEIGHTS + i * 8, weight);
+  store<f64>(changetype<usize>(profile) + PARAMETERS + i * 8, parameter);
+  if (weight > 0) profile.best += weight;
   return true;
 }
 
-export function scorerType(policy: Policy, i: u32): u32 {
-  return load<u32>(changetype<usize>(policy) + TYPES + i * 4);
+export function scorerType(profile: Profile, i: u32): u32 {
+  return load<u32>(changetype<usize>(profile) + TYPES + i * 4);
 }
-export function scorerWeight(policy: Policy, i: u32): f64 {
-  return load<f64>(changetype<usize>(policy) + WEIGHTS + i * 8);
+export function scorerWeight(profile: Profile, i: u32): f64 {
+  return load<f64>(changetype<usize>(profile) + WEIGHTS + i * 8);
 }
-export function scorerParameter(policy: Policy, i: u32): f64 {
-  return load<f64>(changetype<usize>(policy) + PARAMETERS + i * 8);
+export function scorerParameter(profile: Profile, i: u32): f64 {
+  return load<f64>(changetype<usize>(profile) + PARAMETERS + i * 8);
 }

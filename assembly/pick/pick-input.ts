@@ -1,7 +1,7 @@
 // What is known of a request when its endpoint is picked, for all candidates alike.
 
 @unmanaged
-export class Work {
+export class PickInput {
   /** Nanoseconds since the epoch. */
   now: u64 = 0;
   /** Hash of the model's name. */
@@ -18,8 +18,8 @@ export class Work {
   snapshotAge: u32 = 0;
 }
 
-export function newWork(): Work {
-  const work = changetype<Work>(heap.alloc(offsetof<Work>()));
-  memory.fill(changetype<usize>(work), 0, offsetof<Work>());
-  return work;
+export function newPickInput(): PickInput {
+  const input = changetype<PickInput>(heap.alloc(offsetof<PickInput>()));
+  memory.fill(changetype<usize>(input), 0, offsetof<PickInput>());
+  return input;
 }

@@ -1,27 +1,27 @@
 import { newRandom } from "../../../assembly/base/random";
-import { findHolders, holderBefore, lastHolder } from "../../../assembly/endpoints/cache/directory";
+import { findLastSent, lastSent, sentBefore } from "../../../assembly/endpoints/cache/last-sent";
 import {
   followCaches,
-  hearNews,
   insertPrefix,
-  takeNews,
+  receiveUpdate,
+  takeUpdate,
   usePrefixes,
 } from "../../../assembly/endpoints/cache/prefix-index";
 import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt, Prompt } from "../../../assembly/endpoints/cache/prompt";
 import { entryOf } from "../../../assembly/endpoints/entries";
 import { eject } from "../../../assembly/endpoints/health";
 import { finished, followTopology, started } from "../../../assembly/endpoints/in-flight";
-import { newPicks, pick } from "../../../assembly/pick/pick";
-import { KIND_TOKENS, newPolicy } from "../../../assembly/pick/policy";
-import { newWork } from "../../../assembly/pick/work";
+import { newChoice, pick } from "../../../assembly/pick/pick";
+import { newPickInput } from "../../../assembly/pick/pick-input";
+import { KIND_TOKENS, newProfile } from "../../../assembly/pick/profile";
 import { NONE, SnapshotView } from "../../../assembly/snapshot/view";
 import { Builder } from "../support/builder";
 
 usePrefixes(BLOCK_BYTES);
 const random = newRandom(5);
-const picks = newPicks();
-const policy = newPolicy(KIND_TOKENS);
-const work = newWork();
+const choice = newChoice();
+const profile = newProfile(KIND_TOKENS);
+const input = newPickInput();
 const text: usize = memory.data(65536, 8);
 const news: usize = memory.data(32768, 8);
 const SECOND: u64 = 1000000000;
@@ -51,16 +51,16 @@ function prompt(number: u32, shared: u32, more: u32): Prompt {
     store<u32>(text + i, (i < shared * BLOCK_BYTES ? 0 : number) * 0x9e3779b1 + i);
   }
   feedPrompt(result, text, (shared + more) * BLOCK_BYTES);
-  work.now = SECOND;
-  work.seed = 9;
-  work.prompt = changetype<usize>(result);
-  work.tokens = result.bytes >> 2;
+  input.now = SECOND;
+  input.seed = 9;
+  input.prompt = changetype<usize>(result);
+  input.tokens = result.bytes >> 2;
   return result;
 }
 
 function sent(to: u32, number: u32, shared: u32, more: u32): void {
   const what = prompt(number, shared, more);
-  insertPrefix(what, work.seed, entryOf(to));
+  insertPrefix(what, input.seed, entryOf(to));
   closePrompt(what);
 }
 
@@ -68,8 +68,8 @@ function sent(to: u32, number: u32, shared: u32, more: u32): void {
 function picksOf(view: SnapshotView, endpoint: u32): i32 {
   let times = 0;
   for (let i = 0; i < PICKS; i++) {
-    pick(view, 0, policy, work, random, picks);
-    if (picks.first == endpoint) times++;
+    pick(view, 0, profile, input, random, choice);
+    if (choice.first == endpoint) times++;
   }
   return times;
 }
@@ -90,9 +90,9 @@ describe("in a pool of a thousand", () => {
     sent(301, 50, 0, 6);
     sent(302, 50, 0, 6);
     const again = prompt(50, 0, 6);
-    findHolders(again, work.seed);
-    expect(lastHolder).toBe(302);
-    expect(holderBefore).toBe(301);
+    findLastSent(again, input.seed);
+    expect(lastSent).toBe(302);
+    expect(sentBefore).toBe(301);
     for (let i = 0; i < 200; i++) started(302);
     expect(picksOf(view, 301)).toBe(PICKS);
     for (let i = 0; i < 200; i++) finished(entryOf(302).hash, 0);
@@ -105,7 +105,7 @@ describe("in a pool of a thousand", () => {
     const again = prompt(60, 0, 6);
     eject(entryOf(400), 2 * SECOND, 1000, 1);
     expect(picksOf(view, 400)).toBe(0);
-    work.now = 20 * SECOND;
+    input.now = 20 * SECOND;
     expect(picksOf(view, 400)).toBe(PICKS);
     closePrompt(again);
   });
@@ -114,23 +114,23 @@ describe("in a pool of a thousand", () => {
     pool(0, 999);
     sent(500, 70, 0, 6);
     const again = prompt(70, 0, 6);
-    findHolders(again, work.seed + 1);
-    expect(lastHolder).toBe(NONE);
+    findLastSent(again, input.seed + 1);
+    expect(lastSent).toBe(NONE);
     closePrompt(again);
   });
 
   test("what another worker sent is found", () => {
     pool(0, 999);
-    takeNews(news);
+    takeUpdate(news);
     sent(600, 80, 0, 6);
-    const bytes = takeNews(news);
+    const bytes = takeUpdate(news);
     // This worker itself sent it elsewhere since.
     sent(601, 80, 0, 6);
-    hearNews(news, bytes);
+    receiveUpdate(news, bytes);
     const again = prompt(80, 0, 6);
-    findHolders(again, work.seed);
-    expect(lastHolder).toBe(600);
-    expect(holderBefore).toBe(601);
+    findLastSent(again, input.seed);
+    expect(lastSent).toBe(600);
+    expect(sentBefore).toBe(601);
     closePrompt(again);
   });
 });
@@ -145,8 +145,8 @@ describe("when pods come and go", () => {
     expect(picksOf(view, 650)).toBe(PICKS);
     closePrompt(kept);
     const lost = prompt(91, 0, 6);
-    findHolders(lost, work.seed);
-    expect(lastHolder).toBe(NONE);
+    findLastSent(lost, input.seed);
+    expect(lastSent).toBe(NONE);
     closePrompt(lost);
   });
 

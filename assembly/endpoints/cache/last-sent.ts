@@ -17,8 +17,8 @@ import { Prompt, promptHash } from "./prompt";
 /** A pool of more endpoints may be sampled. */
 export const FULL_SCAN: u32 = 8;
 const PLACE_BYTES: u32 = 8;
-const LEAST_PLACES: u32 = 8192;
-const MOST_PLACES: u32 = 262144;
+const MIN_PLACES: u32 = 8192;
+const MAX_PLACES: u32 = 262144;
 /** Endpoints that are told apart: more than MAX_ENDPOINTS, so that two at a time share a number only long after a restart. */
 const NUMBERS: u32 = 16384;
 
@@ -27,15 +27,15 @@ let placeMask: u32 = 0;
 /** u16 per number, from 1 on: 1 + the endpoint's place in the snapshot; 0: it is not there. */
 let endpoints: usize = 0;
 
-/** Results of findHolders(): places in the snapshot, NONE where there is none. */
-export let lastHolder: u32 = NONE;
-export let holderBefore: u32 = NONE;
+/** Results of findLastSent(): places in the snapshot, NONE where there is none. */
+export let lastSent: u32 = NONE;
+export let sentBefore: u32 = NONE;
 
 /** After a new snapshot. `blocks`: that its endpoints can hold together. */
-export function followDirectory(view: SnapshotView, blocks: u64): void {
+export function followLastSent(view: SnapshotView, blocks: u64): void {
   if (view.endpointCount <= FULL_SCAN) return;
-  let wanted = LEAST_PLACES;
-  while (wanted < MOST_PLACES && <u64>wanted < blocks) wanted <<= 1;
+  let wanted = MIN_PLACES;
+  while (wanted < MAX_PLACES && <u64>wanted < blocks) wanted <<= 1;
   if (!places || wanted > placeMask + 1) {
     if (places) heap.free(places);
     places = heap.alloc(wanted * PLACE_BYTES);
@@ -48,7 +48,7 @@ export function followDirectory(view: SnapshotView, blocks: u64): void {
 }
 
 /** The blocks with these hashes, a u64 each, were sent to the endpoint. */
-export function noteHolders(hashes: usize, count: u32, seed: u64, entry: Entry): void {
+export function noteSent(hashes: usize, count: u32, seed: u64, entry: Entry): void {
   if (!places) return;
   const number = numberOf(entry);
   for (let i: u32 = 0; i < count; i++) {
@@ -63,16 +63,16 @@ export function noteHolders(hashes: usize, count: u32, seed: u64, entry: Entry):
 }
 
 /** Who was sent the longest beginning of the prompt that anybody was sent. */
-export function findHolders(prompt: Prompt, seed: u64): void {
-  lastHolder = NONE;
-  holderBefore = NONE;
+export function findLastSent(prompt: Prompt, seed: u64): void {
+  lastSent = NONE;
+  sentBefore = NONE;
   if (!places) return;
   for (let i = prompt.count; i > 0; i--) {
     const key = mix(promptHash(prompt, i - 1) ^ seed);
     const place = placeOf(key);
     if (load<u32>(place) != tagOf(key)) continue;
-    lastHolder = endpointOf(load<u16>(place, 4));
-    holderBefore = endpointOf(load<u16>(place, 6));
+    lastSent = endpointOf(load<u16>(place, 4));
+    sentBefore = endpointOf(load<u16>(place, 6));
     return;
   }
 }
