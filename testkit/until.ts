@@ -3,16 +3,18 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** Reached by what never comes only: a busy machine takes ten times as long for all else. */
 const GENEROUS_MS = 60_000;
 
-/** Polls until `probe` gives something else than undefined or false; fails with what was waited for. */
+type Maybe<T> = T | undefined | null | false;
+
+/** Polls until `probe` gives something other than undefined, null or false; fails with what was waited for. */
 export async function until<T>(
   what: string,
-  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  probe: () => Maybe<T> | Promise<Maybe<T>>,
   limitMs = GENEROUS_MS,
 ): Promise<T> {
   const end = Date.now() + limitMs;
   for (;;) {
     const result = await probe();
-    if (result !== undefined && result !== false) return result;
+    if (result !== undefined && result !== null && result !== false) return result;
     if (Date.now() > end) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
     await sleep(10);
   }

@@ -6,15 +6,10 @@ import type { WatchTimes } from "../../sidecar/discover/kubernetes-watch.ts";
 import type { Sidecar } from "../../sidecar/sidecar.ts";
 import type { Cluster, Crd } from "../../testkit/kubernetes/cluster.ts";
 import { pod, pool, slice } from "../../testkit/kubernetes/manifests.ts";
+import { type FakeFilter, startFilter } from "../../testkit/sidecar/fake-filter.ts";
+import { gauges, modelList } from "../../testkit/sidecar/fake-pod.ts";
+import { endpointOf, quickSidecar } from "../../testkit/sidecar/quick-sidecar.ts";
 import { until } from "../../testkit/until.ts";
-import {
-  endpointOf,
-  type FakeFilter,
-  gauges,
-  modelList,
-  quickSidecar,
-  startFilter,
-} from "../../tests/sidecar/support/support.ts";
 
 const POOLS: Crd = "inference.networking.k8s.io_inferencepools";
 const ALPHA = "inference.networking.x-k8s.io";

@@ -1,5 +1,5 @@
 /**
- * The metric families of vLLM 0.32, in its order, as captured in fixtures/. A counter, histogram or summary marked `created`
+ * The metric families of vLLM 0.32, in its order, as captured in tests/fixtures/metrics/. A counter, histogram or summary marked `created`
  * is followed by its `_created` family with the same help text; prometheus_client shows that one only once it has a sample.
  */
 export interface Family {

@@ -6,7 +6,7 @@ import type { WatchTimes } from "../../sidecar/discover/kubernetes-watch.ts";
 import type { Source } from "../../sidecar/discover/source.ts";
 import { createLog, type Log } from "../../sidecar/log.ts";
 import type { PodAddress } from "../../sidecar/pod.ts";
-import type { Closer } from "../../tests/sidecar/support/support.ts";
+import type { Closer } from "../sidecar/quick-sidecar.ts";
 import { type KubeObject, RecordedServer, TOKEN } from "./fake-api-server.ts";
 
 export const PODS = "api/v1/pods";

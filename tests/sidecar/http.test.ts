@@ -4,7 +4,7 @@ import { createServer as createTcpServer } from "node:net";
 import { type TestContext, test } from "node:test";
 import { Pool } from "undici";
 import { exchange, HttpFailure, toFailure } from "../../sidecar/http.ts";
-import { listen } from "./support/support.ts";
+import { listen } from "../../testkit/sidecar/listen.ts";
 
 async function get(t: TestContext, url: string, limits: { timeoutMs?: number; maxBytes?: number } = {}) {
   const pool = new Pool(url, { connections: 1 });

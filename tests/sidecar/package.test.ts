@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { SECRET, startFilter, startPod, until } from "./support/support.ts";
+import { SECRET, startFilter } from "../../testkit/sidecar/fake-filter.ts";
+import { startPod } from "../../testkit/sidecar/fake-pod.ts";
+import { until } from "../../testkit/until.ts";
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));

@@ -7,7 +7,10 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { metricsTable } from "../../sidecar/metrics.ts";
-import { quickSidecar, SECRET, startFilter, startPod, until } from "./support/support.ts";
+import { SECRET, startFilter } from "../../testkit/sidecar/fake-filter.ts";
+import { startPod } from "../../testkit/sidecar/fake-pod.ts";
+import { quickSidecar } from "../../testkit/sidecar/quick-sidecar.ts";
+import { until } from "../../testkit/until.ts";
 
 const MAIN = fileURLToPath(new URL("../../sidecar/main.ts", import.meta.url));
 

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { freePorts } from "../../testkit/ports.ts";
-import { endpointOf, modelList, quickSidecar, SECRET, startFilter, startPod, until } from "./support/support.ts";
+import { SECRET, startFilter } from "../../testkit/sidecar/fake-filter.ts";
+import { modelList, startPod } from "../../testkit/sidecar/fake-pod.ts";
+import { endpointOf, quickSidecar } from "../../testkit/sidecar/quick-sidecar.ts";
+import { until } from "../../testkit/until.ts";
 
 const settings = (endpoints: readonly string[], targets: readonly string[], more: Record<string, unknown> = {}) =>
   parseConfig(

@@ -1,10 +1,3 @@
-import { readFileSync } from "node:fs";
-
-/** A capture of a real vLLM 0.32 server. */
-export function capture(name: string): string {
-  return readFileSync(new URL(`../../simulator/fixtures/vllm-0.32-${name}.txt`, import.meta.url), "utf8");
-}
-
 /** Every line without its value: comments as they are, samples as name and labels. */
 export function shapeOf(text: string): string[] {
   return text.split("\n").map((line) => (line.startsWith("#") ? line : line.replace(/ [^ ]*$/, "")));

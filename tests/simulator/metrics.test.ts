@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { pythonFloat, sampleValue } from "../../simulator/metrics/numbers.ts";
 import type { PodParams } from "../../simulator/params.ts";
 import { type Pod, type PodOptions, startPod } from "../../simulator/pod.ts";
-import { capture, sample, shapeOf, valuesOf } from "./exposition.ts";
+import { capture } from "../../testkit/captures.ts";
+import { sample, shapeOf, valuesOf } from "./exposition.ts";
 
 /** The geometry of the captured server. */
 const CAPTURED: Partial<PodParams> = { blockSize: 128, kvBlocks: 32_768, maxModelLen: 2048, speed: 100 };
@@ -37,7 +38,7 @@ const PYTHON_VALUE = /^(\d{1,6}\.\d+|\d(\.\d+)?e[+-]\d\d|\+Inf)$/;
 
 test("every value of the captures reads as a number that is written back the same way", () => {
   for (const name of ["idle", "load", "lora_load", "dp2_load"]) {
-    for (const value of valuesOf(capture(name))) assert.equal(sampleValue(Number(value)), value);
+    for (const value of valuesOf(capture(name).toString())) assert.equal(sampleValue(Number(value)), value);
   }
 });
 
@@ -56,7 +57,7 @@ test("numbers are written as prometheus_client writes them", () => {
 test("an idle pod's metrics are those of an idle vLLM, line by line, but for the values", async () => {
   await withPod({}, async (pod) => {
     const text = await scrape(pod);
-    assert.deepEqual(shapeOf(text), shapeOf(capture("idle")));
+    assert.deepEqual(shapeOf(text), shapeOf(capture("idle").toString()));
     for (const value of valuesOf(text)) assert.match(value, PYTHON_VALUE);
   });
 });
@@ -67,7 +68,7 @@ test("a used pod's metrics are those of a used vLLM, line by line, but for the v
     assert.equal(await chat(pod, { model: "unknown" }), 404);
     await (await fetch(`${pod.url}/v1/models`)).text();
     const text = await scrape(pod);
-    assert.deepEqual(shapeOf(text), shapeOf(capture("load")));
+    assert.deepEqual(shapeOf(text), shapeOf(capture("load").toString()));
     for (const value of valuesOf(text)) assert.match(value, PYTHON_VALUE);
   });
 });
@@ -76,7 +77,7 @@ test("two data-parallel ranks have a series each, in the order of a real pair", 
   await withPod({ models: [{ id: "tiny-dp" }], engines: 2 }, async (pod) => {
     await Promise.all([chat(pod, {}), chat(pod, {}), chat(pod, {}), chat(pod, {})]);
     const text = await scrape(pod);
-    const real = capture("dp2_load");
+    const real = capture("dp2_load").toString();
     assert.deepEqual(shapeOf(text), shapeOf(real));
     for (const rank of [0, 1]) {
       const finished = `vllm:request_success_total{engine="${rank}",finished_reason="length",`;
@@ -93,10 +94,10 @@ test("adapters add vllm:lora_requests_info, whose old series stay with their tim
     const text = await scrape(pod);
     const isSeries = (line: string) => line.startsWith("vllm:lora_requests_info");
     const others = (lines: string[]) => lines.filter((line) => !isSeries(line));
-    assert.deepEqual(others(shapeOf(text)), others(shapeOf(capture("lora_load"))));
+    assert.deepEqual(others(shapeOf(text)), others(shapeOf(capture("lora_load").toString())));
     const name = (adapters: string) =>
       `vllm:lora_requests_info{max_lora="2",running_lora_adapters="${adapters}",waiting_lora_adapters="${adapters}"}`;
-    const real = shapeOf(capture("lora_load")).filter(isSeries);
+    const real = shapeOf(capture("lora_load").toString()).filter(isSeries);
     assert.ok(real.includes(name("tweet-lora")));
     const series = shapeOf(text).filter(isSeries);
     assert.deepEqual(series.sort(), [name(""), name("sql-lora"), name("tweet-lora")].sort());
@@ -130,7 +131,7 @@ test("a model name with quotes and line breaks cannot break the exposition", asy
   await withPod({ models: [{ id: 'a"b\\c\nd' }] }, async (pod) => {
     const text = await scrape(pod);
     assert.equal(sample(text, 'vllm:num_requests_waiting{engine="0",model_name="a\\"b\\\\c\\nd"}'), 0);
-    assert.equal(shapeOf(text).length, shapeOf(capture("idle")).length);
+    assert.equal(shapeOf(text).length, shapeOf(capture("idle").toString()).length);
   });
 });
 

@@ -5,7 +5,10 @@ import { dnsSource } from "../../../sidecar/discover/dns.ts";
 import { staticSource } from "../../../sidecar/discover/static.ts";
 import { createLog } from "../../../sidecar/log.ts";
 import type { PodAddress } from "../../../sidecar/pod.ts";
-import { modelList, quickSidecar, startFilter, startPod, until } from "../support/support.ts";
+import { startFilter } from "../../../testkit/sidecar/fake-filter.ts";
+import { modelList, startPod } from "../../../testkit/sidecar/fake-pod.ts";
+import { quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { until } from "../../../testkit/until.ts";
 
 const log = createLog("silent");
 const at = (address: string): PodAddress => ({ address, origin: `http://${address}`, engine: "vllm" });

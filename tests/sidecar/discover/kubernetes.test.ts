@@ -14,7 +14,7 @@ import {
   TIMES,
   watchCluster,
 } from "../../../testkit/kubernetes/manifests.ts";
-import { until } from "../support/support.ts";
+import { until } from "../../../testkit/until.ts";
 
 test("pods of a pool come, change and go with the cluster's word for them", async (t) => {
   const server = await startServer(t);

@@ -10,7 +10,10 @@ import { readManifests } from "../../../sidecar/discover/manifests-read.ts";
 import { createLog, type Log } from "../../../sidecar/log.ts";
 import type { PodAddress } from "../../../sidecar/pod.ts";
 import { pod, pool, slice } from "../../../testkit/kubernetes/manifests.ts";
-import { endpointOf, quickSidecar, startFilter, startPod, until } from "../support/support.ts";
+import { startFilter } from "../../../testkit/sidecar/fake-filter.ts";
+import { startPod } from "../../../testkit/sidecar/fake-pod.ts";
+import { endpointOf, quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { until } from "../../../testkit/until.ts";
 
 const yaml = (...objects: object[]) => objects.map((object) => stringify(object)).join("---\n");
 

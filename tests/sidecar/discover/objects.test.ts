@@ -17,7 +17,10 @@ import { buildSnapshot } from "../../../sidecar/snapshot/build.ts";
 import { ModelMemory } from "../../../sidecar/snapshot/memory.ts";
 import { objectsOf } from "../../../sidecar/snapshot/objects.ts";
 import { pool } from "../../../testkit/kubernetes/manifests.ts";
-import { modelList, quickSidecar, startFilter, startPod, until } from "../support/support.ts";
+import { startFilter } from "../../../testkit/sidecar/fake-filter.ts";
+import { modelList, startPod } from "../../../testkit/sidecar/fake-pod.ts";
+import { quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { until } from "../../../testkit/until.ts";
 
 const ALPHA = "inference.networking.x-k8s.io/v1alpha2";
 const of = (kind: string, name: string, spec: object, metadata: object = {}) => ({

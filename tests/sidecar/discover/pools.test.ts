@@ -3,7 +3,10 @@ import { test } from "node:test";
 import type { ClusterSeen } from "../../../sidecar/discover/source.ts";
 import type { Pod } from "../../../sidecar/pod.ts";
 import { poolLoads } from "../../../sidecar/pools.ts";
-import { gauges, quickSidecar, startFilter, startPod, until } from "../support/support.ts";
+import { startFilter } from "../../../testkit/sidecar/fake-filter.ts";
+import { gauges, startPod } from "../../../testkit/sidecar/fake-pod.ts";
+import { quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { until } from "../../../testkit/until.ts";
 
 const AT = { now: 10_000, scrapeIntervalMs: 100 };
 

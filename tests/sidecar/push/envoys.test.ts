@@ -15,16 +15,11 @@ import { Secrets } from "../../../sidecar/push/secrets.ts";
 import { TOKEN } from "../../../testkit/kubernetes/fake-api-server.ts";
 import { PODS, pod as podObject, startServer, TIMES } from "../../../testkit/kubernetes/manifests.ts";
 import { freePorts } from "../../../testkit/ports.ts";
-import {
-  type FakeFilter,
-  quickSidecar,
-  SECRET,
-  startFilter,
-  startPod,
-  TIMEOUT_MS,
-  text,
-  until,
-} from "../support/support.ts";
+import { type FakeFilter, SECRET, startFilter } from "../../../testkit/sidecar/fake-filter.ts";
+import { startPod } from "../../../testkit/sidecar/fake-pod.ts";
+import { text } from "../../../testkit/sidecar/listen.ts";
+import { quickSidecar, TIMEOUT_MS } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { until } from "../../../testkit/until.ts";
 
 const counts = (requests: number, lasted = requests, pending = 0, sent = 0): RemoteCounts => ({
   requests,

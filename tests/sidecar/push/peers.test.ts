@@ -6,7 +6,8 @@ import { after, describe, test } from "node:test";
 import { SECRET_HEADER } from "../../../protocol/constants.ts";
 import { Peer } from "../../../sidecar/peers/peer.ts";
 import { viewOf } from "../../../sidecar/peers/view.ts";
-import { pod, SECRET } from "../support/places.ts";
+import { SECRET } from "../../../testkit/sidecar/fake-filter.ts";
+import { pod } from "../../../testkit/sidecar/read-pod.ts";
 
 describe("a peer", () => {
   const closing: Array<() => Promise<unknown>> = [];

@@ -15,7 +15,8 @@ import { type PodsView, viewOf } from "../../../sidecar/peers/view.ts";
 import { PlaceOrder } from "../../../sidecar/policies/order.ts";
 import { policiesOf } from "../../../sidecar/policies/policy.ts";
 import { buildSnapshot } from "../../../sidecar/snapshot/build.ts";
-import { pod, SECRET } from "../support/places.ts";
+import { SECRET } from "../../../testkit/sidecar/fake-filter.ts";
+import { pod } from "../../../testkit/sidecar/read-pod.ts";
 
 const config = (more: object) =>
   parseConfig(

@@ -4,17 +4,11 @@ import { SECRET_HEADER } from "../../../protocol/constants.ts";
 import type { Log } from "../../../sidecar/log.ts";
 import { judge } from "../../../sidecar/push/answer.ts";
 import { freePorts } from "../../../testkit/ports.ts";
-import {
-  endpointOf,
-  type FakePod,
-  gauges,
-  quickSidecar,
-  SECRET,
-  startFilter,
-  startPod,
-  text,
-  until,
-} from "../support/support.ts";
+import { SECRET, startFilter } from "../../../testkit/sidecar/fake-filter.ts";
+import { type FakePod, gauges, startPod } from "../../../testkit/sidecar/fake-pod.ts";
+import { text } from "../../../testkit/sidecar/listen.ts";
+import { endpointOf, quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { until } from "../../../testkit/until.ts";
 
 interface Line {
   level: string;

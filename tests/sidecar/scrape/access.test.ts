@@ -12,17 +12,12 @@ import { gzipSync } from "node:zlib";
 import { ConfigError, parseConfig } from "../../../sidecar/config/load.ts";
 import { Access } from "../../../sidecar/scrape/access.ts";
 import { PodClient } from "../../../sidecar/scrape/client.ts";
-import {
-  capture,
-  endpointOf,
-  gauges,
-  type Listening,
-  listen,
-  quickSidecar,
-  startFilter,
-  startPod,
-  until,
-} from "../support/support.ts";
+import { capture } from "../../../testkit/captures.ts";
+import { startFilter } from "../../../testkit/sidecar/fake-filter.ts";
+import { gauges, startPod } from "../../../testkit/sidecar/fake-pod.ts";
+import { type Listening, listen } from "../../../testkit/sidecar/listen.ts";
+import { endpointOf, quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { until } from "../../../testkit/until.ts";
 
 const pem = (name: string): string => fileURLToPath(new URL(`../../fixtures/tls/${name}`, import.meta.url));
 const METRICS = "vllm:num_requests_waiting 3\n";

@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { Access } from "../../../sidecar/scrape/access.ts";
 import { Connection } from "../../../sidecar/scrape/connection.ts";
-import { until } from "../support/support.ts";
+import { until } from "../../../testkit/until.ts";
 
 type Answer = (socket: Socket, request: string, count: number) => void;
 

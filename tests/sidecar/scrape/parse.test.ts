@@ -6,7 +6,7 @@ import { vllm } from "../../../sidecar/engines/vllm.ts";
 import { compileMatcher } from "../../../sidecar/scrape/matcher.ts";
 import { parseNumber } from "../../../sidecar/scrape/number.ts";
 import { MetricsParser } from "../../../sidecar/scrape/parse.ts";
-import { capture } from "../support/support.ts";
+import { capture } from "../../../testkit/captures.ts";
 
 const parser = new MetricsParser(compileMatcher(vllm));
 const parse = (text: string | Buffer): Reading => parser.parse(Buffer.from(text));

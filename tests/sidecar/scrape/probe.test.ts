@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { endpointOf, type FakePod, modelList, quickSidecar, startFilter, startPod, until } from "../support/support.ts";
+import { startFilter } from "../../../testkit/sidecar/fake-filter.ts";
+import { type FakePod, modelList, startPod } from "../../../testkit/sidecar/fake-pod.ts";
+import { endpointOf, quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { until } from "../../../testkit/until.ts";
 
 const list = modelList("m");
 

@@ -1,21 +1,13 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { SnapshotView } from "../../../protocol/snapshot.ts";
+import { capture } from "../../../testkit/captures.ts";
 import { freePorts } from "../../../testkit/ports.ts";
-import {
-  capture,
-  endpointOf,
-  type FakeFilter,
-  type FakePod,
-  gauges,
-  modelList,
-  quickSidecar,
-  startFilter,
-  startPod,
-  TIMEOUT_MS,
-  text,
-  until,
-} from "../support/support.ts";
+import { type FakeFilter, startFilter } from "../../../testkit/sidecar/fake-filter.ts";
+import { type FakePod, gauges, modelList, startPod } from "../../../testkit/sidecar/fake-pod.ts";
+import { text } from "../../../testkit/sidecar/listen.ts";
+import { endpointOf, quickSidecar, TIMEOUT_MS } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { until } from "../../../testkit/until.ts";
 
 interface Scene {
   pods: FakePod[];

@@ -1,8 +1,6 @@
-// A pod that was read, for what is made of pods.
-import { Health } from "../../../sidecar/health.ts";
-import type { Pod } from "../../../sidecar/pod.ts";
-
-export const SECRET = "test-secret-0123456789";
+// A pod whose metrics and models were read 100 ms before a test's time 1000.
+import { Health } from "../../sidecar/health.ts";
+import type { Pod } from "../../sidecar/pod.ts";
 
 export function pod(address: string, model: string, fields: Partial<Pod> = {}): Pod {
   const health = new Health(1);

@@ -1,0 +1,110 @@
+// A filter that keeps the rules of protocol/README.md: it stores pushed snapshots, refuses what the real filter refuses, and
+// answers with traffic reports.
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type ServerOptions } from "node:https";
+import { REPORT_HEADER, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
+import { decodeSnapshot } from "../../protocol/decode.ts";
+import { encodePrefixes, encodeReport, type PrefixRecord, type RemoteCounts } from "../../protocol/exchange.ts";
+import type { SnapshotView } from "../../protocol/snapshot.ts";
+import { type Handler, type Listening, listen } from "./listen.ts";
+
+export const SECRET = "a-secret-of-the-tests";
+
+export interface FakeFilter extends Listening {
+  secret: string;
+  maxBytes: number;
+  stored: SnapshotView | undefined;
+  /** Statuses of the answers so far. */
+  answers: number[];
+  connections: number;
+  /** Each answer waits for this promise. */
+  hold: Promise<void> | undefined;
+  /** The Envoy's id and counts in its traffic reports. */
+  instance: bigint;
+  counts: Map<bigint, RemoteCounts>;
+  /** The next traffic report takes these records and leaves the list empty. */
+  prefixes: PrefixRecord[];
+  /** Traffic reports that were asked for by GET. */
+  reportsRead: number;
+  /** False: a release of the filter that has no traffic reports. */
+  reporting: boolean;
+  /** How long the lease of another sidecar still lasts; all pushes are refused while it is set. */
+  heldMs: number | undefined;
+  /** Body of the last accepted push. */
+  bytes: number;
+  /** Answers instead of the filter, when set. */
+  instead: Handler | undefined;
+}
+
+function refusal(response: ServerResponse, status: number, code: string, more: object = {}): void {
+  const error = { message: `refused: ${code}`, type: "invalid_request_error", code };
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ error, ...more }));
+}
+
+let instances = 100n;
+
+export async function startFilter(port = 0, tls?: ServerOptions): Promise<FakeFilter> {
+  const report = (version: bigint): Uint8Array => {
+    const prefixes = encodePrefixes(filter.prefixes.splice(0));
+    return encodeReport({ version, instance: filter.instance, ring: 1n, end: 0n, counts: filter.counts, prefixes });
+  };
+  const receive = (request: IncomingMessage, response: ServerResponse, body: Buffer): unknown => {
+    if (filter.instead !== undefined) return filter.instead(request, response);
+    if (request.url !== SNAPSHOT_PATH) return response.writeHead(404).end("no such path");
+    if (request.headers[SECRET_HEADER] !== filter.secret) return refusal(response, 401, "snapshot_unauthenticated");
+    const asked = filter.reporting && request.headers[REPORT_HEADER] !== undefined;
+    if (request.method === "GET" && asked) {
+      filter.reportsRead++;
+      return response.end(report(filter.stored?.version ?? 0n));
+    }
+    if (request.method !== "POST") return refusal(response, 405, "method_not_allowed");
+    if (filter.heldMs !== undefined) return refusal(response, 409, "snapshot_held", { heldMs: filter.heldMs });
+    if (body.length > filter.maxBytes) return refusal(response, 413, "snapshot_too_large");
+    let view: SnapshotView;
+    try {
+      view = decodeSnapshot(body);
+    } catch {
+      return refusal(response, 400, "snapshot_malformed");
+    }
+    if (filter.stored !== undefined && view.version <= filter.stored.version) {
+      return refusal(response, 409, "snapshot_outdated", { version: String(filter.stored.version) });
+    }
+    filter.stored = view;
+    filter.bytes = body.length;
+    if (asked) return response.end(report(view.version));
+    response
+      .writeHead(200, { "content-type": "application/json" })
+      .end(JSON.stringify({ version: String(view.version) }));
+  };
+  const serve: Handler = (request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", async () => {
+      await filter.hold;
+      receive(request, response, Buffer.concat(chunks));
+    });
+    response.on("finish", () => {
+      if (request.method === "POST") filter.answers.push(response.statusCode);
+    });
+  };
+  const server = tls === undefined ? createServer(serve) : createTlsServer(tls, serve);
+  const filter: FakeFilter = {
+    ...(await listen(server, port)),
+    secret: SECRET,
+    maxBytes: 1 << 20,
+    stored: undefined,
+    answers: [],
+    connections: 0,
+    instance: instances++,
+    counts: new Map(),
+    prefixes: [],
+    reportsRead: 0,
+    reporting: true,
+    heldMs: undefined,
+    bytes: 0,
+    hold: undefined,
+    instead: undefined,
+  };
+  server.on("connection", () => filter.connections++);
+  return filter;
+}
