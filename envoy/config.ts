@@ -5,9 +5,7 @@ import { stringify } from "yaml";
 import { DESTINATION_HEADER, MODEL_HEADER } from "../protocol/constants.ts";
 import { EnvoyError } from "./errors.ts";
 import { type AccessLogOptions, accessLogs, routerFilter, type WasmOptions, wasmFilter } from "./filters.ts";
-
-export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
-export type JsonObject = { [key: string]: Json };
+import type { Json, JsonObject } from "./json.ts";
 
 export interface Pool {
   /** Name of the cluster. */

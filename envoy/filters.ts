@@ -1,7 +1,7 @@
 // The HTTP filters and access logs of the plain-Envoy configuration.
 
 import { SECRET_ENV } from "../protocol/constants.ts";
-import type { Json, JsonObject } from "./config.ts";
+import type { Json, JsonObject } from "./json.ts";
 
 export interface WasmOptions {
   /** Path of the module, as Envoy sees it. */

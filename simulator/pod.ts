@@ -2,13 +2,13 @@ import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { type Clock, realClock } from "./clock.ts";
 import { Engine } from "./engine/engine.ts";
-import { ModelRegistry, type ModelSpec } from "./engine/models.ts";
 import { changeParams, type PodStats, statsOf } from "./http/control.ts";
+import { ModelRegistry, type ModelSpec } from "./http/models.ts";
+import { PodCounts, type PodState } from "./http/pod-state.ts";
 import { PodServer } from "./http/server.ts";
 import { StoredResponses } from "./http/stored.ts";
 import { HttpMetrics } from "./metrics/http-metrics.ts";
 import { applyPatch, defaultParams, ParamError, type PodParams } from "./params.ts";
-import { PodCounts, type PodState } from "./pod-state.ts";
 
 export interface PodOptions {
   /** What `x-inference-pod` says. */

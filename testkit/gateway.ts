@@ -1,8 +1,8 @@
 // A real Envoy with the release wasm, its counters, and snapshots pushed by hand.
 import http from "node:http";
 import { fileURLToPath } from "node:url";
-import type { Json, JsonObject } from "../envoy/config.ts";
 import type { WasmOptions } from "../envoy/filters.ts";
+import type { Json, JsonObject } from "../envoy/json.ts";
 import { SECRET_HEADER, SNAPSHOT_PATH } from "../protocol/constants.ts";
 import { encodeSnapshot } from "../protocol/encode.ts";
 import type { EndpointView, ModelView } from "../protocol/snapshot.ts";

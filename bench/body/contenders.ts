@@ -1,8 +1,8 @@
 // The ways to get the model of a body into a header that routes match on, each as its documentation would have it and
 // as lean as it gets. All but the first must end with the same header on the same route.
 
-import type { JsonObject } from "../../envoy/config.ts";
 import { luaFilter } from "../../envoy/filters.ts";
+import type { JsonObject } from "../../envoy/json.ts";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
 import type { Floor } from "./floor.ts";
 

@@ -1,5 +1,5 @@
 // Who picks, each in an Envoy with two workers of its own: the filters, and how the cluster balances.
-import type { Json, JsonObject } from "../../envoy/config.ts";
+import type { Json, JsonObject } from "../../envoy/json.ts";
 import { DESTINATION_HEADER } from "../../protocol/constants.ts";
 import type { TestEnvoyConfig } from "../../testkit/envoy/envoy.ts";
 import { EPP_VERSION } from "../../testkit/peers/epp.ts";

@@ -10,59 +10,14 @@ import { describeMachine } from "../../testkit/machine.ts";
 import { buildEpp } from "../../testkit/peers/epp.ts";
 import { PeerError } from "../../testkit/peers/go.ts";
 import { isIsolated, namespaceCommand, runIsolated } from "../../testkit/peers/isolate.ts";
+import { CASES, type Case } from "./cases.ts";
 import { type FaultResult, measureFaults } from "./faults.ts";
-import { type MemoryPoint, measure, memoryOver, Reader, type Window, warm } from "./measure.ts";
-import { type PeerWindow, peerWindow } from "./peer.ts";
-import { writeReport } from "./report.ts";
-import { type Plan, startStage } from "./stage.ts";
+import { type MemoryPoint, measure, memoryOver, Reader, warm } from "./measure.ts";
+import { peerWindow } from "./peer.ts";
+import { type Result, writeReport } from "./report.ts";
+import { startStage } from "./stage.ts";
 
-const FILE = "tests/fixtures/metrics/vllm-0.32-load.txt";
-
-export interface Case extends Plan {
-  name: string;
-  /** What the issue asks for: a share of one core, and the age in ms that 99 of 100 readings stay under. */
-  atMost: { sidecar: number; age: number };
-  /** Which age that is: with pods that are asked once a second, the pods' own cannot be below. */
-  of: "real" | "snapshot";
-}
-
-export const CASES: readonly Case[] = [
-  {
-    name: "100 pods at 50 ms",
-    pods: 100,
-    intervalMs: 50,
-    gzip: false,
-    file: FILE,
-    atMost: { sidecar: 0.6, age: 150 },
-    of: "real",
-  },
-  {
-    name: "1,000 pods at 1 s",
-    pods: 1000,
-    intervalMs: 1000,
-    gzip: false,
-    file: FILE,
-    atMost: { sidecar: 0.6, age: 150 },
-    of: "snapshot",
-  },
-  {
-    name: "100 pods at 50 ms, gzip",
-    pods: 100,
-    intervalMs: 50,
-    gzip: true,
-    file: FILE,
-    atMost: { sidecar: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY },
-    of: "snapshot",
-  },
-];
-
-export interface Result {
-  case: Case;
-  window: Window;
-  peer?: PeerWindow | undefined;
-}
-
-export interface Options {
+interface Options {
   seconds: number;
   only?: string[];
   memory?: number;

@@ -2,9 +2,16 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Machine } from "../../testkit/machine.ts";
+import type { Case } from "./cases.ts";
 import type { FaultResult } from "./faults.ts";
-import type { Result } from "./main.ts";
-import { type MemoryPoint, type Spread, TICK_MS } from "./measure.ts";
+import { type MemoryPoint, type Spread, TICK_MS, type Window } from "./measure.ts";
+import type { PeerWindow } from "./peer.ts";
+
+export interface Result {
+  case: Case;
+  window: Window;
+  peer?: PeerWindow | undefined;
+}
 
 export interface Run {
   machine: Machine;

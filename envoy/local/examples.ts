@@ -2,8 +2,9 @@
 // options from which the rest is generated. generate.ts writes them.
 
 import { MODEL_HEADER, SECRET_ENV } from "../../protocol/constants.ts";
-import type { EnvoyConfigOptions, JsonObject } from "../config.ts";
+import type { EnvoyConfigOptions } from "../config.ts";
 import { type WasmOptions, wasmFilter } from "../filters.ts";
+import type { JsonObject } from "../json.ts";
 import { DEFAULT_VERSION } from "../versions.ts";
 
 export interface Example {

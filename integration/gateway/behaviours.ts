@@ -15,18 +15,13 @@ import {
 import { decodeReport } from "../../protocol/exchange.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { startSidecar } from "../../sidecar/sidecar.ts";
-import type { Pod } from "../../simulator/pod.ts";
-import { type Echo, startEcho, valuesOf } from "../../testkit/echo.ts";
-import { fastPod, SLOW } from "../../testkit/fleet.ts";
-import { type Models, nextVersion, push, readBack, SECRET, type Served, snapshotOf } from "../../testkit/gateway.ts";
+import { type Echo, valuesOf } from "../../testkit/echo.ts";
+import { ADAPTER, fleet, GEMMA, type Pods, QWEN, SLOW_MODEL } from "../../testkit/envoy-gateway/pods.ts";
+import { type Models, nextVersion, push, readBack, SECRET, snapshotOf } from "../../testkit/gateway.ts";
 import { type Answer, chat, JSON_TYPE, open, post, send } from "../../testkit/http.ts";
 import { inParallel, until } from "../../testkit/until.ts";
 import { answerFrom, overHttp2 } from "./clients.ts";
 
-export const GEMMA = "google/gemma-2b-it";
-export const QWEN = "qwen";
-export const SLOW_MODEL = "slow";
-export const ADAPTER = "food-review-1";
 /**
  * Requests wait where their pool is full. The limits are far above the loads of the tests that are about picks; a snapshot
  * that is pushed once is never old.
@@ -50,48 +45,10 @@ export interface Subject {
   credentials?: Record<string, string>;
 }
 
-export interface Pods {
-  gemma: [Echo, Echo];
-  qwen: Echo;
-  slow: Pod;
-}
-
-export async function startPods(): Promise<Pods> {
-  const [one, two, qwen] = await Promise.all([
-    startEcho("gemma-1", [GEMMA]),
-    startEcho("gemma-2", [GEMMA]),
-    startEcho("qwen-1", [QWEN]),
-  ]);
-  return { gemma: [one, two], qwen, slow: await fastPod("slow-1", SLOW_MODEL, { params: SLOW }) };
-}
-
-export async function closePods(pods: Pods | undefined): Promise<void> {
-  await Promise.all([...(pods?.gemma ?? []), pods?.qwen, pods?.slow].map((one) => one?.close()));
-}
-
 export const counterOf = async (subject: Subject, name: string): Promise<number> =>
   (await subject.stats(`^wasmcustom\\.pilotfish\\.${name.replaceAll(".", "\\.")}$`)).get(
     `wasmcustom.pilotfish.${name}`,
   ) ?? 0;
-
-/** All models, with gemma-1, gemma-2 and qwen-1 loaded as told. */
-export function fleet(
-  pods: Pods,
-  first: Partial<Served> = {},
-  second: Partial<Served> = {},
-  qwen: Partial<Served> = {},
-): Models {
-  const on = [
-    { address: pods.gemma[0].address, ...first },
-    { address: pods.gemma[1].address, ...second },
-  ];
-  return {
-    [GEMMA]: { on },
-    [ADAPTER]: { on, base: GEMMA },
-    [QWEN]: { on: [{ address: pods.qwen.address, ...qwen }] },
-    [SLOW_MODEL]: { on: [{ address: pods.slow.address }] },
-  };
-}
 
 /** The filter averages what pods report over this span: a snapshot that comes sooner weighs only a part. */
 const AVERAGED_MS = 2000;

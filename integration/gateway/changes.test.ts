@@ -12,12 +12,13 @@ import { DEFAULT_VERSION } from "../../envoy/versions.ts";
 import { valuesOf } from "../../testkit/echo.ts";
 import { cachedGateway, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build.ts";
 import { KEYS_ON_MODEL_ROUTE, manifests, wasmFile } from "../../testkit/envoy-gateway/manifests.ts";
+import { closePods, fleet, GEMMA, type Pods, QWEN, SLOW_MODEL, startPods } from "../../testkit/envoy-gateway/pods.ts";
 import { type HttpCode, ModuleServer } from "../../testkit/envoy-gateway/registry.ts";
 import { StandaloneGateway } from "../../testkit/envoy-gateway/standalone.ts";
 import { MODULE, push, SECRET, snapshotOf } from "../../testkit/gateway.ts";
 import { chat, JSON_TYPE, post, send } from "../../testkit/http.ts";
 import { until } from "../../testkit/until.ts";
-import { closePods, fleet, GEMMA, type Pods, pushEverywhere, QWEN, SLOW_MODEL, startPods } from "./behaviours.ts";
+import { pushEverywhere } from "./behaviours.ts";
 import { type LoadResult, underLoad } from "./load.ts";
 
 const binaries = await cachedGateway();

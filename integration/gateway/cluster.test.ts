@@ -28,6 +28,7 @@ import {
 } from "../../testkit/envoy-gateway/cluster.ts";
 import { hasOwnNetwork } from "../../testkit/envoy-gateway/network.ts";
 import { apply, documentsOf, installCrds, type Manifest, pathOf } from "../../testkit/envoy-gateway/objects.ts";
+import { GEMMA, QWEN } from "../../testkit/envoy-gateway/pods.ts";
 import { ModuleServer } from "../../testkit/envoy-gateway/registry.ts";
 import { fastPod } from "../../testkit/fleet.ts";
 import { MODULE } from "../../testkit/gateway.ts";
@@ -35,7 +36,6 @@ import { chat, JSON_TYPE, post } from "../../testkit/http.ts";
 import { ApiServer } from "../../testkit/kubernetes/api-server.ts";
 import { cachedKubernetes } from "../../testkit/kubernetes/build.ts";
 import { until } from "../../testkit/until.ts";
-import { GEMMA, QWEN } from "./behaviours.ts";
 
 const NAME = "inference";
 const NAMESPACE = "team-a";

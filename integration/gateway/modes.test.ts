@@ -7,22 +7,11 @@ import { DEFAULT_VERSION } from "../../envoy/versions.ts";
 import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
 import { cachedGateway, GATEWAY_ENVOY_VERSION, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build.ts";
 import { manifests } from "../../testkit/envoy-gateway/manifests.ts";
+import { ADAPTER, closePods, GEMMA, type Pods, QWEN, SLOW_MODEL, startPods } from "../../testkit/envoy-gateway/pods.ts";
 import { ModuleServer } from "../../testkit/envoy-gateway/registry.ts";
 import { StandaloneGateway } from "../../testkit/envoy-gateway/standalone.ts";
 import { MODULE, SECRET, startGateway } from "../../testkit/gateway.ts";
-import {
-  ADAPTER,
-  BODY_LIMIT,
-  behaviours,
-  closePods,
-  GEMMA,
-  HOLDING,
-  type Pods,
-  QWEN,
-  SLOW_MODEL,
-  type Subject,
-  startPods,
-} from "./behaviours.ts";
+import { BODY_LIMIT, behaviours, HOLDING, type Subject } from "./behaviours.ts";
 
 const binaries = await cachedGateway();
 const skip = binaries ? false : "Envoy Gateway has not been built; `make test-gateway` does that";

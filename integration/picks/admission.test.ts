@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { JsonObject } from "../../envoy/config.ts";
+import type { JsonObject } from "../../envoy/json.ts";
 import { FAIRNESS_HEADER, OBJECTIVE_HEADER } from "../../protocol/constants.ts";
 import { type Echo, startEcho } from "../../testkit/echo.ts";
 import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import OpenAI, { toFile } from "openai";
-import type { JsonObject } from "../../envoy/config.ts";
+import type { JsonObject } from "../../envoy/json.ts";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
 import { around } from "../../testkit/around.ts";
 import { valuesOf } from "../../testkit/echo.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import OpenAI from "openai";
-import type { JsonObject } from "../../envoy/config.ts";
+import type { JsonObject } from "../../envoy/json.ts";
 import { BASE_MODEL_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
 import { valuesOf } from "../../testkit/echo.ts";
 import { fastPod, feed, known } from "../../testkit/fleet.ts";

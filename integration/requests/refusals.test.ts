@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { parse } from "yaml";
-import type { JsonObject } from "../../envoy/config.ts";
+import type { JsonObject } from "../../envoy/json.ts";
 import { around } from "../../testkit/around.ts";
 import { type Echo, startEcho } from "../../testkit/echo.ts";
 import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";

@@ -4,7 +4,7 @@ import http from "node:http";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import type { JsonObject } from "../../envoy/config.ts";
+import type { JsonObject } from "../../envoy/json.ts";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
 import { around } from "../../testkit/around.ts";
 import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { applyPatch, ParamError } from "../params.ts";
-import type { PodState } from "../pod-state.ts";
 import { type JsonObject, readBody } from "./body.ts";
 import { ApiError, badRequest } from "./errors.ts";
-import type { Handler } from "./inference.ts";
+import type { Handler, PodState } from "./pod-state.ts";
 import { send } from "./send.ts";
 
 /** The simulation's own routes and vLLM's for adapters: what a test or a bench turns while the pod runs. */

@@ -1,14 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Job, type JobPlan } from "../engine/job.ts";
 import { fillerText, type Prompt, promptOf, promptOfIds } from "../engine/prompt.ts";
-import type { PodState } from "../pod-state.ts";
 import { chatShape, completionShape, embeddingsText, responsesShape, type Shape } from "./answers.ts";
 import { type JsonObject, parseJson, readBody } from "./body.ts";
 import { badRequest, validationError } from "./errors.ts";
 import { Fields, type Generation, generationFields } from "./fields.ts";
+import { Job, type JobPlan } from "./job.ts";
 import { boundaryOf, parseMultipart } from "./multipart.ts";
-
-export type Handler = (pod: PodState, request: IncomingMessage, response: ServerResponse) => Promise<void>;
+import type { Handler, PodState } from "./pod-state.ts";
 
 interface Limits {
   maxTokens: number | undefined;

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import type { PodState } from "../pod-state.ts";
+import type { PodState } from "./pod-state.ts";
 
 /** Counts what was sent, for the pod's own HTTP metrics. */
 export interface CountedResponse extends ServerResponse {

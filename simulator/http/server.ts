@@ -1,11 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Exposition, METRICS_CONTENT_TYPE } from "../metrics/exposition.ts";
-import type { PodState } from "../pod-state.ts";
 import { getParams, getStats, loadAdapter, postAdapters, postParams, unloadAdapter } from "./control.ts";
 import { ApiError } from "./errors.ts";
-import { audio, chatCompletions, completions, embeddings, type Handler, responses } from "./inference.ts";
+import { audio, chatCompletions, completions, embeddings, responses } from "./inference.ts";
+import type { Handler, PodState } from "./pod-state.ts";
 import { type CountedResponse, send } from "./send.ts";
-import { cancelResponse, retrieveResponse } from "./stored.ts";
+import { cancelResponse, retrieveResponse } from "./stored-routes.ts";
 
 /** The version that the captured metrics are of. */
 export const VLLM_VERSION = "0.32.0";

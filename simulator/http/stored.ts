@@ -2,8 +2,6 @@
 // needs one has to ask this pod.
 import type { Choice, Shape, Usage } from "./answers.ts";
 import { ApiError } from "./errors.ts";
-import type { Handler } from "./inference.ts";
-import { send } from "./send.ts";
 
 interface Kept {
   json: string;
@@ -58,16 +56,3 @@ export class StoredResponses {
     return kept;
   }
 }
-
-const idOf = (url = "") => decodeURIComponent(url.split("?")[0]?.split("/")[3] ?? "");
-
-export const retrieveResponse: Handler = async (pod, request, response) => {
-  send(pod, response, 200, pod.responses.json(idOf(request.url)));
-};
-
-/** Only responses in the background can be cancelled, and the pod has none. */
-export const cancelResponse: Handler = async (pod, request) => {
-  request.resume();
-  pod.responses.json(idOf(request.url));
-  throw new ApiError(400, "invalid_request_error", "Cannot cancel a synchronous response.", "response_id");
-};

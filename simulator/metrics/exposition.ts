@@ -3,24 +3,10 @@ import type { Histogram, HistogramName } from "../engine/stats.ts";
 import type { PodParams } from "../params.ts";
 import { createdName, FAMILIES, type Family } from "./families.ts";
 import { httpSamples } from "./http-exposition.ts";
-import type { HttpMetrics } from "./http-metrics.ts";
 import { escapeLabel, pythonFloat, sampleValue } from "./numbers.ts";
+import type { MetricsSource, Samples } from "./source.ts";
 
 export const METRICS_CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8";
-
-export interface MetricsSource {
-  engines: readonly Engine[];
-  params: PodParams;
-  modelName: string;
-  startedAt: number;
-  http: HttpMetrics;
-}
-
-/** A family's sample lines and those of its `_created` family, each line with its newline. */
-export interface Samples {
-  lines: string;
-  created: string;
-}
 
 /** One family; its text is built again only when `stamp` has changed. */
 interface Section {

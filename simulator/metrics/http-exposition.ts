@@ -1,7 +1,7 @@
 import type { Histogram } from "../engine/stats.ts";
-import type { MetricsSource, Samples } from "./exposition.ts";
 import type { Summary, Timed } from "./http-metrics.ts";
 import { pythonFloat, sampleValue } from "./numbers.ts";
+import type { MetricsSource, Samples } from "./source.ts";
 
 /** Sample lines of one `http_*` family; families without a sample have no `_created` lines. */
 export function httpSamples(name: string, source: MetricsSource): Samples {

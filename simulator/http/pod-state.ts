@@ -1,9 +1,10 @@
-import type { Clock } from "./clock.ts";
-import type { Engine } from "./engine/engine.ts";
-import type { ModelRegistry } from "./engine/models.ts";
-import type { StoredResponses } from "./http/stored.ts";
-import type { HttpMetrics } from "./metrics/http-metrics.ts";
-import type { PodParams } from "./params.ts";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "../clock.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { HttpMetrics } from "../metrics/http-metrics.ts";
+import type { PodParams } from "../params.ts";
+import type { ModelRegistry } from "./models.ts";
+import type { StoredResponses } from "./stored.ts";
 
 interface ModelCounts {
   received: number;
@@ -43,6 +44,9 @@ export interface PodState {
   /** A fresh id, unique in this process. */
   id(): string;
 }
+
+/** Answers one route of a pod. */
+export type Handler = (pod: PodState, request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 /** The data-parallel rank with the least to do, by vLLM's own weights. */
 export function leastLoaded(engines: readonly Engine[]): Engine {

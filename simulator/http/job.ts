@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Choice, Shape, Usage } from "../http/answers.ts";
-import { ApiError } from "../http/errors.ts";
-import { send } from "../http/send.ts";
+import type { Engine } from "../engine/engine.ts";
+import { fillerText, type Prompt } from "../engine/prompt.ts";
+import type { FinishReason, Sequence, SequenceListener } from "../engine/sequence.ts";
 import { sampleValue } from "../metrics/numbers.ts";
-import { leastLoaded, type PodState } from "../pod-state.ts";
-import type { Engine } from "./engine.ts";
-import { fillerText, type Prompt } from "./prompt.ts";
-import type { FinishReason, Sequence, SequenceListener } from "./sequence.ts";
+import type { Choice, Shape, Usage } from "./answers.ts";
+import { ApiError } from "./errors.ts";
+import { leastLoaded, type PodState } from "./pod-state.ts";
+import { send } from "./send.ts";
 
 export interface JobPlan {
   model: string;

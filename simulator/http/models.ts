@@ -1,4 +1,4 @@
-import { ApiError, modelNotFound } from "../http/errors.ts";
+import { ApiError, modelNotFound } from "./errors.ts";
 
 export interface ModelSpec {
   id: string;

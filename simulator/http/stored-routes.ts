@@ -1,0 +1,17 @@
+// GET /v1/responses/{id} and its cancellation.
+import { ApiError } from "./errors.ts";
+import type { Handler } from "./pod-state.ts";
+import { send } from "./send.ts";
+
+const idOf = (url = "") => decodeURIComponent(url.split("?")[0]?.split("/")[3] ?? "");
+
+export const retrieveResponse: Handler = async (pod, request, response) => {
+  send(pod, response, 200, pod.responses.json(idOf(request.url)));
+};
+
+/** Only responses in the background can be cancelled, and the pod has none. */
+export const cancelResponse: Handler = async (pod, request) => {
+  request.resume();
+  pod.responses.json(idOf(request.url));
+  throw new ApiError(400, "invalid_request_error", "Cannot cancel a synchronous response.", "response_id");
+};
