@@ -21,6 +21,14 @@ build/pilotfish.wasm: node_modules/.package-lock.json asconfig.json protocol/con
 .PHONY: build
 build: build/pilotfish.wasm ## Build the filter, build/pilotfish.wasm
 
+.PHONY: debug
+debug: node_modules/.package-lock.json ## Build the filter with names, checks and a source map, build/pilotfish.debug.wasm
+	@mkdir -p build && node node_modules/assemblyscript/bin/asc.js --target debug
+
+.PHONY: trap
+trap: node_modules/.package-lock.json ## File and line of a trap of the debug build: LOG=envoy.log
+	@$(TSX) testkit/debug/main.ts $(LOG)
+
 .PHONY: build-sidecar
 build-sidecar: node_modules/.package-lock.json ## Compile the sidecar to JavaScript, build/sidecar
 	@npm run --silent build:sidecar
