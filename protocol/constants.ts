@@ -53,29 +53,29 @@ export const HEADER_ENVOYS: u32 = 36;
 export const HEADER_COMPLETE: u32 = 1;
 
 // ---- section directory, after the header: 16 bytes an entry --------------------------------------------------------
-export const SECTION_ENTRY_BYTES: u32 = 16;
-export const SECTION_KIND: u32 = 0;
+export const DIRECTORY_ENTRY_BYTES: u32 = 16;
+export const DIRECTORY_KIND: u32 = 0;
 /** u16: bytes per record. A newer minor version may append fields to a record; a reader skips what it does not know. */
-export const SECTION_STRIDE: u32 = 2;
-export const SECTION_OFFSET: u32 = 4;
-export const SECTION_RECORDS: u32 = 8;
+export const DIRECTORY_STRIDE: u32 = 2;
+export const DIRECTORY_OFFSET: u32 = 4;
+export const DIRECTORY_RECORDS: u32 = 8;
 export const MAX_SECTIONS: u32 = 32;
 
-export const KIND_STRINGS: u32 = 1;
-export const KIND_ENDPOINTS: u32 = 2;
-export const KIND_MODELS: u32 = 3;
-export const KIND_MODEL_ENDPOINTS: u32 = 4;
+export const SECTION_STRINGS: u32 = 1;
+export const SECTION_ENDPOINTS: u32 = 2;
+export const SECTION_MODELS: u32 = 3;
+export const SECTION_MODEL_ENDPOINTS: u32 = 4;
 /** Optional: without them there are no places. Endpoints and models point into them. */
-export const KIND_PLACES: u32 = 10;
-export const KIND_POLICIES: u32 = 11;
+export const SECTION_PLACES: u32 = 10;
+export const SECTION_POLICIES: u32 = 11;
 // Optional from here on: a snapshot without them uses none of it.
-export const KIND_OBJECTIVES: u32 = 5;
-export const KIND_RULES: u32 = 6;
-export const KIND_POOLS: u32 = 7;
+export const SECTION_OBJECTIVES: u32 = 5;
+export const SECTION_RULES: u32 = 6;
+export const SECTION_POOLS: u32 = 7;
 /** Optional: requests that other Envoys have in flight, a record for each of ENDPOINTS. */
-export const KIND_REMOTE: u32 = 8;
+export const SECTION_REMOTE: u32 = 8;
 /** Optional: blocks that other Envoys sent to endpoints, in records of words. */
-export const KIND_PREFIXES: u32 = 9;
+export const SECTION_PREFIXES: u32 = 9;
 
 // ---- endpoint record ------------------------------------------------------------------------------------------------
 export const ENDPOINT_BYTES: u32 = 64;

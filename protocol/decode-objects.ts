@@ -1,8 +1,9 @@
 // The optional sections POOLS, OBJECTIVES and RULES, refusing whatever the README refuses.
 import { isUtf8 } from "node:buffer";
 import * as c from "./constants.ts";
-import type { ObjectiveView, PoolView, RuleView } from "./objects.ts";
-import { nameProblem, SnapshotError } from "./snapshot.ts";
+import { nameProblem } from "./grammar.ts";
+import type { ObjectiveView, PoolView, RuleView } from "./snapshot.ts";
+import { SnapshotError } from "./snapshot-error.ts";
 
 interface Records {
   offset: number;

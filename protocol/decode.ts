@@ -2,21 +2,20 @@
 import { isUtf8 } from "node:buffer";
 import * as c from "./constants.ts";
 import { poolAt, readObjectives, readPools, readRules } from "./decode-objects.ts";
-import { readExchange } from "./exchange.ts";
-import type { PoolView } from "./objects.ts";
-import { namedAt, type ReadName, readPlaces, readPolicies } from "./places.ts";
-import {
-  type AdapterState,
-  type EndpointView,
-  isAddress,
-  type ModelEndpointView,
-  type ModelView,
-  nameProblem,
-  type PlaceView,
-  type PolicyView,
-  SnapshotError,
-  type SnapshotView,
+import { namedAt, type ReadName, readPlaces, readPolicies } from "./decode-places.ts";
+import { isAddress, nameProblem } from "./grammar.ts";
+import type {
+  AdapterState,
+  EndpointView,
+  ModelEndpointView,
+  ModelView,
+  PlaceView,
+  PolicyView,
+  PoolView,
+  SnapshotView,
 } from "./snapshot.ts";
+import { SnapshotError } from "./snapshot-error.ts";
+import { readTraffic } from "./traffic.ts";
 
 interface Section {
   offset: number;
@@ -25,22 +24,22 @@ interface Section {
 }
 
 const KNOWN = [
-  { kind: c.KIND_STRINGS, name: "STRINGS", record: 1, limit: c.MAX_SNAPSHOT_BYTES },
-  { kind: c.KIND_ENDPOINTS, name: "ENDPOINTS", record: c.ENDPOINT_BYTES, limit: c.MAX_ENDPOINTS },
-  { kind: c.KIND_MODELS, name: "MODELS", record: c.MODEL_BYTES, limit: c.MAX_MODELS },
+  { kind: c.SECTION_STRINGS, name: "STRINGS", record: 1, limit: c.MAX_SNAPSHOT_BYTES },
+  { kind: c.SECTION_ENDPOINTS, name: "ENDPOINTS", record: c.ENDPOINT_BYTES, limit: c.MAX_ENDPOINTS },
+  { kind: c.SECTION_MODELS, name: "MODELS", record: c.MODEL_BYTES, limit: c.MAX_MODELS },
   {
-    kind: c.KIND_MODEL_ENDPOINTS,
+    kind: c.SECTION_MODEL_ENDPOINTS,
     name: "MODEL_ENDPOINTS",
     record: c.MODEL_ENDPOINT_BYTES,
     limit: c.MAX_MODEL_ENDPOINTS,
   },
-  { kind: c.KIND_PLACES, name: "PLACES", record: c.PLACE_BYTES, limit: c.MAX_PLACES },
-  { kind: c.KIND_POLICIES, name: "POLICIES", record: c.POLICY_BYTES, limit: c.MAX_POLICIES },
-  { kind: c.KIND_OBJECTIVES, name: "OBJECTIVES", record: c.OBJECTIVE_BYTES, limit: c.MAX_OBJECTIVES },
-  { kind: c.KIND_RULES, name: "RULES", record: c.RULE_BYTES, limit: c.MAX_RULE_TARGETS },
-  { kind: c.KIND_POOLS, name: "POOLS", record: c.POOL_BYTES, limit: c.MAX_POOLS },
-  { kind: c.KIND_REMOTE, name: "REMOTE", record: c.REMOTE_BYTES, limit: c.MAX_ENDPOINTS },
-  { kind: c.KIND_PREFIXES, name: "PREFIXES", record: 8, limit: c.MAX_PREFIX_WORDS },
+  { kind: c.SECTION_PLACES, name: "PLACES", record: c.PLACE_BYTES, limit: c.MAX_PLACES },
+  { kind: c.SECTION_POLICIES, name: "POLICIES", record: c.POLICY_BYTES, limit: c.MAX_POLICIES },
+  { kind: c.SECTION_OBJECTIVES, name: "OBJECTIVES", record: c.OBJECTIVE_BYTES, limit: c.MAX_OBJECTIVES },
+  { kind: c.SECTION_RULES, name: "RULES", record: c.RULE_BYTES, limit: c.MAX_RULE_TARGETS },
+  { kind: c.SECTION_POOLS, name: "POOLS", record: c.POOL_BYTES, limit: c.MAX_POOLS },
+  { kind: c.SECTION_REMOTE, name: "REMOTE", record: c.REMOTE_BYTES, limit: c.MAX_ENDPOINTS },
+  { kind: c.SECTION_PREFIXES, name: "PREFIXES", record: 8, limit: c.MAX_PREFIX_WORDS },
 ] as const;
 type Name = (typeof KNOWN)[number]["name"];
 /** The others may be absent: what they are for is not used then. */
@@ -51,17 +50,17 @@ function readDirectory(view: DataView): Sections {
   const total = view.byteLength;
   const count = view.getUint32(c.HEADER_SECTION_COUNT, true);
   if (count > c.MAX_SECTIONS) throw new SnapshotError("header.sectionCount", count, `at most ${c.MAX_SECTIONS}`);
-  const directoryEnd = c.HEADER_BYTES + count * c.SECTION_ENTRY_BYTES;
+  const directoryEnd = c.HEADER_BYTES + count * c.DIRECTORY_ENTRY_BYTES;
   if (directoryEnd > total) {
     throw new SnapshotError("header.sectionCount", count, `a directory inside the ${total} bytes`);
   }
   const found: Partial<Record<Name, Section>> = {};
   for (let i = 0; i < count; i++) {
-    const at = c.HEADER_BYTES + i * c.SECTION_ENTRY_BYTES;
-    const kind = view.getUint16(at + c.SECTION_KIND, true);
-    const stride = view.getUint16(at + c.SECTION_STRIDE, true);
-    const offset = view.getUint32(at + c.SECTION_OFFSET, true);
-    const records = view.getUint32(at + c.SECTION_RECORDS, true);
+    const at = c.HEADER_BYTES + i * c.DIRECTORY_ENTRY_BYTES;
+    const kind = view.getUint16(at + c.DIRECTORY_KIND, true);
+    const stride = view.getUint16(at + c.DIRECTORY_STRIDE, true);
+    const offset = view.getUint32(at + c.DIRECTORY_OFFSET, true);
+    const records = view.getUint32(at + c.DIRECTORY_RECORDS, true);
     const known = KNOWN.find((k) => k.kind === kind);
     const field = `sections[${i}]${known === undefined ? "" : `(${known.name})`}`;
     if (offset % 8 !== 0) throw new SnapshotError(`${field}.offset`, offset, "a multiple of 8");
@@ -292,13 +291,13 @@ export function decodeSnapshot(body: Uint8Array): SnapshotView {
   const endpoints = readEndpoints(view, sections.ENDPOINTS, strings, { places, pools });
   const of = { strings, pools, policies };
   const models = readModels(view, sections.MODELS, sections.MODEL_ENDPOINTS, endpoints, of);
-  const exchange = readExchange(view, sections, endpoints);
+  const traffic = readTraffic(view, sections, endpoints);
   const snapshot: SnapshotView = {
     version,
     source: view.getBigUint64(c.HEADER_SOURCE, true),
     endpoints,
     models,
-    ...exchange,
+    ...traffic,
   };
   if (pools !== undefined) snapshot.pools = pools;
   if (sections.OBJECTIVES) snapshot.objectives = readObjectives(view, sections.OBJECTIVES, strings, pools);

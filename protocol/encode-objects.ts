@@ -1,7 +1,6 @@
 // The optional sections POOLS, OBJECTIVES and RULES (see README.md): what encode.ts lays out beside the four others.
 import * as c from "./constants.ts";
-import type { RuleView } from "./objects.ts";
-import type { SnapshotView } from "./snapshot.ts";
+import type { RuleView, SnapshotView } from "./snapshot.ts";
 
 /** A section whose records are written when it is known where it and the strings begin. */
 export interface ObjectSection {
@@ -36,7 +35,7 @@ export function objectSections(view: SnapshotView, index: PoolIndex): { sections
   if (view.pools !== undefined) {
     const names = [...index.keys()].map(text);
     sections.push({
-      kind: c.KIND_POOLS,
+      kind: c.SECTION_POOLS,
       stride: c.POOL_BYTES,
       records: names.length,
       write(out, at, string) {
@@ -53,7 +52,7 @@ export function objectSections(view: SnapshotView, index: PoolIndex): { sections
       .map(({ name, priority, pool }) => ({ name: text(name), priority, pool: place(pool) }))
       .sort((a, b) => a.name.compare(b.name) || a.pool - b.pool);
     sections.push({
-      kind: c.KIND_OBJECTIVES,
+      kind: c.SECTION_OBJECTIVES,
       stride: c.OBJECTIVE_BYTES,
       records: sorted.length,
       write(out, at, string) {
@@ -86,7 +85,7 @@ function ruleSection(
     }))
     .sort((a, b) => (a.name ?? Buffer.alloc(0)).compare(b.name ?? Buffer.alloc(0)) || a.pool - b.pool);
   return {
-    kind: c.KIND_RULES,
+    kind: c.SECTION_RULES,
     stride: c.RULE_BYTES,
     records: sorted.reduce((sum, { targets }) => sum + targets.length, 0),
     write(out, at, string) {

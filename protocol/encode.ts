@@ -1,12 +1,13 @@
 // A SnapshotView to its bytes: header, directory, ENDPOINTS, MODELS, MODEL_ENDPOINTS, then what else
 // the view has, STRINGS (see README.md).
 // The same view always gives the same bytes, whatever order its lists came in.
+import { checkSnapshot } from "./check-snapshot.ts";
 import * as c from "./constants.ts";
 import { objectSections, poolIndexOf } from "./encode-objects.ts";
-import { encodePrefixes, remoteSection, withExchange } from "./exchange.ts";
-import { sortedByBytes } from "./order.ts";
-import { layPlaces } from "./places.ts";
-import { checkSnapshot, type EndpointView, type ModelView, type SnapshotView } from "./snapshot.ts";
+import { layPlaces } from "./encode-places.ts";
+import type { EndpointView, ModelView, SnapshotView } from "./snapshot.ts";
+import { sortedByBytes } from "./sorted-by-bytes.ts";
+import { encodePrefixes, remoteSection, withTraffic } from "./traffic.ts";
 
 /** The body would be longer than MAX_SNAPSHOT_BYTES: the filter would answer 413. */
 export class SnapshotTooLargeError extends Error {
@@ -35,7 +36,7 @@ interface Section {
 
 /** Places the sections one after the other, each 8-aligned, and tells where the last one ends. */
 function layOut(records: ReadonlyArray<readonly [kind: number, stride: number, records: number]>): [Section[], number] {
-  let end = c.HEADER_BYTES + records.length * c.SECTION_ENTRY_BYTES;
+  let end = c.HEADER_BYTES + records.length * c.DIRECTORY_ENTRY_BYTES;
   const sections = records.map(([kind, stride, count]) => {
     const offset = align8(end);
     end = offset + stride * count;
@@ -54,11 +55,11 @@ function writeHeader(out: DataView, view: SnapshotView, sections: readonly Secti
   out.setBigUint64(c.HEADER_SOURCE, view.source, true);
   out.setUint32(c.HEADER_FLAGS, view.complete === true ? c.HEADER_COMPLETE : 0, true);
   for (const [i, section] of sections.entries()) {
-    const at = c.HEADER_BYTES + i * c.SECTION_ENTRY_BYTES;
-    out.setUint16(at + c.SECTION_KIND, section.kind, true);
-    out.setUint16(at + c.SECTION_STRIDE, section.stride, true);
-    out.setUint32(at + c.SECTION_OFFSET, section.offset, true);
-    out.setUint32(at + c.SECTION_RECORDS, section.records, true);
+    const at = c.HEADER_BYTES + i * c.DIRECTORY_ENTRY_BYTES;
+    out.setUint16(at + c.DIRECTORY_KIND, section.kind, true);
+    out.setUint16(at + c.DIRECTORY_STRIDE, section.stride, true);
+    out.setUint32(at + c.DIRECTORY_OFFSET, section.offset, true);
+    out.setUint32(at + c.DIRECTORY_RECORDS, section.records, true);
   }
 }
 
@@ -99,19 +100,19 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
   for (const { item } of models) served += item.endpoints.length;
 
   const [sections, total] = layOut([
-    [c.KIND_ENDPOINTS, c.ENDPOINT_BYTES, endpoints.length],
-    [c.KIND_MODELS, c.MODEL_BYTES, models.length],
-    [c.KIND_MODEL_ENDPOINTS, c.MODEL_ENDPOINT_BYTES, served],
+    [c.SECTION_ENDPOINTS, c.ENDPOINT_BYTES, endpoints.length],
+    [c.SECTION_MODELS, c.MODEL_BYTES, models.length],
+    [c.SECTION_MODEL_ENDPOINTS, c.MODEL_ENDPOINT_BYTES, served],
     ...places.sections,
     ...objects.sections.map(({ kind, stride, records }) => [kind, stride, records] as const),
-    [c.KIND_STRINGS, 1, stringBytes],
+    [c.SECTION_STRINGS, 1, stringBytes],
   ]);
   if (total > c.MAX_SNAPSHOT_BYTES) throw new SnapshotTooLargeError(total);
   const startOf = (kind: number): number => sections.find((section) => section.kind === kind)?.offset ?? 0;
-  const endpointsAt = startOf(c.KIND_ENDPOINTS);
-  const modelsAt = startOf(c.KIND_MODELS);
-  const modelEndpointsAt = startOf(c.KIND_MODEL_ENDPOINTS);
-  const stringsAt = startOf(c.KIND_STRINGS);
+  const endpointsAt = startOf(c.SECTION_ENDPOINTS);
+  const modelsAt = startOf(c.SECTION_MODELS);
+  const modelEndpointsAt = startOf(c.SECTION_MODEL_ENDPOINTS);
+  const stringsAt = startOf(c.SECTION_STRINGS);
 
   const body = new Uint8Array(total);
   const out = new DataView(body.buffer);
@@ -161,7 +162,7 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
   places.write(out, startOf, stringsAt, string);
   if (view.remote === undefined) return body;
   const order = endpoints.map(({ item }) => item.address);
-  const whole = withExchange(
+  const whole = withTraffic(
     body,
     view.remote.envoys,
     remoteSection(view.remote, order),

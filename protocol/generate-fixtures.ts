@@ -3,8 +3,8 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { decodeSnapshot } from "./decode.ts";
-import { goldenBytes } from "./fixture-set.ts";
-import { malformedSet } from "./malformed-set.ts";
+import { goldenBytes } from "./fixture-sources/golden.ts";
+import { malformedSet } from "./fixture-sources/malformed.ts";
 import type { SnapshotView } from "./snapshot.ts";
 
 export const FIXTURES = fileURLToPath(new URL("fixtures/", import.meta.url));

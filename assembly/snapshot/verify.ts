@@ -2,6 +2,11 @@
 // that view.ts can reach is inside the bytes. The rules are protocol/README.md's; each has its own number and sentence.
 import {
   ADAPTER_WAITING,
+  DIRECTORY_ENTRY_BYTES,
+  DIRECTORY_KIND,
+  DIRECTORY_OFFSET,
+  DIRECTORY_RECORDS,
+  DIRECTORY_STRIDE,
   ENDPOINT_ADDRESS_LENGTH,
   ENDPOINT_ADDRESS_OFFSET,
   ENDPOINT_BYTES,
@@ -11,17 +16,6 @@ import {
   HEADER_SECTION_COUNT,
   HEADER_TOTAL_BYTES,
   HEADER_VERSION,
-  KIND_ENDPOINTS,
-  KIND_MODEL_ENDPOINTS,
-  KIND_MODELS,
-  KIND_OBJECTIVES,
-  KIND_PLACES,
-  KIND_POLICIES,
-  KIND_POOLS,
-  KIND_PREFIXES,
-  KIND_REMOTE,
-  KIND_RULES,
-  KIND_STRINGS,
   MAGIC,
   MAJOR,
   MAX_ADDRESS_BYTES,
@@ -47,11 +41,17 @@ import {
   POLICY_BYTES,
   POOL_BYTES,
   RULE_BYTES,
-  SECTION_ENTRY_BYTES,
-  SECTION_KIND,
-  SECTION_OFFSET,
-  SECTION_RECORDS,
-  SECTION_STRIDE,
+  SECTION_ENDPOINTS,
+  SECTION_MODEL_ENDPOINTS,
+  SECTION_MODELS,
+  SECTION_OBJECTIVES,
+  SECTION_PLACES,
+  SECTION_POLICIES,
+  SECTION_POOLS,
+  SECTION_PREFIXES,
+  SECTION_REMOTE,
+  SECTION_RULES,
+  SECTION_STRINGS,
 } from "../../protocol/constants";
 import { isAddress } from "./address";
 import { isName } from "./name";
@@ -164,86 +164,86 @@ function verifyHeader(base: usize, bytes: u32): u32 {
   if (load<u16>(base, HEADER_MAJOR) != MAJOR) return 3;
   if (load<u32>(base, HEADER_TOTAL_BYTES) != bytes) return 4;
   const sections = load<u32>(base, HEADER_SECTION_COUNT);
-  if (sections > MAX_SECTIONS || HEADER_BYTES + sections * SECTION_ENTRY_BYTES > bytes) return 5;
+  if (sections > MAX_SECTIONS || HEADER_BYTES + sections * DIRECTORY_ENTRY_BYTES > bytes) return 5;
   return load<u64>(base, HEADER_VERSION) == 0 ? 23 : 0;
 }
 
 function verifyDirectory(view: SnapshotView, base: usize, bytes: u32): u32 {
   const sections = load<u32>(base, HEADER_SECTION_COUNT);
-  const directoryEnd = HEADER_BYTES + sections * SECTION_ENTRY_BYTES;
+  const directoryEnd = HEADER_BYTES + sections * DIRECTORY_ENTRY_BYTES;
   for (let i: u32 = 0; i < sections; i++) {
-    const entry = base + HEADER_BYTES + i * SECTION_ENTRY_BYTES;
-    const kind: u32 = load<u16>(entry, SECTION_KIND);
-    const stride: u32 = load<u16>(entry, SECTION_STRIDE);
-    const offset = load<u32>(entry, SECTION_OFFSET);
-    const records = load<u32>(entry, SECTION_RECORDS);
+    const entry = base + HEADER_BYTES + i * DIRECTORY_ENTRY_BYTES;
+    const kind: u32 = load<u16>(entry, DIRECTORY_KIND);
+    const stride: u32 = load<u16>(entry, DIRECTORY_STRIDE);
+    const offset = load<u32>(entry, DIRECTORY_OFFSET);
+    const records = load<u32>(entry, DIRECTORY_RECORDS);
     if (offset & 7 || offset < directoryEnd || <u64>offset + <u64>records * stride > bytes) return 6;
     const start = base + offset;
-    if (kind == KIND_STRINGS) {
+    if (kind == SECTION_STRINGS) {
       if (view.strings) return 9;
       if (stride != 1) return 7;
       view.strings = start;
       view.stringBytes = records;
-    } else if (kind == KIND_ENDPOINTS) {
+    } else if (kind == SECTION_ENDPOINTS) {
       if (view.endpoints) return 9;
       if (stride < ENDPOINT_BYTES || stride & 7) return 7;
       if (records > MAX_ENDPOINTS) return 8;
       view.endpoints = start;
       view.endpointCount = records;
       view.endpointStride = stride;
-    } else if (kind == KIND_MODELS) {
+    } else if (kind == SECTION_MODELS) {
       if (view.models) return 9;
       if (stride < MODEL_BYTES || stride & 7) return 7;
       if (records > MAX_MODELS) return 8;
       view.models = start;
       view.modelCount = records;
       view.modelStride = stride;
-    } else if (kind == KIND_MODEL_ENDPOINTS) {
+    } else if (kind == SECTION_MODEL_ENDPOINTS) {
       if (view.links) return 9;
       if (stride < MODEL_ENDPOINT_BYTES || stride & 7) return 7;
       if (records > MAX_MODEL_ENDPOINTS) return 8;
       view.links = start;
       view.linkCount = records;
       view.linkStride = stride;
-    } else if (kind == KIND_PLACES) {
+    } else if (kind == SECTION_PLACES) {
       if (view.places) return 9;
       if (stride < PLACE_BYTES || stride & 7) return 7;
       if (records > MAX_PLACES) return 8;
       view.places = start;
       view.placeCount = records;
       view.placeStride = stride;
-    } else if (kind == KIND_POLICIES) {
+    } else if (kind == SECTION_POLICIES) {
       if (view.policies) return 9;
       if (stride < POLICY_BYTES || stride & 7) return 7;
       if (records > MAX_POLICIES) return 8;
       view.policies = start;
       view.policyCount = records;
       view.policyStride = stride;
-    } else if (kind == KIND_POOLS) {
+    } else if (kind == SECTION_POOLS) {
       if (view.pools) return 9;
       if (stride < POOL_BYTES || stride & 7) return 7;
       if (records > MAX_POOLS) return 8;
       view.pools = start;
       view.poolCount = records;
       view.poolStride = stride;
-    } else if (kind == KIND_OBJECTIVES) {
+    } else if (kind == SECTION_OBJECTIVES) {
       if (view.objectives) return 9;
       if (stride < OBJECTIVE_BYTES || stride & 7) return 7;
       if (records > MAX_OBJECTIVES) return 8;
       view.objectives = start;
       view.objectiveCount = records;
       view.objectiveStride = stride;
-    } else if (kind == KIND_RULES) {
+    } else if (kind == SECTION_RULES) {
       if (view.rules) return 9;
       if (stride < RULE_BYTES || stride & 7) return 7;
       if (records > MAX_RULE_TARGETS) return 8;
       view.rules = start;
       view.ruleCount = records;
       view.ruleStride = stride;
-    } else if (kind == KIND_REMOTE) {
+    } else if (kind == SECTION_REMOTE) {
       const remote = openRemote(view, start, stride, records);
       if (remote != 0) return remote;
-    } else if (kind == KIND_PREFIXES) {
+    } else if (kind == SECTION_PREFIXES) {
       const prefixes = openPrefixes(view, start, stride, records);
       if (prefixes != 0) return prefixes;
     }

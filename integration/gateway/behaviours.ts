@@ -12,7 +12,7 @@ import {
   SECRET_HEADER,
   SNAPSHOT_PATH,
 } from "../../protocol/constants.ts";
-import { decodeReport } from "../../protocol/exchange.ts";
+import { decodeReport } from "../../protocol/traffic-report.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { startSidecar } from "../../sidecar/sidecar.ts";
 import { type Echo, valuesOf } from "../../testkit/echo.ts";

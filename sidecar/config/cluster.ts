@@ -1,6 +1,6 @@
 // The keys of what a cluster, or a folder of its manifests, is asked for.
 import { z } from "zod";
-import { isPlaceName } from "../../protocol/snapshot.ts";
+import { isPlaceName } from "../../protocol/grammar.ts";
 import { engineName } from "./engines.ts";
 
 function expected(text: string): { error: string } {

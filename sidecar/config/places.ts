@@ -1,6 +1,6 @@
 // The keys of places, of the policies that say how full one may get, and of peers: sidecars of other clusters.
 import { z } from "zod";
-import { isAddress, nameProblem } from "../../protocol/snapshot.ts";
+import { isAddress, nameProblem } from "../../protocol/grammar.ts";
 import type { Policy } from "../policies/policy.ts";
 import { placeName } from "./cluster.ts";
 

@@ -2,7 +2,7 @@
 // into lines, table.ts the descriptions into the README's table.
 import { isIP } from "node:net";
 import { z } from "zod";
-import { isAddress, nameProblem } from "../../protocol/snapshot.ts";
+import { isAddress, nameProblem } from "../../protocol/grammar.ts";
 import { LOG_LEVELS } from "../log.ts";
 import { clusters, kubernetes, manifests, placeName } from "./cluster.ts";
 import { engineName, engines } from "./engines.ts";

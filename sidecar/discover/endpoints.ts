@@ -1,5 +1,5 @@
 // From what the cluster says to the endpoints that are read and pushed: pure, done anew after each change.
-import { isPlaceName } from "../../protocol/snapshot.ts";
+import { isPlaceName } from "../../protocol/grammar.ts";
 import { AUTO, ENGINES, type EngineName, type EngineTable } from "../engines/index.ts";
 import { type PodAddress, podAddress } from "../pod.ts";
 import type { ClusterView, HealthCheck, PodObject, Pool, Slice } from "./objects.ts";

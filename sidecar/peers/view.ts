@@ -6,7 +6,7 @@
 //
 // `version` rises when a field changes its meaning; fields that a reader does not know are no reason for that.
 import { z } from "zod";
-import { isAddress, isPlaceName, nameProblem } from "../../protocol/snapshot.ts";
+import { isAddress, isPlaceName, nameProblem } from "../../protocol/grammar.ts";
 import type { ClusterSeen } from "../discover/source.ts";
 import { HttpFailure } from "../http.ts";
 import type { Pod } from "../pod.ts";

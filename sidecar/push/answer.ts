@@ -1,6 +1,6 @@
 // What a filter's answer to a push means, and what whoever runs the sidecar can do about it.
 import { REPORT_MAGIC } from "../../protocol/constants.ts";
-import { decodeReport, type Report } from "../../protocol/exchange.ts";
+import { decodeReport, type TrafficReport } from "../../protocol/traffic-report.ts";
 import { FAILURES } from "../http.ts";
 
 export const PUSH_RESULTS = [
@@ -25,7 +25,7 @@ export interface Verdict {
   /** Of a push that another sidecar's keeps off: until when, in ms. */
   heldMs?: number;
   /** Of an accepted push that asked for it. */
-  report?: Report;
+  report?: TrafficReport;
 }
 
 const BY_STATUS: Readonly<Record<number, PushResult>> = {

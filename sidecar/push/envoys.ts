@@ -2,7 +2,7 @@
 // of its own. What one of them reports makes the others due: with several Envoys each of them hears of the rest's traffic
 // within two intervals (ARCHITECTURE.md, "What Envoys share").
 import { buildConnector } from "undici";
-import type { Report } from "../../protocol/exchange.ts";
+import type { TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
@@ -158,7 +158,7 @@ export class Envoys {
     return new Target(envoy, { options, snapshots, clock, log, random, pushed, exchange });
   }
 
-  #heard(origin: string, report: Report): void {
+  #heard(origin: string, report: TrafficReport): void {
     if (!this.#known.has(origin)) return;
     if (this.#reports.heard(origin, report) && this.#exchanging) this.changed();
   }

@@ -1,6 +1,6 @@
 // Asks one Envoy for its report where no push brought one: as often as pushes could, or less often where there are so many
 // Envoys that all of them together would ask each of them without end.
-import { decodeReport, type Report } from "../../protocol/exchange.ts";
+import { decodeReport, type TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Envoy } from "./envoy.ts";
@@ -12,7 +12,7 @@ export interface ReaderParts {
   /** Undefined: nothing is asked for now. */
   intervalMs(): number | undefined;
   cursor(): string;
-  heard(report: Report): void;
+  heard(report: TrafficReport): void;
 }
 
 /** How long an Envoy is left alone that gave no report: it is away, or its filter is of another release. */

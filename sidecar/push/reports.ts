@@ -5,7 +5,9 @@
 // believed for SILENT_MS after its last report; then it is gone, and its requests with it. Memory: a record for each endpoint
 // that an Envoy has requests on, and NEWS_BYTES of prefixes for each Envoy.
 import { MAX_ENVOYS, MAX_REMOTE, MAX_REMOTE_PENDING, PREFIX_COUNT, REMOTE_BYTES } from "../../protocol/constants.ts";
-import { addressHash, prefixStarts, type RemoteCounts, type Report, writeCounts } from "../../protocol/exchange.ts";
+import type { RemoteCounts } from "../../protocol/snapshot.ts";
+import { addressHash, prefixStarts, writeCounts } from "../../protocol/traffic.ts";
+import type { TrafficReport } from "../../protocol/traffic-report.ts";
 
 export const SILENT_MS = 1500;
 /** A worker without requests looks at snapshots every 200 ms: news are repeated for longer than that. */
@@ -16,7 +18,7 @@ const NEWS_BYTES = 65536;
 interface Heard {
   instance: bigint;
   at: number;
-  counts: Report["counts"];
+  counts: TrafficReport["counts"];
   ring: bigint;
   end: bigint;
 }
@@ -82,7 +84,7 @@ export class Reports {
   }
 
   /** Whether the others should be told of it. */
-  heard(origin: string, { instance, counts, ring, end, prefixes }: Report): boolean {
+  heard(origin: string, { instance, counts, ring, end, prefixes }: TrafficReport): boolean {
     const before = this.#heard.get(origin);
     const at = this.#now();
     this.#heard.set(origin, { instance, at, counts, ring, end });
@@ -184,7 +186,7 @@ function sumOf(a: RemoteCounts, b: RemoteCounts): RemoteCounts {
   };
 }
 
-function sameCounts(a: Report["counts"], b: Report["counts"]): boolean {
+function sameCounts(a: TrafficReport["counts"], b: TrafficReport["counts"]): boolean {
   if (a.size !== b.size) return false;
   for (const [hash, one] of a) {
     const other = b.get(hash);

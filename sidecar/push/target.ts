@@ -10,7 +10,8 @@
 // Each push is the whole truth, made as it is sent, so an Envoy that was away is told everything by the first one.
 import { MAX_SNAPSHOT_BYTES } from "../../protocol/constants.ts";
 import { SnapshotTooLargeError } from "../../protocol/encode.ts";
-import { type Report, withExchange } from "../../protocol/exchange.ts";
+import { withTraffic } from "../../protocol/traffic.ts";
+import type { TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import { toFailure } from "../http.ts";
 import type { Log } from "../log.ts";
@@ -41,7 +42,7 @@ export interface TargetExchange {
   /** Which of its news are known; undefined: it is the only Envoy, and nothing is asked for. */
   cursor(): string | undefined;
   others(index: EndpointIndex): Others | undefined;
-  heard(report: Report): void;
+  heard(report: TrafficReport): void;
 }
 
 /** Filters do not believe others' requests for longer than 2 s after they were told. */
@@ -168,9 +169,9 @@ export class Target {
     this.#others = others !== undefined;
     if (others === undefined) return bytes;
     const { envoys, counts, prefixes } = others;
-    const whole = withExchange(bytes, envoys, counts, prefixes);
+    const whole = withTraffic(bytes, envoys, counts, prefixes);
     if (whole.length <= MAX_SNAPSHOT_BYTES) return whole;
-    const without = withExchange(bytes, envoys, counts, new Uint8Array(0));
+    const without = withTraffic(bytes, envoys, counts, new Uint8Array(0));
     return without.length <= MAX_SNAPSHOT_BYTES ? without : bytes;
   }
 

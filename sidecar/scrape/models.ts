@@ -2,7 +2,7 @@
 //   {"object":"list","data":[{"id":"llama","parent":null,...},{"id":"sql-lora","parent":"llama","root":"/path",...}]}
 // A base model has no parent; an adapter's parent is its base.
 import { z } from "zod";
-import { nameProblem } from "../../protocol/snapshot.ts";
+import { nameProblem } from "../../protocol/grammar.ts";
 import { HttpFailure } from "../http.ts";
 
 export interface ListedModel {

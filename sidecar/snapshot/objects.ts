@@ -13,7 +13,7 @@ import {
   MAX_RULE_TARGETS,
   MAX_TARGETS_OF_RULE,
 } from "../../protocol/constants.ts";
-import type { ObjectiveView, RuleView } from "../../protocol/objects.ts";
+import type { ObjectiveView, RuleView } from "../../protocol/snapshot.ts";
 import type { Rewrite, ServedModel, WeightedModel } from "../discover/objects.ts";
 import type { ClusterSeen } from "../discover/source.ts";
 

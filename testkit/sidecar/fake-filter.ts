@@ -4,8 +4,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { createServer as createTlsServer, type ServerOptions } from "node:https";
 import { REPORT_HEADER, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { decodeSnapshot } from "../../protocol/decode.ts";
-import { encodePrefixes, encodeReport, type PrefixRecord, type RemoteCounts } from "../../protocol/exchange.ts";
-import type { SnapshotView } from "../../protocol/snapshot.ts";
+import type { PrefixRecord, RemoteCounts, SnapshotView } from "../../protocol/snapshot.ts";
+import { encodePrefixes } from "../../protocol/traffic.ts";
+import { encodeReport } from "../../protocol/traffic-report.ts";
 import { type Handler, type Listening, listen } from "./listen.ts";
 
 export const SECRET = "a-secret-of-the-tests";

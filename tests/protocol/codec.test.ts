@@ -5,10 +5,12 @@ import fc from "fast-check";
 import * as c from "../../protocol/constants.ts";
 import { decodeSnapshot } from "../../protocol/decode.ts";
 import { encodeSnapshot, SnapshotTooLargeError } from "../../protocol/encode.ts";
-import { GOLDEN } from "../../protocol/fixture-set.ts";
+import { GOLDEN } from "../../protocol/fixture-sources/golden.ts";
+import { malformedSet } from "../../protocol/fixture-sources/malformed.ts";
 import { describe, FIXTURES, fixtureFiles } from "../../protocol/generate-fixtures.ts";
-import { malformedSet } from "../../protocol/malformed-set.ts";
-import { type EndpointView, isAddress, SnapshotError, type SnapshotView } from "../../protocol/snapshot.ts";
+import { isAddress } from "../../protocol/grammar.ts";
+import type { EndpointView, SnapshotView } from "../../protocol/snapshot.ts";
+import { SnapshotError } from "../../protocol/snapshot-error.ts";
 
 const pod = (address: string): EndpointView => ({
   address,

@@ -1,7 +1,7 @@
 // What the translations share: metadata, and what is wrong said as field, value and expectation.
 import { isIP } from "node:net";
 import { z } from "zod";
-import { nameProblem } from "../../../protocol/snapshot.ts";
+import { nameProblem } from "../../../protocol/grammar.ts";
 
 export function expected(text: string): { error: string } {
   return { error: text };

@@ -4,21 +4,21 @@ import { verify } from "../../../assembly/snapshot/verify";
 import { newView, SnapshotView } from "../../../assembly/snapshot/view";
 import {
   ENDPOINT_BYTES,
+  ENTRY_BYTES,
   HEADER_BYTES,
-  KIND_ENDPOINTS,
-  KIND_MODEL_ENDPOINTS,
-  KIND_MODELS,
-  KIND_OBJECTIVES,
-  KIND_POOLS,
-  KIND_RULES,
-  KIND_STRINGS,
   MAGIC,
   MODEL_BYTES,
   MODEL_ENDPOINT_BYTES,
   OBJECTIVE_BYTES,
   POOL_BYTES,
   RULE_BYTES,
-  SECTION_ENTRY_BYTES,
+  SECTION_ENDPOINTS,
+  SECTION_MODEL_ENDPOINTS,
+  SECTION_MODELS,
+  SECTION_OBJECTIVES,
+  SECTION_POOLS,
+  SECTION_RULES,
+  SECTION_STRINGS,
   UNKNOWN,
 } from "../../../protocol/constants";
 
@@ -130,7 +130,7 @@ export class Builder {
     }
     strings += this.objectStrings();
     const sections: u32 = this.objectBytes() > 0 ? 7 : 4;
-    const endpointsAt = HEADER_BYTES + sections * SECTION_ENTRY_BYTES;
+    const endpointsAt = HEADER_BYTES + sections * ENTRY_BYTES;
     const modelsAt = endpointsAt + this.pods.length * ENDPOINT_BYTES;
     const linksAt = modelsAt + this.models.length * MODEL_BYTES;
     const objectsAt = linksAt + links * MODEL_ENDPOINT_BYTES;
@@ -143,10 +143,10 @@ export class Builder {
     store<u32>(at, total, 8);
     store<u32>(at, sections, 12);
     store<u64>(at, this.version, 16);
-    section(at, 0, KIND_ENDPOINTS, ENDPOINT_BYTES, endpointsAt, this.pods.length);
-    section(at, 1, KIND_MODELS, MODEL_BYTES, modelsAt, this.models.length);
-    section(at, 2, KIND_MODEL_ENDPOINTS, MODEL_ENDPOINT_BYTES, linksAt, links);
-    section(at, 3, KIND_STRINGS, 1, stringsAt, strings);
+    section(at, 0, SECTION_ENDPOINTS, ENDPOINT_BYTES, endpointsAt, this.pods.length);
+    section(at, 1, SECTION_MODELS, MODEL_BYTES, modelsAt, this.models.length);
+    section(at, 2, SECTION_MODEL_ENDPOINTS, MODEL_ENDPOINT_BYTES, linksAt, links);
+    section(at, 3, SECTION_STRINGS, 1, stringsAt, strings);
     let text: u32 = 0;
     for (let i = 0; i < this.pods.length; i++) {
       const pod = this.pods[i];
@@ -193,9 +193,9 @@ export class Builder {
   private writeObjects(at: usize, objectsAt: u32, stringsAt: u32, from: u32): void {
     const objectivesAt = objectsAt + this.pools.length * POOL_BYTES;
     const rulesAt = objectivesAt + this.objectives.length * OBJECTIVE_BYTES;
-    section(at, 4, KIND_POOLS, POOL_BYTES, objectsAt, this.pools.length);
-    section(at, 5, KIND_OBJECTIVES, OBJECTIVE_BYTES, objectivesAt, this.objectives.length);
-    section(at, 6, KIND_RULES, RULE_BYTES, rulesAt, this.rules.length);
+    section(at, 4, SECTION_POOLS, POOL_BYTES, objectsAt, this.pools.length);
+    section(at, 5, SECTION_OBJECTIVES, OBJECTIVE_BYTES, objectivesAt, this.objectives.length);
+    section(at, 6, SECTION_RULES, RULE_BYTES, rulesAt, this.rules.length);
     let text = from;
     for (let i = 0; i < this.pools.length; i++) {
       text = put(at + stringsAt, text, this.pools[i], at + objectsAt + i * POOL_BYTES);
@@ -240,7 +240,7 @@ function put(strings: usize, text: u32, value: string, record: usize): u32 {
 }
 
 function section(at: usize, index: u32, kind: u32, stride: u32, offset: u32, records: u32): void {
-  const entry = at + HEADER_BYTES + index * SECTION_ENTRY_BYTES;
+  const entry = at + HEADER_BYTES + index * ENTRY_BYTES;
   store<u16>(entry, <u16>kind);
   store<u16>(entry, <u16>stride, 2);
   store<u32>(entry, offset, 4);

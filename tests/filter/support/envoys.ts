@@ -3,23 +3,24 @@ import assert from "node:assert/strict";
 import type { Stream } from "../../../emulator/vm.ts";
 import { REPORT_HEADER, SECRET_HEADER, SNAPSHOT_PATH } from "../../../protocol/constants.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
-import { decodeReport, type Report, withExchange } from "../../../protocol/exchange.ts";
 import type { SnapshotView } from "../../../protocol/snapshot.ts";
+import { withTraffic } from "../../../protocol/traffic.ts";
+import { decodeReport, type TrafficReport } from "../../../protocol/traffic-report.ts";
 import { EndpointIndex, Reports } from "../../../sidecar/push/reports.ts";
 import { Gateway, type GatewayOptions, SECRET } from "../../../testkit/filter/gateway.ts";
 
-export function askReport(gateway: Gateway, worker = 0, cursor = "0.0"): Report {
+export function askReport(gateway: Gateway, worker = 0, cursor = "0.0"): TrafficReport {
   const headers = { [SECRET_HEADER]: SECRET, [REPORT_HEADER]: cursor };
   return reportOf(gateway.send({ method: "GET", path: SNAPSHOT_PATH, headers }, worker));
 }
 
 /** The report that answers a push. */
-export function pushForReport(gateway: Gateway, body: Uint8Array, worker = 0, cursor = "0.0"): Report {
+export function pushForReport(gateway: Gateway, body: Uint8Array, worker = 0, cursor = "0.0"): TrafficReport {
   const headers = { [SECRET_HEADER]: SECRET, [REPORT_HEADER]: cursor };
   return reportOf(gateway.send({ method: "POST", path: SNAPSHOT_PATH, headers, body }, worker));
 }
 
-function reportOf(stream: Stream): Report {
+function reportOf(stream: Stream): TrafficReport {
   const local = stream.localResponse;
   assert.ok(local, `the filter answered; it did: ${stream.outcome.action}`);
   assert.equal(local.status, 200, local.body.toString("utf8"));
@@ -69,7 +70,7 @@ export class Envoys {
       if (this.cut.has(i)) continue;
       const origin = `envoy-${i}`;
       const others = this.reports.othersOf(origin, new EndpointIndex(addresses));
-      const body = others === undefined ? base : withExchange(base, others.envoys, others.counts, others.prefixes);
+      const body = others === undefined ? base : withTraffic(base, others.envoys, others.counts, others.prefixes);
       const worker = Number((version / 50_000n) % BigInt(gateway.workers.length));
       this.reports.heard(origin, pushForReport(gateway, body, worker, this.reports.cursor(origin)));
     }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/vm.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
-import { addressHash, decodePrefixes } from "../../../protocol/exchange.ts";
+import { addressHash, decodePrefixes } from "../../../protocol/traffic.ts";
 import { A, B, base, C, complete, endpoint, Gateway, routed, threePods } from "../../../testkit/filter/gateway.ts";
 import { askReport, Envoys, pushForReport } from "../support/envoys.ts";
 import { sequence } from "../support/sequence.ts";

@@ -1,5 +1,4 @@
-// What a snapshot says beside endpoints and models: the pools that they belong to, objectives, and rules for names. All of
-// it is optional; how it follows from the cluster's objects is sidecar/snapshot/objects.ts.
+// The half of check-snapshot.ts that is about pools, objectives and rules for names.
 import {
   MAX_OBJECTIVES,
   MAX_POOL_NAME_BYTES,
@@ -8,33 +7,9 @@ import {
   MAX_RULE_WEIGHT,
   MAX_TARGETS_OF_RULE,
 } from "./constants.ts";
-import { nameProblem, SnapshotError, type SnapshotView } from "./snapshot.ts";
-
-export interface PoolView {
-  /** `namespace/name` */
-  name: string;
-}
-
-/** How important a request is that names it. */
-export interface ObjectiveView {
-  name: string;
-  /** Higher is more important, below 0 may be shed. */
-  priority: number;
-  /** Only requests to this pool; null for all. */
-  pool: string | null;
-}
-
-/** What is served in the place of a name. */
-export interface RuleView {
-  /** The name that requests ask for; null matches every name. */
-  model: string | null;
-  /** Only requests to this pool; null for all. */
-  pool: string | null;
-  /** Of requests that name no objective; null where the rule does not say. */
-  priority: number | null;
-  /** Weights that are all 0 draw alike. */
-  targets: Array<{ model: string; weight: number }>;
-}
+import { nameProblem } from "./grammar.ts";
+import type { RuleView, SnapshotView } from "./snapshot.ts";
+import { SnapshotError } from "./snapshot-error.ts";
 
 function refuse(field: string, value: unknown, expected: string): never {
   throw new SnapshotError(field, value, expected);

@@ -1,44 +1,8 @@
 // What Envoys tell each other by way of their sidecars: a filter's report, and the sections REMOTE and PREFIXES that are
 // made of the others' reports. Drawn in README.md. Both directions check every byte: reports come from another process.
 import * as c from "./constants.ts";
-import { type EndpointView, SnapshotError } from "./snapshot.ts";
-
-export interface RemoteCounts {
-  requests: number;
-  /** Of these, those that lasted for a tick. */
-  lasted: number;
-  /** Prompt tokens that wait for a first byte. */
-  pending: number;
-  /** Prompt tokens ever sent, modulo 2^32. */
-  sent: number;
-}
-
-/** Section REMOTE: what other Envoys have in flight. */
-export interface RemoteView {
-  envoys: number;
-  /** By address; an endpoint that is not there has nothing. */
-  counts: Readonly<Record<string, RemoteCounts>>;
-}
-
-/** Blocks that an Envoy sent to an endpoint. */
-export interface PrefixRecord {
-  endpoint: bigint;
-  seed: bigint;
-  /** Ascends from record to record of one producer; 0 in a report. */
-  number: bigint;
-  blocks: bigint[];
-}
-
-export interface Report {
-  version: bigint;
-  instance: bigint;
-  ring: bigint;
-  end: bigint;
-  /** By hash of the address. */
-  counts: Map<bigint, RemoteCounts>;
-  /** Whole prefix records, as they came. */
-  prefixes: Uint8Array;
-}
+import type { EndpointView, PrefixRecord, RemoteCounts, RemoteView } from "./snapshot.ts";
+import { SnapshotError } from "./snapshot-error.ts";
 
 const U64 = (1n << 64n) - 1n;
 
@@ -133,14 +97,14 @@ interface Section {
 }
 
 /** What a snapshot's header and optional sections say of other Envoys, and whether it is complete. */
-export function readExchange(
+export function readTraffic(
   view: DataView,
   { REMOTE, PREFIXES }: { REMOTE?: Section; PREFIXES?: Section },
   endpoints: readonly EndpointView[],
 ): { complete?: boolean; remote?: RemoteView; prefixes?: PrefixRecord[] } {
   const envoys = view.getUint32(c.HEADER_ENVOYS, true);
   if (envoys > c.MAX_ENVOYS) throw new SnapshotError("header.envoys", envoys, `at most ${c.MAX_ENVOYS}`);
-  const found: ReturnType<typeof readExchange> = {};
+  const found: ReturnType<typeof readTraffic> = {};
   if ((view.getUint32(c.HEADER_FLAGS, true) & c.HEADER_COMPLETE) !== 0) found.complete = true;
   if (REMOTE !== undefined) {
     const { records, offset, stride } = REMOTE;
@@ -175,14 +139,14 @@ const align8 = (offset: number): number => (offset + 7) & ~7;
  * The snapshot `base`, which has neither, with the sections REMOTE and PREFIXES. `counts` has REMOTE_BYTES for each
  * endpoint, in their order. Every offset in a record counts from its section's start, so only the directory moves.
  */
-export function withExchange(base: Uint8Array, envoys: number, counts: Uint8Array, prefixes: Uint8Array): Uint8Array {
+export function withTraffic(base: Uint8Array, envoys: number, counts: Uint8Array, prefixes: Uint8Array): Uint8Array {
   const from = new DataView(base.buffer, base.byteOffset, base.byteLength);
   const sections = from.getUint32(c.HEADER_SECTION_COUNT, true);
   const added: Array<readonly [kind: number, stride: number, bytes: Uint8Array]> = [];
-  added.push([c.KIND_REMOTE, c.REMOTE_BYTES, counts]);
-  if (prefixes.length > 0) added.push([c.KIND_PREFIXES, 8, prefixes]);
-  const directoryEnd = c.HEADER_BYTES + sections * c.SECTION_ENTRY_BYTES;
-  const shift = added.length * c.SECTION_ENTRY_BYTES;
+  added.push([c.SECTION_REMOTE, c.REMOTE_BYTES, counts]);
+  if (prefixes.length > 0) added.push([c.SECTION_PREFIXES, 8, prefixes]);
+  const directoryEnd = c.HEADER_BYTES + sections * c.DIRECTORY_ENTRY_BYTES;
+  const shift = added.length * c.DIRECTORY_ENTRY_BYTES;
   let end = align8(base.length + shift);
   const places = added.map(([, , bytes]) => {
     const offset = end;
@@ -197,78 +161,16 @@ export function withExchange(base: Uint8Array, envoys: number, counts: Uint8Arra
   out.setUint32(c.HEADER_SECTION_COUNT, sections + added.length, true);
   out.setUint32(c.HEADER_ENVOYS, envoys, true);
   for (let i = 0; i < sections; i++) {
-    const at = c.HEADER_BYTES + i * c.SECTION_ENTRY_BYTES + c.SECTION_OFFSET;
+    const at = c.HEADER_BYTES + i * c.DIRECTORY_ENTRY_BYTES + c.DIRECTORY_OFFSET;
     out.setUint32(at, out.getUint32(at, true) + shift, true);
   }
   for (const [i, [kind, stride, bytes]] of added.entries()) {
-    const at = directoryEnd + i * c.SECTION_ENTRY_BYTES;
-    out.setUint16(at + c.SECTION_KIND, kind, true);
-    out.setUint16(at + c.SECTION_STRIDE, stride, true);
-    out.setUint32(at + c.SECTION_OFFSET, places[i] as number, true);
-    out.setUint32(at + c.SECTION_RECORDS, bytes.length / stride, true);
+    const at = directoryEnd + i * c.DIRECTORY_ENTRY_BYTES;
+    out.setUint16(at + c.DIRECTORY_KIND, kind, true);
+    out.setUint16(at + c.DIRECTORY_STRIDE, stride, true);
+    out.setUint32(at + c.DIRECTORY_OFFSET, places[i] as number, true);
+    out.setUint32(at + c.DIRECTORY_RECORDS, bytes.length / stride, true);
     body.set(bytes, places[i] as number);
   }
-  return body;
-}
-
-/** Throws a SnapshotError that names field, value and expectation. */
-export function decodeReport(body: Uint8Array): Report {
-  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-  if (body.length < c.REPORT_HEADER_BYTES)
-    throw new SnapshotError("report length", body.length, `at least ${c.REPORT_HEADER_BYTES}`);
-  const magic = view.getUint32(c.HEADER_MAGIC, true);
-  if (magic !== c.REPORT_MAGIC) throw new SnapshotError("report.magic", magic, `${c.REPORT_MAGIC} ("PFRP")`);
-  const major = view.getUint16(c.HEADER_MAJOR, true);
-  if (major !== c.MAJOR) throw new SnapshotError("report.major", major, String(c.MAJOR));
-  const records = view.getUint32(c.REPORT_RECORDS, true);
-  if (records > c.MAX_ENDPOINTS) throw new SnapshotError("report.records", records, `at most ${c.MAX_ENDPOINTS}`);
-  const words = view.getUint32(c.REPORT_WORDS, true);
-  const total = c.REPORT_HEADER_BYTES + records * c.REPORT_RECORD_BYTES + words * 8;
-  if (view.getUint32(c.HEADER_TOTAL_BYTES, true) !== body.length || total !== body.length)
-    throw new SnapshotError("report length", body.length, `${total}, as its header says`);
-  const instance = view.getBigUint64(c.REPORT_INSTANCE, true);
-  if (instance === 0n) throw new SnapshotError("report.instance", instance, "an id");
-  const counts = new Map<bigint, RemoteCounts>();
-  for (let i = 0; i < records; i++) {
-    const at = c.REPORT_HEADER_BYTES + i * c.REPORT_RECORD_BYTES;
-    const hash = view.getBigUint64(at, true);
-    if (hash === 0n || counts.has(hash)) throw new SnapshotError(`report.records[${i}].endpoint`, hash, "a new hash");
-    counts.set(hash, readCounts(view, at + 8, `report.records[${i}]`));
-  }
-  const prefixes = body.subarray(c.REPORT_HEADER_BYTES + records * c.REPORT_RECORD_BYTES);
-  prefixStarts(prefixes, "report.prefixes");
-  return {
-    version: view.getBigUint64(c.REPORT_VERSION, true),
-    instance,
-    ring: view.getBigUint64(c.REPORT_RING, true),
-    end: view.getBigUint64(c.REPORT_END, true),
-    counts,
-    prefixes,
-  };
-}
-
-/** For tests of the sidecar: what a filter would answer. */
-export function encodeReport(report: Report): Uint8Array {
-  const { version, instance, ring, end, counts, prefixes } = report;
-  const total = c.REPORT_HEADER_BYTES + counts.size * c.REPORT_RECORD_BYTES + prefixes.length;
-  const body = new Uint8Array(total);
-  const out = new DataView(body.buffer);
-  out.setUint32(c.HEADER_MAGIC, c.REPORT_MAGIC, true);
-  out.setUint16(c.HEADER_MAJOR, c.MAJOR, true);
-  out.setUint16(c.HEADER_MINOR, c.MINOR, true);
-  out.setUint32(c.HEADER_TOTAL_BYTES, total, true);
-  out.setUint32(c.REPORT_RECORDS, counts.size, true);
-  out.setBigUint64(c.REPORT_VERSION, version, true);
-  out.setBigUint64(c.REPORT_INSTANCE, instance, true);
-  out.setBigUint64(c.REPORT_RING, ring, true);
-  out.setBigUint64(c.REPORT_END, end, true);
-  out.setUint32(c.REPORT_WORDS, prefixes.length / 8, true);
-  let at = c.REPORT_HEADER_BYTES;
-  for (const [hash, one] of counts) {
-    out.setBigUint64(at, hash, true);
-    writeCounts(out, at + 8, one);
-    at += c.REPORT_RECORD_BYTES;
-  }
-  body.set(prefixes, at);
   return body;
 }

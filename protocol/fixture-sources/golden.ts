@@ -1,8 +1,8 @@
-// What the golden fixtures hold. generate-fixtures.ts writes them; a test holds the committed files to this.
-import * as c from "./constants.ts";
-import { encodeSnapshot } from "./encode.ts";
-import { addressHash } from "./exchange.ts";
-import type { EndpointView, ModelView, SnapshotView } from "./snapshot.ts";
+// What the golden fixtures hold. generate-fixtures.ts writes them; a test compares the committed files with this.
+import * as c from "../constants.ts";
+import { encodeSnapshot } from "../encode.ts";
+import type { EndpointView, ModelView, SnapshotView } from "../snapshot.ts";
+import { addressHash } from "../traffic.ts";
 
 const SOURCE = 0x1122334455667788n;
 const VERSION = 1_700_000_000_000_000n;
@@ -224,31 +224,31 @@ function futureMinor(): Uint8Array {
   body.set(old.subarray(0, c.HEADER_BYTES));
   out.setUint16(c.HEADER_MINOR, 7, true);
   out.setUint32(c.HEADER_SECTION_COUNT, 5, true);
-  let end = c.HEADER_BYTES + 5 * c.SECTION_ENTRY_BYTES;
+  let end = c.HEADER_BYTES + 5 * c.DIRECTORY_ENTRY_BYTES;
   const entry = (i: number, kind: number, stride: number, records: number): number => {
-    const at = c.HEADER_BYTES + i * c.SECTION_ENTRY_BYTES;
+    const at = c.HEADER_BYTES + i * c.DIRECTORY_ENTRY_BYTES;
     const offset = (end + 7) & ~7;
-    out.setUint16(at + c.SECTION_KIND, kind, true);
-    out.setUint16(at + c.SECTION_STRIDE, stride, true);
-    out.setUint32(at + c.SECTION_OFFSET, offset, true);
-    out.setUint32(at + c.SECTION_RECORDS, records, true);
+    out.setUint16(at + c.DIRECTORY_KIND, kind, true);
+    out.setUint16(at + c.DIRECTORY_STRIDE, stride, true);
+    out.setUint32(at + c.DIRECTORY_OFFSET, offset, true);
+    out.setUint32(at + c.DIRECTORY_RECORDS, records, true);
     end = offset + stride * records;
     return offset;
   };
   body.fill(0xaa, entry(0, 900, 3, 5), end);
   for (let i = 0; i < 4; i++) {
-    const at = c.HEADER_BYTES + i * c.SECTION_ENTRY_BYTES;
-    const kind = from.getUint16(at + c.SECTION_KIND, true);
-    const stride = from.getUint16(at + c.SECTION_STRIDE, true);
-    const source = from.getUint32(at + c.SECTION_OFFSET, true);
-    const records = from.getUint32(at + c.SECTION_RECORDS, true);
-    const longer = kind === c.KIND_STRINGS ? 1 : stride + 8;
+    const at = c.HEADER_BYTES + i * c.DIRECTORY_ENTRY_BYTES;
+    const kind = from.getUint16(at + c.DIRECTORY_KIND, true);
+    const stride = from.getUint16(at + c.DIRECTORY_STRIDE, true);
+    const source = from.getUint32(at + c.DIRECTORY_OFFSET, true);
+    const records = from.getUint32(at + c.DIRECTORY_RECORDS, true);
+    const longer = kind === c.SECTION_STRINGS ? 1 : stride + 8;
     const target = entry(i + 1, kind, longer, records);
     if (longer !== 1) body.fill(0xbb, target, end);
     for (let r = 0; r < records; r++) {
       body.set(old.subarray(source + r * stride, source + (r + 1) * stride), target + r * longer);
     }
-    if (kind === c.KIND_ENDPOINTS) out.setUint16(target + c.ENDPOINT_FLAGS, c.ENDPOINT_READY | 0x8000, true);
+    if (kind === c.SECTION_ENDPOINTS) out.setUint16(target + c.ENDPOINT_FLAGS, c.ENDPOINT_READY | 0x8000, true);
   }
   out.setUint32(c.HEADER_TOTAL_BYTES, end, true);
   return body.slice(0, end);

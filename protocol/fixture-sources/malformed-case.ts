@@ -1,0 +1,21 @@
+// A malformed snapshot is a golden one in which one edit breaks one rule.
+import * as c from "../constants.ts";
+import { encodeSnapshot } from "../encode.ts";
+import type { SnapshotView } from "../snapshot.ts";
+
+export type Case = readonly [name: string, wrong: string, field: string, edit: Edit];
+type Edit = (out: DataView, at: (kind: number) => number, body: Uint8Array) => Uint8Array | undefined;
+
+export function entryOf(out: DataView, kind: number): number {
+  for (let i = 0; i < out.getUint32(c.HEADER_SECTION_COUNT, true); i++) {
+    const at = c.HEADER_BYTES + i * c.DIRECTORY_ENTRY_BYTES;
+    if (out.getUint16(at + c.DIRECTORY_KIND, true) === kind) return at;
+  }
+  throw new Error(`the golden snapshot has no section of kind ${kind}`);
+}
+
+export function edited(view: SnapshotView, edit: Edit): Uint8Array {
+  const body = encodeSnapshot(view);
+  const out = new DataView(body.buffer);
+  return edit(out, (kind) => out.getUint32(entryOf(out, kind) + c.DIRECTORY_OFFSET, true), body) ?? body;
+}

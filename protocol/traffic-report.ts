@@ -1,0 +1,79 @@
+// The traffic report of a filter: what all workers of an Envoy count, and the prefixes that they sent. README.md draws it.
+// Both directions check every byte, since reports come from another process.
+import * as c from "./constants.ts";
+import type { RemoteCounts } from "./snapshot.ts";
+import { SnapshotError } from "./snapshot-error.ts";
+import { prefixStarts, readCounts, writeCounts } from "./traffic.ts";
+
+export interface TrafficReport {
+  version: bigint;
+  instance: bigint;
+  ring: bigint;
+  end: bigint;
+  /** By hash of the address. */
+  counts: Map<bigint, RemoteCounts>;
+  /** Whole prefix records, as they came. */
+  prefixes: Uint8Array;
+}
+
+/** Throws a SnapshotError that names field, value and expectation. */
+export function decodeReport(body: Uint8Array): TrafficReport {
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  if (body.length < c.REPORT_HEADER_BYTES)
+    throw new SnapshotError("report length", body.length, `at least ${c.REPORT_HEADER_BYTES}`);
+  const magic = view.getUint32(c.HEADER_MAGIC, true);
+  if (magic !== c.REPORT_MAGIC) throw new SnapshotError("report.magic", magic, `${c.REPORT_MAGIC} ("PFRP")`);
+  const major = view.getUint16(c.HEADER_MAJOR, true);
+  if (major !== c.MAJOR) throw new SnapshotError("report.major", major, String(c.MAJOR));
+  const records = view.getUint32(c.REPORT_RECORDS, true);
+  if (records > c.MAX_ENDPOINTS) throw new SnapshotError("report.records", records, `at most ${c.MAX_ENDPOINTS}`);
+  const words = view.getUint32(c.REPORT_WORDS, true);
+  const total = c.REPORT_HEADER_BYTES + records * c.REPORT_RECORD_BYTES + words * 8;
+  if (view.getUint32(c.HEADER_TOTAL_BYTES, true) !== body.length || total !== body.length)
+    throw new SnapshotError("report length", body.length, `${total}, as its header says`);
+  const instance = view.getBigUint64(c.REPORT_INSTANCE, true);
+  if (instance === 0n) throw new SnapshotError("report.instance", instance, "an id");
+  const counts = new Map<bigint, RemoteCounts>();
+  for (let i = 0; i < records; i++) {
+    const at = c.REPORT_HEADER_BYTES + i * c.REPORT_RECORD_BYTES;
+    const hash = view.getBigUint64(at, true);
+    if (hash === 0n || counts.has(hash)) throw new SnapshotError(`report.records[${i}].endpoint`, hash, "a new hash");
+    counts.set(hash, readCounts(view, at + 8, `report.records[${i}]`));
+  }
+  const prefixes = body.subarray(c.REPORT_HEADER_BYTES + records * c.REPORT_RECORD_BYTES);
+  prefixStarts(prefixes, "report.prefixes");
+  return {
+    version: view.getBigUint64(c.REPORT_VERSION, true),
+    instance,
+    ring: view.getBigUint64(c.REPORT_RING, true),
+    end: view.getBigUint64(c.REPORT_END, true),
+    counts,
+    prefixes,
+  };
+}
+
+/** For tests of the sidecar: what a filter would answer. */
+export function encodeReport(report: TrafficReport): Uint8Array {
+  const { version, instance, ring, end, counts, prefixes } = report;
+  const total = c.REPORT_HEADER_BYTES + counts.size * c.REPORT_RECORD_BYTES + prefixes.length;
+  const body = new Uint8Array(total);
+  const out = new DataView(body.buffer);
+  out.setUint32(c.HEADER_MAGIC, c.REPORT_MAGIC, true);
+  out.setUint16(c.HEADER_MAJOR, c.MAJOR, true);
+  out.setUint16(c.HEADER_MINOR, c.MINOR, true);
+  out.setUint32(c.HEADER_TOTAL_BYTES, total, true);
+  out.setUint32(c.REPORT_RECORDS, counts.size, true);
+  out.setBigUint64(c.REPORT_VERSION, version, true);
+  out.setBigUint64(c.REPORT_INSTANCE, instance, true);
+  out.setBigUint64(c.REPORT_RING, ring, true);
+  out.setBigUint64(c.REPORT_END, end, true);
+  out.setUint32(c.REPORT_WORDS, prefixes.length / 8, true);
+  let at = c.REPORT_HEADER_BYTES;
+  for (const [hash, one] of counts) {
+    out.setBigUint64(at, hash, true);
+    writeCounts(out, at + 8, one);
+    at += c.REPORT_RECORD_BYTES;
+  }
+  body.set(prefixes, at);
+  return body;
+}
