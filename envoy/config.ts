@@ -47,7 +47,7 @@ export interface EnvoyConfigOptions {
   edit?: (bootstrap: JsonObject) => void;
 }
 
-export const DEFAULT_BUFFER_LIMIT_BYTES = 8 * 1024 * 1024;
+const DEFAULT_BUFFER_LIMIT_BYTES = 8 * 1024 * 1024;
 /** For an unknown model and for requests without one: curl -d says another content type than JSON. */
 const NO_ROUTE =
   "The model does not exist, or the request names none: `model` stands in a JSON body, with content-type: application/json.";

@@ -1,4 +1,4 @@
-export type EnvoyErrorCode =
+type EnvoyErrorCode =
   | "ENVOY_NOT_FOUND"
   | "ENVOY_BAD_BINARY"
   | "ENVOY_UNKNOWN_VERSION"

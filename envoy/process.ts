@@ -36,7 +36,7 @@ export interface RunOptions {
   environment?: Readonly<Record<string, string>>;
 }
 
-export const MAX_LOG_LINES = 5000;
+const MAX_LOG_LINES = 5000;
 const DEFAULT_GRACE_MS = 5000;
 
 /** Envoy's arguments; the same for the binary and for the container. */

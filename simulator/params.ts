@@ -40,8 +40,8 @@ export interface PodParams {
   asleep: boolean;
 }
 
-export const FAIL_MODES = ["none", "hang", "500", "reset", "slow-metrics"] as const;
-export type FailMode = (typeof FAIL_MODES)[number];
+const FAIL_MODES = ["none", "hang", "500", "reset", "slow-metrics"] as const;
+type FailMode = (typeof FAIL_MODES)[number];
 
 export function defaultParams(): PodParams {
   return {

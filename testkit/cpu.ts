@@ -40,7 +40,7 @@ export function keepOnLastCore(pid: number): void {
   if (cores > 1) spawnSync("taskset", ["--all-tasks", "--cpu-list", "--pid", String(cores - 1), String(pid)]);
 }
 
-export interface Resident {
+interface Resident {
   nowBytes: number;
   peakBytes: number;
 }

@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export interface Seen {
+interface Seen {
   method: string;
   url: string;
   headers: Record<string, string>;
@@ -12,7 +12,7 @@ export interface Seen {
   body: Buffer;
 }
 
-export type Reply = (seen: Seen, response: ServerResponse, request: IncomingMessage) => void;
+type Reply = (seen: Seen, response: ServerResponse, request: IncomingMessage) => void;
 
 export interface Echo {
   readonly name: string;

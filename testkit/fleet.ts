@@ -17,7 +17,7 @@ export function fastPod(name: string, model: string, more: Partial<PodOptions> =
   return startPod({ name, models: [{ id: model }], ...more, params: { ...FAST, ...more.params } });
 }
 
-export interface Fed {
+interface Fed {
   pods: readonly { url: string }[];
   envoys: readonly TestEnvoy[];
   /** Further keys of the sidecar's configuration. */

@@ -1,6 +1,6 @@
 // multipart/form-data with every byte in the test's hand.
 
-export interface Part {
+interface Part {
   name: string;
   value: string | Uint8Array;
   filename?: string;

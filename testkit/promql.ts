@@ -1,13 +1,13 @@
 // As much of PromQL as is needed to hold a query to what is really exposed: which metrics it names, with which matchers,
 // and by which labels it groups. And the text format of an exposition.
 
-export interface Matcher {
+interface Matcher {
   label: string;
   operator: "=" | "!=" | "=~" | "!~";
   value: string;
 }
 
-export interface Selector {
+interface Selector {
   /** Empty when a matcher of __name__ stands for it. */
   name: string;
   matchers: readonly Matcher[];

@@ -1,13 +1,13 @@
 // Small multiples on logarithmic axes, as one SVG without scripts or fonts of its own.
 
-export interface Point {
+interface Point {
   x: number;
   y: number;
   low: number;
   high: number;
 }
 
-export interface Line {
+interface Line {
   name: string;
   points: readonly Point[];
 }

@@ -12,7 +12,7 @@ import { Random } from "../../testkit/random.ts";
 import { FRAMES, type Text, UNITS } from "./texts.ts";
 
 export const POSITIONS = ["first", "last"] as const;
-export type Position = (typeof POSITIONS)[number];
+type Position = (typeof POSITIONS)[number];
 
 export interface BodyKind {
   text: Text;

@@ -10,12 +10,12 @@ export interface Prepared {
   model: string;
 }
 
-export interface Answer {
+interface Answer {
   status: number;
   body: string;
 }
 
-export const MODEL_HEADER_LINE = "x-gateway-model-name";
+const MODEL_HEADER_LINE = "x-gateway-model-name";
 
 /** `withHeader` is for the route without a filter: the client then names the model itself. */
 export function prepare(body: Body, withHeader: boolean): Prepared {

@@ -21,7 +21,7 @@ const OUT = "(i32.const 16) (i32.const 20)";
 /** Bodies of the bench begin with {"model":" */
 const MODEL_AT = '{"model":"'.length;
 
-export function floorModule(floor: Floor, endpoints: readonly string[]): Uint8Array {
+function floorModule(floor: Floor, endpoints: readonly string[]): Uint8Array {
   const set = (name: string, value: string) =>
     `(drop (call $proxy_replace_header_map_value ${REQUEST_HEADERS} "${name}" ${value}))`;
   // Each pod in its turn, as picks go: one that gets all requests would have its connections warm.

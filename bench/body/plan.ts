@@ -8,17 +8,17 @@ import { TEXTS, type Text } from "./texts.ts";
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 
-export const SIZES: readonly number[] = [KIB, 16 * KIB, 128 * KIB, MIB, 8 * MIB];
+const SIZES: readonly number[] = [KIB, 16 * KIB, 128 * KIB, MIB, 8 * MIB];
 /** Where the claim against BBR is made, with plain prompts only. */
-export const BBR_SIZES: readonly number[] = [512, 220 * KIB];
-export const QUICK_SIZES: readonly number[] = [KIB, 128 * KIB, MIB];
-export const QUICK_TEXTS: readonly Text[] = ["ascii"];
+const BBR_SIZES: readonly number[] = [512, 220 * KIB];
+const QUICK_SIZES: readonly number[] = [KIB, 128 * KIB, MIB];
+const QUICK_TEXTS: readonly Text[] = ["ascii"];
 /** Above it a request takes some contenders longer than the spacing. */
-export const SPACED_UP_TO = MIB;
+const SPACED_UP_TO = MIB;
 export const MEMORY_BODIES = 64;
 export const MEMORY_BODY_BYTES = 8 * MIB;
 
-export interface Wanted {
+interface Wanted {
   full: boolean;
   sizes?: readonly number[] | undefined;
   texts?: readonly Text[] | undefined;

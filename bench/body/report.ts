@@ -176,7 +176,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 }
 
 /** Undefined when no cell has anything added. */
-export function drawRun(run: Run): string | undefined {
+function drawRun(run: Run): string | undefined {
   const panels: Panel[] = [];
   for (const regime of REGIMES) {
     for (const text of TEXTS) {

@@ -17,7 +17,7 @@ import { MODELS, type Runner, refresh, type SetupOptions, startRunner, startUpst
 import { formatSize } from "./sizes.ts";
 import { type Cell, checkClaims, summarize } from "./summary.ts";
 
-export interface BenchOptions {
+interface BenchOptions {
   options: Options;
   found: Found;
   wasmFile: string;

@@ -31,7 +31,7 @@ export const MODELS: readonly string[] = [
 const SECRET = "bench-secret-0123456789";
 const BUFFER_LIMIT_BYTES = 16 * 2 ** 20;
 
-export interface Upstream {
+interface Upstream {
   endpoints: string[];
   stop(): void;
 }

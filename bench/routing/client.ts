@@ -7,7 +7,7 @@ import { bodyOf } from "../sim/request.ts";
 import { serve } from "./child.ts";
 import { type RoutingLoad, requestsOf } from "./loads.ts";
 
-export interface ClientStart {
+interface ClientStart {
   load: RoutingLoad;
   seed: number;
   /** Ports of the Envoys, each asked at random. */

@@ -28,7 +28,7 @@ export const BASELINES: readonly string[] = ["round-robin", "least-request"];
 const POOL = "pool";
 const EPP_CLUSTER = "epp";
 
-export interface EnvoyNeeds {
+interface EnvoyNeeds {
   models: readonly string[];
   endpoints: readonly string[];
   wasmFile: string;

@@ -5,7 +5,7 @@ import type { Seen } from "./lane.ts";
 import type { RoutingLoad } from "./loads.ts";
 
 /** Times to first token in ms. A request that was cut off counts with as long as it had waited. */
-export interface Repetition {
+interface Repetition {
   mean: number;
   p50: number;
   p90: number;
@@ -23,7 +23,7 @@ export interface Repetition {
   busy: number;
 }
 
-export const MEASURES = [
+const MEASURES = [
   "mean",
   "p50",
   "p90",

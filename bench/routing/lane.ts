@@ -21,7 +21,7 @@ import { type RoutingLoad, requestsOf } from "./loads.ts";
 import { machineBusy } from "./machine.ts";
 import type { PodsAsks, PodsCount } from "./pods.ts";
 
-export interface LaneParts {
+interface LaneParts {
   found: Found;
   wasmFile: string;
   eppPath: string | undefined;
@@ -41,7 +41,7 @@ export interface Seen {
   busy: number;
 }
 
-export const WORKERS = 2;
+const WORKERS = 2;
 const GRACE_MS = 4000;
 
 export class Lane {

@@ -35,7 +35,7 @@ export const ROUTING_LOAD_NAMES = ROUTING_LOADS.map(({ name }) => name);
 /** Chunks of answers carry so many tokens: what is judged is the first, and the rest would only cost CPU. */
 const STREAM_INTERVAL = 32;
 
-export interface Arrivals {
+interface Arrivals {
   title: string;
   perSecond: number;
   requests: SimRequest[];

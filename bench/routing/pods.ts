@@ -4,7 +4,7 @@ import type { PodParams } from "../../simulator/params.ts";
 import { type Pod, startPod } from "../../simulator/pod.ts";
 import { serve } from "./child.ts";
 
-export interface PodsStart {
+interface PodsStart {
   model: string;
   adapters: readonly string[];
   params: readonly Partial<PodParams>[];

@@ -30,7 +30,7 @@ export interface RoutingRun {
 }
 
 /** From here on the machine may be what is measured. */
-export const TOO_BUSY = 0.7;
+const TOO_BUSY = 0.7;
 
 const HEAD = ["contender", "mean", "p50", "p90", "p99", "output/s", "hit rate", "deepest queue", "refused", "cut off"];
 
@@ -73,7 +73,7 @@ function cpuLines({ rows }: Cell): string[] {
   return [`Machine busy at most ${percent(busy)}.${flag} Cores: ${parts.join(" · ")}`];
 }
 
-export function markdown(run: RoutingRun, image?: string): string {
+function markdown(run: RoutingRun, image?: string): string {
   const { machine } = run;
   const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
   return `${[
@@ -116,7 +116,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 }
 
 /** One panel per load; quantiles are evenly spaced by their distance from 1. */
-export function drawing(run: RoutingRun): string {
+function drawing(run: RoutingRun): string {
   const panels = run.cells.map(({ load, rows }) => ({
     title: `${load.name}, ${load.pods} pods`,
     lines: rows.map(({ contender, figures }) => ({

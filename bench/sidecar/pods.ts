@@ -59,7 +59,7 @@ interface Made {
   epoch: number;
 }
 
-export const FAULTS = ["crash", "hang", "500", "drip"] as const;
+const FAULTS = ["crash", "hang", "500", "drip"] as const;
 export type Fault = (typeof FAULTS)[number];
 
 const DRIP_MS = 20;

@@ -13,7 +13,7 @@ export interface Result {
   peer?: PeerWindow | undefined;
 }
 
-export interface Run {
+interface Run {
   machine: Machine;
   results: readonly Result[];
   memory?: readonly MemoryPoint[] | undefined;
@@ -30,12 +30,12 @@ const OTHERS_AT_MOST_MS = 150;
 const ms = (spread: Spread) => `${Math.round(spread.p50)} / ${Math.round(spread.p99)} / ${Math.round(spread.max)}`;
 const share = (value: number) => value.toFixed(2);
 
-export interface Claim {
+interface Claim {
   text: string;
   held: boolean;
 }
 
-export function claimsOf({ results, memory, faults = [] }: Pick<Run, "results" | "memory" | "faults">): Claim[] {
+function claimsOf({ results, memory, faults = [] }: Pick<Run, "results" | "memory" | "faults">): Claim[] {
   const claims: Claim[] = [];
   for (const { case: plan, window } of results) {
     const { sidecar, age } = plan.atMost;
@@ -76,7 +76,7 @@ function ends(memory: readonly MemoryPoint[]): { early: number; late: number } {
   return { early: most(0.25, 0.5), late: most(0.75, 1) };
 }
 
-export function markdown(run: Run): string {
+function markdown(run: Run): string {
   const { machine, results, memory, faults } = run;
   const out = [
     `# The sidecar at scale, ${new Date().toISOString().slice(0, 10)}`,

@@ -10,7 +10,7 @@ import { endWithProcess } from "../../envoy/process.ts";
 import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/envoy.ts";
 import type { Fault, PodsOptions } from "./pods.ts";
 
-export const MODEL = "tiny";
+const MODEL = "tiny";
 export const SECRET = "bench-secret-0123456789";
 const SIDECAR = fileURLToPath(new URL("../../build/sidecar/sidecar/main.js", import.meta.url));
 

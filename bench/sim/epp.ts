@@ -8,12 +8,12 @@
 import type { Contender, Router, World } from "./contender.ts";
 import { Draws } from "./random.ts";
 
-export interface Metrics {
+interface Metrics {
   waiting: number;
   kvUsage: number;
 }
 
-export const SCRAPE_MS = 50;
+const SCRAPE_MS = 50;
 const LRU_BLOCKS = 31_250;
 
 /** Which pods were sent which blocks. */

@@ -14,7 +14,7 @@ export const HERD_LIMIT = (HERD_REQUESTS / HERD_PODS) * 1.2;
 const WITHIN_MS = 40;
 const BACKGROUND_MS = 400;
 
-export interface HerdKind {
+interface HerdKind {
   name: string;
   title: string;
   /** Sent before the burst, long answers, so that the pods differ when the burst comes. */

@@ -3,7 +3,7 @@ import { defaultParams, type PodParams } from "../../simulator/params.ts";
 import { Draws } from "./random.ts";
 import { type Message, makeRequest, type SimRequest } from "./request.ts";
 
-export interface LoadOptions {
+interface LoadOptions {
   /** undefined: the load's own number. */
   pods?: number | undefined;
   requests?: number;
@@ -109,7 +109,7 @@ function sessions(draws: Draws, times: readonly number[], perSecond: number): Si
   return made.sort((a, b) => a.at - b.at).slice(0, times.length);
 }
 
-export const KINDS: Readonly<Record<string, Kind>> = {
+const KINDS: Readonly<Record<string, Kind>> = {
   "shared-60": shared(0.6, HALF),
   "shared-80": shared(0.8, HALF),
   "shared-95": shared(0.95, HALF),

@@ -11,7 +11,7 @@ import type { Contender, Route, Router, World } from "./contender.ts";
 import { Draws } from "./random.ts";
 import { bodyOf, MODEL, type SimRequest } from "./request.ts";
 
-export const SCRAPE_MS = 100;
+const SCRAPE_MS = 100;
 /** Between a scrape and the arrival of its snapshot at a worker. */
 const PUSH_MS = 5;
 const SECRET = "simulated-secret-of-a-sidecar";
@@ -23,7 +23,7 @@ const BUFFER_BYTES = 32 * 1024 * 1024;
 const { PILOTFISH_WASM } = process.env;
 const module = PILOTFISH_WASM === undefined ? release : new WebAssembly.Module(readFileSync(PILOTFISH_WASM));
 
-export interface PilotfishOptions {
+interface PilotfishOptions {
   profile: "load" | "tokens";
   /** Envoy's workers, each with a VM. */
   workers: number;

@@ -14,7 +14,7 @@ export interface Cell {
   rows: readonly { contender: string; figures: Figures }[];
 }
 
-export interface Herd {
+interface Herd {
   kind: string;
   title: string;
   rows: readonly { contender: string; most: number }[];
@@ -51,7 +51,7 @@ export function loadTable(cell: Cell): string {
   return `${title}\n\n${table(HEAD, rows)}\n`;
 }
 
-export function herdTable(herds: readonly Herd[]): string {
+function herdTable(herds: readonly Herd[]): string {
   const names = herds[0]?.rows.map(({ contender }) => contender) ?? [];
   const rows = names.map((name) => [
     name,
@@ -69,7 +69,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), rule, ...rows.map(line)].join("\n");
 }
 
-export function markdown(run: SimRun): string {
+function markdown(run: SimRun): string {
   return [
     `# Picking, simulated: time to first token in ms, seed ${run.seed}, ${run.requests} requests a load`,
     "",
@@ -84,7 +84,7 @@ export function markdown(run: SimRun): string {
 }
 
 /** One panel per load; quantiles are evenly spaced by their distance from 1. */
-export function drawing(run: SimRun): string {
+function drawing(run: SimRun): string {
   const panels = run.cells.map((cell) => ({
     title: `${cell.load}, ${cell.pods} pods, ${short(cell.perSecond)} requests/s`,
     lines: cell.rows.map(({ contender, figures }) => ({

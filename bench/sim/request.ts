@@ -20,7 +20,7 @@ export interface SimRequest {
 
 export const MODEL = "base-model";
 /** Tokens in a block of the pods' KV caches. */
-export const BLOCK_TOKENS = 16;
+const BLOCK_TOKENS = 16;
 const PICKER_BLOCK_TOKENS = 16;
 const PICKER_BLOCKS = 256;
 

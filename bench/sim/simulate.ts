@@ -32,7 +32,7 @@ export interface Figures {
   wallMs: number;
 }
 
-export interface SimulateOptions {
+interface SimulateOptions {
   seed: number;
   warmUp?: number;
   /** Requests before this one are not in `perPod`; 0 where not given. */

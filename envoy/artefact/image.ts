@@ -6,12 +6,12 @@ import { gunzipSync } from "node:zlib";
 import { gzipStored, tar, untar } from "./tar.ts";
 
 export const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
-export const INDEX_TYPE = "application/vnd.oci.image.index.v1+json";
-export const CONFIG_TYPE = "application/vnd.oci.image.config.v1+json";
-export const LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip";
-export const MODULE_FILE = "plugin.wasm";
+const INDEX_TYPE = "application/vnd.oci.image.index.v1+json";
+const CONFIG_TYPE = "application/vnd.oci.image.config.v1+json";
+const LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip";
+const MODULE_FILE = "plugin.wasm";
 
-export interface Descriptor {
+interface Descriptor {
   mediaType: string;
   digest: string;
   size: number;
@@ -19,7 +19,7 @@ export interface Descriptor {
   platform?: Record<string, string>;
 }
 
-export interface Manifest {
+interface Manifest {
   schemaVersion: 2;
   mediaType: string;
   config: Descriptor;
@@ -35,7 +35,7 @@ export interface Image {
   blobs: ReadonlyMap<string, Buffer>;
 }
 
-export const digestOf = (bytes: Uint8Array): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+const digestOf = (bytes: Uint8Array): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
 const json = (value: object): Buffer => Buffer.from(JSON.stringify(value));
 

@@ -20,7 +20,7 @@ import { sbom } from "./sbom.ts";
 import { tar, untar } from "./tar.ts";
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-export const ABI_EXPORT = "proxy_abi_version_0_2_1";
+const ABI_EXPORT = "proxy_abi_version_0_2_1";
 const LAYOUT = "oci";
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");

@@ -11,7 +11,7 @@ interface LockPackage {
   dependencies?: Record<string, string>;
 }
 
-export interface SbomInput {
+interface SbomInput {
   /** The repository's root: package-lock.json and assembly/ are read. */
   root: string;
   /** Hex SHA-256 of the module. */
@@ -54,7 +54,7 @@ export async function sbom(input: SbomInput): Promise<string> {
 }
 
 /** The packages that the filter's sources import, what those depend on, and the compiler; sorted. */
-export async function compiledIn(root: string, packages: Record<string, LockPackage>): Promise<string[]> {
+async function compiledIn(root: string, packages: Record<string, LockPackage>): Promise<string[]> {
   const found = new Set<string>([COMPILER]);
   const add = (name: string) => {
     if (found.has(name)) return;

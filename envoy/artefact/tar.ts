@@ -1,7 +1,7 @@
 // A tar and a gzip whose bytes depend on nothing but their content: no time, no owner, no version of a compressor. The
 // gzip stores instead of compressing: zlib's output differs between versions and processors, and a module is small.
 
-export interface TarFile {
+interface TarFile {
   name: string;
   bytes: Uint8Array;
 }

@@ -61,7 +61,7 @@ function panel(one: Panel, id: number, x: number, y: number): object {
   };
 }
 
-export function dashboard(): object {
+function dashboard(): object {
   const panels: object[] = [];
   let y = 0;
   for (const row of ROWS) {

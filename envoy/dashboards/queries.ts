@@ -1,7 +1,7 @@
 // What panels are made of: their form, and the queries that many of them have. `$envoy`, `$sidecar` and `$vllm` are the jobs that
 // Prometheus scrapes Envoy, the sidecar and the model servers under, `$model` is a model's name.
 
-export interface Query {
+interface Query {
   expr: string;
   legend: string;
 }

@@ -46,7 +46,7 @@ export interface RenderOptions {
   config?: Readonly<Record<string, unknown>>;
 }
 
-export class RenderError extends Error {
+class RenderError extends Error {
   readonly code = "RENDER";
 }
 

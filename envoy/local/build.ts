@@ -30,7 +30,7 @@ export async function builtModule(root: string, say: (line: string) => void): Pr
 }
 
 /** What the module is compiled from. */
-export async function sources(root: string): Promise<string[]> {
+async function sources(root: string): Promise<string[]> {
   const assembly = join(root, "assembly");
   const names = await readdir(assembly, { recursive: true });
   return [

@@ -20,7 +20,7 @@ export interface LocalEnvoy {
   accessLog: string;
 }
 
-export interface EnvoyOrder {
+interface EnvoyOrder {
   found: Found;
   wasm: string;
   secret: string;

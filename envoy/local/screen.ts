@@ -1,6 +1,6 @@
 // Where a run speaks: lines that stay, and below them, on a terminal, a block that is drawn anew in place.
 
-export interface Terminal {
+interface Terminal {
   isTTY?: boolean;
   columns?: number;
   rows?: number;

@@ -7,7 +7,7 @@ export interface NamedPod {
   address: string;
 }
 
-export interface Row {
+interface Row {
   pod: string;
   address: string;
   state: string;

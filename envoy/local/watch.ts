@@ -4,7 +4,7 @@ import { type AccessLine, AccessLog } from "./access.ts";
 import type { LocalEnvoy } from "./envoy.ts";
 
 /** The read-back of protocol/README.md, as far as it is shown. */
-export interface SnapshotJson {
+interface SnapshotJson {
   ageMs: number;
   stale: boolean;
   endpoints: EndpointJson[];

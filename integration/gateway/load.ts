@@ -8,7 +8,7 @@ export interface LoadResult {
   failures: string[];
 }
 
-export interface LoadOptions {
+interface LoadOptions {
   url: string;
   width: number;
   /** The body of request i, and which pods may answer it. */

@@ -17,7 +17,7 @@ export const PARAMS: Partial<PodParams> = {
 
 const LONGEST_MS = 120_000;
 
-export interface Outcome {
+interface Outcome {
   answered: number;
   /** What went wrong, by status or by the client's error. */
   failed: Map<string, number>;

@@ -8,7 +8,7 @@ import { SECRET, startGateway } from "../../testkit/gateway.ts";
 import { envoyPorts, freePorts } from "../../testkit/ports.ts";
 import { type FarView, farView, Relay } from "./far.ts";
 
-export interface RegionsOptions {
+interface RegionsOptions {
   names: readonly string[];
   podsEach: number;
   roundTripMs: number;
@@ -17,7 +17,7 @@ export interface RegionsOptions {
   policies: readonly object[];
 }
 
-export class Region {
+class Region {
   readonly name: string;
   pods: Pod[] = [];
   sidecar: Sidecar | undefined;

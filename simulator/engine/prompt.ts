@@ -57,7 +57,7 @@ const FILLER =
   );
 
 /** The text of generated token `index` (0 is the first): always the same for the same place. */
-export function fillerToken(index: number): string {
+function fillerToken(index: number): string {
   const word = FILLER[index % FILLER.length] as string;
   return index === 0 ? word : ` ${word}`;
 }

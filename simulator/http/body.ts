@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { ApiError, validationError } from "./errors.ts";
 
-export const BODY_LIMIT = 64 * 1024 * 1024;
+const BODY_LIMIT = 64 * 1024 * 1024;
 
 export type JsonObject = Record<string, unknown>;
 

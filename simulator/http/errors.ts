@@ -54,7 +54,7 @@ function findingRepr(finding: Finding): string {
 /** Long inputs are cut, where real vLLM echoes them whole. */
 const LONGEST_ECHO = 4096;
 
-export function pythonRepr(value: unknown): string {
+function pythonRepr(value: unknown): string {
   const text = repr(value, 0);
   return text.length > LONGEST_ECHO ? `${text.slice(0, LONGEST_ECHO)}...` : text;
 }

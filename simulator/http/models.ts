@@ -5,7 +5,7 @@ export interface ModelSpec {
   adapters?: string[];
 }
 
-export interface Adapter {
+interface Adapter {
   parent: string;
   root: string;
 }

@@ -1,5 +1,5 @@
 /** A part of a multipart/form-data body. */
-export interface Part {
+interface Part {
   name: string;
   filename: string | undefined;
   data: Buffer;

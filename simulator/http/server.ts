@@ -8,7 +8,7 @@ import { type CountedResponse, send } from "./send.ts";
 import { cancelResponse, retrieveResponse } from "./stored-routes.ts";
 
 /** The version that the captured metrics are of. */
-export const VLLM_VERSION = "0.32.0";
+const VLLM_VERSION = "0.32.0";
 
 interface Route {
   handler: Handler;

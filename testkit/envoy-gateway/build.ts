@@ -25,7 +25,7 @@ export interface GatewayBinaries {
   egctl: string;
 }
 
-export class GatewayBuildError extends Error {
+class GatewayBuildError extends Error {
   readonly code = "GATEWAY_BUILD";
 }
 

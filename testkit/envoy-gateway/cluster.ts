@@ -21,7 +21,7 @@ const HOST = `envoy-gateway.${SYSTEM}.svc.cluster.local`;
 const PORTS: Readonly<Record<string, string>> = { "19000": "29000", "19001": "29001", "19003": "29003" };
 export const ENVOY_ADMIN = "http://127.0.0.1:29000";
 
-export interface Container {
+interface Container {
   name: string;
   image: string;
   args?: string[];

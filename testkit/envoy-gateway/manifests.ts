@@ -4,8 +4,8 @@ import { type RenderOptions, render } from "../../envoy/gateway/render.ts";
 import { GEMMA, type Pods, QWEN, SLOW_MODEL } from "./pods.ts";
 import type { StandaloneGateway } from "./standalone.ts";
 
-export const NAME = "inference";
-export const NAMESPACE = "team-a";
+const NAME = "inference";
+const NAMESPACE = "team-a";
 
 /** The policy that switches the filter on. */
 export const wasmFile = (mode: "stock" | "single"): string => `${mode}-wasm.yaml`;

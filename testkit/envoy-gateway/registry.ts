@@ -11,7 +11,7 @@ export interface HttpCode {
   sha256: string;
 }
 
-export interface ImageCode {
+interface ImageCode {
   image: string;
   digest: string;
 }

@@ -16,7 +16,7 @@ import { freePorts } from "../ports.ts";
 import type { GatewayBinaries } from "./build.ts";
 
 /** Envoy Gateway 1.9.1 binds these and offers no way to choose others. */
-export const FIXED_PORTS: Readonly<Record<number, string>> = {
+const FIXED_PORTS: Readonly<Record<number, string>> = {
   8081: "health probe",
   18000: "xDS server",
   18002: "Wasm module server",
@@ -24,18 +24,18 @@ export const FIXED_PORTS: Readonly<Record<number, string>> = {
   19001: "metrics",
 };
 
-export class StandaloneError extends Error {
+class StandaloneError extends Error {
   readonly code = "STANDALONE_GATEWAY";
 }
 
-export interface StandaloneOptions {
+interface StandaloneOptions {
   binaries: GatewayBinaries;
   envoyVersion: string;
   secret: string;
   enablePatchPolicy?: boolean;
 }
 
-export interface StandalonePorts {
+interface StandalonePorts {
   llm: number;
   plain: number;
   admin: number;

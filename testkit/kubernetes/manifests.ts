@@ -75,7 +75,7 @@ export async function startServer(t: Closer): Promise<RecordedServer> {
   return server;
 }
 
-export interface Watched {
+interface Watched {
   source: Source;
   /** The last report; undefined before the first. */
   pods(): readonly PodAddress[] | undefined;

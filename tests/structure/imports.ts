@@ -7,6 +7,9 @@ import type { Layer } from "./layers.ts";
 /** File -> the project's files that it imports. Paths count from the root, with forward slashes. */
 export type Graph = ReadonlyMap<string, readonly string[]>;
 
+/** The files that may be imported: a set of them, or a map by them. */
+type Known = Pick<ReadonlySet<string>, "has">;
+
 /** `import ... from "x"`, `export ... from "x"`, `import "x"`, `import("x")`; types count as well. */
 const IMPORT =
   /(?:^|\n)\s*(?:import|export)\s[^;"'`]*?from\s*"(\.[^"]+)"|(?:^|\n)\s*import\s*"(\.[^"]+)"|\bimport\(\s*"(\.[^"]+)"/g;
@@ -25,35 +28,41 @@ export function readGraph(root: string, files: readonly string[] = sources(root)
   return new Map(files.map((file) => [file, importsOf(file, readFileSync(posix.join(root, file), "utf8"), known)]));
 }
 
-export function importsOf(file: string, text: string, known: ReadonlySet<string>): string[] {
-  const found: string[] = [];
-  for (const [, from, bare, dynamic] of text.matchAll(IMPORT)) {
-    const target = posix.join(posix.dirname(file), from ?? bare ?? dynamic ?? "");
-    const resolved = [target, `${target}.ts`].find((path) => known.has(path));
-    if (!resolved) throw new Error(`${file}: the import of ${target} leads to no file`);
-    found.push(resolved);
-  }
-  return found;
+export function importsOf(file: string, text: string, known: Known): string[] {
+  const specifiers = [...text.matchAll(IMPORT)].map(([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? "");
+  return specifiers.map((specifier) => resolveImport(file, specifier, known));
 }
 
-export function layerOf(file: string, layers: readonly Layer[]): Layer | undefined {
-  return layers
+/** The file that `specifier` means in `file`. AssemblyScript leaves the ending out. */
+export function resolveImport(file: string, specifier: string, known: Known): string {
+  const target = posix.join(posix.dirname(file), specifier);
+  const resolved = [target, `${target}.ts`].find((path) => known.has(path));
+  if (!resolved) throw new Error(`${file}: the import of ${target} leads to no file`);
+  return resolved;
+}
+
+type Rows = readonly (readonly Layer[])[];
+
+export function layerOf(file: string, rows: Rows): Layer | undefined {
+  return rows
+    .flat()
     .filter(({ path }) => file === path || file.startsWith(`${path}/`))
     .sort((a, b) => b.path.length - a.path.length)[0];
 }
 
-/** `a -> b` for each import of a layer that is declared below the importing file's. */
-export function wrongWay(graph: Graph, layers: readonly Layer[]): string[] {
+/** `a -> b` for each import that leads to a row below the importing file's, or to another layer of its row. */
+export function wrongWay(graph: Graph, rows: Rows): string[] {
+  const rowOf = (layer: Layer): number => rows.findIndex((row) => row.includes(layer));
   const wrong: string[] = [];
   for (const [file, imports] of graph) {
-    const from = layerOf(file, layers);
+    const from = layerOf(file, rows);
     if (!from) {
       wrong.push(`${file} is in no layer`);
       continue;
     }
     for (const target of imports) {
-      const to = layerOf(target, layers);
-      if (to && layers.indexOf(to) > layers.indexOf(from)) wrong.push(`${file} -> ${target}`);
+      const to = layerOf(target, rows);
+      if (to && to !== from && rowOf(to) >= rowOf(from)) wrong.push(`${file} -> ${target}`);
     }
   }
   return wrong;

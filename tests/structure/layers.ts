@@ -1,5 +1,5 @@
-// The order in which the code may import: a layer may import itself and the layers above it in this list, never one below.
-// ARCHITECTURE.md draws the same order. A layer is a folder; the longest name that fits a file is its layer.
+// The order in which the code may import. A layer may import itself and the layers of the rows above its own: never a row below,
+// and never another layer of its row. ARCHITECTURE.md draws the same order. The longest path that fits a file is its layer.
 
 export interface Layer {
   /** A folder, or one file. */
@@ -8,36 +8,36 @@ export interface Layer {
   pure?: boolean;
 }
 
-export const LAYERS: readonly Layer[] = [
-  { path: "protocol", pure: true },
+export const LAYERS: readonly (readonly Layer[])[] = [
+  [{ path: "protocol", pure: true }],
 
   // The filter, AssemblyScript.
-  { path: "assembly/base", pure: true },
-  { path: "assembly/scan", pure: true },
-  { path: "assembly/snapshot", pure: true },
-  { path: "assembly/route", pure: true },
-  { path: "assembly/endpoints", pure: true },
-  { path: "assembly/places", pure: true },
-  { path: "assembly/pick", pure: true },
-  { path: "assembly/admission", pure: true },
-  { path: "assembly/host" },
-  { path: "assembly/stats.ts" },
-  { path: "assembly/workers" },
-  { path: "assembly/config" },
-  { path: "assembly/filter" },
-  { path: "assembly/main.ts" },
+  [{ path: "assembly/base", pure: true }],
+  [
+    { path: "assembly/scan", pure: true },
+    { path: "assembly/snapshot", pure: true },
+  ],
+  [{ path: "assembly/route", pure: true }],
+  [{ path: "assembly/endpoints", pure: true }],
+  [{ path: "assembly/places", pure: true }],
+  [{ path: "assembly/pick", pure: true }],
+  [{ path: "assembly/admission", pure: true }],
+  [{ path: "assembly/host" }],
+  [{ path: "assembly/stats.ts" }],
+  [{ path: "assembly/workers" }],
+  [{ path: "assembly/config" }],
+  [{ path: "assembly/filter" }],
+  [{ path: "assembly/main.ts" }],
 
   // Programs and their parts, TypeScript.
-  { path: "emulator" },
-  { path: "simulator" },
-  { path: "sidecar" },
-  { path: "envoy" },
+  [{ path: "emulator" }, { path: "simulator" }],
+  [{ path: "sidecar" }],
+  [{ path: "envoy" }],
 
   // Tests and benches.
-  { path: "testkit" },
-  { path: "integration" },
-  { path: "bench" },
-  { path: "tests" },
+  [{ path: "testkit" }],
+  [{ path: "bench" }, { path: "integration" }],
+  [{ path: "tests" }],
 ];
 
 export const HOST = "assembly/host/";

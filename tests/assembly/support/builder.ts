@@ -22,7 +22,7 @@ import {
   UNKNOWN,
 } from "../../../protocol/constants";
 
-export class Pod {
+class Pod {
   flags: u16 = 1;
   waiting: u32 = 0;
   running: u32 = 0;
@@ -34,7 +34,7 @@ export class Pod {
   constructor(public address: string) {}
 }
 
-export class Model {
+class Model {
   kind: u16 = 0;
   base: u32 = UNKNOWN;
   /** One of the ADAPTER_ states for each endpoint; 0 where not given. */

@@ -16,7 +16,7 @@ const holding = (hold: object = {}) => ({
   admission: { mode: "hold", objectives: { batch: -1, urgent: 1 }, hold: { timeout: "500ms", ...hold } },
 });
 
-export interface AdmissionWay {
+interface AdmissionWay {
   way: (gateway: Gateway) => void;
   also?: Record<string, number>;
   configuration?: object;

@@ -6,7 +6,7 @@ import { encodeSnapshot } from "../../../protocol/encode.ts";
 import type { PlaceView, PolicyView } from "../../../protocol/snapshot.ts";
 import { base, complete, endpoint, Gateway, routed } from "../../../testkit/filter/gateway.ts";
 
-export interface WorldPlace {
+interface WorldPlace {
   name: string;
   pods: number;
   order?: number;
@@ -15,7 +15,7 @@ export interface WorldPlace {
   behind?: number;
 }
 
-export interface WorldOptions {
+interface WorldOptions {
   places: readonly WorldPlace[];
   policy: Partial<PolicyView>;
   workers?: number;
@@ -25,7 +25,7 @@ export interface WorldOptions {
   kv?: readonly [number, number];
 }
 
-export interface Request {
+interface Request {
   stream: Stream;
   address: string;
   begun: number;
