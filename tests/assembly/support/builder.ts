@@ -3,8 +3,8 @@
 import { verify } from "../../../assembly/snapshot/verify";
 import { newView, SnapshotView } from "../../../assembly/snapshot/view";
 import {
+  DIRECTORY_ENTRY_BYTES,
   ENDPOINT_BYTES,
-  ENTRY_BYTES,
   HEADER_BYTES,
   MAGIC,
   MODEL_BYTES,
@@ -130,7 +130,7 @@ export class Builder {
     }
     strings += this.objectStrings();
     const sections: u32 = this.objectBytes() > 0 ? 7 : 4;
-    const endpointsAt = HEADER_BYTES + sections * ENTRY_BYTES;
+    const endpointsAt = HEADER_BYTES + sections * DIRECTORY_ENTRY_BYTES;
     const modelsAt = endpointsAt + this.pods.length * ENDPOINT_BYTES;
     const linksAt = modelsAt + this.models.length * MODEL_BYTES;
     const objectsAt = linksAt + links * MODEL_ENDPOINT_BYTES;
@@ -240,7 +240,7 @@ function put(strings: usize, text: u32, value: string, record: usize): u32 {
 }
 
 function section(at: usize, index: u32, kind: u32, stride: u32, offset: u32, records: u32): void {
-  const entry = at + HEADER_BYTES + index * ENTRY_BYTES;
+  const entry = at + HEADER_BYTES + index * DIRECTORY_ENTRY_BYTES;
   store<u16>(entry, <u16>kind);
   store<u16>(entry, <u16>stride, 2);
   store<u32>(entry, offset, 4);
