@@ -1,14 +1,15 @@
 // The module's exports: what Envoy calls, in the order of a stream's life. Only what is used is exported, because each
 // stream callback costs a call into the VM.
 import "./host/abort";
+import { configure } from "./filter/configure";
 import { seed } from "./filter/request/decide";
-import { releaseRoot } from "./filter/request/hold";
+import { releaseRoot } from "./filter/request/let-go";
 import { requestBody, requestHeaders, requestTrailers } from "./filter/request/request";
 import { responseBody, responseHeaders, streamDeleted } from "./filter/response/response";
-import { configure, deleteRoot, findRoot } from "./filter/root";
+import { deleteRoot, findRoot } from "./filter/root";
 import { holderQueue } from "./filter/setup/reader-holder";
-import { ring } from "./filter/ticker";
-import { randomSeed } from "./host/calls";
+import { restIfQuiet, ring, wakeUp } from "./filter/ticker";
+import { HEADERS_CONTINUE, randomSeed } from "./host/calls";
 import { readClock } from "./host/tick-time";
 
 export { proxy_on_memory_allocate } from "./host/memory";
@@ -42,7 +43,10 @@ export function proxy_on_context_create(_id: u32, rootId: u32): void {
 }
 
 export function proxy_on_request_headers(id: u32, _headers: u32, endOfStream: u32): i32 {
-  return requestHeaders(id, streamRoot, endOfStream != 0);
+  const root = findRoot(streamRoot);
+  if (root === null) return HEADERS_CONTINUE;
+  wakeUp(root);
+  return requestHeaders(id, root, endOfStream != 0);
 }
 
 export function proxy_on_request_body(id: u32, length: u32, endOfStream: u32): i32 {
@@ -67,5 +71,8 @@ export function proxy_on_delete(id: u32): void {
   if (root !== null) {
     releaseRoot(root);
     deleteRoot(root);
-  } else streamDeleted(id);
+    return;
+  }
+  const ended = streamDeleted(id);
+  if (ended !== null) restIfQuiet(ended);
 }

@@ -6,7 +6,7 @@
 //   pick.onStale   fallback   with a stale snapshot: fallback: Envoy balances; ignore: pick as if it were fresh; penalise: pick, and take an endpoint whose signals are old or unknown for as bad as the worst
 //   pick.dryRun    false      true: pick and count, but leave the choice to Envoy
 //   pick.loadReports false    true: ask pods for a load report with each answer (ORCA; vLLM's endpoint-load-metrics) and use it until their next scrape (filter/response/load-report.ts)
-//   pick.responses true       requests for a response of the Responses API, and those that go on from one, go to the pod that holds it (filter/response/responses-api.ts)
+//   pick.responses true       requests for a response of the Responses API, and those that go on from one, go to the pod that holds it (filter/request/by-response.ts)
 //   pick.debugSecret none     16...256 characters: a request that has them in x-pilotfish-debug gets its pick explained in x-pilotfish-explain
 //   pick.slowStart 10s   over which a pod that becomes ready gets its share of requests, "0s": at once
 import { JSON } from "json-as";

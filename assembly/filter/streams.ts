@@ -67,7 +67,7 @@ export class Stream {
   wouldPick: u64 = 0;
   /** filter/request/explanation.ts: 1 + its place there. */
   explanation: u32 = 0;
-  /** filter/response/responses-api.ts: 1: it creates a response; how far its answer was searched for the id, and the id's hash so far. */
+  /** filter/response/learn-response.ts: 1: it creates a response; how far its answer was searched for the id, and the id's hash so far. */
   creates: u32 = 0;
   learning: u32 = 0;
   searched: u32 = 0;

@@ -4,6 +4,7 @@
 // woken costs more than a tick does.
 
 import { sampleCounts } from "../admission/since";
+import { ROLE_HOLDER } from "../config/config";
 import { refreshPrompts } from "../endpoints/cache/running-prompts";
 import { endpointCount } from "../endpoints/entries";
 import { totalInFlight } from "../endpoints/in-flight";
@@ -13,8 +14,8 @@ import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
 import { ENDPOINTS, IN_FLIGHT, IN_FLIGHT_ELSEWHERE, record, SNAPSHOT_AGE } from "../stats";
 import { readBulletin } from "../workers/bulletin";
 import { exchange, tellOthers } from "../workers/counts";
-import { followSnapshot } from "../workers/snapshots";
-import { tendHeld } from "./request/hold";
+import { followSnapshot } from "./follow";
+import { tendHeld } from "./request/let-go";
 import { hearEjections } from "./response/outcome";
 import { lookAtLasting } from "./response/served";
 import { BUSY_TICK_MILLISECONDS, collectGarbage, Root, tickEvery } from "./root";
@@ -36,8 +37,9 @@ let recordedAt: u64 = 0;
 let recordedInFlight: i32 = -1;
 let recordedElsewhere: u64 = 0;
 
-/** A request has come. */
+/** A request has come. A holder's came to its reader before. */
 export function wakeUp(root: Root): void {
+  if (root.config.role == ROLE_HOLDER) return;
   if (resting) {
     resting = false;
     tickEvery(root, BUSY_TICK_MILLISECONDS);
@@ -47,7 +49,7 @@ export function wakeUp(root: Root): void {
   requests++;
 }
 
-/** A request has ended, and its stream is closed. */
+/** A request has ended, and its stream is closed. Where another one went on instead, this worker is not quiet. */
 export function restIfQuiet(root: Root): void {
   if (resting || !isQuiet()) return;
   resting = true;

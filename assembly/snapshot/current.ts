@@ -8,10 +8,10 @@ const candidate: SnapshotView = newView();
 let buffer: usize = 0;
 let capacity: u32 = 0;
 let present: bool = false;
-let receivedAt: u64 = 0;
+let received: u64 = 0;
 
-/** Takes over `bytes` at `data` (they are copied) that the filter received at `received`, ns. False: not a snapshot. */
-export function adopt(data: usize, bytes: u32, received: u64): bool {
+/** Takes over `bytes` at `data` (they are copied) that the filter received `at`, ns. False: not a snapshot. */
+export function adopt(data: usize, bytes: u32, at: u64): bool {
   if (verify(candidate, data, bytes) != 0) return false;
   if (bytes > capacity) {
     if (buffer) heap.free(buffer);
@@ -24,7 +24,7 @@ export function adopt(data: usize, bytes: u32, received: u64): bool {
   // Without order there are no places: everything is picked from as if there were none.
   if (!groupByPlace(view)) view.placeCount = 0;
   present = true;
-  receivedAt = received;
+  received = at;
   return true;
 }
 
@@ -37,5 +37,9 @@ export function current(): SnapshotView {
 }
 /** Milliseconds since the filter received it; 0 for a clock that stepped back. */
 export function ageMilliseconds(now: u64): u64 {
-  return now > receivedAt ? (now - receivedAt) / 1000000 : 0;
+  return now > received ? (now - received) / 1000000 : 0;
+}
+/** Nanoseconds since the Unix epoch. */
+export function receivedAt(): u64 {
+  return received;
 }

@@ -2,19 +2,9 @@
 //   pilotfish.snapshot   the last stored snapshot, as pushed; replaced under compare-and-swap, so it only gets newer
 // Its version and when it came stand on the bulletin.
 import { HEADER_COMPLETE, HEADER_FLAGS, HEADER_SOURCE, HEADER_VERSION } from "../../protocol/constants";
-import { followObjectives } from "../admission/objectives";
-import { followSince } from "../admission/since";
 import { bytesOf } from "../base/bytes";
-import { followAdapters } from "../endpoints/adapters";
-import { followCaches } from "../endpoints/cache/prefix-index";
-import { followUsable } from "../endpoints/health";
-import { followRemote, followScrapes, followTopology } from "../endpoints/in-flight";
-import { followPrefixes } from "../endpoints/remote";
-import { defineCounters } from "../filter/request/place";
 import { CAS_MISMATCH, getShared, OK, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
-import { tickTime } from "../host/tick-time";
-import { followPlaces } from "../places/learned";
-import { adopt, current } from "../snapshot/current";
+import { adopt } from "../snapshot/current";
 import { onBulletin, postSnapshot, readBulletin, SNAPSHOT_RECEIVED, SNAPSHOT_VERSION } from "./bulletin";
 
 const SNAPSHOT = bytesOf("pilotfish.snapshot");
@@ -81,27 +71,15 @@ export function storeSnapshot(data: usize, bytes: u32, now: u64, staleNanosecond
 }
 
 /**
- * After the bulletin was read: takes over a snapshot that another worker, or this one, stored since the last look. True when
- * there was one.
+ * After readBulletin(): makes a snapshot that another worker, or this one, stored since the last call this VM's current one.
+ * True when there was one.
  */
-export function followSnapshot(): bool {
+export function receiveSnapshot(): bool {
   const version = onBulletin(SNAPSHOT_VERSION);
   const received = onBulletin(SNAPSHOT_RECEIVED);
   if (version == seenVersion && received == seenReceived) return false;
   if (getShared(SNAPSHOT) != OK) return false;
   seenVersion = version;
   seenReceived = received;
-  if (!adopt(resultPointer(), resultLength(), received)) return false;
-  followTopology(current());
-  followRemote(current(), received);
-  followScrapes(current());
-  followCaches(current());
-  followAdapters(current());
-  followUsable(current(), tickTime());
-  followPlaces(current(), tickTime());
-  defineCounters(current());
-  followPrefixes(current());
-  followObjectives(current());
-  followSince(current(), received);
-  return true;
+  return adopt(resultPointer(), resultLength(), received);
 }

@@ -26,7 +26,13 @@ export const LAYERS: readonly (readonly Layer[])[] = [
   [{ path: "assembly/stats.ts" }],
   [{ path: "assembly/workers" }],
   [{ path: "assembly/config" }],
+  [{ path: "assembly/filter/headers" }],
+  // root.ts, streams.ts and what needs no more: replies, the snapshot's age, what follows a snapshot.
   [{ path: "assembly/filter" }],
+  [{ path: "assembly/filter/setup" }, { path: "assembly/filter/reserved" }],
+  [{ path: "assembly/filter/request" }],
+  [{ path: "assembly/filter/response" }],
+  [{ path: "assembly/filter/configure.ts" }, { path: "assembly/filter/ticker.ts" }],
   [{ path: "assembly/main.ts" }],
 
   // Programs and their parts, TypeScript.

@@ -31,6 +31,9 @@ export const MODEL = bytesOf(MODEL_HEADER);
 export const BASE_MODEL = bytesOf(BASE_MODEL_HEADER);
 export const OBJECTIVE = bytesOf(OBJECTIVE_HEADER);
 export const FAIRNESS = bytesOf(FAIRNESS_HEADER);
+/** Asks an endpoint for a load report (ORCA), and the report in the answer. */
+export const LOAD_REPORT_FORMAT = bytesOf("endpoint-load-metrics-format");
+export const LOAD_REPORT = bytesOf("endpoint-load-metrics");
 
 /** Filter state for access logs: %FILTER_STATE(wasm.pilotfish.model:PLAIN)% and so on. */
 export const STATE_MODEL = bytesOf("pilotfish.model");

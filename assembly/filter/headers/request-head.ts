@@ -4,7 +4,7 @@
 //
 //   pairs = u32 count, { u32 name length, u32 value length }, { name, NUL, value, NUL }
 import { Bytes, bytesEqual } from "../../base/bytes";
-import { getHeaderPairs, REQUEST_HEADERS, removeHeader, resultLength, resultPointer } from "../../host/calls";
+import { getHeaderPairs, REQUEST_HEADERS, resultLength, resultPointer } from "../../host/calls";
 import {
   BASE_MODEL,
   CONTENT_ENCODING,
@@ -29,9 +29,9 @@ export const HEAD_TYPE: u32 = 2;
 export const HEAD_LENGTH: u32 = 3;
 export const HEAD_ENCODING: u32 = 4;
 export const HEAD_SECRET: u32 = 5;
-const HEAD_MODEL: u32 = 6;
-const HEAD_BASE_MODEL: u32 = 7;
-const HEAD_DESTINATION: u32 = 8;
+export const HEAD_MODEL: u32 = 6;
+export const HEAD_BASE_MODEL: u32 = 7;
+export const HEAD_DESTINATION: u32 = 8;
 export const HEAD_OBJECTIVE: u32 = 9;
 export const HEAD_FAIRNESS: u32 = 10;
 export const HEAD_DEBUG: u32 = 11;
@@ -154,20 +154,4 @@ export function isMethod(method: Bytes): bool {
  */
 export function isUpgrade(): bool {
   return headHas(HEAD_UPGRADE) && isMethod(GET);
-}
-
-/** The debug secret is for the filter only. */
-export function dropDebug(): void {
-  strip(HEAD_DEBUG, DEBUG);
-}
-
-/** Removes what the client said in the gateway's own headers; whether there was any. */
-export function stripControls(): bool {
-  return strip(HEAD_MODEL, MODEL) | strip(HEAD_BASE_MODEL, BASE_MODEL) | strip(HEAD_DESTINATION, DESTINATION);
-}
-
-function strip(head: u32, name: Bytes): bool {
-  if (!headHas(head)) return false;
-  removeHeader(REQUEST_HEADERS, name);
-  return true;
 }

@@ -1,18 +1,42 @@
-// What a client says in a control header, or in one that a body field is written to, never survives.
-
+// The only place that removes headers of the client's. What a client says in a control header of the gateway, or in a
+// header that a body field is written to, never survives.
 import { Bytes, bytesEqual } from "../../base/bytes";
+import { AdmissionConfig } from "../../config/admission";
 import { BodyConfig } from "../../config/body";
 import { getHeader, REQUEST_HEADERS, removeHeader } from "../../host/calls";
 import { count, STRIPPED } from "../../stats";
-import { MODEL } from "./names";
-import { readHead, stripControls } from "./request-head";
+import { BASE_MODEL, DEBUG, DESTINATION, FAIRNESS, MODEL, OBJECTIVE } from "./names";
+import {
+  HEAD_BASE_MODEL,
+  HEAD_DEBUG,
+  HEAD_DESTINATION,
+  HEAD_FAIRNESS,
+  HEAD_MODEL,
+  HEAD_OBJECTIVE,
+  headHas,
+  readHead,
+} from "./request-head";
 
-/** Removes them and reads the head, which stays valid until the next host call that returns bytes. */
+/** Removes those headers and reads the head, which stays valid until the next host call that returns bytes. */
 export function stripAndReadHead(body: BodyConfig): void {
-  // The configuration's own headers come first: looking for them takes the place of what was read.
-  const own = hasOwnHeaders(body) && stripOwn(body);
+  // The headers of the configuration come first: a host call that looks for one overwrites the head.
+  const own = hasOwnHeaders(body) && removeOwn(body);
   readHead();
-  if (stripControls() || own) count(STRIPPED);
+  const controls =
+    removeRead(HEAD_MODEL, MODEL) | removeRead(HEAD_BASE_MODEL, BASE_MODEL) | removeRead(HEAD_DESTINATION, DESTINATION);
+  if (controls || own) count(STRIPPED);
+}
+
+/** The debug secret is for the filter only. */
+export function removeDebug(): void {
+  removeRead(HEAD_DEBUG, DEBUG);
+}
+
+/** The endpoint need not know a request's objective and fairness id. */
+export function removeAdmission(config: AdmissionConfig): void {
+  if (!config.strip) return;
+  removeRead(HEAD_OBJECTIVE, OBJECTIVE);
+  removeRead(HEAD_FAIRNESS, FAIRNESS);
 }
 
 function hasOwnHeaders(body: BodyConfig): bool {
@@ -21,14 +45,21 @@ function hasOwnHeaders(body: BodyConfig): bool {
   return !bytesEqual(header.pointer, header.length, MODEL.pointer, MODEL.length);
 }
 
-function stripOwn(body: BodyConfig): bool {
+/** Removes the headers that the configuration names. True: the client sent one. */
+function removeOwn(body: BodyConfig): bool {
   let found = false;
-  for (let i = 0; i < body.fields.length; i++) if (strip(unchecked(body.fields[i]).header)) found = true;
+  for (let i = 0; i < body.fields.length; i++) {
+    const name: Bytes = unchecked(body.fields[i]).header;
+    if (name.length == 0 || !getHeader(REQUEST_HEADERS, name)) continue;
+    removeHeader(REQUEST_HEADERS, name);
+    found = true;
+  }
   return found;
 }
 
-function strip(name: Bytes): bool {
-  if (name.length == 0 || !getHeader(REQUEST_HEADERS, name)) return false;
+/** Removes a header that readHead() found. The head stays valid. True: there was one. */
+function removeRead(head: u32, name: Bytes): bool {
+  if (!headHas(head)) return false;
   removeHeader(REQUEST_HEADERS, name);
   return true;
 }

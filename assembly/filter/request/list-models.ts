@@ -4,11 +4,10 @@ import { bytesOf } from "../../base/bytes";
 import { Writer, writeTo } from "../../base/writer";
 import { Config } from "../../config/config";
 import { largeBuffer } from "../../host/memory";
-import { tickTime } from "../../host/tick-time";
 import { findModel } from "../../route/models";
 import { findExact, nextExact, ruleLength, rulePattern, ruleTarget } from "../../route/names";
 import { decodeName, pathLength } from "../../route/paths";
-import { ageMilliseconds, current, hasSnapshot } from "../../snapshot/current";
+import { current, hasSnapshot } from "../../snapshot/current";
 import {
   continuesRule,
   findRule,
@@ -19,6 +18,7 @@ import {
 } from "../../snapshot/objects";
 import { compareBytes, NONE, SnapshotView } from "../../snapshot/view";
 import { count, MODELS_LISTED } from "../../stats";
+import { isStale } from "../freshness";
 import { GET } from "../headers/names";
 import { HEAD_PATH, headLength, headPointer, isMethod, readHead } from "../headers/request-head";
 import { sendJson } from "../local-reply";
@@ -39,7 +39,7 @@ export function listModels(config: Config): bool {
   if (length < path.length || memory.compare(given, path.pointer, path.length) != 0) return false;
   const one = length > path.length + 1 && load<u8>(given + path.length) == 0x2f;
   if (!one && length != path.length) return false;
-  if (!hasSnapshot() || ageMilliseconds(tickTime()) > config.staleAfterMilliseconds) return false;
+  if (!hasSnapshot() || isStale(config)) return false;
   let writer: Writer;
   if (one) {
     const nameLength = decodeName(given + path.length + 1, length - path.length - 1, asked);

@@ -22,7 +22,6 @@ import { count, NO_BODY, REQUESTS, UNREAD_BODY, UNTRACKED } from "../../stats";
 import { bodyType, isEncoded, TYPE_JSON, TYPE_MULTIPART, TYPE_OTHER } from "../headers/content-type";
 import {
   declaredLength,
-  dropDebug,
   HEAD_PATH,
   HEAD_TYPE,
   headLength,
@@ -31,10 +30,9 @@ import {
   watchSession,
 } from "../headers/request-head";
 import { sessionOf } from "../headers/session-id";
-import { stripAndReadHead } from "../headers/strip";
+import { removeAdmission, removeDebug, stripAndReadHead } from "../headers/strip";
 import { controlBody, controlHeaders } from "../reserved/reserved";
-import { isCreation, routeById } from "../response/responses-api";
-import { findRoot, Root } from "../root";
+import { Root } from "../root";
 import { bodyCame, neverGetsBodies, passUnread } from "../setup/no-bodies";
 import { beginReply, endReply, holderHeaders, keepReply, tellHolder } from "../setup/reader-holder";
 import {
@@ -50,8 +48,8 @@ import {
   Stream,
   stateOf,
 } from "../streams";
-import { wakeUp } from "../ticker";
-import { readAdmissionHead, stripAdmissionHead } from "./admit";
+import { readAdmissionHead } from "./admit";
+import { isCreation, routeById } from "./by-response";
 import { decideBody, decidePath } from "./decide";
 import { mayExplain } from "./explanation";
 import { listModels } from "./list-models";
@@ -59,9 +57,8 @@ import { refuseBody, refuseEncoded, refuseLength, refuseMultipart, refusePath, r
 
 const reservedPrefix = bytesOf(RESERVED_PREFIX);
 
-export function requestHeaders(id: u32, rootId: u32, endOfStream: bool): i32 {
-  const root = findRoot(rootId);
-  if (root === null) return HEADERS_CONTINUE;
+/** After wakeUp() (filter/ticker.ts). */
+export function requestHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const role = root.config.role;
   if (role == ROLE_HOLDER) return holderHeaders(id, root);
   const status = readHeaders(id, root, endOfStream);
@@ -75,14 +72,13 @@ export function requestHeaders(id: u32, rootId: u32, endOfStream: bool): i32 {
 
 function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const config = root.config;
-  wakeUp(root);
   watchSession(config.pick.session.header);
   stripAndReadHead(config.body);
-  dropDebug();
+  removeDebug();
   if (isReserved()) return controlHeaders(id, root, endOfStream);
   if (config.models.list && listModels(config)) return HEADERS_STOP;
   count(REQUESTS);
-  stripAdmissionHead(config.admission);
+  removeAdmission(config.admission);
   if (config.pick.responses && routeById(id, root)) return HEADERS_CONTINUE;
   const pathModel = config.paths != 0 && matchPath(config.paths, headPointer(HEAD_PATH), headLength(HEAD_PATH));
   if ((endOfStream || isUpgrade()) && !pathModel) {

@@ -29,7 +29,9 @@ import {
   writeMetrics,
 } from "../../stats";
 import { readBulletin } from "../../workers/bulletin";
-import { followSnapshot, HELD, heldFor, OUTDATED, STORED, storedVersion, storeSnapshot } from "../../workers/snapshots";
+import { HELD, heldFor, OUTDATED, STORED, storedVersion, storeSnapshot } from "../../workers/snapshots";
+import { followSnapshot } from "../follow";
+import { isStale } from "../freshness";
 import { GET, POST } from "../headers/names";
 import { declaredLength, HEAD_PATH, HEAD_SECRET, headLength, headPointer, isMethod } from "../headers/request-head";
 import { beginError, sendBytes, sendError, sendJson } from "../local-reply";
@@ -160,9 +162,8 @@ function readBack(root: Root): void {
     refuse(404, SNAPSHOT_OTHER, "No snapshot has been pushed yet.", "snapshot_absent");
     return;
   }
-  const age = ageMilliseconds(now);
   const writer = writeTo(largeBuffer(READBACK_BYTES), READBACK_BYTES);
-  writeSnapshot(writer, current(), age, age > root.config.staleAfterMilliseconds);
+  writeSnapshot(writer, current(), ageMilliseconds(now), isStale(root.config));
   writer.raw(',"metrics":');
   writeMetrics(writer);
   writer.raw("}");
@@ -214,13 +215,6 @@ function refuseTooLarge(root: Root): void {
   writer.number(root.config.maxBytes);
   writer.raw(" bytes.");
   sendError(writer, 413, "", "snapshot_too_large");
-}
-
-/** The host keeps the body of a push back for ever. */
-export function refuseUnreadable(): void {
-  const message =
-    "The pushed body cannot be read: set allow_on_headers_stop_iteration in the plugin's configuration in Envoy.";
-  refuse(500, SNAPSHOT_OTHER, message, "snapshot_not_stored");
 }
 
 function refuse(status: u32, counter: u32, message: string, code: string): void {

@@ -10,12 +10,9 @@ import { findEntry } from "../../endpoints/entries";
 import { takeLoadReport } from "../../endpoints/load-reports";
 import { getHeader, now, RESPONSE_HEADERS, removeHeader, resultLength, resultPointer } from "../../host/calls";
 import { count, LOAD_REPORT_UNREADABLE, LOAD_REPORTS } from "../../stats";
-import { changeHeader } from "../headers/changes";
+import { LOAD_REPORT } from "../headers/names";
 import { Stream } from "../streams";
 
-const ASK = bytesOf("endpoint-load-metrics-format");
-const TEXT = bytesOf("TEXT");
-const REPORT = bytesOf("endpoint-load-metrics");
 const WAITING = bytesOf("num_requests_waiting=");
 const KV_USAGE = bytesOf("kv_cache_usage_perc=");
 
@@ -23,14 +20,9 @@ const KV_USAGE = bytesOf("kv_cache_usage_perc=");
 const MOST_BYTES: u32 = 4096;
 const MOST_WAITING: f64 = 1000000;
 
-/** The request is about to go to an endpoint. */
-export function askForReport(): void {
-  changeHeader(ASK, TEXT.pointer, TEXT.length);
-}
-
 /** The answer's headers are here, and the stream is counted on the endpoint that they are by. */
 export function readReport(stream: Stream): void {
-  if (!getHeader(RESPONSE_HEADERS, REPORT)) return;
+  if (!getHeader(RESPONSE_HEADERS, LOAD_REPORT)) return;
   const entry = findEntry(stream.counted);
   if (entry !== null) {
     const length = resultLength();
@@ -41,7 +33,7 @@ export function readReport(stream: Stream): void {
       count(LOAD_REPORTS);
     } else count(LOAD_REPORT_UNREADABLE);
   }
-  removeHeader(RESPONSE_HEADERS, REPORT);
+  removeHeader(RESPONSE_HEADERS, LOAD_REPORT);
 }
 
 /** How many numbers the last total() added up. */

@@ -5,15 +5,14 @@ import { endPrompt } from "../../endpoints/cache/running-prompts";
 import { finished } from "../../endpoints/in-flight";
 import { BODY_CONTINUE } from "../../host/calls";
 import { dropExplanation, sendExplanation } from "../request/explanation";
-import { abortHeld, madeRoom } from "../request/hold";
+import { abortHeld, madeRoom } from "../request/let-go";
 import { Root } from "../root";
 import { answeredEarly } from "../setup/reader-holder";
 import { closeStream, findStream, PHASE_MULTIPART, PHASE_PUSH, PHASE_SCAN, PHASE_SENT, Stream } from "../streams";
-import { restIfQuiet } from "../ticker";
+import { learn } from "./learn-response";
 import { readReport } from "./load-report";
 import { answerBegan, answerEnded, judgeBreak } from "./outcome";
 import { renameBody, renameHeaders } from "./rename";
-import { learn } from "./responses-api";
 import { dropTokens, forget, isTrusted, lookAt } from "./served";
 
 export function responseHeaders(id: u32, endOfStream: bool): void {
@@ -50,10 +49,10 @@ export function responseBody(id: u32, length: u32, endOfStream: bool): i32 {
   return renameBody(stream, length, endOfStream);
 }
 
-/** The stream is over, however it ended. */
-export function streamDeleted(id: u32): void {
+/** The stream is over, however it ended. Its root; null: the stream had no record. */
+export function streamDeleted(id: u32): Root | null {
   const stream = findStream(id);
-  if (stream === null) return;
+  if (stream === null) return null;
   forget(stream);
   if (stream.answered == 1) judgeBreak(stream);
   if (stream.tokens) dropTokens(stream, stream.counted);
@@ -65,7 +64,7 @@ export function streamDeleted(id: u32): void {
   const scope = stream.phase == PHASE_SENT ? stream.scope : 0;
   const root = changetype<Root>(stream.root);
   closeStream(stream);
-  restIfQuiet(root);
   // Last: another stream may go on, and host calls are about that one then.
   madeRoom(scope);
+  return root;
 }

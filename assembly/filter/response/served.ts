@@ -18,8 +18,8 @@ import { count, DRY_RUN_AGREED, DRY_RUN_DIFFERED, REROUTED, SETUP_NOT_FOLLOWED }
 import { UPSTREAM_ADDRESS, UPSTREAM_ATTEMPTS } from "../headers/names";
 import { leaveGarbage } from "../root";
 import { nextStream, Stream } from "../streams";
+import { beginLearning } from "./learn-response";
 import { answerStatus, judgeAnswer } from "./outcome";
-import { beginLearning } from "./responses-api";
 
 const TRUSTED: i32 = 64;
 const MOST_TRUST: i32 = 128;

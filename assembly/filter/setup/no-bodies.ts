@@ -15,9 +15,9 @@ import {
   resultPointer,
   setEffectiveContext,
 } from "../../host/calls";
-import { count, SETUP_NO_BODY } from "../../stats";
+import { count, SETUP_NO_BODY, SNAPSHOT_OTHER } from "../../stats";
 import { REQUEST_TOTAL_SIZE } from "../headers/names";
-import { refuseUnreadable } from "../reserved/reserved";
+import { beginError, sendError } from "../local-reply";
 import { leaveGarbage, Root } from "../root";
 import {
   nextStream,
@@ -83,9 +83,18 @@ function release(stream: Stream): void {
   if (stream.phase == PHASE_PUSH) {
     // It carries the secret: nobody behind the filter may see it.
     stream.phase = PHASE_REPLIED;
-    refuseUnreadable();
+    refusePush();
     return;
   }
   stream.phase = PHASE_PASS;
   continueRequest();
+}
+
+function refusePush(): void {
+  count(SNAPSHOT_OTHER);
+  const writer = beginError();
+  writer.raw(
+    "The pushed body cannot be read: set allow_on_headers_stop_iteration in the plugin's configuration in Envoy.",
+  );
+  sendError(writer, 500, "", "snapshot_not_stored");
 }

@@ -18,9 +18,14 @@ import { openStream, PHASE_SENT, Stream, stateOf } from "../streams";
 
 const IN_HEADER: u64 = 1;
 
-/** What findAsked() found; bytes that stay while configuration and snapshot do. */
-export let asked: usize = 0;
-export let askedLength: u32 = 0;
+/** A name; its bytes stay while configuration and snapshot do. */
+@unmanaged
+export class AskedName {
+  name: usize = 0;
+  length: u32 = 0;
+}
+
+const found: usize = memory.data(offsetof<AskedName>(), 8);
 
 /** What is kept of the name that a stream's client asked for. */
 export function keptAsked(stream: Stream): u64 {
@@ -33,30 +38,36 @@ export function wasInHeader(kept: u64): bool {
   return (kept & IN_HEADER) != 0;
 }
 
-/** Whether the name is known by which a client asked. */
-export function findAsked(config: Config, view: SnapshotView, kept: u64): bool {
-  if (kept == 0) return false;
+/** The name that a client asked for, by what is kept of it, valid until the next call; null: the name is not known. */
+export function findAsked(config: Config, view: SnapshotView, kept: u64): AskedName | null {
+  if (kept == 0) return null;
   for (let rule = nextExact(config.models.names, 0); rule; rule = nextExact(config.models.names, rule)) {
-    if (isAsked(rulePattern(rule), ruleLength(rule), kept)) return true;
+    if (isAsked(rulePattern(rule), ruleLength(rule), kept)) return askedName(rulePattern(rule), ruleLength(rule));
   }
   for (let i: u32 = 0; i < view.ruleCount; i++) {
-    if (isAsked(ruleName(view, i), ruleNameLength(view, i), kept)) return true;
+    if (isAsked(ruleName(view, i), ruleNameLength(view, i), kept))
+      return askedName(ruleName(view, i), ruleNameLength(view, i));
   }
   for (let i: u32 = 0; i < view.modelCount; i++) {
-    if (isAsked(view.modelName(i), view.modelNameLength(i), kept)) return true;
+    if (isAsked(view.modelName(i), view.modelNameLength(i), kept))
+      return askedName(view.modelName(i), view.modelNameLength(i));
   }
-  return false;
+  return null;
 }
 
 function isAsked(name: usize, length: u32, kept: u64): bool {
-  if (length == 0 || (textHash(name, length) | IN_HEADER) != (kept | IN_HEADER)) return false;
-  asked = name;
-  askedLength = length;
-  return true;
+  return length > 0 && (textHash(name, length) | IN_HEADER) == (kept | IN_HEADER);
 }
 
-/** The answer to this request for a response, which a pod gives, will name what findAsked() found in place of `model`. */
-export function giveBackAsked(id: u32, root: Root, entry: Entry, model: usize, length: u32): void {
+function askedName(name: usize, length: u32): AskedName {
+  const record = changetype<AskedName>(found);
+  record.name = name;
+  record.length = length;
+  return record;
+}
+
+/** The answer to this request for a response, by the endpoint of `entry`, will name `asked` instead of `model`. */
+export function giveBackAsked(id: u32, root: Root, entry: Entry, asked: AskedName, model: usize, length: u32): void {
   const target = keptTarget(model, length);
   if (target === null) return;
   const stream = openStream(id, changetype<usize>(root));
@@ -64,8 +75,8 @@ export function giveBackAsked(id: u32, root: Root, entry: Entry, model: usize, l
   stream.phase = PHASE_SENT;
   stream.target = changetype<usize>(target);
   stream.name = stateOf(stream);
-  stream.nameLength = askedLength;
-  memory.copy(stream.name, asked, askedLength);
+  stream.nameLength = asked.length;
+  memory.copy(stream.name, asked.name, asked.length);
   dropHeader(ACCEPT_ENCODING);
   if (root.config.pick.dryRun) return;
   stream.counted = started(entry.endpoint);

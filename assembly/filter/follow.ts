@@ -1,0 +1,31 @@
+// What follows a new snapshot in this VM. Each part of the filter that remembers something about endpoints, places or
+// models takes over what the snapshot changed.
+import { followObjectives } from "../admission/objectives";
+import { followSince } from "../admission/since";
+import { followAdapters } from "../endpoints/adapters";
+import { followCaches } from "../endpoints/cache/prefix-index";
+import { followUsable } from "../endpoints/health";
+import { followRemote, followScrapes, followTopology } from "../endpoints/in-flight";
+import { followPrefixes } from "../endpoints/remote";
+import { tickTime } from "../host/tick-time";
+import { followPlaces } from "../places/learned";
+import { current, receivedAt } from "../snapshot/current";
+import { receiveSnapshot } from "../workers/snapshots";
+import { followPlaceNames } from "./place-counters";
+
+/** After readBulletin(): takes over a snapshot that this worker or another one stored since the last call. */
+export function followSnapshot(): void {
+  if (!receiveSnapshot()) return;
+  const view = current();
+  followTopology(view);
+  followRemote(view, receivedAt());
+  followScrapes(view);
+  followCaches(view);
+  followAdapters(view);
+  followUsable(view, tickTime());
+  followPlaces(view, tickTime());
+  followPlaceNames(view);
+  followPrefixes(view);
+  followObjectives(view);
+  followSince(view, receivedAt());
+}

@@ -1,0 +1,58 @@
+// Each place has counters of its own, under its name, because the metrics of proxy-wasm have no labels. They are made when a
+// snapshot first names the place.
+import { textHash } from "../base/hash";
+import { COUNTER, defineMetric, incrementMetric } from "../host/calls";
+import { SnapshotView } from "../snapshot/view";
+
+/** Places that get counters of their own in this VM. Those beyond share one record. */
+const MAX_COUNTED: u32 = 64;
+
+@unmanaged
+class PlaceCounters {
+  /** Hash of the place's name; 0 in the shared record. */
+  place: u64 = 0;
+  /** Metric of the picks. */
+  picked: u32 = 0;
+  /** Metric of the picks that the place would get in a dry run. */
+  wouldPick: u32 = 0;
+}
+
+/** The records of the named places, then the shared one. */
+const records: usize = memory.data((MAX_COUNTED + 1) * offsetof<PlaceCounters>(), 8);
+let named: u32 = 0;
+let hasShared: bool = false;
+
+/** A place that is new gets its counters here, so that they are there before its first request. */
+export function followPlaceNames(view: SnapshotView): void {
+  for (let place: u32 = 0; place < view.placeCount; place++) countersOf(view, place);
+}
+
+/** Counts a pick in a place of the current snapshot; `dry`: the place was chosen, and not used. */
+export function countPick(view: SnapshotView, place: u32, dry: bool): void {
+  const counters = countersOf(view, place);
+  incrementMetric(dry ? counters.wouldPick : counters.picked, 1);
+}
+
+function countersOf(view: SnapshotView, place: u32): PlaceCounters {
+  const hash = textHash(view.placeName(place), view.placeNameLength(place));
+  for (let i: u32 = 0; i < named; i++) if (recordAt(i).place == hash) return recordAt(i);
+  if (named < MAX_COUNTED) {
+    const name = String.UTF8.decodeUnsafe(view.placeName(place), view.placeNameLength(place));
+    return define(recordAt(named++), hash, name);
+  }
+  const shared = recordAt(MAX_COUNTED);
+  if (hasShared) return shared;
+  hasShared = true;
+  return define(shared, 0, "others");
+}
+
+function recordAt(i: u32): PlaceCounters {
+  return changetype<PlaceCounters>(records + i * offsetof<PlaceCounters>());
+}
+
+function define(counters: PlaceCounters, hash: u64, name: string): PlaceCounters {
+  counters.place = hash;
+  counters.picked = defineMetric(COUNTER, `pilotfish.place.${name}.picked`);
+  counters.wouldPick = defineMetric(COUNTER, `pilotfish.place.${name}.would_pick`);
+  return counters;
+}

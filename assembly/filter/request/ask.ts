@@ -1,0 +1,186 @@
+// What a request asks for: a model, by its name in the body or in the path and by the rules for names; the fields that go
+// into headers; and the input of the pick.
+import { bytesEqual } from "../../base/bytes";
+import { textHash } from "../../base/hash";
+import { Random } from "../../base/random";
+import { BodyConfig } from "../../config/body";
+import { Config } from "../../config/config";
+import { Prompt } from "../../endpoints/cache/prompt";
+import { now } from "../../host/calls";
+import { tickTime } from "../../host/tick-time";
+import { PickInput } from "../../pick/pick-input";
+import { resolve, Target } from "../../route/names";
+import { drawTarget, ruleFor } from "../../route/rules";
+import {
+  fieldBytes,
+  fieldKind,
+  fieldLength,
+  KIND_ABSENT,
+  KIND_ARRAY,
+  KIND_NULL,
+  KIND_OBJECT,
+  KIND_STRING,
+  KIND_TOO_LONG,
+  KIND_TRUE,
+  KIND_UNREPRESENTABLE,
+} from "../../scan/json/fields";
+import { multipartKind, multipartValue, multipartValueLength } from "../../scan/multipart/multipart";
+import { ageMilliseconds, current, hasSnapshot } from "../../snapshot/current";
+import { ruleHasPriority, rulePriority } from "../../snapshot/objects";
+import { NONE } from "../../snapshot/view";
+import { count, FIELD_IGNORED } from "../../stats";
+import { changeHeader } from "../headers/changes";
+import { Root } from "../root";
+import { NAMED_PRIORITY, PHASE_MULTIPART, Stream, stateOf } from "../streams";
+import { refuseField, refuseMissing, refuseModel } from "./refuse";
+import { rewriteModel, rewritePath } from "./rewrite";
+
+/** What was asked. */
+export const ASK_REFUSED: u32 = 0;
+/** A model: stream.header and stream.served. */
+export const ASK_MODEL: u32 = 1;
+/** The body names no model, and none is given by the configuration. */
+export const ASK_NO_MODEL: u32 = 2;
+
+/** The body is whole, `length` bytes of it. */
+export function askBody(stream: Stream, length: u32, random: Random): u32 {
+  const state = stateOf(stream);
+  const config = changetype<Root>(stream.root).config;
+  let kind: u32;
+  if (stream.phase == PHASE_MULTIPART) {
+    kind = multipartKind(state);
+    stream.name = multipartValue(state);
+    stream.nameLength = multipartValueLength(state);
+  } else {
+    kind = fieldKind(state, 0);
+    stream.name = fieldBytes(state, 0);
+    stream.nameLength = fieldLength(state, 0);
+    if (config.body.fields.length > 1 && !writeFields(state, config.body)) return ASK_REFUSED;
+  }
+  if (kind == KIND_ABSENT || kind == KIND_NULL || (kind == KIND_STRING && stream.nameLength == 0)) {
+    return askDefault(stream, config, length, random);
+  }
+  const name = stream.name;
+  if (kind != KIND_STRING || !fitsHeader(name, stream.nameLength)) {
+    refuseModel(kind);
+    return ASK_REFUSED;
+  }
+  const target = targetOf(stream, config, name, stream.nameLength, random);
+  if (target === null) return askModel(stream, name, stream.nameLength);
+  if (!rewriteModel(stream, target.model, target.length, length)) return ASK_REFUSED;
+  stream.target = changetype<usize>(target);
+  return askModel(stream, target.model, target.length);
+}
+
+/** The path names the model, at stream.name. */
+export function askPath(stream: Stream, random: Random): u32 {
+  const name = stream.name;
+  if (!fitsHeader(name, stream.nameLength)) {
+    refuseModel(KIND_STRING);
+    return ASK_REFUSED;
+  }
+  const target = targetOf(stream, changetype<Root>(stream.root).config, name, stream.nameLength, random);
+  if (target === null) return askModel(stream, name, stream.nameLength);
+  rewritePath(target);
+  stream.target = changetype<usize>(target);
+  return askModel(stream, target.model, target.length);
+}
+
+/** The body names no model. */
+function askDefault(stream: Stream, config: Config, length: u32, random: Random): u32 {
+  stream.nameLength = 0;
+  const given = config.models.defaultModel;
+  if (given.length > 0 && stream.phase != PHASE_MULTIPART) {
+    const target = targetOf(stream, config, given.pointer, given.length, random);
+    const model = target === null ? given.pointer : target.model;
+    const modelLength = target === null ? given.length : target.length;
+    return rewriteModel(stream, model, modelLength, length) ? askModel(stream, model, modelLength) : ASK_REFUSED;
+  }
+  if (!config.body.requireModel) return ASK_NO_MODEL;
+  refuseMissing();
+  return ASK_REFUSED;
+}
+
+function askModel(stream: Stream, model: usize, length: u32): u32 {
+  stream.served = model;
+  stream.servedLength = length;
+  if (!stream.header) {
+    stream.header = model;
+    stream.headerLength = length;
+  }
+  return ASK_MODEL;
+}
+
+/** What takes the place of a name; null when it stays. The configuration's rules win over the snapshot's. */
+function targetOf(stream: Stream, config: Config, name: usize, length: u32, random: Random): Target | null {
+  stream.header = 0;
+  const own = config.models.hasRules ? resolve(config.models.names, name, length, random) : null;
+  const target = own === null ? ruledTarget(stream, name, length, random) : own;
+  if (target === null || bytesEqual(target.model, target.length, name, length)) return null;
+  // Routes match the name that the client sent, as behind the body-based router, where a picker rewrites it after the match.
+  if (own === null) {
+    stream.header = name;
+    stream.headerLength = length;
+  }
+  return target;
+}
+
+/** By the snapshot's rules, which may say how important the request is as well. */
+function ruledTarget(stream: Stream, name: usize, length: u32, random: Random): Target | null {
+  if (!hasSnapshot()) return null;
+  const view = current();
+  const rule = ruleFor(view, name, length);
+  if (rule == NONE) return null;
+  if (ruleHasPriority(view, rule)) {
+    stream.priority = rulePriority(view, rule);
+    stream.named |= NAMED_PRIORITY;
+  }
+  return drawTarget(view, rule, random);
+}
+
+/** Headers of the fields beside `model`; false: one cannot stand in a header, refused. */
+function writeFields(state: usize, body: BodyConfig): bool {
+  for (let i = 1; i < body.fields.length; i++) {
+    const kind = fieldKind(state, i);
+    if (kind == KIND_ABSENT || kind == KIND_NULL) continue;
+    if (kind == KIND_OBJECT || kind == KIND_ARRAY) {
+      count(FIELD_IGNORED);
+      continue;
+    }
+    const unfit = kind == KIND_TOO_LONG || kind == KIND_UNREPRESENTABLE;
+    if (unfit || !fitsHeader(fieldBytes(state, i), fieldLength(state, i))) {
+      refuseField(unchecked(body.fields[i]).bytes, kind);
+      return false;
+    }
+    changeHeader(unchecked(body.fields[i]).header, fieldBytes(state, i), fieldLength(state, i));
+  }
+  return true;
+}
+
+/** No control characters: nothing is ever injected. Blanks at the ends would be cut off on the way. */
+function fitsHeader(text: usize, length: u32): bool {
+  if (length == 0) return true;
+  for (let i: u32 = 0; i < length; i++) {
+    const c: u32 = load<u8>(text + i);
+    if (c < 0x20 || c == 0x7f) return false;
+  }
+  return load<u8>(text) != 0x20 && load<u8>(text + length - 1) != 0x20;
+}
+
+/** Fills `input` with what the picker needs to know of the request. */
+export function weigh(stream: Stream, config: Config, input: PickInput): void {
+  input.now = config.pick.readsPrompts ? now() : tickTime();
+  input.snapshotAge = <u32>ageMilliseconds(tickTime());
+  input.model = textHash(stream.served, stream.servedLength);
+  input.seed = input.model;
+  input.session = stream.session;
+  stream.model = input.model;
+  input.prompt = stream.prompt;
+  input.tokens = <i32>(stream.buffered >> 2);
+  if (!stream.prompt) return;
+  if (fieldKind(stateOf(stream), config.body.streamField) == KIND_TRUE) stream.streamed = 1;
+  input.tokens = <i32>(changetype<Prompt>(stream.prompt).bytes >> 2);
+  const state = stateOf(stream);
+  const salt = config.body.saltField;
+  if (fieldKind(state, salt) == KIND_STRING) input.seed ^= textHash(fieldBytes(state, salt), fieldLength(state, salt));
+}

@@ -1,0 +1,85 @@
+// The Responses API: an endpoint keeps the responses that it gave, so a request that needs a response has to go to its owner.
+// Such requests are GET and DELETE below /v1/responses/{id}, POST on its cancel, and a POST whose `previous_response_id`
+// names a response. Which endpoint owns a response is learnt from the answers (filter/response/learn-response.ts).
+import { bytesEqual, bytesOf } from "../../base/bytes";
+import { textHash } from "../../base/hash";
+import { Entry, findEntry } from "../../endpoints/entries";
+import { pathLength } from "../../route/paths";
+import { current, hasSnapshot } from "../../snapshot/current";
+import { NONE, SnapshotView } from "../../snapshot/view";
+import { count, RESPONSE_FOUND, RESPONSE_UNKNOWN } from "../../stats";
+import { findResponse, ResponseRecord } from "../../workers/responses";
+import { changeHeader } from "../headers/changes";
+import { DESTINATION, POST } from "../headers/names";
+import { HEAD_PATH, headLength, headPointer, isMethod, readHead } from "../headers/request-head";
+import { idHash } from "../response-id";
+import { Root } from "../root";
+import { findAsked, giveBackAsked, wasInHeader } from "./asked-name";
+import { setBaseModel } from "./base-model";
+
+const collection = bytesOf("/v1/responses");
+const cancel = bytesOf("/cancel");
+
+/** After readHead(), for a request that is read: whether its answer has the id of a new response. */
+export function isCreation(): bool {
+  const length = pathLength(headPointer(HEAD_PATH), headLength(HEAD_PATH));
+  return bytesEqual(headPointer(HEAD_PATH), length, collection.pointer, collection.length) && isMethod(POST);
+}
+
+/** After readHead(): sends a request for a response to its owner. False: it is another request, or nobody knows the owner. */
+export function routeById(id: u32, root: Root): bool {
+  const length = pathLength(headPointer(HEAD_PATH), headLength(HEAD_PATH));
+  const from = collection.length + 1;
+  const path = headPointer(HEAD_PATH);
+  if (length <= from || memory.compare(path, collection.pointer, collection.length) != 0) return false;
+  if (load<u8>(path + collection.length) != 0x2f) return false;
+  let end = from;
+  while (end < length && load<u8>(path + end) != 0x2f) end++;
+  // A body that is read by a server at the end of another path must be read here too.
+  if (isMethod(POST) && !bytesEqual(path + end, length - end, cancel.pointer, cancel.length)) return false;
+  const response = findResponse(idHash(path + from, end - from));
+  const entry: Entry | null = response === null || !hasSnapshot() ? null : findEntry(response.owner);
+  if (response === null || entry === null || entry.endpoint == NONE) {
+    count(RESPONSE_UNKNOWN);
+    // The shared value lies where the head was.
+    readHead();
+    return false;
+  }
+  const view = current();
+  count(RESPONSE_FOUND);
+  for (let i: u32 = 0; i < view.modelCount; i++) {
+    if (textHash(view.modelName(i), view.modelNameLength(i)) != response.model) continue;
+    nameModel(id, root, entry, view, i, response);
+    break;
+  }
+  if (!root.config.pick.dryRun)
+    changeHeader(DESTINATION, view.address(entry.endpoint), view.addressLength(entry.endpoint));
+  return true;
+}
+
+/** Headers by which routes are matched, as when the response was made, and the name that its client knows. */
+function nameModel(id: u32, root: Root, entry: Entry, view: SnapshotView, served: u32, response: ResponseRecord): void {
+  const config = root.config;
+  const name = view.modelName(served);
+  const length = view.modelNameLength(served);
+  const header = unchecked(config.body.fields[0]).header;
+  const asked = findAsked(config, view, response.asked);
+  if (header.length > 0) {
+    if (asked !== null && wasInHeader(response.asked)) changeHeader(header, asked.name, asked.length);
+    else changeHeader(header, name, length);
+  }
+  setBaseModel(config, served, name, length);
+  if (asked !== null) giveBackAsked(id, root, entry, asked, name, length);
+}
+
+/** Index in the snapshot of the endpoint that owns the response with this id; NONE: nobody knows, or it is not usable. */
+export function ownerOf(id: usize, length: u32): u32 {
+  const response = findResponse(idHash(id, length));
+  const entry: Entry | null = response === null ? null : findEntry(response.owner);
+  if (entry === null || entry.endpoint == NONE || !current().usable(entry.endpoint)) {
+    count(RESPONSE_UNKNOWN);
+    return NONE;
+  }
+  count(RESPONSE_FOUND);
+  return entry.endpoint;
+}

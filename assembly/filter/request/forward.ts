@@ -1,0 +1,166 @@
+// How a request is sent on: the headers of its model, the pick and its header, the counts, the filter state. Whatever is
+// missing for a pick, the request goes on with Envoy's own balancing, and a counter and the filter state say why.
+import { MODEL_IS_ADAPTER } from "../../../protocol/constants";
+import { Bytes, bytesOf } from "../../base/bytes";
+import { Random } from "../../base/random";
+import { Config } from "../../config/config";
+import { adapterSent } from "../../endpoints/adapters";
+import { insertPrefix } from "../../endpoints/cache/prefix-index";
+import { Prompt } from "../../endpoints/cache/prompt";
+import { followPrompt } from "../../endpoints/cache/running-prompts";
+import { entryOf } from "../../endpoints/entries";
+import { publishGeneration, started, unseenInFlight } from "../../endpoints/in-flight";
+import { tokensSent } from "../../endpoints/waiting-tokens";
+import { setProperty } from "../../host/calls";
+import { ticks, tickTime } from "../../host/tick-time";
+import { panicked } from "../../pick/candidates";
+import { newChoice, pick, pickOnly } from "../../pick/pick";
+import { newPickInput } from "../../pick/pick-input";
+import { kept } from "../../pick/session";
+import { predictedSeconds, uncached } from "../../pick/token-cost";
+import { fieldBytes, fieldKind, fieldLength, KIND_STRING } from "../../scan/json/fields";
+import { current, hasSnapshot } from "../../snapshot/current";
+import { NONE, SnapshotView } from "../../snapshot/view";
+import {
+  count,
+  NO_ENDPOINT,
+  NO_MODEL,
+  NO_SNAPSHOT,
+  PANIC,
+  PICKED,
+  SESSION_KEPT,
+  SESSION_MOVED,
+  STALE,
+  UNKNOWN_MODEL,
+} from "../../stats";
+import { mayPick } from "../freshness";
+import { changeHeader, dropHeader } from "../headers/changes";
+import {
+  ACCEPT_ENCODING,
+  DESTINATION,
+  LOAD_REPORT_FORMAT,
+  STATE_ENDPOINT,
+  STATE_MODEL,
+  STATE_REASON,
+} from "../headers/names";
+import { Stream, stateOf } from "../streams";
+import { weigh } from "./ask";
+import { setBaseModel } from "./base-model";
+import { ownerOf } from "./by-response";
+import { writeExplanation } from "./explanation";
+import { countPlace, enterPlace, leavePlace } from "./place";
+
+const choice = newChoice();
+const input = newPickInput();
+/** "address,address,address" of at most three endpoints. */
+const destination: usize = memory.data(168);
+/** The only form of load reports that vLLM knows. */
+const TEXT = bytesOf("TEXT");
+
+const PICKED_REASON = bytesOf("picked");
+const UNKNOWN_MODEL_REASON = bytesOf("unknown_model");
+const NO_MODEL_REASON = bytesOf("no_model");
+const NO_SNAPSHOT_REASON = bytesOf("no_snapshot");
+const STALE_REASON = bytesOf("stale");
+const NO_ENDPOINT_REASON = bytesOf("no_endpoint");
+
+/** A request that names no model goes on. */
+export function forwardWithoutModel(): void {
+  fallBack(NO_MODEL, NO_MODEL_REASON, 0, 0);
+}
+
+/** Writes the headers for the stream's model, `known` in the snapshot, and choice. */
+export function forward(stream: Stream, config: Config, known: u32, random: Random): void {
+  const model = stream.served;
+  const length = stream.servedLength;
+  const header = unchecked(config.body.fields[0]).header;
+  if (header.length > 0) changeHeader(header, stream.header, stream.headerLength);
+  setBaseModel(config, known, model, length);
+  if (!hasSnapshot()) fallBack(NO_SNAPSHOT, NO_SNAPSHOT_REASON, model, length);
+  else if (known == NONE) fallBack(UNKNOWN_MODEL, UNKNOWN_MODEL_REASON, model, length);
+  else if (!mayPick(config)) fallBack(STALE, STALE_REASON, model, length);
+  else {
+    weigh(stream, config, input);
+    const owner = stream.creates ? previousOwner(stream, config) : NONE;
+    enterPlace(current(), known, tickTime(), random);
+    if (owner == NONE) pick(current(), known, config.pick.profile, input, random, choice);
+    else pickOnly(choice, owner);
+    if (leavePlace(choice.count > 0)) pick(current(), known, config.pick.profile, input, random, choice);
+    if (input.session && choice.count && owner == NONE) count(kept ? SESSION_KEPT : SESSION_MOVED);
+    if (choice.count == 0) fallBack(NO_ENDPOINT, NO_ENDPOINT_REASON, model, length);
+    else {
+      if (config.log.picks || config.pick.dryRun) logPick(current(), model, length);
+      usePick(stream, config, current(), known, random);
+    }
+  }
+}
+
+function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32, random: Random): void {
+  count(PICKED);
+  const elsewhere = countPlace(view, random, config.log.picks || config.pick.dryRun);
+  if (stream.explanation) writeExplanation(stream, view, model, config.pick.profile, input, choice);
+  if (config.pick.dryRun) {
+    stream.wouldPick = entryOf(choice.first).hash;
+    return;
+  }
+  if (panicked) count(PANIC);
+  stream.counted = started(choice.first);
+  stream.since = publishGeneration();
+  stream.decidedIn = ticks();
+  const entry = entryOf(choice.first);
+  if (view.modelKind(model) == MODEL_IS_ADAPTER) adapterSent(input.model, entry, input.now);
+  if (config.pick.readsPrompts) {
+    stream.tokens = uncached(input, entry);
+    stream.sentAt = input.now;
+    stream.predicted = predictedSeconds(entry, choice.first, input, <f32>stream.tokens, unseenInFlight(choice.first));
+    tokensSent(entry, stream.tokens, input.now);
+    if (stream.prompt) {
+      const prompt = changetype<Prompt>(stream.prompt);
+      insertPrefix(prompt, input.seed, entry);
+      if (followPrompt(prompt, input.seed, entry)) {
+        stream.prompt = 0;
+        stream.lasting = changetype<usize>(prompt);
+      }
+    }
+  }
+  let at = append(destination, view, choice.first);
+  if (choice.count > 1) at = append(comma(at), view, choice.second);
+  // The last retry leaves the place, which may be gone as a whole.
+  if (elsewhere != NONE) at = append(comma(at), view, elsewhere);
+  else if (choice.count > 2) at = append(comma(at), view, choice.third);
+  changeHeader(DESTINATION, destination, <u32>(at - destination));
+  if (config.pick.profile.reports) changeHeader(LOAD_REPORT_FORMAT, TEXT.pointer, TEXT.length);
+}
+
+/** Index of the endpoint that owns the response that this request goes on from; NONE: it names none, or nobody knows. */
+function previousOwner(stream: Stream, config: Config): u32 {
+  dropHeader(ACCEPT_ENCODING);
+  const state = stateOf(stream);
+  const field = config.body.responseField;
+  if (fieldKind(state, field) != KIND_STRING) return NONE;
+  return ownerOf(fieldBytes(state, field), fieldLength(state, field));
+}
+
+/** Filter state for the access log. Of a pick the headers say the same, and each property costs more than a pick does. */
+function logPick(view: SnapshotView, model: usize, length: u32): void {
+  setProperty(STATE_MODEL, model, length);
+  setProperty(STATE_REASON, PICKED_REASON.pointer, PICKED_REASON.length);
+  setProperty(STATE_ENDPOINT, view.address(choice.first), view.addressLength(choice.first));
+}
+
+function fallBack(counter: u32, reason: Bytes, model: usize, length: u32): void {
+  count(counter);
+  if (length > 0) setProperty(STATE_MODEL, model, length);
+  setProperty(STATE_REASON, reason.pointer, reason.length);
+}
+
+function comma(at: usize): usize {
+  store<u8>(at, 0x2c);
+  return at + 1;
+}
+
+function append(at: usize, view: SnapshotView, endpoint: u32): usize {
+  const length = view.addressLength(endpoint);
+  memory.copy(at, view.address(endpoint), length);
+  return at + length;
+}

@@ -1,0 +1,80 @@
+// Which endpoint keeps which response (Responses API), for all workers of this Envoy.
+//   pilotfish.responses.K   ResponseTable; K: low bits of the id's hash
+// A client may go on with a response the moment it has its id, with any worker. So requests write and read these keys, but
+// only requests of the Responses API. KEYS * RESPONSES = 16,384 responses are known, in 513 KiB.
+import { Bytes, bytesOf } from "../base/bytes";
+import { getShared, OK, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
+
+const KEYS: u32 = 64;
+/** Responses of one key. */
+const RESPONSES: u32 = 256;
+
+@unmanaged
+export class ResponseRecord {
+  /** Hash of the response's id. */
+  id: u64 = 0;
+  /** Hash of the owner's address. */
+  owner: u64 = 0;
+  /** Hash of the model that was asked. */
+  model: u64 = 0;
+  /** What is kept of the name that the client asked for (filter/request/asked-name.ts). */
+  asked: u64 = 0;
+}
+
+/** Followed by RESPONSES records; the newest replaces the oldest. */
+@unmanaged
+class ResponseTable {
+  /** Records that were ever written here. */
+  written: u64 = 0;
+}
+
+const RECORDS: usize = offsetof<ResponseTable>();
+const TABLE_BYTES: u32 = offsetof<ResponseTable>() + RESPONSES * offsetof<ResponseRecord>();
+
+const keys: usize = memory.data(KEYS * sizeof<usize>(), 8);
+const table: usize = memory.data(TABLE_BYTES, 8);
+const found: usize = memory.data(offsetof<ResponseRecord>(), 8);
+
+function keyOf(id: u64): Bytes {
+  const k = <u32>id & (KEYS - 1);
+  let key = load<usize>(keys + k * sizeof<usize>());
+  if (!key) {
+    key = changetype<usize>(bytesOf(`pilotfish.responses.${k}`));
+    store<usize>(keys + k * sizeof<usize>(), key);
+  }
+  return changetype<Bytes>(key);
+}
+
+/** The record of the response with this id, valid until the next call; null: the response is not known. */
+export function findResponse(id: u64): ResponseRecord | null {
+  if (id == 0 || getShared(keyOf(id)) != OK || resultLength() != TABLE_BYTES) return null;
+  const records = resultPointer() + RECORDS;
+  for (let i: u32 = 0; i < RESPONSES; i++) {
+    const record = records + i * offsetof<ResponseRecord>();
+    if (changetype<ResponseRecord>(record).id != id) continue;
+    memory.copy(found, record, offsetof<ResponseRecord>());
+    return changetype<ResponseRecord>(found);
+  }
+  return null;
+}
+
+/** The endpoint `owner` keeps the response `id`. */
+export function rememberResponse(id: u64, owner: u64, model: u64, asked: u64): void {
+  const key = keyOf(id);
+  for (let attempt = 0; attempt < 8; attempt++) {
+    const known = getShared(key) == OK && resultLength() == TABLE_BYTES;
+    const cas = known ? resultCas() : 0;
+    if (known) memory.copy(table, resultPointer(), TABLE_BYTES);
+    else memory.fill(table, 0, TABLE_BYTES);
+    const head = changetype<ResponseTable>(table);
+    const record = changetype<ResponseRecord>(
+      table + RECORDS + <usize>(head.written % RESPONSES) * offsetof<ResponseRecord>(),
+    );
+    head.written++;
+    record.id = id;
+    record.owner = owner;
+    record.model = model;
+    record.asked = asked;
+    if (setShared(key, table, TABLE_BYTES, cas) == OK) return;
+  }
+}
