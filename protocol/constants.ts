@@ -5,6 +5,8 @@
 // ---- paths and headers ------------------------------------------------------------------------------------------
 /** Reserved path: POST stores a snapshot, GET reads it back as JSON. Both need the secret. */
 export const SNAPSHOT_PATH = "/.pilotfish/snapshot";
+/** Path of a sidecar: its view of its own pods, for the sidecars of other clusters. Needs the secret. */
+export const VIEW_PATH = "/.pilotfish/view";
 /** Everything under this prefix belongs to the filter and never reaches an upstream. */
 export const RESERVED_PREFIX = "/.pilotfish/";
 /** Request header that carries the shared secret of a push or a read-back. */

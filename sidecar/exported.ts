@@ -1,9 +1,8 @@
 // What AutoscalingMetrics ask for: readings of the pods that they select, under the names that they export them as.
 import { isIP } from "node:net";
-import type { LoadMetric, PodObject } from "./discover/objects.ts";
-import type { ClusterSeen } from "./discover/source.ts";
-import type { Signal } from "./engines/engine.ts";
+import type { Signal } from "./engines/engine-rows.ts";
 import { type EngineTable, enginesFor } from "./engines/index.ts";
+import type { ClusterSeen, LoadMetric, PodObject } from "./kubernetes/cluster-objects.ts";
 import type { Pod } from "./pod.ts";
 
 export interface Exported {

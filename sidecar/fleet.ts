@@ -2,10 +2,11 @@
 import type { DirectoryObserver } from "./discover/directory.ts";
 import { type EngineName, enginesFor } from "./engines/index.ts";
 import type { Pod, PodAddress } from "./pod.ts";
-import { Gate } from "./scrape/gate.ts";
-import { compileMatcher } from "./scrape/matcher.ts";
-import { MetricsParser } from "./scrape/parse.ts";
-import { Scraper, type ScraperParts } from "./scrape/scraper.ts";
+import { compileMatcher } from "./scrape/metric-trie.ts";
+import { MetricsParser } from "./scrape/metrics-parser.ts";
+import { Gate } from "./scrape/scrape-limit.ts";
+import { Scraper } from "./scrape/scraper.ts";
+import type { ScraperParts } from "./scrape/scraper-parts.ts";
 
 export interface FleetObserver {
   /** Discovery told which pods there are, new ones or the same. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // pilotfish: the sidecar's process, and beside it the commands `check` and `plan`. Exit codes: 0 ended by signal or --check,
 // 1 failure, 2 wrong flags or configuration.
-import { check, checkCommand } from "./check/command.ts";
+import { check, checkCommand } from "./check/check.ts";
 import { CommanderError, parseArguments } from "./cli.ts";
 import { ConfigFile } from "./config/follow.ts";
 import { ConfigError, loadConfig } from "./config/load.ts";

@@ -1,8 +1,7 @@
 import { isIPv6, SocketAddress } from "node:net";
-import type { Reading } from "./engines/engine.ts";
+import type { Reading } from "./engines/engine-rows.ts";
 import type { EngineName } from "./engines/index.ts";
 import type { Health } from "./health.ts";
-import type { ListedModel } from "./scrape/models.ts";
 
 /** Where a pod is and how it is spoken to, as discovery found it. */
 export interface PodAddress {
@@ -26,6 +25,13 @@ export interface ClusterState {
   asleep: boolean;
   /** The pools and Services that it belongs to. */
   of: string[];
+}
+
+/** A model that a pod lists in its response to /v1/models. */
+export interface ListedModel {
+  name: string;
+  /** null for a base model. */
+  parent: string | null;
 }
 
 /** What is known of a pod; written by its scraper only, but for `cluster`, which discovery writes. */

@@ -3,8 +3,9 @@
 //   saturation = mean over ready pods of max(waiting / 5, KV usage / 0.8); a pod whose reading is stale or lacks one of the
 //   two counts as 1, and so does a pool without ready pods. From 1 on the pool takes no more. It is the endpoint picker's formula
 //   (Gateway API Inference Extension v1.5.0, saturation detector "utilization").
-import type { ClusterSeen } from "./discover/source.ts";
+
 import type { Exported } from "./exported.ts";
+import type { ClusterSeen } from "./kubernetes/cluster-objects.ts";
 import type { Pod } from "./pod.ts";
 
 const QUEUE_DEPTH = 5;

@@ -2,25 +2,25 @@
 // sidecar.ts begins one, and the next one at a reload.
 import type { Clock } from "./clock.ts";
 import type { Config } from "./config/schema.ts";
+import { Access } from "./credentials/access.ts";
+import { Secrets } from "./credentials/secrets.ts";
 import { Directory } from "./discover/directory.ts";
 import type { Resolve } from "./discover/dns.ts";
-import type { WatchTimes } from "./discover/kubernetes-watch.ts";
-import type { ClusterSeen } from "./discover/source.ts";
-import { sourcesOf } from "./discover/sources.ts";
+import { sourcesOf } from "./discover/from-config.ts";
 import { Fleet } from "./fleet.ts";
+import type { ClusterSeen } from "./kubernetes/cluster-objects.ts";
+import type { WatchTimes } from "./kubernetes/watch.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { Neighbours } from "./peers/neighbours.ts";
 import type { Pod } from "./pod.ts";
 import { Envoys } from "./push/envoys.ts";
-import { Secrets } from "./push/secrets.ts";
 import type { Target } from "./push/target.ts";
-import { Access } from "./scrape/access.ts";
-import type { ScrapeObserver, ScrapeOptions } from "./scrape/scraper.ts";
-import type { Readiness } from "./server.ts";
+import type { ScrapeObserver, ScrapeOptions } from "./scrape/scraper-parts.ts";
 import type { ModelMemory } from "./snapshot/memory.ts";
 import { type ClusterObjects, objectsOf } from "./snapshot/objects.ts";
 import { SnapshotSource } from "./snapshot/source.ts";
+import type { Readiness } from "./status/status.ts";
 
 export interface SidecarParts {
   log?: Log;

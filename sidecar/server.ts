@@ -4,16 +4,9 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
-import { SECRET_HEADER } from "../protocol/constants.ts";
-import { SNAPSHOT_BYTES_PATH, VIEW_PATH } from "./peers/view.ts";
+import { SECRET_HEADER, SNAPSHOT_PATH, VIEW_PATH } from "../protocol/constants.ts";
 import type { PoolLoad } from "./pools.ts";
-import type { Status } from "./status/status.ts";
-
-export interface Readiness {
-  ready: boolean;
-  /** Why not; empty when ready. */
-  reasons: string[];
-}
+import type { Readiness, Status } from "./status/status.ts";
 
 export interface OwnServer {
   url: string;
@@ -104,7 +97,7 @@ export async function startServer(at: { host: string; port: number }, answers: A
       return;
     }
     const [path = "/", query = ""] = (request.url ?? "/").split("?");
-    if (path === VIEW_PATH || path === SNAPSHOT_BYTES_PATH) {
+    if (path === VIEW_PATH || path === SNAPSHOT_PATH) {
       const header = request.headers[SECRET_HEADER];
       const secret = typeof header === "string" ? header : undefined;
       const view = path === VIEW_PATH ? answers.view(secret, query === "sums=1") : answers.snapshot(secret);

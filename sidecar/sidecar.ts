@@ -5,15 +5,15 @@ import { isDeepStrictEqual } from "node:util";
 import { systemClock } from "./clock.ts";
 import type { Config } from "./config/schema.ts";
 import { resolveSystem } from "./discover/dns.ts";
-import { WATCH_TIMES } from "./discover/kubernetes-watch.ts";
-import type { ClusterSeen } from "./discover/source.ts";
+import type { ClusterSeen } from "./kubernetes/cluster-objects.ts";
+import { WATCH_TIMES } from "./kubernetes/watch.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import type { Pod } from "./pod.ts";
 import { type Run, type RunParts, type SidecarParts, startRun } from "./run.ts";
-import { type OwnServer, type Readiness, startServer } from "./server.ts";
+import { type OwnServer, startServer } from "./server.ts";
 import { ModelMemory } from "./snapshot/memory.ts";
-import { Views } from "./status/status.ts";
+import { type Readiness, Views } from "./status/status.ts";
 
 export type { SidecarParts };
 

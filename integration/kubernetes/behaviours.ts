@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { type TestContext, test } from "node:test";
-import type { WatchTimes } from "../../sidecar/discover/kubernetes-watch.ts";
+import type { WatchTimes } from "../../sidecar/kubernetes/watch.ts";
 import type { Sidecar } from "../../sidecar/sidecar.ts";
 import type { Cluster, Crd } from "../../testkit/kubernetes/cluster.ts";
 import { pod, pool, slice } from "../../testkit/kubernetes/manifests.ts";

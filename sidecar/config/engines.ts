@@ -1,6 +1,6 @@
 // `engines`: model servers of one's own by the names and labels of their metrics, or corrections to one of the table.
 import { z } from "zod";
-import type { Engine, GaugeRow, Row, Signal } from "../engines/engine.ts";
+import type { Engine, GaugeRow, Row, Signal } from "../engines/engine-rows.ts";
 import { AUTO, ENGINES, type EngineTable, engineTable } from "../engines/index.ts";
 
 function expected(text: string): { error: string } {

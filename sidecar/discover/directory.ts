@@ -1,7 +1,7 @@
 // All sources together: a pod is there as long as one of them lists it.
 import { isDeepStrictEqual } from "node:util";
 import type { PodAddress } from "../pod.ts";
-import type { Source } from "./source.ts";
+import type { Source } from "./pod-source.ts";
 
 export interface DirectoryObserver {
   appeared(pod: PodAddress): void;

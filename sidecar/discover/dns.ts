@@ -4,7 +4,7 @@ import { lookup } from "node:dns/promises";
 import type { EngineName } from "../engines/index.ts";
 import type { Log } from "../log.ts";
 import { type PodAddress, podAddress } from "../pod.ts";
-import type { Source } from "./source.ts";
+import type { Source } from "./pod-source.ts";
 
 export interface DnsOptions {
   name: string;

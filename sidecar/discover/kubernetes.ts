@@ -2,14 +2,14 @@
 // that follow from all of them together.
 import { isDeepStrictEqual } from "node:util";
 import type { EngineName, EngineTable } from "../engines/index.ts";
+import type { ClusterAccess } from "../kubernetes/api-client.ts";
+import { type ClusterObject, type ClusterSeen, saidOf, viewOf } from "../kubernetes/cluster-objects.ts";
+import { RESOURCES, type Resource } from "../kubernetes/translate/index.ts";
+import { ResourceWatch, type WatchObserver, type WatchTimes } from "../kubernetes/watch.ts";
 import type { Log } from "../log.ts";
 import type { PodAddress } from "../pod.ts";
-import { type Choice, endpointsOf, followedPools, type ServiceChoice } from "./endpoints.ts";
-import type { ClusterAccess } from "./kubernetes-client.ts";
-import { ResourceWatch, type WatchObserver, type WatchTimes } from "./kubernetes-watch.ts";
-import { type ClusterObject, saidOf, viewOf } from "./objects.ts";
-import type { ClusterSeen, Source } from "./source.ts";
-import { RESOURCES, type Resource } from "./translate/index.ts";
+import type { Source } from "./pod-source.ts";
+import { type Choice, endpointsOf, followedPools, type ServiceChoice } from "./selection.ts";
 
 export interface KubernetesOptions {
   /** Empty: the one of the service account or the kubeconfig's context. "*" is all. */

@@ -4,12 +4,12 @@ import { type FSWatcher, watch } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { type ClusterObject, type ClusterSeen, saidOf, titleOf, viewOf } from "../kubernetes/cluster-objects.ts";
+import { type FileRead, readManifests } from "../kubernetes/manifest-file.ts";
 import type { Log } from "../log.ts";
 import type { PodAddress } from "../pod.ts";
-import { type Choice, endpointsOf, followedPools } from "./endpoints.ts";
-import { type FileRead, readManifests } from "./manifests-read.ts";
-import { type ClusterObject, saidOf, titleOf, viewOf } from "./objects.ts";
-import type { ClusterSeen, Source } from "./source.ts";
+import type { Source } from "./pod-source.ts";
+import { type Choice, endpointsOf, followedPools } from "./selection.ts";
 
 export interface ManifestsOptions extends Choice {
   directory: string;

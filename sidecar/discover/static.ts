@@ -1,5 +1,5 @@
 import type { PodAddress } from "../pod.ts";
-import type { Source } from "./source.ts";
+import type { Source } from "./pod-source.ts";
 
 /** Pods whose addresses the configuration spells out. */
 export function staticSource(pods: readonly PodAddress[]): Source {

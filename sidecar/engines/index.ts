@@ -1,5 +1,5 @@
 // The model servers that are known, in the order in which a text is tried for being theirs.
-import type { Engine } from "./engine.ts";
+import type { Engine } from "./engine-rows.ts";
 import { llamaCpp, tgi } from "./others.ts";
 import { ray } from "./ray.ts";
 import { sglang } from "./sglang.ts";

@@ -1,5 +1,5 @@
 // Servers that tell a queue and what runs, and nothing of their cache.
-import type { Engine } from "./engine.ts";
+import type { Engine } from "./engine-rows.ts";
 
 /** Text Generation Inference. */
 export const tgi: Engine = {

@@ -1,5 +1,5 @@
 // SGLang with --enable-metrics. With data parallelism each scheduler has a series of its own, told apart by labels.
-import type { Engine } from "./engine.ts";
+import type { Engine } from "./engine-rows.ts";
 
 export const sglang: Engine = {
   name: "sglang",

@@ -1,7 +1,7 @@
 // TensorRT-LLM in its two servers. trtllm-serve tells iteration statistics as JSON on /metrics and Prometheus text, where
 // `return_perf_metrics` is set, on /prometheus/metrics. Triton has one family with a label for what is counted, on a
 // port of its own; it has no /v1/models of its own, so its models are given by `models.static`.
-import type { Engine, Signal } from "./engine.ts";
+import type { Engine, Signal } from "./engine-rows.ts";
 
 export const trtllmServe: Engine = {
   name: "trtllm-serve",

@@ -1,5 +1,5 @@
 // vLLM. Names as of 0.32; older ones behind their successors.
-import type { Engine } from "./engine.ts";
+import type { Engine } from "./engine-rows.ts";
 
 export const vllm: Engine = {
   name: "vllm",

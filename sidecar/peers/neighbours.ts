@@ -2,12 +2,12 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
-import type { ClusterSeen } from "../discover/source.ts";
+import type { Secrets } from "../credentials/secrets.ts";
+import type { ClusterSeen } from "../kubernetes/cluster-objects.ts";
 import type { Log } from "../log.ts";
 import type { Pod } from "../pod.ts";
-import { PlaceOrder, type PlacesConfig } from "../policies/order.ts";
+import { PlaceOrder, type PlacesConfig } from "../policies/place-order.ts";
 import { type Policy, policiesOf } from "../policies/policy.ts";
-import type { Secrets } from "../push/secrets.ts";
 import type { World } from "../snapshot/places.ts";
 import { Peer } from "./peer.ts";
 import { RoundTrips } from "./round-trips.ts";

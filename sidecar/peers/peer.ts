@@ -2,15 +2,15 @@
 // `staleAfter` on its pods are no longer ready, and the filter moves their share; when it answers again they are, and the filter
 // gives the share back slowly (assembly/places/rooms.ts). What it said is forgotten after FORGET.
 import { Pool } from "undici";
-import { SECRET_HEADER } from "../../protocol/constants.ts";
+import { SECRET_HEADER, VIEW_PATH } from "../../protocol/constants.ts";
 import type { Clock } from "../clock.ts";
+import type { Secrets } from "../credentials/secrets.ts";
 import type { EngineName } from "../engines/index.ts";
 import { Health } from "../health.ts";
 import { type Answer, exchange, HttpFailure, toFailure } from "../http.ts";
 import type { Log } from "../log.ts";
 import type { Pod } from "../pod.ts";
-import type { Secrets } from "../push/secrets.ts";
-import { type OfferedPod, type OfferedSums, parseView, VIEW_PATH } from "./view.ts";
+import { type OfferedPod, type OfferedSums, parseView } from "./view.ts";
 
 export interface PeerOptions {
   origin: string;

@@ -6,14 +6,12 @@
 //
 // `version` rises when a field changes its meaning; fields that a reader does not know are no reason for that.
 import { z } from "zod";
+import { VIEW_PATH } from "../../protocol/constants.ts";
 import { isAddress, isPlaceName, nameProblem } from "../../protocol/grammar.ts";
-import type { ClusterSeen } from "../discover/source.ts";
 import { HttpFailure } from "../http.ts";
+import type { ClusterSeen } from "../kubernetes/cluster-objects.ts";
 import type { Pod } from "../pod.ts";
 
-export const VIEW_PATH = "/.pilotfish/view";
-/** Beside it: the snapshot as it is pushed, for `pilotfish plan`. */
-export const SNAPSHOT_BYTES_PATH = "/.pilotfish/snapshot";
 export const VIEW_VERSION = 1;
 
 const count = z.number().min(0).nullable();

@@ -2,8 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
-import { SECRET_ENV, SECRET_HEADER } from "../../protocol/constants.ts";
-import { SNAPSHOT_BYTES_PATH } from "../peers/view.ts";
+import { SECRET_ENV, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { planOf, textOf } from "./plan.ts";
 
 interface Options {
@@ -66,8 +65,8 @@ async function snapshotOf({ snapshot, sidecar }: Options): Promise<Uint8Array> {
   if (sidecar === undefined) throw new Error("expected --snapshot or --sidecar");
   const secret = process.env[SECRET_ENV];
   if (secret === undefined) throw new Error(`expected the secret in the environment variable ${SECRET_ENV}`);
-  const answer = await fetch(new URL(SNAPSHOT_BYTES_PATH, sidecar), { headers: { [SECRET_HEADER]: secret } });
-  if (!answer.ok) throw new Error(`${sidecar}${SNAPSHOT_BYTES_PATH}: status ${answer.status}: ${await answer.text()}`);
+  const answer = await fetch(new URL(SNAPSHOT_PATH, sidecar), { headers: { [SECRET_HEADER]: secret } });
+  if (!answer.ok) throw new Error(`${sidecar}${SNAPSHOT_PATH}: status ${answer.status}: ${await answer.text()}`);
   return new Uint8Array(await answer.arrayBuffer());
 }
 

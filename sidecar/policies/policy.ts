@@ -2,7 +2,7 @@
 // them is for which model. The meaning is GKE's; what has none here is said, not guessed.
 import { MAX_POLICIES } from "../../protocol/constants.ts";
 import type { ModelView, PolicyMode, PolicyView } from "../../protocol/snapshot.ts";
-import type { BackendPolicy, LoadMetric, PolicyObject } from "../discover/objects.ts";
+import type { BackendPolicy, LoadMetric, PolicyObject } from "../kubernetes/cluster-objects.ts";
 
 export interface Policy {
   /** As people call it: `GCPBackendPolicy default/llama`, `policies[0]`. */

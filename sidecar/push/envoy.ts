@@ -1,8 +1,8 @@
 // One Envoy as it is spoken to: one connection, the secret that works there, reports when they are wanted.
 import { type buildConnector, Pool } from "undici";
 import { REPORT_HEADER, SECRET_HEADER } from "../../protocol/constants.ts";
+import type { Secrets } from "../credentials/secrets.ts";
 import { type Answer, exchange } from "../http.ts";
-import type { Secrets } from "./secrets.ts";
 
 /** How a connection is made. */
 export type Connect = ReturnType<typeof buildConnector>;

@@ -5,14 +5,14 @@ import { buildConnector } from "undici";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
+import { Access } from "../credentials/access.ts";
+import type { Secrets } from "../credentials/secrets.ts";
 import type { Log } from "../log.ts";
-import { Access } from "../scrape/access.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
 import { type Connect, Envoy } from "./envoy.ts";
 import { type EnvoySource, envoySources, type FindParts } from "./find.ts";
 import { Reader } from "./reader.ts";
 import { Reports } from "./reports.ts";
-import type { Secrets } from "./secrets.ts";
 import { Target, type TargetParts } from "./target.ts";
 
 export interface EnvoysParts extends FindParts {

@@ -2,9 +2,9 @@
 
 import type { Places } from "../config/push.ts";
 import { dnsSource, type Resolve } from "../discover/dns.ts";
-import { accessCluster } from "../discover/kubernetes-client.ts";
-import { ResourceWatch, type WatchObserver, type WatchTimes } from "../discover/kubernetes-watch.ts";
-import { RESOURCES } from "../discover/translate/index.ts";
+import { accessCluster } from "../kubernetes/api-client.ts";
+import { RESOURCES } from "../kubernetes/translate/index.ts";
+import { ResourceWatch, type WatchObserver, type WatchTimes } from "../kubernetes/watch.ts";
 import type { Log } from "../log.ts";
 import { podAddress } from "../pod.ts";
 

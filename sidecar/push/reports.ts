@@ -6,8 +6,9 @@
 // that an Envoy has requests on, and NEWS_BYTES of prefixes for each Envoy.
 import { MAX_ENVOYS, MAX_REMOTE, MAX_REMOTE_PENDING, PREFIX_COUNT, REMOTE_BYTES } from "../../protocol/constants.ts";
 import type { RemoteCounts } from "../../protocol/snapshot.ts";
-import { addressHash, prefixStarts, writeCounts } from "../../protocol/traffic.ts";
+import { prefixStarts, writeCounts } from "../../protocol/traffic.ts";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
+import type { EndpointIndex } from "../snapshot/endpoint-index.ts";
 
 export const SILENT_MS = 1500;
 /** A worker without requests looks at snapshots every 200 ms: news are repeated for longer than that. */
@@ -34,34 +35,6 @@ export interface Others {
   /** REMOTE_BYTES for each endpoint. */
   counts: Uint8Array;
   prefixes: Uint8Array;
-}
-
-/** Endpoints of a snapshot in its order, found by the hash that reports name them by. */
-export class EndpointIndex {
-  readonly size: number;
-  readonly #places = new Map<bigint, number>();
-
-  constructor(addresses: readonly string[]) {
-    this.size = addresses.length;
-    for (const [place, address] of addresses.entries()) this.#places.set(hashOf(address), place);
-  }
-
-  placeOf(hash: bigint): number | undefined {
-    return this.#places.get(hash);
-  }
-}
-
-const hashes = new Map<string, bigint>();
-const MOST_HASHES = 50_000;
-
-function hashOf(address: string): bigint {
-  let hash = hashes.get(address);
-  if (hash === undefined) {
-    if (hashes.size >= MOST_HASHES) hashes.clear();
-    hash = addressHash(address);
-    hashes.set(address, hash);
-  }
-  return hash;
 }
 
 export class Reports {

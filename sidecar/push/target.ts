@@ -15,10 +15,11 @@ import type { TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import { toFailure } from "../http.ts";
 import type { Log } from "../log.ts";
+import type { EndpointIndex } from "../snapshot/endpoint-index.ts";
 import type { MadeSnapshot, SnapshotSource } from "../snapshot/source.ts";
 import { HINTS, judge, type PushResult, type Verdict } from "./answer.ts";
 import type { Envoy } from "./envoy.ts";
-import type { EndpointIndex, Others } from "./reports.ts";
+import type { Others } from "./reports.ts";
 
 export interface PushOptions {
   intervalMs: number;

@@ -1,9 +1,9 @@
 // One kept connection to a pod, one GET at a time. A client of our own, for one reason: what arrives is read into one
 // buffer that all connections share, and parsed where it lies (RATIONALE, "Why a client of our own for scrapes?").
 import type { Socket } from "node:net";
+import type { Access } from "../credentials/access.ts";
 import { HttpFailure, toFailure } from "../http.ts";
-import type { Access } from "./access.ts";
-import { AnswerReader, type Head } from "./framing.ts";
+import { AnswerReader, type Head } from "./response-reader.ts";
 
 /** What one read takes at most; parsed before the next read of any connection. */
 const RECEIVED = Buffer.allocUnsafeSlow(256 << 10);

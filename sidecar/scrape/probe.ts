@@ -2,17 +2,8 @@
 // can serve. Only where `health.probe` is set: otherwise the scrapes are all that is known.
 import { type HttpFailure, toFailure } from "../http.ts";
 import type { Pod } from "../pod.ts";
-import type { PodClient } from "./client.ts";
-import { JITTER, type ScraperParts } from "./scraper.ts";
-
-export interface ProbeOptions {
-  intervalMs: number;
-  timeoutMs: number;
-  /** In a row, until a pod is taken out. */
-  failures: number;
-  /** In a row, until it is back. */
-  successes: number;
-}
+import type { PodClient } from "./pod-client.ts";
+import { jittered, type ProbeOptions, type ScraperParts } from "./scraper-parts.ts";
 
 const MAX_BYTES = 1 << 16;
 
@@ -66,7 +57,7 @@ export class Probe {
       this.#once = true;
       observer.changed(this.#pod);
     }
-    const wait = intervalMs * (1 + JITTER * (2 * random() - 1)) - (clock.now() - started);
+    const wait = jittered(intervalMs, random) - (clock.now() - started);
     this.#timer = setTimeout(() => void this.#probe(), Math.max(0, wait));
   }
 }

@@ -1,59 +1,15 @@
 // One pod: its metrics every interval, over its own connection; its models and, where wanted, its health beside that.
 // Nothing is shared with other pods but the event loop and the number of scrapes at once, so a slow or dead one delays
 // nobody.
-import type { Clock } from "../clock.ts";
-import { sameReading } from "../engines/engine.ts";
-import type { EngineTable } from "../engines/index.ts";
+import { sameReading } from "../engines/engine-rows.ts";
 import { Health } from "../health.ts";
-import { type HttpFailure, toFailure } from "../http.ts";
-import type { Log } from "../log.ts";
+import { toFailure } from "../http.ts";
 import type { Pod, PodAddress } from "../pod.ts";
-import type { Access } from "./access.ts";
-import { PodClient } from "./client.ts";
-import type { Gate } from "./gate.ts";
-import { Listing } from "./listing.ts";
-import type { MetricsParser } from "./parse.ts";
-import { Probe, type ProbeOptions } from "./probe.ts";
+import { Listing } from "./model-reader.ts";
+import { PodClient } from "./pod-client.ts";
+import { Probe } from "./probe.ts";
+import { jittered, type ScraperParts } from "./scraper-parts.ts";
 
-export interface ScrapeOptions {
-  intervalMs: number;
-  timeoutMs: number;
-  path: string;
-  maxBytes: number;
-  failures: number;
-  maxBackoffMs: number;
-  modelsIntervalMs: number;
-  /** false: models come from the configuration only. */
-  modelsDiscovered: boolean;
-  /** undefined: no active probes. `path` in place of the engine's own. */
-  probe?: (ProbeOptions & { path?: string | undefined }) | undefined;
-}
-
-export interface ScrapeObserver {
-  scraped(pod: Pod, seconds: number): void;
-  scrapeFailed(pod: Pod, failure: HttpFailure): void;
-  modelsFailed(pod: Pod, failure: HttpFailure): void;
-  probeFailed(pod: Pod, failure: HttpFailure): void;
-  /** A scrape found no room among those under way, and waits. */
-  crowded(pod: Pod): void;
-  /** Something that a snapshot says about the pod is different now. */
-  changed(pod: Pod): void;
-}
-
-export interface ScraperParts {
-  options: ScrapeOptions;
-  parser: MetricsParser;
-  engines: EngineTable;
-  access: Access;
-  gate: Gate;
-  clock: Clock;
-  log: Log;
-  /** 0 to 1, to spread the pods over the interval. */
-  random: () => number;
-  observer: ScrapeObserver;
-}
-
-export const JITTER = 0.1;
 const DEFAULT_HEALTH_PATH = "/health";
 
 export class Scraper {
@@ -153,7 +109,7 @@ export class Scraper {
     if (first && failures === 0) return options.intervalMs * random();
     const doublings = Math.min(Math.max(failures - 1, 0), 16);
     const wait = Math.min(options.intervalMs * 2 ** doublings, Math.max(options.maxBackoffMs, options.intervalMs));
-    return Math.max(0, wait * (1 + JITTER * (2 * random() - 1)) - elapsed);
+    return Math.max(0, jittered(wait, random) - elapsed);
   }
 }
 

@@ -14,8 +14,7 @@ import {
   MAX_TARGETS_OF_RULE,
 } from "../../protocol/constants.ts";
 import type { ObjectiveView, RuleView } from "../../protocol/snapshot.ts";
-import type { Rewrite, ServedModel, WeightedModel } from "../discover/objects.ts";
-import type { ClusterSeen } from "../discover/source.ts";
+import type { ClusterSeen, Rewrite, ServedModel, WeightedModel } from "../kubernetes/cluster-objects.ts";
 
 /** As the migration of InferenceModel to InferenceObjective ranks them; only below 0 may be shed. */
 const PRIORITIES = { Critical: 2, Standard: 1, Sheddable: -1 } as const;

@@ -1,7 +1,7 @@
 // Places and policies of a snapshot: where each pod is, in which order places are filled, and which policy is for which model.
 import type { SnapshotView } from "../../protocol/snapshot.ts";
 import type { Pod } from "../pod.ts";
-import type { PlaceOrder } from "../policies/order.ts";
+import type { PlaceOrder } from "../policies/place-order.ts";
 import { applyPolicies, type Policy } from "../policies/policy.ts";
 
 export interface World {

@@ -3,8 +3,8 @@
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { Clock } from "../clock.ts";
 import type { Pod } from "../pod.ts";
-import { EndpointIndex } from "../push/reports.ts";
 import { type Built, buildSnapshot, type ClusterParts, type Dropped, type StaticModels } from "./build.ts";
+import { EndpointIndex } from "./endpoint-index.ts";
 import type { World } from "./places.ts";
 
 export interface MadeSnapshot {

@@ -2,13 +2,18 @@
 // pods with their signals and ages, Envoys with what they picked and why not.
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
-import type { ClusterSeen } from "../discover/source.ts";
 import { type Exported, exportedMetrics } from "../exported.ts";
+import type { ClusterSeen } from "../kubernetes/cluster-objects.ts";
 import type { Pod } from "../pod.ts";
 import { type PoolLoad, poolLoads } from "../pools.ts";
 import type { PushResult } from "../push/answer.ts";
-import type { Readiness } from "../server.ts";
 import { type FilterState, Filters, type FilterTarget } from "./filters.ts";
+
+export interface Readiness {
+  ready: boolean;
+  /** Why not; empty when ready. */
+  reasons: string[];
+}
 
 export interface PodStatus {
   address: string;

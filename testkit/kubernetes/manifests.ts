@@ -1,9 +1,9 @@
 // A recorded API server, objects for it, and a source that watches it.
 
 import { type KubernetesOptions, kubernetesSource } from "../../sidecar/discover/kubernetes.ts";
-import { apiClient } from "../../sidecar/discover/kubernetes-client.ts";
-import type { WatchTimes } from "../../sidecar/discover/kubernetes-watch.ts";
-import type { Source } from "../../sidecar/discover/source.ts";
+import type { Source } from "../../sidecar/discover/pod-source.ts";
+import { apiClient } from "../../sidecar/kubernetes/api-client.ts";
+import type { WatchTimes } from "../../sidecar/kubernetes/watch.ts";
 import { createLog, type Log } from "../../sidecar/log.ts";
 import type { PodAddress } from "../../sidecar/pod.ts";
 import type { Closer } from "../sidecar/quick-sidecar.ts";

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { check } from "../../sidecar/check/command.ts";
+import { check } from "../../sidecar/check/check.ts";
 
 const manifests = (name: string) => fileURLToPath(new URL(`../fixtures/manifests/${name}`, import.meta.url));
 

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { viewOf } from "../../sidecar/discover/objects.ts";
-import type { ClusterSeen } from "../../sidecar/discover/source.ts";
-import { translate } from "../../sidecar/discover/translate/index.ts";
 import { ENGINES } from "../../sidecar/engines/index.ts";
 import { exportedMetrics } from "../../sidecar/exported.ts";
+import { type ClusterSeen, viewOf } from "../../sidecar/kubernetes/cluster-objects.ts";
+import { translate } from "../../sidecar/kubernetes/translate/index.ts";
 import type { Pod } from "../../sidecar/pod.ts";
 import { poolLoads } from "../../sidecar/pools.ts";
 

@@ -37,7 +37,21 @@ export const LAYERS: readonly (readonly Layer[])[] = [
 
   // Programs and their parts, TypeScript.
   [{ path: "emulator" }, { path: "simulator" }],
-  [{ path: "sidecar" }],
+  [{ path: "sidecar/clock.ts" }, { path: "sidecar/log.ts" }, { path: "sidecar/http.ts" }, { path: "sidecar/tally.ts" }],
+  [{ path: "sidecar/health.ts" }, { path: "sidecar/engines" }, { path: "sidecar/kubernetes" }],
+  [{ path: "sidecar/pod.ts" }, { path: "sidecar/policies" }],
+  [{ path: "sidecar/config" }],
+  [{ path: "sidecar/credentials" }],
+  [{ path: "sidecar/discover" }, { path: "sidecar/scrape" }, { path: "sidecar/snapshot" }],
+  [{ path: "sidecar/fleet.ts" }, { path: "sidecar/peers" }, { path: "sidecar/push" }, { path: "sidecar/exported.ts" }],
+  [{ path: "sidecar/pools.ts" }],
+  [{ path: "sidecar/status" }, { path: "sidecar/metrics-pools.ts" }],
+  [{ path: "sidecar/server.ts" }, { path: "sidecar/metrics.ts" }],
+  [{ path: "sidecar/run.ts" }],
+  [{ path: "sidecar/sidecar.ts" }],
+  [{ path: "sidecar/check" }, { path: "sidecar/plan" }],
+  [{ path: "sidecar/cli.ts" }],
+  [{ path: "sidecar/main.ts" }],
   [{ path: "envoy" }],
 
   // Tests and benches.

@@ -6,7 +6,8 @@ import { encodeSnapshot } from "../../../protocol/encode.ts";
 import type { SnapshotView } from "../../../protocol/snapshot.ts";
 import { withTraffic } from "../../../protocol/traffic.ts";
 import { decodeReport, type TrafficReport } from "../../../protocol/traffic-report.ts";
-import { EndpointIndex, Reports } from "../../../sidecar/push/reports.ts";
+import { Reports } from "../../../sidecar/push/reports.ts";
+import { EndpointIndex } from "../../../sidecar/snapshot/endpoint-index.ts";
 import { Gateway, type GatewayOptions, SECRET } from "../../../testkit/filter/gateway.ts";
 
 export function askReport(gateway: Gateway, worker = 0, cursor = "0.0"): TrafficReport {

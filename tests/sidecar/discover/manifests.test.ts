@@ -6,7 +6,7 @@ import { type TestContext, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { stringify } from "yaml";
 import { manifestsSource } from "../../../sidecar/discover/manifests.ts";
-import { readManifests } from "../../../sidecar/discover/manifests-read.ts";
+import { readManifests } from "../../../sidecar/kubernetes/manifest-file.ts";
 import { createLog, type Log } from "../../../sidecar/log.ts";
 import type { PodAddress } from "../../../sidecar/pod.ts";
 import { pod, pool, slice } from "../../../testkit/kubernetes/manifests.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ClusterSeen } from "../../../sidecar/discover/source.ts";
+import type { ClusterSeen } from "../../../sidecar/kubernetes/cluster-objects.ts";
 import type { Pod } from "../../../sidecar/pod.ts";
 import { poolLoads } from "../../../sidecar/pools.ts";
 import { startFilter } from "../../../testkit/sidecar/fake-filter.ts";

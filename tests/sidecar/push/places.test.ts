@@ -6,13 +6,17 @@ import { parse as parseYaml } from "yaml";
 import { decodeSnapshot } from "../../../protocol/decode.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
 import { type ConfigError, parseConfig } from "../../../sidecar/config/load.ts";
-import { endpointsOf } from "../../../sidecar/discover/endpoints.ts";
-import { WATCH_TIMES } from "../../../sidecar/discover/kubernetes-watch.ts";
-import { type ClusterObject, viewOf as clusterView, type PolicyObject } from "../../../sidecar/discover/objects.ts";
-import { sourcesOf } from "../../../sidecar/discover/sources.ts";
-import { translate } from "../../../sidecar/discover/translate/index.ts";
+import { sourcesOf } from "../../../sidecar/discover/from-config.ts";
+import { endpointsOf } from "../../../sidecar/discover/selection.ts";
+import {
+  type ClusterObject,
+  viewOf as clusterView,
+  type PolicyObject,
+} from "../../../sidecar/kubernetes/cluster-objects.ts";
+import { translate } from "../../../sidecar/kubernetes/translate/index.ts";
+import { WATCH_TIMES } from "../../../sidecar/kubernetes/watch.ts";
 import { type PodsView, viewOf } from "../../../sidecar/peers/view.ts";
-import { PlaceOrder } from "../../../sidecar/policies/order.ts";
+import { PlaceOrder } from "../../../sidecar/policies/place-order.ts";
 import { policiesOf } from "../../../sidecar/policies/policy.ts";
 import { buildSnapshot } from "../../../sidecar/snapshot/build.ts";
 import { SECRET } from "../../../testkit/sidecar/fake-filter.ts";

@@ -4,10 +4,9 @@ import { MAX_ENDPOINTS, MAX_MODELS } from "../../../protocol/constants.ts";
 import { decodeSnapshot } from "../../../protocol/decode.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
 import { Health } from "../../../sidecar/health.ts";
-import type { Pod } from "../../../sidecar/pod.ts";
+import type { ListedModel, Pod } from "../../../sidecar/pod.ts";
 import { podAddress } from "../../../sidecar/pod.ts";
-import type { ListedModel } from "../../../sidecar/scrape/models.ts";
-import { parseModels } from "../../../sidecar/scrape/models.ts";
+import { parseModels } from "../../../sidecar/scrape/model-list.ts";
 import { buildSnapshot, type StaticModels } from "../../../sidecar/snapshot/build.ts";
 import { SnapshotSource } from "../../../sidecar/snapshot/source.ts";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer, type Server, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
-import { Access } from "../../../sidecar/scrape/access.ts";
+import { Access } from "../../../sidecar/credentials/access.ts";
 import { Connection } from "../../../sidecar/scrape/connection.ts";
 import { until } from "../../../testkit/until.ts";
 

@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Engine, Reading } from "../../../sidecar/engines/engine.ts";
+import type { Engine, Reading } from "../../../sidecar/engines/engine-rows.ts";
 import { AUTO, ENGINES, enginesFor } from "../../../sidecar/engines/index.ts";
-import { AnswerReader } from "../../../sidecar/scrape/framing.ts";
-import { compileMatcher } from "../../../sidecar/scrape/matcher.ts";
-import { MetricsParser } from "../../../sidecar/scrape/parse.ts";
+import { compileMatcher } from "../../../sidecar/scrape/metric-trie.ts";
+import { MetricsParser } from "../../../sidecar/scrape/metrics-parser.ts";
+import { AnswerReader } from "../../../sidecar/scrape/response-reader.ts";
 
 const FOLDER = new URL("../../fixtures/metrics/", import.meta.url);
 const CORPUS = readdirSync(FOLDER).map((name) => [name, readFileSync(new URL(name, FOLDER))] as const);

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { parseConfig } from "../../../sidecar/config/load.ts";
-import type { Reading } from "../../../sidecar/engines/engine.ts";
+import type { Reading } from "../../../sidecar/engines/engine-rows.ts";
 import { AUTO, ENGINES, type EngineTable, enginesFor } from "../../../sidecar/engines/index.ts";
-import { compileMatcher } from "../../../sidecar/scrape/matcher.ts";
-import { MetricsParser } from "../../../sidecar/scrape/parse.ts";
+import { compileMatcher } from "../../../sidecar/scrape/metric-trie.ts";
+import { MetricsParser } from "../../../sidecar/scrape/metrics-parser.ts";
 
 const fixture = (name: string): Buffer => readFileSync(new URL(`../../fixtures/metrics/${name}.txt`, import.meta.url));
 const read = (text: string | Buffer, engine = AUTO, table: EngineTable = ENGINES): Reading =>

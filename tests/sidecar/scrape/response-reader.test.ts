@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { HttpFailure } from "../../../sidecar/http.ts";
-import { AnswerReader } from "../../../sidecar/scrape/framing.ts";
+import { AnswerReader } from "../../../sidecar/scrape/response-reader.ts";
 
 const bytes = (text: string): Buffer => Buffer.from(text, "latin1");
 const OK = "HTTP/1.1 200 OK\r\n";

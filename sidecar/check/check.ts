@@ -3,8 +3,8 @@
 import { Command } from "commander";
 import { ConfigError, loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import { filesOf, readFiles } from "./read.ts";
-import { reportOf, textOf } from "./report.ts";
+import { reportOf, textOf } from "./findings.ts";
+import { filesOf, readFiles } from "./read-manifests.ts";
 
 export function checkCommand(): Command {
   return new Command("check")

@@ -1,9 +1,9 @@
 // `pilotfish check`: what was understood, section by section, what is ignored, and what contradicts.
 import type { Config } from "../config/schema.ts";
-import type { BackendPolicy, HealthCheck, LoadMetric, Pool, TargetRef } from "../discover/objects.ts";
+import type { BackendPolicy, HealthCheck, LoadMetric, Pool, TargetRef } from "../kubernetes/cluster-objects.ts";
 import type { Policy } from "../policies/policy.ts";
 import { policiesOf } from "../policies/policy.ts";
-import type { Read } from "./read.ts";
+import type { Read } from "./read-manifests.ts";
 
 export interface Report {
   sections: Array<{ title: string; lines: string[] }>;

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Choice, endpointsOf } from "../../../sidecar/discover/endpoints.ts";
-import { type ClusterObject, viewOf } from "../../../sidecar/discover/objects.ts";
-import { translate } from "../../../sidecar/discover/translate/index.ts";
+import { type Choice, endpointsOf } from "../../../sidecar/discover/selection.ts";
+import { type ClusterObject, viewOf } from "../../../sidecar/kubernetes/cluster-objects.ts";
+import { translate } from "../../../sidecar/kubernetes/translate/index.ts";
 import { pod, pool, slice } from "../../../testkit/kubernetes/manifests.ts";
 
 const ALPHA = "inference.networking.x-k8s.io";

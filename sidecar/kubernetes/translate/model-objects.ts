@@ -1,8 +1,8 @@
 // Objects that say how models are to be treated: objectives, models, rewrites, adapter maps.
 import { parse as parseYaml } from "yaml";
 import { z } from "zod";
-import type { AdapterMap, Objective, Rewrite, ServedModel } from "../objects.ts";
-import { expected, metadata, modelName, poolRef, weight } from "./shape.ts";
+import type { AdapterMap, Objective, Rewrite, ServedModel } from "../cluster-objects.ts";
+import { expected, metadata, modelName, poolRef, weight } from "./fields.ts";
 
 const PRIORITY = "an integer";
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { Pool } from "../objects.ts";
-import { expected, type Metadata, metadata, port, selector } from "./shape.ts";
+import type { Pool } from "../cluster-objects.ts";
+import { expected, type Metadata, metadata, port, selector } from "./fields.ts";
 
 /** Which gateway's listener a pool is meant for, where no route says it. */
 const ATTACH_TO = "inference.networking.x-k8s.io/attach-to";

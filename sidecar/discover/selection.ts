@@ -1,8 +1,8 @@
 // From what the cluster says to the endpoints that are read and pushed: pure, done anew after each change.
 import { isPlaceName } from "../../protocol/grammar.ts";
 import { AUTO, ENGINES, type EngineName, type EngineTable } from "../engines/index.ts";
+import type { ClusterView, HealthCheck, PodObject, Pool, Slice } from "../kubernetes/cluster-objects.ts";
 import { type PodAddress, podAddress } from "../pod.ts";
-import type { ClusterView, HealthCheck, PodObject, Pool, Slice } from "./objects.ts";
 
 export interface ServiceChoice {
   /** undefined: any namespace that is looked at. */

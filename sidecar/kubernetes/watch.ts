@@ -10,8 +10,8 @@
 //
 // Nothing is forgotten but by a DELETED event, a list, or a 404: an API server that is away takes no pod away.
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ApiClient, ApiError } from "./kubernetes-client.ts";
-import type { ClusterObject } from "./objects.ts";
+import { type ApiClient, ApiError } from "./api-client.ts";
+import type { ClusterObject } from "./cluster-objects.ts";
 import { type Resource, translateAs } from "./translate/index.ts";
 
 export interface WatchTimes {

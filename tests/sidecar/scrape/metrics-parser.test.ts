@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Engine, Reading } from "../../../sidecar/engines/engine.ts";
+import type { Engine, Reading } from "../../../sidecar/engines/engine-rows.ts";
 import { vllm } from "../../../sidecar/engines/vllm.ts";
-import { compileMatcher } from "../../../sidecar/scrape/matcher.ts";
+import { compileMatcher } from "../../../sidecar/scrape/metric-trie.ts";
+import { MetricsParser } from "../../../sidecar/scrape/metrics-parser.ts";
 import { parseNumber } from "../../../sidecar/scrape/number.ts";
-import { MetricsParser } from "../../../sidecar/scrape/parse.ts";
 import { capture } from "../../../testkit/captures.ts";
 
 const parser = new MetricsParser(compileMatcher(vllm));

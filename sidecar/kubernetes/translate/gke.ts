@@ -1,8 +1,8 @@
 // GKE's policies for pools and Services, and its imported pools. Fields that Pilotfish has no use for are kept by name, so that
 // `pilotfish check` can say so; the API server of a cluster that has these kinds checks the rest.
 import { z } from "zod";
-import type { BackendPolicy, HealthCheck, LoadMetric, PoolImport } from "../objects.ts";
-import { expected, metadata, port, selector } from "./shape.ts";
+import type { BackendPolicy, HealthCheck, LoadMetric, PoolImport } from "../cluster-objects.ts";
+import { expected, metadata, port, selector } from "./fields.ts";
 
 const targetRef = z.object(
   {

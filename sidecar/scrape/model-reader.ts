@@ -2,9 +2,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { toFailure } from "../http.ts";
 import type { Pod } from "../pod.ts";
-import type { PodClient } from "./client.ts";
-import { parseModels } from "./models.ts";
-import { JITTER, type ScraperParts } from "./scraper.ts";
+import { parseModels } from "./model-list.ts";
+import type { PodClient } from "./pod-client.ts";
+import { jittered, type ScraperParts } from "./scraper-parts.ts";
 
 const PATH = "/v1/models";
 const MAX_BYTES = 1 << 20;
@@ -48,7 +48,7 @@ export class Listing {
           this.#timer = undefined;
           this.read();
         },
-        wait * (1 + JITTER * (2 * random() - 1)),
+        jittered(wait, random),
       );
     });
   }

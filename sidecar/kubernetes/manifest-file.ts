@@ -1,6 +1,6 @@
 // A file of manifests: YAML of any number of documents, or JSON; each an object or a List of objects.
 import { LineCounter, parseAllDocuments } from "yaml";
-import { type ClusterObject, identityOf } from "./objects.ts";
+import { type ClusterObject, identityOf } from "./cluster-objects.ts";
 import { translate } from "./translate/index.ts";
 
 export interface FileRead {

@@ -152,6 +152,17 @@ export interface ClusterView {
   policies: PolicyObject[];
 }
 
+/** All that one source knows of its cluster, for people to see and for snapshots. */
+export interface ClusterSeen extends ClusterView {
+  source: string;
+  /** `namespace/name` of the pools whose pods are endpoints. */
+  followed: readonly string[];
+  /** What objects ask for that could not be done. */
+  problems: readonly string[];
+  /** Where it is heard from, and how that goes. */
+  watches: ReadonlyArray<{ of: string; state: string; objects: number }>;
+}
+
 const KINDS: Readonly<Record<ClusterObject["kind"], string>> = {
   pool: "InferencePool",
   pod: "Pod",

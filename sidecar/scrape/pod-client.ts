@@ -1,9 +1,9 @@
 // Requests to one pod. Two connections at most: what hangs on one of them does not hold up the metrics.
 import { gunzipSync } from "node:zlib";
+import type { Access } from "../credentials/access.ts";
 import { HttpFailure } from "../http.ts";
-import type { Access } from "./access.ts";
 import { Connection } from "./connection.ts";
-import type { Head } from "./framing.ts";
+import type { Head } from "./response-reader.ts";
 
 export class PodClient {
   readonly #metrics: Connection;

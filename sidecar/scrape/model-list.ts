@@ -4,12 +4,7 @@
 import { z } from "zod";
 import { nameProblem } from "../../protocol/grammar.ts";
 import { HttpFailure } from "../http.ts";
-
-export interface ListedModel {
-  name: string;
-  /** null for a base model. */
-  parent: string | null;
-}
+import type { ListedModel } from "../pod.ts";
 
 const answer = z.object({ data: z.array(z.object({ id: z.string(), parent: z.string().nullish() })).max(4096) });
 

@@ -1,6 +1,6 @@
 // Metric names as a trie over bytes: a line is left at the first byte that no wanted name has, and a name matches
 // whole or not at all ("vllm:num_requests_waiting_by_reason" begins like a wanted name and is another one).
-import type { Engine, GaugeRow, Row, Signal } from "../engines/engine.ts";
+import type { Engine, GaugeRow, Row, Signal } from "../engines/engine-rows.ts";
 
 /** Metric names are ASCII: 128 ways out of a node. */
 const WIDTH_BITS = 7;

@@ -1,12 +1,12 @@
 import { isIP } from "node:net";
 import type { Config } from "../config/schema.ts";
+import { accessCluster } from "../kubernetes/api-client.ts";
+import type { WatchTimes } from "../kubernetes/watch.ts";
 import { type PodAddress, podAddress } from "../pod.ts";
 import { type DnsParts, dnsSource } from "./dns.ts";
 import { kubernetesSource } from "./kubernetes.ts";
-import { accessCluster } from "./kubernetes-client.ts";
-import type { WatchTimes } from "./kubernetes-watch.ts";
 import { manifestsSource } from "./manifests.ts";
-import type { Source } from "./source.ts";
+import type { Source } from "./pod-source.ts";
 import { staticSource } from "./static.ts";
 
 /** How often the name in a static URL is resolved. */

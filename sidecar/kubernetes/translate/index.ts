@@ -1,11 +1,11 @@
 // The table of what is read from a cluster: which API, and how it becomes an object of the model.
 import type { z } from "zod";
-import type { ClusterObject } from "../objects.ts";
+import type { ClusterObject } from "../cluster-objects.ts";
+import { problemsOf, shown } from "./fields.ts";
 import { backendPolicy, healthCheck, loadMetric, poolImport } from "./gke.ts";
-import { ADAPTERS_LABEL, adapterMap, objective, rewrite, servedModel } from "./model.ts";
-import { pod, slice } from "./pod.ts";
-import { poolAlpha, poolV1 } from "./pool.ts";
-import { problemsOf, shown } from "./shape.ts";
+import { poolAlpha, poolV1 } from "./inference-pool.ts";
+import { ADAPTERS_LABEL, adapterMap, objective, rewrite, servedModel } from "./model-objects.ts";
+import { pod, slice } from "./pods-and-slices.ts";
 
 export interface Resource {
   kind: string;

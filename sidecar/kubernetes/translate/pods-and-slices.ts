@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { PodObject, Slice } from "../objects.ts";
-import { ENGINE_LABEL, expected, ip, type Metadata, metadata, port } from "./shape.ts";
+import type { PodObject, Slice } from "../cluster-objects.ts";
+import { ENGINE_LABEL, expected, ip, type Metadata, metadata, port } from "./fields.ts";
 
 /** Set by the owner of a data-parallel pod: which of the pool's ports it serves. */
 const ACTIVE_PORTS = "inference.networking.k8s.io/active-ports";

@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
-import { type ClusterObject, type ClusterView, titleOf, viewOf } from "../discover/objects.ts";
-import { translate } from "../discover/translate/index.ts";
-import { type GatewayRead, type RouteRule, readGateway, readRoute } from "./routes.ts";
+import { type ClusterObject, type ClusterView, titleOf, viewOf } from "../kubernetes/cluster-objects.ts";
+import { translate } from "../kubernetes/translate/index.ts";
+import { type GatewayRead, type RouteRule, readGateway, readRoute } from "./gateway-routes.ts";
 
 export interface Read {
   view: ClusterView;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Gate } from "../../../sidecar/scrape/gate.ts";
+import { Gate } from "../../../sidecar/scrape/scrape-limit.ts";
 
 test("no more scrapes are under way than allowed, and failing pods have a quarter of the places", () => {
   const gate = new Gate(8);
