@@ -1,6 +1,6 @@
 import { isIPv6, SocketAddress } from "node:net";
-import type { Reading } from "./engines/engine-rows.ts";
 import type { EngineName } from "./engines/index.ts";
+import type { Reading } from "./engines/reading.ts";
 import type { Health } from "./health.ts";
 
 /** Where a pod is and how it is spoken to, as discovery found it. */

@@ -1,6 +1,6 @@
 // `engines`: model servers of one's own by the names and labels of their metrics, or corrections to one of the table.
 import { z } from "zod";
-import type { Engine, GaugeRow, Row, Signal } from "../engines/engine-rows.ts";
+import { type Engine, type GaugeRow, IDENTIFYING_SIGNALS, type Row, type Signal } from "../engines/engine-rows.ts";
 import { AUTO, ENGINES, type EngineTable, engineTable } from "../engines/index.ts";
 
 function expected(text: string): { error: string } {
@@ -96,8 +96,8 @@ export const engines = z
   .transform((given, context): EngineTable => {
     const made = Object.entries(given).map(([name, one]) => engineOf(name, one));
     for (const { name, rows } of made) {
-      const telling = rows.some(({ kind, ...row }) => kind === "gauge" && "signal" in row && row.signal !== "awake");
-      if (!telling)
+      const identified = rows.some((row) => row.kind === "gauge" && IDENTIFYING_SIGNALS.includes(row.signal));
+      if (!identified)
         context.addIssue({ code: "custom", path: [name], message: "at least one of waiting, running and kvUsage" });
       if (name === AUTO) context.addIssue({ code: "custom", path: [name], message: `another name than ${AUTO}` });
     }

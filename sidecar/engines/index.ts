@@ -1,16 +1,19 @@
-// The model servers that are known, in the order in which a text is tried for being theirs.
+// The known model servers. To add one: write its table in a file beside this one, and add it to BUILT_IN.
 import type { Engine } from "./engine-rows.ts";
-import { llamaCpp, tgi } from "./others.ts";
+import { llamaCpp } from "./llama-cpp.ts";
 import { ray } from "./ray.ts";
 import { sglang } from "./sglang.ts";
-import { triton, trtllmServe } from "./trtllm.ts";
+import { tgi } from "./tgi.ts";
+import { triton } from "./triton.ts";
+import { trtllmServe } from "./trtllm-serve.ts";
 import { vllm } from "./vllm.ts";
 
+/** The order in which the parser tries whose a text is. */
 const BUILT_IN: readonly Engine[] = [vllm, sglang, trtllmServe, triton, ray, tgi, llamaCpp];
 
-/** Whatever server the text is by. */
+/** The engine is recognised from the metric names in the text. */
 export const AUTO = "auto";
-/** One of the table, one that the configuration adds under `engines`, or AUTO. */
+/** An engine of the table, an engine that the configuration adds under `engines`, or AUTO. */
 export type EngineName = string;
 
 export type EngineTable = ReadonlyMap<string, Engine>;
@@ -18,14 +21,14 @@ export type EngineTable = ReadonlyMap<string, Engine>;
 export const ENGINES: EngineTable = new Map(BUILT_IN.map((engine) => [engine.name, engine]));
 export const ENGINE_NAMES: readonly string[] = [AUTO, ...ENGINES.keys()];
 
-/** The table with those of the configuration, which stand before the others: whoever gives one means it. */
+/** The built-in table and `given`, the engines of the configuration. Those come first, and replace built-in ones by name. */
 export function engineTable(given: readonly Engine[]): EngineTable {
   const table = new Map(given.map((engine) => [engine.name, engine]));
   for (const engine of BUILT_IN) if (!table.has(engine.name)) table.set(engine.name, engine);
   return table;
 }
 
-/** Whose rows a pod's text is read by. */
+/** The engines by whose rows a pod's text is read: the named one, or all of them for AUTO. */
 export function enginesFor(name: EngineName, table: EngineTable): readonly Engine[] {
   const engine = table.get(name);
   return engine === undefined ? [...table.values()] : [engine];

@@ -1,4 +1,4 @@
-// SGLang with --enable-metrics. With data parallelism each scheduler has a series of its own, told apart by labels.
+// SGLang with --enable-metrics. With data parallelism each scheduler has its own series, with its own labels.
 import type { Engine } from "./engine-rows.ts";
 
 export const sglang: Engine = {
@@ -8,7 +8,7 @@ export const sglang: Engine = {
     { kind: "gauge", metric: "sglang:num_queue_reqs", signal: "waiting", combine: "sum" },
     { kind: "gauge", metric: "sglang:num_running_reqs", signal: "running", combine: "sum" },
     { kind: "gauge", metric: "sglang:token_usage", signal: "kvUsage", combine: "mean" },
-    // A page is what vLLM calls a block.
+    // A page of SGLang is a block of vLLM.
     {
       kind: "labels",
       metric: "sglang:cache_config_info",

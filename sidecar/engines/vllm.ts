@@ -1,4 +1,4 @@
-// vLLM. Names as of 0.32; older ones behind their successors.
+// vLLM. The names are those of 0.32; an older name follows the name that replaced it.
 import type { Engine } from "./engine-rows.ts";
 
 export const vllm: Engine = {
@@ -7,11 +7,11 @@ export const vllm: Engine = {
   rows: [
     { kind: "gauge", metric: "vllm:num_requests_waiting", signal: "waiting", combine: "sum" },
     { kind: "gauge", metric: "vllm:num_requests_running", signal: "running", combine: "sum" },
-    // Each rank has a cache of its own, all of one size: the mean is how full the pod is.
+    // Each rank has its own cache, and all have the same size: the mean is how full the pod is.
     { kind: "gauge", metric: "vllm:kv_cache_usage_perc", signal: "kvUsage", combine: "mean" },
-    // Before v0.10.2; for a while both were there.
+    // The name before v0.10.2. Some versions have both.
     { kind: "gauge", metric: "vllm:gpu_cache_usage_perc", signal: "kvUsage", combine: "mean" },
-    // One sleeping rank is enough: requests sent there would wait for it.
+    // One sleeping rank makes the pod asleep: requests sent to that rank would wait.
     {
       kind: "gauge",
       metric: "vllm:engine_sleep_state",
@@ -19,7 +19,7 @@ export const vllm: Engine = {
       combine: "min",
       where: { label: "sleep_state", value: "awake" },
     },
-    // Each rank's sample already holds the blocks of all ranks, so they are not added up.
+    // Each rank's sample counts the blocks of all ranks, so samples are not added up.
     {
       kind: "labels",
       metric: "vllm:cache_config_info",

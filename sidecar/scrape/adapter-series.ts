@@ -1,7 +1,7 @@
 // vLLM's adapter info: every combination of adapters that ever had requests stays as a series whose value is the time
 // it was last true. The newest is current. Two of the same time are both believed: an adapter in either has requests.
 // Where running and waiting are the same list (0.32 writes it so), an adapter in both counts as running.
-import type { AdapterReading } from "../engines/engine-rows.ts";
+import type { AdapterReading } from "../engines/reading.ts";
 import { parseNumber } from "./number.ts";
 
 /** Ties kept; more than one is rare, a page full of them is hostile. */

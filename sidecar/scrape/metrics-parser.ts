@@ -10,7 +10,7 @@
 // The whole body is parsed at once, not chunk by chunk: a scrape counts only when its body came whole, so nothing
 // could be used earlier. A last line without LF is cut off and not read: "12" may be the beginning of "123".
 // No state outlives a line, so a line that breaks the grammar costs itself only.
-import type { Reading } from "../engines/engine-rows.ts";
+import type { Reading } from "../engines/reading.ts";
 import { AdapterSeries } from "./adapter-series.ts";
 import type { CompiledRow, EngineRows, Matcher } from "./metric-trie.ts";
 import { parseNumber } from "./number.ts";

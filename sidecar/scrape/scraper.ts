@@ -1,7 +1,7 @@
 // One pod: its metrics every interval, over its own connection; its models and, where wanted, its health beside that.
 // Nothing is shared with other pods but the event loop and the number of scrapes at once, so a slow or dead one delays
 // nobody.
-import { sameReading } from "../engines/engine-rows.ts";
+import { sameReading } from "../engines/reading.ts";
 import { Health } from "../health.ts";
 import { toFailure } from "../http.ts";
 import type { Pod, PodAddress } from "../pod.ts";

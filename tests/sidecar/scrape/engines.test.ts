@@ -1,83 +1,108 @@
-// Each server's text is read by its own table, and recognised among all of them.
+// The tables of model servers. Each fixture that has a line "# Expected: ..." is a case: adding an engine needs no change here.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { test } from "node:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, test } from "node:test";
 import { parseConfig } from "../../../sidecar/config/load.ts";
-import type { Reading } from "../../../sidecar/engines/engine-rows.ts";
+import type { Engine } from "../../../sidecar/engines/engine-rows.ts";
 import { AUTO, ENGINES, type EngineTable, enginesFor } from "../../../sidecar/engines/index.ts";
+import type { Reading } from "../../../sidecar/engines/reading.ts";
 import { compileMatcher } from "../../../sidecar/scrape/metric-trie.ts";
 import { MetricsParser } from "../../../sidecar/scrape/metrics-parser.ts";
 
-const fixture = (name: string): Buffer => readFileSync(new URL(`../../fixtures/metrics/${name}.txt`, import.meta.url));
 const read = (text: string | Buffer, engine = AUTO, table: EngineTable = ENGINES): Reading =>
   new MetricsParser(compileMatcher(enginesFor(engine, table))).parse(Buffer.from(text));
 
-interface Expected {
-  engine: string;
-  waiting: number;
-  running: number;
-  kvUsage: number | null;
-  kvBlocks: number | null;
-  blockTokens: number | null;
-}
+type Expected = Record<"waiting" | "running" | "kvUsage" | "kvBlocks" | "blockTokens", number | null>;
 
-const SAID: Record<string, Expected> = {
-  "vllm-0.32-dp2_load": {
-    engine: "vllm",
-    waiting: 14,
-    running: 16,
-    kvUsage: (0.0003662221137119559 + 0.0005798516800439302) / 2,
-    kvBlocks: 65536,
-    blockTokens: 128,
-  },
-  // One rank's queue is NaN: the other's still counts.
-  sglang: { engine: "sglang", waiting: 4, running: 8, kvUsage: 0.375, kvBlocks: 11147, blockTokens: 64 },
-  "trtllm-serve": { engine: "trtllm-serve", waiting: 3, running: 12, kvUsage: 0.62, kvBlocks: 4096, blockTokens: 32 },
-  "triton-tensorrt-llm": {
-    engine: "triton-tensorrt-llm",
-    waiting: 2,
-    running: 6,
-    kvUsage: 0.4875,
-    kvBlocks: 6240,
-    blockTokens: 64,
-  },
-  ray: { engine: "ray", waiting: 7, running: 5, kvUsage: 0.5, kvBlocks: 2000, blockTokens: 16 },
-  tgi: { engine: "tgi", waiting: 11, running: 4, kvUsage: null, kvBlocks: null, blockTokens: null },
-  "llama.cpp": { engine: "llama.cpp", waiting: 46, running: 2, kvUsage: null, kvBlocks: null, blockTokens: null },
+const FIXTURES = new URL("../../fixtures/metrics/", import.meta.url);
+const TABLES = new URL("../../../sidecar/engines/", import.meta.url);
+const SHAPE = "# Expected: waiting=2 running=5 kvUsage=0.5 kvBlocks=none blockTokens=none";
+
+/** Captures of real servers stay as they were recorded, so their expected numbers are here. */
+const RECORDED: Readonly<Record<string, string>> = {
+  "vllm-0.32-dp2_load.txt": `# Expected: waiting=14 running=16 kvUsage=${(0.0003662221137119559 + 0.0005798516800439302) / 2} kvBlocks=65536 blockTokens=128`,
 };
 
-test("every engine of the table has a text here", () => {
-  assert.deepEqual(new Set(Object.values(SAID).map(({ engine }) => engine)), new Set(ENGINES.keys()));
+/** The numbers of the line "# Expected: ..." of a fixture; undefined: the fixture has no such line. */
+function expectedOf(text: string): Expected | undefined {
+  const line = /^# Expected[^:\n]*: (.*)$/m.exec(text)?.[1];
+  if (line === undefined) return undefined;
+  const value = (signal: string): number | null => {
+    const found = new RegExp(`\\b${signal}=(\\S+)`).exec(line)?.[1];
+    assert.ok(found !== undefined, `"${line}": expected ${signal}, as in "${SHAPE}"`);
+    return found === "none" ? null : Number(found);
+  };
+  return {
+    waiting: value("waiting"),
+    running: value("running"),
+    kvUsage: value("kvUsage"),
+    kvBlocks: value("kvBlocks"),
+    blockTokens: value("blockTokens"),
+  };
+}
+
+/** The fixtures that say what is expected: `ENGINE.txt`, or `ENGINE-anything.txt`. */
+const CASES = readdirSync(FIXTURES).flatMap((file) => {
+  const text = readFileSync(new URL(file, FIXTURES));
+  const expected = expectedOf(RECORDED[file] ?? text.toString());
+  if (expected === undefined) return [];
+  const name = file.replace(/\.txt$/, "");
+  const named = [...ENGINES.keys()].filter((engine) => name === engine || name.startsWith(`${engine}-`));
+  const engine = named.sort((a, b) => b.length - a.length)[0];
+  assert.ok(engine !== undefined, `tests/fixtures/metrics/${file}: expected a name that begins with an engine's name`);
+  return [{ file, engine, text, expected }];
 });
 
-for (const [name, expected] of Object.entries(SAID)) {
-  test(`${name}: recognised among all, and read the same by its own table alone`, () => {
-    for (const engine of [AUTO, expected.engine]) {
-      const { waiting, running, kvUsage, kvBlocks, blockTokens, asleep, malformed, ...rest } = read(
-        fixture(name),
-        engine,
+describe("an engine that was added is complete:", () => {
+  test("each table in sidecar/engines is registered", async () => {
+    for (const file of readdirSync(TABLES)) {
+      for (const made of Object.values(await import(new URL(file, TABLES).href)) as Array<Partial<Engine>>) {
+        if (made?.rows === undefined || made.name === undefined) continue;
+        assert.ok(ENGINES.has(made.name), `sidecar/engines/${file}: add it to BUILT_IN in sidecar/engines/index.ts`);
+      }
+    }
+  });
+
+  for (const [engine, { health }] of ENGINES) {
+    test(`${engine} has a fixture with expected numbers`, () => {
+      const hint = `add tests/fixtures/metrics/${engine}.txt: a response of its /metrics, and a line "${SHAPE}"`;
+      assert.ok(
+        CASES.some((each) => each.engine === engine),
+        hint,
       );
-      assert.deepEqual({ engine: rest.engine, waiting, running, kvUsage, kvBlocks, blockTokens }, expected, engine);
-      assert.deepEqual([asleep, malformed], [false, 0]);
+    });
+
+    test(`${engine} has a row in docs/how-to/model-servers.md`, () => {
+      const docs = readFileSync(new URL("../../../docs/how-to/model-servers.md", import.meta.url), "utf8");
+      const row = docs.split("\n").find((line) => line.startsWith(`| \`${engine}\` |`)) ?? "";
+      assert.ok(
+        row.includes(`\`${health}\``),
+        `docs/how-to/model-servers.md: add a row for ${engine}, health ${health}`,
+      );
+    });
+  }
+});
+
+for (const { file, engine, text, expected } of CASES) {
+  test(`${file}: recognised among all engines, and read the same by its own table alone`, () => {
+    for (const by of [AUTO, engine]) {
+      const reading = read(text, by);
+      const { waiting, running, kvUsage, kvBlocks, blockTokens } = reading;
+      assert.deepEqual({ waiting, running, kvUsage, kvBlocks, blockTokens }, expected, by);
+      assert.deepEqual([reading.engine, reading.asleep, reading.malformed], [engine, false, 0]);
+    }
+  });
+
+  test(`${file}: the tables of other engines read nothing`, () => {
+    for (const other of ENGINES.keys()) {
+      if (other === engine) continue;
+      const { engine: found, waiting, running, samples } = read(text, other);
+      assert.deepEqual([found, waiting, running, samples], [null, null, null, 0], other);
     }
   });
 }
 
-test("by another server's table a text says nothing", () => {
-  for (const [name, { engine }] of Object.entries(SAID)) {
-    for (const other of ENGINES.keys()) {
-      if (other === engine) continue;
-      const reading = read(fixture(name), other);
-      assert.deepEqual(
-        [reading.engine, reading.waiting, reading.running, reading.samples],
-        [null, null, null, 0],
-        name,
-      );
-    }
-  }
-});
-
-test("a text of no known server is nobody's", () => {
+test("a text without known metric names has no engine", () => {
   assert.equal(read("http_requests_total 5\npython_info 1\n").engine, null);
 });
 
@@ -95,7 +120,7 @@ const problems = (engines: object, more?: object): readonly string[] => {
   }
 };
 
-test("a server of one's own is given by names and labels, recognised like the others, and can be named", () => {
+test("an engine of the configuration is given by metric names and labels, is recognised, and can be named", () => {
   const own = {
     waiting: ["acme_queue", "acme_old_queue"],
     running: 'acme_requests{state="running"}',
@@ -125,14 +150,14 @@ test("a server of one's own is given by names and labels, recognised like the ot
   }
 });
 
-test("an engine of the table can be corrected, and keeps what is not said", () => {
+test("the configuration can correct a built-in engine; keys that it leaves out keep the table's values", () => {
   const { engines } = config({ vllm: { waiting: "my_vllm_queue" }, "triton-tensorrt-llm": { port: 9002 } });
   const reading = read("my_vllm_queue 5\nvllm:num_requests_waiting 9\nvllm:num_requests_running 1\n", AUTO, engines);
   assert.deepEqual([reading.engine, reading.waiting, reading.running], ["vllm", 5, 1]);
   assert.deepEqual(engines.get("triton-tensorrt-llm")?.metrics, { port: 9002 });
 });
 
-test("what is wrong with an engine is said with key, value and expectation", () => {
+test("an error in `engines` names key, value and expectation", () => {
   const expected: Array<[object, RegExp]> = [
     [
       { a: { waiting: "x{y}" } },
@@ -147,4 +172,5 @@ test("what is wrong with an engine is said with key, value and expectation", () 
   for (const [engines, line] of expected) assert.match(problems(engines).join("\n"), line);
   const unknown = problems({ acme: { waiting: "x" } }, { endpoints: [{ url: "http://127.0.0.1:1", engine: "acne" }] });
   assert.match(unknown.join("\n"), /^endpoints\[0\]\.engine: got "acne", expected one of auto, acme, vllm, sglang/);
+  assert.match(problems({ a: { kvBlocks: "x" } }).join("\n"), /at least one of waiting, running and kvUsage/);
 });

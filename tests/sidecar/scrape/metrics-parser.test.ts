@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Engine, Reading } from "../../../sidecar/engines/engine-rows.ts";
+import type { Engine } from "../../../sidecar/engines/engine-rows.ts";
+import type { Reading } from "../../../sidecar/engines/reading.ts";
 import { vllm } from "../../../sidecar/engines/vllm.ts";
 import { compileMatcher } from "../../../sidecar/scrape/metric-trie.ts";
 import { MetricsParser } from "../../../sidecar/scrape/metrics-parser.ts";

@@ -1,0 +1,50 @@
+// The load of one server, as one scrape of its metrics says. The tables of this folder decide which metric means what.
+
+/** What one scrape says of a server; null: the server does not say. */
+export interface Reading {
+  /** The engine whose metric names the text has; null: the text has no known names. */
+  engine: string | null;
+  waiting: number | null;
+  running: number | null;
+  kvUsage: number | null;
+  asleep: boolean;
+  kvBlocks: number | null;
+  blockTokens: number | null;
+  adapters: AdapterReading | null;
+  /** How many samples of the table's metrics were read. */
+  samples: number;
+  /** How many samples of the table's metrics break the grammar. */
+  malformed: number;
+}
+
+export interface AdapterReading {
+  max: number;
+  running: string[];
+  waiting: string[];
+}
+
+/** Whether two readings put the same into a snapshot: `samples` and `malformed` are not part of one. */
+export function sameReading(a: Reading | null, b: Reading | null): boolean {
+  if (a === null || b === null) return a === b;
+  return (
+    a.waiting === b.waiting &&
+    a.running === b.running &&
+    a.kvUsage === b.kvUsage &&
+    a.asleep === b.asleep &&
+    a.kvBlocks === b.kvBlocks &&
+    a.blockTokens === b.blockTokens &&
+    a.engine === b.engine &&
+    sameAdapters(a.adapters, b.adapters)
+  );
+}
+
+function sameAdapters(a: AdapterReading | null, b: AdapterReading | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.max === b.max && sameNames(a.running, b.running) && sameNames(a.waiting, b.waiting);
+}
+
+function sameNames(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

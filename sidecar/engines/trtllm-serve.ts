@@ -1,0 +1,16 @@
+// TensorRT-LLM's own server, trtllm-serve. /metrics has iteration statistics as JSON. With `return_perf_metrics`, the
+// server also writes Prometheus text at /prometheus/metrics.
+import type { Engine } from "./engine-rows.ts";
+
+export const trtllmServe: Engine = {
+  name: "trtllm-serve",
+  metrics: { path: "/prometheus/metrics" },
+  health: "/health",
+  rows: [
+    { kind: "gauge", metric: "trtllm_num_requests_waiting", signal: "waiting", combine: "sum" },
+    { kind: "gauge", metric: "trtllm_num_requests_running", signal: "running", combine: "sum" },
+    { kind: "gauge", metric: "trtllm_kv_cache_utilization", signal: "kvUsage", combine: "mean" },
+    { kind: "gauge", metric: "trtllm_kv_cache_max_blocks", signal: "kvBlocks", combine: "sum" },
+    { kind: "gauge", metric: "trtllm_kv_cache_tokens_per_block", signal: "blockTokens", combine: "max" },
+  ],
+};
