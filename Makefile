@@ -59,8 +59,7 @@ clean: ## Remove what was built here; the cache of Envoys stays
 
 .PHONY: peers
 peers: node_modules/.package-lock.json ## Build the peers that the benches run against, into the cache (needs Go)
-	@$(TSX) testkit/peers/bbr.ts
-	@$(TSX) testkit/peers/epp.ts
+	@$(TSX) testkit/peers/peers.ts
 
 .PHONY: bench-body
 bench-body: build/pilotfish.wasm ## model -> header: CPU and latency beside the peers; ARGS="--full"

@@ -1,5 +1,6 @@
 // The command line of bench-body.
 import { Command, InvalidArgumentError, Option } from "commander";
+import { someOf, wholeNumber } from "../prepare.ts";
 import { CONTENDER_NAMES } from "./contenders.ts";
 import { REGIMES, type Regime } from "./measure.ts";
 import { parseSize } from "./sizes.ts";
@@ -20,30 +21,12 @@ export interface Options {
   seed: number;
 }
 
-function list<T extends string>(known: readonly T[], option: string): (given: string) => T[] {
-  return (given) =>
-    given.split(",").map((name) => {
-      const found = known.find((one) => one === name.trim());
-      if (!found) throw new InvalidArgumentError(`${option}: "${name}" given, expected some of ${known.join(",")}`);
-      return found;
-    });
-}
-
 function sizes(given: string): number[] {
   try {
     return given.split(",").map(parseSize);
   } catch (error) {
     throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
   }
-}
-
-function integer(least: number, most: number): (given: string) => number {
-  return (given) => {
-    const value = Number(given);
-    if (!Number.isInteger(value) || value < least || value > most)
-      throw new InvalidArgumentError(`"${given}" given, a whole number from ${least} to ${most} is expected`);
-    return value;
-  };
 }
 
 export const command = new Command("bench-body")
@@ -56,14 +39,18 @@ export const command = new Command("bench-body")
   )
   .addOption(new Option("--quick", "1k, 128k and 1m of ASCII prompts, few repetitions (the default)"))
   .option("--sizes <list>", "body sizes, like 512,1k,16k,1m", sizes)
-  .option("--texts <list>", `some of ${TEXTS.join(",")}`, list(TEXTS, "--texts"))
-  .option("--only <list>", `some of ${CONTENDER_NAMES.join(",")}; none always runs`, list(CONTENDER_NAMES, "--only"))
-  .option("--repetitions <n>", "interleaved repetitions (full: 9 back to back, 5 spaced; quick: 3)", integer(1, 1000))
-  .option("--connections <n>", "connections that CPU is taken with, back to back", integer(1, 64), 4)
-  .option("--regimes <list>", `some of ${REGIMES.join(",")}`, list(REGIMES, "--regimes"), [...REGIMES])
+  .option("--texts <list>", `some of ${TEXTS.join(",")}`, someOf(TEXTS))
+  .option("--only <list>", `some of ${CONTENDER_NAMES.join(",")}; none always runs`, someOf(CONTENDER_NAMES))
+  .option(
+    "--repetitions <n>",
+    "interleaved repetitions (full: 9 back to back, 5 spaced; quick: 3)",
+    wholeNumber(1, 1000),
+  )
+  .option("--connections <n>", "connections that CPU is taken with, back to back", wholeNumber(1, 64), 4)
+  .option("--regimes <list>", `some of ${REGIMES.join(",")}`, someOf(REGIMES), [...REGIMES])
   .addOption(new Option("--spaced", "only spaced, one request every 20 ms").implies({ regimes: ["spaced"] }))
   .option("--no-memory", "leave out the memory with 64 concurrent bodies of 8 MiB")
   .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
   .option("--before <file>", "another build of the filter, measured beside it: what did a change do?")
-  .option("--seed <n>", "seed of the bodies", integer(0, 2 ** 31), 1)
+  .option("--seed <n>", "seed of the bodies", wholeNumber(0, 2 ** 31), 1)
   .option("--output <folder>", "where the results are written", "bench/results");

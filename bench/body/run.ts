@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Found } from "../../envoy/binary.ts";
 import { describeMachine } from "../../testkit/machine.ts";
-import type { RunningBbr } from "../../testkit/peers/bbr.ts";
+import type { RunningPeer } from "../../testkit/peers/peers.ts";
 import { type Body, makeBodies } from "./bodies.ts";
 import { prepare } from "./client.ts";
 import { BASELINE, BEFORE, type Contender, contenders } from "./contenders.ts";
@@ -23,7 +23,7 @@ interface BenchOptions {
   wasmFile: string;
   /** Another build of the filter, to be compared with. */
   before: string | undefined;
-  bbr: RunningBbr | undefined;
+  bbr: RunningPeer | undefined;
   versions: Readonly<Record<string, string>>;
   skipped: readonly string[];
   notes: readonly string[];

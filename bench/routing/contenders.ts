@@ -2,7 +2,7 @@
 import type { Json, JsonObject } from "../../envoy/json.ts";
 import { DESTINATION_HEADER } from "../../protocol/constants.ts";
 import type { TestEnvoyConfig } from "../../testkit/envoy/envoy.ts";
-import { EPP_VERSION } from "../../testkit/peers/epp.ts";
+import { EPP as EPP_PEER } from "../../testkit/peers/peers.ts";
 
 export interface RoutingContender {
   name: string;
@@ -16,13 +16,13 @@ export interface RoutingContender {
 export const CONTENDERS: readonly RoutingContender[] = [
   { name: "round-robin", title: "Envoy's ROUND_ROBIN", balance: "round robin" },
   { name: "least-request", title: "Envoy's LEAST_REQUEST, choice_count 2", balance: "least request" },
-  { name: "epp", title: `EPP v${EPP_VERSION} with its default plugins, by ext_proc`, epp: true },
+  { name: EPP_PEER.name, title: `EPP v${EPP_PEER.version} with its default plugins, by ext_proc`, epp: true },
   { name: "load", title: "Pilotfish, profile load", filter: { pick: { profile: "load" } } },
   { name: "tokens", title: "Pilotfish, profile tokens", filter: { pick: { profile: "tokens" } } },
 ];
 
 export const CONTENDER_NAMES = CONTENDERS.map(({ name }) => name);
-export const EPP = "epp";
+export const EPP = EPP_PEER.name;
 export const BASELINES: readonly string[] = ["round-robin", "least-request"];
 
 const POOL = "pool";

@@ -1,18 +1,14 @@
 // make bench-routing: time to first token with each way to pick a pod, on real Envoys over simulated pods.
 
-import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
-import { findEnvoy } from "../../envoy/binary.ts";
-import { DEFAULT_VERSION } from "../../envoy/versions.ts";
-import { checkSchedstat } from "../../testkit/cpu.ts";
+import { Command } from "commander";
 import { describeMachine, fileHash } from "../../testkit/machine.ts";
-import { buildEpp, EPP_VERSION } from "../../testkit/peers/epp.ts";
-import { PeerError } from "../../testkit/peers/go.ts";
-import { isIsolated, namespaceCommand, runIsolated } from "../../testkit/peers/isolate.ts";
+import { EPP } from "../../testkit/peers/peers.ts";
+import { copyModule, exitWith, findLocalEnvoy, isolate, peerOrWhy, progress, someOf, wholeNumber } from "../prepare.ts";
 import { claimsOf } from "./claims.ts";
-import { CONTENDER_NAMES, CONTENDERS, EPP, type RoutingContender } from "./contenders.ts";
+import { CONTENDER_NAMES, CONTENDERS, type RoutingContender } from "./contenders.ts";
 import { rowOf } from "./figures.ts";
 import { Lane, type Seen } from "./lane.ts";
 import { ROUTING_LOAD_NAMES, ROUTING_LOADS, type RoutingLoad, requestsOf } from "./loads.ts";
@@ -29,34 +25,14 @@ interface Options {
   output: string;
 }
 
-const progress = (line: string) => void process.stderr.write(`${line}\n`);
-
-function some(known: readonly string[]): (given: string) => string[] {
-  return (given) => {
-    const names = given.split(",").map((name) => name.trim());
-    const wrong = names.find((name) => !known.includes(name));
-    if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" given, expected some of ${known.join(",")}`);
-    return names;
-  };
-}
-
-function between(least: number, most: number): (given: string) => number {
-  return (given) => {
-    const value = Number(given);
-    if (!Number.isInteger(value) || value < least || value > most)
-      throw new InvalidArgumentError(`"${given}" given, expected a whole number from ${least} to ${most}`);
-    return value;
-  };
-}
-
 const command = new Command("bench-routing")
   .description("Time to first token with each way to pick a pod: real Envoys, simulated vLLM pods, open-loop arrivals")
-  .option("--loads <list>", `some of ${ROUTING_LOAD_NAMES.join(",")}`, some(ROUTING_LOAD_NAMES), ROUTING_LOAD_NAMES)
-  .option("--contenders <list>", `some of ${CONTENDER_NAMES.join(",")}`, some(CONTENDER_NAMES), CONTENDER_NAMES)
-  .option("--repetitions <n>", "each with other requests, the same ones for all contenders", between(1, 100), 1)
-  .option("--lanes <n>", "contenders that run at a time, each with its own pods and Envoys", between(1, 16), 3)
-  .option("--seconds <n>", "arrivals of each load go on for so long (as the load says)", between(5, 3600))
-  .option("--seed <n>", "seed of everything", between(0, 1_000_000), 1)
+  .option("--loads <list>", `some of ${ROUTING_LOAD_NAMES.join(",")}`, someOf(ROUTING_LOAD_NAMES), ROUTING_LOAD_NAMES)
+  .option("--contenders <list>", `some of ${CONTENDER_NAMES.join(",")}`, someOf(CONTENDER_NAMES), CONTENDER_NAMES)
+  .option("--repetitions <n>", "each with other requests, the same ones for all contenders", wholeNumber(1, 100), 1)
+  .option("--lanes <n>", "contenders that run at a time, each with its own pods and Envoys", wholeNumber(1, 16), 3)
+  .option("--seconds <n>", "arrivals of each load go on for so long (as the load says)", wholeNumber(5, 3600))
+  .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
   .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
   .option("--output <folder>", "where the results are written", "bench/results");
 
@@ -103,40 +79,22 @@ async function measure(options: Options, contenders: readonly RoutingContender[]
   return cells;
 }
 
-/** Without Go everything else runs; the report says what is missing. */
-async function prepareEpp(wanted: boolean): Promise<{ path?: string; why?: string }> {
-  if (!wanted) return {};
-  try {
-    return { path: await buildEpp(progress) };
-  } catch (error) {
-    if (error instanceof PeerError && error.code === "PEER_NO_GO") return { why: `EPP did not run: ${error.message}` };
-    throw error;
-  }
-}
-
 async function main(): Promise<number> {
   const options = command.parse().opts<Options>();
-  checkSchedstat();
-  const found = await findEnvoy({ runtime: "binary", version: DEFAULT_VERSION, progress });
-  if (found.kind !== "binary") throw new Error("an Envoy binary is needed: the bench reads its CPU time from /proc");
-  const epp = await prepareEpp(options.contenders.includes(EPP));
+  const found = await findLocalEnvoy();
+  const epp = options.contenders.includes(EPP.name) ? await peerOrWhy(EPP) : {};
   const notes = epp.why === undefined ? [] : [epp.why];
-  if (epp.path !== undefined && !isIsolated()) {
-    const namespace = namespaceCommand();
-    // What was fetched and built above needed the network; from here on there is loopback only.
-    if (namespace) return runIsolated(namespace, { ENVOY_BIN: found.path });
-    notes.push("No network namespace could be made: EPP listened on every interface.");
+  if (epp.path !== undefined) {
+    const isolation = isolate(found);
+    if ("status" in isolation) return isolation.status;
+    if (!isolation.isolated) notes.push("No network namespace could be made: EPP listened on every interface.");
   }
   const began = performance.now();
   const machine = await describeMachine();
   const folder = await mkdtemp(join(tmpdir(), "pilotfish-routing-"));
   const lanes: Lane[] = [];
   try {
-    // A build during the run must not change what is measured.
-    const wasmFile = join(folder, "pilotfish.wasm");
-    await copyFile(options.wasm, wasmFile).catch((error: unknown) => {
-      throw new Error(`--wasm: ${options.wasm} cannot be read, run make build first`, { cause: error });
-    });
+    const wasmFile = await copyModule(options.wasm, join(folder, "pilotfish.wasm"), "--wasm");
     const contenders = CONTENDERS.filter(({ name, epp: isEpp }) => {
       return options.contenders.includes(name) && (!isEpp || epp.path !== undefined);
     });
@@ -149,7 +107,7 @@ async function main(): Promise<number> {
       versions: {
         Envoy: found.version,
         "pilotfish.wasm": await fileHash(wasmFile),
-        ...(epp.path === undefined ? {} : { EPP: EPP_VERSION }),
+        ...(epp.path === undefined ? {} : { EPP: EPP.version }),
       },
       repetitions: options.repetitions,
       seed: options.seed,
@@ -169,9 +127,4 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
-}
+await exitWith(main);

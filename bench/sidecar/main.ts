@@ -1,15 +1,11 @@
 // make bench-sidecar: what it costs to keep the filter told of many pods, and how old what it is told is.
-import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { findEnvoy } from "../../envoy/binary.ts";
-import { DEFAULT_VERSION } from "../../envoy/versions.ts";
-import { checkSchedstat } from "../../testkit/cpu.ts";
 import { describeMachine } from "../../testkit/machine.ts";
-import { buildEpp } from "../../testkit/peers/epp.ts";
-import { PeerError } from "../../testkit/peers/go.ts";
-import { isIsolated, namespaceCommand, runIsolated } from "../../testkit/peers/isolate.ts";
+import { EPP } from "../../testkit/peers/peers.ts";
+import { copyModule, exitWith, findLocalEnvoy, isolate, peerOrWhy, progress } from "../prepare.ts";
 import { CASES, type Case } from "./cases.ts";
 import { type FaultResult, measureFaults } from "./faults.ts";
 import { type MemoryPoint, measure, memoryOver, Reader, warm } from "./measure.ts";
@@ -48,30 +44,15 @@ const command = new Command("bench-sidecar")
   .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
   .option("--output <folder>", "where the results are written", "bench/results");
 
-const progress = (line: string) => void process.stderr.write(`${line}\n`);
-
-async function preparePeer(notes: string[]): Promise<string | undefined> {
-  try {
-    return await buildEpp(progress);
-  } catch (error) {
-    if (!(error instanceof PeerError)) throw error;
-    notes.push(`The endpoint picker is not beside it: ${error.message}`);
-    return undefined;
-  }
-}
-
 async function main(): Promise<number> {
   const options = command.parse().opts<Options>();
-  checkSchedstat();
-  const found = await findEnvoy({ runtime: "binary", version: DEFAULT_VERSION, progress });
-  if (found.kind !== "binary") throw new Error("an Envoy binary is needed: the bench sets its priority");
-  const notes: string[] = [];
-  const peer = options.peer && options.memory === undefined ? await preparePeer(notes) : undefined;
-  if (peer !== undefined && !isIsolated()) {
-    const namespace = namespaceCommand();
-    // What was fetched and built above needed the network; from here on there is loopback only.
-    if (namespace) return runIsolated(namespace, { ENVOY_BIN: found.path });
-    notes.push("No network namespace could be made: the endpoint picker listened on every interface.");
+  const found = await findLocalEnvoy();
+  const { path: peer, why } = options.peer && options.memory === undefined ? await peerOrWhy(EPP) : {};
+  const notes = why === undefined ? [] : [why];
+  if (peer !== undefined) {
+    const isolation = isolate(found);
+    if ("status" in isolation) return isolation.status;
+    if (!isolation.isolated) notes.push("No network namespace could be made: EPP listened on every interface.");
   }
   if (options.precedence) {
     notes.push("Others worked on this machine meanwhile: pods, Envoy, sidecar and reader went before them (SCHED_RR).");
@@ -82,9 +63,7 @@ async function main(): Promise<number> {
   let memory: MemoryPoint[] | undefined;
   let faults: FaultResult[] | undefined;
   try {
-    // A build during the run must not change what is measured.
-    const wasm = join(folder, "pilotfish.wasm");
-    await copyFile(options.wasm, wasm);
+    const wasm = await copyModule(options.wasm, join(folder, "pilotfish.wasm"), "--wasm");
     const chosen = CASES.filter((_, i) => options.only === undefined || options.only.includes(String(i + 1)));
     for (const one of options.memory === undefined ? chosen : []) {
       progress(`${one.name}: ${options.seconds} s`);
@@ -123,12 +102,4 @@ async function main(): Promise<number> {
   return missed ? 1 : 0;
 }
 
-main().then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  },
-);
+await exitWith(main);

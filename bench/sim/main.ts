@@ -1,6 +1,7 @@
 // make sim: the filter that ships picks for simulated pods, beside round robin, least request and the endpoint picker.
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { fileHash } from "../../testkit/machine.ts";
+import { someOf, wholeNumber } from "../prepare.ts";
 import type { Contender } from "./contender.ts";
 import { leastRequest2, leastRequestAll, roundRobin } from "./envoy.ts";
 import { epp } from "./epp.ts";
@@ -37,32 +38,14 @@ interface Options {
   output: string;
 }
 
-function some(known: readonly string[]): (given: string) => string[] {
-  return (given) => {
-    const names = given.split(",").map((name) => name.trim());
-    const wrong = names.find((name) => !known.includes(name));
-    if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" given, expected some of ${known.join(",")}`);
-    return names;
-  };
-}
-
-function between(least: number, most: number): (given: string) => number {
-  return (given) => {
-    const value = Number(given);
-    if (!Number.isInteger(value) || value < least || value > most)
-      throw new InvalidArgumentError(`"${given}" given, expected a whole number from ${least} to ${most}`);
-    return value;
-  };
-}
-
 const command = new Command("sim")
   .description("Time to first token with each way to pick a pod, in a discrete-event simulation; nothing here is a GPU")
-  .option("--pods <n>", "pods (4 or 8, as the load says)", between(1, 1000))
-  .option("--rate <n>", "requests a second over all pods (as the load says)", between(1, 100_000))
-  .option("--requests <n>", "requests of each load; the first fifth is warm-up", between(10, 1_000_000), 3000)
-  .option("--seed <n>", "seed of everything", between(0, 1_000_000), 1)
-  .option("--only <loads>", `some of ${LOAD_NAMES.join(",")}`, some(LOAD_NAMES), LOAD_NAMES)
-  .option("--contenders <list>", `some of ${Object.keys(CONTENDERS).join(",")}`, some(Object.keys(CONTENDERS)), USUAL)
+  .option("--pods <n>", "pods (4 or 8, as the load says)", wholeNumber(1, 1000))
+  .option("--rate <n>", "requests a second over all pods (as the load says)", wholeNumber(1, 100_000))
+  .option("--requests <n>", "requests of each load; the first fifth is warm-up", wholeNumber(10, 1_000_000), 3000)
+  .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
+  .option("--only <loads>", `some of ${LOAD_NAMES.join(",")}`, someOf(LOAD_NAMES), LOAD_NAMES)
+  .option("--contenders <list>", `some of ${Object.keys(CONTENDERS).join(",")}`, someOf(Object.keys(CONTENDERS)), USUAL)
   .option("--no-herd", "leave out the bursts of 200 requests in one scrape period")
   .option("--output <folder>", "where the results are written", "bench/results")
   .addHelpText(

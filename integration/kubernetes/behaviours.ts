@@ -1,11 +1,11 @@
-// What the sidecar does with a cluster, the same on a real API server and on the recorded one.
+// What the sidecar does with a cluster, the same on a real API server and on the fake one.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { type TestContext, test } from "node:test";
 import type { WatchTimes } from "../../sidecar/kubernetes/watch.ts";
 import type { Sidecar } from "../../sidecar/sidecar.ts";
 import type { Cluster, Crd } from "../../testkit/kubernetes/cluster.ts";
-import { pod, pool, slice } from "../../testkit/kubernetes/manifests.ts";
+import { pod, pool, slice } from "../../testkit/kubernetes/objects.ts";
 import { type FakeFilter, startFilter } from "../../testkit/sidecar/fake-filter.ts";
 import { gauges, modelList } from "../../testkit/sidecar/fake-pod.ts";
 import { endpointOf, quickSidecar } from "../../testkit/sidecar/quick-sidecar.ts";

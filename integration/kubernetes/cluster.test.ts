@@ -1,9 +1,9 @@
-// The sidecar on a real kube-apiserver and etcd where they were built, and always on the recorded list-and-watch
+// The sidecar on a real kube-apiserver and etcd where they were built, and always on the fake list-and-watch
 // server, so that the same claims are tested everywhere.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { cachedKubernetes, ETCD_VERSION, KUBERNETES_VERSION } from "../../testkit/kubernetes/build.ts";
-import { type Cluster, realCluster, recordedCluster } from "../../testkit/kubernetes/cluster.ts";
+import { type Cluster, fakeCluster, realCluster } from "../../testkit/kubernetes/cluster.ts";
 import { behaviours } from "./behaviours.ts";
 
 const binaries = await cachedKubernetes();
@@ -34,11 +34,11 @@ describe(`kube-apiserver ${KUBERNETES_VERSION}, etcd ${ETCD_VERSION}`, { skip },
   });
 });
 
-describe("a recorded list-and-watch server", () => {
+describe("the fake API server", () => {
   let cluster: Cluster;
   before(async () => {
-    cluster = await recordedCluster();
+    cluster = await fakeCluster();
   });
   after(() => cluster?.close());
-  behaviours("recorded", () => cluster);
+  behaviours("fake", () => cluster);
 });

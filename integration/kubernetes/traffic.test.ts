@@ -8,8 +8,8 @@ import { fastPod, known } from "../../testkit/fleet.ts";
 import { SECRET, startGateway } from "../../testkit/gateway.ts";
 import { chat, post } from "../../testkit/http.ts";
 import { cachedKubernetes } from "../../testkit/kubernetes/build.ts";
-import { type Cluster, realCluster, recordedCluster } from "../../testkit/kubernetes/cluster.ts";
-import { pod, pool } from "../../testkit/kubernetes/manifests.ts";
+import { type Cluster, fakeCluster, realCluster } from "../../testkit/kubernetes/cluster.ts";
+import { pod, pool } from "../../testkit/kubernetes/objects.ts";
 import { until } from "../../testkit/until.ts";
 
 const WORKERS = 4;
@@ -97,6 +97,6 @@ test("pods come, drain and go while traffic flows, and no request fails: kube-ap
   if (binaries) await flows(t, await realCluster(binaries));
 });
 
-test("pods come, drain and go while traffic flows, and no request fails: a recorded list-and-watch server", async (t) => {
-  await flows(t, await recordedCluster());
+test("pods come, drain and go while traffic flows, and no request fails: the fake API server", async (t) => {
+  await flows(t, await fakeCluster());
 });

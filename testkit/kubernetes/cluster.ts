@@ -7,8 +7,9 @@ import { parse, parseAllDocuments } from "yaml";
 import { until } from "../until.ts";
 import { ApiServer, SIDECAR_TOKEN } from "./api-server.ts";
 import type { KubernetesBinaries } from "./build.ts";
-import { type KubeObject, RecordedServer, TOKEN } from "./fake-api-server.ts";
+import { FakeApiServer, TOKEN } from "./fake-api-server.ts";
 import { Gate } from "./gate.ts";
+import { type KubeObject, resourceOf } from "./resources.ts";
 
 export interface Cluster {
   gate: Gate;
@@ -30,25 +31,6 @@ export interface Cluster {
   /** The status of an answer to the sidecar's account. */
   allowed(method: string, path: string): Promise<number>;
   close(): Promise<void>;
-}
-
-const PLURALS: Readonly<Record<string, string>> = {
-  Pod: "pods",
-  ConfigMap: "configmaps",
-  ServiceAccount: "serviceaccounts",
-  Role: "roles",
-  RoleBinding: "rolebindings",
-  EndpointSlice: "endpointslices",
-  InferencePool: "inferencepools",
-  InferenceObjective: "inferenceobjectives",
-  InferenceModel: "inferencemodels",
-  InferenceModelRewrite: "inferencemodelrewrites",
-};
-
-function resourceOf({ apiVersion, kind }: KubeObject): string {
-  const plural = PLURALS[kind];
-  if (plural === undefined) throw new Error(`kind: got ${kind}, expected one of ${Object.keys(PLURALS).join(", ")}`);
-  return `${apiVersion.includes("/") ? "apis" : "api"}/${apiVersion}/${plural}`;
 }
 
 function collectionOf(object: KubeObject): string {
@@ -134,8 +116,8 @@ export async function realCluster(binaries: KubernetesBinaries): Promise<Cluster
   };
 }
 
-export async function recordedCluster(): Promise<Cluster> {
-  const server = await new RecordedServer().start();
+export async function fakeCluster(): Promise<Cluster> {
+  const server = await new FakeApiServer().start();
   for (const plural of ["api/v1/pods", "api/v1/configmaps", "apis/discovery.k8s.io/v1/endpointslices"]) {
     server.installed.add(plural);
   }

@@ -1,24 +1,11 @@
-// A list-and-watch server that answers as kube-apiserver 1.34 was seen to: versions, pages, bookmarks, an expired
-// version as 200 with an ERROR event on a watch and as 410 on a list, a version of the future as a silent 200. It
-// keeps what it is told in memory. For tests where the real one has not been built, and for what a real one does too
-// seldom; what it does not know it refuses with 501.
+// A list-and-watch server that answers as kube-apiserver 1.34 does: discovery, versions, pages, bookmarks, an expired version
+// as 200 with an ERROR event on a watch and as 410 on a list, a version of the future as a silent 200. It keeps its objects
+// in memory. Tests use it where the real server has not been built, and for what a real server does too seldom; the benches
+// use it to give the endpoint picker its pods. It refuses other requests with 501.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { freePorts } from "../ports.ts";
-
-export interface KubeObject {
-  apiVersion: string;
-  kind: string;
-  metadata: {
-    name: string;
-    namespace?: string;
-    labels?: Record<string, string>;
-    annotations?: Record<string, string>;
-    resourceVersion?: string;
-    [key: string]: unknown;
-  };
-  [key: string]: unknown;
-}
+import { discoveryOf, type KubeObject, kindOf } from "./resources.ts";
 
 interface Event {
   version: number;
@@ -36,16 +23,18 @@ interface OpenWatch {
 
 export const TOKEN = "token-of-the-tests";
 
-export class RecordedServer {
-  /** `apis/GROUP/VERSION/PLURAL` or `api/v1/PLURAL`: those that are installed. */
+export class FakeApiServer {
+  /** The resources that exist: `apis/GROUP/VERSION/PLURAL` or `api/v1/PLURAL`. */
   readonly installed = new Set<string>();
   /** Plurals that may not be read. */
   readonly forbidden = new Set<string>();
-  /** Answers everything in the place of the server, when set. */
+  /** Whether requests need TOKEN. Go's client sends a token over TLS only, and this server has no TLS. */
+  needsToken = true;
+  /** When set, answers every request instead of the server. */
   instead: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
   bookmarks = true;
   pageSize = Number.POSITIVE_INFINITY;
-  /** Whether a list's next page is refused with 410. */
+  /** Whether the server refuses a list's next page with 410. */
   expireTokens: () => boolean = () => false;
   /** Path and query of each request. */
   requests: string[] = [];
@@ -65,7 +54,7 @@ export class RecordedServer {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
     });
-    // The same each time: one that nobody is given meanwhile.
+    // The port stays the same after a restart, and nobody else gets it meanwhile.
     if (this.#port === 0) [this.#port = 0] = await freePorts(1);
     await new Promise<void>((resolve) => server.listen(this.#port, "127.0.0.1", resolve));
     this.#server = server;
@@ -80,7 +69,7 @@ export class RecordedServer {
     return this.#watches.size;
   }
 
-  /** As kill -9: streams break, nothing listens; what was stored stays. */
+  /** As kill -9: streams break, nothing listens; the objects stay. */
   async kill(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
@@ -89,7 +78,7 @@ export class RecordedServer {
     await new Promise((resolve) => this.#server?.close(resolve));
   }
 
-  /** Versions up to now are no longer remembered, as after a compaction and a restart. */
+  /** Forgets all versions up to now, as after a compaction and a restart. */
   expire(): void {
     this.#expired = this.#version;
     this.#events = [];
@@ -99,9 +88,12 @@ export class RecordedServer {
     const key = `${resource} ${object.metadata.namespace ?? ""}/${object.metadata.name}`;
     const before = this.#objects.get(key)?.object;
     const after = structuredClone(object);
-    after.metadata.resourceVersion = String(++this.#version);
+    const number = String(++this.#version);
+    after.metadata.resourceVersion = number;
+    after.metadata.uid = before?.metadata.uid ?? `00000000-0000-4000-8000-${number.padStart(12, "0")}`;
+    after.metadata.creationTimestamp = before?.metadata.creationTimestamp ?? new Date().toISOString();
     this.#objects.set(key, { resource, object: after });
-    this.#tell({ version: this.#version, resource, before, after });
+    this.#record({ version: this.#version, resource, before, after });
     return after;
   }
 
@@ -110,17 +102,17 @@ export class RecordedServer {
     const before = this.#objects.get(key)?.object;
     if (before === undefined) return;
     this.#objects.delete(key);
-    this.#tell({ version: ++this.#version, resource, before, after: undefined });
+    this.#record({ version: ++this.#version, resource, before, after: undefined });
   }
 
-  /** As the objects of a CRD that goes. */
+  /** Removes all objects of a resource, as the removal of its CRD does. */
   removeAll(resource: string): void {
     for (const { resource: of, object } of [...this.#objects.values()]) {
       if (of === resource) this.remove(resource, object.metadata.namespace ?? "", object.metadata.name);
     }
   }
 
-  #tell(event: Event): void {
+  #record(event: Event): void {
     this.#events.push(event);
     for (const watch of this.#watches) this.#send(watch, event);
   }
@@ -144,17 +136,22 @@ export class RecordedServer {
   #answer(request: IncomingMessage, response: ServerResponse): unknown {
     this.requests.push(request.url ?? "");
     if (this.instead !== undefined) return this.instead(request, response);
-    if (request.headers.authorization !== `Bearer ${TOKEN}`) return refuse(response, 401, "Unauthorized");
+    if (this.needsToken && request.headers.authorization !== `Bearer ${TOKEN}`)
+      return refuse(response, 401, "Unauthorized");
     const url = new URL(request.url ?? "/", "http://127.0.0.1");
+    const found = request.method === "GET" ? discoveryOf(url.pathname, this.installed) : undefined;
+    if (found !== undefined) return json(response, 200, found);
     const path = /^\/(api\/v1|apis\/[^/]+\/[^/]+)\/(?:namespaces\/([^/]+)\/)?([a-z]+)$/.exec(url.pathname);
-    if (path === null || request.method !== "GET") return refuse(response, 501, `not recorded: ${request.url}`);
+    if (path === null || request.method !== "GET")
+      return refuse(response, 501, `${request.method} ${request.url} is not part of this server`);
     const [, api, namespace, plural] = path;
     const resource = `${api}/${plural}`;
     if (this.forbidden.has(plural as string)) return refuse(response, 403, `${plural} is forbidden`);
     if (!this.installed.has(resource)) return refuse(response, 404, "the server could not find the requested resource");
     const query = url.searchParams;
     const selector = query.get("labelSelector") ?? "";
-    if (query.get("watch") === "true") this.#watch({ resource, namespace, selector, response }, query);
+    if (["true", "1"].includes(query.get("watch") ?? ""))
+      this.#watch({ resource, namespace, selector, response }, query);
     else this.#list({ resource, namespace, selector, response }, query);
   }
 
@@ -172,12 +169,12 @@ export class RecordedServer {
     const size = Math.min(Number(query.get("limit") ?? all.length) || all.length, this.pageSize);
     const end = Math.min(from + size, all.length);
     const metadata = { resourceVersion: String(at), ...(end < all.length && { continue: `${at} ${end}` }) };
-    response.writeHead(200, { "content-type": "application/json" });
-    response.end(JSON.stringify({ kind: "List", metadata, items: all.slice(from, end) }));
+    const { kind, apiVersion } = kindOf(resource);
+    return json(response, 200, { kind: `${kind}List`, apiVersion, metadata, items: all.slice(from, end) });
   }
 
   #watch(watch: OpenWatch, query: URLSearchParams): void {
-    const { response, resource } = watch;
+    const { response } = watch;
     const from = Number(query.get("resourceVersion"));
     response.writeHead(200, { "content-type": "application/json" });
     response.flushHeaders();
@@ -186,20 +183,32 @@ export class RecordedServer {
       response.end(`${JSON.stringify({ type: "ERROR", object })}\n`);
       return;
     }
-    const ms = Number(query.get("timeoutSeconds")) * 1000;
+    const seconds = query.get("timeoutSeconds");
+    const ms = seconds === null ? 3_600_000 : Number(seconds) * 1000;
     if (from > this.#version) {
       this.#later(() => response.end(), ms);
       return;
     }
-    for (const event of this.#events) if (event.version > from) this.#send(watch, event);
+    if (query.get("sendInitialEvents") === "true") this.#sendInitial(watch);
+    else for (const event of this.#events) if (event.version > from) this.#send(watch, event);
     this.#watches.add(watch);
     response.once("close", () => this.#watches.delete(watch));
     this.#later(() => {
-      const metadata = { resourceVersion: String(this.#version) };
-      if (this.bookmarks)
-        response.write(`${JSON.stringify({ type: "BOOKMARK", object: { kind: resource, metadata } })}\n`);
+      if (this.bookmarks) this.#bookmark(watch);
       response.end();
     }, ms);
+  }
+
+  /** A streaming list (KEP-3157): every object as ADDED, then a bookmark that ends the list. */
+  #sendInitial(watch: OpenWatch): void {
+    for (const { resource, object } of this.#objects.values())
+      this.#send(watch, { version: this.#version, resource, before: undefined, after: object });
+    this.#bookmark(watch, { "k8s.io/initial-events-end": "true" });
+  }
+
+  #bookmark({ resource, response }: OpenWatch, annotations?: Record<string, string>): void {
+    const metadata = { resourceVersion: String(this.#version), ...(annotations && { annotations }) };
+    response.write(`${JSON.stringify({ type: "BOOKMARK", object: { ...kindOf(resource), metadata } })}\n`);
   }
 
   #later(action: () => void, ms: number): void {
@@ -211,9 +220,13 @@ export class RecordedServer {
   }
 }
 
+function json(response: ServerResponse, status: number, value: object): void {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(JSON.stringify(value));
+}
+
 function refuse(response: ServerResponse, code: number, message: string): void {
-  response.writeHead(code, { "content-type": "application/json" });
-  response.end(JSON.stringify({ kind: "Status", status: "Failure", code, message }));
+  json(response, code, { kind: "Status", apiVersion: "v1", status: "Failure", code, message });
 }
 
 function matches({ metadata }: KubeObject, namespace: string | undefined, selector: string): boolean {

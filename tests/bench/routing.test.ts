@@ -7,7 +7,6 @@ import { mostOfBurst, repetitionOf, rowOf } from "../../bench/routing/figures.ts
 import type { Seen } from "../../bench/routing/lane.ts";
 import { ROUTING_LOADS, type RoutingLoad, requestsOf } from "../../bench/routing/loads.ts";
 import { envoyConfig } from "../../envoy/config.ts";
-import { servePods } from "../../testkit/peers/pods-api.ts";
 
 const load = (name: string): RoutingLoad => {
   const found = ROUTING_LOADS.find((one) => one.name === name);
@@ -96,34 +95,4 @@ test("EPP's Envoy has no other way to a pod than the header that EPP sets", () =
   const { wasm: _wasm, ...config } = envoyOf(epp, needs);
   const text = JSON.stringify(envoyConfig({ ...config, port: 0, adminPort: 0 } as Parameters<typeof envoyConfig>[0]));
   assert.ok(text.includes("ORIGINAL_DST") && !text.includes("override_host") && !text.includes("least_request"), text);
-});
-
-test("the small API server lists its pods, says so again to a watch that asks for it, and knows nothing else", async () => {
-  const api = await servePods(["127.0.1.1", "127.0.1.2"], 8000);
-  try {
-    const get = async (path: string) => {
-      const response = await fetch(`${api.url}${path}`);
-      return { status: response.status, body: (await response.json()) as { items: { status: { podIP: string } }[] } };
-    };
-    const { body } = await get("/api/v1/namespaces/default/pods?limit=500");
-    assert.deepEqual(
-      body.items.map(({ status }) => status.podIP),
-      ["127.0.1.1", "127.0.1.2"],
-    );
-    const pools = await get("/apis/inference.networking.k8s.io/v1/namespaces/default/inferencepools");
-    assert.equal(pools.body.items.length, 1);
-    assert.equal((await get("/api/v1/namespaces/default/secrets")).status, 404);
-    const abort = new AbortController();
-    const path = "/api/v1/namespaces/default/pods?watch=true&sendInitialEvents=true";
-    const watch = await fetch(`${api.url}${path}`, { signal: abort.signal });
-    let text = "";
-    for await (const chunk of watch.body ?? []) {
-      text += Buffer.from(chunk).toString();
-      if (text.includes("initial-events-end")) break;
-    }
-    assert.equal(text.split("\n").filter((line) => line.includes('"ADDED"')).length, 2);
-    abort.abort();
-  } finally {
-    await api.close();
-  }
 });

@@ -1,19 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
+import { pod, pool, slice } from "../../../testkit/kubernetes/objects.ts";
 import {
   ALPHA,
   CONFIG_MAPS,
   PODS,
   POOLS,
-  pod,
-  pool,
   SLICES,
-  slice,
   startServer,
   TIMES,
   watchCluster,
-} from "../../../testkit/kubernetes/manifests.ts";
+} from "../../../testkit/kubernetes/watched.ts";
 import { until } from "../../../testkit/until.ts";
 
 test("pods of a pool come, change and go with the cluster's word for them", async (t) => {

@@ -9,7 +9,7 @@ import { manifestsSource } from "../../../sidecar/discover/manifests.ts";
 import { readManifests } from "../../../sidecar/kubernetes/manifest-file.ts";
 import { createLog, type Log } from "../../../sidecar/log.ts";
 import type { PodAddress } from "../../../sidecar/pod.ts";
-import { pod, pool, slice } from "../../../testkit/kubernetes/manifests.ts";
+import { pod, pool, slice } from "../../../testkit/kubernetes/objects.ts";
 import { startFilter } from "../../../testkit/sidecar/fake-filter.ts";
 import { startPod } from "../../../testkit/sidecar/fake-pod.ts";
 import { endpointOf, quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";

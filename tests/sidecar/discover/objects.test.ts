@@ -15,7 +15,7 @@ import type { Pod } from "../../../sidecar/pod.ts";
 import { buildSnapshot } from "../../../sidecar/snapshot/build.ts";
 import { ModelMemory } from "../../../sidecar/snapshot/memory.ts";
 import { objectsOf } from "../../../sidecar/snapshot/objects.ts";
-import { pool } from "../../../testkit/kubernetes/manifests.ts";
+import { pool } from "../../../testkit/kubernetes/objects.ts";
 import { startFilter } from "../../../testkit/sidecar/fake-filter.ts";
 import { modelList, startPod } from "../../../testkit/sidecar/fake-pod.ts";
 import { quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { type Choice, endpointsOf } from "../../../sidecar/discover/selection.ts";
 import { type ClusterObject, viewOf } from "../../../sidecar/kubernetes/cluster-objects.ts";
 import { translate } from "../../../sidecar/kubernetes/translate/index.ts";
-import { pod, pool, slice } from "../../../testkit/kubernetes/manifests.ts";
+import { pod, pool, slice } from "../../../testkit/kubernetes/objects.ts";
 
 const ALPHA = "inference.networking.x-k8s.io";
 const ALL: Choice = { pools: [], services: "all", engine: "vllm" };

@@ -1,4 +1,4 @@
-// A recorded API server, objects for it, and a source that watches it.
+// A fake API server, objects for it, and a source that watches it.
 
 import { type KubernetesOptions, kubernetesSource } from "../../sidecar/discover/kubernetes.ts";
 import type { Source } from "../../sidecar/discover/pod-source.ts";
@@ -7,7 +7,7 @@ import type { WatchTimes } from "../../sidecar/kubernetes/watch.ts";
 import { createLog, type Log } from "../../sidecar/log.ts";
 import type { PodAddress } from "../../sidecar/pod.ts";
 import type { Closer } from "../sidecar/quick-sidecar.ts";
-import { type KubeObject, RecordedServer, TOKEN } from "./fake-api-server.ts";
+import { FakeApiServer, TOKEN } from "./fake-api-server.ts";
 
 export const PODS = "api/v1/pods";
 export const POOLS = "apis/inference.networking.k8s.io/v1/inferencepools";
@@ -17,59 +17,9 @@ export const CONFIG_MAPS = "api/v1/configmaps";
 
 export const TIMES: WatchTimes = { watchMs: 60_000, silenceMs: 5000, retryMinMs: 5, retryMaxMs: 20, absentMs: 20 };
 
-export function pool(name: string, app: string, ...ports: number[]): KubeObject {
-  return {
-    apiVersion: "inference.networking.k8s.io/v1",
-    kind: "InferencePool",
-    metadata: { name, namespace: "default" },
-    spec: {
-      selector: { matchLabels: { app } },
-      targetPorts: ports.map((number) => ({ number })),
-      endpointPickerRef: { name: "none", port: { number: 9002 } },
-    },
-  };
-}
-
-export function pod(
-  name: string,
-  app: string,
-  ip: string,
-  more: { ready?: boolean; deleted?: boolean } = {},
-): KubeObject {
-  const { ready = true, deleted = false } = more;
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: {
-      name,
-      namespace: "default",
-      labels: { app },
-      ...(deleted && { deletionTimestamp: "2026-01-01T00:00:00Z" }),
-    },
-    spec: { containers: [{ name: "c", image: "i" }] },
-    status: {
-      phase: "Running",
-      podIP: ip,
-      podIPs: [{ ip }],
-      conditions: [{ type: "Ready", status: ready ? "True" : "False" }],
-    },
-  };
-}
-
-export function slice(service: string, ports: Record<string, number>, ...ips: string[]): KubeObject {
-  return {
-    apiVersion: "discovery.k8s.io/v1",
-    kind: "EndpointSlice",
-    metadata: { name: `${service}-x`, namespace: "default", labels: { "kubernetes.io/service-name": service } },
-    addressType: "IPv4",
-    ports: Object.entries(ports).map(([name, port]) => ({ name, port, protocol: "TCP" })),
-    endpoints: ips.map((ip) => ({ addresses: [ip], conditions: { ready: true, serving: true, terminating: false } })),
-  };
-}
-
 /** With pods, pools, slices and config maps installed, and no CRD of the alpha group. */
-export async function startServer(t: Closer): Promise<RecordedServer> {
-  const server = await new RecordedServer().start();
+export async function startServer(t: Closer): Promise<FakeApiServer> {
+  const server = await new FakeApiServer().start();
   for (const resource of [PODS, POOLS, SLICES, CONFIG_MAPS]) server.installed.add(resource);
   t.after(() => server.kill());
   return server;
@@ -85,7 +35,7 @@ interface Watched {
   lines: Array<Record<string, unknown>>;
 }
 
-export function watchCluster(t: Closer, server: RecordedServer, more: Partial<KubernetesOptions> = {}): Watched {
+export function watchCluster(t: Closer, server: FakeApiServer, more: Partial<KubernetesOptions> = {}): Watched {
   let pods: readonly PodAddress[] | undefined;
   let reports = 0;
   const lines: Watched["lines"] = [];

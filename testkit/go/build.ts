@@ -1,0 +1,162 @@
+// Builds a program from its Go module, once, into the cache folder. The Go module proxy serves the source. Go checks the
+// source against its checksum database or a go.sum, and `download` checks it against a sum that is pinned here.
+
+import { execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { access, mkdir, readFile, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { endWithProcess } from "../../envoy/process.ts";
+import { type Environment, type Progress, progressToStderr } from "../../envoy/wheel.ts";
+
+export class GoBuildError extends Error {
+  override readonly name = "GoBuildError";
+  /** GO_MISSING: no Go on PATH. GO_BUILD: Go ran and failed, or the source is not the pinned one. */
+  readonly code: "GO_MISSING" | "GO_BUILD";
+
+  constructor(code: GoBuildError["code"], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** A published module at one version, and the checksum that Go's database has for it. */
+export interface PinnedModule {
+  path: string;
+  version: string;
+  sum: string;
+}
+
+export interface GoProgram {
+  /** Name and version, for messages. */
+  title: string;
+  /** Where the binary is kept; its last part is the binary's name. */
+  path: string;
+  /** The oldest Go that compiles it. */
+  oldestGo: string;
+  /** Checked before the build. Absent where a go.sum in the source tree checks every module. */
+  module?: PinnedModule;
+  /** Further environment of go. */
+  environment: Readonly<Record<string, string>>;
+  /**
+   * Prepares the empty folder `work` and returns go's arguments; the command runs in `work` and leaves the binary there.
+   * `goMod` is the module's own go.mod, empty without `module`.
+   */
+  prepare(work: string, goMod: string): readonly string[] | Promise<readonly string[]>;
+}
+
+export interface BuildOptions {
+  env?: Environment;
+  progress?: Progress;
+}
+
+/** The path of the binary, which is built now unless an earlier call has built it. */
+export async function buildGoProgram(program: GoProgram, options: BuildOptions = {}): Promise<string> {
+  const { env = process.env, progress = progressToStderr } = options;
+  if (await exists(program.path)) return program.path;
+  const goEnvironment = { ...env, ...program.environment } as NodeJS.ProcessEnv;
+  const binary = basename(program.path);
+  const work = join(dirname(program.path), `.build-${process.pid}-${randomBytes(4).toString("hex")}`);
+  await mkdir(work, { recursive: true });
+  try {
+    let goMod = "";
+    if (program.module) {
+      progress(`${program.title}: fetching the source with go`);
+      goMod = await download(program.module, program.oldestGo, goEnvironment);
+    }
+    const args = await program.prepare(work, goMod);
+    progress(`${program.title}: building ${binary}, minutes the first time`);
+    await compile(program, args, work, goEnvironment, progress);
+    // A binary in the cache is whole: it gets its name by a rename.
+    await rename(join(work, binary), program.path);
+    progress(`${program.title}: ${program.path} is ready`);
+    return program.path;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** Whether the cache has all of these binaries; tests skip without them. */
+export async function areBuilt(paths: readonly string[]): Promise<boolean> {
+  return (await Promise.all(paths.map(exists))).every(Boolean);
+}
+
+/** Downloads a module, compares its checksum and returns its go.mod. */
+async function download(module: PinnedModule, oldestGo: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const name = `${module.path}@${module.version}`;
+  const output = await new Promise<string>((done, fail) => {
+    execFile("go", ["mod", "download", "-json", name], { env, timeout: 600_000 }, (error, stdout, stderr) => {
+      if (!error) return done(stdout);
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return fail(goMissing(oldestGo));
+      fail(new GoBuildError("GO_BUILD", `${name}: ${stderr.trim() || stdout.trim()}`));
+    });
+  });
+  const { Sum, GoMod } = JSON.parse(output) as { Sum?: string; GoMod: string };
+  if (Sum !== module.sum) throw new GoBuildError("GO_BUILD", `${name}: sum is ${Sum}, expected ${module.sum}`);
+  return readFile(GoMod, "utf8");
+}
+
+/** Runs go and reports once in ten seconds how far it is: with -v go names each package that it compiles. */
+function compile(
+  program: GoProgram,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+  progress: Progress,
+): Promise<void> {
+  const began = Date.now();
+  const seconds = () => Math.round((Date.now() - began) / 1000);
+  return new Promise((done, fail) => {
+    // A build takes minutes of all cores: whatever else runs goes first.
+    const child = spawn("nice", ["-n", "10", "go", ...args], { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
+    const forget = endWithProcess(() => child.kill("SIGKILL"));
+    let count = 0;
+    const lines: string[] = [];
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      count++;
+      lines.push(line);
+      if (lines.length > 20) lines.shift();
+    });
+    const timer = setInterval(() => {
+      progress(`  ${program.title}: ${count} lines of go, ${seconds()} s, ${lines.at(-1) ?? ""}`);
+    }, 10_000);
+    const end = (error?: GoBuildError) => {
+      clearInterval(timer);
+      forget();
+      if (error) fail(error);
+      else done();
+    };
+    child.on("error", () => end(goMissing(program.oldestGo)));
+    child.on("close", (status) => {
+      if (status === 0) return end();
+      // nice ends with 127 where it finds no such command.
+      if (status === 127) return end(goMissing(program.oldestGo));
+      end(new GoBuildError("GO_BUILD", `go ${args.join(" ")}: ended with ${status}\n${lines.join("\n")}`));
+    });
+  });
+}
+
+function goMissing(oldestGo: string): GoBuildError {
+  return new GoBuildError(
+    "GO_MISSING",
+    `go was not found on PATH; install Go ${oldestGo} or newer (https://go.dev/dl)`,
+  );
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** For a file that is run as a program: prints what was built, or why nothing was. */
+export async function printBuilt(build: () => Promise<string>): Promise<void> {
+  try {
+    console.log(await build());
+  } catch (error) {
+    if (!(error instanceof GoBuildError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
