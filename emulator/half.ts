@@ -1,37 +1,37 @@
 // One direction of one filter on one stream: Envoy's filter manager around the Wasm filter's callbacks. The rules for
-// holding, buffering and continuing are those of FilterManager and Wasm's Context::decodeData and encodeData.
+// stopping, buffering and continuing are those of FilterManager and Wasm's Context::decodeData and encodeData.
 import { DataStatus, HeadersStatus } from "./codes.ts";
+import type { Body, Direction, HalfContext } from "./contexts.ts";
 import type { HeaderMap } from "./headers.ts";
-import type { Filter } from "./stream.ts";
+import type { Sink } from "./wire.ts";
 
-export type Direction = "request" | "response";
-
-/** What comes after a filter: the next filter, or the wire. */
-export interface Sink {
-  headers(map: HeaderMap, end: boolean): void;
-  data(bytes: Buffer, end: boolean): void;
-  trailers(map: HeaderMap): void;
+/** The filter whose half this is. */
+export interface HalfOwner {
+  /** The guest has a context for this stream. */
+  readonly created: boolean;
+  readonly allowOnHeadersStopIteration: boolean;
+  /** per_connection_buffer_limit_bytes of the stream. */
+  readonly bufferLimit: number;
+  /** Creates the context if headers of this direction create it. False: the filter is passed by. */
+  ready(direction: Direction): boolean;
+  /** Calls an export of the guest for this stream; undefined: the module has no such export. */
+  call(name: string, args: number[]): number | undefined;
+  /** The stream ended, or this direction was ended by a local reply. */
+  closed(direction: Direction): boolean;
+  bufferOverflow(direction: Direction): void;
+  refuse(sentence: string): void;
 }
 
-/** Body bytes that a callback may see and change. */
-export interface Body {
-  bytes: Buffer;
-}
-
-export class Half implements Sink {
-  /** Reachable by the guest; undefined once Envoy's Context has dropped its pointer. */
+export class Half implements Sink, HalfContext {
   visibleHeaders: HeaderMap | undefined;
   visibleTrailers: HeaderMap | undefined;
   headersPassed = false;
-  state: "continue" | "stopped" | "stoppedAll" = "continue";
-  /** A callback of this half is on the guest's stack. */
   inCallback = false;
-  /** Bytes that the guest threw away by StopIterationNoBuffer. */
-  droppedBytes = 0;
 
-  readonly #filter: Filter;
+  readonly #filter: HalfOwner;
   readonly #direction: Direction;
-  readonly #next: Sink;
+  readonly #sink: () => Sink;
+  #state: "continue" | "stopped" | "stoppedAll" = "continue";
   #headers: HeaderMap | undefined;
   #trailers: HeaderMap | undefined;
   #buffer: Body | undefined;
@@ -41,10 +41,14 @@ export class Half implements Sink {
   #limited = false;
   #ended = false;
 
-  constructor(filter: Filter, direction: Direction, next: Sink) {
+  constructor(filter: HalfOwner, direction: Direction, sink: () => Sink) {
     this.#filter = filter;
     this.#direction = direction;
-    this.#next = next;
+    this.#sink = sink;
+  }
+
+  get #next(): Sink {
+    return this.#sink();
   }
 
   headers(map: HeaderMap, end: boolean): void {
@@ -63,17 +67,17 @@ export class Half implements Sink {
       this.visibleHeaders = undefined;
       this.headersPassed = true;
       this.#next.headers(map, end);
-    } else if (status === HeadersStatus.Stop && this.#filter.root.allowOnHeadersStopIteration) {
-      this.state = "stopped";
+    } else if (status === HeadersStatus.Stop && this.#filter.allowOnHeadersStopIteration) {
+      this.#state = "stopped";
     } else {
-      this.state = "stoppedAll";
+      this.#state = "stoppedAll";
       this.#limited = status === HeadersStatus.StopAllAndBuffer;
     }
   }
 
   data(bytes: Buffer, end: boolean): void {
     this.#ended ||= end;
-    if (this.state === "stoppedAll") this.#keep(bytes, this.#limited);
+    if (this.#state === "stoppedAll") this.#keep(bytes, this.#limited);
     else if (this.#filter.created) this.#through(bytes, end);
     else this.#next.data(bytes, end);
   }
@@ -92,7 +96,7 @@ export class Half implements Sink {
     this.#checkStatus("body", status, [0, 1, 2, 3]);
     this.#buffering = status === DataStatus.StopAndBuffer;
     if (status === DataStatus.Continue) {
-      if (this.state === "continue") {
+      if (this.#state === "continue") {
         this.#next.data(chunk.bytes, end);
       } else {
         this.#keep(chunk.bytes, false);
@@ -100,9 +104,9 @@ export class Half implements Sink {
       }
       return;
     }
-    this.state = "stopped";
+    this.#state = "stopped";
     if (status === DataStatus.StopNoBuffer) {
-      this.droppedBytes += chunk.bytes.length;
+      // The guest throws these bytes away; at the end an empty buffer carries the end of the stream.
       if (end) this.#keep(Buffer.alloc(0), false);
     } else {
       this.#keep(chunk.bytes, status === DataStatus.StopAndBuffer);
@@ -112,7 +116,7 @@ export class Half implements Sink {
   trailers(map: HeaderMap): void {
     this.#trailers = map;
     this.#ended = true;
-    if (this.state === "stoppedAll") return;
+    if (this.#state === "stoppedAll") return;
     if (!this.#filter.created) {
       this.#next.trailers(map);
       return;
@@ -122,19 +126,19 @@ export class Half implements Sink {
     if (this.#closed()) return;
     this.#checkStatus("trailers", status, [0, 1]);
     if (status !== 0) {
-      this.state = "stopped";
+      this.#state = "stopped";
       return;
     }
     this.visibleTrailers = undefined;
-    if (this.state === "stopped") this.resume();
+    if (this.#state === "stopped") this.resume();
     else this.#next.trailers(map);
   }
 
-  /** Envoy's commonContinue: after StopAll the body still goes through this filter, else it goes on to the next. */
+  /** Envoy's commonContinue: after StopAll the body still goes through this filter, otherwise to the next one. */
   resume(): void {
     if (this.#closed()) return;
-    const again = this.state === "stoppedAll";
-    this.state = "continue";
+    const again = this.#state === "stoppedAll";
+    this.#state = "continue";
     const headers = this.#headers;
     const trailers = this.#trailers;
     const buffer = this.#buffer;
@@ -154,11 +158,10 @@ export class Half implements Sink {
     else this.#next.trailers(trailers);
   }
 
-  get held(): boolean {
-    return this.state !== "continue";
+  get stopped(): boolean {
+    return this.#state !== "continue";
   }
 
-  /** What BUFFER_TYPE of this direction means now; undefined: nothing that stays valid. */
   body(): Body | undefined {
     return this.#buffering ? this.#buffer : this.#chunk;
   }
@@ -166,9 +169,7 @@ export class Half implements Sink {
   #keep(bytes: Buffer, limited: boolean): void {
     const kept = this.#buffer?.bytes;
     this.#buffer = { bytes: kept ? Buffer.concat([kept, bytes]) : bytes };
-    if (limited && this.#buffer.bytes.length > this.#filter.stream.bufferLimit) {
-      this.#filter.stream.bufferOverflow(this.#direction);
-    }
+    if (limited && this.#buffer.bytes.length > this.#filter.bufferLimit) this.#filter.bufferOverflow(this.#direction);
   }
 
   #call(part: "headers" | "body" | "trailers", args: number[]): number | undefined {
@@ -181,14 +182,11 @@ export class Half implements Sink {
   }
 
   #closed(): boolean {
-    return this.#filter.stream.isClosed(this.#direction);
+    return this.#filter.closed(this.#direction);
   }
 
   #checkStatus(part: string, status: number, known: number[]): void {
     if (known.includes(status)) return;
-    this.#filter.root.vm.refuse(
-      0,
-      `proxy_on_${this.#direction}_${part} returned ${status}; the ABI has ${known.join(", ")}`,
-    );
+    this.#filter.refuse(`proxy_on_${this.#direction}_${part} returned ${status}; the ABI has ${known.join(", ")}`);
   }
 }

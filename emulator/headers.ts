@@ -102,7 +102,7 @@ export function serializePairs(pairs: [string, Uint8Array][]): Buffer {
   return Buffer.concat(texts);
 }
 
-/** Undefined when malformed: Envoy then goes on with no pairs at all, without a word. */
+/** Undefined when malformed: Envoy then takes the list for an empty one and reports nothing. */
 export function parsePairs(bytes: Buffer): [string, Buffer][] | undefined {
   if (bytes.length === 0) return [];
   if (bytes.length < 4 || bytes.length > 1024 * 1024) return undefined;

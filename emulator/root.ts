@@ -1,5 +1,6 @@
 // A root context: one configured filter (plugin) in one VM.
 import { ConfigurationRefused } from "./codes.ts";
+import type { RootContext } from "./contexts.ts";
 import type { Vm } from "./vm.ts";
 
 export interface RootOptions {
@@ -11,19 +12,20 @@ export interface RootOptions {
   allowOnHeadersStopIteration?: boolean;
 }
 
-export class Root {
+export class Root implements RootContext {
+  readonly kind = "root";
   readonly id: number;
   readonly vm: Vm;
   configuration: string;
   readonly rootId: string;
   readonly name: string;
   readonly allowOnHeadersStopIteration: boolean;
-  /** Readable as PLUGIN_CONFIGURATION: only while the context is made for the first time and during configure. */
   configurationReadable = false;
   tickPeriod = 0;
   tickDue: bigint | undefined;
 
-  constructor(vm: Vm, options: RootOptions) {
+  /** Throws ConfigurationRefused when the guest does not accept its configuration. */
+  constructor(vm: Vm, options: RootOptions = {}) {
     this.vm = vm;
     this.configuration = options.configuration ?? "";
     this.rootId = options.rootId ?? "";
@@ -58,7 +60,7 @@ export class Root {
     this.tickDue = milliseconds === 0 ? undefined : this.vm.process.now + BigInt(milliseconds) * 1_000_000n;
   }
 
-  /** done, then delete; a guest that answers false to done keeps the context, as Envoy does until proxy_done. */
+  /** Done, then delete. A guest that answers false to done keeps the context, as in Envoy until proxy_done. */
   close(): void {
     const index = this.vm.roots.indexOf(this);
     if (index >= 0) this.vm.roots.splice(index, 1);
@@ -76,9 +78,7 @@ export class Root {
     }
   }
 
-  #accept(name: string, result: number | undefined): void {
-    if (result !== 0) return;
-    const said = this.vm.logs.map((line) => `${line.level}: ${line.text}`).join("; ");
-    throw new ConfigurationRefused(`${name} returned false${said ? `; log: ${said}` : ""}`);
+  #accept(callback: string, result: number | undefined): void {
+    if (result === 0) throw new ConfigurationRefused(callback, this.vm.logs);
   }
 }

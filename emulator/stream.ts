@@ -1,26 +1,16 @@
 // One HTTP stream through one or more filters, from the first header to the access log.
-import { type Direction, Half, type Sink } from "./half.ts";
+import type { Direction, PropertyValue } from "./contexts.ts";
+import { Filter, type FilterStream } from "./filter.ts";
 import { type HeaderInput, HeaderMap } from "./headers.ts";
-import type { PropertyValue } from "./properties.ts";
+import { feed, type RequestInput, type ResponseInput, requestHeaders, responseHeaders } from "./message.ts";
 import type { Root } from "./root.ts";
-import { chunksOf, feed, type Message, Wire } from "./wire.ts";
+import { type Sink, Wire } from "./wire.ts";
 
 export interface StreamOptions {
-  /** per_connection_buffer_limit_bytes: more buffered request bytes than this get a 413. */
+  /** per_connection_buffer_limit_bytes: a request of which more bytes are buffered gets a 413. */
   bufferLimit?: number;
   /** Stream properties by dotted path (`xds.route_name`), beside those that the emulator works out itself. */
   properties?: Record<string, PropertyValue>;
-}
-
-export interface RequestInput extends Message {
-  method?: string;
-  path?: string;
-  authority?: string;
-}
-
-export interface ResponseInput extends Message {
-  status?: number;
-  upstreamAddress?: string;
 }
 
 export interface LocalResponse {
@@ -30,10 +20,12 @@ export interface LocalResponse {
   body: Buffer;
 }
 
+/** continue: all of it went on. stopped: a filter keeps something back. replied: the filter or Envoy answered. */
+type Action = "continue" | "stopped" | "replied";
+
 export interface Outcome {
-  /** continue: all of it went on; held: something waits in a filter; replied: the filter or Envoy answered. */
-  action: "continue" | "held" | "replied";
-  /** As forwarded; undefined while held. */
+  action: Action;
+  /** As forwarded; undefined while a filter keeps them back. */
   requestHeaders: HeaderMap | undefined;
   requestTrailers: HeaderMap | undefined;
   body: Buffer;
@@ -43,7 +35,7 @@ export interface Outcome {
 }
 
 export interface ResponseOutcome {
-  action: "continue" | "held" | "replied";
+  action: Action;
   status: number | undefined;
   headers: HeaderMap | undefined;
   trailers: HeaderMap | undefined;
@@ -51,46 +43,13 @@ export interface ResponseOutcome {
   ended: boolean;
 }
 
-/** A filter's context on a stream. */
-export class Filter {
-  readonly root: Root;
-  readonly stream: Stream;
-  id = 0;
-  created = false;
-  request!: Half;
-  response!: Half;
-
-  constructor(root: Root, stream: Stream) {
-    this.root = root;
-    this.stream = stream;
-  }
-
-  /** The context is made with the request's headers; a filter that never saw them is passed by on the way back. */
-  ready(direction: Direction): boolean {
-    if (!this.created && direction === "request") this.create();
-    return this.created;
-  }
-
-  create(): void {
-    this.created = true;
-    this.id = this.root.vm.register(this);
-    this.root.vm.call(this, "proxy_on_context_create", [this.id, this.root.id]);
-  }
-
-  call(name: string, args: number[] = []): number | undefined {
-    return this.root.vm.call(this, name, [this.id, ...args]);
-  }
-}
-
-export class Stream {
+export class Stream implements FilterStream {
   readonly filters: Filter[];
   readonly bufferLimit: number;
   readonly properties: Map<string, PropertyValue>;
   readonly filterState = new Map<string, Buffer>();
-  /** Host calls made on this stream, by name. */
   readonly hostCalls = new Map<string, number>();
   allocations = 0;
-  /** How often a header write made Envoy choose the route again. */
   routeClears = 0;
   requestHeaders: HeaderMap | undefined;
   responseHeaders: HeaderMap | undefined;
@@ -99,10 +58,10 @@ export class Stream {
   phase: "open" | "logging" | "finished" = "open";
 
   readonly #memoryBefore: number;
-  readonly #toUpstream: Wire;
-  readonly #toClient: Wire;
-  readonly #requestIn: Half;
-  readonly #responseIn: Half;
+  readonly #toUpstream = new Wire((wire) => this.#checkLength("request", wire));
+  readonly #toClient = new Wire((wire) => this.#checkLength("response", wire));
+  readonly #requestIn: Sink;
+  readonly #responseIn: Sink;
   #pendingReply: LocalResponse | undefined;
   #depth = 0;
 
@@ -110,38 +69,15 @@ export class Stream {
   constructor(roots: Root | Root[], options: StreamOptions = {}) {
     this.bufferLimit = options.bufferLimit ?? 1024 * 1024;
     this.properties = new Map(Object.entries(options.properties ?? {}));
-    this.filters = [roots].flat().map((root) => new Filter(root, this));
-    this.#toUpstream = new Wire((wire) => this.#checkLength("request", wire));
-    this.#toClient = new Wire((wire) => this.#checkLength("response", wire));
-    let sink: Sink = this.#toUpstream;
-    for (const filter of [...this.filters].reverse()) {
-      filter.request = new Half(filter, "request", sink);
-      sink = filter.request;
-    }
-    this.#requestIn = sink as Half;
-    sink = this.#toClient;
-    for (const filter of this.filters) {
-      filter.response = new Half(filter, "response", sink);
-      sink = filter.response;
-    }
-    this.#responseIn = sink as Half;
+    this.filters = this.#chain([roots].flat());
+    this.#requestIn = this.filters[0]?.request ?? this.#toUpstream;
+    this.#responseIn = this.filters.at(-1)?.response ?? this.#toClient;
     this.#memoryBefore = this.#memory();
   }
 
   send(input: RequestInput = {}): Outcome {
-    const { method = "POST", path = "/", authority = "gateway.test" } = input;
-    const headers = new HeaderMap();
-    headers.add(":authority", authority);
-    headers.add(":path", path);
-    headers.add(":method", method);
-    headers.add(":scheme", "http");
-    for (const [name, value] of HeaderMap.from(input.headers ?? {}).pairs()) headers.add(name, value);
-    const chunks = chunksOf(input);
-    if (input.body !== undefined && !headers.has("content-length")) {
-      headers.add("content-length", String(Buffer.byteLength(input.body)));
-    }
-    feed(chunks, input, {
-      headers: (end) => this.sendHeaders(headers, end),
+    feed(input, {
+      headers: (end) => this.sendHeaders(requestHeaders(input), end),
       body: (bytes, end) => this.sendBody(bytes, end),
       trailers: (map) => this.sendTrailers(map),
       open: () => !this.isClosed("request"),
@@ -152,45 +88,40 @@ export class Stream {
   sendHeaders(headers: HeaderInput | HeaderMap, end = false): Outcome {
     const map = headers instanceof HeaderMap ? headers : HeaderMap.from(headers);
     this.requestHeaders = map;
-    return this.#event(() => this.#requestIn.headers(map, end));
+    return this.event(() => this.#requestIn.headers(map, end));
   }
 
   sendBody(bytes: string | Uint8Array, end = false): Outcome {
-    return this.#event(() => this.#requestIn.data(Buffer.from(bytes as string), end));
+    return this.event(() => this.#requestIn.data(Buffer.from(bytes as string), end));
   }
 
   sendTrailers(trailers: HeaderInput): Outcome {
-    return this.#event(() => this.#requestIn.trailers(HeaderMap.from(trailers)));
+    return this.event(() => this.#requestIn.trailers(HeaderMap.from(trailers)));
   }
 
   /** The upstream's response. The request must have left the filters. */
   respond(input: ResponseInput = {}): ResponseOutcome {
     if (!this.#toUpstream.headersMap) throw new Error("respond(): the request was not forwarded");
     if (input.upstreamAddress !== undefined) this.properties.set("upstream.address", input.upstreamAddress);
-    const headers = HeaderMap.from({ ":status": String(input.status ?? 200) });
-    for (const [name, value] of HeaderMap.from(input.headers ?? {}).pairs()) headers.add(name, value);
-    if (input.body !== undefined && !headers.has("content-length")) {
-      headers.add("content-length", String(Buffer.byteLength(input.body)));
-    }
+    const headers = responseHeaders(input);
     this.responseHeaders = headers;
-    feed(chunksOf(input), input, {
-      headers: (end) => this.#event(() => this.#responseIn.headers(headers, end)),
+    feed(input, {
+      headers: (end) => this.event(() => this.#responseIn.headers(headers, end)),
       body: (bytes, end) => this.responseBody(bytes, end),
-      trailers: (map) => this.#event(() => this.#responseIn.trailers(this.#keepTrailers(map))),
+      trailers: (map) => this.event(() => this.#responseIn.trailers(this.#keepTrailers(map))),
       open: () => !this.isClosed("response"),
     });
     return this.responseOutcome;
   }
 
   responseBody(bytes: string | Uint8Array, end = false): ResponseOutcome {
-    this.#event(() => this.#responseIn.data(Buffer.from(bytes as string), end));
+    this.event(() => this.#responseIn.data(Buffer.from(bytes as string), end));
     return this.responseOutcome;
   }
 
   get outcome(): Outcome {
-    const held = this.filters.some((filter) => filter.request.held);
     return {
-      action: this.localResponse ? "replied" : held ? "held" : "continue",
+      action: this.#action("request"),
       requestHeaders: this.#toUpstream.headersMap,
       requestTrailers: this.#toUpstream.trailersMap,
       body: this.#toUpstream.body,
@@ -202,9 +133,8 @@ export class Stream {
   get responseOutcome(): ResponseOutcome {
     const wire = this.#toClient;
     const status = wire.headersMap?.get(":status");
-    const held = this.filters.some((filter) => filter.response.held);
     return {
-      action: this.localResponse ? "replied" : held ? "held" : "continue",
+      action: this.#action("response"),
       status: status === undefined ? undefined : Number(status),
       headers: wire.headersMap,
       trailers: wire.trailersMap,
@@ -217,8 +147,8 @@ export class Stream {
   finish(): void {
     if (!this.localResponse && !this.#toClient.ended) {
       throw new Error(
-        this.outcome.action === "held"
-          ? "finish(): a filter still holds the request; in Envoy it would hang until a timeout"
+        this.outcome.action === "stopped"
+          ? "finish(): a filter keeps the request back; in Envoy it would hang until a timeout"
           : "finish(): the response has not ended; use abort() for a client or upstream that goes away",
       );
     }
@@ -246,6 +176,11 @@ export class Stream {
     return direction === "request" && (this.localResponse ?? this.#pendingReply) !== undefined;
   }
 
+  #action(direction: Direction): Action {
+    if (this.localResponse) return "replied";
+    return this.filters.some((filter) => filter[direction].stopped) ? "stopped" : "continue";
+  }
+
   get responseStarted(): boolean {
     return this.#toClient.headersMap !== undefined;
   }
@@ -258,7 +193,7 @@ export class Stream {
     (direction === "request" ? this.#toUpstream : this.#toClient).modified = true;
   }
 
-  /** Put off until no callback of this stream runs, then sent through the response side of every filter. */
+  /** Waits until no callback of this stream runs, then goes through the response side of every filter. */
   localReply(status: number, details: string, headers: [string, Uint8Array][], body: Buffer): void {
     const map = HeaderMap.from({ ":status": String(status) });
     for (const [name, value] of headers) map.add(name, value);
@@ -270,7 +205,7 @@ export class Stream {
       map.remove("content-type");
     }
     this.#pendingReply = { status, details, headers: map, body };
-    if (this.#depth === 0) this.#event(() => {});
+    if (this.#depth === 0) this.event(() => {});
   }
 
   bufferOverflow(direction: Direction): void {
@@ -281,12 +216,8 @@ export class Stream {
     }
   }
 
-  /** Runs `work` as an event of Envoy's loop; what was put off follows, then what it woke. */
-  event(work: () => void): void {
-    this.#event(work);
-  }
-
-  #event(work: () => void): Outcome {
+  /** Runs `work` as one event of Envoy's loop. A local reply that it asked for follows, then what it woke. */
+  event(work: () => void): Outcome {
     if (this.phase !== "open") throw new Error("the stream is over");
     this.#depth++;
     try {
@@ -299,12 +230,22 @@ export class Stream {
       this.localResponse = { ...reply, headers: reply.headers.clone() };
       this.responseHeaders = reply.headers;
       const { body, headers } = reply;
-      this.#event(() => this.#responseIn.headers(headers, body.length === 0));
-      if (body.length > 0) this.#event(() => this.#responseIn.data(body, true));
+      this.event(() => this.#responseIn.headers(headers, body.length === 0));
+      if (body.length > 0) this.event(() => this.#responseIn.data(body, true));
       this.localResponse = { ...this.localResponse, headers: this.#toClient.headersMap ?? headers };
     }
     if (this.#depth === 0) for (const filter of this.filters) filter.root.vm.process.afterEvent();
     return this.outcome;
+  }
+
+  /** The request meets the first filter first, the response the last one. */
+  #chain(roots: readonly Root[]): Filter[] {
+    const filters: Filter[] = roots.map((root, i) => {
+      const request = () => filters[i + 1]?.request ?? this.#toUpstream;
+      const response = () => filters[i - 1]?.response ?? this.#toClient;
+      return new Filter(root, this, { request, response });
+    });
+    return filters;
   }
 
   #keepTrailers(input: HeaderInput): HeaderMap {

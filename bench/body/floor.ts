@@ -4,8 +4,8 @@
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { guest } from "../../emulator/module.ts";
 import { DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
+import { guest } from "../../testkit/emulator/wat.ts";
 import type { BodyKind } from "./bodies.ts";
 
 /** What it writes: the model's header as the Lua filter does, or that and the pods. */

@@ -1,7 +1,7 @@
 // The release wasm in the strict emulator: every request's body goes through the filter, scrapes reach it as pushed
 // snapshots, answers as streams.
 import { readFileSync } from "node:fs";
-import { Process, type Root, Stream } from "../../emulator/vm.ts";
+import { Process, Root, Stream } from "../../emulator/index.ts";
 import { DESTINATION_HEADER, SECRET_ENV, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { AdapterState, EndpointView, ModelView } from "../../protocol/snapshot.ts";
@@ -48,7 +48,7 @@ class Gateway implements Router {
     const configuration = JSON.stringify({ pick: { profile: options.profile } });
     for (let i = 0; i < options.workers; i++) {
       const vm = this.#process.startVm(module, { vmId: "pilotfish", environment: { [SECRET_ENV]: SECRET } });
-      this.#workers.push(vm.createRoot({ configuration, allowOnHeadersStopIteration: true }));
+      this.#workers.push(new Root(vm, { configuration, allowOnHeadersStopIteration: true }));
       // Workers do not start in step: their ticks fall between each other's.
       this.#process.advance(20 / options.workers);
     }

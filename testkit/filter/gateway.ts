@@ -1,7 +1,7 @@
 // One Envoy with workers that run the release wasm, and what its clients and its sidecar do to it.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { type Outcome, Process, type RequestInput, type Root, Stream } from "../../emulator/vm.ts";
+import { type Outcome, Process, type RequestInput, Root, Stream } from "../../emulator/index.ts";
 import {
   BASE_MODEL_HEADER,
   DESTINATION_HEADER,
@@ -53,7 +53,7 @@ export class Gateway {
       environment: secret === null ? environment : { [SECRET_ENV]: secret, ...environment },
     });
     const text = typeof configuration === "object" ? JSON.stringify(configuration) : configuration;
-    const root = vm.createRoot({
+    const root = new Root(vm, {
       allowOnHeadersStopIteration: this.#options.bodies ?? true,
       configuration: text ?? "",
     });
@@ -132,7 +132,7 @@ export class Gateway {
 
   /** Every counter of the filter that is not 0, by its name without `pilotfish.`. */
   counters(): Record<string, number> {
-    const values = this.process.metrics();
+    const values = this.process.metrics.values();
     const named = COUNTERS.map((name) => [name.replace("pilotfish.", ""), values[name]] as const);
     return Object.fromEntries(named.filter(([, value]) => value !== 0)) as Record<string, number>;
   }
@@ -143,7 +143,7 @@ export class Gateway {
   }
 
   gauge(name: string): number | undefined {
-    return this.process.metric(`pilotfish.${name}`);
+    return this.process.metrics.value(`pilotfish.${name}`);
   }
 }
 

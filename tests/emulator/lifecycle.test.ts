@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CONTINUE, drop, type Guest, guest, log, OUT, SHOW_RESULT, STOP } from "../../emulator/module.ts";
-import {
-  ConfigurationRefused,
-  Process,
-  type RootOptions,
-  Stream,
-  type StreamOptions,
-  singleVm,
-} from "../../emulator/vm.ts";
+import { ConfigurationRefused, Process, type RootOptions, Stream, type StreamOptions } from "../../emulator/index.ts";
+import { CONTINUE, drop, type Guest, guest, log, OUT, SHOW_RESULT, STOP } from "../../testkit/emulator/wat.ts";
 
 const HOLD: RootOptions = { allowOnHeadersStopIteration: true };
 /** Logs the size and the whole body that the callback sees, as "size:body". */
@@ -17,7 +10,7 @@ const showBody = (type: number) =>
 const UNTIL_END = "(i32.eqz (local.get $end))";
 
 function start(callbacks: Guest, options: RootOptions = {}, stream: StreamOptions = {}): Stream {
-  return new Stream(singleVm(new Process(), guest(callbacks), options), stream);
+  return new Stream(new Process().startRoot(guest(callbacks), options), stream);
 }
 
 function logsOf(stream: Stream): string[] | undefined {
@@ -52,8 +45,8 @@ test("callbacks that the module does not export are skipped", () => {
 
 test("a configuration that the guest rejects is refused with what it logged", () => {
   const rejecting = guest({ proxy_on_configure: `${log("key x: bad")} (i32.const 0)` });
-  assert.throws(() => singleVm(new Process(), rejecting), ConfigurationRefused);
-  assert.throws(() => singleVm(new Process(), rejecting), /proxy_on_configure returned false; log: info: key x: bad/);
+  assert.throws(() => new Process().startRoot(rejecting), ConfigurationRefused);
+  assert.throws(() => new Process().startRoot(rejecting), /proxy_on_configure returned false; log: info: key x: bad/);
 });
 
 test("the guest reads its plugin's and its VM's configuration and environment", () => {
@@ -63,7 +56,7 @@ test("the guest reads its plugin's and its VM's configuration and environment", 
     proxy_on_vm_start: `${read(6)} (i32.const 1)`,
     proxy_on_configure: `${read(7)} (i32.const 1)`,
   });
-  const root = singleVm(new Process(), reading, { configuration: "plugin", vmConfiguration: "vm" });
+  const root = new Process().startRoot(reading, { configuration: "plugin", vmConfiguration: "vm" });
   assert.deepEqual(
     root.vm.logs.map((line) => line.text),
     ["vm", "plugin"],
@@ -73,7 +66,7 @@ test("the guest reads its plugin's and its VM's configuration and environment", 
 test("Stop at headers holds the whole stream without the flag: the body callback never comes", () => {
   const callbacks = { proxy_on_request_headers: STOP, proxy_on_request_body: `${log("body")} ${CONTINUE}` };
   const without = start(callbacks);
-  assert.equal(without.send({ body: "x" }).action, "held");
+  assert.equal(without.send({ body: "x" }).action, "stopped");
   assert.deepEqual(logsOf(without), []);
   assert.throws(() => without.finish(), /hang until a timeout/);
   without.abort();
@@ -83,7 +76,7 @@ test("Stop at headers holds the whole stream without the flag: the body callback
 });
 
 test("Stop at the headers of a request without a body holds it, flag or not", () => {
-  assert.equal(start({ proxy_on_request_headers: STOP }, HOLD).send({ method: "GET" }).action, "held");
+  assert.equal(start({ proxy_on_request_headers: STOP }, HOLD).send({ method: "GET" }).action, "stopped");
 });
 
 test("a buffered body is seen whole in each callback, a passed one chunk by chunk", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CONTINUE, drop, type Guest, guest, log, OUT, SHOW_RESULT, STOP, show } from "../../emulator/module.ts";
-import { Process, type Root, Stream, singleVm } from "../../emulator/vm.ts";
+import { Process, type Root, Stream } from "../../emulator/index.ts";
+import { CONTINUE, drop, type Guest, guest, log, OUT, SHOW_RESULT, STOP, show } from "../../testkit/emulator/wat.ts";
 
 const logsOf = (root: Root) => root.vm.logs.map((line) => line.text);
 const configured = (calls: string): Guest => ({ proxy_on_configure: `${calls} (i32.const 1)` });
@@ -10,22 +10,22 @@ test("shared data belongs to a vm_id: workers see it, other ids do not, and it g
   const process = new Process();
   const writer = guest(configured(show('proxy_set_shared_data "k" "v" (i32.const 0)')));
   const reader = guest(configured(`${show(`proxy_get_shared_data "k" ${OUT} (i32.const 24)`)} ${SHOW_RESULT}`));
-  const first = singleVm(process, writer, { vmId: "a" });
-  assert.deepEqual(logsOf(singleVm(process, reader, { vmId: "a" })), ["0", "v"]);
-  assert.equal(logsOf(singleVm(process, reader, { vmId: "b" }))[0], "1");
-  assert.deepEqual(process.sharedKeys("a"), ["k"]);
+  const first = process.startRoot(writer, { vmId: "a" });
+  assert.deepEqual(logsOf(process.startRoot(reader, { vmId: "a" })), ["0", "v"]);
+  assert.equal(logsOf(process.startRoot(reader, { vmId: "b" }))[0], "1");
+  assert.deepEqual(process.shared.keys("a"), ["k"]);
   first.vm.close();
-  assert.deepEqual(process.sharedKeys("a"), ["k"]);
+  assert.deepEqual(process.shared.keys("a"), ["k"]);
   for (const vm of [...process.vms]) vm.close();
-  assert.deepEqual(process.sharedKeys("a"), []);
+  assert.deepEqual(process.shared.keys("a"), []);
 });
 
 test("a stale cas is refused, cas 0 always writes, and a missing key takes any cas", () => {
   const process = new Process();
-  assert.equal(process.setShared("a", "k", Buffer.from("1"), 99), 0);
-  const cas = process.getShared("a", "k")?.cas ?? 0;
+  assert.equal(process.shared.set("a", "k", Buffer.from("1"), 99), 0);
+  const cas = process.shared.get("a", "k")?.cas ?? 0;
   const set = (value: number) => show(`proxy_set_shared_data "k" "2" (i32.const ${value})`);
-  const root = singleVm(process, guest(configured(set(cas) + set(cas) + set(0))), { vmId: "a" });
+  const root = process.startRoot(guest(configured(set(cas) + set(cas) + set(0))), { vmId: "a" });
   assert.deepEqual(logsOf(root), ["0", "8", "0"]);
 });
 
@@ -39,16 +39,15 @@ test("counters and gauges add up over all VMs of the process", () => {
         drop("proxy_record_metric (i32.load (i32.const 16)) (i64.const 7)"),
     ),
   );
-  singleVm(process, counting);
-  singleVm(process, counting);
-  assert.deepEqual(process.metrics(), { hits: 4, open: 7 });
-  assert.equal(process.metric("absent"), undefined);
+  process.startRoot(counting);
+  process.startRoot(counting);
+  assert.deepEqual(process.metrics.values(), { hits: 4, open: 7 });
+  assert.equal(process.metrics.value("absent"), undefined);
 });
 
 test("the clock is the test's, and advancing it fires each tick when due", () => {
   const process = new Process({ now: 1_000_000_000n });
-  const root = singleVm(
-    process,
+  const root = process.startRoot(
     guest({
       ...configured(drop("proxy_set_tick_period_milliseconds (i32.const 100)")),
       proxy_on_tick: log("tick"),
@@ -59,7 +58,7 @@ test("the clock is the test's, and advancing it fires each tick when due", () =>
   process.advance(201);
   assert.deepEqual(logsOf(root), ["tick", "tick", "tick"]);
   assert.equal(process.now, 1_300_000_000n);
-  assert.throws(() => singleVm(process, guest({})).tick(), /never set a tick period/);
+  assert.throws(() => process.startRoot(guest({})).tick(), /never set a tick period/);
 });
 
 // The two filters of a gateway that cannot set the flag: the reader sees the body, the holder keeps the headers.
@@ -80,10 +79,10 @@ const READER = guest({
 
 test("two filters share headers and filter state, and a queue wakes the holder after the reader has returned", () => {
   const process = new Process({ autoSettle: false });
-  const reader = singleVm(process, READER, { vmId: "reader" });
-  const holder = singleVm(process, HOLDER, { vmId: "holder" });
+  const reader = process.startRoot(READER, { vmId: "reader" });
+  const holder = process.startRoot(HOLDER, { vmId: "holder" });
   const stream = new Stream([reader, holder]);
-  assert.equal(stream.send({ body: "{}" }).action, "held");
+  assert.equal(stream.send({ body: "{}" }).action, "stopped");
   process.settle();
   assert.deepEqual(logsOf(holder), ["0"]);
   assert.equal(stream.outcome.action, "continue");
@@ -94,8 +93,7 @@ test("two filters share headers and filter state, and a queue wakes the holder a
 test("the response passes the filters in the opposite order", () => {
   const process = new Process();
   const add = (value: string) =>
-    singleVm(
-      process,
+    process.startRoot(
       guest({
         proxy_on_response_headers: drop(`proxy_add_header_map_value (i32.const 2) "x-by" "${value}"`) + CONTINUE,
       }),
@@ -107,8 +105,7 @@ test("the response passes the filters in the opposite order", () => {
 
 test("the effective context of a stream that is gone cannot be set", () => {
   const process = new Process({ autoSettle: false });
-  const holder = singleVm(
-    process,
+  const holder = process.startRoot(
     guest({
       proxy_on_configure: `${drop('proxy_register_shared_queue "q" (i32.const 64)')} (i32.const 1)`,
       proxy_on_request_headers: STOP,
@@ -117,10 +114,10 @@ test("the effective context of a stream that is gone cannot be set", () => {
   );
   const stream = new Stream(holder);
   stream.send();
-  process.enqueue(1, Buffer.from("x"));
+  process.queues.enqueue(1, Buffer.from("x"));
   process.settle();
   stream.abort();
-  process.enqueue(1, Buffer.from("x"));
+  process.queues.enqueue(1, Buffer.from("x"));
   process.settle();
   assert.deepEqual(logsOf(holder), ["0", "2"]);
 });
@@ -129,8 +126,7 @@ test("environment and random source reach the guest through WASI", () => {
   const process = new Process({ random: (bytes) => new Uint8Array(bytes).fill(65) });
   const wasi = (name: string) =>
     `(import "wasi_snapshot_preview1" "${name}" (func $${name} (param i32 i32) (result i32)))`;
-  const root = singleVm(
-    process,
+  const root = process.startRoot(
     guest(
       configured(
         `${drop("environ_get (i32.const 64) (i32.const 128)")} ${drop("random_get (i32.const 200) (i32.const 3)")}

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CONTINUE, drop, type Guest, guest, log, OUT, STOP, show } from "../../emulator/module.ts";
-import { Process, type ProcessOptions, type RootOptions, Stream, singleVm } from "../../emulator/vm.ts";
+import { Process, type ProcessOptions, type RootOptions, Stream } from "../../emulator/index.ts";
+import { CONTINUE, drop, type Guest, guest, log, OUT, STOP, show } from "../../testkit/emulator/wat.ts";
 
 const HOLD: RootOptions = { allowOnHeadersStopIteration: true };
 
 function start(callbacks: Guest, options: RootOptions = {}, process: ProcessOptions = {}): Stream {
-  return new Stream(singleVm(new Process(process), guest(callbacks), options));
+  return new Stream(new Process(process).startRoot(guest(callbacks), options));
 }
 
 function refuses(work: () => void, message: RegExp): void {
@@ -70,7 +70,7 @@ test("headers cannot be read or written once they were passed on", () => {
   refuses(() => start(reading).send({ body: "x" }), /cannot be reached here/);
 });
 
-test("headers that were held stay readable later, but no longer writable", () => {
+test("headers that were stopped stay readable later, but no longer writable", () => {
   const held = { proxy_on_request_headers: STOP, proxy_on_request_body: CONTINUE };
   const read = show(`proxy_get_header_map_value (i32.const 0) ":path" ${OUT}`);
   const reading = start({ ...held, proxy_on_response_headers: `${read} ${CONTINUE}` }, HOLD);
@@ -193,12 +193,12 @@ test("a local response ends the request: later writes and a second answer are re
   refuses(() => late.respond(), /the response has begun/);
 });
 
-test("only a held stream can be continued, and not from inside its own callback", () => {
+test("only a stopped stream can be continued, and not from inside its own callback", () => {
   const go = drop("proxy_continue_stream (i32.const 0)");
   refuses(() => start({ proxy_on_request_headers: `${go} ${STOP}` }).send(), /inside the stream's own callback/);
   const free = start({ proxy_on_response_headers: `${go} ${CONTINUE}` });
   free.send();
-  refuses(() => free.respond(), /the stream is not held/);
+  refuses(() => free.respond(), /the stream is not stopped/);
 });
 
 test("a root context has no stream: properties, responses and headers are refused there", () => {
@@ -206,7 +206,7 @@ test("a root context has no stream: properties, responses and headers are refuse
     proxy_on_configure: `${drop("proxy_set_tick_period_milliseconds (i32.const 10)")} (i32.const 1)`,
     proxy_on_tick: drop(call),
   });
-  const run = (call: string) => singleVm(new Process(), guest(tick(call))).tick();
+  const run = (call: string) => new Process().startRoot(guest(tick(call))).tick();
   refuses(() => run('proxy_set_property "a" "b"'), /no stream to set it on/);
   refuses(() => run("proxy_continue_stream (i32.const 0)"), /a root context has no stream/);
   refuses(() => run('proxy_remove_header_map_value (i32.const 0) "a"'), /request headers cannot be reached/);
@@ -221,10 +221,10 @@ test("filter state that Envoy's own attributes shadow is refused", () => {
   assert.deepEqual([...start(set("mine")).send().filterState], [["mine", "v"]]);
 });
 
-test("what the emulator lacks is said, not silently answered", () => {
+test("a call that the emulator does not have is refused by its name", () => {
   const zeros = "(i32.const 0) ".repeat(10);
   const call: Guest = { proxy_on_request_headers: `${drop(`proxy_http_call ${zeros}`)} ${CONTINUE}` };
-  refuses(() => start(call).send(), /proxy_http_call: this emulator does not have it/);
+  refuses(() => start(call).send(), /proxy_http_call: the emulator does not have this call/);
 });
 
 test("a status that the ABI does not have is refused", () => {
@@ -238,6 +238,20 @@ test("a trap fails the VM for good, and its last log line is in the message", ()
   assert.throws(() => stream.send(), { name: "VmFailed", message: /proxy_on_request_headers trapped.*about to fall/ });
   assert.throws(() => new Stream(root).send(), { name: "VmFailed", message: /failed before/ });
   assert.throws(() => root.vm.assertHealthy(), { name: "VmFailed" });
+});
+
+test("a lenient process offers unknown imports: the call answers Unimplemented and the violation is kept", () => {
+  const process = new Process({ strict: false });
+  const unknown = "proxy_of_tomorrow";
+  const imports = `(import "env" "${unknown}" (func $${unknown} (param i32) (result i32)))`;
+  const root = process.startRoot(
+    guest({ proxy_on_configure: `${show(`${unknown} (i32.const 0)`)} (i32.const 1)` }, { imports }),
+  );
+  assert.deepEqual(
+    root.vm.logs.map((line) => line.text.charCodeAt(0) - 48),
+    [12],
+  );
+  assert.match(process.violations.join(), /imports env\.proxy_of_tomorrow, which Envoy does not offer/);
 });
 
 test("a lenient process answers as Envoy does and keeps the sentences", () => {

@@ -1,7 +1,7 @@
 // Held requests over two workers, behind a reader, and by the thousands.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Stream } from "../../../emulator/vm.ts";
+import { Root, Stream } from "../../../emulator/index.ts";
 import { FAIRNESS_HEADER } from "../../../protocol/constants.ts";
 import type { SnapshotView } from "../../../protocol/snapshot.ts";
 import { A, B, base, complete, Gateway, routed } from "../../../testkit/filter/gateway.ts";
@@ -30,8 +30,8 @@ describe("a reader with a holder behind it", () => {
   function pair(admission: object, view: Partial<SnapshotView>) {
     const gateway = new Gateway();
     const { vm } = gateway.worker();
-    const roots = [{ role: "reader", admission }, { role: "holder" }].map((configuration) =>
-      vm.createRoot({ configuration: JSON.stringify(configuration) }),
+    const roots = [{ role: "reader", admission }, { role: "holder" }].map(
+      (configuration) => new Root(vm, { configuration: JSON.stringify(configuration) }),
     );
     gateway.feed(view);
     const send = (headers: Record<string, string> = {}, model = "m") => {

@@ -1,7 +1,7 @@
 // Requests that wait for room, and how each of them goes on: the release wasm in the emulated host.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Stream } from "../../../emulator/vm.ts";
+import type { Stream } from "../../../emulator/index.ts";
 import { DESTINATION_HEADER, FAIRNESS_HEADER, MODEL_HEADER } from "../../../protocol/constants.ts";
 import { A, B, base, chat, complete, JSON_TYPE, routed } from "../../../testkit/filter/gateway.ts";
 import { asking, EMPTY, fate, fed, HOLD, objective, pool, ROOMY, SATURATED } from "../support/admission.ts";

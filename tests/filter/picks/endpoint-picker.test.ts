@@ -1,7 +1,7 @@
 // The configuration of the Gateway API's endpoint picker, as it is, and what the filter makes of it.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ConfigurationRefused, Process } from "../../../emulator/vm.ts";
+import { ConfigurationRefused, Process, Root } from "../../../emulator/index.ts";
 import { SECRET_ENV } from "../../../protocol/constants.ts";
 import { release } from "../../../testkit/filter/build.ts";
 import { A, B, base, C, endpoint, Gateway, routed, SECRET } from "../../../testkit/filter/gateway.ts";
@@ -35,7 +35,7 @@ const DEFAULT = {
 
 function configured(pick: object) {
   const vm = new Process().startVm(release, { environment: { [SECRET_ENV]: SECRET } });
-  vm.createRoot({ configuration: JSON.stringify({ pick }), allowOnHeadersStopIteration: true });
+  new Root(vm, { configuration: JSON.stringify({ pick }), allowOnHeadersStopIteration: true });
   return vm.logs;
 }
 
@@ -43,7 +43,7 @@ function refusal(pick: object): string {
   const vm = new Process().startVm(release, { environment: { [SECRET_ENV]: SECRET } });
   const configuration = JSON.stringify({ pick });
   assert.throws(
-    () => vm.createRoot({ configuration, allowOnHeadersStopIteration: true }),
+    () => new Root(vm, { configuration, allowOnHeadersStopIteration: true }),
     (error) => error instanceof ConfigurationRefused,
   );
   return vm.logs.filter((line) => line.level === "error").map((line) => line.text)[0] ?? "";

@@ -1,7 +1,7 @@
 // Requests in flight: exact in every worker, given back however a request ends.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Stream } from "../../../emulator/vm.ts";
+import type { Stream } from "../../../emulator/index.ts";
 import {
   A,
   answerOf,

@@ -186,7 +186,7 @@ describe("what is seen", () => {
   test("each place has a counter of its own, and a dry run counts without moving anything", () => {
     const world = new World({ places: NEAR_FAR, policy: { ...SIXTY, dryRun: true } });
     world.run(4000, 60);
-    const metrics = world.gateway.process.metrics();
+    const metrics = world.gateway.process.metrics.values();
     assert.equal(metrics["pilotfish.place.near.picked"], 0);
     const would = (metrics["pilotfish.place.near.would_pick"] ?? 0) + (metrics["pilotfish.place.far.would_pick"] ?? 0);
     assert.equal(would, world.gateway.counters()["places.dry_run"]);
@@ -196,7 +196,7 @@ describe("what is seen", () => {
 
   test("without a policy for the model, places change nothing", () => {
     const world = new World({ places: NEAR_FAR, policy: SIXTY });
-    assert.equal(world.gateway.process.metrics()["pilotfish.place.far.picked"], 0);
+    assert.equal(world.gateway.process.metrics.values()["pilotfish.place.far.picked"], 0);
   });
 
   test("a timeout of the policy goes along for Envoy's router", () => {

@@ -2,7 +2,7 @@
 // emulated host. A prompt that is left behind would be missing for good: without one a request is picked without affinity.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Stream } from "../../../emulator/vm.ts";
+import type { Stream } from "../../../emulator/index.ts";
 import { A, adapter, B, base, C, complete, endpoint, Gateway, JSON_TYPE } from "../../../testkit/filter/gateway.ts";
 import { fate, fed, HOLD, objective, ROOMY, SATURATED } from "../support/admission.ts";
 import { picked } from "../support/in-flight.ts";

@@ -1,7 +1,7 @@
 // A request's way: body to model header, model to endpoints, endpoints to the destination header.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { RequestInput } from "../../../emulator/vm.ts";
+import type { RequestInput } from "../../../emulator/index.ts";
 import { BASE_MODEL_HEADER, DESTINATION_HEADER, MODEL_HEADER } from "../../../protocol/constants.ts";
 import {
   A,

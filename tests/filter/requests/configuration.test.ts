@@ -1,7 +1,7 @@
 // What the filter accepts as its configuration, and how it says what it does not.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ConfigurationRefused, Process, singleVm } from "../../../emulator/vm.ts";
+import { ConfigurationRefused, Process, Root } from "../../../emulator/index.ts";
 import { SECRET_ENV } from "../../../protocol/constants.ts";
 import { release } from "../../../testkit/filter/build.ts";
 import { Gateway, SECRET, threePods } from "../../../testkit/filter/gateway.ts";
@@ -11,7 +11,7 @@ function refusal(configuration: string, environment: Record<string, string> = {}
   const process = new Process();
   const vm = process.startVm(release, { environment });
   assert.throws(
-    () => vm.createRoot({ configuration, allowOnHeadersStopIteration: true }),
+    () => new Root(vm, { configuration, allowOnHeadersStopIteration: true }),
     (error) => error instanceof ConfigurationRefused,
   );
   const errors = vm.logs.filter((line) => line.level === "error");
@@ -30,7 +30,7 @@ describe("a configuration", () => {
     snapshot({ staleAfter: "3600s" }),
   ]) {
     test(`${text || "of no bytes"} is accepted, with no line above info`, () => {
-      const root = singleVm(new Process(), release, { configuration: text, environment: { [SECRET_ENV]: SECRET } });
+      const root = new Process().startRoot(release, { configuration: text, environment: { [SECRET_ENV]: SECRET } });
       assert.deepEqual(
         root.vm.logs.filter((line) => line.level !== "info"),
         [],
@@ -95,9 +95,9 @@ describe("a configuration", () => {
 
   test("the secret is found among other variables, and one that begins with its name is another", () => {
     const environment = { A: "b", PILOTFISH_SECRET_OLD: "old-old-old-old-old", [SECRET_ENV]: SECRET, Z: "" };
-    const root = singleVm(new Process(), release, { environment });
+    const root = new Process().startRoot(release, { environment });
     assert.doesNotMatch(JSON.stringify(root.vm.logs), /no secret/);
-    const other = singleVm(new Process(), release, { environment: { PILOTFISH_SECRET_OLD: "old-old-old-old-old" } });
+    const other = new Process().startRoot(release, { environment: { PILOTFISH_SECRET_OLD: "old-old-old-old-old" } });
     assert.match(JSON.stringify(other.vm.logs), /no secret/);
   });
 
@@ -124,7 +124,7 @@ describe("a configuration", () => {
     const gateway = new Gateway();
     gateway.feed(threePods());
     const { vm } = gateway.worker();
-    assert.throws(() => vm.createRoot({ configuration: "{", allowOnHeadersStopIteration: true }));
+    assert.throws(() => new Root(vm, { configuration: "{", allowOnHeadersStopIteration: true }));
     assert.equal(gateway.read().status, 200);
     gateway.chat("m");
     assert.equal(gateway.counters().picked, 1);

@@ -1,7 +1,7 @@
 // An answer that came while a reader still waited for the body: whether a holder is missing, or somebody in between said no.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Stream } from "../../../emulator/vm.ts";
+import { Root, Stream } from "../../../emulator/index.ts";
 import { release } from "../../../testkit/filter/build.ts";
 import { Gateway, JSON_TYPE } from "../../../testkit/filter/gateway.ts";
 
@@ -14,7 +14,7 @@ function waiting(holder = false): { gateway: Gateway; stream: Stream; lines: () 
   const roots = [gateway.worker()];
   if (holder) {
     const vm = gateway.process.startVm(release, { vmId: "holder" });
-    roots.push(vm.createRoot({ allowOnHeadersStopIteration: false, configuration: '{"role":"holder"}' }));
+    roots.push(new Root(vm, { allowOnHeadersStopIteration: false, configuration: '{"role":"holder"}' }));
   }
   const stream = new Stream(roots);
   stream.sendHeaders(HEAD);
@@ -50,7 +50,7 @@ for (const details of ["ext_authz_denied", "request_payload_too_large", "direct_
 
 test("a holder keeps the headers: whatever answers then, none is missing", () => {
   const { gateway, stream, lines } = waiting(true);
-  assert.equal(stream.outcome.action, "held");
+  assert.equal(stream.outcome.action, "stopped");
   stream.properties.set("response.code_details", "direct_response");
   stream.localReply(408, "direct_response", [], Buffer.alloc(0));
   assert.equal(gateway.counters()["setup.no_holder"], undefined);

@@ -1,7 +1,7 @@
 // What a request may cost: host calls (each a crossing out of the VM) and linear memory (which never shrinks).
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Stream } from "../../../emulator/vm.ts";
+import { Root, type Stream } from "../../../emulator/index.ts";
 import {
   A,
   adapter,
@@ -185,7 +185,7 @@ describe("linear memory", () => {
     const gateway = fed();
     const { vm } = gateway.worker();
     const change = () => {
-      const next = vm.createRoot({ allowOnHeadersStopIteration: true, configuration: "{}" });
+      const next = new Root(vm, { allowOnHeadersStopIteration: true, configuration: "{}" });
       gateway.worker().close();
       gateway.workers[0] = next;
       gateway.process.advance(40);

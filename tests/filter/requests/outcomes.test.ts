@@ -1,7 +1,7 @@
 // Every counter of assembly/stats.ts has a way to it here that moves it once, and no other than those named with it.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Process } from "../../../emulator/vm.ts";
+import { Process, Root } from "../../../emulator/index.ts";
 import { HEADER_SOURCE, HEADER_VERSION, SECRET_HEADER, SNAPSHOT_PATH } from "../../../protocol/constants.ts";
 import { release } from "../../../testkit/filter/build.ts";
 import {
@@ -313,7 +313,7 @@ const WAYS: Record<string, Way> = {
   "pilotfish.snapshot.outdated": {
     way: (g) => {
       g.feed(threePods());
-      const old = Buffer.from(g.process.getShared("pilotfish", "pilotfish.snapshot")?.value ?? []);
+      const old = Buffer.from(g.process.shared.get("pilotfish", "pilotfish.snapshot")?.value ?? []);
       g.push(old);
     },
     also: { "snapshot.stored": 1 },
@@ -321,7 +321,7 @@ const WAYS: Record<string, Way> = {
   "pilotfish.snapshot.held": {
     way: (g) => {
       g.feed(threePods());
-      const other = Buffer.from(g.process.getShared("pilotfish", "pilotfish.snapshot")?.value ?? []);
+      const other = Buffer.from(g.process.shared.get("pilotfish", "pilotfish.snapshot")?.value ?? []);
       other.writeBigUInt64LE(other.readBigUInt64LE(HEADER_VERSION) + 1n, HEADER_VERSION);
       other.writeBigUInt64LE(8n, HEADER_SOURCE);
       g.push(other);
@@ -342,7 +342,7 @@ describe("counters", () => {
 
   test("all are there from the first configuration on, and are 0", () => {
     const gateway = new Gateway();
-    const metrics = gateway.process.metrics();
+    const metrics = gateway.process.metrics.values();
     assert.deepEqual(Object.keys(metrics).sort(), [...COUNTERS, ...GAUGES].sort());
     assert.deepEqual([...new Set(Object.values(metrics))], [0]);
     new Process().startVm(release);
@@ -358,7 +358,7 @@ describe("counters", () => {
 
   test("two roots of one VM count into the same counters, once", () => {
     const gateway = new Gateway();
-    gateway.worker().vm.createRoot({ allowOnHeadersStopIteration: true });
+    new Root(gateway.worker().vm, { allowOnHeadersStopIteration: true });
     gateway.send({ method: "GET", path: "/" });
     gateway.expectCounters({ requests: 1, no_body: 1 });
   });

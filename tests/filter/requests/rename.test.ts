@@ -1,7 +1,7 @@
 // What a client that asked for an alias sees of an answer while it comes: nothing but a served name is ever kept back.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Stream } from "../../../emulator/vm.ts";
+import type { Stream } from "../../../emulator/index.ts";
 import { A, Gateway, threePods } from "../../../testkit/filter/gateway.ts";
 
 function asked(): Stream {

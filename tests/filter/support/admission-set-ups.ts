@@ -1,6 +1,6 @@
 // A way to each counter of admission: outcomes.test.ts walks them.
 
-import type { Stream } from "../../../emulator/vm.ts";
+import type { Stream } from "../../../emulator/index.ts";
 import { OBJECTIVE_HEADER } from "../../../protocol/constants.ts";
 import { A, base, chat, complete, endpoint, type Gateway, JSON_TYPE } from "../../../testkit/filter/gateway.ts";
 

@@ -1,6 +1,6 @@
 // A pool that is saturated or not, requests for it, and what becomes of them.
 
-import type { Stream } from "../../../emulator/vm.ts";
+import type { Stream } from "../../../emulator/index.ts";
 import { OBJECTIVE_HEADER } from "../../../protocol/constants.ts";
 import type { SnapshotView } from "../../../protocol/snapshot.ts";
 import { A, answerOf, B, base, chat, endpoint, Gateway, JSON_TYPE } from "../../../testkit/filter/gateway.ts";
@@ -49,7 +49,8 @@ export const objective = (name: string) => ({ [OBJECTIVE_HEADER]: name });
 
 /** What became of a request: continue, held, or the refusal's status and code. */
 export function fate(stream: Stream): string {
-  if (stream.outcome.action !== "replied") return stream.outcome.action;
+  const { action } = stream.outcome;
+  if (action !== "replied") return action === "stopped" ? "held" : action;
   const { status, json } = answerOf(stream);
   return `${status} ${json.error.code}`;
 }

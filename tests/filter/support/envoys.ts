@@ -1,6 +1,6 @@
 // Two or more Envoys on one clock, and a sidecar between them that merges reports as the real one does.
 import assert from "node:assert/strict";
-import type { Stream } from "../../../emulator/vm.ts";
+import type { Stream } from "../../../emulator/index.ts";
 import { REPORT_HEADER, SECRET_HEADER, SNAPSHOT_PATH } from "../../../protocol/constants.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
 import type { SnapshotView } from "../../../protocol/snapshot.ts";

@@ -1,5 +1,5 @@
 // Three pods that serve a model, and what is in flight on them.
-import type { Stream } from "../../../emulator/vm.ts";
+import type { Stream } from "../../../emulator/index.ts";
 import { A, B, C, Gateway, routed, threePods } from "../../../testkit/filter/gateway.ts";
 
 export function fed(workers = 1, configuration: object = {}): Gateway {

@@ -1,7 +1,7 @@
 // Two or more places of pods around one Envoy of the emulator, on its clock: requests come, hold some of a pod's KV cache for a
 // while, and end; every 100 ms a snapshot says what the pods hold.
 
-import type { Stream } from "../../../emulator/vm.ts";
+import type { Stream } from "../../../emulator/index.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
 import type { PlaceView, PolicyView } from "../../../protocol/snapshot.ts";
 import { base, complete, endpoint, Gateway, routed } from "../../../testkit/filter/gateway.ts";

@@ -2,7 +2,7 @@
 // others believe.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Stream } from "../../../emulator/vm.ts";
+import type { Stream } from "../../../emulator/index.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
 import { addressHash, decodePrefixes } from "../../../protocol/traffic.ts";
 import { A, B, base, C, complete, endpoint, Gateway, routed, threePods } from "../../../testkit/filter/gateway.ts";

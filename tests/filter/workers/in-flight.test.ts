@@ -1,7 +1,7 @@
 // Requests in flight as workers tell each other of them.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Stream } from "../../../emulator/vm.ts";
+import type { Stream } from "../../../emulator/index.ts";
 import { A, B, BULLETIN, base, C, complete, D, endpoint, Gateway, threePods } from "../../../testkit/filter/gateway.ts";
 import { fed, NOBODY, picked, total } from "../support/in-flight.ts";
 import { sequence } from "../support/sequence.ts";
@@ -10,7 +10,7 @@ import { sequence } from "../support/sequence.ts";
 const WORKERS = 24;
 
 function workerKeys(gateway: Gateway): string[] {
-  return gateway.process.sharedKeys("pilotfish").filter((key) => key.startsWith("pilotfish.worker."));
+  return gateway.process.shared.keys("pilotfish").filter((key) => key.startsWith("pilotfish.worker."));
 }
 
 describe("what workers tell each other", () => {
@@ -54,8 +54,8 @@ describe("what workers tell each other", () => {
     gateway.process.advance(20);
     assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0"]);
     // As if both had read "no worker yet" before either wrote: the second claims the key of the first.
-    const bulletin = Buffer.from(gateway.process.getShared("pilotfish", BULLETIN)?.value ?? "");
-    gateway.process.setShared("pilotfish", BULLETIN, bulletin.fill(0, WORKERS, WORKERS + 8));
+    const bulletin = Buffer.from(gateway.process.shared.get("pilotfish", BULLETIN)?.value ?? "");
+    gateway.process.shared.set("pilotfish", BULLETIN, bulletin.fill(0, WORKERS, WORKERS + 8));
     second.tick();
     assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0"]);
     gateway.process.advance(60);
@@ -132,10 +132,10 @@ describe("what workers tell each other", () => {
   test("foreign bytes under the filter's keys are ignored", () => {
     const gateway = fed(2);
     for (const value of ["", "x", "y".repeat(31), "z".repeat(44), "w".repeat(100_000)]) {
-      gateway.process.setShared("pilotfish", "pilotfish.worker.0", Buffer.from(value));
-      gateway.process.setShared("pilotfish", BULLETIN, Buffer.alloc(32, 255));
+      gateway.process.shared.set("pilotfish", "pilotfish.worker.0", Buffer.from(value));
+      gateway.process.shared.set("pilotfish", BULLETIN, Buffer.alloc(32, 255));
       gateway.settle();
-      gateway.process.setShared("pilotfish", BULLETIN, Buffer.from(value));
+      gateway.process.shared.set("pilotfish", BULLETIN, Buffer.from(value));
       gateway.settle();
     }
     assert.deepEqual(gateway.inFlight(0), NOBODY);

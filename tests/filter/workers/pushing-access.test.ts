@@ -1,6 +1,7 @@
 // Who may use the reserved path, and for what.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Root } from "../../../emulator/index.ts";
 import { SECRET_HEADER, SECRET_NEXT_ENV, SNAPSHOT_PATH } from "../../../protocol/constants.ts";
 import { BULLETIN, Gateway, SECRET } from "../../../testkit/filter/gateway.ts";
 import { AUTHENTIC, snapshot } from "../support/pushing.ts";
@@ -26,7 +27,7 @@ describe("authentication", () => {
         assert.equal(json.error.code, "snapshot_unauthenticated");
         assert.match(json.error.message, /x-pilotfish-secret is missing, or is not the filter's secret/);
       }
-      assert.deepEqual(gateway.process.sharedKeys("pilotfish"), [BULLETIN]);
+      assert.deepEqual(gateway.process.shared.keys("pilotfish"), [BULLETIN]);
       gateway.expectCounters({ "snapshot.unauthenticated": 2 });
     });
   }
@@ -94,7 +95,7 @@ describe("two secrets, while the one takes the other's place", () => {
     const gateway = new Gateway({ configuration: { snapshot: { secret: [SECRET, next] } } });
     gateway.push(snapshot(1n));
     const configuration = JSON.stringify({ snapshot: { secret: next } });
-    const root = gateway.worker().vm.createRoot({ allowOnHeadersStopIteration: true, configuration });
+    const root = new Root(gateway.worker().vm, { allowOnHeadersStopIteration: true, configuration });
     gateway.worker().close();
     gateway.workers[0] = root;
     assert.deepEqual([status(gateway, SECRET), status(gateway, next)], [401, 200]);

@@ -1,6 +1,7 @@
 // Pushes: by several sidecars, of which version and size, in which pieces, to which worker.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Root } from "../../../emulator/index.ts";
 import { SNAPSHOT_PATH } from "../../../protocol/constants.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
 import type { SnapshotView } from "../../../protocol/snapshot.ts";
@@ -235,7 +236,7 @@ describe("how a body may come", () => {
       stream.abort();
     }
     gateway.settle();
-    assert.deepEqual(gateway.process.sharedKeys("pilotfish"), [BULLETIN]);
+    assert.deepEqual(gateway.process.shared.keys("pilotfish"), [BULLETIN]);
     gateway.expectCounters({});
     assert.equal(gateway.push(bytes).status, 200);
   });
@@ -300,7 +301,7 @@ describe("workers", () => {
   test("a configuration change keeps the snapshot", () => {
     const gateway = new Gateway();
     gateway.push(snapshot(1n));
-    const next = gateway.worker().vm.createRoot({ allowOnHeadersStopIteration: true });
+    const next = new Root(gateway.worker().vm, { allowOnHeadersStopIteration: true });
     gateway.worker().close();
     gateway.workers[0] = next;
     assert.equal(gateway.read().json.version, "1");

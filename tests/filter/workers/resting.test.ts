@@ -1,6 +1,7 @@
 // A worker that has few requests rests between them: its timer rings every 200 ms, and requests bring the ticks along.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Root } from "../../../emulator/index.ts";
 import { A, B, base, complete, endpoint, Gateway, threePods } from "../../../testkit/filter/gateway.ts";
 import { fed, NOBODY, picked, total } from "../support/in-flight.ts";
 
@@ -40,7 +41,7 @@ describe("a worker rests", () => {
   test("with every root of its VM", () => {
     const gateway = fed();
     const { vm } = gateway.worker();
-    gateway.workers.push(vm.createRoot({ allowOnHeadersStopIteration: true }));
+    gateway.workers.push(new Root(vm, { allowOnHeadersStopIteration: true }));
     const streams = [gateway.chat("m", 0), gateway.chat("m", 1)];
     gateway.process.advance(1000);
     assert.ok(vm.roots.some((root) => root.tickPeriod === BUSY));

@@ -1,19 +1,30 @@
-// The guest's linear memory, seen by a host that checks every pointer.
+// The guest's linear memory. The host checks every pointer before it reads or writes.
 import { Result } from "./codes.ts";
-import type { Vm } from "./vm.ts";
 
-export class Guest {
-  readonly #vm: Vm;
+/** The VM whose memory this is. */
+export interface MemoryOwner {
+  readonly linearMemory: WebAssembly.Memory;
+  /** Calls the guest's allocator; 0: the guest declined. */
+  allocate(bytes: number): number;
+  refuse(result: number, sentence: string): number;
+}
 
-  constructor(vm: Vm) {
-    this.#vm = vm;
+export class GuestMemory {
+  readonly #owner: MemoryOwner;
+
+  constructor(owner: MemoryOwner) {
+    this.#owner = owner;
+  }
+
+  get byteLength(): number {
+    return this.#owner.linearMemory.buffer.byteLength;
   }
 
   get #bytes(): Uint8Array {
-    return new Uint8Array(this.#vm.memory.buffer);
+    return new Uint8Array(this.#owner.linearMemory.buffer);
   }
 
-  /** A copy of [pointer, pointer + length); undefined (lenient) or a violation when that leaves the memory. */
+  /** A copy of [pointer, pointer + length). Undefined, or a violation in strict mode, when that leaves the memory. */
   read(pointer: number, length: number, what: string): Buffer | undefined {
     if (!this.#inside(pointer, length, what)) return undefined;
     return Buffer.from(this.#bytes.subarray(pointer, pointer + length));
@@ -23,6 +34,7 @@ export class Guest {
     return this.read(pointer, length, what)?.toString("utf8");
   }
 
+  /** Whether the bytes were inside the memory, and so were written. */
   write(pointer: number, bytes: Uint8Array, what: string): boolean {
     if (!this.#inside(pointer, bytes.length, what)) return false;
     this.#bytes.set(bytes, pointer);
@@ -41,11 +53,14 @@ export class Guest {
     return this.write(pointer, bytes, what);
   }
 
-  /** The way of every result of bytes: the guest's allocator, then pointer and length. Empty results allocate nothing. */
+  /**
+   * Returns bytes to the guest as the ABI does: into memory from the guest's allocator, then pointer and length to two
+   * addresses. Empty results allocate nothing. Returns a result code.
+   */
   give(bytes: Uint8Array, pointerAt: number, lengthAt: number, what: string): number {
     let pointer = 0;
     if (bytes.length > 0) {
-      pointer = this.#vm.allocate(bytes.length);
+      pointer = this.#owner.allocate(bytes.length);
       // 0 is the guest's way to decline; Envoy reports it as a failed call.
       if (pointer === 0) return Result.InvalidMemoryAccess;
       if (!this.write(pointer, bytes, `what proxy_on_memory_allocate(${bytes.length}) returned for ${what}`)) {
@@ -59,9 +74,9 @@ export class Guest {
   }
 
   #inside(pointer: number, length: number, what: string): boolean {
-    const size = this.#vm.memory.buffer.byteLength;
+    const size = this.byteLength;
     if (pointer + length <= size) return true;
-    this.#vm.refuse(0, `${what}: [${pointer}, ${pointer} + ${length}) leaves the memory of ${size} bytes`);
+    this.#owner.refuse(0, `${what}: [${pointer}, ${pointer} + ${length}) leaves the memory of ${size} bytes`);
     return false;
   }
 }

@@ -1,20 +1,19 @@
 // Header maps: which one is reachable when, and what may be written into it.
-import { MAX_MAP_TYPE, MapType, Result } from "./codes.ts";
-import { type HeaderMap, headerFault, parsePairs, serializePairs } from "./headers.ts";
-import type { HostFunctions } from "./imports.ts";
-import { Filter } from "./stream.ts";
-import type { Vm } from "./vm.ts";
+import { MAX_MAP_TYPE, MapType, Result } from "../codes.ts";
+import type { FilterContext, Host } from "../contexts.ts";
+import { type HeaderMap, headerFault, parsePairs, serializePairs } from "../headers.ts";
+import type { HostFunctions } from "./function.ts";
 
 const NAMES = ["request headers", "request trailers", "response headers", "response trailers"];
 const REQUIRED = new Set([":method", ":path", ":authority", ":scheme", ":status"]);
 
-export function headerImports(vm: Vm): HostFunctions {
-  const { guest } = vm;
+export function headerMapCalls(host: Host): HostFunctions {
+  const { memory } = host;
 
   function readable(call: string, type: number): HeaderMap | undefined {
-    const { context } = vm;
+    const { context } = host;
     let map: HeaderMap | undefined;
-    if (context instanceof Filter) {
+    if (context.kind === "filter") {
       const { stream } = context;
       if (stream.phase === "logging") {
         map = [stream.requestHeaders, undefined, stream.responseHeaders, stream.responseTrailers][type];
@@ -24,43 +23,43 @@ export function headerImports(vm: Vm): HostFunctions {
       }
     }
     if (map) return map;
-    vm.refuse(Result.BadArgument, `${call}: the ${NAMES[type] ?? `map ${type}`} cannot be reached here`);
+    host.refuse(Result.BadArgument, `${call}: the ${NAMES[type] ?? `map ${type}`} cannot be reached here`);
     return undefined;
   }
 
   function writable(call: string, type: number): HeaderMap | undefined {
     const map = readable(call, type);
-    const { context } = vm;
-    if (!map || !(context instanceof Filter)) return undefined;
+    const { context } = host;
+    if (!map || context.kind !== "filter") return undefined;
     const { stream } = context;
     const passed = (type === MapType.RequestHeaders ? context.request : context.response).headersPassed;
     const header = type === MapType.RequestHeaders || type === MapType.ResponseHeaders;
     if (stream.phase !== "open") {
-      vm.refuse(Result.BadArgument, `${call}: the stream is over, a written header reaches nobody`);
+      host.refuse(Result.BadArgument, `${call}: the stream is over, a written header reaches nobody`);
     } else if (type <= MapType.RequestTrailers && stream.replied) {
-      vm.refuse(Result.Ok, `${call}: the stream was answered by a local response, the request goes nowhere`);
+      host.refuse(Result.Ok, `${call}: the stream was answered by a local response, the request goes nowhere`);
     } else if (header && passed) {
-      vm.refuse(Result.Ok, `${call}: the ${NAMES[type]} have already been passed on`);
+      host.refuse(Result.Ok, `${call}: the ${NAMES[type]} have already been passed on`);
     }
     return map;
   }
 
   function modified(type: number): number {
-    if (type === MapType.RequestHeaders && vm.context instanceof Filter) vm.context.stream.routeClears++;
+    if (type === MapType.RequestHeaders && host.context.kind === "filter") host.context.stream.routeClears++;
     return Result.Ok;
   }
 
   /** The three calls that write one header. */
   function write(call: string, apply: (map: HeaderMap, name: string, value: Buffer) => void, takesValue = true) {
     return (type: number, name: number, nameLength: number, value = 0, valueLength = 0) => {
-      if (type > MAX_MAP_TYPE) return vm.refuse(Result.BadArgument, `${call}: there is no map ${type}`);
-      const key = guest.text(name, nameLength, call);
-      const bytes = takesValue ? guest.read(value, valueLength, call) : Buffer.alloc(0);
+      if (type > MAX_MAP_TYPE) return host.refuse(Result.BadArgument, `${call}: there is no map ${type}`);
+      const key = memory.text(name, nameLength, call);
+      const bytes = takesValue ? memory.read(value, valueLength, call) : Buffer.alloc(0);
       if (key === undefined || !bytes) return Result.InvalidMemoryAccess;
       const map = writable(call, type);
       if (!map) return Result.BadArgument;
       const fault = headerFault(key, bytes);
-      if (fault) vm.refuse(Result.Ok, `${call}: ${fault}`);
+      if (fault) host.refuse(Result.Ok, `${call}: ${fault}`);
       apply(map, key, bytes);
       return modified(type);
     };
@@ -69,40 +68,40 @@ export function headerImports(vm: Vm): HostFunctions {
   return {
     proxy_get_header_map_value(type: number, name: number, nameLength: number, valueAt: number, lengthAt: number) {
       const call = "proxy_get_header_map_value";
-      if (type > MAX_MAP_TYPE) return vm.refuse(Result.BadArgument, `${call}: there is no map ${type}`);
-      const key = guest.text(name, nameLength, call);
+      if (type > MAX_MAP_TYPE) return host.refuse(Result.BadArgument, `${call}: there is no map ${type}`);
+      const key = memory.text(name, nameLength, call);
       if (key === undefined) return Result.InvalidMemoryAccess;
       const map = readable(call, type);
       if (!map) {
-        const logging = vm.context instanceof Filter && vm.context.stream.phase === "logging";
+        const logging = host.context.kind === "filter" && host.context.stream.phase === "logging";
         return logging ? Result.NotFound : Result.BadArgument;
       }
       const value = map.bytes(key);
-      return value ? guest.give(value, valueAt, lengthAt, call) : Result.NotFound;
+      return value ? memory.give(value, valueAt, lengthAt, call) : Result.NotFound;
     },
     proxy_get_header_map_pairs(type: number, pointerAt: number, lengthAt: number) {
       const call = "proxy_get_header_map_pairs";
-      if (type > MAX_MAP_TYPE) return vm.refuse(Result.BadArgument, `${call}: there is no map ${type}`);
+      if (type > MAX_MAP_TYPE) return host.refuse(Result.BadArgument, `${call}: there is no map ${type}`);
       const pairs = readable(call, type)?.pairs() ?? [];
-      return guest.give(pairs.length === 0 ? Buffer.alloc(0) : serializePairs(pairs), pointerAt, lengthAt, call);
+      return memory.give(pairs.length === 0 ? Buffer.alloc(0) : serializePairs(pairs), pointerAt, lengthAt, call);
     },
     proxy_get_header_map_size(type: number, at: number) {
       const map = readable("proxy_get_header_map_size", type);
       if (!map) return Result.BadArgument;
-      return guest.setWord(at, map.byteSize(), "proxy_get_header_map_size") ? Result.Ok : Result.InvalidMemoryAccess;
+      return memory.setWord(at, map.byteSize(), "proxy_get_header_map_size") ? Result.Ok : Result.InvalidMemoryAccess;
     },
     proxy_set_header_map_pairs(type: number, pointer: number, length: number) {
       const call = "proxy_set_header_map_pairs";
-      const bytes = guest.read(pointer, length, call);
+      const bytes = memory.read(pointer, length, call);
       if (!bytes) return Result.InvalidMemoryAccess;
       const map = writable(call, type);
       if (!map) return Result.BadArgument;
       const pairs = parsePairs(bytes);
-      if (!pairs) vm.refuse(Result.Ok, `${call}: the header list is malformed, Envoy takes it for an empty one`);
+      if (!pairs) host.refuse(Result.Ok, `${call}: the header list is malformed, Envoy reads an empty list`);
       for (const [name] of map.pairs()) map.remove(name);
       for (const [name, value] of pairs ?? []) {
         const fault = headerFault(name, value);
-        if (fault) vm.refuse(Result.Ok, `${call}: ${fault}`);
+        if (fault) host.refuse(Result.Ok, `${call}: ${fault}`);
         map.add(name, value);
       }
       return modified(type);
@@ -115,7 +114,7 @@ export function headerImports(vm: Vm): HostFunctions {
       "proxy_remove_header_map_value",
       (map, name) => {
         if (REQUIRED.has(name.toLowerCase())) {
-          vm.refuse(Result.Ok, `proxy_remove_header_map_value: Envoy cannot go on without ${name}`);
+          host.refuse(Result.Ok, `proxy_remove_header_map_value: Envoy cannot go on without ${name}`);
         }
         map.remove(name);
       },
@@ -124,7 +123,7 @@ export function headerImports(vm: Vm): HostFunctions {
   };
 }
 
-function visible(filter: Filter, type: number): HeaderMap | undefined {
+function visible(filter: FilterContext, type: number): HeaderMap | undefined {
   if (type === MapType.RequestHeaders) return filter.request.visibleHeaders;
   if (type === MapType.RequestTrailers) return filter.request.visibleTrailers;
   if (type === MapType.ResponseHeaders) return filter.response.visibleHeaders;

@@ -1,36 +1,34 @@
 // Buffers: bodies inside their callbacks, configurations inside theirs.
-import { BufferType, MAX_BUFFER_TYPE, Result } from "./codes.ts";
-import type { Body, Direction } from "./half.ts";
-import type { HostFunctions } from "./imports.ts";
-import { Filter } from "./stream.ts";
-import type { Vm } from "./vm.ts";
+import { BufferType, MAX_BUFFER_TYPE, Result } from "../codes.ts";
+import type { Body, Direction, Host } from "../contexts.ts";
+import type { HostFunctions } from "./function.ts";
 
 type Found = { bytes: Buffer; body?: Body; direction?: Direction } | { missing: number };
 
-export function bodyImports(vm: Vm): HostFunctions {
-  const { guest } = vm;
+export function bufferCalls(host: Host): HostFunctions {
+  const { memory } = host;
 
   function find(call: string, type: number): Found {
     if (type > MAX_BUFFER_TYPE) {
-      return { missing: vm.refuse(Result.BadArgument, `${call}: there is no buffer ${type}`) };
+      return { missing: host.refuse(Result.BadArgument, `${call}: there is no buffer ${type}`) };
     }
-    const { context } = vm;
-    if (type === BufferType.VmConfiguration) return { bytes: Buffer.from(vm.vmConfiguration) };
+    const { context } = host;
+    if (type === BufferType.VmConfiguration) return { bytes: Buffer.from(host.vmConfiguration) };
     if (type === BufferType.PluginConfiguration) {
-      if (!(context instanceof Filter) && context.configurationReadable) {
+      if (context.kind !== "filter" && context.configurationReadable) {
         return { bytes: Buffer.from(context.configuration) };
       }
       return {
-        missing: vm.refuse(Result.NotFound, `${call}: the plugin's configuration is readable in configure only`),
+        missing: host.refuse(Result.NotFound, `${call}: the plugin's configuration is readable in configure only`),
       };
     }
-    if (type > BufferType.ResponseBody || !(context instanceof Filter)) {
-      return { missing: vm.refuse(Result.NotFound, `${call}: buffer ${type} does not exist here`) };
+    if (type > BufferType.ResponseBody || context.kind !== "filter") {
+      return { missing: host.refuse(Result.NotFound, `${call}: buffer ${type} does not exist here`) };
     }
     const direction: Direction = type === BufferType.RequestBody ? "request" : "response";
     const body = context[direction].body();
     if (body) return { bytes: body.bytes, body, direction };
-    vm.refuse(Result.Ok, `${call}: there is no ${direction} body outside its callback`);
+    host.refuse(Result.Ok, `${call}: there is no ${direction} body outside its callback`);
     return { bytes: Buffer.alloc(0) };
   }
 
@@ -40,36 +38,36 @@ export function bodyImports(vm: Vm): HostFunctions {
       const found = find(call, type);
       if ("missing" in found) return found.missing;
       // Past the end is no error: Envoy answers with null and 0.
-      return guest.give(found.bytes.subarray(start, start + length), pointerAt, lengthAt, call);
+      return memory.give(found.bytes.subarray(start, start + length), pointerAt, lengthAt, call);
     },
     proxy_get_buffer_status(type: number, lengthAt: number, flagsAt: number) {
       const call = "proxy_get_buffer_status";
       const found = find(call, type);
       if ("missing" in found) return found.missing;
-      const done = guest.setWord(lengthAt, found.bytes.length, call) && guest.setWord(flagsAt, 0, call);
+      const done = memory.setWord(lengthAt, found.bytes.length, call) && memory.setWord(flagsAt, 0, call);
       return done ? Result.Ok : Result.InvalidMemoryAccess;
     },
     proxy_set_buffer_bytes(type: number, start: number, length: number, pointer: number, size: number) {
       const call = "proxy_set_buffer_bytes";
       const found = find(call, type);
       if ("missing" in found) return found.missing;
-      const data = guest.read(pointer, size, call);
+      const data = memory.read(pointer, size, call);
       if (!data) return Result.InvalidMemoryAccess;
       const { body, direction } = found;
-      if (!body || !direction || !(vm.context instanceof Filter)) {
-        return vm.refuse(Result.BadArgument, `${call}: buffer ${type} cannot be written`);
+      if (!body || !direction || host.context.kind !== "filter") {
+        return host.refuse(Result.BadArgument, `${call}: buffer ${type} cannot be written`);
       }
       const total = body.bytes.length;
       if (start === 0 && length === 0) body.bytes = Buffer.concat([data, body.bytes]);
       else if (start === 0 && length >= total) body.bytes = data;
       else if (start >= total) body.bytes = Buffer.concat([body.bytes, data]);
       else {
-        return vm.refuse(
+        return host.refuse(
           Result.BadArgument,
           `${call}: [${start}, ${start} + ${length}) of ${total} bytes; Envoy only prepends, appends or replaces all`,
         );
       }
-      vm.context.stream.bodyModified(direction);
+      host.context.stream.bodyModified(direction);
       return Result.Ok;
     },
   };

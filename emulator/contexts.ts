@@ -1,0 +1,130 @@
+// What a host call may see of its VM and change in it: contexts, streams, the process. These are interfaces; root.ts,
+// filter.ts, half.ts, stream.ts, vm.ts and process.ts implement them. So host calls import no class that calls the guest.
+import type { GuestMemory } from "./guest-memory.ts";
+import type { HeaderMap } from "./headers.ts";
+import type { Metric, MetricStore } from "./metric-store.ts";
+import type { SharedData } from "./shared-data.ts";
+import type { SharedQueues } from "./shared-queues.ts";
+
+export type Direction = "request" | "response";
+
+/** Body bytes that a callback may read and replace. */
+export interface Body {
+  bytes: Buffer;
+}
+
+/** Text is UTF-8, numbers are int64 little-endian, as Envoy serialises CEL values. */
+export type PropertyValue = string | Uint8Array | number | bigint;
+
+/** A configured filter in one VM. */
+export interface RootContext {
+  readonly kind: "root";
+  readonly id: number;
+  readonly rootId: string;
+  /** The plugin's name. */
+  readonly name: string;
+  readonly configuration: string;
+  /** The guest may read PLUGIN_CONFIGURATION: while the context is created and during configure. */
+  readonly configurationReadable: boolean;
+  /** Milliseconds between ticks; 0: the guest wants none. */
+  readonly tickPeriod: number;
+  /** When the next tick is due, nanoseconds since the Unix epoch; undefined: the guest wants no ticks. */
+  readonly tickDue: bigint | undefined;
+  setTickPeriod(milliseconds: number): void;
+  tick(): void;
+}
+
+/** One direction of a stream through one filter. */
+export interface HalfContext {
+  /** Headers that the guest may reach; undefined once Envoy's Context has dropped its pointer. */
+  visibleHeaders: HeaderMap | undefined;
+  visibleTrailers: HeaderMap | undefined;
+  readonly headersPassed: boolean;
+  /** A callback of this half is on the guest's stack. */
+  readonly inCallback: boolean;
+  /** The guest stopped the iteration and has not continued it. */
+  readonly stopped: boolean;
+  /** The bytes that the buffer of this direction has now; undefined outside the body callback. */
+  body(): Body | undefined;
+  resume(): void;
+}
+
+export interface StreamContext {
+  readonly phase: "open" | "logging" | "finished";
+  readonly requestHeaders: HeaderMap | undefined;
+  readonly responseHeaders: HeaderMap | undefined;
+  readonly responseTrailers: HeaderMap | undefined;
+  /** Properties that the test gave, by dotted path. */
+  readonly properties: ReadonlyMap<string, PropertyValue>;
+  readonly filterState: Map<string, Buffer>;
+  /** Host calls on this stream, by name. */
+  readonly hostCalls: Map<string, number>;
+  /** Calls of the guest's allocator on this stream. */
+  allocations: number;
+  /** How often a header write made Envoy choose the route again. */
+  routeClears: number;
+  /** A local reply was sent, or waits for the running callback to return. */
+  readonly replied: boolean;
+  /** Response headers have reached the client. */
+  readonly responseStarted: boolean;
+  bodyModified(direction: Direction): void;
+  localReply(status: number, details: string, headers: [string, Uint8Array][], body: Buffer): void;
+  /** Runs `work` as one event of Envoy's loop. */
+  event(work: () => void): void;
+  abort(): void;
+}
+
+/** A filter on a stream. */
+export interface FilterContext {
+  readonly kind: "filter";
+  readonly id: number;
+  readonly root: RootContext;
+  readonly stream: StreamContext;
+  readonly request: HalfContext;
+  readonly response: HalfContext;
+}
+
+export type Context = RootContext | FilterContext;
+
+/** One Envoy process: what the VMs of all workers share. */
+export interface EnvoyProcess {
+  /** Nanoseconds since the Unix epoch. */
+  readonly now: bigint;
+  readonly started: bigint;
+  readonly random: (bytes: number) => Uint8Array;
+  readonly strict: boolean;
+  /** Sentences of the rules that guests broke; a strict process throws the first one as well. */
+  readonly violations: string[];
+  readonly shared: SharedData;
+  readonly queues: SharedQueues;
+  readonly metrics: MetricStore;
+  /** An event of some worker has ended: wakes the owners of queues. */
+  afterEvent(): void;
+  /** A VM was closed. */
+  forget(vm: { readonly vmId: string }): void;
+}
+
+/** A VM, as host calls see it. */
+export interface Host {
+  readonly vmId: string;
+  readonly vmConfiguration: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly process: EnvoyProcess;
+  readonly memory: GuestMemory;
+  readonly contexts: ReadonlyMap<number, Context>;
+  readonly metricIds: Map<number, Metric>;
+  /** Property paths that the guest asked for and that do not exist. */
+  readonly unknownProperties: Set<string>;
+  /** The context that a host call acts on. */
+  readonly context: Context;
+  /** Set by proxy_set_effective_context until the running callback returns. */
+  effective: Context | undefined;
+  /** Counts a host call. Throws where Envoy traps: some calls are restricted during initialization and allocation. */
+  count(name: string): void;
+  /** Notes a broken rule. A strict process throws; a lenient one returns `result`, the code that Envoy answers. */
+  refuse(result: number, sentence: string): number;
+  log(level: number, text: string): void;
+  /** Runs `action` when the guest has returned. */
+  afterCall(action: () => void): void;
+  queueReady(contextId: number, token: number): void;
+}

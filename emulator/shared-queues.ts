@@ -1,0 +1,71 @@
+// Shared queues (`proxy_register_shared_queue`): named within a vm_id, with one owner that is woken for each entry.
+import { Result } from "./codes.ts";
+
+/** The VM that registered a queue. */
+export interface QueueOwner {
+  readonly vmId: string;
+  queueReady(contextId: number, token: number): void;
+}
+
+export interface Wakeup {
+  token: number;
+  owner: QueueOwner;
+  contextId: number;
+}
+
+interface Queue {
+  owner: QueueOwner;
+  contextId: number;
+  entries: Buffer[];
+}
+
+export class SharedQueues {
+  readonly #queues = new Map<number, Queue>();
+  readonly #tokens = new Map<string, number>();
+  readonly #wakeups: Wakeup[] = [];
+
+  /** The last registration owns the queue; entries that wait are kept. Returns the queue's token. */
+  register(owner: QueueOwner, name: string, contextId: number): number {
+    const key = `${owner.vmId}\0${name}`;
+    let token = this.#tokens.get(key);
+    if (token === undefined) {
+      token = this.#tokens.size + 1;
+      while (this.#queues.has(token)) token++;
+      this.#tokens.set(key, token);
+    }
+    this.#queues.set(token, { owner, contextId, entries: this.#queues.get(token)?.entries ?? [] });
+    return token;
+  }
+
+  resolve(vmId: string, name: string): number | undefined {
+    return this.#tokens.get(`${vmId}\0${name}`);
+  }
+
+  /** Returns a result code. */
+  enqueue(token: number, value: Uint8Array): number {
+    const queue = this.#queues.get(token);
+    if (!queue) return Result.NotFound;
+    queue.entries.push(Buffer.from(value));
+    this.#wakeups.push({ token, owner: queue.owner, contextId: queue.contextId });
+    return Result.Ok;
+  }
+
+  /** Undefined: no such queue. Null: the queue is empty. */
+  dequeue(token: number): Buffer | null | undefined {
+    const queue = this.#queues.get(token);
+    return queue && (queue.entries.shift() ?? null);
+  }
+
+  /** The oldest wake-up that nobody has run yet. */
+  nextWakeup(): Wakeup | undefined {
+    return this.#wakeups.shift();
+  }
+
+  forget(vmId: string): void {
+    for (const [key, token] of this.#tokens) {
+      if (!key.startsWith(`${vmId}\0`)) continue;
+      this.#queues.delete(token);
+      this.#tokens.delete(key);
+    }
+  }
+}
