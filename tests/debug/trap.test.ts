@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { Process, Stream, singleVm, VmFailed } from "../../emulator/vm.ts";
+import { Process, Stream, VmFailed } from "../../emulator/index.ts";
 import { framesOf } from "../../testkit/debug/trap.ts";
 import { buildTrapping, type TrappingModule } from "../../testkit/debug/trapping.ts";
 
@@ -18,9 +18,9 @@ after(() => trapping?.remove());
 
 /** The stack of the trap, as V8 writes it. */
 function stackInEmulator(): string {
-  const vm = singleVm(new Process(), readFileSync(trapping.wasm), { allowOnHeadersStopIteration: true });
+  const root = new Process().startRoot(readFileSync(trapping.wasm), { allowOnHeadersStopIteration: true });
   try {
-    new Stream(vm).sendHeaders({ ":method": "POST", ":path": "/v1/chat/completions" });
+    new Stream(root).sendHeaders({ ":method": "POST", ":path": "/v1/chat/completions" });
   } catch (error) {
     assert.ok(error instanceof VmFailed, String(error));
     return (error.cause as Error).stack ?? "";
