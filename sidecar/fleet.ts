@@ -2,9 +2,9 @@
 import type { DirectoryObserver } from "./discover/directory.ts";
 import { type EngineName, enginesFor } from "./engines/index.ts";
 import type { Pod, PodAddress } from "./pod.ts";
-import { compileMatcher } from "./scrape/metric-trie.ts";
+import { compileTrie } from "./scrape/metric-trie.ts";
 import { MetricsParser } from "./scrape/metrics-parser.ts";
-import { Gate } from "./scrape/scrape-limit.ts";
+import { ScrapeLimit } from "./scrape/scrape-limit.ts";
 import { Scraper } from "./scrape/scraper.ts";
 import type { ScraperParts } from "./scrape/scraper-parts.ts";
 
@@ -14,7 +14,7 @@ export interface FleetObserver {
   vanished(address: string): void;
 }
 
-export interface FleetParts extends Omit<ScraperParts, "parser" | "gate"> {
+export interface FleetParts extends Omit<ScraperParts, "parser" | "limit"> {
   /** Scrapes that are under way at once. */
   concurrency: number;
   /** Pods that a cluster tells have no scheme of their own. */
@@ -27,12 +27,12 @@ export class Fleet implements DirectoryObserver {
   readonly #scrapers = new Map<string, Scraper>();
   /** Parsing never awaits, so one parser serves all pods of an engine. */
   readonly #parsers = new Map<EngineName, MetricsParser>();
-  readonly #gate: Gate;
+  readonly #limit: ScrapeLimit;
 
   constructor(parts: FleetParts, observer: FleetObserver) {
     this.#parts = parts;
     this.#observer = observer;
-    this.#gate = new Gate(parts.concurrency);
+    this.#limit = new ScrapeLimit(parts.concurrency);
   }
 
   *pods(): Iterable<Pod> {
@@ -52,12 +52,12 @@ export class Fleet implements DirectoryObserver {
   appeared(found: PodAddress): void {
     let parser = this.#parsers.get(found.engine);
     if (parser === undefined) {
-      parser = new MetricsParser(compileMatcher(enginesFor(found.engine, this.#parts.engines)));
+      parser = new MetricsParser(compileTrie(enginesFor(found.engine, this.#parts.engines)));
       this.#parsers.set(found.engine, parser);
     }
     const { scheme } = this.#parts;
     const origin = found.cluster === undefined ? found.origin : found.origin.replace(/^http:/, `${scheme}:`);
-    const scraper = new Scraper({ ...found, origin }, { ...this.#parts, parser, gate: this.#gate });
+    const scraper = new Scraper({ ...found, origin }, { ...this.#parts, parser, limit: this.#limit });
     this.#scrapers.set(found.address, scraper);
     this.#parts.log.info({ endpoint: found.address, engine: found.engine, ...found.cluster }, "endpoint found");
     scraper.start();

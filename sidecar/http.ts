@@ -97,6 +97,7 @@ export function exchange(client: Dispatcher, request: Exchange): Promise<Answer>
   });
 }
 
-function tooLarge(bytes: number, maxBytes: number): HttpFailure {
+/** `bytes` is the size that was announced, or received so far. */
+export function tooLarge(bytes: number, maxBytes: number): HttpFailure {
   return new HttpFailure("too_large", `a body of ${bytes} bytes or more, expected at most ${maxBytes}`);
 }

@@ -1,13 +1,13 @@
 // How fast the sidecar reads a model server's metrics: npx tsx testkit/parse.ts [file...]
 import { readFileSync } from "node:fs";
 import { vllm } from "../sidecar/engines/vllm.ts";
-import { compileMatcher } from "../sidecar/scrape/metric-trie.ts";
+import { compileTrie } from "../sidecar/scrape/metric-trie.ts";
 import { MetricsParser } from "../sidecar/scrape/metrics-parser.ts";
 
 const given = process.argv.slice(2);
 const captures = ["vllm-0.32-idle", "vllm-0.32-load", "vllm-0.32-lora_load", "vllm-0.32-dp2_load"];
 const files = given.length > 0 ? given : captures.map((name) => `tests/fixtures/metrics/${name}.txt`);
-const parser = new MetricsParser(compileMatcher(vllm));
+const parser = new MetricsParser(compileTrie(vllm));
 
 for (const file of files) {
   const body = readFileSync(file);

@@ -1,14 +1,15 @@
-// vLLM's adapter info: every combination of adapters that ever had requests stays as a series whose value is the time
-// it was last true. The newest is current. Two of the same time are both believed: an adapter in either has requests.
-// Where running and waiting are the same list (0.32 writes it so), an adapter in both counts as running.
+// The adapters of a pod, from vLLM's info metric. vLLM keeps one series for every combination of adapters that ever had
+// requests. The value of a series is the time at which the combination was last true, so the newest series is current.
+// Two series of the same time both count. vLLM 0.32 writes the same list as running and as waiting: an adapter in both
+// lists counts as running.
 import type { AdapterReading } from "../engines/reading.ts";
 import { parseNumber } from "./number.ts";
 
-/** Ties kept; more than one is rare, a page full of them is hostile. */
+/** Series of the same time that are kept. More than one is rare; hundreds are an attack. */
 const MAX_TIES = 8;
 const MAX_ADAPTERS = 1024;
 
-/** Keeps positions only; text is made once, for the newest series, after the pass. */
+/** Keeps byte positions during the pass. Text is made once, for the newest series, after the pass. */
 export class AdapterSeries {
   #newest = Number.NEGATIVE_INFINITY;
   #ranges: number[] = [];
@@ -18,7 +19,7 @@ export class AdapterSeries {
     this.#ranges = [];
   }
 
-  /** Ranges 0, 1 and 2 are the values of the labels max, running and waiting. */
+  /** `from` and `to` are the byte ranges of three label values, in the order max, running, waiting; -1: no such label. */
   offer(time: number, from: Int32Array, to: Int32Array): void {
     if (!(time >= this.#newest)) return;
     if (time > this.#newest) this.#ranges.length = 0;
@@ -28,6 +29,7 @@ export class AdapterSeries {
     }
   }
 
+  /** The newest series as text; null: the body had none. `body` is the same as in the pass. */
   read(body: Buffer): AdapterReading | null {
     if (this.#ranges.length === 0) return null;
     let max = 0;

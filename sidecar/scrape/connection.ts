@@ -1,16 +1,17 @@
-// One kept connection to a pod, one GET at a time. A client of our own, for one reason: what arrives is read into one
-// buffer that all connections share, and parsed where it lies (RATIONALE, "Why a client of our own for scrapes?").
+// One persistent connection to a pod, for one GET at a time. All connections read into one shared buffer, and the parser
+// reads the bytes there, without a copy (RATIONALE, "Why a client of our own for scrapes?").
 import type { Socket } from "node:net";
 import type { Access } from "../credentials/access.ts";
 import { HttpFailure, toFailure } from "../http.ts";
-import { AnswerReader, type Head } from "./response-reader.ts";
+import type { Head } from "./response-head.ts";
+import { ResponseReader } from "./response-reader.ts";
 
-/** What one read takes at most; parsed before the next read of any connection. */
+/** The largest read of a socket. Its bytes are parsed before any connection reads again. */
 const RECEIVED = Buffer.allocUnsafeSlow(256 << 10);
-/** Below the five seconds after which uvicorn closes an idle connection: it must not do so while a request is sent. */
+/** uvicorn closes an idle connection after five seconds. An older connection is not reused, or a request could be lost. */
 const KEEP_ALIVE_MS = 4000;
 
-/** Reads a body that is valid only during the call. */
+/** The body is valid during the call only. */
 export type Read<T> = (body: Buffer, head: Head) => T;
 
 interface Exchange {
@@ -20,15 +21,16 @@ interface Exchange {
   request: string;
   maxBytes: number;
   timer: NodeJS.Timeout;
-  /** The connection was used before: when it ends without a byte, the server had closed it already. */
+  /** The connection was used before. If it ends without a byte, the server had closed it already: send again. */
   reused: boolean;
+  /** Received so far. */
   bytes: number;
 }
 
 export class Connection {
   readonly #url: URL;
   readonly #access: Access;
-  readonly #reader = new AnswerReader();
+  readonly #reader = new ResponseReader();
   #socket: Socket | undefined;
   #usedAt = 0;
   #exchange: Exchange | undefined;
@@ -40,7 +42,7 @@ export class Connection {
     this.#access = access;
   }
 
-  /** Rejects with an HttpFailure. `read` is called once, with a whole body; what it throws is the rejection. */
+  /** Calls `read` once, with a whole body, and resolves with its result. Rejects with an HttpFailure. */
   get<T>(path: string, maxBytes: number, timeoutMs: number, read: Read<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const begin = () => this.#begin({ path, maxBytes, timeoutMs, read, resolve, reject });
@@ -70,7 +72,7 @@ export class Connection {
     }
     const timer = setTimeout(() => {
       this.#drop();
-      this.#fail(new HttpFailure("timeout", `no whole answer within ${timeoutMs} ms`));
+      this.#fail(new HttpFailure("timeout", `no whole response within ${timeoutMs} ms`));
     }, timeoutMs);
     const request = `GET ${path} HTTP/1.1\r\nhost: ${this.#url.host}\r\n${this.#access.headerLines}\r\n`;
     const now = performance.now();
@@ -111,7 +113,7 @@ export class Connection {
   #received(bytes: Buffer): void {
     const exchange = this.#exchange;
     if (exchange === undefined) {
-      // Nobody has asked: whatever it is, it is not the next answer.
+      // No request is open, so these bytes are not the response to the next one.
       this.#drop();
       return;
     }
@@ -133,7 +135,7 @@ export class Connection {
       exchange.reused = false;
       this.#send();
     } else {
-      this.#fail(error === undefined ? new HttpFailure("reset", "the pod ended the connection") : toFailure(error));
+      this.#fail(error === undefined ? new HttpFailure("reset", "the pod closed the connection") : toFailure(error));
     }
   }
 
@@ -172,7 +174,7 @@ export class Connection {
     this.#waiting.shift()?.();
   }
 
-  /** The connection is not used again. */
+  /** Closes the connection; the next request opens another. */
   #drop(): void {
     const socket = this.#socket;
     this.#socket = undefined;

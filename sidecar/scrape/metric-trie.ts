@@ -1,38 +1,39 @@
-// Metric names as a trie over bytes: a line is left at the first byte that no wanted name has, and a name matches
-// whole or not at all ("vllm:num_requests_waiting_by_reason" begins like a wanted name and is another one).
-import type { Engine, GaugeRow, Row, Signal } from "../engines/engine-rows.ts";
+// The metric names of the engines' tables, as a trie over bytes. The parser leaves a line at the first byte that no name
+// has. Only a whole name matches: "vllm:num_requests_waiting_by_reason" begins with a known name, and does not match.
+import { type Engine, type GaugeRow, IDENTIFYING_SIGNALS, type Row, type Signal } from "../engines/engine-rows.ts";
 
-/** Metric names are ASCII: 128 ways out of a node. */
+/** Metric names are ASCII, so a node has 128 possible next bytes. */
 const WIDTH_BITS = 7;
 
 export interface CompiledRow {
   row: Row;
-  /** The labels that the row reads, as bytes, in the order that its reader knows. */
+  /** The names of the labels that the row reads, in the order of its reader: where, numbers, or max-running-waiting. */
   labels: readonly Buffer[];
-  /** Of a gauge with a condition: the wanted value of labels[0]. */
+  /** The value that labels[0] must have; null: the row has no condition. */
   wanted: Buffer | null;
-  /** Of a gauge; "max" elsewhere. */
+  /** How a gauge combines its samples; other rows do not use it. */
   combine: GaugeRow["combine"];
 }
 
-/** Which rows say what of one engine, most trusted first. */
+/** The rows of one engine by what they say, as indexes into MetricTrie.rows. The first row with a sample counts. */
 export interface EngineRows {
   name: string;
   gauges: Readonly<Record<Signal, readonly number[]>>;
   labels: readonly number[];
-  /** The text is this engine's when one of these has a sample. */
-  telling: readonly number[];
+  /** The text is this engine's if one of these rows has a sample. */
+  identifying: readonly number[];
   adapters: number | undefined;
 }
 
-export interface Matcher {
-  /** trie[node << 7 | byte] is the next node; 0 is none, since nothing leads back to the root. */
-  trie: Uint16Array;
-  /** terminal[node] is 1 + the index into `groups` of the rows whose name ends at the node; 0 is none. */
+export interface MetricTrie {
+  /** next[node << 7 | byte] is the next node; 0 is none, since no edge leads back to the root. */
+  next: Uint16Array;
+  /** terminal[node] is 1 + the index in `groups` of the rows whose name ends at the node; 0: no name ends there. */
   terminal: Uint16Array;
+  /** The rows of one metric name each. */
   groups: ReadonlyArray<readonly number[]>;
   rows: readonly CompiledRow[];
-  /** In the order in which they are tried for being the text's. */
+  /** In the order in which the parser tries whose the text is. */
   engines: readonly EngineRows[];
 }
 
@@ -55,8 +56,6 @@ function compileRow(row: Row): CompiledRow {
   }
 }
 
-const TELLING: readonly Signal[] = ["waiting", "running", "kvUsage"];
-
 function rowsOf({ name, rows }: Engine, first: number): EngineRows {
   const gauges: Record<Signal, number[]> = {
     waiting: [],
@@ -73,11 +72,11 @@ function rowsOf({ name, rows }: Engine, first: number): EngineRows {
     else if (row.kind === "labels") labels.push(first + i);
     else adapters = first + i;
   }
-  return { name, gauges, labels, telling: TELLING.flatMap((signal) => gauges[signal]), adapters };
+  return { name, gauges, labels, identifying: IDENTIFYING_SIGNALS.flatMap((signal) => gauges[signal]), adapters };
 }
 
-/** Several engines together read a text of which it is not known whose it is; one pass does for all of them. */
-export function compileMatcher(given: Engine | readonly Engine[]): Matcher {
+/** One trie for all given engines: a text whose engine is not known is read in one pass. */
+export function compileTrie(given: Engine | readonly Engine[]): MetricTrie {
   const all = Array.isArray(given) ? (given as readonly Engine[]) : [given as Engine];
   const nodes: Array<Map<number, number>> = [new Map()];
   const ends = new Map<number, number[]>();
@@ -101,14 +100,14 @@ export function compileMatcher(given: Engine | readonly Engine[]): Matcher {
     }
   }
   if (nodes.length > 0x10000) throw new RangeError(`${nodes.length} bytes of metric names, expected at most 65535`);
-  const trie = new Uint16Array(nodes.length << WIDTH_BITS);
+  const edges = new Uint16Array(nodes.length << WIDTH_BITS);
   for (const [node, out] of nodes.entries()) {
-    for (const [byte, next] of out) trie[(node << WIDTH_BITS) | byte] = next;
+    for (const [byte, next] of out) edges[(node << WIDTH_BITS) | byte] = next;
   }
   const terminal = new Uint16Array(nodes.length);
   const groups = [...ends].map(([node, ending], group) => {
     terminal[node] = group + 1;
     return ending;
   });
-  return { trie, terminal, groups, rows, engines };
+  return { next: edges, terminal, groups, rows, engines };
 }

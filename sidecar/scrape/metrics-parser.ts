@@ -1,18 +1,18 @@
-// Prometheus text to a Reading: one pass over the bytes, no object per line, only the families that a table names.
+// Prometheus text to a Reading, in one pass over the bytes, without an object per line. Only the metrics of the engines'
+// tables are read.
 //
 //   line    = blank* ( comment | sample )? CR? LF          blank = SP | TAB
 //   comment = "#" anything
-//   sample  = name blank* labels? blank* value ( blank+ anything )?        a timestamp or an exemplar is not read
+//   sample  = name blank* labels? blank* value ( blank+ anything )?        timestamps and exemplars are skipped
 //   labels  = "{" ( blank* label blank* "=" blank* '"' escaped '"' blank* ","? )* blank* "}"
-//   escaped = any byte but LF, with \\ \" \n for backslash, quote and line feed
-//   value   = what Go's ParseFloat reads: 12, 9.75e-06, +Inf, NaN
+//   escaped = any byte except LF, with \\ \" \n for backslash, quote and line feed
+//   value   = a number that Go's ParseFloat accepts: 12, 9.75e-06, +Inf, NaN
 //
-// The whole body is parsed at once, not chunk by chunk: a scrape counts only when its body came whole, so nothing
-// could be used earlier. A last line without LF is cut off and not read: "12" may be the beginning of "123".
-// No state outlives a line, so a line that breaks the grammar costs itself only.
+// The parser reads whole bodies only, since a scrape counts only if its body arrived whole. A last line without LF is not
+// read: "12" may be the beginning of "123". A line that breaks the grammar is skipped; no state goes from line to line.
 import type { Reading } from "../engines/reading.ts";
 import { AdapterSeries } from "./adapter-series.ts";
-import type { CompiledRow, EngineRows, Matcher } from "./metric-trie.ts";
+import type { CompiledRow, EngineRows, MetricTrie } from "./metric-trie.ts";
 import { parseNumber } from "./number.ts";
 
 const TAB = 0x09;
@@ -28,41 +28,41 @@ const CLOSE = 0x7d;
 
 const indexOf = Uint8Array.prototype.indexOf;
 
-/** At most this many labels of one metric are read. */
+/** The most labels that one row reads. */
 const MAX_LABELS = 4;
 
-/** A parser owns its accumulators and can be used again and again, for one body at a time. */
+/** May be used for any number of bodies, one after the other. The accumulators below have an element for each row. */
 export class MetricsParser {
-  readonly #matcher: Matcher;
+  readonly #trie: MetricTrie;
   readonly #count: Float64Array;
   readonly #sum: Float64Array;
   readonly #min: Float64Array;
   readonly #max: Float64Array;
   readonly #infos: Array<Record<string, number>>;
   readonly #adapters = new AdapterSeries();
-  /** Where the value of each wanted label of the current line begins and ends; -1 when it is not there. */
+  /** The byte range of each wanted label's value in the current line; #from is -1 without that label. */
   readonly #from = new Int32Array(MAX_LABELS);
   readonly #to = new Int32Array(MAX_LABELS);
   #samples = 0;
   #malformed = 0;
 
-  constructor(matcher: Matcher) {
-    this.#matcher = matcher;
-    const rows = matcher.rows.length;
+  constructor(trie: MetricTrie) {
+    this.#trie = trie;
+    const rows = trie.rows.length;
     this.#count = new Float64Array(rows);
     this.#sum = new Float64Array(rows);
     this.#min = new Float64Array(rows);
     this.#max = new Float64Array(rows);
-    this.#infos = matcher.rows.map(() => ({}));
+    this.#infos = trie.rows.map(() => ({}));
   }
 
-  /** parse() as a function of its own. */
+  /** parse(), bound to this parser. */
   readonly read = (body: Buffer): Reading => this.parse(body);
 
   parse(body: Buffer): Reading {
     this.#reset();
-    const { trie, terminal } = this.#matcher;
-    // Every line up to here ends in LF, and no loop below steps over one: none can leave the body.
+    const { next: edges, terminal } = this.#trie;
+    // Every line before `end` ends in LF, and no loop below steps over an LF, so no loop leaves the body.
     const end = body.lastIndexOf(LF) + 1;
     let at = 0;
     while (at < end) {
@@ -71,7 +71,7 @@ export class MetricsParser {
       if (byte !== HASH) {
         let node = 0;
         while (byte < 128) {
-          const next = trie[(node << 7) | byte] as number;
+          const next = edges[(node << 7) | byte] as number;
           if (next === 0) break;
           node = next;
           byte = body[++at] as number;
@@ -84,10 +84,10 @@ export class MetricsParser {
     return this.#reading(body);
   }
 
-  /** Reads a line's labels and value for each row that wants it; returns a position within the line. */
+  /** Reads labels and value of a line for each row with this name. Returns a position within the line. */
   #sample(body: Buffer, at: number, group: number): number {
-    for (const row of this.#matcher.groups[group] as readonly number[]) {
-      const compiled = this.#matcher.rows[row] as CompiledRow;
+    for (const row of this.#trie.groups[group] as readonly number[]) {
+      const compiled = this.#trie.rows[row] as CompiledRow;
       let p = skipBlanks(body, at);
       this.#from.fill(-1);
       if (body[p] === OPEN) {
@@ -99,7 +99,7 @@ export class MetricsParser {
       }
       p = skipBlanks(body, p);
       let stop = p;
-      // SP, TAB, CR and LF end the value; no byte below them belongs to one.
+      // SP, TAB, CR and LF end the value. No byte below SP belongs to a value.
       while ((body[stop] as number) > SPACE) stop++;
       const value = parseNumber(body, p, stop);
       if (value === undefined) this.#malformed++;
@@ -108,7 +108,7 @@ export class MetricsParser {
     return at;
   }
 
-  /** From behind "{" to behind "}"; notes where wanted labels' values are. -1 for a line that breaks the grammar. */
+  /** Reads from after "{" to after "}", and sets #from and #to. -1: the line breaks the grammar. */
   #labels(body: Buffer, start: number, wanted: readonly Buffer[]): number {
     let p = start;
     for (;;) {
@@ -126,7 +126,7 @@ export class MetricsParser {
         const byte = body[p] as number;
         if (byte === QUOTE) break;
         if (byte === LF) return -1;
-        // An escaped line feed is the two bytes \n; a backslash before a raw LF must not step over it.
+        // A backslash steps over the next byte, but never over a raw LF, which ends the line.
         p += byte === BACKSLASH && body[p + 1] !== LF ? 2 : 1;
       }
       for (let i = 0; i < wanted.length; i++) {
@@ -150,7 +150,7 @@ export class MetricsParser {
           const from = this.#from[0] as number;
           if (from < 0 || !equals(body, from, this.#to[0] as number, wanted)) return;
         }
-        // NaN, an infinity and a negative gauge say nothing: the other engines' samples still do.
+        // A NaN, infinite or negative sample says nothing; the samples of other ranks still count.
         if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) return;
         this.#min[row] = this.#count[row] === 0 ? value : Math.min(this.#min[row] as number, value);
         this.#max[row] = Math.max(this.#max[row] as number, value);
@@ -190,7 +190,7 @@ export class MetricsParser {
       const count = this.#count[row] as number;
       if (count === 0) continue;
       const sum = this.#sum[row] as number;
-      switch ((this.#matcher.rows[row] as CompiledRow).combine) {
+      switch ((this.#trie.rows[row] as CompiledRow).combine) {
         case "sum":
           return sum;
         case "mean":
@@ -212,17 +212,17 @@ export class MetricsParser {
     return null;
   }
 
-  /** The first engine that has a sample of what each of them tells; undefined where none has. */
+  /** The first engine with a sample of an identifying row; undefined: the text has none. */
   #recognise(): EngineRows | undefined {
-    for (const engine of this.#matcher.engines) {
-      for (const row of engine.telling) if (this.#count[row] !== 0) return engine;
+    for (const engine of this.#trie.engines) {
+      for (const row of engine.identifying) if (this.#count[row] !== 0) return engine;
     }
     return undefined;
   }
 
   #reading(body: Buffer): Reading {
     const recognised = this.#recognise();
-    const { gauges, labels, adapters } = recognised ?? (this.#matcher.engines[0] as EngineRows);
+    const { gauges, labels, adapters } = recognised ?? (this.#trie.engines[0] as EngineRows);
     return {
       engine: recognised?.name ?? null,
       waiting: this.#gauge(gauges.waiting),

@@ -1,4 +1,4 @@
-// The answer of /v1/models, of which id and parent are read:
+// The response of /v1/models. Only id and parent are read:
 //   {"object":"list","data":[{"id":"llama","parent":null,...},{"id":"sql-lora","parent":"llama","root":"/path",...}]}
 // A base model has no parent; an adapter's parent is its base.
 import { z } from "zod";
@@ -6,15 +6,15 @@ import { nameProblem } from "../../protocol/grammar.ts";
 import { HttpFailure } from "../http.ts";
 import type { ListedModel } from "../pod.ts";
 
-const answer = z.object({ data: z.array(z.object({ id: z.string(), parent: z.string().nullish() })).max(4096) });
+const response = z.object({ data: z.array(z.object({ id: z.string(), parent: z.string().nullish() })).max(4096) });
 
 export interface ModelList {
   models: ListedModel[];
-  /** Entries whose name no snapshot can carry, with the reason. */
+  /** Entries whose name does not fit into a snapshot, and the name that would be valid. */
   refused: Array<{ name: string; expected: string }>;
 }
 
-/** Throws an HttpFailure "invalid" for anything but such an answer. */
+/** Throws an HttpFailure "invalid" for any other body. */
 export function parseModels(body: Buffer): ModelList {
   let json: unknown;
   try {
@@ -22,10 +22,10 @@ export function parseModels(body: Buffer): ModelList {
   } catch (error) {
     throw new HttpFailure("invalid", `/v1/models: not JSON: ${(error as Error).message}`);
   }
-  const parsed = answer.safeParse(json);
+  const parsed = response.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw new HttpFailure("invalid", `/v1/models: ${issue?.path.join(".") || "answer"}: ${issue?.message}`);
+    throw new HttpFailure("invalid", `/v1/models: ${issue?.path.join(".") || "response"}: ${issue?.message}`);
   }
   const models = new Map<string, ListedModel>();
   const refused: ModelList["refused"] = [];

@@ -1,4 +1,4 @@
-// Which models a pod serves: its /v1/models now and then, and at once when it came back from being down.
+// The models of a pod: reads its /v1/models every `models.interval`, and at once when the pod was down and is back.
 import { isDeepStrictEqual } from "node:util";
 import { toFailure } from "../http.ts";
 import type { Pod } from "../pod.ts";
@@ -9,7 +9,7 @@ import { jittered, type ScraperParts } from "./scraper-parts.ts";
 const PATH = "/v1/models";
 const MAX_BYTES = 1 << 20;
 
-export class Listing {
+export class ModelReader {
   readonly #pod: Pod;
   readonly #client: PodClient;
   readonly #parts: ScraperParts;
@@ -17,7 +17,7 @@ export class Listing {
   #busy = false;
   #failures = 0;
   #refusedNames = "";
-  #once = false;
+  #settled = false;
   #closed = false;
 
   constructor(pod: Pod, client: PodClient, parts: ScraperParts) {
@@ -26,14 +26,14 @@ export class Listing {
     this.#parts = parts;
   }
 
-  /** Whether it was asked for once, and came or failed. */
+  /** Whether the list was read once, or failed to be read. */
   get settled(): boolean {
-    return this.#once;
+    return this.#settled;
   }
 
   read(): void {
     if (this.#busy || this.#closed) return;
-    // While a failed read waits for its next try, a scrape that still needs the models does not hurry it.
+    // A scrape that needs the models does not shorten the wait after a failed read.
     if (this.#failures > 0 && this.#timer !== undefined) return;
     clearTimeout(this.#timer);
     this.#busy = true;
@@ -68,16 +68,16 @@ export class Listing {
       this.#reportRefused(refused);
       const { ready } = pod.health;
       pod.health.modelsRead();
-      const same = this.#once && ready === pod.health.ready && isDeepStrictEqual(models, pod.models);
+      const same = this.#settled && ready === pod.health.ready && isDeepStrictEqual(models, pod.models);
       if (!same) pod.models = models;
-      this.#once = true;
+      this.#settled = true;
       if (!same) observer.changed(pod);
     } catch (error) {
       if (this.#closed) return;
       this.#failures = Math.min(this.#failures + 1, 16);
       observer.modelsFailed(pod, toFailure(error));
-      if (!this.#once) {
-        this.#once = true;
+      if (!this.#settled) {
+        this.#settled = true;
         observer.changed(pod);
       }
     }
@@ -89,7 +89,7 @@ export class Listing {
       const { address } = this.#pod;
       this.#parts.log.warn(
         { endpoint: address, refused: refused.slice(0, 5) },
-        "model names that no snapshot can carry",
+        "model names left out: they do not fit into a snapshot",
       );
     }
     this.#refusedNames = names;

@@ -1,19 +1,19 @@
-// Numbers in Prometheus text, read from their bytes.
+// Reads numbers of Prometheus text from bytes, without making a string for plain decimals.
 
 const ZERO = 0x30;
 const NINE = 0x39;
 const DOT = 0x2e;
 
-/** Exact while digits fit a double's 53 bits; 15 always do. */
+/** 15 digits always fit into the 53 bits of a double, so they are exact. */
 const EXACT_DIGITS = 15;
 const POWERS = Float64Array.from({ length: EXACT_DIGITS + 1 }, (_, i) => 10 ** i);
-/** Longer than any double needs; a bound on what is turned into a string. */
+/** Longer than any double needs: bounds the string that is made. */
 const MAX_LENGTH = 400;
 
-/** The number that body[from, to) spells, or undefined when it spells none. */
+/** The number in body[from, to); undefined: the bytes are not a number. */
 export function parseNumber(body: Buffer, from: number, to: number): number | undefined {
-  // Plain decimals, as nearly all samples are: one correctly rounded division of two exact doubles, so the result is
-  // the same that Number() gives.
+  // Nearly all samples are plain decimals. One correctly rounded division of two exact doubles gives the same result as
+  // Number().
   let digits = 0;
   let value = 0;
   let fraction = -1;

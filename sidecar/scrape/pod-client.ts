@@ -1,25 +1,29 @@
-// Requests to one pod. Two connections at most: what hangs on one of them does not hold up the metrics.
+// Requests to one pod. Metrics have a connection of their own, so that a slow model list does not delay them.
 import { gunzipSync } from "node:zlib";
 import type { Access } from "../credentials/access.ts";
 import { HttpFailure } from "../http.ts";
 import { Connection } from "./connection.ts";
-import type { Head } from "./response-reader.ts";
+import type { Head } from "./response-head.ts";
 
 export class PodClient {
   readonly #metrics: Connection;
   readonly #others: Connection;
 
-  /** `metricsOrigin`: some servers tell their metrics on another port. */
+  /** `metricsOrigin` differs from `origin` for servers that show their metrics on another port. */
   constructor(origin: string, metricsOrigin: string, access: Access) {
     this.#metrics = new Connection(metricsOrigin, access);
     this.#others = new Connection(origin, access);
   }
 
-  /** What `read` makes of the body of a 200, which is valid only while it runs; anything else is an HttpFailure. */
+  /**
+   * The result of `read`, which gets the body of a response 200; the body is valid during the call only.
+   * Rejects with an HttpFailure for every other response.
+   */
   metrics<T>(path: string, maxBytes: number, timeoutMs: number, read: (body: Buffer) => T): Promise<T> {
     return get(this.#metrics, path, maxBytes, timeoutMs, read);
   }
 
+  /** As metrics(), for every other path. */
   get<T>(path: string, maxBytes: number, timeoutMs: number, read: (body: Buffer) => T): Promise<T> {
     return get(this.#others, path, maxBytes, timeoutMs, read);
   }
@@ -43,7 +47,7 @@ function get<T>(
   });
 }
 
-/** Whole bodies are small and come all at once: a call to a thread pool would cost more than it spares. */
+/** Synchronous: bodies are small, and a call to the thread pool would cost more than decompressing them. */
 function decoded(body: Buffer, encoding: string, path: string, maxBytes: number): Buffer {
   if (encoding === "identity") return body;
   if (encoding !== "gzip" && encoding !== "x-gzip") {

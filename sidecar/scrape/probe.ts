@@ -1,5 +1,5 @@
-// Active probes: a server whose engine is dead often still tells its metrics, and one that starts tells them before it
-// can serve. Only where `health.probe` is set: otherwise the scrapes are all that is known.
+// Active probes of one pod. A server with a dead engine often still shows metrics, and a starting server shows metrics
+// before it can serve. Probes run only with `health.probe` or a HealthCheckPolicy; without them the scrapes decide.
 import { type HttpFailure, toFailure } from "../http.ts";
 import type { Pod } from "../pod.ts";
 import type { PodClient } from "./pod-client.ts";
@@ -14,7 +14,7 @@ export class Probe {
   readonly #options: ProbeOptions;
   readonly #parts: ScraperParts;
   #timer: NodeJS.Timeout | undefined;
-  #once = false;
+  #settled = false;
   #closed = false;
 
   constructor(pod: Pod, client: PodClient, path: () => string, options: ProbeOptions, parts: ScraperParts) {
@@ -26,7 +26,7 @@ export class Probe {
   }
 
   get settled(): boolean {
-    return this.#once;
+    return this.#settled;
   }
 
   start(): void {
@@ -53,8 +53,8 @@ export class Probe {
     if (this.#closed) return;
     health.probed(failure === undefined, this.#options);
     if (failure !== undefined) observer.probeFailed(this.#pod, failure);
-    if (before !== health.ready || !this.#once) {
-      this.#once = true;
+    if (before !== health.ready || !this.#settled) {
+      this.#settled = true;
       observer.changed(this.#pod);
     }
     const wait = jittered(intervalMs, random) - (clock.now() - started);

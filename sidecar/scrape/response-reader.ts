@@ -1,15 +1,16 @@
-// Answers of HTTP/1.1 out of the bytes of a connection, for requests that have a body in their answer or none:
+// Reads responses of HTTP/1.1 to GET requests from the bytes of a connection:
 //
-//   answer  = head CRLF body
-//   head    = "HTTP/1." ("0" | "1") SP status reason CRLF ( name ":" value CRLF )*        at most 16 KiB
-//   body    = chunks      where transfer-encoding says "chunked"
-//           | N bytes     where content-length says N
-//           | all bytes to the connection's end
-//   chunks  = ( size extension? CRLF bytes CRLF )* "0" extension? CRLF trailers CRLF
+//   response = head CRLF body
+//   head     = "HTTP/1." ("0" | "1") SP status reason CRLF ( name ":" value CRLF )*        at most 16 KiB
+//   body     = chunks      with transfer-encoding "chunked"
+//            | N bytes     with content-length N
+//            | all bytes to the end of the connection
+//   chunks   = ( size extension? CRLF bytes CRLF )* "0" extension? CRLF trailers CRLF
 //
-// Anything else ends the exchange: what cannot be told apart for sure is not guessed at, and a connection on which it
-// happened is not used again. A body that came in one piece is handed on where it lies, any other is put together.
-import { HttpFailure } from "../http.ts";
+// Anything else fails the request, and the connection is not used again: the reader never guesses where a response ends.
+// A body that arrives in one piece is handed on without a copy. Any other body is assembled in a buffer.
+import { tooLarge } from "../http.ts";
+import { type Head, invalid, parseHead } from "./response-head.ts";
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -17,14 +18,7 @@ const MAX_HEAD = 16 << 10;
 const MAX_SIZE_LINE = 256;
 const CHUNK_SIZE = /^([0-9a-fA-F]{1,8})[\t ]*(?:;.*)?$/;
 
-export interface Head {
-  status: number;
-  encoding: string | undefined;
-  /** The connection may be used again when the body came whole. */
-  keepAlive: boolean;
-}
-
-/** Gives and takes back the buffers that bodies are put together in: as many as there are bodies at once. */
+/** Buffers for assembling bodies, to be used again. Each body that is being assembled has one. */
 const spare: Buffer[] = [];
 const SPARE_BYTES = 128 << 10;
 const SPARE_MAX_BYTES = 1 << 20;
@@ -32,25 +26,21 @@ const MAX_SPARE = 32;
 
 type State = "head" | "length" | "close" | "size" | "chunk" | "chunk-end" | "trailers" | "done";
 
-function invalid(what: string): HttpFailure {
-  return new HttpFailure("invalid", `no answer of HTTP/1.1: ${what}`);
-}
-
-export class AnswerReader {
+export class ResponseReader {
   #state: State = "done";
   #maxBytes = 0;
   #head: Head | undefined;
-  /** A head, a chunk's size or trailers of which the end has not come; rare. */
+  /** The begun part of a head, a chunk size or trailers whose end has not arrived; rare. */
   #text = "";
-  /** Bytes that are still to come of the body or the chunk. */
+  /** Bytes of the body or chunk that have not arrived. */
   #left = 0;
   #body: Buffer | undefined;
   #size = 0;
-  /** Where the whole body is when it came in one piece. */
+  /** The whole body, if it arrived in one piece. */
   #piece: Buffer | undefined;
   #trailing = false;
 
-  /** The next answer begins; its body may have `maxBytes`. */
+  /** Begins the next response, whose body has at most `maxBytes`. */
   start(maxBytes: number): void {
     this.release();
     this.#maxBytes = maxBytes;
@@ -61,7 +51,7 @@ export class AnswerReader {
     this.#trailing = false;
   }
 
-  /** Gives back what the last body was put together in; it must not be looked at any more. */
+  /** Gives the buffer of the last body back; that body is invalid from now on. */
   release(): void {
     this.#piece = undefined;
     if (this.#body === undefined) return;
@@ -73,17 +63,17 @@ export class AnswerReader {
     return this.#head;
   }
 
-  /** Something came behind the answer's end, which nobody has asked for. */
+  /** Bytes arrived after the end of the response, and no request is open. */
   get trailing(): boolean {
     return this.#trailing;
   }
 
-  /** Valid until the next bytes come, and until release(). */
+  /** Valid until push(), start() or release() is called. */
   get body(): Buffer {
     return this.#piece ?? this.#body?.subarray(0, this.#size) ?? Buffer.alloc(0);
   }
 
-  /** Takes bytes that are only valid now; true when the answer is whole. Throws HttpFailure. */
+  /** Reads bytes, which are valid during the call only. True: the response is whole. Throws an HttpFailure. */
   push(bytes: Buffer): boolean {
     let at = 0;
     while (at < bytes.length) {
@@ -113,14 +103,14 @@ export class AnswerReader {
     return this.#state === "done";
   }
 
-  /** The connection ended; true when that is the answer's end as well. */
+  /** The connection ended. True: the response is whole. */
   end(): boolean {
     if (this.#state !== "close") return this.#state === "done";
     this.#state = "done";
     return true;
   }
 
-  /** Text up to and with an LF, across pieces; undefined while it has not come. */
+  /** A line without its CRLF, assembled over pieces; undefined: its end has not arrived. */
   #line(bytes: Buffer, at: number, limit: number): { line: string | undefined; next: number } {
     const lf = bytes.indexOf(LF, at);
     const next = lf < 0 ? bytes.length : lf + 1;
@@ -134,7 +124,7 @@ export class AnswerReader {
   }
 
   #readHead(bytes: Buffer, at: number): number {
-    // Nearly always the whole head is here: its end is found at once.
+    // Nearly always the whole head is in these bytes.
     const end = this.#text === "" ? bytes.indexOf("\r\n\r\n", at, "latin1") : -1;
     let text: string;
     let next: number;
@@ -158,42 +148,17 @@ export class AnswerReader {
   }
 
   #takeHead(text: string): void {
-    const lines = text.split("\r\n");
-    const status = /^HTTP\/1\.([01]) ([1-5][0-9]{2})(?: |$)/.exec(lines[0] as string);
-    if (status === null) throw invalid(JSON.stringify((lines[0] as string).slice(0, 60)));
-    const code = Number(status[2]);
-    let length: number | undefined;
-    let chunked = false;
-    let encoding: string | undefined;
-    let keepAlive = status[1] === "1";
-    for (let i = 1; i < lines.length - 1; i++) {
-      const line = lines[i] as string;
-      const colon = line.indexOf(":");
-      if (colon <= 0) throw invalid("a header without a name");
-      const name = line.slice(0, colon).toLowerCase();
-      const value = line.slice(colon + 1).trim();
-      if (name === "content-length") {
-        if (!/^[0-9]{1,15}$/.test(value) || (length !== undefined && length !== Number(value)))
-          throw invalid("content-length");
-        length = Number(value);
-      } else if (name === "transfer-encoding") {
-        if (chunked || value.toLowerCase() !== "chunked") throw invalid("transfer-encoding");
-        chunked = true;
-      } else if (name === "content-encoding") encoding = value.toLowerCase();
-      else if (name === "connection") keepAlive = connectionSays(value, keepAlive);
-    }
-    if (chunked && length !== undefined) throw invalid("both content-length and transfer-encoding");
-    if (code === 101) throw invalid("another protocol");
-    if (code < 200) return;
+    const { head, length, chunked } = parseHead(text);
+    if (head.status < 200) return;
     if (length !== undefined && length > this.#maxBytes) throw tooLarge(length, this.#maxBytes);
-    this.#head = { status: code, encoding, keepAlive };
+    this.#head = head;
     this.#left = length ?? 0;
-    if (code === 204 || code === 304 || length === 0) this.#state = "done";
+    if (head.status === 204 || head.status === 304 || length === 0) this.#state = "done";
     else if (chunked) this.#state = "size";
     else if (length !== undefined) this.#state = "length";
     else {
       this.#state = "close";
-      this.#head.keepAlive = false;
+      head.keepAlive = false;
       this.#left = Number.POSITIVE_INFINITY;
     }
   }
@@ -213,7 +178,7 @@ export class AnswerReader {
 
   #append(bytes: Buffer, from: number, to: number): void {
     const size = this.#size + to - from;
-    // Grown as bytes come, not as a head says: a lie costs nothing.
+    // The buffer grows with the bytes that arrive, so a false content-length costs no memory.
     if (this.#body === undefined || this.#body.length < size) {
       const body = (this.#body === undefined ? spare.pop() : undefined) ?? Buffer.alloc(0);
       const larger = body.length >= size ? body : Buffer.allocUnsafeSlow(Math.max(SPARE_BYTES, size + (size >> 1)));
@@ -250,18 +215,7 @@ export class AnswerReader {
   }
 }
 
-/** Whether the bytes from `at` on are the end of a chunk and then the last chunk, without trailers. */
+/** Whether the bytes from `at` are exactly the end of a chunk and the last chunk, without trailers. */
 function lastChunkFollows(bytes: Buffer, at: number): boolean {
   return bytes.length === at + 7 && bytes[at] === CR && bytes.toString("latin1", at, at + 7) === "\r\n0\r\n\r\n";
-}
-
-function connectionSays(value: string, otherwise: boolean): boolean {
-  const tokens = value.toLowerCase().split(",");
-  for (const token of tokens) if (token.trim() === "close") return false;
-  for (const token of tokens) if (token.trim() === "keep-alive") return true;
-  return otherwise;
-}
-
-function tooLarge(bytes: number, maxBytes: number): HttpFailure {
-  return new HttpFailure("too_large", `a body of ${bytes} bytes or more, expected at most ${maxBytes}`);
 }

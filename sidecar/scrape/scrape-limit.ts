@@ -1,11 +1,11 @@
-// How many scrapes are under way at once, all pods together. Pods that fail have a quarter of the places only: a
-// thousand hanging ones, each for its whole timeout, do not keep the others from being read.
+// How many scrapes may run at once, over all pods. Pods that fail may use a quarter of them: a thousand pods that hang
+// until their timeout then do not keep the other pods from being scraped.
 const SUSPECT_SHARE = 4;
 
-export class Gate {
+export class ScrapeLimit {
   readonly #limit: number;
   readonly #suspectLimit: number;
-  #inside = 0;
+  #running = 0;
   #suspects = 0;
 
   constructor(limit: number) {
@@ -13,20 +13,20 @@ export class Gate {
     this.#suspectLimit = Math.max(1, Math.floor(limit / SUSPECT_SHARE));
   }
 
-  get inside(): number {
-    return this.#inside;
+  get running(): number {
+    return this.#running;
   }
 
-  /** False: there is no room now. Who is let in leaves again with the same `suspect`. */
-  enter(suspect: boolean): boolean {
-    if (this.#inside >= this.#limit || (suspect && this.#suspects >= this.#suspectLimit)) return false;
-    this.#inside++;
+  /** False: no room now. After true the caller must call end() with the same `suspect`. */
+  begin(suspect: boolean): boolean {
+    if (this.#running >= this.#limit || (suspect && this.#suspects >= this.#suspectLimit)) return false;
+    this.#running++;
     if (suspect) this.#suspects++;
     return true;
   }
 
-  leave(suspect: boolean): void {
-    this.#inside--;
+  end(suspect: boolean): void {
+    this.#running--;
     if (suspect) this.#suspects--;
   }
 }

@@ -1,4 +1,4 @@
-// What a pod's scraper is made of, and whom it reports to: shared by the scraper, its model reader and its probe.
+// What the scraper of a pod, its model reader and its probe share: options, tools, and the observer that they report to.
 import type { Clock } from "../clock.ts";
 import type { Access } from "../credentials/access.ts";
 import type { EngineTable } from "../engines/index.ts";
@@ -6,14 +6,14 @@ import type { HttpFailure } from "../http.ts";
 import type { Log } from "../log.ts";
 import type { Pod } from "../pod.ts";
 import type { MetricsParser } from "./metrics-parser.ts";
-import type { Gate } from "./scrape-limit.ts";
+import type { ScrapeLimit } from "./scrape-limit.ts";
 
 export interface ProbeOptions {
   intervalMs: number;
   timeoutMs: number;
-  /** In a row, until a pod is taken out. */
+  /** Failures in a row after which the pod is not ready. */
   failures: number;
-  /** In a row, until it is back. */
+  /** Successes in a row after which the pod is ready again. */
   successes: number;
 }
 
@@ -25,9 +25,9 @@ export interface ScrapeOptions {
   failures: number;
   maxBackoffMs: number;
   modelsIntervalMs: number;
-  /** false: models come from the configuration only. */
+  /** false: the configuration names all models, and pods are not asked. */
   modelsDiscovered: boolean;
-  /** undefined: no active probes. `path` in place of the engine's own. */
+  /** undefined: no active probes. `path` replaces the path of the engine's table. */
   probe?: (ProbeOptions & { path?: string | undefined }) | undefined;
 }
 
@@ -36,9 +36,9 @@ export interface ScrapeObserver {
   scrapeFailed(pod: Pod, failure: HttpFailure): void;
   modelsFailed(pod: Pod, failure: HttpFailure): void;
   probeFailed(pod: Pod, failure: HttpFailure): void;
-  /** A scrape found no room among those under way, and waits. */
+  /** A scrape waits, since ScrapeLimit has no room. */
   crowded(pod: Pod): void;
-  /** Something that a snapshot says about the pod is different now. */
+  /** The next snapshot says something else of the pod. */
   changed(pod: Pod): void;
 }
 
@@ -47,10 +47,10 @@ export interface ScraperParts {
   parser: MetricsParser;
   engines: EngineTable;
   access: Access;
-  gate: Gate;
+  limit: ScrapeLimit;
   clock: Clock;
   log: Log;
-  /** 0 to 1, to spread the pods over the interval. */
+  /** 0 to 1; spreads the scrapes of all pods over the interval. */
   random: () => number;
   observer: ScrapeObserver;
 }

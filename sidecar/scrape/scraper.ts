@@ -1,11 +1,10 @@
-// One pod: its metrics every interval, over its own connection; its models and, where wanted, its health beside that.
-// Nothing is shared with other pods but the event loop and the number of scrapes at once, so a slow or dead one delays
-// nobody.
+// Scrapes one pod: its metrics every interval, and beside that its models and, if configured, its health. Pods share only
+// the event loop and ScrapeLimit, so a slow or dead pod delays no other pod.
 import { sameReading } from "../engines/reading.ts";
 import { Health } from "../health.ts";
 import { toFailure } from "../http.ts";
 import type { Pod, PodAddress } from "../pod.ts";
-import { Listing } from "./model-reader.ts";
+import { ModelReader } from "./model-reader.ts";
 import { PodClient } from "./pod-client.ts";
 import { Probe } from "./probe.ts";
 import { jittered, type ScraperParts } from "./scraper-parts.ts";
@@ -17,7 +16,7 @@ export class Scraper {
   readonly #parts: ScraperParts;
   readonly #client: PodClient;
   readonly #path: string;
-  readonly #listing: Listing | undefined;
+  readonly #models: ModelReader | undefined;
   readonly #probe: Probe | undefined;
   #timer: NodeJS.Timeout | undefined;
   #scrapedOnce = false;
@@ -26,7 +25,7 @@ export class Scraper {
   constructor(found: PodAddress, parts: ScraperParts) {
     this.#parts = parts;
     const { options, engines, access } = parts;
-    // Undefined where it is to be recognised from the text.
+    // undefined for AUTO: the parser recognises the engine from the text.
     const engine = engines.get(found.engine);
     const probe = found.probe ?? options.probe;
     const health = new Health(options.failures, probe !== undefined);
@@ -34,7 +33,7 @@ export class Scraper {
     this.pod = { ...found, health, reading: null, scrapedAt: null, models: [] };
     this.#client = new PodClient(found.origin, withPort(found.origin, engine?.metrics?.port), access);
     this.#path = engine?.metrics?.path ?? options.path;
-    if (options.modelsDiscovered) this.#listing = new Listing(this.pod, this.#client, parts);
+    if (options.modelsDiscovered) this.#models = new ModelReader(this.pod, this.#client, parts);
     if (probe !== undefined) {
       const fixed = probe.path ?? engine?.health;
       const path = () => fixed ?? engines.get(this.pod.reading?.engine ?? "")?.health ?? DEFAULT_HEALTH_PATH;
@@ -42,33 +41,33 @@ export class Scraper {
     }
   }
 
-  /** Whether all that is asked of it was asked once, and came or failed. */
+  /** Whether metrics, models and probe each succeeded or failed at least once. */
   get settled(): boolean {
-    return this.#scrapedOnce && this.#listing?.settled !== false && this.#probe?.settled !== false;
+    return this.#scrapedOnce && this.#models?.settled !== false && this.#probe?.settled !== false;
   }
 
   start(): void {
     void this.#scrape();
-    this.#listing?.read();
+    this.#models?.read();
     this.#probe?.start();
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#listing?.close();
+    this.#models?.close();
     this.#probe?.close();
     this.#client.close();
   }
 
   async #scrape(): Promise<void> {
-    const { options, parser, clock, observer, gate } = this.#parts;
+    const { options, parser, clock, observer, limit } = this.#parts;
     const { pod } = this;
     const { health } = pod;
     const started = clock.now();
     const suspect = health.failures > 0;
     const first = !this.#scrapedOnce;
-    if (!gate.enter(suspect)) {
+    if (!limit.begin(suspect)) {
       observer.crowded(pod);
       this.#again(this.#delay(0, first));
       return;
@@ -82,7 +81,7 @@ export class Scraper {
       pod.scrapedAt = started;
       health.scraped();
       observer.scraped(pod, (clock.now() - started) / 1000);
-      if (health.needsModels) this.#listing?.read();
+      if (health.needsModels) this.#models?.read();
     } catch (error) {
       if (this.#closed) return;
       const failure = toFailure(error);
@@ -90,7 +89,7 @@ export class Scraper {
       if (!options.modelsDiscovered) health.modelsRead();
       observer.scrapeFailed(pod, failure);
     } finally {
-      gate.leave(suspect);
+      limit.end(suspect);
     }
     this.#scrapedOnce = true;
     if (first || wasReady !== health.ready || !sameReading(before, pod.reading)) observer.changed(pod);
@@ -101,11 +100,11 @@ export class Scraper {
     this.#timer = setTimeout(() => void this.#scrape(), waitMs);
   }
 
-  /** From the end of one scrape to the start of the next: never two at once, none sooner than the interval says. */
+  /** Milliseconds from the end of a scrape to the start of the next one. `elapsed`: how long the scrape took. */
   #delay(elapsed: number, first: boolean): number {
     const { options, random } = this.#parts;
     const { failures } = this.pod.health;
-    // The second scrape falls anywhere in the interval, so that pods found together are not scraped together for ever.
+    // The second scrape comes at a random time of the interval: pods that were found together are not always scraped together.
     if (first && failures === 0) return options.intervalMs * random();
     const doublings = Math.min(Math.max(failures - 1, 0), 16);
     const wait = Math.min(options.intervalMs * 2 ** doublings, Math.max(options.maxBackoffMs, options.intervalMs));

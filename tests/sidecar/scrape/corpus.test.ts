@@ -7,13 +7,13 @@ import fc from "fast-check";
 import type { Engine } from "../../../sidecar/engines/engine-rows.ts";
 import { AUTO, ENGINES, enginesFor } from "../../../sidecar/engines/index.ts";
 import type { Reading } from "../../../sidecar/engines/reading.ts";
-import { compileMatcher } from "../../../sidecar/scrape/metric-trie.ts";
+import { compileTrie } from "../../../sidecar/scrape/metric-trie.ts";
 import { MetricsParser } from "../../../sidecar/scrape/metrics-parser.ts";
-import { AnswerReader } from "../../../sidecar/scrape/response-reader.ts";
+import { ResponseReader } from "../../../sidecar/scrape/response-reader.ts";
 
 const FOLDER = new URL("../../fixtures/metrics/", import.meta.url);
 const CORPUS = readdirSync(FOLDER).map((name) => [name, readFileSync(new URL(name, FOLDER))] as const);
-const parser = new MetricsParser(compileMatcher(enginesFor(AUTO, ENGINES)));
+const parser = new MetricsParser(compileTrie(enginesFor(AUTO, ENGINES)));
 
 type Signals = Pick<Reading, "engine" | "waiting" | "running" | "kvUsage" | "kvBlocks" | "blockTokens" | "asleep">;
 
@@ -175,7 +175,7 @@ function answers(body: Buffer): Buffer[] {
 }
 
 test("a capture that comes in two pieces, split at any byte, reads the same", () => {
-  const reader = new AnswerReader();
+  const reader = new ResponseReader();
   const received = Buffer.alloc(256 << 10);
   for (const [name, body] of CORPUS) {
     const expected = parser.parse(body);
@@ -198,7 +198,7 @@ test("a capture that comes in two pieces, split at any byte, reads the same", ()
 });
 
 test("generated text in any pieces reads the same", () => {
-  const reader = new AnswerReader();
+  const reader = new ResponseReader();
   fc.assert(
     fc.property(text, fc.array(fc.nat(), { maxLength: 6 }), (given, cuts) => {
       const body = Buffer.from(given, "utf8");

@@ -6,11 +6,11 @@ import { parseConfig } from "../../../sidecar/config/load.ts";
 import type { Engine } from "../../../sidecar/engines/engine-rows.ts";
 import { AUTO, ENGINES, type EngineTable, enginesFor } from "../../../sidecar/engines/index.ts";
 import type { Reading } from "../../../sidecar/engines/reading.ts";
-import { compileMatcher } from "../../../sidecar/scrape/metric-trie.ts";
+import { compileTrie } from "../../../sidecar/scrape/metric-trie.ts";
 import { MetricsParser } from "../../../sidecar/scrape/metrics-parser.ts";
 
 const read = (text: string | Buffer, engine = AUTO, table: EngineTable = ENGINES): Reading =>
-  new MetricsParser(compileMatcher(enginesFor(engine, table))).parse(Buffer.from(text));
+  new MetricsParser(compileTrie(enginesFor(engine, table))).parse(Buffer.from(text));
 
 type Expected = Record<"waiting" | "running" | "kvUsage" | "kvBlocks" | "blockTokens", number | null>;
 

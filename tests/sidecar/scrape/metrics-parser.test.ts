@@ -4,12 +4,12 @@ import fc from "fast-check";
 import type { Engine } from "../../../sidecar/engines/engine-rows.ts";
 import type { Reading } from "../../../sidecar/engines/reading.ts";
 import { vllm } from "../../../sidecar/engines/vllm.ts";
-import { compileMatcher } from "../../../sidecar/scrape/metric-trie.ts";
+import { compileTrie } from "../../../sidecar/scrape/metric-trie.ts";
 import { MetricsParser } from "../../../sidecar/scrape/metrics-parser.ts";
 import { parseNumber } from "../../../sidecar/scrape/number.ts";
 import { capture } from "../../../testkit/captures.ts";
 
-const parser = new MetricsParser(compileMatcher(vllm));
+const parser = new MetricsParser(compileTrie(vllm));
 const parse = (text: string | Buffer): Reading => parser.parse(Buffer.from(text));
 const WAITING = "vllm:num_requests_waiting";
 
@@ -198,6 +198,6 @@ test("one metric can be two signals by its label, as Triton writes it", () => {
     ],
   };
   const text = `${metric}{request_type="scheduled"} 4\n${metric}{request_type="waiting"} 2\n${metric}{request_type="wait"} 9\n`;
-  const { waiting, running } = new MetricsParser(compileMatcher(engine)).parse(Buffer.from(text));
+  const { waiting, running } = new MetricsParser(compileTrie(engine)).parse(Buffer.from(text));
   assert.deepEqual([waiting, running], [2, 4]);
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { HttpFailure } from "../../../sidecar/http.ts";
-import { AnswerReader } from "../../../sidecar/scrape/response-reader.ts";
+import { ResponseReader } from "../../../sidecar/scrape/response-reader.ts";
 
 const bytes = (text: string): Buffer => Buffer.from(text, "latin1");
 const OK = "HTTP/1.1 200 OK\r\n";
@@ -17,7 +17,7 @@ interface Got {
 }
 
 /** Each piece lies in the same memory, written over by the next: as the pieces that a connection reads do. */
-function feed(pieces: readonly Buffer[], { maxBytes = 10_000, ends = false } = {}, reader = new AnswerReader()): Got {
+function feed(pieces: readonly Buffer[], { maxBytes = 10_000, ends = false } = {}, reader = new ResponseReader()): Got {
   reader.start(maxBytes);
   const memory = Buffer.alloc(Math.max(1, ...pieces.map((piece) => piece.length)));
   let whole = false;
@@ -153,7 +153,7 @@ test("a body that is longer than allowed ends there, however it says its length"
 });
 
 test("any body, cut into any chunks and any pieces, comes out as it went in, one after the other", () => {
-  const reader = new AnswerReader();
+  const reader = new ResponseReader();
   const cut = (all: Buffer, cuts: readonly number[]): Buffer[] => {
     const at = [...new Set(cuts.map((one) => one % (all.length + 1)))].sort((a, b) => a - b);
     return [0, ...at].map((from, i) => all.subarray(from, at[i] ?? all.length)).filter((piece) => piece.length > 0);

@@ -1,21 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Gate } from "../../../sidecar/scrape/scrape-limit.ts";
+import { ScrapeLimit } from "../../../sidecar/scrape/scrape-limit.ts";
 
-test("no more scrapes are under way than allowed, and failing pods have a quarter of the places", () => {
-  const gate = new Gate(8);
-  assert.deepEqual([gate.enter(true), gate.enter(true), gate.enter(true)], [true, true, false]);
-  for (let i = 0; i < 6; i++) assert.equal(gate.enter(false), true);
-  assert.equal(gate.enter(false), false);
-  gate.leave(true);
-  assert.equal(gate.enter(true), true);
-  assert.equal(gate.enter(false), false);
-  assert.equal(gate.inside, 8);
+test("the limit bounds all scrapes, and scrapes of failing pods to a quarter of it", () => {
+  const limit = new ScrapeLimit(8);
+  assert.deepEqual([limit.begin(true), limit.begin(true), limit.begin(true)], [true, true, false]);
+  for (let i = 0; i < 6; i++) assert.equal(limit.begin(false), true);
+  assert.equal(limit.begin(false), false);
+  limit.end(true);
+  assert.equal(limit.begin(true), true);
+  assert.equal(limit.begin(false), false);
+  assert.equal(limit.running, 8);
 });
 
-test("with one place only a failing pod can still come back", () => {
-  const gate = new Gate(1);
-  assert.equal(gate.enter(true), true);
-  gate.leave(true);
-  assert.equal(gate.inside, 0);
+test("with a limit of one, a failing pod is still scraped", () => {
+  const limit = new ScrapeLimit(1);
+  assert.equal(limit.begin(true), true);
+  limit.end(true);
+  assert.equal(limit.running, 0);
 });
