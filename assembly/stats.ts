@@ -79,6 +79,7 @@ export const ENDPOINTS: u32 = 36;
 export const SNAPSHOT_HELD: u32 = 80;
 export const REPORTED: u32 = 81;
 export const IN_FLIGHT_ELSEWHERE: u32 = 82;
+export const SHARED_FAILED: u32 = 83;
 
 /** The numbers above stay below it; they may have gaps. */
 const MOST: u32 = 128;
@@ -152,6 +153,8 @@ export function defineMetrics(): void {
   define(SNAPSHOT_HELD, COUNTER, "pilotfish.snapshot.held");
   // Reports of this Envoy's requests in flight, given to sidecars for other Envoys.
   define(REPORTED, COUNTER, "pilotfish.reported");
+  // Changes of data that the workers share which were not made: the host refused them, or other workers came first 128 times.
+  define(SHARED_FAILED, COUNTER, "pilotfish.shared.failed");
   // Refused with 413: over `snapshot.maxBytes`.
   define(SNAPSHOT_TOO_LARGE, COUNTER, "pilotfish.snapshot.too_large");
   // Refused otherwise: 404 for another reserved path, 405 for another method, 500 when it could not be stored.

@@ -21,7 +21,7 @@ import { KIND_TOKENS } from "../pick/profile";
 import { fieldsStateBytes } from "../scan/json/fields";
 import { MULTIPART_STATE_BYTES } from "../scan/multipart/multipart";
 import { defineMetrics } from "../stats";
-import { hangUpBulletin } from "../workers/bulletin";
+import { createSummary } from "../workers/summary";
 import { BUSY_TICK_MILLISECONDS, leaveGarbage, tickEvery, useConfig } from "./root";
 import { openQueue } from "./setup/reader-holder";
 import { needStateBytes } from "./streams";
@@ -54,7 +54,7 @@ export function configure(id: u32, length: u32): bool {
     log(LOG_INFO, `pick.config: these plugins say nothing here: ${config.pick.ignored.join(", ")}`);
   const root = useConfig(id, config);
   if (config.role == ROLE_HOLDER && root.queue == 0) root.queue = openQueue(randomSeed());
-  hangUpBulletin();
+  createSummary();
   tickEvery(root, BUSY_TICK_MILLISECONDS);
   log(LOG_INFO, `configured, root ${id}`);
   return true;

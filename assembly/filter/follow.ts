@@ -13,7 +13,7 @@ import { current, receivedAt } from "../snapshot/current";
 import { receiveSnapshot } from "../workers/snapshots";
 import { followPlaceNames } from "./place-counters";
 
-/** After readBulletin(): takes over a snapshot that this worker or another one stored since the last call. */
+/** After readSummary(): takes over a snapshot that this worker or another one stored since the last call. */
 export function followSnapshot(): void {
   if (!receiveSnapshot()) return;
   const view = current();

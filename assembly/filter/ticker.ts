@@ -12,11 +12,11 @@ import { forgetRemote, REMOTE_SILENT, remoteTotal } from "../endpoints/remote";
 import { countTick, readClock, tickTime } from "../host/tick-time";
 import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
 import { ENDPOINTS, IN_FLIGHT, IN_FLIGHT_ELSEWHERE, record, SNAPSHOT_AGE } from "../stats";
-import { readBulletin } from "../workers/bulletin";
-import { exchange, tellOthers } from "../workers/counts";
+import { exchangeCounts, publishCounts } from "../workers/counts";
+import { receiveEjections } from "../workers/ejections";
+import { readSummary } from "../workers/summary";
 import { followSnapshot } from "./follow";
 import { tendHeld } from "./request/let-go";
-import { hearEjections } from "./response/outcome";
 import { lookAtLasting } from "./response/served";
 import { BUSY_TICK_MILLISECONDS, collectGarbage, Root, tickEvery } from "./root";
 import { releaseStuck } from "./setup/no-bodies";
@@ -54,7 +54,7 @@ export function restIfQuiet(root: Root): void {
   if (resting || !isQuiet()) return;
   resting = true;
   tickEvery(root, RESTING_TICK_MILLISECONDS);
-  tellOthers(tickTime());
+  publishCounts(tickTime());
   recordInFlight();
 }
 
@@ -82,13 +82,13 @@ function tick(now: u64): void {
   requests = 0;
   countTick();
   collectGarbage();
-  readBulletin();
+  readSummary();
   followSnapshot();
   if (ageMilliseconds(now) > REMOTE_SILENT) forgetRemote();
   lookAtLasting();
   refreshPrompts();
-  exchange(now);
-  hearEjections();
+  exchangeCounts(now);
+  receiveEjections();
   sampleCounts(now);
   tendHeld(now);
   releaseStuck();

@@ -29,7 +29,6 @@ import { Bytes, bytesOf } from "../base/bytes";
 import { proxy_set_buffer_bytes, random_get } from "./abi";
 
 export const OK: u32 = 0;
-export const NOT_FOUND: u32 = 1;
 export const CAS_MISMATCH: u32 = 8;
 
 export const REQUEST_HEADERS: i32 = 0;
@@ -37,7 +36,6 @@ export const RESPONSE_HEADERS: i32 = 2;
 
 export const REQUEST_BODY: i32 = 0;
 export const RESPONSE_BODY: i32 = 1;
-export const VM_CONFIGURATION: i32 = 6;
 export const PLUGIN_CONFIGURATION: i32 = 7;
 
 export const HEADERS_CONTINUE: i32 = 0;

@@ -6,10 +6,10 @@
 
 export const WINDOW_BYTES: u32 = 65536;
 /** Readable bytes before and after the window: the scanner loads whole vectors across its ends. */
-export const SLACK_BYTES: u32 = 64;
+const SLACK_BYTES: u32 = 64;
 export const MAX_LARGE: u32 = 8388608;
 
-const window: usize = memory.data(65664, 64) + 64;
+const window: usize = memory.data(SLACK_BYTES + WINDOW_BYTES + SLACK_BYTES, 64) + SLACK_BYTES;
 let large: usize = 0;
 let largeBytes: u32 = 0;
 

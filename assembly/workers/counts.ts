@@ -1,16 +1,13 @@
-// How workers learn of each other's requests: each tells its counts under a key of its own in shared data, on the tick
-// and when it goes to rest (ticker.ts), only when they changed, and reads the keys of the others on the tick. The bulletin says
-// how many keys were ever claimed.
-//   pilotfish.worker.N    u64 nonce of its owner, u64 topology, u64 nanoseconds when told, u32 count, u32 end of its news (prefixes.ts),
-//                         then endpoints/in-flight.ts PUBLISHED_BYTES each
-// A worker claims a key when it first has something to tell: one that nobody refreshed for ABANDONED, else the next
-// new one. Somebody else may have claimed it when both were new, or when this worker stood still for so long that its key
-// seemed abandoned: then it looks whose nonce stands there, and the loser claims again. A worker that dies takes its counts
-// with it: its key is not believed after SILENT.
-// Bound: what a worker sees of the others is at most one tick of each side old, 40 ms. For a report (filter/reserved/report.ts) it hears them
-// anew, so that one is a tick old at most.
-
-import { Bytes, bytesOf } from "../base/bytes";
+// How workers learn of each other's requests. Each worker publishes its counts under a key of its own, on the tick and when it
+// becomes idle (filter/ticker.ts), only when they changed, and receives the others' on the tick. The summary says how many
+// keys were ever claimed.
+//   pilotfish.worker.N   WorkerHeader, then endpoints/in-flight.ts PUBLISHED_BYTES for each endpoint
+// A worker claims a key when it first has something to publish: a key that nobody refreshed for ABANDONED, else the next new
+// one. Two workers may claim one key: both when it is new, or the second when the first stood still for so long that its key
+// seemed abandoned. So a worker in doubt looks whose id is in the key; the loser claims again. The counts of a worker that
+// dies end with it: nobody uses a key after SILENT.
+// Bound: what a worker knows of the others is at most one tick of each side old, 40 ms. For a traffic report
+// (filter/reserved/) the worker receives the counts anew, so they are at most one tick old.
 import { updateWaiting } from "../endpoints/cache/prefix-index";
 import { endpointCount, topologyHash } from "../endpoints/entries";
 import {
@@ -22,118 +19,134 @@ import {
   PUBLISHED_BYTES,
   publishOwn,
 } from "../endpoints/in-flight";
-import { getShared, OK, randomSeed, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
-import { onBulletin, raise, WORKERS } from "./bulletin";
-import { hearOf, tellNews } from "./prefixes";
+import { publishPrefixes, receivePrefixesOf } from "./prefix-updates";
+import { beginChange, MAX_WORKERS, NumberedKeys, readShared, workerId, writeShared } from "./shared-data";
+import { claimNumber, summary } from "./summary";
 
-const MOST_WORKERS: u32 = 128;
-const HEADER: u32 = 32;
-const SILENT: u64 = 1500000000;
-const ABANDONED: u64 = 10000000000;
-/** A worker that has a key refreshes it at least this often, so that the others know that it lives. */
-const REFRESH: u64 = 500000000;
-const NO_KEY: u32 = 0xffffffff;
-/** For so long a worker looks whether a key that it claimed is its own. */
-const DOUBTED: u64 = 1000000000;
-
-const keys: usize = memory.data(512, 4);
-let mine: u32 = NO_KEY;
-let nonce: u64 = 0;
-let claimedAt: u64 = 0;
-let toldAt: u64 = 0;
-let toldTopology: u64 = 0;
-let toldNews: u32 = 0;
-let newsEnd: u32 = 0;
-let vector: usize = 0;
-let vectorBytes: u32 = 0;
-
-/** On the tick, after the bulletin was read. */
-export function exchange(now: u64): void {
-  tellOthers(now);
-  hear(now);
+@unmanaged
+class WorkerHeader {
+  /** workerId() of the key's owner. */
+  owner: u64 = 0;
+  /** topologyHash() of the endpoints, whose counts follow in that order. */
+  topology: u64 = 0;
+  /** When it was published, ns. */
+  at: u64 = 0;
+  endpoints: u32 = 0;
+  /** Low half of where the owner's prefix updates end (prefix-updates.ts). */
+  prefixesEnd: u32 = 0;
 }
 
-/** Tells the others what they do not know yet, of requests and of prefixes. */
-export function tellOthers(now: u64): void {
+const HEADER: u32 = offsetof<WorkerHeader>();
+/** Nanoseconds. */
+const SILENT: u64 = 1500000000;
+const ABANDONED: u64 = 10000000000;
+/** A worker refreshes its key at least this often, so that the others know that it lives. */
+const REFRESH: u64 = 500000000;
+/** After a claim a worker looks for this long whether the key is still its own. */
+const DOUBTED: u64 = 1000000000;
+const NO_KEY: u32 = 0xffffffff;
+
+const keys = new NumberedKeys("pilotfish.worker", MAX_WORKERS);
+let mine: u32 = NO_KEY;
+let claimedAt: u64 = 0;
+let publishedAt: u64 = 0;
+let publishedTopology: u64 = 0;
+let publishedEnd: u32 = 0;
+/** What is published: the header, then the counts. */
+let value: usize = 0;
+let valueBytes: u32 = 0;
+
+/** On the tick at `now`, ns, after readSummary(). */
+export function exchangeCounts(now: u64): void {
+  publishCounts(now);
+  receiveCounts(now);
+}
+
+/** Publishes what the others do not know yet, of requests and of prefixes. */
+export function publishCounts(now: u64): void {
   if (endpointCount() == 0) return;
   if (mine == NO_KEY && (ownInFlight() > 0 || updateWaiting() > 0)) claim(now);
   if (mine == NO_KEY || !isOwn(now)) return;
-  newsEnd = <u32>tellNews(mine, nonce, now);
-  const due = now - toldAt > REFRESH;
-  if (due || toldTopology != topologyHash() || toldNews != newsEnd || ownChanged()) write(mine, now, 0);
+  const prefixesEnd = <u32>publishPrefixes(mine, now);
+  const due = now - publishedAt > REFRESH;
+  if (!due && publishedTopology == topologyHash() && publishedEnd == prefixesEnd && !ownChanged()) return;
+  const bytes = writeValue(now, prefixesEnd);
+  if (!writeShared(keys.at(mine), value, bytes)) mine = NO_KEY;
 }
 
 /** Whether `mine` is this worker's key still. Costs nothing where nobody can have claimed it. */
 function isOwn(now: u64): bool {
-  if (now - claimedAt > DOUBTED && now - toldAt < ABANDONED / 2) return true;
-  if (getShared(keyOf(mine)) == OK && resultLength() >= HEADER && load<u64>(resultPointer()) == nonce) return true;
+  if (now - claimedAt > DOUBTED && now - publishedAt < ABANDONED / 2) return true;
+  const known = readShared(keys.at(mine));
+  if (known.length >= HEADER && changetype<WorkerHeader>(known.pointer).owner == workerId()) return true;
   mine = NO_KEY;
   if (ownInFlight() > 0) claim(now);
   return false;
 }
 
-function keyOf(worker: u32): Bytes {
-  let key = load<usize>(keys + worker * 4);
-  if (!key) {
-    key = changetype<usize>(bytesOf(`pilotfish.worker.${worker}`));
-    store<usize>(keys + worker * 4, key);
-  }
-  return changetype<Bytes>(key);
-}
-
+/** Keys that workers claimed, as the summary said last. */
 function claimed(): u32 {
-  return <u32>min<u64>(onBulletin(WORKERS), MOST_WORKERS);
+  return <u32>min<u64>(summary().workers, MAX_WORKERS);
 }
 
 function claim(now: u64): void {
-  if (nonce == 0) nonce = randomSeed() | 1;
   claimedAt = now;
   const used = claimed();
-  for (let worker: u32 = 0; worker < used; worker++) {
-    if (getShared(keyOf(worker)) != OK || resultLength() < HEADER) continue;
-    const told = load<u64>(resultPointer(), 16);
-    if (now > told && now - told > ABANDONED && write(worker, now, resultCas())) return;
-  }
-  const next = <u32>raise(WORKERS, MOST_WORKERS);
-  if (next < MOST_WORKERS) write(next, now, 0);
+  for (let worker: u32 = 0; worker < used; worker++) if (claimAbandoned(worker, now)) return;
+  const next = claimNumber();
+  if (next == MAX_WORKERS) return;
+  const bytes = writeValue(now, publishedEnd);
+  if (writeShared(keys.at(next), value, bytes)) mine = next;
 }
 
-/** Writes this worker's counts under a key, which is its own if that worked. */
-function write(worker: u32, now: u64, cas: u32): bool {
+/** Claims the key of a worker that is gone. False: its worker lives, or another worker was faster. */
+function claimAbandoned(worker: u32, now: u64): bool {
+  const change = beginChange(keys.at(worker));
+  if (!change.next() || change.length < HEADER) return false;
+  const at = changetype<WorkerHeader>(change.pointer).at;
+  if (now <= at || now - at <= ABANDONED) return false;
+  const bytes = writeValue(now, publishedEnd);
+  change.write(value, bytes);
+  if (!change.made()) return false;
+  mine = worker;
+  return true;
+}
+
+/** Writes the counts of this worker to `value`, and remembers them as published. The value's length. */
+function writeValue(now: u64, prefixesEnd: u32): u32 {
   const bytes = HEADER + endpointCount() * PUBLISHED_BYTES;
-  if (bytes > vectorBytes) {
-    if (vector) heap.free(vector);
-    vectorBytes = bytes;
-    vector = heap.alloc(bytes);
+  if (bytes > valueBytes) {
+    if (value) heap.free(value);
+    valueBytes = bytes;
+    value = heap.alloc(bytes);
   }
-  store<u64>(vector, nonce);
-  store<u64>(vector, topologyHash(), 8);
-  store<u64>(vector, now, 16);
-  store<u32>(vector, endpointCount(), 24);
-  store<u32>(vector, newsEnd, 28);
-  publishOwn(vector + HEADER);
-  toldAt = now;
-  toldNews = newsEnd;
-  toldTopology = topologyHash();
-  const stored = setShared(keyOf(worker), vector, bytes, cas) == OK;
-  mine = stored ? worker : NO_KEY;
-  return stored;
+  const header = changetype<WorkerHeader>(value);
+  header.owner = workerId();
+  header.topology = topologyHash();
+  header.at = now;
+  header.endpoints = endpointCount();
+  header.prefixesEnd = prefixesEnd;
+  publishOwn(value + HEADER);
+  publishedAt = now;
+  publishedEnd = prefixesEnd;
+  publishedTopology = topologyHash();
+  return bytes;
 }
 
-/** After the bulletin was read: takes over what the other workers last told. */
-export function hear(now: u64): void {
+/** After readSummary(): takes over what the other workers published last. */
+export function receiveCounts(now: u64): void {
   if (endpointCount() == 0) return;
   beginOthers();
   const used = claimed();
   for (let worker: u32 = 0; worker < used; worker++) {
-    if (worker == mine || getShared(keyOf(worker)) != OK) continue;
-    const told = resultPointer();
-    if (resultLength() != HEADER + endpointCount() * PUBLISHED_BYTES || load<u64>(told, 8) != topologyHash()) continue;
-    const at = load<u64>(told, 16);
-    if (now > at && now - at > SILENT) continue;
-    addOthers(told + HEADER);
-    // The result of this call takes the place of the one above.
-    hearOf(worker, load<u32>(told, 28));
+    if (worker == mine) continue;
+    const known = readShared(keys.at(worker));
+    if (known.length != HEADER + endpointCount() * PUBLISHED_BYTES) continue;
+    const header = changetype<WorkerHeader>(known.pointer);
+    if (header.topology != topologyHash() || (now > header.at && now - header.at > SILENT)) continue;
+    addOthers(known.pointer + HEADER);
+    // Last: it may read another value, which overwrites this one.
+    receivePrefixesOf(worker, header.prefixesEnd);
   }
   endOthers(now);
 }

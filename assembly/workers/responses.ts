@@ -2,8 +2,8 @@
 //   pilotfish.responses.K   ResponseTable; K: low bits of the id's hash
 // A client may go on with a response the moment it has its id, with any worker. So requests write and read these keys, but
 // only requests of the Responses API. KEYS * RESPONSES = 16,384 responses are known, in 513 KiB.
-import { Bytes, bytesOf } from "../base/bytes";
-import { getShared, OK, resultCas, resultLength, resultPointer, setShared } from "../host/calls";
+import { Bytes } from "../base/bytes";
+import { beginChange, NumberedKeys, readShared } from "./shared-data";
 
 const KEYS: u32 = 64;
 /** Responses of one key. */
@@ -31,24 +31,20 @@ class ResponseTable {
 const RECORDS: usize = offsetof<ResponseTable>();
 const TABLE_BYTES: u32 = offsetof<ResponseTable>() + RESPONSES * offsetof<ResponseRecord>();
 
-const keys: usize = memory.data(KEYS * sizeof<usize>(), 8);
+const keys = new NumberedKeys("pilotfish.responses", KEYS);
 const table: usize = memory.data(TABLE_BYTES, 8);
 const found: usize = memory.data(offsetof<ResponseRecord>(), 8);
 
 function keyOf(id: u64): Bytes {
-  const k = <u32>id & (KEYS - 1);
-  let key = load<usize>(keys + k * sizeof<usize>());
-  if (!key) {
-    key = changetype<usize>(bytesOf(`pilotfish.responses.${k}`));
-    store<usize>(keys + k * sizeof<usize>(), key);
-  }
-  return changetype<Bytes>(key);
+  return keys.at(<u32>id & (KEYS - 1));
 }
 
 /** The record of the response with this id, valid until the next call; null: the response is not known. */
 export function findResponse(id: u64): ResponseRecord | null {
-  if (id == 0 || getShared(keyOf(id)) != OK || resultLength() != TABLE_BYTES) return null;
-  const records = resultPointer() + RECORDS;
+  if (id == 0) return null;
+  const value = readShared(keyOf(id));
+  if (value.length != TABLE_BYTES) return null;
+  const records = value.pointer + RECORDS;
   for (let i: u32 = 0; i < RESPONSES; i++) {
     const record = records + i * offsetof<ResponseRecord>();
     if (changetype<ResponseRecord>(record).id != id) continue;
@@ -60,11 +56,9 @@ export function findResponse(id: u64): ResponseRecord | null {
 
 /** The endpoint `owner` keeps the response `id`. */
 export function rememberResponse(id: u64, owner: u64, model: u64, asked: u64): void {
-  const key = keyOf(id);
-  for (let attempt = 0; attempt < 8; attempt++) {
-    const known = getShared(key) == OK && resultLength() == TABLE_BYTES;
-    const cas = known ? resultCas() : 0;
-    if (known) memory.copy(table, resultPointer(), TABLE_BYTES);
+  const change = beginChange(keyOf(id));
+  while (change.next()) {
+    if (change.length == TABLE_BYTES) memory.copy(table, change.pointer, TABLE_BYTES);
     else memory.fill(table, 0, TABLE_BYTES);
     const head = changetype<ResponseTable>(table);
     const record = changetype<ResponseRecord>(
@@ -75,6 +69,6 @@ export function rememberResponse(id: u64, owner: u64, model: u64, asked: u64): v
     record.owner = owner;
     record.model = model;
     record.asked = asked;
-    if (setShared(key, table, TABLE_BYTES, cas) == OK) return;
+    change.write(table, TABLE_BYTES);
   }
 }

@@ -15,7 +15,7 @@ import type { EndpointView, ModelView, SnapshotView } from "../../protocol/snaps
 import { release } from "./build.ts";
 
 /** Key of what workers look at on every tick: it is there from the start. */
-export const BULLETIN = "pilotfish.bulletin";
+export const SUMMARY = "pilotfish.summary";
 
 export const SECRET = "0123456789abcdef-secret";
 

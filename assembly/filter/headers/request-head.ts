@@ -24,9 +24,9 @@ import {
 } from "./names";
 
 export const HEAD_PATH: u32 = 0;
-export const HEAD_METHOD: u32 = 1;
+const HEAD_METHOD: u32 = 1;
 export const HEAD_TYPE: u32 = 2;
-export const HEAD_LENGTH: u32 = 3;
+const HEAD_LENGTH: u32 = 3;
 export const HEAD_ENCODING: u32 = 4;
 export const HEAD_SECRET: u32 = 5;
 export const HEAD_MODEL: u32 = 6;
@@ -38,7 +38,7 @@ export const HEAD_DEBUG: u32 = 11;
 export const HEAD_COOKIE: u32 = 12;
 /** The one that names sessions, see readHead(). */
 export const HEAD_SESSION: u32 = 13;
-export const HEAD_UPGRADE: u32 = 14;
+const HEAD_UPGRADE: u32 = 14;
 const NAMES: u32 = 15;
 
 /** usize pointer, u32 length for each of the above; pointer 0: not there. */

@@ -15,10 +15,6 @@ import { hold } from "./hold";
 import { refuseSaturated } from "./refuse-busy";
 import { scopeKey, scopeSaturation } from "./scope";
 
-export const ADMITTED: u32 = 0;
-export const HELD: u32 = 1;
-export const REFUSED: u32 = 2;
-
 /** After readHead(): whose request it is, and which objective it names. */
 export function readAdmissionHead(stream: Stream): void {
   if (headHas(HEAD_OBJECTIVE))
@@ -26,23 +22,24 @@ export function readAdmissionHead(stream: Stream): void {
   if (headHas(HEAD_FAIRNESS)) stream.fairness = textHash(headPointer(HEAD_FAIRNESS), headLength(HEAD_FAIRNESS));
 }
 
-/** `model`: in the current snapshot, by which requests are picked. */
-export function admit(stream: Stream, config: Config, model: u32): u32 {
+/** True: the request may go on. False: it was refused, or it waits. `model`: in the current snapshot, by which requests are picked. */
+export function admit(stream: Stream, config: Config, model: u32): bool {
   const admission = config.admission;
-  if (admission.mode == MODE_OFF || config.pick.dryRun) return ADMITTED;
+  if (admission.mode == MODE_OFF || config.pick.dryRun) return true;
   const view = current();
   stream.priority = priorityOf(stream, admission, model);
   const holds = admission.mode == MODE_HOLD;
-  if (stream.priority >= 0 && !holds) return ADMITTED;
+  if (stream.priority >= 0 && !holds) return true;
   stream.scope = scopeKey(view, model);
   // A request never overtakes others that wait for the same room.
   const queued = holds && findScope(stream.scope) !== null;
-  if (!queued && scopeSaturation(stream.scope, admission, view, model) < 1) return ADMITTED;
+  if (!queued && scopeSaturation(stream.scope, admission, view, model) < 1) return true;
   if (stream.priority < 0) {
     refuseSaturated(stream, admission, SHED);
-    return REFUSED;
+    return false;
   }
-  return hold(stream, admission) ? HELD : REFUSED;
+  hold(stream, admission);
+  return false;
 }
 
 /** By the objective that the request names, else by the rule for its model's name, else 0. */

@@ -36,7 +36,7 @@ import { refuseField, refuseMissing, refuseModel } from "./refuse";
 import { rewriteModel, rewritePath } from "./rewrite";
 
 /** What was asked. */
-export const ASK_REFUSED: u32 = 0;
+const ASK_REFUSED: u32 = 0;
 /** A model: stream.header and stream.served. */
 export const ASK_MODEL: u32 = 1;
 /** The body names no model, and none is given by the configuration. */

@@ -20,7 +20,7 @@ const IN_HEADER: u64 = 1;
 
 /** A name; its bytes stay while configuration and snapshot do. */
 @unmanaged
-export class AskedName {
+class AskedName {
   name: usize = 0;
   length: u32 = 0;
 }

@@ -7,7 +7,7 @@ import { NONE } from "../../snapshot/view";
 import { mayPick } from "../freshness";
 import { Root } from "../root";
 import { Stream } from "../streams";
-import { ADMITTED, admit } from "./admit";
+import { admit } from "./admit";
 import { ASK_MODEL, ASK_NO_MODEL, askBody, askPath } from "./ask";
 import { forward, forwardWithoutModel } from "./forward";
 import { refuseUnknown } from "./refuse";
@@ -49,7 +49,7 @@ function send(stream: Stream): bool {
     else refuseUnknown(stream.served, stream.servedLength);
     return false;
   }
-  if (known != NONE && mayPick(config) && admit(stream, config, known) != ADMITTED) return false;
+  if (known != NONE && mayPick(config) && !admit(stream, config, known)) return false;
   forward(stream, config, known, random);
   return true;
 }

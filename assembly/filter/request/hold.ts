@@ -20,7 +20,7 @@ import { findModel } from "../../route/models";
 import { ageMilliseconds, current, hasSnapshot } from "../../snapshot/current";
 import { NONE } from "../../snapshot/view";
 import { count, HELD, HOLD_DISPLACED, HOLD_FULL } from "../../stats";
-import { holdersBeside } from "../../workers/waiting";
+import { holdersBeside } from "../../workers/waiting-requests";
 import { Root } from "../root";
 import { PHASE_HELD, Stream } from "../streams";
 import { refuseFull } from "./refuse-busy";
@@ -33,8 +33,8 @@ const MAX_DISPLACED: u32 = 8;
 
 const random: Random = newRandom(0x401d);
 
-/** Inside the stream's own callback. False: there is no room to wait in, refused and answered. */
-export function hold(stream: Stream, admission: AdmissionConfig): bool {
+/** The request waits, or it is refused where it has no room to wait in. Inside the stream's own callback. */
+export function hold(stream: Stream, admission: AdmissionConfig): void {
   const fits = makeRoom(stream, admission);
   const first = findScope(stream.scope) === null;
   const held = fits
@@ -42,14 +42,13 @@ export function hold(stream: Stream, admission: AdmissionConfig): bool {
     : null;
   if (held === null) {
     refuseFull(stream, admission, HOLD_FULL);
-    return false;
+    return;
   }
   count(HELD);
   stream.held = changetype<usize>(held);
   stream.phase = PHASE_HELD;
   if (first) findRoom(findScope(stream.scope)!);
   if (stream.prompt && heldCount() > MAX_HASHED) dropPrompt(stream);
-  return true;
 }
 
 /** Whether the request fits; those of lower priorities give way to it, the newest first. */

@@ -15,7 +15,7 @@ import { findModel } from "../../route/models";
 import { current, hasSnapshot } from "../../snapshot/current";
 import { NONE } from "../../snapshot/view";
 import { count, HOLD_ABORTED, HOLD_NO_ENDPOINT, HOLD_TIMEOUT, RESUMED } from "../../stats";
-import { tellHeld } from "../../workers/waiting";
+import { exchangeWaiting } from "../../workers/waiting-requests";
 import { mayPick } from "../freshness";
 import { Root } from "../root";
 import { beginReply, endReply } from "../setup/reader-holder";
@@ -27,7 +27,7 @@ import { measureScope } from "./scope";
 
 /** On the tick: looks at the endpoints anew, lets go what there is room for, and refuses what has waited too long. */
 export function tendHeld(now: u64): void {
-  tellHeld(heldCount(), now);
+  exchangeWaiting(heldCount(), now);
   if (heldCount() == 0) return;
   for (let at = firstScope(); at; ) {
     const scope = changetype<Scope>(at);

@@ -28,8 +28,8 @@ import {
   SNAPSHOT_UNAUTHENTICATED,
   writeMetrics,
 } from "../../stats";
-import { readBulletin } from "../../workers/bulletin";
-import { HELD, heldFor, OUTDATED, STORED, storedVersion, storeSnapshot } from "../../workers/snapshots";
+import { LEASED, OUTDATED, STORED, storeSnapshot } from "../../workers/snapshots";
+import { readSummary } from "../../workers/summary";
 import { followSnapshot } from "../follow";
 import { isStale } from "../freshness";
 import { GET, POST } from "../headers/names";
@@ -38,7 +38,7 @@ import { beginError, sendBytes, sendError, sendJson } from "../local-reply";
 import { leaveGarbage, Root } from "../root";
 import { openStream, PHASE_PUSH, PHASE_REPLIED, Stream, stateOf } from "../streams";
 import { writeSnapshot } from "./readback";
-import { hasAsk, makeReport, readAsk, reportPointer, setReportVersion, wantsReport } from "./report";
+import { hasAsk, makeReport, parseAsk, ReportAsk, readAsk, reportPointer, setReportVersion } from "./traffic-report";
 
 const READBACK_BYTES: u32 = 2097152;
 /** Two numbers of 20 digits. */
@@ -53,7 +53,8 @@ export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   } else if (!known) {
     refuse(404, SNAPSHOT_OTHER, "Nothing is here; the snapshot's path is set by snapshot.path.", "not_found");
   } else if (isMethod(GET)) {
-    if (wantsReport()) report();
+    const ask = readAsk();
+    if (ask !== null) report(ask);
     else readBack(root);
   } else if (!isMethod(POST)) {
     refuse(405, SNAPSHOT_OTHER, "POST a snapshot here, or GET the current one.", "method_not_allowed");
@@ -91,7 +92,8 @@ export function controlBody(stream: Stream, length: u32, endOfStream: bool): i32
   } else if (endOfStream) {
     stream.phase = PHASE_REPLIED;
     // Before the body is read: both need the place where the host's answers land.
-    const reported = readAsk(stream.name, stream.nameLength) ? makeReport(readClock()) : 0;
+    const ask = parseAsk(stream.name, stream.nameLength);
+    const reported = ask === null ? 0 : makeReport(readClock(), ask);
     if (getBuffer(REQUEST_BODY, 0, min(length, limit))) storePush(root, resultPointer(), resultLength(), reported);
     else refuseMalformed("has no body");
   }
@@ -107,8 +109,8 @@ function storePush(root: Root, data: usize, bytes: u32, reported: u32): void {
   }
   const version = pushed.version;
   const now = readClock();
-  const result = storeSnapshot(data, bytes, now, <u64>root.config.staleAfterMilliseconds * 1000000);
-  if (result == STORED) {
+  const stored = storeSnapshot(data, bytes, now, <u64>root.config.staleAfterMilliseconds * 1000000);
+  if (stored.outcome == STORED) {
     count(SNAPSHOT_STORED);
     followSnapshot();
     if (reported > 0) {
@@ -120,20 +122,20 @@ function storePush(root: Root, data: usize, bytes: u32, reported: u32): void {
     writer.number(version);
     writer.raw('"}');
     sendJson(200, writer.start, writer.length);
-  } else if (result == OUTDATED) {
+  } else if (stored.outcome == OUTDATED) {
     count(SNAPSHOT_OUTDATED);
     const writer = beginError();
     writer.raw("The snapshot's version is not above that of the stored one; send a version above ");
-    writer.number(storedVersion);
+    writer.number(stored.storedVersion);
     writer.raw(".");
-    sendError(writer, 409, "", "snapshot_outdated", storedVersion);
-  } else if (result == HELD) {
+    sendError(writer, 409, "", "snapshot_outdated", stored.storedVersion);
+  } else if (stored.outcome == LEASED) {
     count(SNAPSHOT_HELD);
     const writer = beginError();
     writer.raw(
       "Another sidecar's snapshot is in use, and is as complete as this one; push again when it has given way.",
     );
-    sendError(writer, 409, "", "snapshot_held", 0, heldFor / 1000000 + 1);
+    sendError(writer, 409, "", "snapshot_held", 0, stored.leaseLeft / 1000000 + 1);
   } else {
     refuse(500, SNAPSHOT_OTHER, "The snapshot could not be stored; push it again.", "snapshot_not_stored");
   }
@@ -146,17 +148,17 @@ function sendReport(version: u64, bytes: u32): void {
 }
 
 /** Also before the first push: then nothing is counted yet. */
-function report(): void {
+function report(ask: ReportAsk): void {
   const now = readClock();
-  readBulletin();
+  readSummary();
   followSnapshot();
-  const bytes = makeReport(now);
+  const bytes = makeReport(now, ask);
   sendReport(hasSnapshot() ? current().version : 0, bytes);
 }
 
 function readBack(root: Root): void {
   const now = readClock();
-  readBulletin();
+  readSummary();
   followSnapshot();
   if (!hasSnapshot()) {
     refuse(404, SNAPSHOT_OTHER, "No snapshot has been pushed yet.", "snapshot_absent");

@@ -1,6 +1,7 @@
 // Every counter of assembly/stats.ts has a way to it here that moves it once, and no other than those named with it.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Result } from "../../../emulator/codes.ts";
 import { Process, Root } from "../../../emulator/index.ts";
 import { HEADER_SOURCE, HEADER_VERSION, SECRET_HEADER, SNAPSHOT_PATH } from "../../../protocol/constants.ts";
 import { release } from "../../../testkit/filter/build.ts";
@@ -207,6 +208,18 @@ const WAYS: Record<string, Way> = {
       g.chat("lora").respond({ upstreamAddress: B });
     },
     also: { requests: 1, picked: 1, "snapshot.stored": 1 },
+  },
+  "pilotfish.shared.failed": {
+    way: (g) => {
+      g.feed(threePods());
+      // Whenever this worker writes, another one was faster.
+      const write = g.process.shared.set.bind(g.process.shared);
+      g.process.shared.set = (vmId, key, value, cas) => (cas ? Result.CasMismatch : write(vmId, key, value, cas));
+      const next = Buffer.from(g.process.shared.get("pilotfish", "pilotfish.snapshot")?.value ?? []);
+      next.writeBigUInt64LE(next.readBigUInt64LE(HEADER_VERSION) + 1n, HEADER_VERSION);
+      assert.equal(g.push(next).status, 500);
+    },
+    also: { "snapshot.stored": 1, "snapshot.other": 1 },
   },
   "pilotfish.pod_failed": {
     way: (g) => {

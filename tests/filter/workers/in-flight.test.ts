@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
-import { A, B, BULLETIN, base, C, complete, D, endpoint, Gateway, threePods } from "../../../testkit/filter/gateway.ts";
+import { A, B, base, C, complete, D, endpoint, Gateway, SUMMARY, threePods } from "../../../testkit/filter/gateway.ts";
 import { fed, NOBODY, picked, total } from "../support/in-flight.ts";
 import { sequence } from "../support/sequence.ts";
 
@@ -54,8 +54,8 @@ describe("what workers tell each other", () => {
     gateway.process.advance(20);
     assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0"]);
     // As if both had read "no worker yet" before either wrote: the second claims the key of the first.
-    const bulletin = Buffer.from(gateway.process.shared.get("pilotfish", BULLETIN)?.value ?? "");
-    gateway.process.shared.set("pilotfish", BULLETIN, bulletin.fill(0, WORKERS, WORKERS + 8));
+    const bulletin = Buffer.from(gateway.process.shared.get("pilotfish", SUMMARY)?.value ?? "");
+    gateway.process.shared.set("pilotfish", SUMMARY, bulletin.fill(0, WORKERS, WORKERS + 8));
     second.tick();
     assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0"]);
     gateway.process.advance(60);
@@ -133,9 +133,9 @@ describe("what workers tell each other", () => {
     const gateway = fed(2);
     for (const value of ["", "x", "y".repeat(31), "z".repeat(44), "w".repeat(100_000)]) {
       gateway.process.shared.set("pilotfish", "pilotfish.worker.0", Buffer.from(value));
-      gateway.process.shared.set("pilotfish", BULLETIN, Buffer.alloc(32, 255));
+      gateway.process.shared.set("pilotfish", SUMMARY, Buffer.alloc(32, 255));
       gateway.settle();
-      gateway.process.shared.set("pilotfish", BULLETIN, Buffer.from(value));
+      gateway.process.shared.set("pilotfish", SUMMARY, Buffer.from(value));
       gateway.settle();
     }
     assert.deepEqual(gateway.inFlight(0), NOBODY);

@@ -5,7 +5,7 @@ import { Root } from "../../../emulator/index.ts";
 import { SNAPSHOT_PATH } from "../../../protocol/constants.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
 import type { SnapshotView } from "../../../protocol/snapshot.ts";
-import { BULLETIN, Gateway, routed, threePods } from "../../../testkit/filter/gateway.ts";
+import { Gateway, routed, SUMMARY, threePods } from "../../../testkit/filter/gateway.ts";
 import { askReport } from "../support/envoys.ts";
 import { AUTHENTIC, snapshot } from "../support/pushing.ts";
 
@@ -236,7 +236,7 @@ describe("how a body may come", () => {
       stream.abort();
     }
     gateway.settle();
-    assert.deepEqual(gateway.process.shared.keys("pilotfish"), [BULLETIN]);
+    assert.deepEqual(gateway.process.shared.keys("pilotfish"), [SUMMARY]);
     gateway.expectCounters({});
     assert.equal(gateway.push(bytes).status, 200);
   });

@@ -1,0 +1,126 @@
+// The traffic report: what this Envoy counts, all of its workers together, for other Envoys. A sidecar asks for it by the
+// header x-pilotfish-report of a push or a GET; the report is the answer. protocol/README.md shows its layout.
+// The header's value says which prefix updates the sidecar has:  value = ring "." position      "0.0" for none
+import {
+  HEADER_MAGIC,
+  HEADER_MAJOR,
+  HEADER_MINOR,
+  HEADER_TOTAL_BYTES,
+  MAJOR,
+  MAX_PREFIX_WORDS,
+  MINOR,
+  REPORT_END,
+  REPORT_HEADER,
+  REPORT_HEADER_BYTES,
+  REPORT_INSTANCE,
+  REPORT_MAGIC,
+  REPORT_RECORD_BYTES,
+  REPORT_RECORDS,
+  REPORT_RING,
+  REPORT_VERSION,
+  REPORT_WORDS,
+} from "../../../protocol/constants";
+import { bytesOf } from "../../base/bytes";
+import { endpointCount } from "../../endpoints/entries";
+import { reportEntry, reportHash } from "../../endpoints/in-flight";
+import { getHeader, REQUEST_HEADERS, resultLength, resultPointer } from "../../host/calls";
+import { receiveCounts } from "../../workers/counts";
+import { instanceId } from "../../workers/instance";
+import { allPrefixes } from "../../workers/prefix-updates";
+import { workerId } from "../../workers/shared-data";
+
+/** Which prefix updates the sidecar has. */
+@unmanaged
+export class ReportAsk {
+  /** workerId() of the worker whose ring it read; 0: none. */
+  ring: u64 = 0;
+  /** Where it stopped reading. */
+  position: u64 = 0;
+}
+
+const ASKED = bytesOf(REPORT_HEADER);
+const asked: usize = memory.data(offsetof<ReportAsk>(), 8);
+/** Grows with the endpoints. */
+let report: usize = 0;
+let capacity: u32 = 0;
+
+/** What the request asks for; null: for no report. Valid until the next call. Only while the request's headers are there. */
+export function readAsk(): ReportAsk | null {
+  return hasAsk() ? parseAsk(resultPointer(), resultLength()) : null;
+}
+
+/** Whether the request has the header. True: its value is the host's result. */
+export function hasAsk(): bool {
+  return getHeader(REQUEST_HEADERS, ASKED) && resultLength() > 0;
+}
+
+/** The same from the header's value. */
+export function parseAsk(text: usize, length: u32): ReportAsk | null {
+  const ask = changetype<ReportAsk>(asked);
+  ask.ring = 0;
+  ask.position = 0;
+  let second = false;
+  for (let i: u32 = 0; i < length; i++) {
+    const c: u32 = load<u8>(text + i);
+    if (c == 0x2e && !second) second = true;
+    else if (c < 0x30 || c > 0x39) return null;
+    else if (second) ask.position = ask.position * 10 + (c - 0x30);
+    else ask.ring = ask.ring * 10 + (c - 0x30);
+  }
+  return second ? ask : null;
+}
+
+/** Writes the report to reportPointer(); its length in bytes. `now` in ns. */
+export function makeReport(now: u64, ask: ReportAsk): u32 {
+  receiveCounts(now);
+  reserve(REPORT_HEADER_BYTES + endpointCount() * REPORT_RECORD_BYTES + MAX_PREFIX_WORDS * 8);
+  memory.fill(report, 0, REPORT_HEADER_BYTES);
+  let records: u32 = 0;
+  let at = report + REPORT_HEADER_BYTES;
+  for (let i: u32 = 0; i < endpointCount(); i++) {
+    if (!reportEntry(i, at + 8)) continue;
+    store<u64>(at, reportHash(i));
+    at += REPORT_RECORD_BYTES;
+    records++;
+  }
+  at += writePrefixes(at, ask);
+  const bytes = <u32>(at - report);
+  store<u32>(report, REPORT_MAGIC, HEADER_MAGIC);
+  store<u16>(report, <u16>MAJOR, HEADER_MAJOR);
+  store<u16>(report, <u16>MINOR, HEADER_MINOR);
+  store<u32>(report, bytes, HEADER_TOTAL_BYTES);
+  store<u32>(report, records, REPORT_RECORDS);
+  store<u64>(report, instanceId(), REPORT_INSTANCE);
+  return bytes;
+}
+
+/** The report is of the moment before this snapshot was taken in. */
+export function setReportVersion(version: u64): void {
+  store<u64>(report, version, REPORT_VERSION);
+}
+
+export function reportPointer(): usize {
+  return report;
+}
+
+function reserve(bytes: u32): void {
+  if (bytes <= capacity) return;
+  if (report) heap.free(report);
+  capacity = bytes + bytes / 4;
+  report = heap.alloc(capacity);
+}
+
+/** Prefix updates that the sidecar does not have, the newest MAX_PREFIX_WORDS of them; how many bytes. */
+function writePrefixes(target: usize, ask: ReportAsk): u32 {
+  const ring = allPrefixes();
+  if (ring === null) return 0;
+  store<u64>(report, workerId(), REPORT_RING);
+  store<u64>(report, ring.end, REPORT_END);
+  const known = ask.ring == workerId() && ask.position >= ring.start && ask.position <= ring.end;
+  const from: u32 = known ? <u32>(ask.position - ring.start) : 0;
+  const first = max(from, ring.recordsBefore(MAX_PREFIX_WORDS * 8));
+  const bytes = ring.size - first;
+  memory.copy(target, ring.data + first, bytes);
+  store<u32>(report, bytes / 8, REPORT_WORDS);
+  return bytes;
+}
