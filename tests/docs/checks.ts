@@ -1,0 +1,154 @@
+// What is wrong with a document, as sentences. Each check compares what the document names with the tree.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { commands, type Document, documents, links, readDocument, spans, tables, treeFiles } from "./markdown.ts";
+
+const SOURCE = "ts|mjs|js|json|md|yaml|yml|sh|html|png|svg|wasm|bin|toml";
+/** Made by commands that the documents show. */
+const WRITTEN = /^(build|bench\/results)\//;
+
+/** Names of a kind of file, not of one file. */
+const KINDS = new Set(["kustomization.yaml", "index.ts"]);
+
+const files = treeFiles();
+const fileSet = new Set(files);
+const root = new Set(readdirSync("."));
+const makefile = readFileSync("Makefile", "utf8");
+const targets = new Set([...makefile.matchAll(/^([a-z][a-z-]*):/gm)].map((match) => match[1] ?? ""));
+
+/** Relative links lead to files, and their anchors to headings. */
+export function wrongLinks(document: Document): string[] {
+  return links(document).flatMap((target) => {
+    if (/^[a-z]+:/.test(target)) return [];
+    const [file = "", anchor] = target.split("#");
+    const path = file === "" ? document.path : normalize(join(dirname(document.path), file));
+    if (!existsSync(path)) return [`link to ${target}: no such file`];
+    if (anchor === undefined) return [];
+    return readDocument(path).anchors.has(anchor) ? [] : [`link to ${target}: no such heading`];
+  });
+}
+
+/**
+ * Paths in code spans stand from the root of the repository, so that a reader finds them by opening them. The README of a folder
+ * of code may name that folder's files without the folder.
+ */
+export function wrongPaths(document: Document): string[] {
+  const home = dirname(document.path);
+  return spans(document).flatMap((span) => {
+    if (!/^[\w.@*[\]-]+(\/[\w.@*-]*)*$/.test(span) || /^\.[a-z]+$/.test(span)) return [];
+    const inTree = span.includes("/") && root.has(span.split("/")[0] ?? "");
+    if (!inTree && !new RegExp(`\\.(${SOURCE})$`).test(span)) return [];
+    const found = isThere(span) || (!home.startsWith("docs") && isThere(join(home, span)));
+    return found || WRITTEN.test(span) || KINDS.has(span) ? [] : [`path \`${span}\`: not found from the root`];
+  });
+}
+
+function isThere(path: string): boolean {
+  if (!path.includes("*")) return existsSync(path);
+  const pattern = path
+    .replaceAll(".", "\\.")
+    .replaceAll("**/", "(.+/)?")
+    .replaceAll(/\*(?!\))/g, "[^/]*");
+  return files.some((file) => new RegExp(`^${pattern}$`).test(file));
+}
+
+/** Make targets, scripts and their flags. */
+export function wrongCommands(document: Document): string[] {
+  return commands(document).flatMap((words) => {
+    const [command = "", ...rest] = words;
+    if (command === "make") return wrongTarget(rest);
+    if (command === "pilotfish") return wrongFlags(words.join(" "), "sidecar/main.ts", rest);
+    if (!/^(npx|node|tsx|node_modules\/.*)$/.test(command)) return [];
+    const at = words.findIndex((word) => /\.(ts|mjs|js|sh)$/.test(word));
+    const script = words[at];
+    if (script === undefined || script.includes("…") || /^[A-Z]+/.test(script)) return [];
+    if (!isThere(script)) return [`command \`${words.join(" ")}\`: ${script} does not exist`];
+    if (words.includes("--test") || script.startsWith("node_modules/")) return [];
+    return wrongFlags(words.join(" "), script, words.slice(at + 1));
+  });
+}
+
+function wrongTarget(words: readonly string[]): string[] {
+  const target = words.find((word) => !word.startsWith("-") && !word.includes("="));
+  if (target === undefined || target === "…") return [];
+  if (!targets.has(target) && !target.endsWith("-…")) return [`make ${target}: no such target`];
+  const recipe = new RegExp(`^${target}:.*\\n((?:\\t.*\\n)+)`, "m").exec(makefile)?.[1] ?? "";
+  const script = /([\w./-]+\.ts)/.exec(recipe)?.[1];
+  const passed = /ARGS="([^"]*)"/.exec(words.join(" "))?.[1];
+  return script && passed ? wrongFlags(`make ${words.join(" ")}`, script, passed.split(" ")) : [];
+}
+
+/** A flag stands in the script or beside it: as `--flag`, or as a name that parseArgs is given. */
+function wrongFlags(command: string, script: string, words: readonly string[]): string[] {
+  const flags = words.filter((word) => /^--[a-z]/.test(word)).map((word) => word.slice(2).split("=")[0] ?? "");
+  if (flags.length === 0) return [];
+  const folder = `${dirname(script)}/`;
+  const text = files
+    .filter((file) => file.startsWith(folder) && file.endsWith(".ts"))
+    .map((file) => readFileSync(file, "utf8"))
+    .join("\n");
+  return flags
+    .filter((flag) => flag !== "help" && !new RegExp(`--${flag}\\b|"${flag}"|\\b${flag}: \\{`).test(text))
+    .map((flag) => `command \`${command}\`: ${script} has no flag --${flag}`);
+}
+
+/** Rows of the generated tables of one page, by their first cell. */
+function rows(page: string): string[] {
+  return tables(readDocument(page)).flatMap((table) =>
+    table.slice(2).map((cells) => (cells[0] ?? "").replaceAll("`", "")),
+  );
+}
+
+const keys = [...rows("docs/reference/filter-configuration.md"), ...rows("docs/reference/sidecar-configuration.md")];
+const sections = new Set(keys.filter((key) => key.includes(".")).map((key) => key.split(".")[0] ?? ""));
+const metrics = rows("docs/reference/metrics.md");
+
+/** Dotted names whose first part is a section of a configuration are keys of it. */
+export function wrongKeys(document: Document): string[] {
+  return spans(document).flatMap((span) => {
+    const name = /^([a-z]+(?:\.[a-zA-Z]+)+)(?:: .*)?$/.exec(span)?.[1];
+    if (name === undefined || !sections.has(name.split(".")[0] ?? "") || fileSet.has(name)) return [];
+    const known = keys.some((key) => key === name || key.startsWith(`${name}.`));
+    return known ? [] : [`configuration key \`${name}\`: in neither table of docs/reference/`];
+  });
+}
+
+/** Names that begin with `pilotfish_` are metrics; `*` stands for any rest. */
+export function wrongMetrics(document: Document): string[] {
+  return spans(document).flatMap((span) => {
+    const name = /^(pilotfish_[a-z_*]+)(\{.*\})?$/.exec(span)?.[1];
+    if (name === undefined || name.startsWith("pilotfish_place_")) return [];
+    const known = metrics.some(
+      (metric) => metric === name || (name.endsWith("*") && metric.startsWith(name.slice(0, -1))),
+    );
+    return known ? [] : [`metric \`${name}\`: not in docs/reference/metrics.md`];
+  });
+}
+
+/** Each row of a table has as many cells as its head. */
+export function wrongTables(document: Document): string[] {
+  return tables(document).flatMap((table) => {
+    const width = table[0]?.length ?? 0;
+    return table
+      .filter((row) => row.length !== width)
+      .map((row) => `table row | ${row.join(" | ")} |: ${row.length} cells, its head has ${width}`);
+  });
+}
+
+export const CHECKS = [wrongLinks, wrongPaths, wrongCommands, wrongKeys, wrongMetrics, wrongTables];
+
+/** `docs/….md` and other documents that sources name. */
+export function wrongMentions(): string[] {
+  return files
+    .filter((file) => /\.(ts|yaml|yml|sh|html)$/.test(file) && !file.startsWith("tests/docs/"))
+    .flatMap((file) =>
+      [...readFileSync(file, "utf8").matchAll(/(?<![\w/.-])((?:docs|protocol|simulator|envoy|bench)\/[\w/-]+\.md)\b/g)]
+        .map((match) => match[1] ?? "")
+        .filter((path) => !existsSync(path) && !WRITTEN.test(path))
+        .map((path) => `${file}: ${path} does not exist`),
+    );
+}
+
+export function allDocuments(): Document[] {
+  return documents(files);
+}

@@ -1,0 +1,57 @@
+// Every path, link, anchor, command, configuration key, metric and table of every document is checked against the tree.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { allDocuments, CHECKS, wrongMentions } from "./checks.ts";
+import { links, parseDocument, readDocument } from "./markdown.ts";
+
+const DOCUMENTS = allDocuments();
+const problems = (text: string) => CHECKS.flatMap((check) => check(parseDocument("docs/README.md", text)));
+
+for (const document of DOCUMENTS) {
+  test(`${document.path} names only what exists`, () => {
+    assert.deepEqual(
+      CHECKS.flatMap((check) => check(document)),
+      [],
+    );
+  });
+}
+
+test("comments and manifests name only documents that exist", () => {
+  assert.deepEqual(wrongMentions(), []);
+});
+
+test("the index of docs/ links every page below it", () => {
+  const linked = new Set(links(readDocument("docs/README.md")).map((target) => `docs/${target.split("#")[0]}`));
+  const pages = DOCUMENTS.map(({ path }) => path).filter((path) => /^docs\/.+\/.+\.md$/.test(path));
+  assert.ok(pages.length > 10);
+  assert.deepEqual(
+    pages.filter((page) => !linked.has(page)),
+    [],
+  );
+});
+
+test("the README has at most 130 lines", () => {
+  assert.ok(readDocument("README.md").text.trimEnd().split("\n").length <= 130);
+});
+
+test("each kind of fault is found", () => {
+  const faults: Record<string, RegExp> = {
+    "[x](no-such-page.md)": /no such file/,
+    "[x](../README.md#no-such-heading)": /no such heading/,
+    "`assembly/no-such-file.ts`": /not found from the root/,
+    "`pick/token-cost.ts`": /not found from the root/,
+    "`make no-such-target`": /no such target/,
+    "```sh\nnode --import tsx --test tests/no-such.test.ts\n```": /does not exist/,
+    "```sh\nnpx tsx sidecar/main.ts --no-such-flag\n```": /no flag --no-such-flag/,
+    '`make run ARGS="--no-such-flag 1"`': /no flag --no-such-flag/,
+    "`pilotfish check --no-such-flag`": /no flag --no-such-flag/,
+    "`pick.noSuchKey`": /in neither table/,
+    "`pilotfish_no_such_metric`": /not in docs/,
+    "| a | b |\n| --- | --- |\n| c |": /1 cells, its head has 2/,
+  };
+  for (const [text, expected] of Object.entries(faults)) assert.match(problems(text).join("; "), expected, text);
+  assert.deepEqual(
+    problems('[x](../README.md) `README.md` `make run ARGS="--port 0"` `pick.profile` `text/plain`'),
+    [],
+  );
+});
