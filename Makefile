@@ -100,7 +100,7 @@ sim-places: build/pilotfish.wasm ## What 20 clusters of 500 pods cost: snapshot,
 
 .PHONY: test-gateway
 test-gateway: build/pilotfish.wasm ## A real Envoy Gateway: stock and single mode (built once, about 15 minutes; needs Go)
-	@$(TSX) integration/gateway/run.ts $(ARGS)
+	@$(TSX) integration/gateway/main.ts $(ARGS)
 
 .PHONY: test-kubernetes
 test-kubernetes: build/pilotfish.wasm ## A real kube-apiserver drives the sidecar (built once, about 10 minutes; needs Go)

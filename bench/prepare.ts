@@ -4,7 +4,7 @@ import { InvalidArgumentError } from "commander";
 import { type Found, findEnvoy } from "../envoy/binary.ts";
 import { DEFAULT_VERSION } from "../envoy/versions.ts";
 import { checkSchedstat } from "../testkit/cpu.ts";
-import { GoBuildError } from "../testkit/go/build.ts";
+import { GoBuildError } from "../testkit/go/program.ts";
 import { isIsolated, namespaceCommand, runIsolated } from "../testkit/peers/isolate.ts";
 import { buildPeer, type Peer } from "../testkit/peers/peers.ts";
 

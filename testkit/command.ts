@@ -4,7 +4,7 @@ import { delimiter, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { endWithProcess } from "../envoy/process.ts";
 import { SECRET_ENV } from "../protocol/constants.ts";
-import { SECRET } from "./gateway.ts";
+import { SECRET } from "./envoy/filter-envoy.ts";
 
 export const ROOT = resolve(fileURLToPath(new URL("..", import.meta.url)));
 /** Pods and sidecars are processes that have to start. */
@@ -47,4 +47,14 @@ export function start(command: string): Running {
     forget();
   };
   return { text: () => text, stop };
+}
+
+/** Whether a process with this id runs. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -4,8 +4,8 @@ import { parseConfig } from "../sidecar/config/load.ts";
 import { type Sidecar, startSidecar } from "../sidecar/sidecar.ts";
 import type { PodParams } from "../simulator/params.ts";
 import { type Pod, type PodOptions, startPod } from "../simulator/pod.ts";
-import type { TestEnvoy } from "./envoy/envoy.ts";
-import { readBackFromAll, SECRET } from "./gateway.ts";
+import { readBackFromAll, SECRET } from "./envoy/filter-envoy.ts";
+import type { TestEnvoy } from "./envoy/test-envoy.ts";
 import { until } from "./until.ts";
 
 /** A step takes a millisecond: short answers are over at once. */

@@ -35,7 +35,7 @@ export function send(url: string, sending: Sending = {}): Promise<Answer> {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("error", reject);
-      response.on("end", () => resolve(answerOf(response, chunks)));
+      response.on("end", () => resolve(answerOf(response.statusCode ?? 0, response.headers, chunks)));
     });
   });
 }
@@ -69,13 +69,14 @@ function pairsOf(headers: NonNullable<Sending["headers"]>): [string, string][] {
   return Array.isArray(headers) ? [...headers] : Object.entries(headers);
 }
 
-function answerOf(response: http.IncomingMessage, chunks: Buffer[]): Answer {
+/** An answer from its parts, for clients that receive it in another way than send() does. */
+export function answerOf(status: number, headers: http.IncomingHttpHeaders, chunks: Buffer[]): Answer {
   const body = Buffer.concat(chunks);
   const text = body.toString("utf8");
-  const pod = response.headers["x-inference-pod"];
+  const pod = headers["x-inference-pod"];
   return {
-    status: response.statusCode ?? 0,
-    headers: response.headers,
+    status,
+    headers,
     pod: typeof pod === "string" ? pod : undefined,
     body,
     chunks,

@@ -1,6 +1,7 @@
 // What a figure depends on besides the code.
 
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { cpus, release, totalmem } from "node:os";
 
@@ -32,4 +33,13 @@ export async function fileHash(path: string): Promise<string> {
     .update(await readFile(path))
     .digest("hex")
     .slice(0, 16);
+}
+
+/** Clock ticks of all cores since the machine started: `busy` with any work, and in all. */
+export function machineBusy(): { busy: number; all: number } {
+  const line = readFileSync("/proc/stat", "latin1").split("\n", 1)[0] as string;
+  const ticks = line.trim().split(/\s+/).slice(1, 9).map(Number);
+  const all = ticks.reduce((sum, one) => sum + one, 0);
+  // user, nice, system, idle, iowait, irq, softirq, steal
+  return { busy: all - (ticks[3] as number) - (ticks[4] as number), all };
 }

@@ -1,8 +1,8 @@
 // One Envoy before one echo that serves every model: what most of the filter's configuration needs to be seen.
 import type { JsonObject } from "../envoy/json.ts";
 import { type Echo, startEcho } from "./echo.ts";
-import type { TestEnvoy } from "./envoy/envoy.ts";
-import { type GatewayConfig, type Models, startGateway } from "./gateway.ts";
+import { type GatewayConfig, type Models, startGateway } from "./envoy/filter-envoy.ts";
+import type { TestEnvoy } from "./envoy/test-envoy.ts";
 
 export interface Stand {
   envoy: TestEnvoy;

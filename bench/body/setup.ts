@@ -12,7 +12,7 @@ import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { EndpointView } from "../../protocol/snapshot.ts";
 import { keepOnLastCore } from "../../testkit/cpu.ts";
-import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "../../testkit/envoy/envoy.ts";
+import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "../../testkit/envoy/test-envoy.ts";
 import type { Contender } from "./contenders.ts";
 import { writeFloor } from "./floor.ts";
 

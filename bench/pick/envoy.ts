@@ -3,7 +3,7 @@
 import { Agent } from "node:http";
 import { checkSchedstat, cpuNanoseconds } from "../../testkit/cpu.ts";
 import { startEcho } from "../../testkit/echo.ts";
-import { pushToAll, startGateway } from "../../testkit/gateway.ts";
+import { pushToAll, startGateway } from "../../testkit/envoy/filter-envoy.ts";
 import { post } from "../../testkit/http.ts";
 
 const REQUESTS = 1500;

@@ -2,7 +2,7 @@
 // token and from which pod. Times are from when a request was due, so a client that is late hides nothing.
 import http from "node:http";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
-import { Draws } from "../sim/random.ts";
+import { Draws } from "../sim/draws.ts";
 import { bodyOf } from "../sim/request.ts";
 import { serve } from "./child.ts";
 import { type RoutingLoad, requestsOf } from "./loads.ts";

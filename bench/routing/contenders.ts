@@ -1,7 +1,7 @@
 // Who picks, each in an Envoy with two workers of its own: the filters, and how the cluster balances.
 import type { Json, JsonObject } from "../../envoy/json.ts";
 import { DESTINATION_HEADER } from "../../protocol/constants.ts";
-import type { TestEnvoyConfig } from "../../testkit/envoy/envoy.ts";
+import type { TestEnvoyConfig } from "../../testkit/envoy/test-envoy.ts";
 import { EPP as EPP_PEER } from "../../testkit/peers/peers.ts";
 
 export interface RoutingContender {

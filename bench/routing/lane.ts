@@ -6,9 +6,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Found } from "../../envoy/binary.ts";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
 import { cpuNanoseconds } from "../../testkit/cpu.ts";
-import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/envoy.ts";
-import { counters, readBack, SECRET } from "../../testkit/gateway.ts";
+import { counters, readBack, SECRET } from "../../testkit/envoy/filter-envoy.ts";
+import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { chat, JSON_TYPE, post } from "../../testkit/http.ts";
+import { machineBusy } from "../../testkit/machine.ts";
 import { type RunningPeer, startEpp } from "../../testkit/peers/peers.ts";
 import { until } from "../../testkit/until.ts";
 import { MODEL } from "../sim/request.ts";
@@ -17,7 +18,6 @@ import type { ClientAsks, Sent } from "./client.ts";
 import { envoyOf, type RoutingContender } from "./contenders.ts";
 import type { FeederAsks } from "./feeder.ts";
 import { type RoutingLoad, requestsOf } from "./loads.ts";
-import { machineBusy } from "./machine.ts";
 import type { PodsAsks, PodsCount } from "./pods.ts";
 
 interface LaneParts {

@@ -7,9 +7,9 @@ import { describeMachine } from "../../testkit/machine.ts";
 import { EPP } from "../../testkit/peers/peers.ts";
 import { copyModule, exitWith, findLocalEnvoy, isolate, peerOrWhy, progress } from "../prepare.ts";
 import { CASES, type Case } from "./cases.ts";
+import { peerWindow } from "./endpoint-picker.ts";
 import { type FaultResult, measureFaults } from "./faults.ts";
 import { type MemoryPoint, measure, memoryOver, Reader, warm } from "./measure.ts";
-import { peerWindow } from "./peer.ts";
 import { type Result, writeReport } from "./report.ts";
 import { startStage } from "./stage.ts";
 

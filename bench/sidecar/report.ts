@@ -3,9 +3,9 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Machine } from "../../testkit/machine.ts";
 import type { Case } from "./cases.ts";
+import type { PeerWindow } from "./endpoint-picker.ts";
 import type { FaultResult } from "./faults.ts";
 import { type MemoryPoint, type Spread, TICK_MS, type Window } from "./measure.ts";
-import type { PeerWindow } from "./peer.ts";
 
 export interface Result {
   case: Case;

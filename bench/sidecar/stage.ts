@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Found } from "../../envoy/binary.ts";
 import { endWithProcess } from "../../envoy/process.ts";
-import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import type { Fault, PodsOptions } from "./pods.ts";
 
 const MODEL = "tiny";

@@ -5,8 +5,9 @@
 //   queue   (most - waiting) / (most - least) over the pods, 1 when all are equal
 //   kv      1 - KV cache usage
 //   prefix  matched blocks / blocks of the prompt: 64 bytes each, chained, at most 256, per pod an LRU of 31,250
-import type { Contender, Router, World } from "./contender.ts";
-import { Draws } from "./random.ts";
+
+import { Draws } from "./draws.ts";
+import type { Contender, Router, World } from "./world.ts";
 
 interface Metrics {
   waiting: number;

@@ -1,11 +1,11 @@
 // The herd: 200 requests within one scrape period over 8 pods. How many does the pod get that gets most?
 
 import { defaultParams } from "../../simulator/params.ts";
-import type { Contender } from "./contender.ts";
+import { Draws } from "./draws.ts";
 import type { Load } from "./loads.ts";
-import { Draws } from "./random.ts";
 import { type Message, makeRequest, type SimRequest } from "./request.ts";
 import { simulate } from "./simulate.ts";
+import type { Contender } from "./world.ts";
 
 export const HERD_PODS = 8;
 export const HERD_REQUESTS = 200;

@@ -1,7 +1,7 @@
 // A yardstick that no gateway can be: each prompt's beginning has one pod of its own, dealt out in turn as they come. Nothing is
 // prefilled twice that a cache still holds, and every pod has as many. What splits a prompt over pods can only be worse where
 // caches are full; how much a pool carries with it is what the loads "fitting" are a fraction of.
-import type { Contender } from "./contender.ts";
+import type { Contender } from "./world.ts";
 
 /** Blocks of 64 bytes: behind what all prompts have in common, within the system prompts of the loads. */
 const KEY_BLOCK = 60;

@@ -1,6 +1,6 @@
 // What arrives. Each load is a list of requests with arrival times, made from a seed alone: every contender gets the same.
 import { defaultParams, type PodParams } from "../../simulator/params.ts";
-import { Draws } from "./random.ts";
+import { Draws } from "./draws.ts";
 import { type Message, makeRequest, type SimRequest } from "./request.ts";
 
 interface LoadOptions {

@@ -2,8 +2,7 @@
 import { Command } from "commander";
 import { fileHash } from "../../testkit/machine.ts";
 import { someOf, wholeNumber } from "../prepare.ts";
-import type { Contender } from "./contender.ts";
-import { leastRequest2, leastRequestAll, roundRobin } from "./envoy.ts";
+import { leastRequest2, leastRequestAll, roundRobin } from "./envoy-balancers.ts";
 import { epp } from "./epp.ts";
 import { HERD_KINDS, herd } from "./herd.ts";
 import { home } from "./home.ts";
@@ -11,6 +10,7 @@ import { LOAD_NAMES, makeLoad } from "./loads.ts";
 import { pilotfish } from "./pilotfish.ts";
 import { type Cell, loadTable, type SimRun, writeReport } from "./report.ts";
 import { type Figures, simulate } from "./simulate.ts";
+import type { Contender } from "./world.ts";
 
 const CONTENDERS: Readonly<Record<string, Contender>> = {
   rr: roundRobin,

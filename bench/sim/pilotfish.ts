@@ -6,10 +6,10 @@ import { DESTINATION_HEADER, SECRET_ENV, SECRET_HEADER, SNAPSHOT_PATH } from "..
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { AdapterState, EndpointView, ModelView } from "../../protocol/snapshot.ts";
 import type { Engine } from "../../simulator/engine/engine.ts";
-import { release } from "../../testkit/filter/build.ts";
-import type { Contender, Route, Router, World } from "./contender.ts";
-import { Draws } from "./random.ts";
+import { release } from "../../testkit/filter/release.ts";
+import { Draws } from "./draws.ts";
 import { bodyOf, MODEL, type SimRequest } from "./request.ts";
+import type { Contender, Route, Router, World } from "./world.ts";
 
 const SCRAPE_MS = 100;
 /** Between a scrape and the arrival of its snapshot at a worker. */

@@ -2,10 +2,10 @@
 import { SimClock } from "../../simulator/clock.ts";
 import { Engine } from "../../simulator/engine/engine.ts";
 import { quantile } from "../../testkit/statistics.ts";
-import type { Contender, Route } from "./contender.ts";
+import { Draws } from "./draws.ts";
 import type { Load } from "./loads.ts";
-import { Draws } from "./random.ts";
 import type { SimRequest } from "./request.ts";
+import type { Contender, Route } from "./world.ts";
 
 /** Part of the requests at the start that fill caches and are left out of the figures. */
 export const WARM_UP = 0.2;

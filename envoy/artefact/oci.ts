@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { layoutFiles, moduleOf, wasmImage } from "./image.ts";
+import { layoutFiles, moduleOf, wasmImage } from "./module-image.ts";
 import { sbom } from "./sbom.ts";
 import { tar, untar } from "./tar.ts";
 

@@ -9,8 +9,8 @@ import { envoyConfig, type Pool } from "../config.ts";
 import type { JsonObject } from "../json.ts";
 import { type RunningEnvoy, runEnvoy } from "../process.ts";
 import { ACCESS_FORMAT } from "./access.ts";
-import { RunError } from "./errors.ts";
 import type { RunFolder } from "./folder.ts";
+import { RunError } from "./run-error.ts";
 
 export interface LocalEnvoy {
   url: string;

@@ -3,8 +3,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { endWithProcess } from "../process.ts";
-import { RunError } from "./errors.ts";
-import type { Order, Reply } from "./part.ts";
+import type { Order, Reply } from "./child.ts";
+import { RunError } from "./run-error.ts";
 
 export interface Part {
   name: string;
@@ -16,7 +16,7 @@ export interface Part {
   stop(): Promise<void>;
 }
 
-const ENTRY = fileURLToPath(new URL("./part.ts", import.meta.url));
+const ENTRY = fileURLToPath(new URL("./child.ts", import.meta.url));
 const GRACE_MS = 2000;
 const START_MS = 20_000;
 

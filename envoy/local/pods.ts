@@ -8,7 +8,7 @@ import { type ListedModel, podAddress } from "../../sidecar/pod.ts";
 import { parseModels } from "../../sidecar/scrape/model-list.ts";
 import type { PodOptions } from "../../simulator/pod.ts";
 import type { Pool } from "../config.ts";
-import { RunError } from "./errors.ts";
+import { RunError } from "./run-error.ts";
 
 export interface LocalPod {
   name: string;

@@ -12,7 +12,7 @@ import { gunzipSync } from "node:zlib";
 import { artefactFiles, checkArtefact, ROOT, rebuild } from "../../envoy/artefact/oci.ts";
 import { importedPackages } from "../../envoy/artefact/sbom.ts";
 import { gzipStored, tar, untar } from "../../envoy/artefact/tar.ts";
-import { MODULE } from "../../testkit/gateway.ts";
+import { MODULE } from "../../testkit/envoy/filter-envoy.ts";
 
 const run = promisify(execFile);
 const module = await readFile(MODULE);

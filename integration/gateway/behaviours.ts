@@ -16,11 +16,11 @@ import { decodeReport } from "../../protocol/traffic-report.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { startSidecar } from "../../sidecar/sidecar.ts";
 import { type Echo, valuesOf } from "../../testkit/echo.ts";
-import { ADAPTER, fleet, GEMMA, type Pods, QWEN, SLOW_MODEL } from "../../testkit/envoy-gateway/pods.ts";
-import { type Models, nextVersion, push, readBack, SECRET, snapshotOf } from "../../testkit/gateway.ts";
-import { type Answer, chat, JSON_TYPE, open, post, send } from "../../testkit/http.ts";
+import { type Models, nextVersion, push, readBack, SECRET, snapshotOf } from "../../testkit/envoy/filter-envoy.ts";
+import { ADAPTER, fleet, GEMMA, type Pods, QWEN, SLOW_MODEL } from "../../testkit/envoy-gateway/model-servers.ts";
+import { type Answer, answerOf, chat, JSON_TYPE, open, post, send } from "../../testkit/http.ts";
 import { inParallel, until } from "../../testkit/until.ts";
-import { answerFrom, overHttp2 } from "./clients.ts";
+import { overHttp2 } from "./http2-client.ts";
 
 /**
  * Requests wait where their pool is full. The limits are far above the loads of the tests that are about picks; a snapshot
@@ -298,7 +298,7 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
         response.on("error", () => undefined);
-        response.on("close", () => resolve(answerFrom(response.statusCode ?? 0, response.headers, chunks)));
+        response.on("close", () => resolve(answerOf(response.statusCode ?? 0, response.headers, chunks)));
       });
     });
   }
@@ -312,7 +312,7 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
       request.on("response", (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
-        response.on("end", () => resolve(answerFrom(response.statusCode ?? 0, response.headers, chunks)));
+        response.on("end", () => resolve(answerOf(response.statusCode ?? 0, response.headers, chunks)));
       });
       request.addTrailers({ "x-checksum": "1" });
       request.end(body);

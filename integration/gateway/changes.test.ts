@@ -10,16 +10,24 @@ import { parse } from "yaml";
 import type { RenderOptions } from "../../envoy/gateway/render.ts";
 import { DEFAULT_VERSION } from "../../envoy/versions.ts";
 import { valuesOf } from "../../testkit/echo.ts";
+import { MODULE, push, SECRET, snapshotOf } from "../../testkit/envoy/filter-envoy.ts";
 import { cachedGateway, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build.ts";
 import { KEYS_ON_MODEL_ROUTE, manifests, wasmFile } from "../../testkit/envoy-gateway/manifests.ts";
-import { closePods, fleet, GEMMA, type Pods, QWEN, SLOW_MODEL, startPods } from "../../testkit/envoy-gateway/pods.ts";
+import {
+  closePods,
+  fleet,
+  GEMMA,
+  type Pods,
+  QWEN,
+  SLOW_MODEL,
+  startPods,
+} from "../../testkit/envoy-gateway/model-servers.ts";
 import { type HttpCode, ModuleServer } from "../../testkit/envoy-gateway/registry.ts";
 import { StandaloneGateway } from "../../testkit/envoy-gateway/standalone.ts";
-import { MODULE, push, SECRET, snapshotOf } from "../../testkit/gateway.ts";
 import { chat, JSON_TYPE, post, send } from "../../testkit/http.ts";
 import { until } from "../../testkit/until.ts";
 import { pushEverywhere } from "./behaviours.ts";
-import { type LoadResult, underLoad } from "./load.ts";
+import { type LoadResult, underLoad } from "./under-load.ts";
 
 const binaries = await cachedGateway();
 const skip = binaries ? false : "Envoy Gateway has not been built; `make test-gateway` does that";

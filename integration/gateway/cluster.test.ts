@@ -15,6 +15,8 @@ import { parseConfig } from "../../sidecar/config/load.ts";
 import { type Sidecar, startSidecar } from "../../sidecar/sidecar.ts";
 import type { Pod } from "../../simulator/pod.ts";
 import { around } from "../../testkit/around.ts";
+import { MODULE } from "../../testkit/envoy/filter-envoy.ts";
+import { apply, documentsOf, installCrds, type Manifest, pathOf } from "../../testkit/envoy-gateway/apply.ts";
 import { cachedGateway, GATEWAY_ENVOY_VERSION, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build.ts";
 import {
   type Deployment,
@@ -25,13 +27,11 @@ import {
   SYSTEM,
   startController,
   startEnvoyOf,
-} from "../../testkit/envoy-gateway/cluster.ts";
+} from "../../testkit/envoy-gateway/controller.ts";
+import { GEMMA, QWEN } from "../../testkit/envoy-gateway/model-servers.ts";
 import { hasOwnNetwork } from "../../testkit/envoy-gateway/network.ts";
-import { apply, documentsOf, installCrds, type Manifest, pathOf } from "../../testkit/envoy-gateway/objects.ts";
-import { GEMMA, QWEN } from "../../testkit/envoy-gateway/pods.ts";
 import { ModuleServer } from "../../testkit/envoy-gateway/registry.ts";
 import { fastPod } from "../../testkit/fleet.ts";
-import { MODULE } from "../../testkit/gateway.ts";
 import { chat, JSON_TYPE, post } from "../../testkit/http.ts";
 import { ApiServer } from "../../testkit/kubernetes/api-server.ts";
 import { cachedKubernetes } from "../../testkit/kubernetes/build.ts";

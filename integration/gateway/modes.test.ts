@@ -4,13 +4,21 @@
 import { readFile } from "node:fs/promises";
 import { after, before, describe } from "node:test";
 import { DEFAULT_VERSION } from "../../envoy/versions.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { MODULE, SECRET, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { cachedGateway, GATEWAY_ENVOY_VERSION, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build.ts";
 import { manifests } from "../../testkit/envoy-gateway/manifests.ts";
-import { ADAPTER, closePods, GEMMA, type Pods, QWEN, SLOW_MODEL, startPods } from "../../testkit/envoy-gateway/pods.ts";
+import {
+  ADAPTER,
+  closePods,
+  GEMMA,
+  type Pods,
+  QWEN,
+  SLOW_MODEL,
+  startPods,
+} from "../../testkit/envoy-gateway/model-servers.ts";
 import { ModuleServer } from "../../testkit/envoy-gateway/registry.ts";
 import { StandaloneGateway } from "../../testkit/envoy-gateway/standalone.ts";
-import { MODULE, SECRET, startGateway } from "../../testkit/gateway.ts";
 import { BODY_LIMIT, behaviours, HOLDING, type Subject } from "./behaviours.ts";
 
 const binaries = await cachedGateway();

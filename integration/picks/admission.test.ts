@@ -10,8 +10,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { JsonObject } from "../../envoy/json.ts";
 import { FAIRNESS_HEADER, OBJECTIVE_HEADER } from "../../protocol/constants.ts";
 import { type Echo, startEcho } from "../../testkit/echo.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
-import { fastPod, feed, known } from "../../testkit/fleet.ts";
 import {
   counter,
   counters,
@@ -21,9 +19,12 @@ import {
   pushToAll,
   snapshotOf,
   startGateway,
-} from "../../testkit/gateway.ts";
+} from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
+import { fastPod, feed, known } from "../../testkit/fleet.ts";
 import { type Answer, chat, JSON_TYPE, post } from "../../testkit/http.ts";
-import { inParallel, seeded, until } from "../../testkit/until.ts";
+import { Random } from "../../testkit/random.ts";
+import { inParallel, until } from "../../testkit/until.ts";
 
 const OBJECTIVES = { batch: -1, urgent: 10 };
 /** What is pushed once is not old before the test is over. */
@@ -232,7 +233,7 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
 /** What each request's id was answered with, and how often it reached a pod. */
 async function storm(setUp: string, envoy: TestEnvoy, echoes: Echo[]): Promise<void> {
   const total = 10_000;
-  const random = seeded(5);
+  const random = new Random(5);
   const reached = new Map<string, number>();
   const broken = new Set<string>();
   for (const echo of echoes) {
@@ -246,15 +247,19 @@ async function storm(setUp: string, envoy: TestEnvoy, echoes: Echo[]): Promise<v
       response.writeHead(503).end();
       return true;
     };
-    echo.reply = (_seen, response) => void setTimeout(() => response.end("{}"), random() * 20);
+    echo.reply = (_seen, response) => void setTimeout(() => response.end("{}"), random.fraction() * 20);
   }
   let busy = true;
   const loads = (async () => {
     while (busy) {
-      const full = random() < 0.5;
-      const on = echoes.map((echo) => ({ ...echo, waiting: full ? 5 + random() * 3 : random() * 4, running: 8 }));
+      const full = random.fraction() < 0.5;
+      const on = echoes.map((echo) => ({
+        ...echo,
+        waiting: full ? 5 + random.fraction() * 3 : random.fraction() * 4,
+        running: 8,
+      }));
       for (const one of on) one.waiting = Math.floor(one.waiting);
-      await push(envoy.url, snapshotOf({ m: { on: random() < 0.05 ? [] : on } }));
+      await push(envoy.url, snapshotOf({ m: { on: random.fraction() < 0.05 ? [] : on } }));
       await sleep(40);
     }
   })();
@@ -264,14 +269,14 @@ async function storm(setUp: string, envoy: TestEnvoy, echoes: Echo[]): Promise<v
     fates[fate] = (fates[fate] ?? 0) + 1;
   };
   const ask = async (id: string): Promise<Answer | undefined> => {
-    const objective = ["batch", "urgent", "", ""][Math.floor(random() * 4)];
+    const objective = ["batch", "urgent", "", ""][Math.floor(random.fraction() * 4)];
     const headers: Record<string, string> = {
       ...JSON_TYPE,
       "x-id": id,
       [FAIRNESS_HEADER]: `t${id.length}${id.at(-1)}`,
     };
     if (objective) headers[OBJECTIVE_HEADER] = objective;
-    const leaves = random() < 0.2 ? AbortSignal.timeout(5 + Math.floor(random() * 120)) : undefined;
+    const leaves = random.fraction() < 0.2 ? AbortSignal.timeout(5 + Math.floor(random.fraction() * 120)) : undefined;
     try {
       const answer = await post(envoy.url, chat("m"), { headers, agent, ...(leaves && { signal: leaves }) });
       tally(answer.status === 200 ? "200" : `${answer.status} ${answer.json.error?.code}`);
@@ -288,7 +293,7 @@ async function storm(setUp: string, envoy: TestEnvoy, echoes: Echo[]): Promise<v
     await inParallel(total, 180, async (i) => {
       const answer = await ask(`${i}`);
       // A client that is told to come again does, once: a request of its own.
-      if (answer?.status === 429 && random() < 0.3) await ask(`${i}-again`);
+      if (answer?.status === 429 && random.fraction() < 0.3) await ask(`${i}-again`);
     });
   } finally {
     busy = false;

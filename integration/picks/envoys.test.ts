@@ -10,12 +10,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Sidecar } from "../../sidecar/sidecar.ts";
 import type { Pod } from "../../simulator/pod.ts";
 import { around } from "../../testkit/around.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import {
+  nothingInFlight,
+  readBack,
+  readBackFromAll,
+  rises,
+  SECRET,
+  startGateway,
+} from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { fastPod, feed, known, SLOW } from "../../testkit/fleet.ts";
-import { nothingInFlight, readBack, readBackFromAll, rises, SECRET, startGateway } from "../../testkit/gateway.ts";
 import { chat, JSON_TYPE, open, post } from "../../testkit/http.ts";
 import { envoyPorts } from "../../testkit/ports.ts";
-import { seeded, until } from "../../testkit/until.ts";
+import { Random } from "../../testkit/random.ts";
+import { until } from "../../testkit/until.ts";
 
 /** ARCHITECTURE.md, "What Envoys share". A machine that is busy with other things gets more. */
 const BOUND_MS = 140;
@@ -24,7 +32,7 @@ const NEXT = "the-next-secret-0123456789";
 let pods: Pod[] = [];
 let envoys: TestEnvoy[] = [];
 let sidecars: Sidecar[] = [];
-const random = seeded(99);
+const random = new Random(99);
 const folder = mkdtempSync(join(tmpdir(), "pilotfish-"));
 
 const gateway = async () =>
@@ -109,8 +117,8 @@ async function changes(rounds: number): Promise<number[]> {
     for (let round = 0; round < rounds; round++) {
       for (const i of [0, 1] as const) {
         const mine = held[i];
-        while (mine.length > 0 && random() < 0.4) mine.pop()?.request.destroy();
-        const more = Math.floor(random() * 4);
+        while (mine.length > 0 && random.fraction() < 0.4) mine.pop()?.request.destroy();
+        const more = Math.floor(random.fraction() * 4);
         const began = await Promise.all(Array.from({ length: more }, () => hold(envoys[i] as TestEnvoy)));
         mine.push(...began);
       }

@@ -9,11 +9,12 @@ import type { Sidecar } from "../../sidecar/sidecar.ts";
 import type { Pod } from "../../simulator/pod.ts";
 import { around } from "../../testkit/around.ts";
 import { type Echo, startEcho } from "../../testkit/echo.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { counter, counters, inFlight, nothingInFlight, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { fastPod, feed, known } from "../../testkit/fleet.ts";
-import { counter, counters, inFlight, nothingInFlight, startGateway } from "../../testkit/gateway.ts";
 import { chat, JSON_TYPE } from "../../testkit/http.ts";
-import { inParallel, seeded, until } from "../../testkit/until.ts";
+import { Random } from "../../testkit/random.ts";
+import { inParallel, until } from "../../testkit/until.ts";
 
 const REQUESTS = 10_000;
 const WIDTH = 48;
@@ -22,7 +23,7 @@ let pods: Pod[] = [];
 let moody: Echo;
 let envoy: TestEnvoy;
 let sidecar: Sidecar;
-const random = seeded(4711);
+const random = new Random(4711);
 
 around(
   async () => {
@@ -32,13 +33,13 @@ around(
     pods[1]?.set({ maxQueuedReqs: 6 });
     moody = await startEcho("moody", ["m"]);
     // Resets before an answer, in the middle of one, or answers; sometimes before the body is read.
-    moody.early = (request) => random() < 0.1 && request.socket.destroy() !== undefined;
+    moody.early = (request) => random.fraction() < 0.1 && request.socket.destroy() !== undefined;
     moody.reply = (_seen, response, request) => {
-      const mood = random();
+      const mood = random.fraction();
       if (mood < 0.2) return void request.socket.resetAndDestroy();
       response.write("data: {}\n\n");
-      if (mood < 0.4) return void setTimeout(() => request.socket.resetAndDestroy(), random() * 5);
-      setTimeout(() => response.end("data: [DONE]\n\n"), random() * 5);
+      if (mood < 0.4) return void setTimeout(() => request.socket.resetAndDestroy(), random.fraction() * 5);
+      setTimeout(() => response.end("data: [DONE]\n\n"), random.fraction() * 5);
     };
     const addresses = [...pods, moody].map(({ address }) => address);
     envoy = await startGateway({ pools: [{ name: "pool", models: ["m"], endpoints: addresses }], retries: 2 });
@@ -59,14 +60,16 @@ const note = (how: string) => {
 };
 
 function bodyOf(stream: boolean): Buffer {
-  const padding = "x".repeat(Math.floor(random() * 3000));
-  return Buffer.from(JSON.stringify({ ...chat("m", { stream, max_tokens: 1 + Math.floor(random() * 8) }), padding }));
+  const padding = "x".repeat(Math.floor(random.fraction() * 3000));
+  return Buffer.from(
+    JSON.stringify({ ...chat("m", { stream, max_tokens: 1 + Math.floor(random.fraction() * 8) }), padding }),
+  );
 }
 
 /** Over HTTP/1; resolves when the request is over, however. */
 function overHttp1(agent: http.Agent, phase: Phase): Promise<void> {
-  const body = bodyOf(phase === "stream" || random() < 0.5);
-  const delay = random() * 8;
+  const body = bodyOf(phase === "stream" || random.fraction() < 0.5);
+  const delay = random.fraction() * 8;
   return new Promise((resolve) => {
     const url = `${envoy.url}/v1/chat/completions`;
     const headers = { ...JSON_TYPE, "content-length": body.length };
@@ -88,7 +91,7 @@ function overHttp1(agent: http.Agent, phase: Phase): Promise<void> {
 /** Over HTTP/2: giving up is a reset of one stream, the connection stays. */
 function overHttp2(session: http2.ClientHttp2Session, phase: Phase): Promise<void> {
   const body = bodyOf(true);
-  const delay = random() * 8;
+  const delay = random.fraction() * 8;
   return new Promise((resolve) => {
     const headers = { ":method": "POST", ":path": "/v1/chat/completions", ...JSON_TYPE };
     const stream = session.request(headers);

@@ -10,11 +10,12 @@ import type { Sidecar } from "../../sidecar/sidecar.ts";
 import type { Pod } from "../../simulator/pod.ts";
 import { around } from "../../testkit/around.ts";
 import { type Echo, startEcho } from "../../testkit/echo.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { counter, rises, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { fastPod, feed, known, SLOW } from "../../testkit/fleet.ts";
-import { counter, rises, startGateway } from "../../testkit/gateway.ts";
 import { chat, JSON_TYPE, post, send } from "../../testkit/http.ts";
-import { inParallel, seeded } from "../../testkit/until.ts";
+import { Random } from "../../testkit/random.ts";
+import { inParallel } from "../../testkit/until.ts";
 
 let llama: Pod[] = [];
 let qwen: Pod[] = [];
@@ -234,17 +235,17 @@ test("Expect: 100-continue gets its 100, then its answer", async () => {
 });
 
 test("of 2,000 mixed requests on kept-alive connections none is misrouted", async () => {
-  const random = seeded(2026);
+  const random = new Random(2026);
   const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
   const names = Object.keys(podsOf);
   const answered = new Map<string, number>();
   try {
     await inParallel(2000, 16, async () => {
-      const model = names[Math.floor(random() * names.length)] as string;
-      const decoy = names[Math.floor(random() * names.length)] as string;
-      const content = `{"model":"${decoy}"} ${"x".repeat(Math.floor(random() ** 4 * 60_000))}`;
+      const model = names[Math.floor(random.fraction() * names.length)] as string;
+      const decoy = names[Math.floor(random.fraction() * names.length)] as string;
+      const content = `{"model":"${decoy}"} ${"x".repeat(Math.floor(random.fraction() ** 4 * 60_000))}`;
       const rest = { messages: [{ role: "user", content, model: decoy }], max_tokens: 1 };
-      const body = random() < 0.5 ? { model, ...rest } : { ...rest, model };
+      const body = random.fraction() < 0.5 ? { model, ...rest } : { ...rest, model };
       const answer = await post(envoy.url, body, { agent });
       assert.equal(answer.status, 200, answer.text);
       assert.match(answer.pod ?? "", podsOf[model] as RegExp, `asked for ${model}`);

@@ -4,8 +4,8 @@ import { describe, test } from "node:test";
 import { BASE_MODEL_HEADER, DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
 import { around } from "../../testkit/around.ts";
 import { type Echo, startEcho, valuesOf } from "../../testkit/echo.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
-import { pushToAll, rises, startGateway } from "../../testkit/gateway.ts";
+import { pushToAll, rises, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { type Answer, chat, JSON_TYPE, type Sending, send } from "../../testkit/http.ts";
 
 let open: Echo[] = [];

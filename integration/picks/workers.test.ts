@@ -7,9 +7,9 @@ import type { Sidecar } from "../../sidecar/sidecar.ts";
 import type { Pod } from "../../simulator/pod.ts";
 import { around } from "../../testkit/around.ts";
 import { type Echo, startEcho } from "../../testkit/echo.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { counter, everyWorkerCounts, push, snapshotOf, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { FAST, fastPod, feed, known } from "../../testkit/fleet.ts";
-import { counter, everyWorkerCounts, push, snapshotOf, startGateway } from "../../testkit/gateway.ts";
 import { chat, JSON_TYPE, open, post } from "../../testkit/http.ts";
 import { inParallel, until } from "../../testkit/until.ts";
 

@@ -9,8 +9,8 @@ import type { Json, JsonObject } from "../../envoy/json.ts";
 import { SECRET_ENV } from "../../protocol/constants.ts";
 import { around } from "../../testkit/around.ts";
 import { type Echo, startEcho } from "../../testkit/echo.ts";
-import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/envoy.ts";
-import { counter, MODULE, pushToAll, SECRET } from "../../testkit/gateway.ts";
+import { counter, MODULE, pushToAll, SECRET } from "../../testkit/envoy/filter-envoy.ts";
+import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { chat, post } from "../../testkit/http.ts";
 
 interface Plugin {

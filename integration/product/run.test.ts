@@ -7,6 +7,7 @@ import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { endWithProcess } from "../../envoy/process.ts";
 import { type Pod, startPod } from "../../simulator/pod.ts";
+import { isAlive } from "../../testkit/command.ts";
 
 /** The filter may have to be built, and Envoy fetched. */
 const READY_MS = 120_000;
@@ -62,15 +63,6 @@ async function until(what: string, started: Started, holds: () => boolean): Prom
 const ready = (started: Started) => until("ready", started, () => started.text().includes("Ready in"));
 const urlOf = (started: Started) => /Envoy \S+ +(http:\S+)/.exec(started.text())?.[1] ?? "";
 const pidsOf = (started: Started) => [...started.text().matchAll(/ pid (\d+)/g)].map((match) => Number(match[1]));
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** The printed curl line, as fetch does it. */
 async function ask(started: Started, model: string) {

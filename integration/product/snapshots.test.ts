@@ -6,7 +6,6 @@ import { describe, test } from "node:test";
 import { DESTINATION_HEADER, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { around } from "../../testkit/around.ts";
 import { type Echo, startEcho } from "../../testkit/echo.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
 import {
   counters,
   nextVersion,
@@ -16,7 +15,8 @@ import {
   SECRET,
   snapshotOf,
   startGateway,
-} from "../../testkit/gateway.ts";
+} from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { type Answer, chat, post, type Sending, send } from "../../testkit/http.ts";
 
 const MALFORMED = new URL("../../protocol/fixtures/malformed/", import.meta.url);

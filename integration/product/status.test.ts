@@ -11,9 +11,9 @@ import type { Sidecar } from "../../sidecar/sidecar.ts";
 import type { Status } from "../../sidecar/status/status.ts";
 import type { Pod } from "../../simulator/pod.ts";
 import { around } from "../../testkit/around.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { fastPod, feed, known, SLOW } from "../../testkit/fleet.ts";
-import { startGateway } from "../../testkit/gateway.ts";
 import { chat, post } from "../../testkit/http.ts";
 import { inParallel, until } from "../../testkit/until.ts";
 

@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { framesOf } from "../../testkit/debug/trap.ts";
 import { buildTrapping } from "../../testkit/debug/trapping.ts";
 import { type Echo, startEcho } from "../../testkit/echo.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
-import { startGateway } from "../../testkit/gateway.ts";
+import { startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { chat, post } from "../../testkit/http.ts";
 import { until } from "../../testkit/until.ts";
 

@@ -10,9 +10,9 @@ import { OBJECTIVE_HEADER } from "../../protocol/constants.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { startSidecar } from "../../sidecar/sidecar.ts";
 import { type Pod, type PodOptions, startPod } from "../../simulator/pod.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { readBack, readBackFromAll, rises, SECRET, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { known } from "../../testkit/fleet.ts";
-import { readBack, readBackFromAll, rises, SECRET, startGateway } from "../../testkit/gateway.ts";
 import { chat, JSON_TYPE, post } from "../../testkit/http.ts";
 import { until } from "../../testkit/until.ts";
 

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { counters } from "../../testkit/envoy/filter-envoy.ts";
 import { known } from "../../testkit/fleet.ts";
-import { counters } from "../../testkit/gateway.ts";
 import { until } from "../../testkit/until.ts";
-import { Load, mean, PARAMS, watch } from "./load.ts";
+import { Load, mean, PARAMS, watch } from "./closed-loop.ts";
 import { Regions } from "./regions.ts";
 
 const ROUND_TRIP_MS = 60;

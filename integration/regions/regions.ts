@@ -3,10 +3,10 @@ import { parseConfig } from "../../sidecar/config/load.ts";
 import { type Sidecar, startSidecar } from "../../sidecar/sidecar.ts";
 import type { PodParams } from "../../simulator/params.ts";
 import { type Pod, startPod } from "../../simulator/pod.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
-import { SECRET, startGateway } from "../../testkit/gateway.ts";
+import { SECRET, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { envoyPorts, freePorts } from "../../testkit/ports.ts";
-import { type FarView, farView, Relay } from "./far.ts";
+import { type FarView, farView, Relay } from "./distance.ts";
 
 interface RegionsOptions {
   names: readonly string[];

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { around } from "../../testkit/around.ts";
 import { type Echo, startEcho } from "../../testkit/echo.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
-import { push, pushToAll, snapshotOf, startGateway } from "../../testkit/gateway.ts";
+import { push, pushToAll, snapshotOf, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { chat, JSON_TYPE, post, send } from "../../testkit/http.ts";
 import { until } from "../../testkit/until.ts";
 

@@ -7,9 +7,9 @@ import OpenAI from "openai";
 import type { Pod } from "../../simulator/pod.ts";
 import { around } from "../../testkit/around.ts";
 import { type Echo, startEcho } from "../../testkit/echo.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { pushToAll, rises, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { fastPod } from "../../testkit/fleet.ts";
-import { pushToAll, rises, startGateway } from "../../testkit/gateway.ts";
 import { chat, JSON_TYPE, open, post } from "../../testkit/http.ts";
 import { inParallel, until } from "../../testkit/until.ts";
 

@@ -8,9 +8,9 @@ import type { JsonObject } from "../../envoy/json.ts";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
 import { around } from "../../testkit/around.ts";
 import { valuesOf } from "../../testkit/echo.ts";
+import { pushToAll, rises, startGateway } from "../../testkit/envoy/filter-envoy.ts";
 import { fastPod } from "../../testkit/fleet.ts";
 import { BOUNDARY, FORM_TYPE, form } from "../../testkit/form.ts";
-import { pushToAll, rises, startGateway } from "../../testkit/gateway.ts";
 import { type Answer, chat, JSON_TYPE, post, type Sending, send } from "../../testkit/http.ts";
 import { atEnd, closeAll, type Stand, snapshot, stand } from "../../testkit/stand.ts";
 

@@ -5,8 +5,8 @@ import OpenAI from "openai";
 import type { JsonObject } from "../../envoy/json.ts";
 import { BASE_MODEL_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
 import { valuesOf } from "../../testkit/echo.ts";
+import { counter, pushToAll, rises } from "../../testkit/envoy/filter-envoy.ts";
 import { fastPod, feed, known } from "../../testkit/fleet.ts";
-import { counter, pushToAll, rises } from "../../testkit/gateway.ts";
 import { chat, post, send } from "../../testkit/http.ts";
 import { atEnd, closeAll, snapshot, stand } from "../../testkit/stand.ts";
 

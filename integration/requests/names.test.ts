@@ -5,9 +5,9 @@ import { describe, test } from "node:test";
 import { BASE_MODEL_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
 import { around } from "../../testkit/around.ts";
 import { type Echo, startEcho, valuesOf } from "../../testkit/echo.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { pushToAll, rises, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { FORM_TYPE, form, NASTY_FILE } from "../../testkit/form.ts";
-import { pushToAll, rises, startGateway } from "../../testkit/gateway.ts";
 import { chat, JSON_TYPE, post, send } from "../../testkit/http.ts";
 import { inParallel } from "../../testkit/until.ts";
 

@@ -5,7 +5,7 @@ import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
 import { valuesOf } from "../../testkit/echo.ts";
-import { pushToAll, rises } from "../../testkit/gateway.ts";
+import { pushToAll, rises } from "../../testkit/envoy/filter-envoy.ts";
 import { chat, JSON_TYPE, post, send } from "../../testkit/http.ts";
 import { closeAll, type Stand, stand } from "../../testkit/stand.ts";
 

@@ -8,8 +8,8 @@ import { parse } from "yaml";
 import type { JsonObject } from "../../envoy/json.ts";
 import { around } from "../../testkit/around.ts";
 import { type Echo, startEcho } from "../../testkit/echo.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
-import { counters, pushToAll, startGateway } from "../../testkit/gateway.ts";
+import { counters, pushToAll, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 
 const FILE = new URL("../../docs/reference/refusals.md", import.meta.url);
 const text = readFileSync(FILE, "utf8");

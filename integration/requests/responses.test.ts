@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pod } from "../../simulator/pod.ts";
 import { around } from "../../testkit/around.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { nothingInFlight, pushToAll, rises, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { fastPod } from "../../testkit/fleet.ts";
-import { nothingInFlight, pushToAll, rises, startGateway } from "../../testkit/gateway.ts";
 import { chat, post, send } from "../../testkit/http.ts";
 
 const DEBUG = "integration-debug-secret";

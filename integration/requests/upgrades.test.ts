@@ -7,8 +7,8 @@ import { test } from "node:test";
 import type { JsonObject } from "../../envoy/json.ts";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
 import { around } from "../../testkit/around.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
-import { rises, startGateway } from "../../testkit/gateway.ts";
+import { rises, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 
 const server = http.createServer();
 let seen: http.IncomingHttpHeaders = {};

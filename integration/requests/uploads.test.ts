@@ -6,9 +6,9 @@ import { readFileSync } from "node:fs";
 import { Readable } from "node:stream";
 import { after, describe, test } from "node:test";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
-import type { TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { pushToAll, rises } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { BOUNDARY, FORM_TYPE } from "../../testkit/form.ts";
-import { pushToAll, rises } from "../../testkit/gateway.ts";
 import { type Answer, send } from "../../testkit/http.ts";
 import { closeAll, type Stand, stand } from "../../testkit/stand.ts";
 

@@ -1,7 +1,8 @@
 import type { Clock } from "../clock.ts";
 import type { PodParams } from "../params.ts";
 import { KvCache } from "./kv-cache.ts";
-import { type EngineRequest, type FinishReason, Sequence, WaitingQueue } from "./sequence.ts";
+import { LinkedList } from "./linked-list.ts";
+import { type EngineRequest, type FinishReason, Sequence } from "./sequence.ts";
 import { EngineStats } from "./stats.ts";
 
 /**
@@ -18,7 +19,7 @@ export class Engine {
   readonly cache: KvCache;
   private readonly clock: Clock;
   private readonly random: () => number;
-  private readonly waiting = new WaitingQueue();
+  private readonly waiting = new LinkedList<Sequence>();
   private running: Sequence[] = [];
   /** Sequences that the step in progress computes. */
   private batch: Sequence[] = [];

@@ -1,3 +1,5 @@
+import { type Linked, LinkedList } from "./linked-list.ts";
+
 /**
  * The KV cache as counts and hashes. A block is either *plain* (partly filled or generated, of one sequence; only counted
  * while in use) or *hashed* (a full prompt block, shared by every sequence whose prompt begins with the same chain).
@@ -8,7 +10,7 @@
  *
  * Invariant: all blocks together never exceed the capacity, except after the capacity was lowered below what is in use.
  */
-export class Block {
+export class Block implements Linked<Block> {
   /** undefined: a plain one. */
   readonly hash: number | undefined;
   users = 1;
@@ -38,9 +40,8 @@ export class KvCache {
   private idle = 0;
   /** Plain ones that nobody uses. */
   private left = 0;
-  /** Oldest idle block first. */
-  private head: Block | null = null;
-  private tail: Block | null = null;
+  /** Blocks that nobody uses, oldest first. */
+  private readonly unused = new LinkedList<Block>();
   evictions = 0;
 
   constructor(capacity: number, blockSize: number) {
@@ -103,7 +104,7 @@ export class KvCache {
     for (; holding.plain > 0; holding.plain--) {
       const block = new Block();
       block.users = 0;
-      this.append(block);
+      this.unused.push(block);
     }
     for (let i = holding.blocks.length - 1; i >= 0; i--) {
       const block = holding.blocks[i] as Block;
@@ -143,10 +144,10 @@ export class KvCache {
   }
 
   private evict(): void {
-    while (this.head !== null && this.plain + this.left + this.byHash.size > this.capacity) {
-      const block = this.head;
+    while (this.unused.head !== null && this.plain + this.left + this.byHash.size > this.capacity) {
+      const block = this.unused.head;
       if (block.hash === undefined) {
-        this.remove(block);
+        this.unused.remove(block);
         this.left--;
       } else {
         this.unpark(block);
@@ -157,29 +158,12 @@ export class KvCache {
   }
 
   private park(block: Block): void {
-    this.append(block);
+    this.unused.push(block);
     this.idle++;
   }
 
   private unpark(block: Block): void {
-    this.remove(block);
+    this.unused.remove(block);
     this.idle--;
-  }
-
-  private append(block: Block): void {
-    block.prev = this.tail;
-    block.next = null;
-    if (this.tail === null) this.head = block;
-    else this.tail.next = block;
-    this.tail = block;
-  }
-
-  private remove(block: Block): void {
-    if (block.prev === null) this.head = block.next;
-    else block.prev.next = block.next;
-    if (block.next === null) this.tail = block.prev;
-    else block.next.prev = block.prev;
-    block.prev = null;
-    block.next = null;
   }
 }

@@ -1,4 +1,5 @@
 import type { Block, Holding } from "./kv-cache.ts";
+import type { Linked } from "./linked-list.ts";
 
 export type FinishReason = "stop" | "length" | "abort" | "error";
 
@@ -24,7 +25,7 @@ export interface EngineRequest {
 }
 
 /** A request inside the engine. */
-export class Sequence implements Holding {
+export class Sequence implements Holding, Linked<Sequence> {
   readonly request: EngineRequest;
   readonly hashes: ArrayLike<number>;
   readonly blocks: Block[] = [];
@@ -56,40 +57,5 @@ export class Sequence implements Holding {
   /** Tokens known so far, prompt and generated: all must be computed before the next one is sampled. */
   get length(): number {
     return this.request.promptTokens + this.generated;
-  }
-}
-
-/** First in, first out, with removal from anywhere and return to the front, all in constant time. */
-export class WaitingQueue {
-  head: Sequence | null = null;
-  private tail: Sequence | null = null;
-  size = 0;
-
-  push(sequence: Sequence): void {
-    sequence.prev = this.tail;
-    sequence.next = null;
-    if (this.tail === null) this.head = sequence;
-    else this.tail.next = sequence;
-    this.tail = sequence;
-    this.size++;
-  }
-
-  unshift(sequence: Sequence): void {
-    sequence.prev = null;
-    sequence.next = this.head;
-    if (this.head === null) this.tail = sequence;
-    else this.head.prev = sequence;
-    this.head = sequence;
-    this.size++;
-  }
-
-  remove(sequence: Sequence): void {
-    if (sequence.prev === null) this.head = sequence.next;
-    else sequence.prev.next = sequence.next;
-    if (sequence.next === null) this.tail = sequence.prev;
-    else sequence.next.prev = sequence.prev;
-    sequence.prev = null;
-    sequence.next = null;
-    this.size--;
   }
 }

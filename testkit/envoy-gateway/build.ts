@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheFolder, type Environment } from "../../envoy/wheel.ts";
-import { areBuilt, type BuildOptions, buildGoProgram, printBuilt } from "../go/build.ts";
+import { areBuilt, type BuildOptions, buildGoProgram, printBuilt } from "../go/program.ts";
 
 export const GATEWAY_MODULE = "github.com/envoyproxy/gateway";
 export const GATEWAY_VERSION = "1.9.1";

@@ -1,7 +1,7 @@
 // The shipped manifests, rendered for a test's pods and ports: nothing in them is changed but names and numbers.
 
 import { type RenderOptions, render } from "../../envoy/gateway/render.ts";
-import { GEMMA, type Pods, QWEN, SLOW_MODEL } from "./pods.ts";
+import { GEMMA, type Pods, QWEN, SLOW_MODEL } from "./model-servers.ts";
 import type { StandaloneGateway } from "./standalone.ts";
 
 const NAME = "inference";

@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Image, MANIFEST_TYPE, wasmImage } from "../../envoy/artefact/image.ts";
+import { type Image, MANIFEST_TYPE, wasmImage } from "../../envoy/artefact/module-image.ts";
 
 export interface HttpCode {
   url: string;

@@ -12,7 +12,7 @@ import {
 } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { EndpointView, ModelView, SnapshotView } from "../../protocol/snapshot.ts";
-import { release } from "./build.ts";
+import { release } from "./release.ts";
 
 /** Key of what workers look at on every tick: it is there from the start. */
 export const SUMMARY = "pilotfish.summary";

@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheFolder, type Environment } from "../../envoy/wheel.ts";
-import { areBuilt, type BuildOptions, buildGoProgram, type PinnedModule, printBuilt } from "../go/build.ts";
+import { areBuilt, type BuildOptions, buildGoProgram, type PinnedModule, printBuilt } from "../go/program.ts";
 
 export const KUBERNETES_VERSION = "1.34.1";
 export const ETCD_VERSION = "3.6.4";

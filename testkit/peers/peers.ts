@@ -12,7 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { endWithProcess, LogLines } from "../../envoy/process.ts";
 import { cacheFolder, type Progress } from "../../envoy/wheel.ts";
-import { buildGoProgram, printBuilt } from "../go/build.ts";
+import { buildGoProgram, printBuilt } from "../go/program.ts";
 import { FakeApiServer } from "../kubernetes/fake-api-server.ts";
 import { pod, pool } from "../kubernetes/objects.ts";
 import { resourceOf } from "../kubernetes/resources.ts";

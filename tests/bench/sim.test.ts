@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Draws } from "../../bench/sim/draws.ts";
 import { epp, highest, PrefixIndex, scores } from "../../bench/sim/epp.ts";
 import { home } from "../../bench/sim/home.ts";
 import { makeLoad } from "../../bench/sim/loads.ts";
 import { pilotfish } from "../../bench/sim/pilotfish.ts";
-import { Draws } from "../../bench/sim/random.ts";
 import { simulate } from "../../bench/sim/simulate.ts";
 
 const small = (seed: number) => makeLoad("sessions", { seed, requests: 150 });

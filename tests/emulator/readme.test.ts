@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { release } from "../../testkit/filter/build.ts";
+import { release } from "../../testkit/filter/release.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const file = `${root}build/emulator-example-${process.pid}.ts`;

@@ -6,7 +6,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/envoy.ts";
+import { isAlive } from "../../testkit/command.ts";
+import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { freePorts } from "../../testkit/ports.ts";
 import { until } from "../../testkit/until.ts";
 import { passingFilter } from "./wasm.ts";
@@ -143,7 +144,7 @@ describe("a real Envoy with this configuration", () => {
 test("an Envoy ends with the process that started it, even by a signal", async () => {
   const pidFile = join(folder, "pid");
   const script = join(folder, "starter.mts");
-  const harness = new URL("../../testkit/envoy/envoy.ts", import.meta.url).href;
+  const harness = new URL("../../testkit/envoy/test-envoy.ts", import.meta.url).href;
   await writeFile(
     script,
     `import { writeFileSync } from "node:fs";
@@ -169,12 +170,3 @@ test("an Envoy ends with the process that started it, even by a signal", async (
   assert.equal(signal, "SIGTERM");
   await until("the Envoy's end", () => !isAlive(pid));
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

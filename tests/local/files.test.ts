@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { AccessLog } from "../../envoy/local/access.ts";
-import { isOlder } from "../../envoy/local/build.ts";
+import { isOlder } from "../../envoy/local/built-module.ts";
 import { takeFolder } from "../../envoy/local/folder.ts";
 
 let parent: string;
@@ -87,10 +87,10 @@ test("the filter is built when it is missing or older than one of its sources, a
   const built = join(parent, "built");
   const source = join(parent, "source");
   await writeFile(source, "");
-  assert.equal(await isOlder(built, [source]), true);
+  assert.equal(isOlder(built, [source]), true);
   await writeFile(built, "");
   await utimes(source, 1000, 1000);
-  assert.equal(await isOlder(built, [source]), false);
+  assert.equal(isOlder(built, [source]), false);
   await utimes(built, 500, 500);
-  assert.equal(await isOlder(built, [source]), true);
+  assert.equal(isOlder(built, [source]), true);
 });

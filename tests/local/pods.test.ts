@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { RunError } from "../../envoy/local/errors.ts";
 import { askPod, baseModels, type LocalPod, poolsOf } from "../../envoy/local/pods.ts";
+import { RunError } from "../../envoy/local/run-error.ts";
 import { startPod } from "../../simulator/pod.ts";
 
 const base = (name: string) => ({ name, parent: null });

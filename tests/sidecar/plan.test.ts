@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { plan, planCommand } from "../../sidecar/plan/command.ts";
 import { startSidecar } from "../../sidecar/sidecar.ts";
-import { release } from "../../testkit/filter/build.ts";
+import { release } from "../../testkit/filter/release.ts";
 
 assert.ok(release);
 const fixture = (name: string) =>

@@ -4,7 +4,7 @@ import { pythonFloat, sampleValue } from "../../simulator/metrics/numbers.ts";
 import type { PodParams } from "../../simulator/params.ts";
 import { type Pod, type PodOptions, startPod } from "../../simulator/pod.ts";
 import { capture } from "../../testkit/captures.ts";
-import { sample, shapeOf, valuesOf } from "./exposition.ts";
+import { sample, shapeOf, valuesOf } from "./exposition-lines.ts";
 
 /** The geometry of the captured server. */
 const CAPTURED: Partial<PodParams> = { blockSize: 128, kvBlocks: 32_768, maxModelLen: 2048, speed: 100 };

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConfigurationRefused, Process, Root } from "../../../emulator/index.ts";
 import { SECRET_ENV } from "../../../protocol/constants.ts";
-import { release } from "../../../testkit/filter/build.ts";
 import { A, B, base, C, endpoint, Gateway, routed, SECRET } from "../../../testkit/filter/gateway.ts";
+import { release } from "../../../testkit/filter/release.ts";
 
 /** What the endpoint picker v1.5.0 runs with when it is given nothing. */
 const DEFAULT = {

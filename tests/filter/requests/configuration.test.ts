@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConfigurationRefused, Process, Root } from "../../../emulator/index.ts";
 import { SECRET_ENV } from "../../../protocol/constants.ts";
-import { release } from "../../../testkit/filter/build.ts";
 import { Gateway, SECRET, threePods } from "../../../testkit/filter/gateway.ts";
+import { release } from "../../../testkit/filter/release.ts";
 
 /** The line that the refusal logged. */
 function refusal(configuration: string, environment: Record<string, string> = {}): string {

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Root, Stream } from "../../../emulator/index.ts";
-import { release } from "../../../testkit/filter/build.ts";
 import { Gateway, JSON_TYPE } from "../../../testkit/filter/gateway.ts";
+import { release } from "../../../testkit/filter/release.ts";
 
 const HEAD = { ":method": "POST", ":path": "/v1/chat/completions", ...JSON_TYPE };
 const LINE = /set up wrongly: a filter with role reader has no holder behind it/;

@@ -4,7 +4,6 @@ import { describe, test } from "node:test";
 import { Result } from "../../../emulator/codes.ts";
 import { Process, Root } from "../../../emulator/index.ts";
 import { HEADER_SOURCE, HEADER_VERSION, SECRET_HEADER, SNAPSHOT_PATH } from "../../../protocol/constants.ts";
-import { release } from "../../../testkit/filter/build.ts";
 import {
   A,
   B,
@@ -18,6 +17,7 @@ import {
   SECRET,
   threePods,
 } from "../../../testkit/filter/gateway.ts";
+import { release } from "../../../testkit/filter/release.ts";
 import { ADMISSION_WAYS } from "../support/admission-set-ups.ts";
 import { askReport } from "../support/envoys.ts";
 

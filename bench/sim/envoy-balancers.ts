@@ -1,6 +1,7 @@
 // What Envoy does without anybody's help.
-import type { Contender } from "./contender.ts";
-import { Draws } from "./random.ts";
+
+import { Draws } from "./draws.ts";
+import type { Contender } from "./world.ts";
 
 export const roundRobin: Contender = {
   name: "round robin",

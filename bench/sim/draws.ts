@@ -1,13 +1,8 @@
-// What the loads draw from, beyond whole numbers. Same seed, same draws, on every machine: Math.log and Math.cos differ
+// Random draws of the loads, from distributions. Same seed, same draws, on every machine: Math.log and Math.cos differ
 // between machines in the last bit at most, and every draw is rounded by its user.
 import { Random } from "../../testkit/random.ts";
 
 export class Draws extends Random {
-  /** In [0, 1). */
-  fraction(): number {
-    return this.next() / 2 ** 32;
-  }
-
   /** Time to the next event of a Poisson process, in ms. */
   gap(perSecond: number): number {
     return (-Math.log(1 - this.fraction()) / perSecond) * 1000;

@@ -1,8 +1,8 @@
 // The models of the Envoy Gateway tests and the servers behind them.
 import type { Pod } from "../../simulator/pod.ts";
 import { type Echo, startEcho } from "../echo.ts";
+import type { Models, Served } from "../envoy/filter-envoy.ts";
 import { fastPod, SLOW } from "../fleet.ts";
-import type { Models, Served } from "../gateway.ts";
 
 export const GEMMA = "google/gemma-2b-it";
 export const QWEN = "qwen";

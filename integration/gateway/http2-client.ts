@@ -1,25 +1,8 @@
-// Clients beside the plain one of ../support/http.ts.
+// A client that speaks HTTP/2; testkit/http.ts has the HTTP/1.1 client.
 
 import type http from "node:http";
 import http2 from "node:http2";
-import type { Answer } from "../../testkit/http.ts";
-
-export function answerFrom(status: number, headers: http.IncomingHttpHeaders, chunks: Buffer[]): Answer {
-  const body = Buffer.concat(chunks);
-  const text = body.toString();
-  const pod = headers["x-inference-pod"];
-  return {
-    status,
-    headers,
-    pod: typeof pod === "string" ? pod : undefined,
-    body,
-    chunks,
-    text,
-    get json() {
-      return JSON.parse(text);
-    },
-  };
-}
+import { type Answer, answerOf } from "../../testkit/http.ts";
 
 export function overHttp2(url: string, headers: Record<string, string>, body: Buffer): Promise<Answer> {
   return new Promise((resolve, reject) => {
@@ -37,7 +20,7 @@ export function overHttp2(url: string, headers: Record<string, string>, body: Bu
     stream.on("error", (error) => status || reject(error));
     stream.on("close", () => {
       session.destroy();
-      resolve(answerFrom(status, received, chunks));
+      resolve(answerOf(status, received, chunks));
     });
     stream.end(body);
   });

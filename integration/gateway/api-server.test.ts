@@ -6,8 +6,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { render } from "../../envoy/gateway/render.ts";
+import { applied, documentsOf, installCrds, type Manifest } from "../../testkit/envoy-gateway/apply.ts";
 import { cachedGateway } from "../../testkit/envoy-gateway/build.ts";
-import { applied, documentsOf, installCrds, type Manifest } from "../../testkit/envoy-gateway/objects.ts";
 import { ApiServer } from "../../testkit/kubernetes/api-server.ts";
 import { cachedKubernetes } from "../../testkit/kubernetes/build.ts";
 

@@ -1,16 +1,17 @@
 // Builds the filter when there is none or its sources are newer, as the Makefile does.
 import { spawn } from "node:child_process";
-import { access, mkdir, readdir, stat } from "node:fs/promises";
+import { readdirSync, statSync } from "node:fs";
+import { access, mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { endWithProcess } from "../process.ts";
-import { RunError } from "./errors.ts";
+import { RunError } from "./run-error.ts";
 
 const SHOWN_LINES = 15;
 
 /** Returns the module's path. */
 export async function builtModule(root: string, say: (line: string) => void): Promise<string> {
   const file = join(root, "build", "pilotfish.wasm");
-  if (!(await isOlder(file, await sources(root)))) return file;
+  if (!isOlder(file, moduleSources(root))) return file;
   const compiler = join(root, "node_modules", "assemblyscript", "bin", "asc.js");
   await access(compiler).catch(() => {
     throw new RunError("the filter cannot be built: AssemblyScript is not installed", "Run npm ci, or make run.");
@@ -29,23 +30,18 @@ export async function builtModule(root: string, say: (line: string) => void): Pr
   return file;
 }
 
-/** What the module is compiled from. */
-async function sources(root: string): Promise<string[]> {
+/** The files that the module is compiled from. */
+export function moduleSources(root: string): string[] {
   const assembly = join(root, "assembly");
-  const names = await readdir(assembly, { recursive: true });
-  return [
-    join(root, "asconfig.json"),
-    join(root, "protocol", "constants.ts"),
-    ...names.filter((name) => name.endsWith(".ts")).map((name) => join(assembly, name)),
-  ];
+  const names = readdirSync(assembly, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+  const settings = [join(root, "asconfig.json"), join(root, "protocol", "constants.ts")];
+  return [...settings, ...names.map((name) => join(assembly, name))];
 }
 
 /** Whether `file` is missing or older than one of `others`. */
-export async function isOlder(file: string, others: readonly string[]): Promise<boolean> {
-  const own = await stat(file).catch(() => undefined);
-  if (!own) return true;
-  for (const other of others) if ((await stat(other)).mtimeMs > own.mtimeMs) return true;
-  return false;
+export function isOlder(file: string, others: readonly string[]): boolean {
+  const own = statSync(file, { throwIfNoEntry: false });
+  return own === undefined || others.some((other) => statSync(other).mtimeMs > own.mtimeMs);
 }
 
 function compile(root: string, compiler: string): Promise<void> {

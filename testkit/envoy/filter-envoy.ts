@@ -1,18 +1,19 @@
 // A real Envoy with the release wasm, its counters, and snapshots pushed by hand.
 import http from "node:http";
 import { fileURLToPath } from "node:url";
-import type { WasmOptions } from "../envoy/filters.ts";
-import type { Json, JsonObject } from "../envoy/json.ts";
-import { SECRET_HEADER, SNAPSHOT_PATH } from "../protocol/constants.ts";
-import { encodeSnapshot } from "../protocol/encode.ts";
-import type { EndpointView, ModelView } from "../protocol/snapshot.ts";
-import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "./envoy/envoy.ts";
-import { type Answer, send } from "./http.ts";
-import { until } from "./until.ts";
+import type { WasmOptions } from "../../envoy/filters.ts";
+import type { Json, JsonObject } from "../../envoy/json.ts";
+import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
+import { encodeSnapshot } from "../../protocol/encode.ts";
+import type { EndpointView, ModelView } from "../../protocol/snapshot.ts";
+import { type Answer, send } from "../http.ts";
+import { until } from "../until.ts";
+import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "./test-envoy.ts";
 
 export const SECRET = "integration-secret-0123";
 /** PILOTFISH_WASM puts another module in the place of the one that `npm run build` makes. */
-export const MODULE = process.env.PILOTFISH_WASM ?? fileURLToPath(new URL("../build/pilotfish.wasm", import.meta.url));
+export const MODULE =
+  process.env.PILOTFISH_WASM ?? fileURLToPath(new URL("../../build/pilotfish.wasm", import.meta.url));
 
 /** A snapshot that is pushed once stays fresh for a whole test file. */
 const NEVER_STALE: JsonObject = { staleAfter: "3600s" };

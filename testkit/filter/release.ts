@@ -1,10 +1,11 @@
 // The release wasm, compiled when it is older than its sources. Test files run in processes of their own at the same
 // time: one of them compiles under a lock, the others wait for it.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isOlder, moduleSources } from "../../envoy/local/built-module.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const target = join(root, "build/pilotfish.wasm");
@@ -14,15 +15,6 @@ const ABANDONED_MS = 600_000;
 
 function modified(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-}
-
-function stale(): boolean {
-  const built = modified(target);
-  const sources = readdirSync(join(root, "assembly"), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
-    .map((name) => join(root, "assembly", name));
-  sources.push(join(root, "protocol/constants.ts"), join(root, "asconfig.json"));
-  return built === 0 || sources.some((path) => modified(path) > built);
 }
 
 function locked(): boolean {
@@ -56,13 +48,13 @@ function compile(): void {
 
 function releaseBytes(): Buffer {
   mkdirSync(join(root, "build"), { recursive: true });
-  while (stale()) {
+  while (isOlder(target, moduleSources(root))) {
     if (!locked()) {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
       continue;
     }
     try {
-      if (stale()) compile();
+      if (isOlder(target, moduleSources(root))) compile();
     } finally {
       rmSync(lock, { recursive: true, force: true });
     }
