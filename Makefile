@@ -13,7 +13,7 @@ node_modules/.package-lock.json: package.json package-lock.json
 	@npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
-build/pilotfish.wasm: node_modules/.package-lock.json asconfig.json protocol/constants.ts $(shell find assembly -name '*.ts')
+build/pilotfish.wasm: node_modules/.package-lock.json asconfig.json protocol/constants.ts protocol/rules.ts $(shell find assembly -name '*.ts')
 	@echo "building $@ ..."
 	@mkdir -p build && npm run --silent build
 	@ls -l $@ | awk '{print "  " $$5 " bytes"}'

@@ -228,6 +228,7 @@ export const MAX_REMOTE_PENDING: u32 = 1073741824;
 export const MAX_ENVOYS: u32 = 1024;
 
 // ---- prefix record: u64 words -----------------------------------------------------------------------------------------------
+export const PREFIX_WORD_BYTES: u32 = 8;
 /** u64 hash of the endpoint's address. */
 export const PREFIX_ENDPOINT: u32 = 0;
 /** u64 hash of model and cache salt. */

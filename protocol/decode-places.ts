@@ -1,26 +1,41 @@
 // The optional sections PLACES and POLICIES, refusing whatever the README refuses.
+
 import * as c from "./constants.ts";
+import type { Section } from "./decode-directory.ts";
 import { POLICY_MODES } from "./encode-places.ts";
 import { isPlaceName, nameProblem } from "./grammar.ts";
+import {
+  BROKEN_PLACE_NAME,
+  BROKEN_PLACE_ORDER,
+  BROKEN_POLICY_LIMIT,
+  BROKEN_POLICY_MODE,
+  BROKEN_POLICY_NAME,
+  BROKEN_POLICY_ORDER,
+} from "./rules.ts";
 import type { PlaceView, PolicyView } from "./snapshot.ts";
 import { SnapshotError } from "./snapshot-error.ts";
 
-interface Section {
-  offset: number;
-  stride: number;
-  records: number;
-}
+/** Reads a name of STRINGS and checks that it is above the name before. */
+export type ReadName = (
+  rules: { name: number; order: number },
+  field: string,
+  offset: number,
+  length: number,
+  max: number,
+  before: string | null,
+) => string;
 
-/** Reads a name of STRINGS and checks that it is above the one before. */
-export type ReadName = (field: string, offset: number, length: number, max: number, before: string | null) => string;
+const PLACE_RULES = { name: BROKEN_PLACE_NAME, order: BROKEN_PLACE_ORDER };
+const POLICY_RULES = { name: BROKEN_POLICY_NAME, order: BROKEN_POLICY_ORDER };
 
 export function readPlaces(view: DataView, section: Section | undefined, readName: ReadName): PlaceView[] {
   let before: string | null = null;
   return Array.from({ length: section?.records ?? 0 }, (_, i): PlaceView => {
     const at = (section as Section).offset + i * (section as Section).stride;
     const [offset, length] = [view.getUint32(at, true), view.getUint16(at + 4, true)];
-    const name = readName(`places[${i}].name`, offset, length, c.MAX_PLACE_NAME_BYTES, before);
-    if (!isPlaceName(name)) throw new SnapshotError(`places[${i}].name`, name, "1...63 letters, digits, - and _");
+    const name = readName(PLACE_RULES, `places[${i}].name`, offset, length, c.MAX_PLACE_NAME_BYTES, before);
+    if (!isPlaceName(name))
+      throw new SnapshotError(BROKEN_PLACE_NAME, `places[${i}].name`, name, "1...63 letters, digits, - and _");
     before = name;
     const roundTrip = view.getUint32(at + c.PLACE_ROUND_TRIP, true);
     return {
@@ -38,19 +53,21 @@ export function readPolicies(view: DataView, section: Section | undefined, readN
     const at = (section as Section).offset + i * (section as Section).stride;
     const [offset, length] = [view.getUint32(at, true), view.getUint16(at + 4, true)];
     const field = `policies[${i}]`;
-    const name = readName(`${field}.name`, offset, length, c.MAX_MODEL_NAME_BYTES, before);
+    const name = readName(POLICY_RULES, `${field}.name`, offset, length, c.MAX_MODEL_NAME_BYTES, before);
     const problem = nameProblem(name);
-    if (problem !== null) throw new SnapshotError(`${field}.name`, name, problem);
+    if (problem !== null) throw new SnapshotError(BROKEN_POLICY_NAME, `${field}.name`, name, problem);
     before = name;
     const mode = POLICY_MODES[view.getUint8(at + c.POLICY_MODE)];
-    if (mode === undefined) throw new SnapshotError(`${field}.mode`, view.getUint8(at + c.POLICY_MODE), "0, 1 or 2");
+    if (mode === undefined)
+      throw new SnapshotError(BROKEN_POLICY_MODE, `${field}.mode`, view.getUint8(at + c.POLICY_MODE), "0, 1 or 2");
     const flags = view.getUint8(at + c.POLICY_FLAGS);
     const target = view.getFloat32(at + c.POLICY_TARGET, true);
     if (mode === "utilization" && !(target > 0 && target <= 1)) {
-      throw new SnapshotError(`${field}.target`, target, "a number above 0, at most 1");
+      throw new SnapshotError(BROKEN_POLICY_LIMIT, `${field}.target`, target, "a number above 0, at most 1");
     }
     const most = view.getUint32(at + c.POLICY_MOST_IN_FLIGHT, true);
-    if (mode === "in-flight" && most === 0) throw new SnapshotError(`${field}.mostInFlight`, most, "at least 1");
+    if (mode === "in-flight" && most === 0)
+      throw new SnapshotError(BROKEN_POLICY_LIMIT, `${field}.mostInFlight`, most, "at least 1");
     return {
       name,
       mode,
@@ -64,9 +81,14 @@ export function readPolicies(view: DataView, section: Section | undefined, readN
 }
 
 /** The name that a record's 1 + index stands for; undefined for 0. */
-export function namedAt(field: string, number: number, named: ReadonlyArray<{ name: string }>): string | undefined {
+export function namedAt(
+  rule: number,
+  field: string,
+  number: number,
+  named: ReadonlyArray<{ name: string }>,
+): string | undefined {
   if (number === 0) return undefined;
   const found = named[number - 1]?.name;
-  if (found === undefined) throw new SnapshotError(field, number, `0...${named.length}`);
+  if (found === undefined) throw new SnapshotError(rule, field, number, `0...${named.length}`);
   return found;
 }

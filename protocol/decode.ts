@@ -1,9 +1,32 @@
 // Bytes to a SnapshotView, refusing whatever the README refuses: the filter's rules, for tests and tools.
+
 import { isUtf8 } from "node:buffer";
 import * as c from "./constants.ts";
+import { readDirectory, type Section, Strings } from "./decode-directory.ts";
 import { poolAt, readObjectives, readPools, readRules } from "./decode-objects.ts";
 import { namedAt, type ReadName, readPlaces, readPolicies } from "./decode-places.ts";
 import { isAddress, nameProblem } from "./grammar.ts";
+import {
+  BROKEN_BODY_LENGTH,
+  BROKEN_ENDPOINT_ADDRESS,
+  BROKEN_ENDPOINT_KV_USAGE,
+  BROKEN_ENDPOINT_ORDER,
+  BROKEN_MAGIC,
+  BROKEN_MAJOR,
+  BROKEN_MODEL_BASE,
+  BROKEN_MODEL_KIND,
+  BROKEN_MODEL_NAME,
+  BROKEN_MODEL_ORDER,
+  BROKEN_MODEL_RANGE,
+  BROKEN_MODEL_TOTAL,
+  BROKEN_PLACE_INDEX,
+  BROKEN_POLICY_INDEX,
+  BROKEN_SERVED_INDEX,
+  BROKEN_SERVED_ORDER,
+  BROKEN_SERVED_STATE,
+  BROKEN_TOTAL_BYTES,
+  BROKEN_VERSION,
+} from "./rules.ts";
 import type {
   AdapterState,
   EndpointView,
@@ -17,92 +40,9 @@ import type {
 import { SnapshotError } from "./snapshot-error.ts";
 import { readTraffic } from "./traffic.ts";
 
-interface Section {
-  offset: number;
-  stride: number;
-  records: number;
-}
-
-const KNOWN = [
-  { kind: c.SECTION_STRINGS, name: "STRINGS", record: 1, limit: c.MAX_SNAPSHOT_BYTES },
-  { kind: c.SECTION_ENDPOINTS, name: "ENDPOINTS", record: c.ENDPOINT_BYTES, limit: c.MAX_ENDPOINTS },
-  { kind: c.SECTION_MODELS, name: "MODELS", record: c.MODEL_BYTES, limit: c.MAX_MODELS },
-  {
-    kind: c.SECTION_MODEL_ENDPOINTS,
-    name: "MODEL_ENDPOINTS",
-    record: c.MODEL_ENDPOINT_BYTES,
-    limit: c.MAX_MODEL_ENDPOINTS,
-  },
-  { kind: c.SECTION_PLACES, name: "PLACES", record: c.PLACE_BYTES, limit: c.MAX_PLACES },
-  { kind: c.SECTION_POLICIES, name: "POLICIES", record: c.POLICY_BYTES, limit: c.MAX_POLICIES },
-  { kind: c.SECTION_OBJECTIVES, name: "OBJECTIVES", record: c.OBJECTIVE_BYTES, limit: c.MAX_OBJECTIVES },
-  { kind: c.SECTION_RULES, name: "RULES", record: c.RULE_BYTES, limit: c.MAX_RULE_TARGETS },
-  { kind: c.SECTION_POOLS, name: "POOLS", record: c.POOL_BYTES, limit: c.MAX_POOLS },
-  { kind: c.SECTION_REMOTE, name: "REMOTE", record: c.REMOTE_BYTES, limit: c.MAX_ENDPOINTS },
-  { kind: c.SECTION_PREFIXES, name: "PREFIXES", record: 8, limit: c.MAX_PREFIX_WORDS },
-] as const;
-type Name = (typeof KNOWN)[number]["name"];
-/** The others may be absent: what they are for is not used then. */
-const NEEDED = ["STRINGS", "ENDPOINTS", "MODELS", "MODEL_ENDPOINTS"] as const;
-type Sections = Record<(typeof NEEDED)[number], Section> & Partial<Record<Name, Section>>;
-
-function readDirectory(view: DataView): Sections {
-  const total = view.byteLength;
-  const count = view.getUint32(c.HEADER_SECTION_COUNT, true);
-  if (count > c.MAX_SECTIONS) throw new SnapshotError("header.sectionCount", count, `at most ${c.MAX_SECTIONS}`);
-  const directoryEnd = c.HEADER_BYTES + count * c.DIRECTORY_ENTRY_BYTES;
-  if (directoryEnd > total) {
-    throw new SnapshotError("header.sectionCount", count, `a directory inside the ${total} bytes`);
-  }
-  const found: Partial<Record<Name, Section>> = {};
-  for (let i = 0; i < count; i++) {
-    const at = c.HEADER_BYTES + i * c.DIRECTORY_ENTRY_BYTES;
-    const kind = view.getUint16(at + c.DIRECTORY_KIND, true);
-    const stride = view.getUint16(at + c.DIRECTORY_STRIDE, true);
-    const offset = view.getUint32(at + c.DIRECTORY_OFFSET, true);
-    const records = view.getUint32(at + c.DIRECTORY_RECORDS, true);
-    const known = KNOWN.find((k) => k.kind === kind);
-    const field = `sections[${i}]${known === undefined ? "" : `(${known.name})`}`;
-    if (offset % 8 !== 0) throw new SnapshotError(`${field}.offset`, offset, "a multiple of 8");
-    if (offset < directoryEnd) throw new SnapshotError(`${field}.offset`, offset, `at least ${directoryEnd}`);
-    if (offset + stride * records > total) {
-      throw new SnapshotError(`${field}.records`, records, `a section that ends inside the ${total} bytes`);
-    }
-    if (known === undefined) continue;
-    if (found[known.name] !== undefined) throw new SnapshotError(field, "a second one", "each known kind once");
-    const strideFits = known.record === 1 ? stride === 1 : stride >= known.record && stride % 8 === 0;
-    if (!strideFits) {
-      const expected = known.record === 1 ? "1" : `a multiple of 8, at least ${known.record}`;
-      throw new SnapshotError(`${field}.stride`, stride, expected);
-    }
-    if (records > known.limit) throw new SnapshotError(`${field}.records`, records, `at most ${known.limit}`);
-    found[known.name] = { offset, stride, records };
-  }
-  for (const name of NEEDED) {
-    if (found[name] === undefined) throw new SnapshotError("sections", `no ${name}`, "each needed kind once");
-  }
-  return found as Sections;
-}
-
-class Strings {
-  readonly #bytes: Buffer;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  get(field: string, offset: number, length: number, max: number): Buffer {
-    if (length < 1 || length > max) throw new SnapshotError(`${field} length`, length, `1...${max} bytes`);
-    if (offset + length > this.#bytes.length) {
-      throw new SnapshotError(`${field} offset`, offset, `a range inside the ${this.#bytes.length} bytes of STRINGS`);
-    }
-    return this.#bytes.subarray(offset, offset + length);
-  }
-}
-
-function checkAscending(field: string, before: Buffer | null, bytes: Buffer): void {
+function checkAscending(rule: number, field: string, before: Buffer | null, bytes: Buffer): void {
   if (before !== null && before.compare(bytes) >= 0) {
-    throw new SnapshotError(field, bytes.toString(), `bytes strictly above ${JSON.stringify(before.toString())}`);
+    throw new SnapshotError(rule, field, bytes.toString(), `bytes strictly above ${JSON.stringify(before.toString())}`);
   }
 }
 
@@ -121,6 +61,7 @@ function readEndpoints(
     const at = section.offset + i * section.stride;
     const field = `endpoints[${i}]`;
     const bytes = strings.get(
+      BROKEN_ENDPOINT_ADDRESS,
       `${field}.address`,
       view.getUint32(at + c.ENDPOINT_ADDRESS_OFFSET, true),
       view.getUint16(at + c.ENDPOINT_ADDRESS_LENGTH, true),
@@ -128,16 +69,21 @@ function readEndpoints(
     );
     const address = bytes.toString("latin1");
     if (!isAddress(address)) {
-      throw new SnapshotError(`${field}.address`, address, "a.b.c.d:port or [ipv6]:port, port 1...65535");
+      throw new SnapshotError(
+        BROKEN_ENDPOINT_ADDRESS,
+        `${field}.address`,
+        address,
+        "a.b.c.d:port or [ipv6]:port, port 1...65535",
+      );
     }
-    checkAscending(`${field}.address`, before, bytes);
+    checkAscending(BROKEN_ENDPOINT_ORDER, `${field}.address`, before, bytes);
     before = bytes;
     const flags = view.getUint16(at + c.ENDPOINT_FLAGS, true);
     const usage = view.getFloat32(at + c.ENDPOINT_KV_USAGE, true);
     if (!Number.isNaN(usage) && !(usage >= 0 && usage <= 1)) {
-      throw new SnapshotError(`${field}.kvUsage`, usage, "0...1 or NaN");
+      throw new SnapshotError(BROKEN_ENDPOINT_KV_USAGE, `${field}.kvUsage`, usage, "0...1 or NaN");
     }
-    const place = namedAt(`${field}.place`, view.getUint32(at + c.ENDPOINT_PLACE, true), places);
+    const place = namedAt(BROKEN_PLACE_INDEX, `${field}.place`, view.getUint32(at + c.ENDPOINT_PLACE, true), places);
     const weight = view.getUint16(at + c.ENDPOINT_WEIGHT, true);
     const pool = poolAt(pools, `${field}.pool`, view.getUint32(at + c.ENDPOINT_POOL, true));
     return {
@@ -172,6 +118,7 @@ function readServed(
   const [first, count] = range;
   if (first + count > section.records) {
     throw new SnapshotError(
+      BROKEN_MODEL_RANGE,
       `${field}.first`,
       first,
       `${count} records inside the ${section.records} of MODEL_ENDPOINTS`,
@@ -184,11 +131,18 @@ function readServed(
     const state = STATES[view.getUint8(at + c.MODEL_ENDPOINT_STATE)];
     const address = endpoints[index]?.address;
     if (address === undefined) {
-      throw new SnapshotError(`${field}.endpoints[${i}].index`, index, `below ${endpoints.length}`);
+      throw new SnapshotError(
+        BROKEN_SERVED_INDEX,
+        `${field}.endpoints[${i}].index`,
+        index,
+        `below ${endpoints.length}`,
+      );
     }
-    if (index <= before) throw new SnapshotError(`${field}.endpoints[${i}].index`, index, `above ${before}`);
+    if (index <= before)
+      throw new SnapshotError(BROKEN_SERVED_ORDER, `${field}.endpoints[${i}].index`, index, `above ${before}`);
     if (state === undefined) {
       throw new SnapshotError(
+        BROKEN_SERVED_STATE,
         `${field}.endpoints[${i}].state`,
         view.getUint8(at + c.MODEL_ENDPOINT_STATE),
         "0, 1 or 2",
@@ -215,28 +169,39 @@ function readModels(
     const at = section.offset + i * section.stride;
     const field = `models[${i}]`;
     const bytes = strings.get(
+      BROKEN_MODEL_NAME,
       `${field}.name`,
       view.getUint32(at + c.MODEL_NAME_OFFSET, true),
       view.getUint16(at + c.MODEL_NAME_LENGTH, true),
       c.MAX_MODEL_NAME_BYTES,
     );
     const name = bytes.toString("utf8");
-    if (!isUtf8(bytes)) throw new SnapshotError(`${field}.name`, name, "valid UTF-8");
+    if (!isUtf8(bytes)) throw new SnapshotError(BROKEN_MODEL_NAME, `${field}.name`, name, "valid UTF-8");
     const problem = nameProblem(name);
-    if (problem !== null) throw new SnapshotError(`${field}.name`, name, problem);
-    checkAscending(`${field}.name`, before, bytes);
+    if (problem !== null) throw new SnapshotError(BROKEN_MODEL_NAME, `${field}.name`, name, problem);
+    checkAscending(BROKEN_MODEL_ORDER, `${field}.name`, before, bytes);
     before = bytes;
     const kind = view.getUint16(at + c.MODEL_KIND, true);
     if (kind !== c.MODEL_IS_BASE && kind !== c.MODEL_IS_ADAPTER) {
-      throw new SnapshotError(`${field}.kind`, kind, `${c.MODEL_IS_BASE} (base) or ${c.MODEL_IS_ADAPTER} (adapter)`);
+      throw new SnapshotError(
+        BROKEN_MODEL_KIND,
+        `${field}.kind`,
+        kind,
+        `${c.MODEL_IS_BASE} (base) or ${c.MODEL_IS_ADAPTER} (adapter)`,
+      );
     }
     bases.push(view.getUint32(at + c.MODEL_BASE, true));
     total += view.getUint32(at + c.MODEL_COUNT, true);
     if (total > c.MAX_MODEL_ENDPOINTS) {
-      throw new SnapshotError(`${field}.count`, total, `at most ${c.MAX_MODEL_ENDPOINTS} with those before it`);
+      throw new SnapshotError(
+        BROKEN_MODEL_TOTAL,
+        `${field}.count`,
+        total,
+        `at most ${c.MAX_MODEL_ENDPOINTS} with those before it`,
+      );
     }
     const range = [view.getUint32(at + c.MODEL_FIRST, true), view.getUint32(at + c.MODEL_COUNT, true)] as const;
-    const policy = namedAt(`${field}.policy`, view.getUint32(at + c.MODEL_POLICY, true), policies);
+    const policy = namedAt(BROKEN_POLICY_INDEX, `${field}.policy`, view.getUint32(at + c.MODEL_POLICY, true), policies);
     const pool = poolAt(pools, `${field}.pool`, view.getUint32(at + c.MODEL_POOL, true));
     return {
       name,
@@ -250,11 +215,13 @@ function readModels(
   for (const [i, model] of models.entries()) {
     const base = bases[i] ?? c.UNKNOWN;
     if (model.kind === "base") {
-      if (base !== i) throw new SnapshotError(`models[${i}].base`, base, `${i}: a base model names itself`);
+      if (base !== i)
+        throw new SnapshotError(BROKEN_MODEL_BASE, `models[${i}].base`, base, `${i}: a base model names itself`);
       model.base = model.name;
     } else if (base !== c.UNKNOWN) {
       const named = models[base];
-      if (named?.kind !== "base") throw new SnapshotError(`models[${i}].base`, base, "the index of a base model");
+      if (named?.kind !== "base")
+        throw new SnapshotError(BROKEN_MODEL_BASE, `models[${i}].base`, base, "the index of a base model");
       model.base = named.name;
     }
   }
@@ -264,25 +231,27 @@ function readModels(
 /** Throws a SnapshotError that names field, value and expectation at the first broken rule. */
 export function decodeSnapshot(body: Uint8Array): SnapshotView {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-  if (body.length < c.HEADER_BYTES) throw new SnapshotError("body length", body.length, `at least ${c.HEADER_BYTES}`);
+  if (body.length < c.HEADER_BYTES)
+    throw new SnapshotError(BROKEN_BODY_LENGTH, "body length", body.length, `at least ${c.HEADER_BYTES}`);
   if (body.length > c.MAX_SNAPSHOT_BYTES) {
-    throw new SnapshotError("body length", body.length, `at most ${c.MAX_SNAPSHOT_BYTES}`);
+    throw new SnapshotError(BROKEN_BODY_LENGTH, "body length", body.length, `at most ${c.MAX_SNAPSHOT_BYTES}`);
   }
   const magic = view.getUint32(c.HEADER_MAGIC, true);
-  if (magic !== c.MAGIC) throw new SnapshotError("header.magic", magic, `${c.MAGIC} ("PFSN")`);
+  if (magic !== c.MAGIC) throw new SnapshotError(BROKEN_MAGIC, "header.magic", magic, `${c.MAGIC} ("PFSN")`);
   const major = view.getUint16(c.HEADER_MAJOR, true);
-  if (major !== c.MAJOR) throw new SnapshotError("header.major", major, String(c.MAJOR));
+  if (major !== c.MAJOR) throw new SnapshotError(BROKEN_MAJOR, "header.major", major, String(c.MAJOR));
   const total = view.getUint32(c.HEADER_TOTAL_BYTES, true);
-  if (total !== body.length) throw new SnapshotError("header.totalBytes", total, `${body.length}, the body's length`);
+  if (total !== body.length)
+    throw new SnapshotError(BROKEN_TOTAL_BYTES, "header.totalBytes", total, `${body.length}, the body's length`);
   const version = view.getBigUint64(c.HEADER_VERSION, true);
-  if (version === 0n) throw new SnapshotError("header.version", version, "1...2^64-1");
+  if (version === 0n) throw new SnapshotError(BROKEN_VERSION, "header.version", version, "1...2^64-1");
 
   const sections = readDirectory(view);
   const text = sections.STRINGS;
   const strings = new Strings(Buffer.from(body.buffer, body.byteOffset + text.offset, text.records));
-  const readName: ReadName = (field, offset, length, max, before) => {
-    const bytes = strings.get(field, offset, length, max);
-    checkAscending(field, before === null ? null : Buffer.from(before), bytes);
+  const readName: ReadName = (rules, field, offset, length, max, before) => {
+    const bytes = strings.get(rules.name, field, offset, length, max);
+    checkAscending(rules.order, field, before === null ? null : Buffer.from(before), bytes);
     return bytes.toString("utf8");
   };
   const places = readPlaces(view, sections.PLACES, readName);

@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { decodeSnapshot } from "./decode.ts";
 import { goldenBytes } from "./fixture-sources/golden.ts";
 import { malformedSet } from "./fixture-sources/malformed.ts";
+import { ruleCode } from "./rules.ts";
 import type { SnapshotView } from "./snapshot.ts";
 
 export const FIXTURES = fileURLToPath(new URL("fixtures/", import.meta.url));
@@ -41,7 +42,9 @@ export function fixtureFiles(): Map<string, Uint8Array> {
   }
   const malformed = malformedSet();
   for (const { name, bytes } of malformed) files.set(`malformed/${name}.snapshot.bin`, bytes);
-  const index = malformed.map(({ name, wrong, field }) => ({ file: `${name}.snapshot.bin`, wrong, field }));
+  const index = malformed.map(({ name, rule, wrong, field }) => {
+    return { file: `${name}.snapshot.bin`, rule, code: ruleCode(rule), wrong, field };
+  });
   files.set("malformed/index.json", Buffer.from(`${JSON.stringify(index, null, 2)}\n`));
   return files;
 }

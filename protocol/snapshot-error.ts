@@ -1,12 +1,18 @@
-/** A snapshot that breaks a rule of the README: which field, what it held, what was expected there. */
+import { LAST_RULE, ruleCode, VALID } from "./rules.ts";
+
+/** What is no snapshot, or no traffic report: which field, what it held, what was expected there. */
 export class SnapshotError extends Error {
   readonly code = "snapshot_malformed";
+  /** Number of the broken rule in rules.ts; VALID where no rule is about the field, such as in a traffic report. */
+  readonly rule: number;
   readonly field: string;
   readonly expected: string;
 
-  constructor(field: string, value: unknown, expected: string) {
-    super(`${field}: got ${shown(value)}, expected ${expected}`);
+  constructor(rule: number, field: string, value: unknown, expected: string) {
+    const named = rule === VALID || rule > LAST_RULE ? "" : ` (rule ${rule}, ${ruleCode(rule)})`;
+    super(`${field}: got ${shown(value)}, expected ${expected}${named}`);
     this.name = "SnapshotError";
+    this.rule = rule;
     this.field = field;
     this.expected = expected;
   }

@@ -1,6 +1,8 @@
 // The traffic report of a filter: what all workers of an Envoy count, and the prefixes that they sent. README.md draws it.
 // Both directions check every byte, since reports come from another process.
+
 import * as c from "./constants.ts";
+import { VALID } from "./rules.ts";
 import type { RemoteCounts } from "./snapshot.ts";
 import { SnapshotError } from "./snapshot-error.ts";
 import { prefixStarts, readCounts, writeCounts } from "./traffic.ts";
@@ -20,24 +22,26 @@ export interface TrafficReport {
 export function decodeReport(body: Uint8Array): TrafficReport {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   if (body.length < c.REPORT_HEADER_BYTES)
-    throw new SnapshotError("report length", body.length, `at least ${c.REPORT_HEADER_BYTES}`);
+    throw new SnapshotError(VALID, "report length", body.length, `at least ${c.REPORT_HEADER_BYTES}`);
   const magic = view.getUint32(c.HEADER_MAGIC, true);
-  if (magic !== c.REPORT_MAGIC) throw new SnapshotError("report.magic", magic, `${c.REPORT_MAGIC} ("PFRP")`);
+  if (magic !== c.REPORT_MAGIC) throw new SnapshotError(VALID, "report.magic", magic, `${c.REPORT_MAGIC} ("PFRP")`);
   const major = view.getUint16(c.HEADER_MAJOR, true);
-  if (major !== c.MAJOR) throw new SnapshotError("report.major", major, String(c.MAJOR));
+  if (major !== c.MAJOR) throw new SnapshotError(VALID, "report.major", major, String(c.MAJOR));
   const records = view.getUint32(c.REPORT_RECORDS, true);
-  if (records > c.MAX_ENDPOINTS) throw new SnapshotError("report.records", records, `at most ${c.MAX_ENDPOINTS}`);
+  if (records > c.MAX_ENDPOINTS)
+    throw new SnapshotError(VALID, "report.records", records, `at most ${c.MAX_ENDPOINTS}`);
   const words = view.getUint32(c.REPORT_WORDS, true);
   const total = c.REPORT_HEADER_BYTES + records * c.REPORT_RECORD_BYTES + words * 8;
   if (view.getUint32(c.HEADER_TOTAL_BYTES, true) !== body.length || total !== body.length)
-    throw new SnapshotError("report length", body.length, `${total}, as its header says`);
+    throw new SnapshotError(VALID, "report length", body.length, `${total}, as its header says`);
   const instance = view.getBigUint64(c.REPORT_INSTANCE, true);
-  if (instance === 0n) throw new SnapshotError("report.instance", instance, "an id");
+  if (instance === 0n) throw new SnapshotError(VALID, "report.instance", instance, "an id");
   const counts = new Map<bigint, RemoteCounts>();
   for (let i = 0; i < records; i++) {
     const at = c.REPORT_HEADER_BYTES + i * c.REPORT_RECORD_BYTES;
     const hash = view.getBigUint64(at, true);
-    if (hash === 0n || counts.has(hash)) throw new SnapshotError(`report.records[${i}].endpoint`, hash, "a new hash");
+    if (hash === 0n || counts.has(hash))
+      throw new SnapshotError(VALID, `report.records[${i}].endpoint`, hash, "a new hash");
     counts.set(hash, readCounts(view, at + 8, `report.records[${i}]`));
   }
   const prefixes = body.subarray(c.REPORT_HEADER_BYTES + records * c.REPORT_RECORD_BYTES);

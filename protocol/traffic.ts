@@ -1,6 +1,9 @@
 // What Envoys tell each other by way of their sidecars: a filter's report, and the sections REMOTE and PREFIXES that are
 // made of the others' reports. Drawn in README.md. Both directions check every byte: reports come from another process.
+
 import * as c from "./constants.ts";
+import type { Section } from "./decode-directory.ts";
+import { BROKEN_ENVOYS, BROKEN_PREFIXES, BROKEN_REMOTE_COUNTS, BROKEN_REMOTE_RECORDS } from "./rules.ts";
 import type { EndpointView, PrefixRecord, RemoteCounts, RemoteView } from "./snapshot.ts";
 import { SnapshotError } from "./snapshot-error.ts";
 
@@ -23,13 +26,15 @@ export function addressHash(address: string): bigint {
 }
 
 function checkCounts(field: string, { requests, lasted, pending, sent }: RemoteCounts): void {
-  if (!(requests <= c.MAX_REMOTE)) throw new SnapshotError(`${field}.requests`, requests, `at most ${c.MAX_REMOTE}`);
-  if (!(lasted <= requests)) throw new SnapshotError(`${field}.lasted`, lasted, `at most requests, ${requests}`);
+  if (!(requests <= c.MAX_REMOTE))
+    throw new SnapshotError(BROKEN_REMOTE_COUNTS, `${field}.requests`, requests, `at most ${c.MAX_REMOTE}`);
+  if (!(lasted <= requests))
+    throw new SnapshotError(BROKEN_REMOTE_COUNTS, `${field}.lasted`, lasted, `at most requests, ${requests}`);
   if (!(pending <= c.MAX_REMOTE_PENDING))
-    throw new SnapshotError(`${field}.pending`, pending, `at most ${c.MAX_REMOTE_PENDING}`);
+    throw new SnapshotError(BROKEN_REMOTE_COUNTS, `${field}.pending`, pending, `at most ${c.MAX_REMOTE_PENDING}`);
   for (const value of [requests, lasted, pending, sent])
     if (!Number.isInteger(value) || value < 0 || value > 0xffffffff)
-      throw new SnapshotError(field, value, "integers from 0 to 2^32-1");
+      throw new SnapshotError(BROKEN_REMOTE_COUNTS, field, value, "integers from 0 to 2^32-1");
 }
 
 export function readCounts(view: DataView, at: number, field: string): RemoteCounts {
@@ -54,14 +59,19 @@ export function writeCounts(view: DataView, at: number, counts: RemoteCounts): v
 export function prefixStarts(bytes: Uint8Array, field: string): number[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length > c.MAX_PREFIX_WORDS * 8)
-    throw new SnapshotError(field, bytes.length, `at most ${c.MAX_PREFIX_WORDS} words`);
+    throw new SnapshotError(BROKEN_PREFIXES, field, bytes.length, `at most ${c.MAX_PREFIX_WORDS} words`);
   const starts: number[] = [];
   let at = 0;
   while (at < bytes.length) {
     const count = at + c.PREFIX_BYTES <= bytes.length ? view.getUint16(at + c.PREFIX_COUNT, true) : 0;
     const next = at + c.PREFIX_BYTES + count * 8;
     if (count < 1 || count > c.MAX_PREFIX_BLOCKS || next > bytes.length)
-      throw new SnapshotError(`${field}[${starts.length}].count`, count, `1...${c.MAX_PREFIX_BLOCKS} blocks inside it`);
+      throw new SnapshotError(
+        BROKEN_PREFIXES,
+        `${field}[${starts.length}].count`,
+        count,
+        `1...${c.MAX_PREFIX_BLOCKS} blocks inside it`,
+      );
     starts.push(at);
     at = next;
   }
@@ -90,12 +100,6 @@ export function decodePrefixes(bytes: Uint8Array, field: string): PrefixRecord[]
   });
 }
 
-interface Section {
-  offset: number;
-  stride: number;
-  records: number;
-}
-
 /** What a snapshot's header and optional sections say of other Envoys, and whether it is complete. */
 export function readTraffic(
   view: DataView,
@@ -103,19 +107,19 @@ export function readTraffic(
   endpoints: readonly EndpointView[],
 ): { complete?: boolean; remote?: RemoteView; prefixes?: PrefixRecord[] } {
   const envoys = view.getUint32(c.HEADER_ENVOYS, true);
-  if (envoys > c.MAX_ENVOYS) throw new SnapshotError("header.envoys", envoys, `at most ${c.MAX_ENVOYS}`);
+  if (envoys > c.MAX_ENVOYS) throw new SnapshotError(BROKEN_ENVOYS, "header.envoys", envoys, `at most ${c.MAX_ENVOYS}`);
   const found: ReturnType<typeof readTraffic> = {};
   if ((view.getUint32(c.HEADER_FLAGS, true) & c.HEADER_COMPLETE) !== 0) found.complete = true;
   if (REMOTE !== undefined) {
     const { records, offset, stride } = REMOTE;
-    if (records !== endpoints.length) throw new SnapshotError("remote.length", records, String(endpoints.length));
+    if (records !== endpoints.length)
+      throw new SnapshotError(BROKEN_REMOTE_RECORDS, "remote.length", records, String(endpoints.length));
     const counts = endpoints.map(({ address }, i) => {
       return [address, readCounts(view, offset + i * stride, `remote[${i}]`)] as const;
     });
     found.remote = { envoys, counts: Object.fromEntries(counts) };
   }
   if (PREFIXES !== undefined) {
-    if (PREFIXES.stride !== 8) throw new SnapshotError("prefixes.stride", PREFIXES.stride, "8");
     const bytes = new Uint8Array(view.buffer, view.byteOffset + PREFIXES.offset, PREFIXES.records * 8);
     found.prefixes = decodePrefixes(bytes, "prefixes");
   }

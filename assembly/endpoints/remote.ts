@@ -6,7 +6,7 @@
 // MAX_GUESSED of them at most, because what happens by chance at one of many does not happen at all.
 // Bound: ARCHITECTURE.md, "What Envoys share". A sidecar that falls silent is believed for REMOTE_SILENT.
 import { REMOTE_LASTED, REMOTE_PENDING, REMOTE_REQUESTS, REMOTE_SENT } from "../../protocol/constants";
-import { prefixNumber } from "../snapshot/verify-envoys";
+import { prefixNumber } from "../snapshot/verify-traffic";
 import { SnapshotView } from "../snapshot/view";
 import { receivePrefixes } from "./cache/prefix-index";
 import { Entry, endpointCount, entryOf } from "./entries";

@@ -1,27 +1,30 @@
-// The snapshot that this worker picks from: its own copy, replaced whole.
+// The snapshot that this worker picks from: a copy of its own, replaced whole by each newer snapshot.
+import { VALID } from "../../protocol/rules";
 import { groupByPlace } from "./group-by-place";
 import { verify } from "./verify";
 import { newView, SnapshotView } from "./view";
 
 const view: SnapshotView = newView();
 const candidate: SnapshotView = newView();
+/** First size of the buffer; later sizes are twice the size before. */
+const LEAST_BYTES: u32 = 16384;
 let buffer: usize = 0;
 let capacity: u32 = 0;
 let present: bool = false;
 let received: u64 = 0;
 
-/** Takes over `bytes` at `data` (they are copied) that the filter received `at`, ns. False: not a snapshot. */
+/** Copies `bytes` at `data`, which the filter received `at` (ns). False if they are no valid snapshot. */
 export function adopt(data: usize, bytes: u32, at: u64): bool {
-  if (verify(candidate, data, bytes) != 0) return false;
+  if (verify(candidate, data, bytes) != VALID) return false;
   if (bytes > capacity) {
     if (buffer) heap.free(buffer);
-    capacity = 16384;
+    capacity = LEAST_BYTES;
     while (capacity < bytes) capacity <<= 1;
     buffer = heap.alloc(capacity);
   }
   memory.copy(buffer, data, bytes);
   verify(view, buffer, bytes);
-  // Without order there are no places: everything is picked from as if there were none.
+  // Endpoints that are not sorted by place cannot be picked by place: the view has no places then.
   if (!groupByPlace(view)) view.placeCount = 0;
   present = true;
   received = at;

@@ -1,14 +1,18 @@
-// Puts the endpoints of each model into the order of their places, in this worker's own copy of a snapshot: a place is a
-// range then, and a pick within it costs what its own endpoints cost, not those of the whole world.
-import { MODEL_ENDPOINT_BYTES } from "../../protocol/constants";
+// Sorts the endpoints of each model by place, in this worker's own copy of a snapshot. The endpoints of a place are a range
+// then, so that a pick inside a place costs what its own endpoints cost, not what all endpoints cost.
+import { MAX_PLACES, MODEL_ENDPOINT_BYTES } from "../../protocol/constants";
 import { NONE, SnapshotView } from "./view";
 
+/** Least size of the scratch memory, so that small snapshots do not grow it step by step. */
+const LEAST_SCRATCH_RECORDS: u32 = 512;
 let scratch: usize = 0;
 let scratchBytes: u32 = 0;
-/** u32 per place, and one for none: where its next record goes. */
-const next: usize = memory.data(33 * 4, 4);
 
-/** Stable: within a place the order stays. False: models share records, so that none can be moved. */
+/** By place, and last for endpoints without a place: u32 number of records, then u32 index of the next record to write. */
+const NEXT_BYTES: i32 = (MAX_PLACES + 1) * sizeof<u32>();
+const next: usize = memory.data(NEXT_BYTES, 4);
+
+/** Endpoints of one place keep their order. False where models share records: nothing was moved then. */
 export function groupByPlace(view: SnapshotView): bool {
   if (view.placeCount == 0) return false;
   let expected: u32 = 0;
@@ -23,23 +27,24 @@ export function groupByPlace(view: SnapshotView): bool {
 function groupModel(view: SnapshotView, model: u32): void {
   const first = view.modelFirst(model);
   const count = view.modelEndpoints(model);
-  memory.fill(next, 0, 33 * 4);
+  memory.fill(next, 0, NEXT_BYTES);
   for (let i: u32 = 0; i < count; i++) {
-    const slot = next + placeSlot(view, first + i) * 4;
-    store<u32>(slot, load<u32>(slot) + 1);
+    const counter = counterOf(placeOf(view, first + i));
+    store<u32>(counter, load<u32>(counter) + 1);
   }
   let start: u32 = 0;
   for (let place: u32 = 0; place <= view.placeCount; place++) {
-    const records = load<u32>(next + place * 4);
+    const records = load<u32>(counterOf(place));
+    // All endpoints are of one place.
     if (records == count) return;
-    store<u32>(next + place * 4, start);
+    store<u32>(counterOf(place), start);
     start += records;
   }
   reserve(count * view.linkStride);
   for (let i: u32 = 0; i < count; i++) {
-    const slot = next + placeSlot(view, first + i) * 4;
-    const to = load<u32>(slot);
-    store<u32>(slot, to + 1);
+    const counter = counterOf(placeOf(view, first + i));
+    const to = load<u32>(counter);
+    store<u32>(counter, to + 1);
     memory.copy(scratch + to * view.linkStride, record(view, first + i), view.linkStride);
   }
   memory.copy(record(view, first), scratch, count * view.linkStride);
@@ -49,8 +54,12 @@ function record(view: SnapshotView, link: u32): usize {
   return view.links + link * view.linkStride;
 }
 
-/** Index of the place; those without one come last. */
-function placeSlot(view: SnapshotView, link: u32): u32 {
+function counterOf(place: u32): usize {
+  return next + place * sizeof<u32>();
+}
+
+/** Index of the endpoint's place; the number of places where it has none. */
+function placeOf(view: SnapshotView, link: u32): u32 {
   const place = view.endpointPlace(view.linkEndpoint(link));
   return place == NONE ? view.placeCount : place;
 }
@@ -58,6 +67,6 @@ function placeSlot(view: SnapshotView, link: u32): u32 {
 function reserve(bytes: u32): void {
   if (bytes <= scratchBytes) return;
   if (scratch) heap.free(scratch);
-  scratchBytes = max(bytes, 512 * MODEL_ENDPOINT_BYTES);
+  scratchBytes = max(bytes, LEAST_SCRATCH_RECORDS * MODEL_ENDPOINT_BYTES);
   scratch = heap.alloc(scratchBytes);
 }

@@ -1,4 +1,4 @@
-// The optional sections PLACES and POLICIES: checked like the others, before a byte of them is used.
+// The optional sections PLACES and POLICIES, and the places of endpoints and policies of models.
 import {
   MAX_MODEL_NAME_BYTES,
   MAX_PLACE_NAME_BYTES,
@@ -7,66 +7,58 @@ import {
   POLICY_IS_UTILIZATION,
   POLICY_NAME_OFFSET,
 } from "../../protocol/constants";
-import { isName } from "./name";
+import {
+  BROKEN_PLACE_INDEX,
+  BROKEN_PLACE_NAME,
+  BROKEN_PLACE_ORDER,
+  BROKEN_POLICY_INDEX,
+  BROKEN_POLICY_LIMIT,
+  BROKEN_POLICY_MODE,
+  BROKEN_POLICY_NAME,
+  BROKEN_POLICY_ORDER,
+  VALID,
+} from "../../protocol/rules";
+import { inStrings, isNameAt } from "./name";
 import { compareBytes, NONE, SnapshotView } from "./view";
 
-export function placeRuleText(rule: u32): string {
-  switch (rule) {
-    case 40:
-      return "a place's name is outside STRINGS, or not 1 to 63 letters, digits, - and _";
-    case 41:
-      return "places or policies are not strictly ascending by name";
-    case 42:
-      return "an endpoint's place is outside PLACES, or a model's policy outside POLICIES";
-    case 43:
-      return "a policy's name is outside STRINGS, empty, longer than 256 bytes or no text";
-    default:
-      return "a policy's mode is unknown, its target not above 0 and at most 1, or its requests in flight 0";
-  }
-}
-
-/** 0, or the number of the broken rule. */
+/** After the endpoints and models were verified. */
 export function verifyPlaces(view: SnapshotView): u32 {
   for (let i: u32 = 0; i < view.placeCount; i++) {
     const length = view.placeNameLength(i);
-    if (!inStrings(view, load<u32>(view.place(i), PLACE_NAME_OFFSET), length)) return 40;
-    if (!isPlaceName(view.placeName(i), length)) return 40;
+    if (!inStrings(view, load<u32>(view.place(i), PLACE_NAME_OFFSET), length)) return BROKEN_PLACE_NAME;
+    if (!isPlaceName(view.placeName(i), length)) return BROKEN_PLACE_NAME;
     if (i == 0) continue;
-    if (compareBytes(view.placeName(i - 1), view.placeNameLength(i - 1), view.placeName(i), length) >= 0) return 41;
+    const order = compareBytes(view.placeName(i - 1), view.placeNameLength(i - 1), view.placeName(i), length);
+    if (order >= 0) return BROKEN_PLACE_ORDER;
   }
   for (let i: u32 = 0; i < view.policyCount; i++) {
     const policy = verifyPolicy(view, i);
-    if (policy != 0) return policy;
+    if (policy != VALID) return policy;
   }
   for (let i: u32 = 0; i < view.endpointCount; i++) {
     const place = view.endpointPlace(i);
-    if (place != NONE && place >= view.placeCount) return 42;
+    if (place != NONE && place >= view.placeCount) return BROKEN_PLACE_INDEX;
   }
   for (let i: u32 = 0; i < view.modelCount; i++) {
     const policy = view.modelPolicy(i);
-    if (policy != NONE && policy >= view.policyCount) return 42;
+    if (policy != NONE && policy >= view.policyCount) return BROKEN_POLICY_INDEX;
   }
-  return 0;
+  return VALID;
 }
 
 function verifyPolicy(view: SnapshotView, i: u32): u32 {
   const length = view.policyNameLength(i);
-  if (length == 0 || length > MAX_MODEL_NAME_BYTES) return 43;
-  if (!inStrings(view, load<u32>(view.policy(i), POLICY_NAME_OFFSET), length)) return 43;
-  if (!isName(view.policyName(i), length)) return 43;
+  const offset = load<u32>(view.policy(i), POLICY_NAME_OFFSET);
+  if (!isNameAt(view, offset, length, MAX_MODEL_NAME_BYTES)) return BROKEN_POLICY_NAME;
   if (i > 0) {
     const order = compareBytes(view.policyName(i - 1), view.policyNameLength(i - 1), view.policyName(i), length);
-    if (order >= 0) return 41;
+    if (order >= 0) return BROKEN_POLICY_ORDER;
   }
   const mode = view.policyMode(i);
-  if (mode > POLICY_IS_IN_FLIGHT) return 44;
+  if (mode > POLICY_IS_IN_FLIGHT) return BROKEN_POLICY_MODE;
   const target = view.policyTarget(i);
-  if (mode == POLICY_IS_UTILIZATION && !(target > 0 && target <= 1)) return 44;
-  return mode == POLICY_IS_IN_FLIGHT && view.policyMostInFlight(i) == 0 ? 44 : 0;
-}
-
-function inStrings(view: SnapshotView, offset: u32, length: u32): bool {
-  return <u64>offset + length <= view.stringBytes;
+  if (mode == POLICY_IS_UTILIZATION && !(target > 0 && target <= 1)) return BROKEN_POLICY_LIMIT;
+  return mode == POLICY_IS_IN_FLIGHT && view.policyMostInFlight(i) == 0 ? BROKEN_POLICY_LIMIT : VALID;
 }
 
 function isPlaceName(text: usize, length: u32): bool {

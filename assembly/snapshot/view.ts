@@ -42,46 +42,66 @@ import {
 
 export const NONE: u32 = 0xffffffff;
 
+/** Where a section lies and how it is cut into records. The view has these three for each section, in this order. */
+@unmanaged
+export class SectionOfView {
+  start: usize = 0;
+  records: u32 = 0;
+  stride: u32 = 0;
+}
+
+/** All fields of a section that the snapshot does not have are 0. */
 @unmanaged
 export class SnapshotView {
   base: usize = 0;
   bytes: u32 = 0;
+
   strings: usize = 0;
   stringBytes: u32 = 0;
+  stringStride: u32 = 0;
+
   endpoints: usize = 0;
   endpointCount: u32 = 0;
   endpointStride: u32 = 0;
+
   models: usize = 0;
   modelCount: u32 = 0;
   modelStride: u32 = 0;
+
+  /** MODEL_ENDPOINTS: a link says that an endpoint serves a model. */
   links: usize = 0;
   linkCount: u32 = 0;
   linkStride: u32 = 0;
-  /** Optional sections: none of either is 0 records. */
+
   places: usize = 0;
   placeCount: u32 = 0;
   placeStride: u32 = 0;
+
   policies: usize = 0;
   policyCount: u32 = 0;
   policyStride: u32 = 0;
-  // objects.ts: optional, 0 records when they are not there
+
   pools: usize = 0;
   poolCount: u32 = 0;
   poolStride: u32 = 0;
+
   objectives: usize = 0;
   objectiveCount: u32 = 0;
   objectiveStride: u32 = 0;
+
   rules: usize = 0;
   ruleCount: u32 = 0;
   ruleStride: u32 = 0;
 
-  /** Other Envoys' counts, a record for each endpoint; 0 when the producer knows of none. */
+  /** Counts of other Envoys, a record for each endpoint. */
   remote: usize = 0;
   remoteCount: u32 = 0;
   remoteStride: u32 = 0;
-  /** Other Envoys' prefix records; 0 when there are none. */
+
+  /** Prefix records of other Envoys, in words of 8 bytes. */
   prefixes: usize = 0;
   prefixWords: u32 = 0;
+  prefixStride: u32 = 0;
 
   /** Nothing of the snapshot before stays. */
   clear(): void {

@@ -1,7 +1,7 @@
 // Prefix records one after the other, the oldest given up for the newest. Positions count bytes from the first record ever:
 // who knows where it stopped reading can go on there.
 import { PREFIX_BYTES } from "../../protocol/constants";
-import { prefixBlocks } from "../snapshot/verify-envoys";
+import { prefixBlocks } from "../snapshot/verify-traffic";
 
 @unmanaged
 export class Ring {

@@ -3,7 +3,9 @@ import * as c from "../constants.ts";
 import { encodeSnapshot } from "../encode.ts";
 import type { SnapshotView } from "../snapshot.ts";
 
-export type Case = readonly [name: string, wrong: string, field: string, edit: Edit];
+/** `wrong` is what is wrong, in words; `field` is how the decoder's error begins. */
+export type Case = readonly [name: string, rule: number, wrong: string, field: string, edit: Edit];
+/** Changes a golden snapshot in place, or returns other bytes. `at` is where a section begins. */
 type Edit = (out: DataView, at: (kind: number) => number, body: Uint8Array) => Uint8Array | undefined;
 
 export function entryOf(out: DataView, kind: number): number {
@@ -18,4 +20,12 @@ export function edited(view: SnapshotView, edit: Edit): Uint8Array {
   const body = encodeSnapshot(view);
   const out = new DataView(body.buffer);
   return edit(out, (kind) => out.getUint32(entryOf(out, kind) + c.DIRECTORY_OFFSET, true), body) ?? body;
+}
+
+/** The body with at least `bytes` zero bytes behind it, of a length that is a multiple of 8. */
+export function longerBy(body: Uint8Array, bytes: number): Uint8Array {
+  const longer = new Uint8Array((body.length + bytes + 7) & ~7);
+  longer.set(body);
+  new DataView(longer.buffer).setUint32(c.HEADER_TOTAL_BYTES, longer.length, true);
+  return longer;
 }

@@ -9,6 +9,8 @@ import { TRAFFIC_CASES } from "./malformed-traffic.ts";
 
 export interface Malformed {
   name: string;
+  /** Number of the rule of rules.ts that is broken. */
+  rule: number;
   /** What is wrong, in words. */
   wrong: string;
   /** How the decoder's error begins. */
@@ -18,8 +20,8 @@ export interface Malformed {
 
 export function malformedSet(): Malformed[] {
   const made = (golden: string, cases: readonly Case[]): Malformed[] =>
-    cases.map(([name, wrong, field, edit]) => {
-      return { name, wrong, field, bytes: edited(GOLDEN[golden] as SnapshotView, edit) };
+    cases.map(([name, rule, wrong, field, edit]) => {
+      return { name, rule, wrong, field, bytes: edited(GOLDEN[golden] as SnapshotView, edit) };
     });
   return [
     ...made("adapters", CORE_CASES),

@@ -4,11 +4,13 @@ import { test } from "node:test";
 import fc from "fast-check";
 import * as c from "../../protocol/constants.ts";
 import { decodeSnapshot } from "../../protocol/decode.ts";
+import { KNOWN } from "../../protocol/decode-directory.ts";
 import { encodeSnapshot, SnapshotTooLargeError } from "../../protocol/encode.ts";
 import { GOLDEN } from "../../protocol/fixture-sources/golden.ts";
 import { malformedSet } from "../../protocol/fixture-sources/malformed.ts";
 import { describe, FIXTURES, fixtureFiles } from "../../protocol/generate-fixtures.ts";
 import { isAddress } from "../../protocol/grammar.ts";
+import { LAST_RULE, ruleCode, ruleSentence } from "../../protocol/rules.ts";
 import type { EndpointView, SnapshotView } from "../../protocol/snapshot.ts";
 import { SnapshotError } from "../../protocol/snapshot-error.ts";
 
@@ -92,14 +94,43 @@ test("a newer minor version with longer records, unknown sections and flags read
   assert.deepEqual(decoded.models, small.models);
 });
 
-for (const { name, wrong, field, bytes } of malformedSet()) {
+for (const { name, rule, wrong, field, bytes } of malformedSet()) {
   test(`refused: ${name}, ${wrong}`, () => {
     assert.throws(
       () => decodeSnapshot(bytes),
-      (error) => error instanceof SnapshotError && error.field.startsWith(field) && error.message.includes("expected"),
+      (error) => error instanceof SnapshotError && error.rule === rule && error.field.startsWith(field),
     );
   });
 }
+
+test("each rule has a malformed fixture", () => {
+  const broken = new Set(malformedSet().map(({ rule }) => rule));
+  const rules = Array.from({ length: LAST_RULE }, (_, i) => i + 1);
+  assert.deepEqual(rules.filter((rule) => !broken.has(rule)).map(ruleCode), []);
+});
+
+test("an error names the field, the value, what was expected, and the rule", () => {
+  const body = encodeSnapshot(GOLDEN.small as SnapshotView);
+  body[0] = 0x51;
+  assert.throws(() => decodeSnapshot(body), {
+    message: 'header.magic: got 1314080337, expected 1314080336 ("PFSN") (rule 2, magic)',
+  });
+});
+
+test("README.md has the rules and the limits of sections as they are in the code", () => {
+  const readme = readFileSync(new URL("../../protocol/README.md", import.meta.url), "utf8");
+  const rows = Array.from(
+    { length: LAST_RULE },
+    (_, i) => `| ${i + 1} | \`${ruleCode(i + 1)}\` | ${ruleSentence(i + 1)} |`,
+  );
+  const written = readme.split("\n").filter((line) => /^\| \d+ \| `/.test(line));
+  assert.deepEqual(written, rows, `README.md has to have:\n${rows.join("\n")}`);
+  for (const { name, kind, least, limit } of KNOWN) {
+    const row = readme.split("\n").find((line) => line.startsWith(`| ${name} `)) ?? "";
+    const cells = row.split("|").map((cell) => cell.trim());
+    assert.deepEqual(cells.slice(1, 5), [name, String(kind), String(least), limit.toLocaleString("en")], row);
+  }
+});
 
 test("every malformed snapshot is malformed in one place only: its golden original is accepted", () => {
   assert.equal(decodeSnapshot(encodeSnapshot(GOLDEN.adapters as SnapshotView)).models.length, 5);

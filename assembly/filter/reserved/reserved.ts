@@ -1,4 +1,6 @@
 // The reserved path: POST stores a snapshot, GET reads the current one back. Not the request path: it may allocate.
+
+import { BROKEN_BODY_LENGTH, ruleCode, ruleSentence, VALID } from "../../../protocol/rules";
 import { Bytes, bytesEqual, equalConstantTime } from "../../base/bytes";
 import { writeTo } from "../../base/writer";
 import {
@@ -13,7 +15,7 @@ import { largeBuffer } from "../../host/memory";
 import { readClock } from "../../host/tick-time";
 import { pathLength } from "../../route/paths";
 import { ageMilliseconds, current, hasSnapshot } from "../../snapshot/current";
-import { ruleText, verify } from "../../snapshot/verify";
+import { verify } from "../../snapshot/verify";
 import { newView } from "../../snapshot/view";
 import {
   count,
@@ -59,7 +61,7 @@ export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   } else if (!isMethod(POST)) {
     refuse(405, SNAPSHOT_OTHER, "POST a snapshot here, or GET the current one.", "method_not_allowed");
   } else if (endOfStream) {
-    refuseMalformed("has no body");
+    refuseMalformed(BROKEN_BODY_LENGTH);
   } else if (declaredLength() > <i64>root.config.maxBytes) {
     refuseTooLarge(root);
   } else {
@@ -95,16 +97,16 @@ export function controlBody(stream: Stream, length: u32, endOfStream: bool): i32
     const ask = parseAsk(stream.name, stream.nameLength);
     const reported = ask === null ? 0 : makeReport(readClock(), ask);
     if (getBuffer(REQUEST_BODY, 0, min(length, limit))) storePush(root, resultPointer(), resultLength(), reported);
-    else refuseMalformed("has no body");
+    else refuseMalformed(BROKEN_BODY_LENGTH);
   }
   return BODY_STOP_AND_BUFFER;
 }
 
 /** `reported`: bytes of the report that the answer shall be; 0 when none was asked for. */
 function storePush(root: Root, data: usize, bytes: u32, reported: u32): void {
-  const rule = verify(pushed, data, bytes);
-  if (rule != 0) {
-    refuseMalformed(ruleText(rule));
+  const broken = verify(pushed, data, bytes);
+  if (broken != VALID) {
+    refuseMalformed(broken);
     return;
   }
   const version = pushed.version;
@@ -200,12 +202,16 @@ function unauthenticatedText(root: Root): string {
     : "The header x-pilotfish-secret is missing, or is not the filter's secret.";
 }
 
-function refuseMalformed(why: string): void {
+function refuseMalformed(rule: u32): void {
   count(SNAPSHOT_MALFORMED);
   leaveGarbage();
   const writer = beginError();
-  writer.raw("The snapshot is refused: ");
-  writer.raw(why);
+  writer.raw("The snapshot is refused by rule ");
+  writer.number(rule);
+  writer.raw(" (");
+  writer.raw(ruleCode(rule));
+  writer.raw("): ");
+  writer.raw(ruleSentence(rule));
   writer.raw(".");
   sendError(writer, 400, "", "snapshot_malformed");
 }

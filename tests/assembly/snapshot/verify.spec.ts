@@ -1,5 +1,20 @@
-import { ruleText, verify } from "../../../assembly/snapshot/verify";
-import { newView } from "../../../assembly/snapshot/view";
+import { verify } from "../../../assembly/snapshot/verify";
+import { newView, SectionOfView, SnapshotView } from "../../../assembly/snapshot/view";
+import {
+  BROKEN_DIRECTORY,
+  BROKEN_ENDPOINT_ADDRESS,
+  BROKEN_ENDPOINT_ORDER,
+  BROKEN_MODEL_BASE,
+  BROKEN_MODEL_NAME,
+  BROKEN_MODEL_ORDER,
+  BROKEN_MODEL_RANGE,
+  BROKEN_MODEL_TOTAL,
+  BROKEN_SECTION_BOUNDS,
+  LAST_RULE,
+  ruleCode,
+  ruleSentence,
+  VALID,
+} from "../../../protocol/rules";
 import { Builder, builtBytes } from "../support/builder";
 
 const DIRECTORY = 64;
@@ -28,8 +43,8 @@ function after(offset: usize, value: u32): u32 {
 
 describe("verify", () => {
   test("a good snapshot breaks none, and so does an empty one", () => {
-    expect(ruleOf(sample())).toBe(0);
-    expect(ruleOf(new Builder())).toBe(0);
+    expect(ruleOf(sample())).toBe(VALID);
+    expect(ruleOf(new Builder())).toBe(VALID);
   });
 
   test("the view says what was built", () => {
@@ -56,61 +71,61 @@ describe("verify", () => {
   test("no byte behind the given ones is read: every prefix breaks a rule", () => {
     const at = sample().build();
     const bytes = builtBytes;
-    for (let length: u32 = 0; length < bytes; length++) expect(verify(newView(), at, length)).not.toBe(0);
+    for (let length: u32 = 0; length < bytes; length++) expect(verify(newView(), at, length)).not.toBe(VALID);
   });
 
   test("offsets and counts that wrap around 2^32 are outside", () => {
     for (let section = 0; section < 4; section++) {
       const entry = DIRECTORY + section * 16;
-      expect(after(entry + 4, 0xfffffff8)).toBe(6);
-      expect(after(entry + 8, 0xffffffff)).toBe(6);
+      expect(after(entry + 4, 0xfffffff8)).toBe(BROKEN_SECTION_BOUNDS);
+      expect(after(entry + 8, 0xffffffff)).toBe(BROKEN_SECTION_BOUNDS);
     }
     const endpoint = RECORDS;
-    expect(after(endpoint, 0xffffffff)).toBe(11);
+    expect(after(endpoint, 0xffffffff)).toBe(BROKEN_ENDPOINT_ADDRESS);
     const model = RECORDS + 2 * 64;
-    expect(after(model, 0xffffffff)).toBe(14);
-    expect(after(model + 12, 0xffffffff)).toBe(17);
-    expect(after(model + 16, 0xffffffff)).toBe(25);
+    expect(after(model, 0xffffffff)).toBe(BROKEN_MODEL_NAME);
+    expect(after(model + 12, 0xffffffff)).toBe(BROKEN_MODEL_RANGE);
+    expect(after(model + 16, 0xffffffff)).toBe(BROKEN_MODEL_TOTAL);
   });
 
   test("sections may overlap each other but not the header and the directory", () => {
-    expect(after(DIRECTORY + 3 * 16 + 4, 128)).not.toBe(6);
-    expect(after(DIRECTORY + 3 * 16 + 4, 120)).toBe(6);
-    expect(after(DIRECTORY + 3 * 16 + 4, 0)).toBe(6);
+    expect(after(DIRECTORY + 3 * 16 + 4, 128)).not.toBe(BROKEN_SECTION_BOUNDS);
+    expect(after(DIRECTORY + 3 * 16 + 4, 120)).toBe(BROKEN_SECTION_BOUNDS);
+    expect(after(DIRECTORY + 3 * 16 + 4, 0)).toBe(BROKEN_SECTION_BOUNDS);
   });
 
   test("more sections than 32, or than there is room for, are refused before they are read", () => {
-    expect(after(12, 33)).toBe(5);
-    expect(after(12, 0xffffffff)).toBe(5);
-    expect(after(12, 0x10000000)).toBe(5);
+    expect(after(12, 33)).toBe(BROKEN_DIRECTORY);
+    expect(after(12, 0xffffffff)).toBe(BROKEN_DIRECTORY);
+    expect(after(12, 0x10000000)).toBe(BROKEN_DIRECTORY);
   });
 
   test("addresses ascend: the same twice, a shorter one behind and a signed comparison are found", () => {
     const twice = sample();
     twice.pods[1].address = "10.0.0.1:8000";
-    expect(ruleOf(twice)).toBe(13);
+    expect(ruleOf(twice)).toBe(BROKEN_ENDPOINT_ORDER);
     const shorter = sample();
     shorter.pods[1].address = "10.0.0.1:800";
-    expect(ruleOf(shorter)).toBe(13);
+    expect(ruleOf(shorter)).toBe(BROKEN_ENDPOINT_ORDER);
     const names = sample();
     names.models[0].name = "a";
     names.models[1].name = "\u00fc";
-    expect(ruleOf(names)).toBe(0);
+    expect(ruleOf(names)).toBe(VALID);
     names.models[0].name = "\u00fc";
     names.models[1].name = "a";
-    expect(ruleOf(names)).toBe(16);
+    expect(ruleOf(names)).toBe(BROKEN_MODEL_ORDER);
   });
 
   test("an adapter's base is a base, at any place", () => {
     const builder = sample();
     builder.models[0].kind = 1;
     builder.models[0].base = 1;
-    expect(ruleOf(builder)).toBe(0);
+    expect(ruleOf(builder)).toBe(VALID);
     builder.models[1].kind = 1;
     builder.models[1].base = 0xffffffff;
-    expect(ruleOf(builder)).toBe(21);
+    expect(ruleOf(builder)).toBe(BROKEN_MODEL_BASE);
     builder.models[0].base = 2;
-    expect(ruleOf(builder)).toBe(21);
+    expect(ruleOf(builder)).toBe(BROKEN_MODEL_BASE);
   });
 
   test("the models' ranges may overlap, but not ask for more than 65,536 steps", () => {
@@ -123,17 +138,37 @@ describe("verify", () => {
     const models = at + RECORDS + 1024 * 64;
     for (let i = 1; i < 64; i++) store<u32>(models + i * 32, 1024, 16);
     for (let i = 1; i < 64; i++) store<u32>(models + i * 32, 0, 12);
-    expect(verify(newView(), at, builtBytes)).toBe(0);
+    expect(verify(newView(), at, builtBytes)).toBe(VALID);
     store<u32>(models + 63 * 32, 1025, 16);
-    expect(verify(newView(), at, builtBytes)).toBe(25);
+    expect(verify(newView(), at, builtBytes)).toBe(BROKEN_MODEL_TOTAL);
   });
 
-  test("each rule has a sentence of its own", () => {
-    const texts: string[] = [];
-    for (let rule = 1; rule <= 32; rule++) {
-      const text = ruleText(rule);
-      expect(texts.includes(text)).toBe(false, text);
-      texts.push(text);
+  test("each rule has a code and a sentence of its own", () => {
+    const seen: string[] = [];
+    for (let rule: u32 = 1; rule <= LAST_RULE; rule++) {
+      const code = ruleCode(rule);
+      const sentence = ruleSentence(rule);
+      expect(seen.includes(code)).toBe(false, code);
+      expect(seen.includes(sentence)).toBe(false, sentence);
+      seen.push(code);
+      seen.push(sentence);
     }
+    expect(ruleCode(BROKEN_ENDPOINT_ORDER)).toBe("endpoint-order");
+  });
+
+  test("the view has start, records and stride of each section side by side", () => {
+    const view = newView();
+    view.strings = 1;
+    view.stringBytes = 2;
+    view.stringStride = 3;
+    for (let at = offsetof<SnapshotView>("strings"); at < offsetof<SnapshotView>(); at += offsetof<SectionOfView>()) {
+      const section = changetype<SectionOfView>(changetype<usize>(view) + at);
+      if (at == offsetof<SnapshotView>("strings")) {
+        expect(section.start).toBe(1);
+        expect(section.records).toBe(2);
+        expect(section.stride).toBe(3);
+      } else expect(section.start).toBe(0);
+    }
+    expect(offsetof<SnapshotView>("prefixStride") + sizeof<u32>()).toBe(offsetof<SnapshotView>());
   });
 });

@@ -1,0 +1,59 @@
+// The optional sections REMOTE and PREFIXES: what other Envoys have in flight, and the prefixes that they sent.
+import {
+  MAX_ENVOYS,
+  MAX_PREFIX_BLOCKS,
+  MAX_REMOTE,
+  MAX_REMOTE_PENDING,
+  PREFIX_BYTES,
+  PREFIX_COUNT,
+  PREFIX_WORD_BYTES,
+  REMOTE_LASTED,
+  REMOTE_PENDING,
+  REMOTE_REQUESTS,
+} from "../../protocol/constants";
+import {
+  BROKEN_ENVOYS,
+  BROKEN_PREFIXES,
+  BROKEN_REMOTE_COUNTS,
+  BROKEN_REMOTE_RECORDS,
+  VALID,
+} from "../../protocol/rules";
+import { SnapshotView } from "./view";
+
+/** Blocks of a prefix record; its number is above. */
+export function prefixBlocks(record: usize): u32 {
+  return load<u16>(record, PREFIX_COUNT);
+}
+export function prefixNumber(record: usize): u64 {
+  return load<u64>(record, PREFIX_COUNT) >> 16;
+}
+
+/** After the endpoints were verified. */
+export function verifyTraffic(view: SnapshotView): u32 {
+  if (view.envoys > MAX_ENVOYS) return BROKEN_ENVOYS;
+  if (view.remote) {
+    if (view.remoteCount != view.endpointCount) return BROKEN_REMOTE_RECORDS;
+    for (let i: u32 = 0; i < view.remoteCount; i++) {
+      const record = view.remote + i * view.remoteStride;
+      const requests = load<u32>(record, REMOTE_REQUESTS);
+      if (requests > MAX_REMOTE || load<u32>(record, REMOTE_LASTED) > requests) return BROKEN_REMOTE_COUNTS;
+      if (load<u32>(record, REMOTE_PENDING) > MAX_REMOTE_PENDING) return BROKEN_REMOTE_COUNTS;
+    }
+  }
+  return view.prefixes && !arePrefixes(view.prefixes, view.prefixWords * PREFIX_WORD_BYTES) ? BROKEN_PREFIXES : VALID;
+}
+
+/** Whether the bytes are whole prefix records. */
+function arePrefixes(start: usize, bytes: u32): bool {
+  let left = bytes;
+  let at = start;
+  while (left > 0) {
+    if (left < PREFIX_BYTES) return false;
+    const blocks = prefixBlocks(at);
+    const length = PREFIX_BYTES + blocks * PREFIX_WORD_BYTES;
+    if (blocks < 1 || blocks > MAX_PREFIX_BLOCKS || length > left) return false;
+    at += length;
+    left -= length;
+  }
+  return true;
+}

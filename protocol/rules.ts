@@ -1,0 +1,187 @@
+// The rules that a snapshot must keep: a number, a stable code and a sentence each. Both codecs check them, a refusal names
+// the first one that is broken, and README.md's table is this list.
+// Compiled by asc and by tsc alike. A number or code that was released keeps its meaning: append, never renumber.
+import {
+  HEADER_BYTES,
+  MAJOR,
+  MAX_ADDRESS_BYTES,
+  MAX_ENVOYS,
+  MAX_MODEL_ENDPOINTS,
+  MAX_MODEL_NAME_BYTES,
+  MAX_PLACE_NAME_BYTES,
+  MAX_POOL_NAME_BYTES,
+  MAX_PREFIX_BLOCKS,
+  MAX_REMOTE,
+  MAX_REMOTE_PENDING,
+  MAX_RULE_WEIGHT,
+  MAX_SECTIONS,
+  MAX_SNAPSHOT_BYTES,
+  MAX_TARGETS_OF_RULE,
+} from "./constants.ts";
+
+/** No rule is broken. */
+export const VALID: u32 = 0;
+export const BROKEN_BODY_LENGTH: u32 = 1;
+export const BROKEN_MAGIC: u32 = 2;
+export const BROKEN_MAJOR: u32 = 3;
+export const BROKEN_TOTAL_BYTES: u32 = 4;
+export const BROKEN_DIRECTORY: u32 = 5;
+export const BROKEN_VERSION: u32 = 6;
+export const BROKEN_SECTION_BOUNDS: u32 = 7;
+export const BROKEN_SECTION_STRIDE: u32 = 8;
+export const BROKEN_SECTION_RECORDS: u32 = 9;
+export const BROKEN_SECTION_TWICE: u32 = 10;
+export const BROKEN_SECTION_MISSING: u32 = 11;
+export const BROKEN_ENDPOINT_ADDRESS: u32 = 12;
+export const BROKEN_ENDPOINT_ORDER: u32 = 13;
+export const BROKEN_ENDPOINT_KV_USAGE: u32 = 14;
+export const BROKEN_MODEL_NAME: u32 = 15;
+export const BROKEN_MODEL_ORDER: u32 = 16;
+export const BROKEN_MODEL_TOTAL: u32 = 17;
+export const BROKEN_MODEL_RANGE: u32 = 18;
+export const BROKEN_SERVED_INDEX: u32 = 19;
+export const BROKEN_SERVED_ORDER: u32 = 20;
+export const BROKEN_SERVED_STATE: u32 = 21;
+export const BROKEN_MODEL_KIND: u32 = 22;
+export const BROKEN_MODEL_BASE: u32 = 23;
+export const BROKEN_POOL_NAME: u32 = 24;
+export const BROKEN_POOL_ORDER: u32 = 25;
+export const BROKEN_POOL_INDEX: u32 = 26;
+export const BROKEN_OBJECTIVE_NAME: u32 = 27;
+export const BROKEN_OBJECTIVE_ORDER: u32 = 28;
+export const BROKEN_RULE_NAME: u32 = 29;
+export const BROKEN_RULE_ORDER: u32 = 30;
+export const BROKEN_RULE_TARGET: u32 = 31;
+export const BROKEN_RULE_WEIGHT: u32 = 32;
+export const BROKEN_RULE_TARGETS: u32 = 33;
+export const BROKEN_RULE_PRIORITY: u32 = 34;
+export const BROKEN_PLACE_NAME: u32 = 35;
+export const BROKEN_PLACE_ORDER: u32 = 36;
+export const BROKEN_PLACE_INDEX: u32 = 37;
+export const BROKEN_POLICY_NAME: u32 = 38;
+export const BROKEN_POLICY_ORDER: u32 = 39;
+export const BROKEN_POLICY_INDEX: u32 = 40;
+export const BROKEN_POLICY_MODE: u32 = 41;
+export const BROKEN_POLICY_LIMIT: u32 = 42;
+export const BROKEN_ENVOYS: u32 = 43;
+export const BROKEN_REMOTE_RECORDS: u32 = 44;
+export const BROKEN_REMOTE_COUNTS: u32 = 45;
+export const BROKEN_PREFIXES: u32 = 46;
+/** Rules are numbered from 1 to this. */
+export const LAST_RULE: u32 = 46;
+
+/** `code: sentence` of a rule. */
+function ruleText(rule: u32): string {
+  switch (rule) {
+    case BROKEN_BODY_LENGTH:
+      return `body-length: A body has ${HEADER_BYTES} to ${MAX_SNAPSHOT_BYTES} bytes`;
+    case BROKEN_MAGIC:
+      return "magic: A body begins with the bytes PFSN";
+    case BROKEN_MAJOR:
+      return `major-version: The major version is ${MAJOR}: run a filter and a sidecar of the same release`;
+    case BROKEN_TOTAL_BYTES:
+      return "total-bytes: totalBytes is the length of the body";
+    case BROKEN_DIRECTORY:
+      return `directory: A snapshot has at most ${MAX_SECTIONS} sections, and its directory ends inside the body`;
+    case BROKEN_VERSION:
+      return "version: The version is not 0";
+    case BROKEN_SECTION_BOUNDS:
+      return "section-bounds: A section begins at a multiple of 8 behind the directory, and ends inside the body";
+    case BROKEN_SECTION_STRIDE:
+      return "section-stride: A stride is a multiple of 8 and no shorter than the record; STRINGS has 1, PREFIXES has 8";
+    case BROKEN_SECTION_RECORDS:
+      return "section-records: A section has at most as many records as its limit says";
+    case BROKEN_SECTION_TWICE:
+      return "section-twice: A section of a known kind is there at most once";
+    case BROKEN_SECTION_MISSING:
+      return "section-missing: STRINGS, ENDPOINTS, MODELS and MODEL_ENDPOINTS are there";
+    case BROKEN_ENDPOINT_ADDRESS:
+      return `endpoint-address: An address is ip:port or [ipv6]:port, of at most ${MAX_ADDRESS_BYTES} bytes inside STRINGS`;
+    case BROKEN_ENDPOINT_ORDER:
+      return "endpoint-order: Endpoints ascend strictly by the bytes of their addresses";
+    case BROKEN_ENDPOINT_KV_USAGE:
+      return "endpoint-kv-usage: KV usage is NaN or a number from 0 to 1";
+    case BROKEN_MODEL_NAME:
+      return `model-name: ${nameRule("A model's name", MAX_MODEL_NAME_BYTES)}`;
+    case BROKEN_MODEL_ORDER:
+      return "model-order: Models ascend strictly by the bytes of their names";
+    case BROKEN_MODEL_TOTAL:
+      return `model-total: The ranges of all models add up to at most ${MAX_MODEL_ENDPOINTS} records of MODEL_ENDPOINTS`;
+    case BROKEN_MODEL_RANGE:
+      return "model-range: A model's range lies inside MODEL_ENDPOINTS";
+    case BROKEN_SERVED_INDEX:
+      return "served-index: A record of MODEL_ENDPOINTS holds the index of an endpoint";
+    case BROKEN_SERVED_ORDER:
+      return "served-order: The endpoints of a model ascend strictly by index";
+    case BROKEN_SERVED_STATE:
+      return "served-state: The state of a model on an endpoint is 0 (listed), 1 (running) or 2 (waiting)";
+    case BROKEN_MODEL_KIND:
+      return "model-kind: A model's kind is 0 (base) or 1 (adapter)";
+    case BROKEN_MODEL_BASE:
+      return "model-base: A base model names itself as its base; an adapter names a base model, or none (0xffffffff)";
+    case BROKEN_POOL_NAME:
+      return `pool-name: ${nameRule("A pool's name", MAX_POOL_NAME_BYTES)}`;
+    case BROKEN_POOL_ORDER:
+      return "pool-order: Pools ascend strictly by the bytes of their names";
+    case BROKEN_POOL_INDEX:
+      return "pool-index: A pool is 0 (none), or 1 + an index into POOLS";
+    case BROKEN_OBJECTIVE_NAME:
+      return `objective-name: ${nameRule("An objective's name", MAX_MODEL_NAME_BYTES)}`;
+    case BROKEN_OBJECTIVE_ORDER:
+      return "objective-order: Objectives ascend strictly by the bytes of their names, then by pool";
+    case BROKEN_RULE_NAME:
+      return `rule-name: ${nameRule("A rule's name", MAX_MODEL_NAME_BYTES)}; length 0 stands for any name`;
+    case BROKEN_RULE_ORDER:
+      return "rule-order: Records of RULES ascend by the bytes of their names, then by pool";
+    case BROKEN_RULE_TARGET:
+      return `rule-target: ${nameRule("A rule's target", MAX_MODEL_NAME_BYTES)}`;
+    case BROKEN_RULE_WEIGHT:
+      return `rule-weight: A target's weight is at most ${MAX_RULE_WEIGHT}`;
+    case BROKEN_RULE_TARGETS:
+      return `rule-targets: A rule has at most ${MAX_TARGETS_OF_RULE} targets`;
+    case BROKEN_RULE_PRIORITY:
+      return "rule-priority: All records of a rule have the same priority";
+    case BROKEN_PLACE_NAME:
+      return `place-name: A place's name has 1 to ${MAX_PLACE_NAME_BYTES} letters, digits, - and _ inside STRINGS`;
+    case BROKEN_PLACE_ORDER:
+      return "place-order: Places ascend strictly by the bytes of their names";
+    case BROKEN_PLACE_INDEX:
+      return "place-index: An endpoint's place is 0 (none), or 1 + an index into PLACES";
+    case BROKEN_POLICY_NAME:
+      return `policy-name: ${nameRule("A policy's name", MAX_MODEL_NAME_BYTES)}`;
+    case BROKEN_POLICY_ORDER:
+      return "policy-order: Policies ascend strictly by the bytes of their names";
+    case BROKEN_POLICY_INDEX:
+      return "policy-index: A model's policy is 0 (none), or 1 + an index into POLICIES";
+    case BROKEN_POLICY_MODE:
+      return "policy-mode: A policy's mode is 0 (order), 1 (utilization) or 2 (in flight)";
+    case BROKEN_POLICY_LIMIT:
+      return "policy-limit: A policy's target is above 0 and at most 1 in mode 1; it has 1 or more requests in flight in mode 2";
+    case BROKEN_ENVOYS:
+      return `envoys: The number of other Envoys is at most ${MAX_ENVOYS}`;
+    case BROKEN_REMOTE_RECORDS:
+      return "remote-records: REMOTE has as many records as ENDPOINTS";
+    case BROKEN_REMOTE_COUNTS:
+      return `remote-counts: A record of REMOTE has at most ${MAX_REMOTE} requests, no more settled ones than requests, and at most ${MAX_REMOTE_PENDING} waiting tokens`;
+    case BROKEN_PREFIXES:
+      return `prefixes: PREFIXES holds whole records of 1 to ${MAX_PREFIX_BLOCKS} blocks`;
+    default:
+      return "unknown: This number names no rule";
+  }
+}
+
+function nameRule(what: string, most: u32): string {
+  return `${what} has 1 to ${most} bytes inside STRINGS, is valid UTF-8 and has no control characters`;
+}
+
+/** Never changes, so that tools may compare it. */
+export function ruleCode(rule: u32): string {
+  const text = ruleText(rule);
+  return text.substring(0, text.indexOf(": "));
+}
+
+/** The rule itself, in words, without a full stop. */
+export function ruleSentence(rule: u32): string {
+  const text = ruleText(rule);
+  return text.substring(text.indexOf(": ") + 2);
+}
