@@ -10,29 +10,10 @@
 // profile refers to it. Plugins that the endpoint picker needs for what happens elsewhere here (reading metrics, parsing
 // bodies, queues) are taken and named in the log. What nobody knows refuses the configuration.
 import { JSON } from "json-as";
-import { addScorer, KIND_SCORERS, newProfile } from "../pick/profile";
-import { SCORE_LATENCY, SCORE_LOAD, SCORE_TOKENS } from "../pick/scorers";
+import { addScorer, KIND_SCORERS, newProfile, pickerNames } from "../pick/profile";
+import { SCORE_LOAD, SCORE_TOKENS, scorerByName, scorerNames } from "../pick/scorers";
 import { PickConfig } from "./pick";
 import { fail, failKey, isString, readArray, readObject, report } from "./values";
-
-/** Place: PICKER_BEST, PICKER_WEIGHTED, PICKER_RANDOM, PICKER_TWO. */
-export const PICKERS: string[] = ["max-score-picker", "weighted-random-picker", "random-picker", "p2c-picker"];
-
-/** Place: the scorer's number in pick/scorers.ts. */
-const SCORERS: string[] = [
-  "queue-scorer",
-  "kv-cache-utilization-scorer",
-  "running-requests-size-scorer",
-  "prefix-cache-scorer",
-  "lora-affinity-scorer",
-  "token-load-scorer",
-  "latency-scorer",
-  "active-request-scorer",
-  "load-aware-scorer",
-  "session-affinity-scorer",
-];
-/** Another name of the same thing. */
-const PREDICTED_LATENCY = "predicted-latency-scorer";
 
 /** What they do happens elsewhere here, or not at all. */
 const ELSEWHERE: string[] = [
@@ -131,13 +112,13 @@ function readPluginList(config: PickConfig, plugins: Plugin[], key: string, list
 }
 
 function newPlugin(config: PickConfig, key: string, name: string, type: string, parameters: JSON.Value | null): Plugin {
-  const scorer = type == PREDICTED_LATENCY ? <i32>SCORE_LATENCY : SCORERS.indexOf(type);
-  const picker = PICKERS.indexOf(type);
+  const scorer = scorerByName(type);
+  const picker = pickerNames().indexOf(type);
   if (scorer < 0 && picker < 0) {
     if (ELSEWHERE.includes(type)) config.ignored.push(type);
     else
       report(
-        `${key}.type: ${type} given, one of ${SCORERS.join(", ")}, ${PREDICTED_LATENCY}, ${PICKERS.join(", ")}, ${ELSEWHERE.join(", ")} is expected`,
+        `${key}.type: ${type} given, one of ${scorerNames().join(", ")}, ${pickerNames().join(", ")}, ${ELSEWHERE.join(", ")} is expected`,
       );
   }
   let parameter: f64 = 0;

@@ -11,10 +11,10 @@
 //   pick.slowStart 10s   over which a pod that becomes ready gets its share of requests, "0s": at once
 import { JSON } from "json-as";
 import { Bytes, bytesOf } from "../base/bytes";
-import { addScorer, KIND_LOAD, KIND_SCORERS, KIND_TOKENS, newProfile, Profile } from "../pick/profile";
+import { addScorer, KIND_LOAD, KIND_SCORERS, KIND_TOKENS, newProfile, Profile, pickerNames } from "../pick/profile";
 import { SCORE_KV, SCORE_PREFIX, SCORE_QUEUE } from "../pick/scorers";
 import { EjectionConfig, readEjection } from "./ejection";
-import { PICKERS, readEndpointPicker } from "./epp";
+import { readEndpointPicker } from "./epp";
 import { readSession, SessionConfig } from "./session";
 import { failKey, isString, readBoolean, readChoice, readDuration, readObject, report } from "./values";
 
@@ -54,7 +54,7 @@ export function readPick(config: PickConfig, value: JSON.Value): void {
     if (key == "profile") {
       config.profile = profileNamed(readChoice(name, value, ["load", "tokens", "epp"]));
       given = true;
-    } else if (key == "picker") picker = readChoice(name, value, PICKERS);
+    } else if (key == "picker") picker = readChoice(name, value, pickerNames());
     else if (key == "config") readEndpointPicker(config, name, value);
     else if (key == "onStale") {
       const choice = readChoice(name, value, ["fallback", "ignore", "penalise"]);
@@ -92,9 +92,10 @@ function readSecret(key: string, value: JSON.Value): string {
 /** After the last read: what every policy has. */
 export function finishPick(config: PickConfig, staleAfter: u32): void {
   config.profile.staleAfter = staleAfter;
-  config.profile.failures = config.ejection.failures;
-  config.profile.ejectionBase = config.ejection.base;
-  config.profile.ejectionMost = config.ejection.most;
+  const limits = config.profile.ejection;
+  limits.failures = config.ejection.failures;
+  limits.base = config.ejection.base;
+  limits.max = config.ejection.most;
 }
 
 function profileNamed(choice: i32): Profile {

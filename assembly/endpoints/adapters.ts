@@ -56,7 +56,7 @@ export function linkState(view: SnapshotView, link: u32): u32 {
 }
 
 /** Adapters that can be active at once; 0 when that is not known. */
-export function mostAdapters(view: SnapshotView, endpoint: u32): u32 {
+export function maxAdapters(view: SnapshotView, endpoint: u32): u32 {
   return load<u16>(view.endpoint(endpoint), ENDPOINT_MAX_LORA);
 }
 
@@ -77,7 +77,7 @@ export function latelySent(model: u64, entry: Entry, now: u64): bool {
 /** In tokens, see above. `model`: the adapter's hash. */
 export function adapterCost(view: SnapshotView, link: u32, entry: Entry, model: u64, now: u64): f32 {
   if (linkState(view, link) != ADAPTER_LISTED || latelySent(model, entry, now)) return 0;
-  const most = mostAdapters(view, view.linkEndpoint(link));
+  const most = maxAdapters(view, view.linkEndpoint(link));
   const active = entry.activeAdapters;
   if (most == 0 || active < most) return RATE;
   return RATE + (RATE * duration * <f32>(active - most + 1)) / <f32>most;

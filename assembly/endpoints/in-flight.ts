@@ -124,6 +124,19 @@ export function unseenInFlight(endpoint: u32): f32 {
   return entryOf(endpoint).unseenAverage;
 }
 
+/** Own requests end between a scrape and its arrival: fewer unseen requests than this say nothing. */
+export const UNSEEN_NOISE: f32 = 1;
+
+/**
+ * Requests that may be on an endpoint by now, for the limits of places: own ones, what other workers and Envoys published, as
+ * many again for each worker as this worker sent since it published, and what the model server reported beyond those.
+ */
+export function inFlightAt(endpoint: u32): f32 {
+  const entry = entryOf(endpoint);
+  const burst = max(entry.own - entry.published, 0) * otherWorkers;
+  return <f32>max(entry.own + entry.others + entry.remote + burst, 0) + max<f32>(entry.unseenAverage - UNSEEN_NOISE, 0);
+}
+
 /** Without `unseen` and without any guess: what the filters of this Envoy count. */
 export function counted(endpoint: u32): i32 {
   const entry = entryOf(endpoint);

@@ -1,154 +1,210 @@
-// Which of a model's endpoints are looked at for a request. An endpoint is a candidate when it is ready, awake, not on its
-// way out, and not ejected (endpoints/health.ts). Of a small pool all are.
+// The endpoints of a model that are looked at for a request. An endpoint is a candidate when it is usable (ready, awake, not
+// draining), not ejected (endpoints/health.ts), and within the range to which the pick is kept (places/range.ts).
 //
-// Profile "tokens" looks at a part of a pool of more than FULL_SCAN endpoints, because a full scan of a large pool herds and
-// costs; the others do of one of more than MAX_SCANNED:
-//   holders   the last two that were sent the longest known beginning of the prompt (endpoints/cache/last-sent.ts)
-//   home      for a beginning of the prompt, the endpoint that rendezvous hashing gives: where gateways that do not hear of each
-//             other meet
-//   adapter   up to four on which the adapter is loaded
-//   random    eight; thirty-two for the others
-// The session's home is always one (session.ts).
-//
-// Memory: 12 bytes for each of MAX_ENDPOINTS, one list for the whole VM.
-import { ADAPTER_LISTED, MODEL_ENDPOINT_STATE, MODEL_IS_ADAPTER } from "../../protocol/constants";
+// A small pool is looked at as a whole. Profile "tokens" samples a pool of more than FULL_SCAN endpoints, because a full scan
+// of a large pool costs time and makes workers choose alike. The other profiles sample a pool of more than MAX_SCANNED:
+//   last sent  the last two endpoints that were sent the longest known beginning of the prompt (endpoints/cache/last-sent.ts)
+//   home       the endpoint that rendezvous hashing gives for a beginning of the prompt: gateways that do not know of each
+//              other meet there
+//   adapter    up to four endpoints on which the adapter is loaded
+//   random     eight endpoints; thirty-two for the other profiles
+// The session's homes are candidates always (session.ts).
+import { ADAPTER_LISTED, MAX_ENDPOINTS, MODEL_ENDPOINT_STATE, MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { mix } from "../base/hash";
 import { Random } from "../base/random";
-import { FULL_SCAN, findLastSent, lastSent, sentBefore } from "../endpoints/cache/last-sent";
+import { FULL_SCAN, findLastSent } from "../endpoints/cache/last-sent";
 import { Prompt, promptHash } from "../endpoints/cache/prompt";
 import { endpointHash, entryOf } from "../endpoints/entries";
-import { anyTrouble, enoughLeft, isEjected } from "../endpoints/health";
-import { admits, firstLink, linkCount } from "../places/range";
+import { anyTrouble, isEjected } from "../endpoints/health";
+import { Range } from "../places/range";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { PickInput } from "./pick-input";
 import { KIND_TOKENS, PICKER_TWO, Profile } from "./profile";
 
-/** A pool of more is sampled by scorers, each of which looks at every candidate, and by profile "load". */
 const MAX_SCANNED: u32 = 256;
 const RANDOM_SCANNED: u32 = 32;
 const RANDOM_CANDIDATES: u32 = 8;
 const ADAPTER_CANDIDATES: u32 = 4;
-/** Random draws for one candidate: with most of a pool down, more are given up. */
+/** Random draws for each wanted candidate. When most of a pool is down, fewer candidates are found. */
 const DRAWS: u32 = 3;
 
-const links: usize = memory.data(40960, 4);
-const costs: usize = memory.data(81920, 8);
-let count: u32 = 0;
+/** The candidates of one pick, and what is worked out for each. A candidate's number is its place in these lists. */
+@unmanaged
+export class Candidates {
+  view: SnapshotView = changetype<SnapshotView>(0);
+  model: u32 = 0;
+  range: Range = changetype<Range>(0);
+  /** Nanoseconds since the epoch. */
+  now: u64 = 0;
+  count: u32 = 0;
+  /** Links of the session's homes; NONE: the session has none (session.ts). */
+  home: u32 = 0;
+  secondHome: u32 = 0;
+  /** Ejected endpoints are no candidates. */
+  heedsEjections: bool = false;
+  /** Ejected endpoints are candidates, because too many of the range are ejected. */
+  panic: bool = false;
 
-export function candidateCount(): u32 {
-  return count;
-}
-export function clearCandidates(): void {
-  count = 0;
-}
-/** Place of a candidate in the snapshot's section of served models. */
-export function candidateLink(i: u32): u32 {
-  return load<u32>(links + i * 4);
-}
-/** The lowest wins. */
-export function candidateCost(i: u32): f64 {
-  return load<f64>(costs + i * 8);
-}
-export function setCandidateCost(i: u32, cost: f64): void {
-  store<f64>(costs + i * 8, cost);
-}
-
-/** Whether ejections count for the model at hand. */
-let ejections: bool = false;
-let clock: u64 = 0;
-/** Ejections do not count, because too many of the model's pods are ejected. */
-export let panicked: bool = false;
-
-/** May get this request: and so far as a policy for places lets it (places/range.ts). */
-function admitted(view: SnapshotView, endpoint: u32): bool {
-  if (!view.usable(endpoint) || !admits(view, endpoint)) return false;
-  return !ejections || !isEjected(entryOf(endpoint), clock);
+  /** The candidate's link: its number in the snapshot's section MODEL_ENDPOINTS. */
+  link(i: u32): u32 {
+    return load<u32>(changetype<usize>(this) + i * 4, LINKS);
+  }
+  endpoint(i: u32): u32 {
+    return this.view.linkEndpoint(this.link(i));
+  }
+  /** The lowest cost wins. */
+  cost(i: u32): f64 {
+    return load<f64>(changetype<usize>(this) + i * 8, COSTS);
+  }
+  setCost(i: u32, cost: f64): void {
+    store<f64>(changetype<usize>(this) + i * 8, cost, COSTS);
+  }
+  /** What the scorer that was applied last gave the candidate (scorers.ts). */
+  score(i: u32): f64 {
+    return load<f64>(changetype<usize>(this) + i * 8, SCORES);
+  }
+  setScore(i: u32, score: f64): void {
+    store<f64>(changetype<usize>(this) + i * 8, score, SCORES);
+  }
+  append(link: u32): void {
+    store<u32>(changetype<usize>(this) + this.count++ * 4, link, LINKS);
+  }
 }
 
-/** Makes the list of candidates for a model. */
-export function findCandidates(
-  view: SnapshotView,
-  model: u32,
-  profile: Profile,
-  input: PickInput,
-  random: Random,
-): void {
-  count = 0;
-  const first = firstLink(view, model);
-  const served = linkCount(view, model);
-  clock = input.now;
-  const trouble = anyTrouble(clock);
-  ejections = trouble && enoughLeft(view, first, served, clock);
-  panicked = trouble && !ejections;
+// The lists behind the record: f64 cost, f64 score and u32 link for each candidate.
+const COSTS: u32 = (<u32>offsetof<Candidates>() + 7) & ~7;
+const SCORES: u32 = COSTS + MAX_ENDPOINTS * 8;
+const LINKS: u32 = SCORES + MAX_ENDPOINTS * 8;
+/** Of a record with its lists. */
+export const CANDIDATES_BYTES: u32 = LINKS + MAX_ENDPOINTS * 4;
+
+/** Begins a list without candidates. */
+export function beginCandidates(candidates: Candidates, view: SnapshotView, model: u32, range: Range, now: u64): void {
+  candidates.view = view;
+  candidates.model = model;
+  candidates.range = range;
+  candidates.now = now;
+  candidates.count = 0;
+  candidates.home = NONE;
+  candidates.secondHome = NONE;
+  candidates.heedsEjections = false;
+  candidates.panic = false;
+}
+
+/** Finds the candidates for a request, after beginCandidates(). */
+export function findCandidates(candidates: Candidates, profile: Profile, input: PickInput, random: Random): void {
+  const view = candidates.view;
+  const first = candidates.range.first;
+  const served = candidates.range.count;
+  const trouble = anyTrouble(candidates.now);
+  candidates.heedsEjections = trouble && enoughLeft(candidates);
+  candidates.panic = trouble && !candidates.heedsEjections;
   if (profile.picker == PICKER_TWO) {
-    addRandom(view, first, served, 2, random);
-    if (count == 2 || served <= 2) return;
+    addRandom(candidates, 2, random);
+    if (candidates.count == 2 || served <= 2) return;
   } else if (served > (profile.kind == KIND_TOKENS ? FULL_SCAN : MAX_SCANNED)) {
     if (input.prompt) {
       const prompt = changetype<Prompt>(input.prompt);
-      addHolders(view, first, served, prompt, input.seed);
-      addHome(view, first, served, prompt, input.seed);
+      addLastSent(candidates, prompt, input.seed);
+      addHome(candidates, prompt, input.seed);
     }
-    if (view.modelKind(model) == MODEL_IS_ADAPTER) addLoaded(view, first, served, random);
-    addRandom(view, first, served, profile.kind == KIND_TOKENS ? RANDOM_CANDIDATES : RANDOM_SCANNED, random);
-    if (count > 0) return;
+    if (view.modelKind(candidates.model) == MODEL_IS_ADAPTER) addLoaded(candidates, random);
+    addRandom(candidates, profile.kind == KIND_TOKENS ? RANDOM_CANDIDATES : RANDOM_SCANNED, random);
+    if (candidates.count > 0) return;
   }
-  count = 0;
+  candidates.count = 0;
   for (let link = first; link < first + served; link++) {
-    if (admitted(view, view.linkEndpoint(link))) store<u32>(links + count++ * 4, link);
+    if (mayServe(candidates, view.linkEndpoint(link))) candidates.append(link);
   }
 }
 
-/** Adds an endpoint, if it may get requests and is not in the list yet. */
-export function addCandidate(view: SnapshotView, link: u32): void {
-  if (!admitted(view, view.linkEndpoint(link))) return;
-  for (let i: u32 = 0; i < count; i++) if (load<u32>(links + i * 4) == link) return;
-  store<u32>(links + count++ * 4, link);
-}
-
-function addRandom(view: SnapshotView, first: u32, served: u32, wanted: u32, random: Random): void {
-  const most = count + wanted;
-  for (let draw: u32 = 0; draw < wanted * DRAWS && count < most; draw++) {
-    addCandidate(view, first + (random.next() % served));
-  }
-}
-
-function addHolders(view: SnapshotView, first: u32, served: u32, prompt: Prompt, seed: u64): void {
-  findLastSent(prompt, seed);
-  if (lastSent == NONE && sentBefore == NONE) return;
-  for (let link = first; link < first + served; link++) {
+/** Whether ejections count: at least half of the range's usable endpoints are left. */
+function enoughLeft(candidates: Candidates): bool {
+  const view = candidates.view;
+  const first = candidates.range.first;
+  const end = first + candidates.range.count;
+  let usable: u32 = 0;
+  let left: u32 = 0;
+  for (let link = first; link < end; link++) {
     const endpoint = view.linkEndpoint(link);
-    if (endpoint == lastSent || endpoint == sentBefore) addCandidate(view, link);
+    if (!view.usable(endpoint)) continue;
+    usable++;
+    if (!isEjected(entryOf(endpoint), candidates.now)) left++;
+  }
+  return left * 2 >= usable;
+}
+
+function mayServe(candidates: Candidates, endpoint: u32): bool {
+  const view = candidates.view;
+  if (!view.usable(endpoint) || !candidates.range.admits(view, endpoint)) return false;
+  return !candidates.heedsEjections || !isEjected(entryOf(endpoint), candidates.now);
+}
+
+/** Adds an endpoint, if it may serve the request and is not in the list yet. */
+export function addCandidate(candidates: Candidates, link: u32): void {
+  if (!mayServe(candidates, candidates.view.linkEndpoint(link))) return;
+  for (let i: u32 = 0; i < candidates.count; i++) if (candidates.link(i) == link) return;
+  candidates.append(link);
+}
+
+function addRandom(candidates: Candidates, wanted: u32, random: Random): void {
+  const range = candidates.range;
+  const end = candidates.count + wanted;
+  for (let draw: u32 = 0; draw < wanted * DRAWS && candidates.count < end; draw++) {
+    addCandidate(candidates, range.first + (random.next() % range.count));
   }
 }
 
-/** The home of its first 64, 16, 4 blocks or of the first one: the most that it has. */
-function addHome(view: SnapshotView, first: u32, served: u32, prompt: Prompt, seed: u64): void {
+function addLastSent(candidates: Candidates, prompt: Prompt, seed: u64): void {
+  const sent = findLastSent(prompt, seed);
+  if (sent.last == NONE && sent.before == NONE) return;
+  const view = candidates.view;
+  const last = sent.last;
+  const before = sent.before;
+  const first = candidates.range.first;
+  const end = first + candidates.range.count;
+  for (let link = first; link < end; link++) {
+    const endpoint = view.linkEndpoint(link);
+    if (endpoint == last || endpoint == before) addCandidate(candidates, link);
+  }
+}
+
+/** The home of the prompt's first 64, 16 or 4 blocks, or of the first block: the longest beginning that the prompt has. */
+function addHome(candidates: Candidates, prompt: Prompt, seed: u64): void {
   let blocks: u32 = 64;
   while (blocks > prompt.count) blocks >>= 2;
   if (blocks == 0) return;
-  const home = homeOf(view, first, served, promptHash(prompt, blocks - 1) ^ seed, NONE);
-  if (home != NONE) addCandidate(view, home);
+  const home = homeOf(candidates, promptHash(prompt, blocks - 1) ^ seed, NONE);
+  if (home != NONE) addCandidate(candidates, home);
 }
 
-/** From a random place on, so that not all requests meet the same four. */
-function addLoaded(view: SnapshotView, first: u32, served: u32, random: Random): void {
-  const start = random.next() % served;
-  const most = count + ADAPTER_CANDIDATES;
-  for (let i: u32 = 0; i < served && count < most; i++) {
-    const link = first + ((start + i) % served);
-    if (load<u8>(view.links + link * view.linkStride, MODEL_ENDPOINT_STATE) != ADAPTER_LISTED) addCandidate(view, link);
+/** Begins at a random link, so that requests do not all find the same four endpoints. */
+function addLoaded(candidates: Candidates, random: Random): void {
+  const view = candidates.view;
+  const range = candidates.range;
+  const start = random.next() % range.count;
+  const end = candidates.count + ADAPTER_CANDIDATES;
+  for (let i: u32 = 0; i < range.count && candidates.count < end; i++) {
+    const link = range.first + ((start + i) % range.count);
+    const state: u32 = load<u8>(view.links + link * view.linkStride, MODEL_ENDPOINT_STATE);
+    if (state != ADAPTER_LISTED) addCandidate(candidates, link);
   }
 }
 
-/** Link of the usable endpoint, but not `other`, whose hash together with `key` is the highest: every worker finds the same. */
-export function homeOf(view: SnapshotView, first: u32, served: u32, key: u64, other: u32): u32 {
+/**
+ * Rendezvous hashing: the link, other than `other`, of the endpoint that may serve and whose hash together with `key` is the
+ * highest. Every worker finds the same. NONE: no endpoint may serve.
+ */
+export function homeOf(candidates: Candidates, key: u64, other: u32): u32 {
+  const view = candidates.view;
+  const first = candidates.range.first;
+  const end = first + candidates.range.count;
   let home = NONE;
   let best: u64 = 0;
-  for (let link = first; link < first + served; link++) {
+  for (let link = first; link < end; link++) {
     const endpoint = view.linkEndpoint(link);
     const weight = mix(key ^ endpointHash(endpoint));
-    if (weight <= best || link == other || !admitted(view, endpoint)) continue;
+    if (weight <= best || link == other || !mayServe(candidates, endpoint)) continue;
     best = weight;
     home = link;
   }

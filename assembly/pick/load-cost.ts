@@ -1,18 +1,17 @@
-// Profile "load": what it would cost to send one more request to an endpoint, in requests; the lowest wins.
+// Profile "load": the cost of one more request on an endpoint, in requests. The lowest cost wins.
 //
 //   cost(p) = seen(p) + queue(p) + KV_REQUESTS * kv(p)       queue(p) = unseen(p) + min(waiting(p), unseen(p))
 //
-//   seen     requests in flight that the filters of this Envoy sent: exact and never stale (endpoints/in-flight.ts)
-//   unseen   requests that the model server reported beyond those, averaged over 2 s, less NOISE
-//   waiting  the model server's queue at the last scrape. Own requests in it are in `seen` and may be out of it again; of
-//            the others' each counts twice, because it has no first token yet
+//   seen     in-flight requests that the filters of this Envoy sent: exact and never stale (endpoints/in-flight.ts)
+//   unseen   requests that the model server reported beyond those, averaged over 2 s, less UNSEEN_NOISE
+//   waiting  the model server's queue at the last scrape. Own requests in it are in `seen`, and may have left it since. Each
+//            request of other senders counts twice, because it has no first token yet
 //   kv       fraction of the KV cache in use, 0...1
 //
 // A signal that one of the candidates lacks: signals.ts.
-
-import { seenInFlight, unseenInFlight } from "../endpoints/in-flight";
+import { seenInFlight, UNSEEN_NOISE, unseenInFlight } from "../endpoints/in-flight";
 import { SnapshotView } from "../snapshot/view";
-import { candidateCount, candidateLink, setCandidateCost } from "./candidates";
+import { Candidates } from "./candidates";
 import { PickInput } from "./pick-input";
 import { Profile } from "./profile";
 import { kvOf, runningOf, waitingOf } from "./signals";
@@ -20,29 +19,27 @@ import { kvOf, runningOf, waitingOf } from "./signals";
 /** A full KV cache weighs as much as this many requests. */
 const KV_REQUESTS: f64 = 4;
 
-/** Own requests end between a scrape and its arrival: less than this many unseen ones say nothing. */
-const NOISE: f64 = 1;
-
-/** Costs of all candidates. */
-export function loadCosts(view: SnapshotView, profile: Profile, input: PickInput): void {
-  const count = candidateCount();
+/** Gives every candidate its cost. */
+export function loadCosts(candidates: Candidates, profile: Profile, input: PickInput): void {
+  const view = candidates.view;
+  const count = candidates.count;
   let queues = true;
   let caches = true;
   let worstQueue: f64 = 0;
   let worstKv: f64 = 0;
   for (let i: u32 = 0; i < count; i++) {
-    const endpoint = view.linkEndpoint(candidateLink(i));
+    const endpoint = candidates.endpoint(i);
     const queue = queueCost(view, endpoint, profile, input);
     const kv = kvOf(view, endpoint, profile, input);
     if (queue < 0) queues = profile.penalise;
     if (kv < 0) caches = profile.penalise;
-    // Without `penalise` one that lacks it settles the matter, whatever comes after.
+    // Without `penalise` both signals are dropped now, whatever the other candidates report.
     if (!queues && !caches) break;
     worstQueue = max(worstQueue, queue);
     worstKv = max(worstKv, kv);
   }
   for (let i: u32 = 0; i < count; i++) {
-    const endpoint = view.linkEndpoint(candidateLink(i));
+    const endpoint = candidates.endpoint(i);
     let sum = <f64>seenInFlight(endpoint);
     if (queues) {
       const queue = queueCost(view, endpoint, profile, input);
@@ -52,14 +49,14 @@ export function loadCosts(view: SnapshotView, profile: Profile, input: PickInput
       const kv = kvOf(view, endpoint, profile, input);
       sum += KV_REQUESTS * (kv < 0 ? worstKv : kv);
     }
-    setCandidateCost(i, sum);
+    candidates.setCost(i, sum);
   }
 }
 
-/** -1 when it is not known. */
+/** -1: not known. */
 function queueCost(view: SnapshotView, endpoint: u32, profile: Profile, input: PickInput): f64 {
   const waiting = waitingOf(view, endpoint, profile, input);
   if (waiting < 0 || runningOf(view, endpoint, profile, input) < 0) return -1;
-  const unseen = max<f64>(<f64>unseenInFlight(endpoint) - NOISE, 0);
+  const unseen = max<f64>(<f64>unseenInFlight(endpoint) - UNSEEN_NOISE, 0);
   return unseen + min(waiting, unseen);
 }

@@ -1,4 +1,4 @@
-// What is known of a request when its endpoint is picked, for all candidates alike.
+// What is known of a request when its endpoint is picked.
 
 @unmanaged
 export class PickInput {
@@ -8,9 +8,9 @@ export class PickInput {
   model: u64 = 0;
   /** Hash of model and cache_salt. */
   seed: u64 = 0;
-  /** Hash of the session's name; 0: none. */
+  /** Hash of the session's name; 0: the request names no session. */
   session: u64 = 0;
-  /** endpoints/cache/prompt.ts Prompt; 0: the body was not hashed. */
+  /** Prompt (endpoints/cache/prompt.ts); 0: the body was not hashed. */
   prompt: usize = 0;
   /** Tokens of the whole prompt. */
   tokens: i32 = 0;

@@ -1,153 +1,132 @@
-// The pick: which endpoint gets a request, and two fallbacks. A pure function of the snapshot, of what is counted, of the
-// clock and of the random source: candidates (candidates.ts), then their costs by the policy (load-cost.ts, token-cost.ts, scorers.ts),
-// then the picker. The lowest wins.
+// The pick: which endpoint gets a request, and two fallbacks. A pick takes what it needs as arguments (the snapshot, what is
+// known of the request, the range, the clock, the random source), reads what is known of the endpoints (endpoints/), and
+// returns a Choice:
 //
-//   max-score        x = cost + random * TIE         costs closer than TIE are equal, decided at random
-//   p2c              the same, of two random candidates
-//   weighted-random  x = -ln(random) / weight        weight = score, or 1 / cost: picked in proportion to it (A-Res)
-//   random           x = random
-//
-// TIE: a tenth of a request, 8 tokens, or next to nothing of a score.
-
+//   candidates (candidates.ts) -> a cost for each (load-cost.ts, token-cost.ts, scorers.ts) -> the session's home first, where
+//   its load allows (session.ts) -> the picker's key (picker.ts) -> the three candidates with the lowest keys
 import { Random } from "../base/random";
-import { anyTrouble, weighCandidates } from "../endpoints/health";
+import { entryOf } from "../endpoints/entries";
+import { anyTrouble, weightOf } from "../endpoints/health";
+import { Range, wholeModel } from "../places/range";
 import { NONE, SnapshotView } from "../snapshot/view";
-import {
-  candidateCost,
-  candidateCount,
-  candidateLink,
-  clearCandidates,
-  findCandidates,
-  setCandidateCost,
-} from "./candidates";
+import { beginCandidates, CANDIDATES_BYTES, Candidates, findCandidates } from "./candidates";
 import { loadCosts } from "./load-cost";
 import { PickInput } from "./pick-input";
-import { KIND_LOAD, KIND_SCORERS, KIND_TOKENS, PICKER_RANDOM, PICKER_WEIGHTED, Profile } from "./profile";
+import { applyPicker } from "./picker";
+import { KIND_LOAD, KIND_SCORERS, KIND_TOKENS, Profile } from "./profile";
 import { scorerCosts } from "./scorers";
-import { findHome, kept, preferHome, sessionHome } from "./session";
-import { tokenCosts } from "./token-cost";
+import { findHomes, preferHome, SESSION_AT_HOME, SESSION_NONE } from "./session";
+import { tokenCosts, uncachedTokens } from "./token-cost";
 
-const TIE_REQUESTS: f64 = 0.1;
-const TIE_TOKENS: f64 = 8;
-const TIE_SCORE: f64 = 1e-9;
-/** Weights of costs: one that costs this much more than nothing gets half of the requests of one that costs nothing. */
-const HALF_REQUESTS: f64 = 1;
-const HALF_TOKENS: f64 = 400;
-/** The pick and two fallbacks: what override_host tries in turn. */
-export const MAX_PICKS: u32 = 3;
+/** The pick and two fallbacks, which override_host tries in turn. */
+const MAX_CHOSEN: u32 = 3;
 
 @unmanaged
 export class Choice {
+  /** Endpoints of the snapshot, the best first; NONE behind the last. */
   count: u32 = 0;
   first: u32 = 0;
   second: u32 = 0;
   third: u32 = 0;
-  firstCost: f64 = 0;
-  secondCost: f64 = 0;
-  thirdCost: f64 = 0;
+  firstKey: f64 = 0;
+  secondKey: f64 = 0;
+  thirdKey: f64 = 0;
+  /** SESSION_... (session.ts). */
+  session: u32 = 0;
+  /** Ejections were ignored, because too many of the model's endpoints are ejected. */
+  panic: bool = false;
+  /** Tokens of the prompt that `first` has to prefill; 0 under profile "load", which does not look at prompts. */
+  uncached: i32 = 0;
+  /** Among what it was chosen (explain.ts). */
+  candidates: Candidates = changetype<Candidates>(0);
 }
 
-export function newChoice(): Choice {
-  return changetype<Choice>(heap.alloc(offsetof<Choice>()));
-}
+// One pick at a time: these two records are all the memory of a pick.
+const choice = changetype<Choice>(memory.data(offsetof<Choice>(), 8));
+const candidates = changetype<Candidates>(memory.data(CANDIDATES_BYTES, 8));
 
-/** Fills `picks` with up to three different endpoints of the model, best first. */
+/** Up to three different endpoints of the model within the range, best first. The choice is valid until the next pick. */
 export function pick(
   view: SnapshotView,
   model: u32,
   profile: Profile,
   input: PickInput,
+  range: Range,
   random: Random,
-  choice: Choice,
-): void {
-  findCandidates(view, model, profile, input, random);
-  findHome(view, model, input);
-  pickAmong(view, model, profile, input, random, choice);
+): Choice {
+  begin(view, model, range, input);
+  findCandidates(candidates, profile, input, random);
+  findHomes(candidates, input);
+  costCandidates(candidates, profile, input);
+  if (anyTrouble(input.now)) weighCandidates(candidates, profile);
+  choice.session = preferHome(candidates, profile);
+  applyPicker(candidates, profile, choice.session == SESSION_AT_HOME, random);
+  for (let i: u32 = 0; i < candidates.count; i++) offer(candidates.endpoint(i), candidates.cost(i));
+  return finish(profile, input);
 }
 
-/** The same, of the candidates that are in the list. */
-export function pickAmong(
-  view: SnapshotView,
-  model: u32,
-  profile: Profile,
-  input: PickInput,
-  random: Random,
-  choice: Choice,
-): void {
-  begin(choice);
-  costCandidates(view, model, profile, input);
-  if (anyTrouble(input.now)) weighCandidates(view, profile, input.now);
-  preferHome(profile);
-  applyPicker(profile, random);
-  for (let i: u32 = 0; i < candidateCount(); i++) offer(choice, view.linkEndpoint(candidateLink(i)), candidateCost(i));
+/** The choice of the one endpoint that can answer, in the same form. */
+export function pickOnly(view: SnapshotView, model: u32, profile: Profile, input: PickInput, endpoint: u32): Choice {
+  begin(view, model, wholeModel(view, model), input);
+  offer(endpoint, 0);
+  return finish(profile, input);
 }
 
-/** The one endpoint that can answer. */
-export function pickOnly(choice: Choice, endpoint: u32): void {
-  begin(choice);
-  clearCandidates();
-  offer(choice, endpoint, 0);
+/** Gives every candidate its cost. */
+export function costCandidates(candidates: Candidates, profile: Profile, input: PickInput): void {
+  if (profile.kind == KIND_TOKENS) tokenCosts(candidates, profile, input);
+  else if (profile.kind == KIND_LOAD) loadCosts(candidates, profile, input);
+  else scorerCosts(candidates, profile, input);
 }
 
-/** Costs of all candidates in the list, before the picker. */
-export function costCandidates(view: SnapshotView, model: u32, profile: Profile, input: PickInput): void {
-  if (profile.kind == KIND_TOKENS) tokenCosts(view, model, profile, input);
-  else if (profile.kind == KIND_LOAD) loadCosts(view, profile, input);
-  else scorerCosts(view, profile, input, sessionHome());
-}
-
-function applyPicker(profile: Profile, random: Random): void {
-  const count = candidateCount();
-  const kind = profile.kind;
-  const picker = profile.picker;
-  const tie = kind == KIND_LOAD ? TIE_REQUESTS : kind == KIND_TOKENS ? TIE_TOKENS : TIE_SCORE;
-  for (let i: u32 = 0; i < count; i++) {
-    const cost = candidateCost(i);
-    // A session's home stays first whatever the picker.
-    if (kept && cost < 0) continue;
-    const draw = <f64>random.fraction();
-    if (picker == PICKER_RANDOM) setCandidateCost(i, draw);
-    else if (picker == PICKER_WEIGHTED) setCandidateCost(i, weightedKey(profile, cost, draw));
-    else setCandidateCost(i, cost + draw * tie);
+/** An endpoint that was ejected or is new comes back slowly: its weight divides its cost, or multiplies its score. */
+function weighCandidates(candidates: Candidates, profile: Profile): void {
+  for (let i: u32 = 0; i < candidates.count; i++) {
+    const weight = weightOf(entryOf(candidates.endpoint(i)), candidates.now);
+    if (weight == 1) continue;
+    const cost = candidates.cost(i);
+    if (profile.kind == KIND_SCORERS) candidates.setCost(i, profile.best - (profile.best - cost) * weight);
+    else candidates.setCost(i, cost / weight);
   }
 }
 
-/** A score of nothing comes after all others, in random order. */
-function weightedKey(profile: Profile, cost: f64, draw: f64): f64 {
-  const kind = profile.kind;
-  let weight: f64;
-  if (kind == KIND_SCORERS) weight = profile.best - cost;
-  else weight = 1 / (1 + cost / (kind == KIND_LOAD ? HALF_REQUESTS : HALF_TOKENS));
-  return weight > 1e-12 ? -Math.log(max(draw, 1e-10)) / weight : 1e18 * (1 + draw);
-}
-
-function begin(choice: Choice): void {
+function begin(view: SnapshotView, model: u32, range: Range, input: PickInput): void {
+  beginCandidates(candidates, view, model, range, input.now);
   choice.count = 0;
   choice.first = NONE;
   choice.second = NONE;
   choice.third = NONE;
-  choice.firstCost = Infinity;
-  choice.secondCost = Infinity;
-  choice.thirdCost = Infinity;
+  choice.firstKey = Infinity;
+  choice.secondKey = Infinity;
+  choice.thirdKey = Infinity;
+  choice.session = SESSION_NONE;
 }
 
-/** Keeps the three cheapest. */
-function offer(choice: Choice, endpoint: u32, x: f64): void {
-  if (x < choice.firstCost) {
+function finish(profile: Profile, input: PickInput): Choice {
+  const read = choice.count > 0 && profile.kind != KIND_LOAD;
+  choice.uncached = read ? uncachedTokens(input, entryOf(choice.first)) : 0;
+  choice.panic = candidates.panic;
+  choice.candidates = candidates;
+  return choice;
+}
+
+/** Keeps the three lowest keys. */
+function offer(endpoint: u32, key: f64): void {
+  if (key < choice.firstKey) {
     choice.third = choice.second;
-    choice.thirdCost = choice.secondCost;
+    choice.thirdKey = choice.secondKey;
     choice.second = choice.first;
-    choice.secondCost = choice.firstCost;
+    choice.secondKey = choice.firstKey;
     choice.first = endpoint;
-    choice.firstCost = x;
-  } else if (x < choice.secondCost) {
+    choice.firstKey = key;
+  } else if (key < choice.secondKey) {
     choice.third = choice.second;
-    choice.thirdCost = choice.secondCost;
+    choice.thirdKey = choice.secondKey;
     choice.second = endpoint;
-    choice.secondCost = x;
-  } else if (x < choice.thirdCost) {
+    choice.secondKey = key;
+  } else if (key < choice.thirdKey) {
     choice.third = endpoint;
-    choice.thirdCost = x;
+    choice.thirdKey = key;
   } else return;
-  if (choice.count < MAX_PICKS) choice.count++;
+  if (choice.count < MAX_CHOSEN) choice.count++;
 }

@@ -1,5 +1,6 @@
 // What decides a pick, as the configuration says it: a profile, or scorers with weights under their names in the Gateway
-// API's endpoint picker, and a picker that chooses among the scored.
+// API's endpoint picker, and a picker that chooses among the candidates.
+import { EjectionLimits } from "../endpoints/health";
 
 /** Profile "load": load-cost.ts. */
 export const KIND_LOAD: u32 = 0;
@@ -8,64 +9,92 @@ export const KIND_TOKENS: u32 = 1;
 /** Scorers: scorers.ts. */
 export const KIND_SCORERS: u32 = 2;
 
-/** The lowest cost or highest score, ties at random. */
+/** The lowest cost or the highest score; ties are decided at random. */
 export const PICKER_BEST: u32 = 0;
 export const PICKER_WEIGHTED: u32 = 1;
 export const PICKER_RANDOM: u32 = 2;
-/** The better of two random candidates: for thousands of pods. */
+/** The better of two random candidates: for pools of thousands of endpoints. */
 export const PICKER_TWO: u32 = 3;
+const PICKERS: u32 = 4;
+
+function pickerName(picker: u32): string {
+  switch (picker) {
+    case PICKER_BEST:
+      return "max-score-picker";
+    case PICKER_WEIGHTED:
+      return "weighted-random-picker";
+    case PICKER_RANDOM:
+      return "random-picker";
+    case PICKER_TWO:
+      return "p2c-picker";
+    default:
+      return "";
+  }
+}
+
+/** The names of all pickers; a picker's number is its index. */
+export function pickerNames(): string[] {
+  const names: string[] = [];
+  for (let picker: u32 = 0; picker < PICKERS; picker++) names.push(pickerName(picker));
+  return names;
+}
 
 export const MAX_SCORERS: u32 = 16;
+
+/** One of a profile's scorers. */
+@unmanaged
+export class WeightedScorer {
+  weight: f64 = 0;
+  /** The scorer's own, such as a threshold. */
+  parameter: f64 = 0;
+  /** SCORE_... (scorers.ts). */
+  type: u32 = 0;
+}
 
 @unmanaged
 export class Profile {
   kind: u32 = 0;
   picker: u32 = 0;
-  /** An unknown or old signal is taken to be as bad as the worst of the candidates', not dropped for all of them. */
+  /** A candidate whose signal is unknown or old counts as the worst candidate. Else the signal is dropped for all candidates. */
   penalise: bool = false;
-  /** What endpoints say of themselves counts while it is newer than their last scrape (endpoints/load-reports.ts). */
+  /** An endpoint's load report counts while it is newer than the endpoint's last scrape (endpoints/load-reports.ts). */
   reports: bool = false;
-  /** Signals older than this many milliseconds are old: with `penalise` those of a scrape, and always those of a report. */
+  /** Milliseconds after which a load report is old and, with `penalise`, a scrape. */
   staleAfter: u32 = 0;
-  /** endpoints/health.ts: failures in a row that eject a pod, 0: none do; how long, the first time and at most, ms. */
-  failures: u32 = 0;
-  ejectionBase: u32 = 0;
-  ejectionMost: u32 = 0;
+  /** When an endpoint whose answers fail is ejected. */
+  ejection: EjectionLimits = changetype<EjectionLimits>(0);
+  /** How many scorers follow. */
   scorers: u32 = 0;
-  /** Sum of the positive weights: a score that nothing exceeds. */
+  /** Sum of the positive weights: no score is higher. */
   best: f64 = 0;
 }
 
-const TYPES: usize = offsetof<Profile>();
-const WEIGHTS: usize = (TYPES + <usize>MAX_SCORERS * 4 + 7) & ~7;
-const PARAMETERS: usize = WEIGHTS + <usize>MAX_SCORERS * 8;
-const POLICY_BYTES: usize = PARAMETERS + <usize>MAX_SCORERS * 8;
+const SCORERS_AT: u32 = (<u32>offsetof<Profile>() + 7) & ~7;
+const SCORER_BYTES: u32 = (<u32>offsetof<WeightedScorer>() + 7) & ~7;
+const EJECTION_AT: u32 = SCORERS_AT + MAX_SCORERS * SCORER_BYTES;
+const PROFILE_BYTES: u32 = EJECTION_AT + offsetof<EjectionLimits>();
 
 export function newProfile(kind: u32): Profile {
-  const profile = changetype<Profile>(heap.alloc(POLICY_BYTES));
-  memory.fill(changetype<usize>(profile), 0, POLICY_BYTES);
+  const profile = changetype<Profile>(heap.alloc(PROFILE_BYTES));
+  memory.fill(changetype<usize>(profile), 0, PROFILE_BYTES);
   profile.kind = kind;
+  profile.ejection = changetype<EjectionLimits>(changetype<usize>(profile) + EJECTION_AT);
   return profile;
 }
 
-/** `parameter` is the scorer's own, such as a threshold. False: there are too many. */
+/** False: the profile has MAX_SCORERS already. */
 export function addScorer(profile: Profile, type: u32, weight: f64, parameter: f64): bool {
   const i = profile.scorers;
   if (i == MAX_SCORERS) return false;
   profile.scorers = i + 1;
-  store<u32>(changetype<usize>(profile) + TYPES + i * 4, type);
-  store<f64>(changetype<usize>(profile) + WEIGHTS + i * 8, weight);
-  store<f64>(changetype<usize>(profile) + PARAMETERS + i * 8, parameter);
+  const scorer = scorerAt(profile, i);
+  scorer.type = type;
+  scorer.weight = weight;
+  scorer.parameter = parameter;
   if (weight > 0) profile.best += weight;
   return true;
 }
 
-export function scorerType(profile: Profile, i: u32): u32 {
-  return load<u32>(changetype<usize>(profile) + TYPES + i * 4);
-}
-export function scorerWeight(profile: Profile, i: u32): f64 {
-  return load<f64>(changetype<usize>(profile) + WEIGHTS + i * 8);
-}
-export function scorerParameter(profile: Profile, i: u32): f64 {
-  return load<f64>(changetype<usize>(profile) + PARAMETERS + i * 8);
+export function scorerAt(profile: Profile, i: u32): WeightedScorer {
+  return changetype<WeightedScorer>(changetype<usize>(profile) + SCORERS_AT + i * SCORER_BYTES);
 }

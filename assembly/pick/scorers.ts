@@ -1,33 +1,37 @@
-// Scorers of the Gateway API's endpoint picker (v1.5.0) and of llm-d's, under their names. Each gives a candidate 0...1;
-// a candidate's score is the sum of weight * score, the highest wins. Kept as cost(p) = best - sum, so that for every
-// policy the lowest wins and nothing is below 0.
+// Scorers of the Gateway API's endpoint picker (v1.5.0) and of llm-d's, under their names. Each gives a candidate a score of
+// 0...1. A candidate's score is the sum of weight * score over the profile's scorers, and the highest sum wins. The sum is kept
+// as cost(p) = best - sum, so that under every profile the lowest cost wins and no cost is below 0.
 //
-//   queue-scorer                  (most - waiting) / (most - least) over the candidates, 1 when all are equal
+//   queue-scorer                  (highest - waiting) / (highest - lowest) over the candidates, 1 when all are equal
 //   kv-cache-utilization-scorer   1 - KV cache usage
-//   running-requests-size-scorer  as the queue, of running requests
+//   running-requests-size-scorer  as queue-scorer, of running requests
 //   prefix-cache-scorer           matched blocks / blocks of the prompt; 0 for a prompt without a block
 //   lora-affinity-scorer          1 when the adapter has running requests there; 0.8 when active + waiting adapters are
-//                                 fewer than fit; 0.6 when only waiting ones; else 0
+//                                 fewer than fit; 0.6 when it has only waiting requests; else 0
 //   token-load-scorer             1 - min(tokens, limit) / limit, tokens: those that wait there for their first byte
-//   latency-scorer                (most - t) / (most - least), t: predicted seconds to the first byte, times s(p)
-//   active-request-scorer         (most - n) / most, n: requests of this Envoy in flight there, 1 when most is 0
+//   latency-scorer                as queue-scorer, of the predicted seconds to the first byte, times s(p)
+//   active-request-scorer         (highest - n) / highest, n: this Envoy's in-flight requests there; 1 when highest is 0
 //   load-aware-scorer             0.5 * (1 - min(waiting, limit) / limit)
 //   session-affinity-scorer       1 for the session's home (session.ts), else 0
 //
-// A signal that one of the candidates lacks: signals.ts; the endpoint picker itself takes it for 0.
+// A signal that one of the candidates lacks: signals.ts. The endpoint picker itself counts such a signal as 0.
+//
+// A new scorer: a SCORE_ number, its name in scorerName(), its signal in signalOf(), its formula in scoreOf(). The spec
+// tests/assembly/pick/scorers.spec.ts fails for a number that lacks any of these.
 import { ADAPTER_RUNNING, ADAPTER_WAITING } from "../../protocol/constants";
-import { linkState, mostAdapters } from "../endpoints/adapters";
+import { linkState, maxAdapters } from "../endpoints/adapters";
 import { matchPrefix } from "../endpoints/cache/prefix-index";
 import { Prompt } from "../endpoints/cache/prompt";
 import { entryOf } from "../endpoints/entries";
 import { seenInFlight } from "../endpoints/in-flight";
-import { medianSlowness, speedFactor } from "../endpoints/speed";
+import { speedFactor } from "../endpoints/speed";
 import { SnapshotView } from "../snapshot/view";
-import { candidateCost, candidateCount, candidateLink, setCandidateCost } from "./candidates";
+import { Candidates } from "./candidates";
+import { medianSlowness } from "./median-slowness";
 import { PickInput } from "./pick-input";
-import { Profile, scorerParameter, scorerType, scorerWeight } from "./profile";
+import { Profile, scorerAt } from "./profile";
 import { kvOf, runningOf, waitingOf } from "./signals";
-import { predictedSeconds, uncached, unseenOf, worstUnseen } from "./token-cost";
+import { predictedSeconds, uncachedTokens, unseenOf, worstUnseen } from "./token-cost";
 
 export const SCORE_QUEUE: u32 = 0;
 export const SCORE_KV: u32 = 1;
@@ -39,66 +43,106 @@ export const SCORE_LATENCY: u32 = 6;
 export const SCORE_ACTIVE: u32 = 7;
 export const SCORE_LOAD: u32 = 8;
 export const SCORE_SESSION: u32 = 9;
+/** How many scorers there are; their numbers lie below. */
+export const SCORERS: u32 = 10;
 
-/** Values of the scorer at work, by candidate; -1: not known. 80 KiB, as many as there can be candidates. */
-const values: usize = memory.data(81920, 8);
+/** llm-d's name of the latency-scorer. */
+const PREDICTED_LATENCY = "predicted-latency-scorer";
 
-/** Costs of all candidates. `home`: link of the session's home, or NONE. */
-export function scorerCosts(view: SnapshotView, profile: Profile, input: PickInput, home: u32): void {
-  const count = candidateCount();
-  for (let i: u32 = 0; i < count; i++) setCandidateCost(i, profile.best);
-  for (let s: u32 = 0; s < profile.scorers; s++) {
-    if (!scores(view, profile, input, home, s)) continue;
-    const weight = scorerWeight(profile, s);
-    for (let i: u32 = 0; i < count; i++) setCandidateCost(i, candidateCost(i) - weight * load<f64>(values + i * 8));
+export function scorerName(type: u32): string {
+  switch (type) {
+    case SCORE_QUEUE:
+      return "queue-scorer";
+    case SCORE_KV:
+      return "kv-cache-utilization-scorer";
+    case SCORE_RUNNING:
+      return "running-requests-size-scorer";
+    case SCORE_PREFIX:
+      return "prefix-cache-scorer";
+    case SCORE_LORA:
+      return "lora-affinity-scorer";
+    case SCORE_TOKENS:
+      return "token-load-scorer";
+    case SCORE_LATENCY:
+      return "latency-scorer";
+    case SCORE_ACTIVE:
+      return "active-request-scorer";
+    case SCORE_LOAD:
+      return "load-aware-scorer";
+    case SCORE_SESSION:
+      return "session-affinity-scorer";
+    default:
+      return "";
   }
 }
 
-/** What the last call of scores() gave a candidate. */
-export function scoreValue(i: u32): f64 {
-  return load<f64>(values + i * 8);
+/** All names that scorerByName() knows. */
+export function scorerNames(): string[] {
+  const names: string[] = [];
+  for (let type: u32 = 0; type < SCORERS; type++) names.push(scorerName(type));
+  names.push(PREDICTED_LATENCY);
+  return names;
 }
 
-/** Fills `values` with the scores of the policy's scorer `s`; false: it is dropped, because a candidate lacks its signal. */
-export function scores(view: SnapshotView, profile: Profile, input: PickInput, home: u32, s: u32): bool {
-  const count = candidateCount();
-  const type = scorerType(profile, s);
-  const parameter = scorerParameter(profile, s);
-  const median = type == SCORE_LATENCY ? medianSlowness(view) : 0;
-  const worst = type == SCORE_LATENCY ? worstUnseen(view, profile, input) : 0;
-  let least = Infinity;
-  let most: f64 = -1;
+/** The number of the scorer with this name; -1: no scorer has it. */
+export function scorerByName(name: string): i32 {
+  if (name == PREDICTED_LATENCY) return <i32>SCORE_LATENCY;
+  for (let type: u32 = 0; type < SCORERS; type++) if (scorerName(type) == name) return <i32>type;
+  return -1;
+}
+
+/** Gives every candidate its cost. */
+export function scorerCosts(candidates: Candidates, profile: Profile, input: PickInput): void {
+  const count = candidates.count;
+  for (let i: u32 = 0; i < count; i++) candidates.setCost(i, profile.best);
+  for (let s: u32 = 0; s < profile.scorers; s++) {
+    if (!scoreCandidates(candidates, profile, input, s)) continue;
+    const weight = scorerAt(profile, s).weight;
+    for (let i: u32 = 0; i < count; i++) candidates.setCost(i, candidates.cost(i) - weight * candidates.score(i));
+  }
+}
+
+/** Gives every candidate a score by the profile's scorer `s`. False: the scorer is dropped, because a candidate lacks its signal. */
+export function scoreCandidates(candidates: Candidates, profile: Profile, input: PickInput, s: u32): bool {
+  const count = candidates.count;
+  const type = scorerAt(profile, s).type;
+  const parameter = scorerAt(profile, s).parameter;
+  const median = type == SCORE_LATENCY ? medianSlowness(candidates) : 0;
+  const worst = type == SCORE_LATENCY ? worstUnseen(candidates, profile, input) : 0;
+  let lowest = Infinity;
+  let highest: f64 = -1;
   let lacking = false;
   for (let i: u32 = 0; i < count; i++) {
-    const x = signal(view, candidateLink(i), profile, input, home, type, parameter, median, worst);
-    store<f64>(values + i * 8, x);
+    const x = signalOf(candidates, i, profile, input, type, parameter, median, worst);
+    candidates.setScore(i, x);
     if (x < 0) {
       lacking = true;
       continue;
     }
-    least = min(least, x);
-    most = max(most, x);
+    lowest = min(lowest, x);
+    highest = max(highest, x);
   }
-  if (lacking && (!profile.penalise || most < 0)) return false;
+  if (lacking && (!profile.penalise || highest < 0)) return false;
   for (let i: u32 = 0; i < count; i++) {
-    const x = load<f64>(values + i * 8);
-    store<f64>(values + i * 8, x < 0 ? 0 : scoreOf(type, x, least, most, parameter));
+    const x = candidates.score(i);
+    candidates.setScore(i, x < 0 ? 0 : scoreOf(type, x, lowest, highest, parameter));
   }
   return true;
 }
 
-/** What a scorer looks at; -1: not known. */
-function signal(
-  view: SnapshotView,
-  link: u32,
+/** What a scorer looks at; -1: not known. A number without a case here is never known, so its scorer is dropped. */
+function signalOf(
+  candidates: Candidates,
+  i: u32,
   profile: Profile,
   input: PickInput,
-  home: u32,
   type: u32,
   parameter: f64,
   median: f32,
   worst: f32,
 ): f64 {
+  const view = candidates.view;
+  const link = candidates.link(i);
   const endpoint = view.linkEndpoint(link);
   switch (type) {
     case SCORE_QUEUE:
@@ -125,13 +169,15 @@ function signal(
     case SCORE_LATENCY: {
       const entry = entryOf(endpoint);
       const unseen = unseenOf(view, endpoint, profile, input, worst);
-      const seconds = predictedSeconds(entry, endpoint, input, <f32>uncached(input, entry), unseen);
+      const seconds = predictedSeconds(entry, endpoint, input, <f32>uncachedTokens(input, entry), unseen);
       return <f64>(seconds * speedFactor(entry, median));
     }
     case SCORE_ACTIVE:
       return <f64>max(seenInFlight(endpoint), 0);
+    case SCORE_SESSION:
+      return link == candidates.home ? 1 : 0;
     default:
-      return link == home ? 1 : 0;
+      return -1;
   }
 }
 
@@ -139,25 +185,30 @@ function loraScore(view: SnapshotView, link: u32, endpoint: u32): f64 {
   const state = linkState(view, link);
   if (state == ADAPTER_RUNNING) return 1;
   const entry = entryOf(endpoint);
-  if (entry.activeAdapters + entry.waitingAdapters < mostAdapters(view, endpoint)) return 0.8;
+  if (entry.activeAdapters + entry.waitingAdapters < maxAdapters(view, endpoint)) return 0.8;
   return state == ADAPTER_WAITING ? 0.6 : 0;
 }
 
-function scoreOf(type: u32, x: f64, least: f64, most: f64, parameter: f64): f64 {
+/** The score of a signal `x`, 0...1. A number without a case here scores 0. */
+function scoreOf(type: u32, x: f64, lowest: f64, highest: f64, parameter: f64): f64 {
   switch (type) {
     case SCORE_QUEUE:
     case SCORE_RUNNING:
     case SCORE_LATENCY:
-      return most == least ? 1 : (most - x) / (most - least);
+      return highest == lowest ? 1 : (highest - x) / (highest - lowest);
     case SCORE_KV:
       return 1 - x;
     case SCORE_TOKENS:
       return 1 - x / parameter;
     case SCORE_ACTIVE:
-      return most == 0 ? 1 : (most - x) / most;
+      return highest == 0 ? 1 : (highest - x) / highest;
     case SCORE_LOAD:
       return 0.5 * (1 - x / parameter);
-    default:
+    case SCORE_PREFIX:
+    case SCORE_LORA:
+    case SCORE_SESSION:
       return x;
+    default:
+      return 0;
   }
 }

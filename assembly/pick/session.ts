@@ -1,20 +1,25 @@
-// Sessions: requests that name the same session go to the same endpoint, its home: the usable one whose hash together with
-// the session's is the highest. No table, nothing to exchange: every worker, every gateway and every restart finds the same
-// home; an endpoint that comes or goes moves only the sessions that are its own.
+// Sessions: requests that name the same session go to the same endpoint, the session's home. The home is the usable endpoint
+// whose hash together with the session's is the highest (rendezvous hashing). Nothing is stored or exchanged: every worker,
+// every gateway and every restart finds the same home. An endpoint that comes or goes moves only its own sessions.
 //
 //   the home is picked while   cost(home) <= FACTOR * cost(best) + SLACK
 //
 // SLACK is half a second of prefill for profile "tokens", four requests for "load", a quarter of the best score for scorers.
-// Beyond, the session's second home is tried by the same bound, then the best endpoint is taken.
-
+// When the home costs more, the session's second home is tried by the same bound. Then the best endpoint is taken.
 import { mix } from "../base/hash";
 import { RATE } from "../endpoints/waiting-tokens";
-import { firstLink, linkCount } from "../places/range";
-import { NONE, SnapshotView } from "../snapshot/view";
-import { addCandidate, candidateCost, candidateCount, candidateLink, homeOf, setCandidateCost } from "./candidates";
+import { NONE } from "../snapshot/view";
+import { addCandidate, Candidates, homeOf } from "./candidates";
 import { PickInput } from "./pick-input";
-import { KIND_LOAD, KIND_SCORERS, Profile, scorerType } from "./profile";
+import { KIND_LOAD, KIND_SCORERS, Profile, scorerAt } from "./profile";
 import { SCORE_SESSION } from "./scorers";
+
+/** The request names no session, or a scorer decides about sessions. */
+export const SESSION_NONE: u32 = 0;
+/** One of the session's homes comes first. */
+export const SESSION_AT_HOME: u32 = 1;
+/** The session's homes are too busy for it. */
+export const SESSION_AWAY: u32 = 2;
 
 const FACTOR: f64 = 2;
 const SLACK_TOKENS: f64 = RATE / 2;
@@ -24,47 +29,33 @@ const SLACK_SCORE: f64 = 0.25;
 /** Lower than any cost. */
 const FIRST: f64 = -1;
 
-let home: u32 = NONE;
-let second: u32 = NONE;
-/** The last request's session was kept at home; or it had to go elsewhere. */
-export let kept: bool = false;
-export let moved: bool = false;
-
-export function sessionHome(): u32 {
-  return home;
-}
-
-/** After findCandidates(): the homes are candidates. */
-export function findHome(view: SnapshotView, model: u32, input: PickInput): void {
-  home = NONE;
-  second = NONE;
+/** After findCandidates(): makes the session's homes candidates. */
+export function findHomes(candidates: Candidates, input: PickInput): void {
   if (input.session == 0) return;
-  const first = firstLink(view, model);
-  const served = linkCount(view, model);
-  home = homeOf(view, first, served, input.session, NONE);
+  const home = homeOf(candidates, input.session, NONE);
   if (home == NONE) return;
-  addCandidate(view, home);
-  second = homeOf(view, first, served, mix(input.session), home);
-  if (second != NONE) addCandidate(view, second);
+  candidates.home = home;
+  addCandidate(candidates, home);
+  const second = homeOf(candidates, mix(input.session), home);
+  candidates.secondHome = second;
+  if (second != NONE) addCandidate(candidates, second);
 }
 
-/** After the costs: puts the home first where the load allows it. With a scorer for sessions, that one decides. */
-export function preferHome(profile: Profile): void {
-  kept = false;
-  moved = false;
-  if (home == NONE || scoresSessions(profile)) return;
+/** After the costs: makes a home the cheapest candidate where its load allows; SESSION_... */
+export function preferHome(candidates: Candidates, profile: Profile): u32 {
+  if (candidates.home == NONE || scoresSessions(profile)) return SESSION_NONE;
   let best = Infinity;
-  for (let i: u32 = 0; i < candidateCount(); i++) best = min(best, candidateCost(i));
+  for (let i: u32 = 0; i < candidates.count; i++) best = min(best, candidates.cost(i));
   const bound = FACTOR * best + slack(profile);
-  kept = prefer(home, bound) || prefer(second, bound);
-  moved = !kept;
+  const kept = prefer(candidates, candidates.home, bound) || prefer(candidates, candidates.secondHome, bound);
+  return kept ? SESSION_AT_HOME : SESSION_AWAY;
 }
 
-function prefer(link: u32, bound: f64): bool {
+function prefer(candidates: Candidates, link: u32, bound: f64): bool {
   if (link == NONE) return false;
-  for (let i: u32 = 0; i < candidateCount(); i++) {
-    if (candidateLink(i) != link || candidateCost(i) > bound) continue;
-    setCandidateCost(i, FIRST);
+  for (let i: u32 = 0; i < candidates.count; i++) {
+    if (candidates.link(i) != link || candidates.cost(i) > bound) continue;
+    candidates.setCost(i, FIRST);
     return true;
   }
   return false;
@@ -76,6 +67,6 @@ function slack(profile: Profile): f64 {
 }
 
 function scoresSessions(profile: Profile): bool {
-  for (let i: u32 = 0; i < profile.scorers; i++) if (scorerType(profile, i) == SCORE_SESSION) return true;
+  for (let i: u32 = 0; i < profile.scorers; i++) if (scorerAt(profile, i).type == SCORE_SESSION) return true;
   return false;
 }

@@ -1,47 +1,38 @@
-// To which part of a model's endpoints a pick is kept: those of one place, which lie beside each other (snapshot/group-by-place.ts), and of
-// these only the ones that hold fewer requests than a policy allows. The pick asks here in place of the snapshot.
-import { entryOf } from "../endpoints/entries";
-import { workersBeside } from "../endpoints/in-flight";
-import { NONE, SnapshotView } from "../snapshot/view";
+// The part of a model's endpoints to which a pick is kept. The links of one place lie beside each other
+// (snapshot/group-by-place.ts), so a range of links is a place, or the whole model.
+import { inFlightAt } from "../endpoints/in-flight";
+import { SnapshotView } from "../snapshot/view";
 
-let first: u32 = NONE;
-let count: u32 = 0;
-/** Requests that an endpoint may hold for each pod that it counts for; 0: as many as it likes. */
-let most: u32 = 0;
+@unmanaged
+export class Range {
+  /** The first link, and how many follow from it on. */
+  first: u32 = 0;
+  count: u32 = 0;
+  /** In-flight requests an endpoint may have for each pod that it stands for; 0: no limit. */
+  maxInFlight: u32 = 0;
 
-export function keepTo(firstLink: u32, links: u32, mostInFlight: u32): void {
-  first = firstLink;
-  count = links;
-  most = mostInFlight;
+  /** Whether the limit lets one more request go to the endpoint. */
+  admits(view: SnapshotView, endpoint: u32): bool {
+    const limit = this.maxInFlight;
+    return limit == 0 || inFlightAt(endpoint) < <f32>(limit * view.endpointWeight(endpoint));
+  }
 }
 
-export function keepToAll(): void {
-  first = NONE;
-  most = 0;
+const whole = changetype<Range>(memory.data(offsetof<Range>(), 4));
+const part = changetype<Range>(memory.data(offsetof<Range>(), 4));
+
+/** All endpoints of a model. The record is valid until the next call. */
+export function wholeModel(view: SnapshotView, model: u32): Range {
+  whole.first = view.modelFirst(model);
+  whole.count = view.modelEndpoints(model);
+  whole.maxInFlight = 0;
+  return whole;
 }
 
-export function firstLink(view: SnapshotView, model: u32): u32 {
-  return first == NONE ? view.modelFirst(model) : first;
-}
-
-export function linkCount(view: SnapshotView, model: u32): u32 {
-  return first == NONE ? view.modelEndpoints(model) : count;
-}
-
-/** Whether one more request may be sent to the endpoint, as far as policies go. */
-export function admits(view: SnapshotView, endpoint: u32): bool {
-  return most == 0 || inFlightAt(endpoint) < <f32>(most * view.endpointWeight(endpoint));
-}
-
-/** Own requests end between a scrape and its arrival: less than this many unseen ones say nothing (pick/load-cost.ts). */
-const NOISE: f32 = 1;
-
-/**
- * Requests on an endpoint that may be there by now: own ones, what other workers and Envoys told, as many again for each worker as
- * this one sent since it told them, and what the model server reported beyond those.
- */
-export function inFlightAt(endpoint: u32): f32 {
-  const entry = entryOf(endpoint);
-  const burst = max(entry.own - entry.published, 0) * workersBeside();
-  return <f32>max(entry.own + entry.others + entry.remote + burst, 0) + max<f32>(entry.unseenAverage - NOISE, 0);
+/** `count` links from `first` on. The record is valid until the next call. */
+export function partOfModel(first: u32, count: u32, maxInFlight: u32): Range {
+  part.first = first;
+  part.count = count;
+  part.maxInFlight = maxInFlight;
+  return part;
 }

@@ -17,13 +17,11 @@ import { SnapshotView } from "../../snapshot/view";
 import { Entry, entryOf, findEntry } from "../entries";
 import { followLastSent, noteSent } from "./last-sent";
 import { ageOf, clockOf, emptyCache, isHeldAt, newStamp, renewedStamp, SLOTS, setCapacity } from "./lru";
-import { blockBytes, MAX_BLOCKS, Prompt, pieces, promptHash, promptHashes, setBlockBytes } from "./prompt";
+import { blockBytes, MAX_BLOCKS, Prompt, pieces, promptHash, promptHashes, setBlockBytes, TOKEN_BYTES } from "./prompt";
 
 const SET_BYTES: u32 = 64;
 const MIN_SETS: u32 = 1024;
 const MAX_SETS: u32 = 65536;
-/** Bytes of a prompt for a token: an estimate that the endpoint picker of the Gateway API makes too. */
-const TOKEN_BYTES: u32 = 4;
 /** For a server that does not tell its cache's size: 31,250 blocks of 64 bytes, the endpoint picker's. */
 const UNKNOWN_BYTES: u64 = 2000000;
 

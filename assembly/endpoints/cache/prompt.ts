@@ -19,6 +19,14 @@ export const BLOCK_BYTES: u32 = 512;
 export const SMALL_BLOCK_BYTES: u32 = 64;
 let block: u32 = BLOCK_BYTES;
 
+/** Bytes of a prompt for each token: an estimate, the same as that of the Gateway API's endpoint picker. */
+export const TOKEN_BYTES: u32 = 4;
+
+/** Tokens of a prompt of that many bytes. */
+export function tokensOf(bytes: u32): i32 {
+  return <i32>(bytes / TOKEN_BYTES);
+}
+
 /** What is beyond is not hashed. */
 export const MAX_BLOCKS: u32 = 256;
 const SINGLE_BLOCKS: u32 = 64;

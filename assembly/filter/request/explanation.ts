@@ -7,7 +7,6 @@ import { explainPick } from "../../pick/explain";
 import { Choice } from "../../pick/pick";
 import { PickInput } from "../../pick/pick-input";
 import { Profile } from "../../pick/profile";
-import { SnapshotView } from "../../snapshot/view";
 import { count, EXPLAINED } from "../../stats";
 import { EXPLAIN } from "../headers/names";
 import { HEAD_DEBUG, headHas, headLength, headPointer } from "../headers/request-head";
@@ -35,17 +34,10 @@ export function mayExplain(stream: Stream): void {
   }
 }
 
-export function writeExplanation(
-  stream: Stream,
-  view: SnapshotView,
-  model: u32,
-  profile: Profile,
-  input: PickInput,
-  choice: Choice,
-): void {
+export function writeExplanation(stream: Stream, profile: Profile, input: PickInput, choice: Choice): void {
   const place = places + (stream.explanation - 1) * PLACE_BYTES;
   const writer = writeTo(place + 4, PLACE_BYTES - 4);
-  explainPick(writer, view, model, profile, input, choice);
+  explainPick(writer, profile, input, choice);
   store<u32>(place, writer.length);
 }
 

@@ -13,11 +13,12 @@ import { publishGeneration, started, unseenInFlight } from "../../endpoints/in-f
 import { tokensSent } from "../../endpoints/waiting-tokens";
 import { setProperty } from "../../host/calls";
 import { ticks, tickTime } from "../../host/tick-time";
-import { panicked } from "../../pick/candidates";
-import { newChoice, pick, pickOnly } from "../../pick/pick";
+import { Choice, pick, pickOnly } from "../../pick/pick";
 import { newPickInput } from "../../pick/pick-input";
-import { kept } from "../../pick/session";
-import { predictedSeconds, uncached } from "../../pick/token-cost";
+import { SESSION_AT_HOME } from "../../pick/session";
+import { predictedSeconds } from "../../pick/token-cost";
+import { choosePlace, PlaceChoice, rangeOf } from "../../places/choose";
+import { wholeModel } from "../../places/range";
 import { fieldBytes, fieldKind, fieldLength, KIND_STRING } from "../../scan/json/fields";
 import { current, hasSnapshot } from "../../snapshot/current";
 import { NONE, SnapshotView } from "../../snapshot/view";
@@ -48,9 +49,8 @@ import { weigh } from "./ask";
 import { setBaseModel } from "./base-model";
 import { ownerOf } from "./by-response";
 import { writeExplanation } from "./explanation";
-import { countPlace, enterPlace, leavePlace } from "./place";
+import { countPlace, leavePlace } from "./place";
 
-const choice = newChoice();
 const input = newPickInput();
 /** "address,address,address" of at most three endpoints. */
 const destination: usize = memory.data(168);
@@ -69,7 +69,7 @@ export function forwardWithoutModel(): void {
   fallBack(NO_MODEL, NO_MODEL_REASON, 0, 0);
 }
 
-/** Writes the headers for the stream's model, `known` in the snapshot, and choice. */
+/** Writes the headers for the stream's model, `known` in the snapshot, and picks. */
 export function forward(stream: Stream, config: Config, known: u32, random: Random): void {
   const model = stream.served;
   const length = stream.servedLength;
@@ -82,35 +82,49 @@ export function forward(stream: Stream, config: Config, known: u32, random: Rand
   else {
     weigh(stream, config, input);
     const owner = stream.creates ? previousOwner(stream, config) : NONE;
-    enterPlace(current(), known, tickTime(), random);
-    if (owner == NONE) pick(current(), known, config.pick.profile, input, random, choice);
-    else pickOnly(choice, owner);
-    if (leavePlace(choice.count > 0)) pick(current(), known, config.pick.profile, input, random, choice);
-    if (input.session && choice.count && owner == NONE) count(kept ? SESSION_KEPT : SESSION_MOVED);
+    const view = current();
+    const profile = config.pick.profile;
+    const place = choosePlace(view, known, tickTime(), random);
+    let choice =
+      owner == NONE
+        ? pick(view, known, profile, input, rangeOf(place, view, known), random)
+        : pickOnly(view, known, profile, input, owner);
+    if (choice.count == 0 && leavePlace(place))
+      choice = pick(view, known, profile, input, wholeModel(view, known), random);
+    if (input.session && choice.count && owner == NONE)
+      count(choice.session == SESSION_AT_HOME ? SESSION_KEPT : SESSION_MOVED);
     if (choice.count == 0) fallBack(NO_ENDPOINT, NO_ENDPOINT_REASON, model, length);
     else {
-      if (config.log.picks || config.pick.dryRun) logPick(current(), model, length);
-      usePick(stream, config, current(), known, random);
+      if (config.log.picks || config.pick.dryRun) logPick(view, model, length, choice.first);
+      useChoice(stream, config, view, known, place, choice, random);
     }
   }
 }
 
-function usePick(stream: Stream, config: Config, view: SnapshotView, model: u32, random: Random): void {
+function useChoice(
+  stream: Stream,
+  config: Config,
+  view: SnapshotView,
+  model: u32,
+  place: PlaceChoice,
+  choice: Choice,
+  random: Random,
+): void {
   count(PICKED);
-  const elsewhere = countPlace(view, random, config.log.picks || config.pick.dryRun);
-  if (stream.explanation) writeExplanation(stream, view, model, config.pick.profile, input, choice);
+  const elsewhere = countPlace(place, view, random, config.log.picks || config.pick.dryRun);
+  if (stream.explanation) writeExplanation(stream, config.pick.profile, input, choice);
   if (config.pick.dryRun) {
     stream.wouldPick = entryOf(choice.first).hash;
     return;
   }
-  if (panicked) count(PANIC);
+  if (choice.panic) count(PANIC);
   stream.counted = started(choice.first);
   stream.since = publishGeneration();
   stream.decidedIn = ticks();
   const entry = entryOf(choice.first);
   if (view.modelKind(model) == MODEL_IS_ADAPTER) adapterSent(input.model, entry, input.now);
   if (config.pick.readsPrompts) {
-    stream.tokens = uncached(input, entry);
+    stream.tokens = choice.uncached;
     stream.sentAt = input.now;
     stream.predicted = predictedSeconds(entry, choice.first, input, <f32>stream.tokens, unseenInFlight(choice.first));
     tokensSent(entry, stream.tokens, input.now);
@@ -142,10 +156,10 @@ function previousOwner(stream: Stream, config: Config): u32 {
 }
 
 /** Filter state for the access log. Of a pick the headers say the same, and each property costs more than a pick does. */
-function logPick(view: SnapshotView, model: usize, length: u32): void {
+function logPick(view: SnapshotView, model: usize, length: u32, endpoint: u32): void {
   setProperty(STATE_MODEL, model, length);
   setProperty(STATE_REASON, PICKED_REASON.pointer, PICKED_REASON.length);
-  setProperty(STATE_ENDPOINT, view.address(choice.first), view.addressLength(choice.first));
+  setProperty(STATE_ENDPOINT, view.address(endpoint), view.addressLength(endpoint));
 }
 
 function fallBack(counter: u32, reason: Bytes, model: usize, length: u32): void {

@@ -76,10 +76,10 @@ export function findRoom(scope: Scope): void {
   const model = hasSnapshot() ? findModel(view, stream.served, stream.servedLength) : NONE;
   if (model == NONE) return;
   const admission = changetype<Root>(stream.root).config.admission;
-  measureScope(admission, view, model, ageMilliseconds(tickTime()));
+  const saturation = measureScope(admission, view, model, ageMilliseconds(tickTime()));
   // Rounded at random, so that the shares add up to the room.
   const beside = <f32>holdersBeside();
-  const share = (roomLeft(admission.limits) - <f32>scope.recent * beside) / (beside + 1);
+  const share = (roomLeft(saturation, admission.limits) - <f32>scope.recent * beside) / (beside + 1);
   scope.room = <i32>Math.floor(share + random.fraction());
 }
 

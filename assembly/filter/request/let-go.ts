@@ -7,7 +7,6 @@
 // many as it did. Bound: together the workers exceed the room by less than one request a worker and tick, and in the two
 // ticks after a worker began to hold requests by that worker's share.
 import { findScope, firstScope, Held, heldCount, nextHeld, oldestHeld, Scope, takeNext } from "../../admission/queue";
-import { usableEndpoints } from "../../admission/saturation";
 import { AdmissionConfig, MODE_HOLD } from "../../config/admission";
 import { ROLE_READER } from "../../config/config";
 import { continueRequest, setEffectiveContext } from "../../host/calls";
@@ -120,10 +119,7 @@ function giveUp(stream: Stream, admission: AdmissionConfig): void {
   const view = current();
   const model = findModel(view, stream.served, stream.servedLength);
   let absent = true;
-  if (model != NONE) {
-    measureScope(admission, view, model, 0);
-    absent = usableEndpoints == 0;
-  }
+  if (model != NONE) absent = measureScope(admission, view, model, 0).endpoints == 0;
   takeOut(stream);
   if (setEffectiveContext(stream.id)) refuseLate(stream, admission, absent ? HOLD_NO_ENDPOINT : HOLD_TIMEOUT);
 }

@@ -1,6 +1,6 @@
 // Whose room a request needs: that of its model's pool. A model without a pool shares its base model's room, because both
 // wait for the same endpoints.
-import { measure, toShed } from "../../admission/saturation";
+import { measure, Saturation } from "../../admission/saturation";
 import { useSince } from "../../admission/since";
 import { mix, textHash } from "../../base/hash";
 import { AdmissionConfig } from "../../config/admission";
@@ -39,23 +39,20 @@ export function scopeKey(view: SnapshotView, model: u32): u64 {
 /** Saturation of the scope with this key, to which the model belongs; from 1 on it has no room. */
 export function scopeSaturation(key: u64, admission: AdmissionConfig, view: SnapshotView, model: u32): f32 {
   useSince();
-  if (view.endpointCount <= MAX_MEASURED_ALWAYS) {
-    measureScope(admission, view, model, ageMilliseconds(tickTime()));
-    return toShed;
-  }
+  if (view.endpointCount <= MAX_MEASURED_ALWAYS)
+    return measureScope(admission, view, model, ageMilliseconds(tickTime())).toShed;
   const own = key ^ mix(changetype<usize>(admission.limits));
   const record = changetype<Measured>(measured + (<u32>(own >> 32) % MEASURED) * offsetof<Measured>());
   if (record.key == own && record.tick == tickTime()) return record.saturation;
-  measureScope(admission, view, model, ageMilliseconds(tickTime()));
   record.key = own;
   record.tick = tickTime();
-  record.saturation = toShed;
-  return toShed;
+  record.saturation = measureScope(admission, view, model, ageMilliseconds(tickTime())).toShed;
+  return record.saturation;
 }
 
 /** measure() for the scope of a model; `age` of the snapshot, ms. */
-export function measureScope(admission: AdmissionConfig, view: SnapshotView, model: u32, age: u64): void {
-  measure(view, modelPool(view, model), measuredModel(view, model), admission.limits, age, tickTime());
+export function measureScope(admission: AdmissionConfig, view: SnapshotView, model: u32, age: u64): Saturation {
+  return measure(view, modelPool(view, model), measuredModel(view, model), admission.limits, age, tickTime());
 }
 
 /** Whose endpoints a scope without a pool stands for. */

@@ -2,11 +2,10 @@
 // first byte of a streamed answer tells how fast it is (endpoints/speed.ts).
 import { learnDuration } from "../../endpoints/adapters";
 import { findEntry } from "../../endpoints/entries";
-import { podFailed, podServed } from "../../endpoints/health";
+import { EjectionLimits, endpointFailed, endpointServed } from "../../endpoints/health";
 import { learnSpeed } from "../../endpoints/speed";
 import { getHeader, getProperty, now, RESPONSE_HEADERS, resultLength, resultPointer } from "../../host/calls";
 import { tickTime } from "../../host/tick-time";
-import { Profile } from "../../pick/profile";
 import { count, EJECTED, POD_FAILED } from "../../stats";
 import { publishEjection } from "../../workers/ejections";
 import { RESPONSE_FLAGS, STATUS } from "../headers/names";
@@ -30,19 +29,19 @@ export function answerStatus(): u32 {
  * pick, when Envoy tried it and went elsewhere.
  */
 export function judgeAnswer(stream: Stream, status: u32, served: u64, retriedFrom: u64): void {
-  const profile = policyOf(stream);
-  if (profile.failures == 0) return;
-  if (retriedFrom) failed(profile, retriedFrom);
+  const limits = limitsOf(stream);
+  if (limits.failures == 0) return;
+  if (retriedFrom) failed(limits, retriedFrom);
   if (served == 0) return;
   if (status != 500 && (status < 502 || status > 504)) return;
   stream.failed = 1;
-  if ((flags() & NOT_THE_PODS) == 0) failed(profile, served);
+  if ((flags() & NOT_THE_PODS) == 0) failed(limits, served);
 }
 
 /** The stream ended before its answer did: the client went, or the pod. */
 export function judgeBreak(stream: Stream): void {
-  const profile = policyOf(stream);
-  if (profile.failures && stream.counted && flags() & UPSTREAM_LOST) failed(profile, stream.counted);
+  const limits = limitsOf(stream);
+  if (limits.failures && stream.counted && flags() & UPSTREAM_LOST) failed(limits, stream.counted);
 }
 
 /** The first byte of an answer's body. Only of a streamed one it matters to less than a tick when that was. */
@@ -62,24 +61,24 @@ export function answerBegan(stream: Stream): void {
 export function answerEnded(stream: Stream): void {
   stream.answered = 2;
   const entry = findEntry(stream.counted);
-  if (entry !== null && entry.failures && !stream.failed) podServed(entry);
+  if (entry !== null && entry.failures && !stream.failed) endpointServed(entry);
   const time = tickTime();
   if (stream.sentAt && time > stream.sentAt) learnDuration(<f32>(time - stream.sentAt) * 1e-9);
 }
 
-function policyOf(stream: Stream): Profile {
-  return changetype<Root>(stream.root).config.pick.profile;
+function limitsOf(stream: Stream): EjectionLimits {
+  return changetype<Root>(stream.root).config.pick.profile.ejection;
 }
 
 function flags(): u64 {
   return getProperty(RESPONSE_FLAGS) && resultLength() == 8 ? load<u64>(resultPointer()) : 0;
 }
 
-function failed(profile: Profile, hash: u64): void {
+function failed(limits: EjectionLimits, hash: u64): void {
   const entry = findEntry(hash);
   if (entry === null) return;
   count(POD_FAILED);
-  if (!podFailed(entry, profile, now())) return;
+  if (!endpointFailed(entry, limits, now())) return;
   count(EJECTED);
   publishEjection(entry);
 }

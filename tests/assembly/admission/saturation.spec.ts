@@ -1,4 +1,4 @@
-import { measure, newLimits, roomLeft, toLetGo, toShed, usableEndpoints } from "../../../assembly/admission/saturation";
+import { measure, newLimits, roomLeft, Saturation } from "../../../assembly/admission/saturation";
 import { followSince, sampleCounts, useSince } from "../../../assembly/admission/since";
 import { entryOf } from "../../../assembly/endpoints/entries";
 import { eject } from "../../../assembly/endpoints/health";
@@ -35,8 +35,9 @@ function take(builder: Builder, age: u32 = 0): SnapshotView {
   return view;
 }
 
+let saturation: Saturation = changetype<Saturation>(0);
 function look(view: SnapshotView): void {
-  measure(view, 0, 0, limits, 0, now);
+  saturation = measure(view, 0, 0, limits, 0, now);
 }
 
 describe("saturation", () => {
@@ -47,31 +48,31 @@ describe("saturation", () => {
     builder.pods[1].kv = 0.4;
     builder.pods[2].kv = 0.8;
     look(take(builder));
-    expect(toShed).toBeCloseTo((1 + 0.5 + 2) / 3);
-    expect(usableEndpoints).toBe(3);
+    expect(saturation.toShed).toBeCloseTo((1 + 0.5 + 2) / 3);
+    expect(saturation.endpoints).toBe(3);
   });
 
   test("is 1 without an endpoint that may get requests", () => {
     look(take(pool([])));
-    expect(toShed).toBe(1);
+    expect(saturation.toShed).toBe(1);
     const builder = pool([0, 0, 0]);
     builder.pods[0].flags = 0;
     builder.pods[1].flags = 3;
     builder.pods[2].flags = 5;
     look(take(builder));
-    expect(toShed).toBe(1);
-    expect(toLetGo).toBe(1);
-    expect(usableEndpoints).toBe(0);
+    expect(saturation.toShed).toBe(1);
+    expect(saturation.toLetGo).toBe(1);
+    expect(saturation.endpoints).toBe(0);
   });
 
   test("takes an endpoint whose signals are unknown or stale for a full one", () => {
     const builder = pool([0, UNKNOWN, 0, 0]);
     builder.pods[1].kv = NaN;
     const view = take(builder);
-    measure(view, 0, 0, limits, 0, now);
-    expect(toShed).toBeCloseTo(0.25);
-    measure(view, 0, 0, limits, 2001, now);
-    expect(toShed).toBe(1);
+    saturation = measure(view, 0, 0, limits, 0, now);
+    expect(saturation.toShed).toBeCloseTo(0.25);
+    saturation = measure(view, 0, 0, limits, 2001, now);
+    expect(saturation.toShed).toBe(1);
   });
 
   test("takes an endpoint that is ejected for a full one, until it is back", () => {
@@ -79,13 +80,13 @@ describe("saturation", () => {
     eject(entryOf(2), now + 1000 * MS, 1000, 1);
     eject(entryOf(3), now + 1000 * MS, 1000, 1);
     look(view);
-    expect(toShed).toBe(1);
-    expect(toLetGo).toBe(1);
-    expect(roomLeft(limits)).toBe(0);
-    expect(usableEndpoints).toBe(4);
-    measure(view, 0, 0, limits, 0, now + 1000 * MS);
-    expect(toShed).toBe(0.5);
-    expect(roomLeft(limits)).toBe(10);
+    expect(saturation.toShed).toBe(1);
+    expect(saturation.toLetGo).toBe(1);
+    expect(roomLeft(saturation, limits)).toBe(0);
+    expect(saturation.endpoints).toBe(4);
+    saturation = measure(view, 0, 0, limits, 0, now + 1000 * MS);
+    expect(saturation.toShed).toBe(0.5);
+    expect(roomLeft(saturation, limits)).toBe(10);
   });
 
   test("of a pool of which more than half is ejected heeds no ejection, as picks do", () => {
@@ -93,8 +94,8 @@ describe("saturation", () => {
     eject(entryOf(1), now + 1000 * MS, 1000, 1);
     eject(entryOf(2), now + 1000 * MS, 1000, 1);
     look(view);
-    expect(toShed).toBeCloseTo(1 / 3);
-    expect(toLetGo).toBeCloseTo(1 / 3);
+    expect(saturation.toShed).toBeCloseTo(1 / 3);
+    expect(saturation.toLetGo).toBeCloseTo(1 / 3);
   });
 
   test("reads what an endpoint says where it says only one of the two", () => {
@@ -102,7 +103,7 @@ describe("saturation", () => {
     builder.pods[0].kv = 0.6;
     builder.pods[1].kv = NaN;
     look(take(builder));
-    expect(toShed).toBeCloseTo((0.75 + 0.8) / 2);
+    expect(saturation.toShed).toBeCloseTo((0.75 + 0.8) / 2);
   });
 
   test("counts what was sent since the scrape where a queue shows that the batch is full", () => {
@@ -112,8 +113,8 @@ describe("saturation", () => {
     started(0);
     for (let i = 0; i < 40; i++) started(1);
     look(view);
-    expect(toShed).toBeCloseTo(1 / 2, 3, "the second endpoint's batch had room at the scrape");
-    expect(toLetGo).toBeCloseTo((1 + 8) / 2);
+    expect(saturation.toShed).toBeCloseTo(1 / 2, 3, "the second endpoint's batch had room at the scrape");
+    expect(saturation.toLetGo).toBeCloseTo((1 + 8) / 2);
   });
 
   test("takes off what ended since the scrape", () => {
@@ -127,12 +128,12 @@ describe("saturation", () => {
     builder.version += 1000;
     const view = take(builder, 40);
     look(view);
-    expect(toLetGo).toBeCloseTo(1);
+    expect(saturation.toLetGo).toBeCloseTo(1);
     finished(hash, publishGeneration());
     look(view);
-    expect(toLetGo).toBeCloseTo(0.8);
-    expect(toShed).toBeCloseTo(0.8);
-    expect(roomLeft(limits)).toBe(1);
+    expect(saturation.toLetGo).toBeCloseTo(0.8);
+    expect(saturation.toShed).toBeCloseTo(0.8);
+    expect(roomLeft(saturation, limits)).toBe(1);
   });
 
   test("knows that a scrape from before a burst did not see it, though the snapshot came after", () => {
@@ -148,23 +149,23 @@ describe("saturation", () => {
     builder.version += 1000;
     // Scraped 40 ms ago: after the second sample, before the third.
     look(take(builder, 30));
-    expect(toLetGo).toBeCloseTo(1);
-    expect(toShed).toBe(0);
-    expect(roomLeft(limits)).toBe(0);
+    expect(saturation.toLetGo).toBeCloseTo(1);
+    expect(saturation.toShed).toBe(0);
+    expect(roomLeft(saturation, limits)).toBe(0);
     // And one from after it did.
     now += 100 * MS;
     sampleCounts(now);
     builder.version += 1000;
     look(take(builder, 10));
-    expect(toLetGo).toBe(0);
+    expect(saturation.toLetGo).toBe(0);
   });
 
   test("leaves room for as many as fit until it is saturated, and owes what is too much", () => {
     look(take(pool([0, 0])));
-    expect(roomLeft(limits)).toBe(10);
+    expect(roomLeft(saturation, limits)).toBe(10);
     look(take(pool([5, 4])));
-    expect(roomLeft(limits)).toBe(1);
+    expect(roomLeft(saturation, limits)).toBe(1);
     look(take(pool([9, 6])));
-    expect(roomLeft(limits)).toBe(-5);
+    expect(roomLeft(saturation, limits)).toBe(-5);
   });
 });

@@ -3,10 +3,10 @@ import { Entry, entryOf } from "../../../assembly/endpoints/entries";
 import {
   anyTrouble,
   eject,
+  endpointFailed,
+  endpointServed,
   followUsable,
   isEjected,
-  podFailed,
-  podServed,
   setSlowStart,
   weightOf,
 } from "../../../assembly/endpoints/health";
@@ -17,20 +17,21 @@ import {
   publishOwn,
   started,
 } from "../../../assembly/endpoints/in-flight";
-import { newChoice, pick } from "../../../assembly/pick/pick";
+import { Choice, pick } from "../../../assembly/pick/pick";
 import { newPickInput } from "../../../assembly/pick/pick-input";
 import { KIND_LOAD, KIND_TOKENS, newProfile } from "../../../assembly/pick/profile";
+import { wholeModel } from "../../../assembly/places/range";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { Builder } from "../support/builder";
 
 const SECOND: u64 = 1000000000;
 const random = newRandom(3);
-const choice = newChoice();
+let choice: Choice = changetype<Choice>(0);
 const input = newPickInput();
 const profile = newProfile(KIND_LOAD);
-profile.failures = 3;
-profile.ejectionBase = 1000;
-profile.ejectionMost = 60000;
+profile.ejection.failures = 3;
+profile.ejection.base = 1000;
+profile.ejection.max = 60000;
 const told: usize = memory.data(65536, 8);
 let subnet = 0;
 
@@ -56,7 +57,7 @@ function opened(builder: Builder, now: u64): SnapshotView {
 
 /** Fails until it is ejected; how many failures that took. */
 function failUntilOut(entry: Entry, now: u64): i32 {
-  for (let i = 1; i <= 10; i++) if (podFailed(entry, profile, now)) return i;
+  for (let i = 1; i <= 10; i++) if (endpointFailed(entry, profile.ejection, now)) return i;
   return -1;
 }
 
@@ -64,7 +65,7 @@ function failUntilOut(entry: Entry, now: u64): i32 {
 function share(view: SnapshotView, endpoint: u32, draws: i32): i32 {
   let got = 0;
   for (let i = 0; i < draws; i++) {
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     if (choice.first == endpoint) got++;
   }
   return got;
@@ -81,7 +82,7 @@ describe("a pod whose answers fail", () => {
       expect(isEjected(entry, now + out * SECOND - 1)).toBe(true);
       expect(isEjected(entry, now + out * SECOND)).toBe(false);
       // While it is out, what still fails there is no news.
-      expect(podFailed(entry, profile, now)).toBe(false);
+      expect(endpointFailed(entry, profile.ejection, now)).toBe(false);
       now += out * SECOND;
     }
     // Eight minutes of service later it begins anew.
@@ -93,24 +94,24 @@ describe("a pod whose answers fail", () => {
   test("stays in when one answer in three is good", () => {
     opened(pods(2), SECOND);
     for (let i = 0; i < 100; i++) {
-      expect(podFailed(entryOf(1), profile, SECOND)).toBe(false);
-      expect(podFailed(entryOf(1), profile, SECOND)).toBe(false);
-      podServed(entryOf(1));
+      expect(endpointFailed(entryOf(1), profile.ejection, SECOND)).toBe(false);
+      expect(endpointFailed(entryOf(1), profile.ejection, SECOND)).toBe(false);
+      endpointServed(entryOf(1));
     }
   });
 
   test("is never out where no number of failures ejects", () => {
     opened(pods(2), SECOND);
-    profile.failures = 0;
+    profile.ejection.failures = 0;
     expect(failUntilOut(entryOf(0), SECOND)).toBe(-1);
-    profile.failures = 3;
+    profile.ejection.failures = 3;
   });
 
   test("is in no list while it is out, and returns with a tenth of its weight", () => {
     const view = opened(pods(4), 1000 * SECOND);
     eject(entryOf(2), 1004 * SECOND, 4000, 3);
     for (let i = 0; i < 200; i++) {
-      pick(view, 0, profile, input, random, choice);
+      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       expect(choice.first != 2 && choice.second != 2 && choice.third != 2).toBe(true);
     }
     input.now = 1004 * SECOND;
@@ -139,7 +140,7 @@ describe("a pod whose answers fail", () => {
   test("is still picked when it is the only one", () => {
     const view = opened(pods(1), 3000 * SECOND);
     eject(entryOf(0), 3010 * SECOND, 10000, 1);
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.count).toBe(1);
     expect(choice.first).toBe(0);
   });
@@ -150,7 +151,7 @@ describe("a pod whose answers fail", () => {
     for (let i = 0; i < 100; i++) eject(entryOf(i), 4010 * SECOND, 10000, 1);
     input.tokens = 100;
     for (let i = 0; i < 200; i++) {
-      pick(view, 0, tokens, input, random, choice);
+      choice = pick(view, 0, tokens, input, wholeModel(view, 0), random);
       expect(choice.count).toBe(3);
       expect(choice.first >= 100 && choice.second >= 100 && choice.third >= 100).toBe(true);
     }

@@ -1,5 +1,5 @@
 import { newRandom } from "../../../assembly/base/random";
-import { findLastSent, lastSent, sentBefore } from "../../../assembly/endpoints/cache/last-sent";
+import { findLastSent } from "../../../assembly/endpoints/cache/last-sent";
 import {
   followCaches,
   insertPrefix,
@@ -11,15 +11,16 @@ import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt, Prompt } from "../../
 import { entryOf } from "../../../assembly/endpoints/entries";
 import { eject } from "../../../assembly/endpoints/health";
 import { finished, followTopology, started } from "../../../assembly/endpoints/in-flight";
-import { newChoice, pick } from "../../../assembly/pick/pick";
+import { Choice, pick } from "../../../assembly/pick/pick";
 import { newPickInput } from "../../../assembly/pick/pick-input";
 import { KIND_TOKENS, newProfile } from "../../../assembly/pick/profile";
+import { wholeModel } from "../../../assembly/places/range";
 import { NONE, SnapshotView } from "../../../assembly/snapshot/view";
 import { Builder } from "../support/builder";
 
 usePrefixes(BLOCK_BYTES);
 const random = newRandom(5);
-const choice = newChoice();
+let choice: Choice = changetype<Choice>(0);
 const profile = newProfile(KIND_TOKENS);
 const input = newPickInput();
 const text: usize = memory.data(65536, 8);
@@ -68,7 +69,7 @@ function sent(to: u32, number: u32, shared: u32, more: u32): void {
 function picksOf(view: SnapshotView, endpoint: u32): i32 {
   let times = 0;
   for (let i = 0; i < PICKS; i++) {
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     if (choice.first == endpoint) times++;
   }
   return times;
@@ -90,9 +91,9 @@ describe("in a pool of a thousand", () => {
     sent(301, 50, 0, 6);
     sent(302, 50, 0, 6);
     const again = prompt(50, 0, 6);
-    findLastSent(again, input.seed);
-    expect(lastSent).toBe(302);
-    expect(sentBefore).toBe(301);
+    const found = findLastSent(again, input.seed);
+    expect(found.last).toBe(302);
+    expect(found.before).toBe(301);
     for (let i = 0; i < 200; i++) started(302);
     expect(picksOf(view, 301)).toBe(PICKS);
     for (let i = 0; i < 200; i++) finished(entryOf(302).hash, 0);
@@ -114,8 +115,7 @@ describe("in a pool of a thousand", () => {
     pool(0, 999);
     sent(500, 70, 0, 6);
     const again = prompt(70, 0, 6);
-    findLastSent(again, input.seed + 1);
-    expect(lastSent).toBe(NONE);
+    expect(findLastSent(again, input.seed + 1).last).toBe(NONE);
     closePrompt(again);
   });
 
@@ -128,9 +128,9 @@ describe("in a pool of a thousand", () => {
     sent(601, 80, 0, 6);
     receiveUpdate(news, bytes);
     const again = prompt(80, 0, 6);
-    findLastSent(again, input.seed);
-    expect(lastSent).toBe(600);
-    expect(sentBefore).toBe(601);
+    const found = findLastSent(again, input.seed);
+    expect(found.last).toBe(600);
+    expect(found.before).toBe(601);
     closePrompt(again);
   });
 });
@@ -145,8 +145,7 @@ describe("when pods come and go", () => {
     expect(picksOf(view, 650)).toBe(PICKS);
     closePrompt(kept);
     const lost = prompt(91, 0, 6);
-    findLastSent(lost, input.seed);
-    expect(lastSent).toBe(NONE);
+    expect(findLastSent(lost, input.seed).last).toBe(NONE);
     closePrompt(lost);
   });
 

@@ -14,17 +14,18 @@ import {
   started,
 } from "../../../assembly/endpoints/in-flight";
 import { queueOf, RATE, tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
-import { newChoice, pick } from "../../../assembly/pick/pick";
+import { Choice, pick } from "../../../assembly/pick/pick";
 import { newPickInput } from "../../../assembly/pick/pick-input";
 import { KIND_TOKENS, newProfile } from "../../../assembly/pick/profile";
-import { prefillPrice, uncached } from "../../../assembly/pick/token-cost";
+import { commonTerms, uncachedTokens } from "../../../assembly/pick/token-cost";
+import { wholeModel } from "../../../assembly/places/range";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../support/builder";
 
 usePrefixes(BLOCK_BYTES);
 const random = newRandom(11);
-const choice = newChoice();
+let choice: Choice = changetype<Choice>(0);
 const profile = newProfile(KIND_TOKENS);
 const input = newPickInput();
 const text: usize = memory.data(65536, 8);
@@ -105,18 +106,18 @@ describe("the rule", () => {
     input.prompt = changetype<usize>(prompt);
     input.tokens = prompt.bytes >> 2;
     insertPrefix(prompt, 1, entryOf(2));
-    expect(uncached(input, entryOf(2))).toBe(16);
-    expect(uncached(input, entryOf(0))).toBe(input.tokens);
-    pick(view, 0, profile, input, random, choice);
+    expect(uncachedTokens(input, entryOf(2))).toBe(16);
+    expect(uncachedTokens(input, entryOf(0))).toBe(input.tokens);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.first).toBe(2);
     // it saves 0.4 times 8,176 tokens: n requests cost 100 n (1 + n / 64), so 23 are cheaper and 25 are not
     for (let i = 0; i < 23; i++) started(2);
     publishOwn(told);
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.first).toBe(2);
     for (let i = 0; i < 2; i++) started(2);
     publishOwn(told);
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.first == 2).toBe(false);
     // Once the caches are full of what is asked for again, each prefill costs a hundred.
     for (let i = 0; i < 4; i++) {
@@ -126,10 +127,10 @@ describe("the rule", () => {
       }
     }
     insertPrefix(prompt, 1, entryOf(2));
-    expect(uncached(input, entryOf(2))).toBe(16);
-    pick(view, 0, profile, input, random, choice);
+    expect(uncachedTokens(input, entryOf(2))).toBe(16);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.first).toBe(2);
-    expect(prefillPrice > 20).toBe(true);
+    expect(commonTerms(choice.candidates, profile, input).prefillPrice > 20).toBe(true);
     for (let i = 0; i < 25; i++) finished(entryOf(2).hash, 0);
     closePrompt(prompt);
   });
@@ -140,7 +141,7 @@ describe("the rule", () => {
     input.tokens = 100;
     const counts = new StaticArray<i32>(8);
     for (let i = 0; i < 200; i++) {
-      pick(view, 0, profile, input, random, choice);
+      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       counts[choice.first]++;
       started(choice.first);
       tokensSent(entryOf(choice.first), 100, SECOND);
@@ -158,7 +159,7 @@ describe("the rule", () => {
       for (let i = 0; i < 200; i++) {
         // One in ten is twenty times as long as the others.
         input.tokens = random.next() % 10 == 0 ? 10000 : 500;
-        pick(view, 0, profile, input, random, choice);
+        choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
         counts[choice.first]++;
         tokens[choice.first] += input.tokens;
         started(choice.first);
@@ -179,18 +180,18 @@ describe("the rule", () => {
     input.prompt = changetype<usize>(prompt);
     input.seed = 3;
     input.tokens = 4096;
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     const home = choice.first;
     expect(choice.count).toBe(3);
     expect(choice.first != choice.second && choice.second != choice.third && choice.first != choice.third).toBe(true);
     insertPrefix(prompt, 3, entryOf(home));
     let again = 0;
     for (let i = 0; i < 50; i++) {
-      pick(view, 0, profile, input, random, choice);
+      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       if (choice.first == home) again++;
     }
     // The first pick may have been a random one: then the homes are cold and as good as it.
-    expect(again == 50 || uncached(input, entryOf(choice.first)) > 16).toBe(true);
+    expect(again == 50 || uncachedTokens(input, entryOf(choice.first)) > 16).toBe(true);
     closePrompt(prompt);
   });
 
@@ -211,7 +212,7 @@ describe("the rule", () => {
       profile.staleAfter = 2000;
       let silent = 0;
       for (let i = 0; i < 300; i++) {
-        pick(view, 0, profile, input, random, choice);
+        choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
         if (choice.first == 2) silent++;
       }
       // A third; the standard deviation is 8.

@@ -21,7 +21,7 @@ import {
   started,
 } from "../../../assembly/endpoints/in-flight";
 import { tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
-import { newChoice, pick } from "../../../assembly/pick/pick";
+import { Choice, pick } from "../../../assembly/pick/pick";
 import { newPickInput } from "../../../assembly/pick/pick-input";
 import {
   addScorer,
@@ -33,7 +33,7 @@ import {
   Profile,
 } from "../../../assembly/pick/profile";
 import { SCORE_KV, SCORE_PREFIX, SCORE_QUEUE } from "../../../assembly/pick/scorers";
-import { uncached } from "../../../assembly/pick/token-cost";
+import { wholeModel } from "../../../assembly/places/range";
 import { newView, SnapshotView } from "../../../assembly/snapshot/view";
 import { Builder } from "../support/builder";
 
@@ -44,7 +44,7 @@ export const TWO: u32 = 3;
 
 const MILLISECOND: u64 = 1000000;
 const OPEN: u32 = 4096;
-const choice = newChoice();
+let choice: Choice = changetype<Choice>(0);
 const input = newPickInput();
 const random = newRandom(42);
 const text: usize = memory.data(65536, 8);
@@ -58,7 +58,7 @@ let now: u64 = 1700000000000 * MILLISECOND;
 let customers: u32 = 1;
 
 /** A model on `pods` pods with some load, and prompts of `customers` customers. */
-export function prepare(pods: u32, profile: u32, customerCount: u32): void {
+export function prepare(pods: u32, kind: u32, customerCount: u32): void {
   customers = customerCount;
   const builder = new Builder();
   builder.manyPods(pods);
@@ -73,19 +73,19 @@ export function prepare(pods: u32, profile: u32, customerCount: u32): void {
   }
   builder.model("m", all);
   view = builder.view();
-  usePrefixes(profile == EPP ? SMALL_BLOCK_BYTES : BLOCK_BYTES);
+  usePrefixes(kind == EPP ? SMALL_BLOCK_BYTES : BLOCK_BYTES);
   followTopology(view);
   followCaches(view);
   followAdapters(view);
   followUsable(view, now);
-  if (profile == TOKENS) profile = newProfile(KIND_TOKENS);
-  else if (profile == EPP) {
+  if (kind == TOKENS) profile = newProfile(KIND_TOKENS);
+  else if (kind == EPP) {
     profile = newProfile(KIND_SCORERS);
     addScorer(profile, SCORE_QUEUE, 2, 0);
     addScorer(profile, SCORE_KV, 2, 0);
     addScorer(profile, SCORE_PREFIX, 3, 0);
   } else profile = newProfile(KIND_LOAD);
-  if (profile == TWO) profile.picker = PICKER_TWO;
+  if (kind == TWO) profile.picker = PICKER_TWO;
 }
 
 /** `count` requests, a millisecond apart; `blocks` of prompt, of which half are the customer's own. `counts`: with the pick. */
@@ -106,9 +106,9 @@ export function run(count: u32, blocks: u32, picksToo: bool): u32 {
     input.prompt = changetype<usize>(prompt);
     input.tokens = prompt.bytes >> 2;
     if (picksToo) {
-      pick(view, 0, profile, input, random, choice);
+      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       const entry = entryOf(choice.first);
-      const tokens = uncached(input, entry);
+      const tokens = choice.uncached;
       const flight = flights + (open++ % OPEN) * 16;
       store<u64>(flight, started(choice.first));
       store<u32>(flight, publishGeneration(), 8);

@@ -6,10 +6,10 @@ import {
   publishGeneration,
   started,
 } from "../../../assembly/endpoints/in-flight";
-import { candidateCount } from "../../../assembly/pick/candidates";
-import { newChoice, pick } from "../../../assembly/pick/pick";
+import { Choice, pick } from "../../../assembly/pick/pick";
 import { newPickInput } from "../../../assembly/pick/pick-input";
 import { KIND_LOAD, newProfile } from "../../../assembly/pick/profile";
+import { wholeModel } from "../../../assembly/places/range";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../support/builder";
@@ -18,7 +18,7 @@ import { Builder } from "../support/builder";
 const DRAWS = 9000;
 const TOLERANCE = 270;
 
-const choice = newChoice();
+let choice: Choice = changetype<Choice>(0);
 const random = newRandom(7);
 const profile = newProfile(KIND_LOAD);
 const input = newPickInput();
@@ -48,7 +48,7 @@ function opened(builder: Builder): SnapshotView {
 function firsts(view: SnapshotView): StaticArray<i32> {
   const counts = new StaticArray<i32>(3);
   for (let i = 0; i < DRAWS; i++) {
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     counts[choice.first]++;
   }
   return counts;
@@ -56,7 +56,7 @@ function firsts(view: SnapshotView): StaticArray<i32> {
 
 function onlyFirst(view: SnapshotView, endpoint: u32): bool {
   for (let i = 0; i < 200; i++) {
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     if (choice.first != endpoint) return false;
   }
   return true;
@@ -68,7 +68,7 @@ describe("pick", () => {
     const seconds = new StaticArray<i32>(3);
     const counts = new StaticArray<i32>(3);
     for (let i = 0; i < DRAWS; i++) {
-      pick(view, 0, profile, input, random, choice);
+      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       counts[choice.first]++;
       seconds[choice.second]++;
     }
@@ -83,7 +83,7 @@ describe("pick", () => {
     builder.pods[0].waiting = 2;
     builder.pods[1].waiting = 1;
     const view = opened(builder);
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.count).toBe(3);
     expect(choice.first).toBe(2);
     expect(choice.second).toBe(1);
@@ -103,7 +103,7 @@ describe("pick", () => {
     builder.pods[0].waiting = 3;
     builder.model("m", all);
     const view = opened(builder);
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.first).toBe(199);
     expect(choice.second).toBe(77);
     expect(choice.third).toBe(0);
@@ -121,8 +121,8 @@ describe("pick", () => {
     const view = opened(builder);
     let sum: u32 = 0;
     for (let i = 0; i < 1000; i++) {
-      pick(view, 0, profile, input, random, choice);
-      expect(candidateCount()).toBe(32);
+      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
+      expect(choice.candidates.count).toBe(32);
       expect(choice.first < choice.second && choice.second < choice.third).toBe(true);
       sum += choice.first;
     }
@@ -136,11 +136,11 @@ describe("pick", () => {
     builder.model("n", [1]);
     builder.model("o", []);
     const view = opened(builder);
-    pick(view, 1, profile, input, random, choice);
+    choice = pick(view, 1, profile, input, wholeModel(view, 1), random);
     expect(choice.count).toBe(1);
     expect(choice.first).toBe(1);
     expect(choice.second).toBe(0xffffffff);
-    pick(view, 2, profile, input, random, choice);
+    choice = pick(view, 2, profile, input, wholeModel(view, 2), random);
     expect(choice.count).toBe(0);
     expect(choice.first).toBe(0xffffffff);
   });
@@ -152,7 +152,7 @@ describe("pick", () => {
       builder.pods[0].waiting = 50;
       builder.pods[2].waiting = 50;
       const view = opened(builder);
-      pick(view, 0, profile, input, random, choice);
+      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       expect(choice.count).toBe(flags == 1 ? 3 : 2);
       expect(choice.first == 1).toBe(flags == 1);
       expect(choice.second == 1 || choice.third == 1).toBe(false);
@@ -163,7 +163,7 @@ describe("pick", () => {
     const builder = three();
     for (let i = 0; i < 3; i++) builder.pods[i].flags = 0xfff9;
     const view = opened(builder);
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.count).toBe(3);
   });
 });
@@ -182,7 +182,7 @@ describe("cost", () => {
     expect(onlyFirst(view, 2)).toBe(true);
     for (let i = 0; i < 2; i++) held.push(started(2));
     expect(onlyFirst(view, 2)).toBe(false);
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.third).toBe(2);
     for (let i = 0; i < held.length; i++) finished(held[i], publishGeneration());
   });
@@ -205,7 +205,7 @@ describe("cost", () => {
     builder.pods[1].running = 4;
     builder.pods[2].running = 6;
     const view = opened(builder);
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.first).toBe(1);
     expect(choice.second).toBe(0);
     expect(choice.third).toBe(2);
@@ -229,7 +229,8 @@ describe("cost", () => {
     builder.pods[1].waiting = 500;
     builder.pods[2].kv = 0.5;
     expect(onlyFirst(opened(builder), 2)).toBe(false);
-    pick(opened(builder), 0, profile, input, random, choice);
+    const view = opened(builder);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.third).toBe(2);
     builder.pods[1].kv = NaN;
     const counts = firsts(opened(builder));
@@ -250,7 +251,7 @@ describe("cost", () => {
     builder.pods[1].waiting = 0xfffffffe;
     builder.pods[2].waiting = 0xfffffffe;
     const view = opened(builder);
-    pick(view, 0, profile, input, random, choice);
+    choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.count).toBe(3);
     expect(choice.first != choice.second && choice.second != choice.third && choice.first != choice.third).toBe(true);
   });

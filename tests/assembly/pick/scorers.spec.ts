@@ -12,17 +12,19 @@ import {
   started,
 } from "../../../assembly/endpoints/in-flight";
 import { tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
-import { candidateCost, candidateCount, findCandidates } from "../../../assembly/pick/candidates";
-import { costCandidates, newChoice, pick } from "../../../assembly/pick/pick";
+import { beginCandidates, CANDIDATES_BYTES, Candidates, findCandidates } from "../../../assembly/pick/candidates";
+import { Choice, costCandidates, pick } from "../../../assembly/pick/pick";
 import { newPickInput } from "../../../assembly/pick/pick-input";
 import {
   addScorer,
   KIND_SCORERS,
   newProfile,
+  PICKER_BEST,
   PICKER_RANDOM,
   PICKER_TWO,
   PICKER_WEIGHTED,
   Profile,
+  pickerNames,
 } from "../../../assembly/pick/profile";
 import {
   SCORE_ACTIVE,
@@ -34,14 +36,21 @@ import {
   SCORE_QUEUE,
   SCORE_RUNNING,
   SCORE_TOKENS,
+  SCORERS,
+  scoreCandidates,
+  scorerByName,
+  scorerName,
+  scorerNames,
 } from "../../../assembly/pick/scorers";
+import { wholeModel } from "../../../assembly/places/range";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../support/builder";
 
 usePrefixes(SMALL_BLOCK_BYTES);
 const random = newRandom(5);
-const choice = newChoice();
+const candidates = changetype<Candidates>(memory.data(CANDIDATES_BYTES, 8));
+let choice: Choice = changetype<Choice>(0);
 const input = newPickInput();
 const text: usize = memory.data(65536, 8);
 const told: usize = memory.data(4096, 8);
@@ -83,9 +92,10 @@ function penalising(scorer: u32): Profile {
 
 /** Score of candidate `i` of model `model`: costs are best - score. */
 function score(view: SnapshotView, profile: Profile, i: u32, model: u32 = 0): f64 {
-  findCandidates(view, model, profile, input, random);
-  costCandidates(view, model, profile, input);
-  return profile.best - candidateCost(i);
+  beginCandidates(candidates, view, model, wholeModel(view, model), input.now);
+  findCandidates(candidates, profile, input, random);
+  costCandidates(candidates, profile, input);
+  return profile.best - candidates.cost(i);
 }
 
 function near(x: f64, expected: f64): void {
@@ -126,7 +136,7 @@ describe("queue-scorer and running-requests-size-scorer", () => {
     const view = opened(builder);
     near(score(view, one(SCORE_QUEUE), 0), 0);
     near(score(view, one(SCORE_QUEUE), 1), 1);
-    expect(candidateCount()).toBe(2);
+    expect(candidates.count).toBe(2);
   });
 
   test("are dropped for all when one does not tell, or that one is the worst where that is penalised", () => {
@@ -284,6 +294,68 @@ describe("scorers of what this Envoy sent", () => {
   });
 });
 
+describe("every scorer", () => {
+  test("has a name of its own, by which it is found", () => {
+    const names = scorerNames();
+    expect(names.length).toBe(SCORERS + 1);
+    for (let type: u32 = 0; type < SCORERS; type++) {
+      expect(scorerName(type).length > 0).toBe(true, `scorer ${type} has a name`);
+      expect(scorerByName(scorerName(type))).toBe(type);
+      expect(names.indexOf(scorerName(type))).toBe(type);
+    }
+    expect(scorerByName("predicted-latency-scorer")).toBe(SCORE_LATENCY);
+    expect(scorerByName("")).toBe(-1);
+    expect(scorerByName("max-score-picker")).toBe(-1);
+  });
+
+  test("has a signal and a formula: it gives an endpoint that is best in everything more than 0, and no score above 1", () => {
+    const builder = pods(2);
+    const adapter = builder.model("z", [0, 1]);
+    adapter.kind = 1;
+    adapter.base = 0;
+    adapter.states = [1, 0];
+    builder.pods[1].waiting = 9;
+    builder.pods[1].running = 9;
+    builder.pods[1].kv = 0.9;
+    const view = opened(builder);
+    const prompt = openPrompt()!;
+    feedPrompt(prompt, text, 10 * 64);
+    insertPrefix(prompt, 9, entryOf(0));
+    input.prompt = changetype<usize>(prompt);
+    input.seed = 9;
+    for (let type: u32 = 0; type < SCORERS; type++) {
+      const profile = one(type, 100);
+      beginCandidates(candidates, view, 1, wholeModel(view, 1), input.now);
+      findCandidates(candidates, profile, input, random);
+      candidates.home = candidates.link(0);
+      expect(scoreCandidates(candidates, profile, input, 0)).toBe(true, `scorer ${type} has a signal`);
+      expect(candidates.score(0) > 0).toBe(true, `scorer ${type} has a formula`);
+      for (let i: u32 = 0; i < 2; i++) expect(candidates.score(i) >= 0 && candidates.score(i) <= 1).toBe(true);
+    }
+    closePrompt(prompt);
+    input.prompt = 0;
+  });
+
+  test("without a case is dropped, whatever the candidates report", () => {
+    const view = opened(pods(2));
+    const profile = one(SCORERS);
+    beginCandidates(candidates, view, 0, wholeModel(view, 0), input.now);
+    findCandidates(candidates, profile, input, random);
+    expect(scoreCandidates(candidates, profile, input, 0)).toBe(false);
+  });
+});
+
+describe("every picker", () => {
+  test("has a name, by whose index it is known", () => {
+    const names = pickerNames();
+    expect(names.indexOf("max-score-picker")).toBe(PICKER_BEST);
+    expect(names.indexOf("weighted-random-picker")).toBe(PICKER_WEIGHTED);
+    expect(names.indexOf("random-picker")).toBe(PICKER_RANDOM);
+    expect(names.indexOf("p2c-picker")).toBe(PICKER_TWO);
+    expect(names.includes("")).toBe(false);
+  });
+});
+
 describe("weights and pickers", () => {
   test("the endpoint picker's default is 2 queue + 2 kv + 3 prefix, the highest wins", () => {
     const builder = pods(3);
@@ -301,7 +373,7 @@ describe("weights and pickers", () => {
     near(score(view, profile, 1), 2 * 0.5 + 2 * 0.5);
     near(score(view, profile, 2), 2 * 1 + 2 * 0.1);
     for (let i = 0; i < 100; i++) {
-      pick(view, 0, profile, input, random, choice);
+      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       expect(choice.first).toBe(2);
       expect(choice.second).toBe(1);
       expect(choice.third).toBe(0);
@@ -313,7 +385,7 @@ describe("weights and pickers", () => {
     const counts = new StaticArray<i32>(4);
     const profile = one(SCORE_QUEUE);
     for (let i = 0; i < 4000; i++) {
-      pick(view, 0, profile, input, random, choice);
+      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       counts[choice.first]++;
     }
     // 1,000 each, standard deviation 27
@@ -330,7 +402,7 @@ describe("weights and pickers", () => {
     profile.picker = PICKER_WEIGHTED;
     const counts = new StaticArray<i32>(3);
     for (let i = 0; i < 4000; i++) {
-      pick(view, 0, profile, input, random, choice);
+      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       counts[choice.first]++;
       expect(choice.third).toBe(2);
     }
@@ -347,7 +419,7 @@ describe("weights and pickers", () => {
     profile.picker = PICKER_RANDOM;
     const counts = new StaticArray<i32>(3);
     for (let i = 0; i < 3000; i++) {
-      pick(view, 0, profile, input, random, choice);
+      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       counts[choice.first]++;
     }
     for (let i = 0; i < 3; i++) expect(abs(counts[i] - 1000)).toBeLessThan(160);
@@ -361,7 +433,7 @@ describe("weights and pickers", () => {
     profile.picker = PICKER_TWO;
     const counts = new StaticArray<i32>(4);
     for (let i = 0; i < 6000; i++) {
-      pick(view, 0, profile, input, random, choice);
+      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       counts[choice.first]++;
       expect(choice.first).toBeLessThan(choice.second);
     }
@@ -379,7 +451,7 @@ describe("weights and pickers", () => {
     const profile = one(SCORE_KV);
     profile.picker = PICKER_TWO;
     for (let i = 0; i < 50; i++) {
-      pick(view, 0, profile, input, random, choice);
+      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       expect(choice.count).toBe(2);
       expect(choice.first == 77 || choice.first == 78).toBe(true);
     }
