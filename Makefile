@@ -9,8 +9,8 @@ help: ## This list
 
 node_modules/.package-lock.json: package.json package-lock.json
 	@command -v node >/dev/null || { echo "make: node was not found; Node.js 20.15 or newer is needed" >&2; exit 1; }
-	@echo "installing npm packages ..."
-	@npm ci --no-fund --no-audit --loglevel=error
+	@# A linked node_modules belongs to another checkout: npm ci would empty it.
+	@[ -L node_modules ] || { echo "installing npm packages ..." && npm ci --no-fund --no-audit --loglevel=error; }
 	@touch $@
 
 build/pilotfish.wasm: node_modules/.package-lock.json asconfig.json protocol/constants.ts protocol/rules.ts $(shell find assembly -name '*.ts')
@@ -48,6 +48,26 @@ test-units: node_modules/.package-lock.json ## The tests that need no Envoy
 .PHONY: test-matrix
 test-matrix: build/pilotfish.wasm ## The tests on a plain Envoy, on each supported version of it
 	@set -e; for v in $(ENVOY_MATRIX); do echo "== Envoy $$v"; PILOTFISH_ENVOY_VERSION=$$v PILOTFISH_RUNTIME=binary $(TSX) tests/runner/main.ts envoy; done
+
+.PHONY: test-istio
+test-istio: build/pilotfish.wasm ## The Istio example as the Envoy configuration that it stands for, on a plain Envoy
+	@node --import tsx --test integration/product/istio.test.ts
+
+.PHONY: test-servers
+test-servers: node_modules/.package-lock.json ## The metrics of each supported model server, read as the sidecar reads them
+	@node --import tsx --test tests/sidecar/scrape/corpus.test.ts tests/sidecar/scrape/engines.test.ts tests/simulator/metrics.test.ts
+
+.PHONY: spec
+spec: node_modules/.package-lock.json ## One spec of the filter: FILE=tests/assembly/route/rules.spec.ts
+	@$(if $(FILE),,echo "make spec: FILE is missing, for example FILE=tests/assembly/route/rules.spec.ts" >&2; exit 1;) PILOTFISH_SPEC="$(FILE)" $(TSX) tests/runner/main.ts assembly
+
+.PHONY: test-file
+test-file: node_modules/.package-lock.json ## One test file: FILE=tests/local/table.test.ts
+	@$(if $(FILE),,echo "make test-file: FILE is missing, for example FILE=tests/local/table.test.ts" >&2; exit 1;) node --import tsx --test $(FILE)
+
+.PHONY: watch
+watch: node_modules/.package-lock.json ## One test file, run again whenever a file changes that it imports: FILE=tests/local/table.test.ts
+	@$(if $(FILE),,echo "make watch: FILE is missing, for example FILE=tests/local/table.test.ts" >&2; exit 1;) node --import tsx --test --watch $(FILE)
 
 .PHONY: format
 format: node_modules/.package-lock.json ## Format and lint in place

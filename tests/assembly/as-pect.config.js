@@ -1,5 +1,6 @@
 export default {
-  entries: ["tests/assembly/**/*.spec.ts"],
+  // `make spec FILE=...` runs one.
+  entries: [process.env.PILOTFISH_SPEC || "tests/assembly/**/*.spec.ts"],
   include: ["tests/assembly/**/*.include.ts"],
   disclude: [/node_modules/],
   async instantiate(memory, createImports, instantiate, binary) {
