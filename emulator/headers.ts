@@ -1,6 +1,6 @@
 // A header map as Envoy keeps it: names in lower case, values as bytes, order of insertion, several values per name.
 
-export type HeaderValue = string | Uint8Array;
+type HeaderValue = string | Uint8Array;
 export type HeaderInput = Record<string, HeaderValue | HeaderValue[]> | Iterable<readonly [string, HeaderValue]>;
 
 const TOKEN = /^:?[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

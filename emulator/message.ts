@@ -2,7 +2,7 @@
 import { type HeaderInput, HeaderMap } from "./headers.ts";
 
 /** What a request and a response have in common. */
-export interface Message {
+interface Message {
   headers?: HeaderInput;
   /** Sent in one piece, with its content-length. */
   body?: string | Uint8Array;

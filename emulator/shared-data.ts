@@ -1,7 +1,7 @@
 // Shared data (`proxy_get_shared_data`, `proxy_set_shared_data`): one map for each vm_id.
 import { Result } from "./codes.ts";
 
-export interface SharedValue {
+interface SharedValue {
   value: Buffer;
   cas: number;
 }

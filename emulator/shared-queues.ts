@@ -2,12 +2,12 @@
 import { Result } from "./codes.ts";
 
 /** The VM that registered a queue. */
-export interface QueueOwner {
+interface QueueOwner {
   readonly vmId: string;
   queueReady(contextId: number, token: number): void;
 }
 
-export interface Wakeup {
+interface Wakeup {
   token: number;
   owner: QueueOwner;
   contextId: number;

@@ -13,7 +13,7 @@ export interface StreamOptions {
   properties?: Record<string, PropertyValue>;
 }
 
-export interface LocalResponse {
+interface LocalResponse {
   status: number;
   details: string;
   headers: HeaderMap;
@@ -34,7 +34,7 @@ export interface Outcome {
   filterState: Map<string, string>;
 }
 
-export interface ResponseOutcome {
+interface ResponseOutcome {
   action: Action;
   status: number | undefined;
   headers: HeaderMap | undefined;

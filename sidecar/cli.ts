@@ -3,7 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { ENGINE_NAMES } from "./engines/index.ts";
 import { LOG_LEVELS } from "./log.ts";
 
-export interface Invocation {
+interface Invocation {
   config?: string;
   /** Laid over the file; wins. */
   flags: Record<string, unknown>;
@@ -32,7 +32,7 @@ Beside the sidecar, each with a --help of its own:
   pilotfish check [manifests...]   what Pilotfish makes of manifests and configuration, and what contradicts
   pilotfish plan                   which pod and place a request would go to, and why`;
 
-export function command(): Command {
+function command(): Command {
   return new Command("pilotfish")
     .description("Reads the load of model servers and pushes it into Pilotfish's filter in Envoy.")
     .option("-c, --config <file>", "YAML file; flags win over it")

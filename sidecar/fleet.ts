@@ -8,13 +8,13 @@ import { ScrapeLimit } from "./scrape/scrape-limit.ts";
 import { Scraper } from "./scrape/scraper.ts";
 import type { ScraperParts } from "./scrape/scraper-parts.ts";
 
-export interface FleetObserver {
+interface FleetObserver {
   /** Discovery told which pods there are, new ones or the same. */
   reported(): void;
   vanished(address: string): void;
 }
 
-export interface FleetParts extends Omit<ScraperParts, "parser" | "limit"> {
+interface FleetParts extends Omit<ScraperParts, "parser" | "limit"> {
   /** Scrapes that are under way at once. */
   concurrency: number;
   /** Pods that a cluster tells have no scheme of their own. */

@@ -11,7 +11,7 @@
 // succeed as well; one that was down must pass a probe anew.
 import type { Failure } from "./http.ts";
 
-export type HealthState = "starting" | "ready" | "failing" | "down";
+type HealthState = "starting" | "ready" | "failing" | "down";
 
 export class Health {
   readonly #threshold: number;

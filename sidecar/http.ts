@@ -15,7 +15,7 @@ export class HttpFailure extends Error {
   }
 }
 
-export interface Exchange {
+interface Exchange {
   method: "GET" | "POST";
   path: string;
   headers?: Record<string, string>;

@@ -2,7 +2,7 @@ import { type Logger, pino } from "pino";
 
 export type Log = Pick<Logger, "debug" | "info" | "warn" | "error">;
 export const LOG_LEVELS = ["silent", "error", "warn", "info", "debug"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** JSON lines on stderr. The secret is never handed to it; the redaction is for the day that somebody does. */
 export function createLog(level: LogLevel): Logger {

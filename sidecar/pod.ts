@@ -18,7 +18,7 @@ export interface PodAddress {
   cluster?: ClusterState;
 }
 
-export interface ClusterState {
+interface ClusterState {
   ready: boolean;
   /** It ends: what runs there is finished, nothing new is sent. */
   draining: boolean;

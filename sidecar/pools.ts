@@ -14,7 +14,7 @@ const KV_USAGE = 0.8;
 const STALE_MS = 200;
 const STALE_INTERVALS = 2.5;
 
-export interface PoolName {
+interface PoolName {
   /** InferencePool, Service, or "static" for pods that no cluster listed. */
   kind: string;
   namespace: string;
@@ -38,7 +38,7 @@ export interface PoolLoad extends PoolName {
   exported: Readonly<Record<string, number>>;
 }
 
-export const STATIC_POOL: PoolName = { kind: "static", namespace: "", name: "static" };
+const STATIC_POOL: PoolName = { kind: "static", namespace: "", name: "static" };
 
 /** "InferencePool ns/name", as discovery says it. */
 function parsePool(of: string): PoolName {

@@ -22,7 +22,7 @@ function sendJson(response: ServerResponse, status: number, body: object): void 
   send(response, status, "application/json", `${JSON.stringify(body)}\n`);
 }
 
-export interface Answers {
+interface Answers {
   registry: Registry;
   readiness(): Readiness;
   objects(): object;

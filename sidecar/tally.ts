@@ -60,7 +60,7 @@ export class Tally {
   }
 }
 
-export interface TallyHistogram {
+interface TallyHistogram {
   name: string;
   help: string;
   type: string;

@@ -1,12 +1,12 @@
-// What 20 clusters of 500 pods cost: the release wasm in the small host of `pilotfish plan`, one worker. A decision is what a
-// request costs more than the same request with one pod in the snapshot, whose choice is none: the host's own work is left out.
+// What 20 clusters of 500 pods cost: the release wasm in the emulator, one worker. A decision is what a
+// request costs more than the same request with one pod in the snapshot, whose choice is none: the emulator's own work is left out.
 // Ticks while requests are in flight also tell the other workers of them; here they have ended, as in the rounds.
 //   tsx bench/places/main.ts      make sim-places
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { type Outcome, Process, type Root, Stream } from "../../emulator/index.ts";
 import { SECRET_ENV, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
-import { Host } from "../../sidecar/plan/host.ts";
 import { GATEWAYS, ONE_CLUSTER, ONE_POD, type Shape, TWENTY_CLUSTERS, viewOf } from "./world.ts";
 
 const SECRET = "bench-secret-0123456789";
@@ -20,14 +20,8 @@ const module = new WebAssembly.Module(
 );
 const configuration = JSON.stringify({ snapshot: { staleAfter: "3600s" } });
 const body = Buffer.from(JSON.stringify({ model: "m", messages: [{ role: "user", content: "hello" }] }));
-const head = (path: string, length: number): Array<[string, string]> => [
-  [":method", "POST"],
-  [":path", path],
-  [":authority", "bench"],
-  [":scheme", "http"],
-  ["content-type", "application/json"],
-  ["content-length", String(length)],
-];
+const CHAT = { path: "/v1/chat/completions", headers: { "content-type": "application/json" }, body };
+const BUFFER_BYTES = 32 * 1024 * 1024;
 
 /** Milliseconds of CPU: what else the machine does counts less than in time. */
 function timed(action: () => void): number {
@@ -43,7 +37,12 @@ function median(values: number[]): number {
 
 class World {
   readonly shape: Shape;
-  readonly #host = new Host(module, configuration, { [SECRET_ENV]: SECRET });
+  readonly #process = new Process();
+  readonly #worker: Root = this.#process.startRoot(module, {
+    configuration,
+    environment: { [SECRET_ENV]: SECRET },
+    allowOnHeadersStopIteration: true,
+  });
   readonly #encodes: number[] = [];
   readonly #adopts: number[] = [];
   bytes = 0;
@@ -58,28 +57,41 @@ class World {
   #push(turn: number): void {
     const view = viewOf(this.shape, turn);
     let made: Uint8Array = new Uint8Array();
-    this.#encodes.push(timed(() => (made = encodeSnapshot({ version: this.#host.epochMicros, source: 1n, ...view }))));
+    const version = this.#process.now / 1000n;
+    this.#encodes.push(timed(() => (made = encodeSnapshot({ version, source: 1n, ...view }))));
     this.bytes = made.length;
     // The worker that is pushed to checks it, stores it for the others and takes it over.
     this.#adopts.push(
       timed(() => {
-        const { reply } = this.#host.send([...head(SNAPSHOT_PATH, made.length), [SECRET_HEADER, SECRET]], made);
-        if (reply?.status !== 200) throw new Error(reply?.body);
-        this.#host.advance(20);
+        const { localResponse } = this.#send({ path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: SECRET }, body: made });
+        if (localResponse?.status !== 200) throw new Error(String(localResponse?.body));
+        this.#tick();
       }),
     );
   }
 
+  #send(request: { path: string; headers: Record<string, string>; body: Uint8Array }): Outcome {
+    const stream = new Stream(this.#worker, { bufferLimit: BUFFER_BYTES });
+    const outcome = stream.send(request);
+    stream.abort();
+    return outcome;
+  }
+
+  /** A tick after 20 ms, also of an idle worker. */
+  #tick(): void {
+    this.#process.now += 20_000_000n;
+    this.#worker.tick();
+  }
+
   round(): void {
-    const ask = () => this.#host.send(head("/v1/chat/completions", body.length), body);
     const took = timed(() => {
       for (let i = 0; i < REQUESTS; i++) {
-        ask();
-        if (i % PER_TICK === PER_TICK - 1) this.#host.advance(20);
+        this.#send(CHAT);
+        if (i % PER_TICK === PER_TICK - 1) this.#tick();
       }
     });
     const ticks = timed(() => {
-      for (let i = 0; i < REQUESTS / PER_TICK; i++) this.#host.advance(20);
+      for (let i = 0; i < REQUESTS / PER_TICK; i++) this.#tick();
     });
     this.best = Math.min(this.best, ((took - ticks) * 1000) / REQUESTS);
     this.tick = Math.min(this.tick, (ticks * PER_TICK) / REQUESTS);

@@ -1,4 +1,5 @@
-// pilotfish plan: where would this request go, and why. Exit codes: 0 it would be picked for, 1 it would not, 2 wrong flags or files.
+// pilotfish plan: where a request would go, and why. Exit codes: 0 the filter picks an endpoint, 1 it picks none, 2 wrong flags
+// or files.
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
@@ -32,30 +33,30 @@ function count(text: string): number {
   return number;
 }
 
-/** From the sources, or from where they are compiled to: the package has the module beside both. */
+/** The release module, as seen from the sources and from the compiled files in the package. */
 function moduleFile(): string {
-  const places = ["../../build/pilotfish.wasm", "../../../pilotfish.wasm"];
-  const files = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  const paths = ["../../build/pilotfish.wasm", "../../../pilotfish.wasm"];
+  const files = paths.map((path) => fileURLToPath(new URL(path, import.meta.url)));
   return files.find((file) => existsSync(file)) ?? (files[0] as string);
 }
 
 export function planCommand(): Command {
   return new Command("plan")
-    .description("says which pod and place a request would go to, and why, by the filter itself and without Envoy")
-    .option("-s, --snapshot <file>", "a snapshot, as pushed")
-    .option("--sidecar <url>", `a running sidecar, asked with the secret in ${SECRET_ENV}`)
-    .option("-m, --model <name>", "of a request with --prompt")
-    .option("--prompt <text>", "what it asks", "hello")
-    .option("-b, --body <file>", "the request's body, in place of --model and --prompt")
-    .option("--path <path>", "of the request", "/v1/chat/completions")
-    .option("-H, --header <name: value>", "of the request; may be repeated", header, [])
+    .description("runs the filter without Envoy and says which pod and place a request would go to, and why")
+    .option("-s, --snapshot <file>", "a snapshot, as the sidecar pushes it")
+    .option("--sidecar <url>", `a running sidecar that gives its snapshot; the secret comes from ${SECRET_ENV}`)
+    .option("-m, --model <name>", "the model of the request")
+    .option("--prompt <text>", "the text of the request", "hello")
+    .option("-b, --body <file>", "the request's body, instead of --model and --prompt")
+    .option("--path <path>", "the path of the request", "/v1/chat/completions")
+    .option("-H, --header <name: value>", "a header of the request; may be repeated", header, [])
     .option("-f, --filter <file>", "the filter's configuration, JSON")
-    .option("--module <file>", "the filter", moduleFile())
-    .option("-n, --count <n>", "how many such requests are spread", count, 200)
-    .option("--json", "as JSON");
+    .option("--module <file>", "the filter's module, WebAssembly", moduleFile())
+    .option("-n, --count <n>", "how many such requests are sent, to show how they spread", count, 200)
+    .option("--json", "print JSON");
 }
 
-export interface PlanDone {
+interface PlanDone {
   text: string;
   code: number;
 }

@@ -7,7 +7,7 @@ import { type Answer, exchange } from "../http.ts";
 /** How a connection is made. */
 export type Connect = ReturnType<typeof buildConnector>;
 
-export interface EnvoyOptions {
+interface EnvoyOptions {
   path: string;
   timeoutMs: number;
   secrets: Secrets;

@@ -15,7 +15,7 @@ import { Reader } from "./reader.ts";
 import { Reports } from "./reports.ts";
 import { Target, type TargetParts } from "./target.ts";
 
-export interface EnvoysParts extends FindParts {
+interface EnvoysParts extends FindParts {
   snapshots: SnapshotSource;
   secrets: Secrets;
   clock: Clock;

@@ -5,7 +5,7 @@ import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Envoy } from "./envoy.ts";
 
-export interface ReaderParts {
+interface ReaderParts {
   clock: Clock;
   log: Log;
   random: () => number;

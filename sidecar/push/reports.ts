@@ -10,7 +10,7 @@ import { prefixStarts, writeCounts } from "../../protocol/traffic.ts";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
 import type { EndpointIndex } from "../snapshot/endpoint-index.ts";
 
-export const SILENT_MS = 1500;
+const SILENT_MS = 1500;
 /** A worker without requests looks at snapshots every 200 ms: news are repeated for longer than that. */
 const NEWS_MS = 500;
 /** As many as a snapshot carries. */

@@ -21,7 +21,7 @@ import { HINTS, judge, type PushResult, type Verdict } from "./answer.ts";
 import type { Envoy } from "./envoy.ts";
 import type { Others } from "./reports.ts";
 
-export interface PushOptions {
+interface PushOptions {
   intervalMs: number;
   heartbeatMs: number;
   retryMinMs: number;
@@ -39,7 +39,7 @@ export interface TargetParts {
 }
 
 /** What this Envoy is told of the others, and they of it. */
-export interface TargetExchange {
+interface TargetExchange {
   /** Which of its news are known; undefined: it is the only Envoy, and nothing is asked for. */
   cursor(): string | undefined;
   others(index: EndpointIndex): Others | undefined;

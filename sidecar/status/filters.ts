@@ -13,7 +13,7 @@ export interface FilterTarget {
 }
 
 /** What the page shows of a read-back; the shape is that of protocol/README.md. */
-export interface FilterSeen {
+interface FilterSeen {
   ageMs: number;
   stale: boolean;
   endpoints: ReadonlyArray<{ address: string; inFlight: number }>;

@@ -15,7 +15,7 @@ export interface Readiness {
   reasons: string[];
 }
 
-export interface PodStatus {
+interface PodStatus {
   address: string;
   engine: string;
   pools: readonly string[];
@@ -30,7 +30,7 @@ export interface PodStatus {
   adapters: { running: readonly string[]; waiting: readonly string[]; max: number } | null;
 }
 
-export interface TargetStatus {
+interface TargetStatus {
   origin: string;
   /** null: it never took a push. */
   pushedMsAgo: number | null;
@@ -46,7 +46,7 @@ export interface Status {
   targets: readonly TargetStatus[];
 }
 
-export function podStatus(pod: Pod, now: number): PodStatus {
+function podStatus(pod: Pod, now: number): PodStatus {
   const { address, engine, reading, scrapedAt, cluster } = pod;
   return {
     address,
@@ -65,7 +65,7 @@ export function podStatus(pod: Pod, now: number): PodStatus {
 }
 
 /** What is looked at; another one after each reload. */
-export interface Watched {
+interface Watched {
   config: Config;
   targets: Iterable<{ origin: string; acceptedAt: number | null; lastResult: PushResult | undefined }>;
   /** How the filter of a target is read back. */

@@ -9,7 +9,7 @@ export interface Closer {
   after(close: () => Promise<void>): void;
 }
 
-export interface Quick {
+interface Quick {
   endpoints?: readonly string[];
   targets: readonly string[];
   more?: Record<string, unknown>;

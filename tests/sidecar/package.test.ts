@@ -1,4 +1,4 @@
-// The npm package as someone who installs it has it, and the image's recipe as far as it can be held to the package.
+// The npm package as an installation has it, and the recipe of the image compared with the package.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { release } from "../../testkit/filter/build.ts";
 import { SECRET, startFilter } from "../../testkit/sidecar/fake-filter.ts";
 import { startPod } from "../../testkit/sidecar/fake-pod.ts";
 import { until } from "../../testkit/until.ts";
@@ -41,6 +42,14 @@ test("npx pilotfish runs from the installed package, with nothing but its own de
     assert.ok(existsSync(join(folder, "node_modules/pilotfish", file)), file);
   }
   assert.ok(!existsSync(join(folder, "node_modules/typescript")), "no development dependency came along");
+});
+
+test("plan runs from the installed package: the module and the emulator are in it", async () => {
+  assert.ok(release, "the module is built");
+  const main = join(folder, "node_modules/pilotfish", manifest.bin.pilotfish);
+  const snapshot = join(ROOT, "protocol/fixtures/places.snapshot.bin");
+  const { stdout } = await run(process.execPath, [main, "plan", "--snapshot", snapshot, "--model", "llama"]);
+  assert.match(stdout, /^model llama: 10\.0\.0\.[12]:8000 \(picked\)/);
 });
 
 /** A mount namespace whose root is read-only, and a user without rights in it, as the image is run. */
