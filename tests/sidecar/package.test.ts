@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { release } from "../../testkit/filter/build.ts";
+import { release } from "../../testkit/filter/release.ts";
 import { SECRET, startFilter } from "../../testkit/sidecar/fake-filter.ts";
 import { startPod } from "../../testkit/sidecar/fake-pod.ts";
 import { until } from "../../testkit/until.ts";
