@@ -1,4 +1,7 @@
-/** Time as the engine sees it: milliseconds since the epoch, and one-shot timers. Real for a server, simulated for tests and discrete-event runs. */
+/**
+ * The engine's time: milliseconds since the epoch, and one-shot timers. A server uses the real clock; tests and discrete-event
+ * runs use a simulated clock.
+ */
 export interface Clock {
   now(): number;
   /** Calls `fn` once after `ms`; the returned function cancels it. */
@@ -19,7 +22,7 @@ interface Event {
   fn: (() => void) | null;
 }
 
-/** A clock that moves only when told to. Events at the same instant run in the order in which they were set. */
+/** A clock that moves only when a caller advances it. Events of the same instant run in the order in which they were set. */
 export class SimClock implements Clock {
   private time: number;
   private order = 0;
@@ -41,7 +44,7 @@ export class SimClock implements Clock {
     };
   }
 
-  /** Runs every event that is due within the next `ms`, then stands at that instant. */
+  /** Runs every event that is due within the next `ms`. The clock then shows that instant. */
   advance(ms: number): void {
     const until = this.time + ms;
     while (this.heap.length > 0 && (this.heap[0] as Event).at <= until) this.runNext();
@@ -53,7 +56,7 @@ export class SimClock implements Clock {
     while (this.heap.length > 0) this.runNext();
   }
 
-  /** Events that are set and not cancelled. */
+  /** The number of events that are set and not cancelled. */
   get pending(): number {
     return this.heap.filter((event) => event.fn !== null).length;
   }

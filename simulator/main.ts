@@ -27,7 +27,7 @@ function number(value: string): number {
 
 const program = new Command("pilotfish-pod")
   .description("A simulated vLLM pod: queue, slots, KV cache, adapters, and vLLM's API and metrics.")
-  .option("--name <name>", "what the header x-inference-pod says", "pod")
+  .option("--name <name>", "value of the response header x-inference-pod", "pod")
   .option("--host <address>", "address to listen on", "127.0.0.1")
   .option("--port <port>", "port to listen on; 0 takes a free one", number, 0)
   .option("--model <id>", "model to serve; may be repeated, the first is the default (default: sim-model)", collect, [])
@@ -39,7 +39,7 @@ const program = new Command("pilotfish-pod")
   .option("--speed <factor>", "divides every step's duration", number)
   .option("--set <key=value>", "any other parameter of GET /sim/params; may be repeated", collect, []);
 
-/** Flags to parameters; a value of --set is JSON where it parses as such, else a string. */
+/** Turns flags into parameters. A value of --set is JSON if it parses as JSON, otherwise a string. */
 function paramsOf(options: Options): Partial<PodParams> {
   const params: Record<string, unknown> = {};
   for (const key of ["slots", "kvBlocks", "blockSize", "speed"] as const) {

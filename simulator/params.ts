@@ -1,4 +1,4 @@
-/** What a simulated pod can be told, at its start and (but for `fixed` ones) while it runs. */
+/** The parameters of a simulated pod. All but the `fixed` ones can change while the pod runs. */
 export interface PodParams {
   /** Sequences that run at once (vLLM: max_num_seqs). */
   slots: number;
@@ -8,35 +8,35 @@ export interface PodParams {
   prefillTokenMs: number;
   sequenceMs: number;
   contextTokenMs: number;
-  /** Divides every step's duration: 2 is a pod twice as fast. */
+  /** Divides every step's duration: a pod with 2 is twice as fast. */
   speed: number;
-  /** Each step's duration is drawn within ± this fraction. */
+  /** Each step's duration is random within ± this fraction. */
   noise: number;
   kvBlocks: number;
   /** Tokens per KV block; fixed at the start, because cached hashes depend on it. */
   blockSize: number;
   /** Adapters whose requests may run at the same time. */
   maxLoras: number;
-  /** Added to the step that brings in an adapter that is not resident. */
+  /** Duration in ms that loading an adapter adds to a step. */
   loraLoadMs: number;
-  /** Series of `vllm:lora_requests_info` kept; real vLLM never drops one. */
+  /** Maximum number of series of `vllm:lora_requests_info`. Real vLLM never drops a series. */
   loraSeriesMax: number;
   maxModelLen: number;
-  /** Requests waiting and running above which further ones are refused (vLLM: --max-num-queued-reqs); 0: never. */
+  /** Maximum of waiting and running requests; more are refused (vLLM: --max-num-queued-reqs). 0 refuses none. */
   maxQueuedReqs: number;
-  /** Tokens generated for a request that names no limit. */
+  /** Tokens generated for a request without a limit. */
   outputTokens: number;
   /** Tokens per streamed chunk after the first (vLLM: stream_interval). */
   streamInterval: number;
-  /** Whether usage tells the cached prompt tokens (vLLM: --enable-prompt-tokens-details). */
+  /** Whether usage reports the cached prompt tokens (vLLM: --enable-prompt-tokens-details). */
   promptTokensDetails: boolean;
-  /** Requests of other gateways that only the metrics show. */
+  /** Requests that only the metrics show, as if another gateway had sent them. They take no slot. */
   extraWaiting: number;
   extraRunning: number;
   fail: FailMode;
-  /** Delay of /metrics in mode `slow-metrics`. */
+  /** Delay of /metrics in the mode `slow-metrics`. */
   slowMetricsMs: number;
-  /** An engine that sleeps takes requests and runs none. */
+  /** A sleeping engine queues requests and runs none. */
   asleep: boolean;
 }
 
@@ -71,7 +71,7 @@ export function defaultParams(): PodParams {
   };
 }
 
-/** A parameter was refused; the text names key, value and expectation. */
+/** A refused parameter. The message names the key, the value and what is expected. */
 export class ParamError extends Error {
   override readonly name = "ParamError";
   readonly key: string;
@@ -114,7 +114,7 @@ const RANGES: Partial<Record<keyof PodParams, Range>> = {
   slowMetricsMs: { min: 0, max: 600_000 },
 };
 
-/** Checks a whole patch, then applies it: a refused patch changes nothing. `running` refuses what is fixed at the start. */
+/** Checks the whole patch, then applies it: a refused patch changes nothing. `running` also refuses changes of fixed parameters. */
 export function applyPatch(params: PodParams, patch: unknown, running: boolean): void {
   if (typeof patch !== "object" || patch === null || Array.isArray(patch)) {
     throw new ParamError("params", patch, "a JSON object of parameters");

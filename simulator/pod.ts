@@ -11,7 +11,7 @@ import { HttpMetrics } from "./metrics/http-metrics.ts";
 import { applyPatch, defaultParams, ParamError, type PodParams } from "./params.ts";
 
 export interface PodOptions {
-  /** What `x-inference-pod` says. */
+  /** Value of the response header `x-inference-pod`. */
   name: string;
   /** The first one is the default model. */
   models: ModelSpec[];
@@ -20,7 +20,7 @@ export interface PodOptions {
   params?: Partial<PodParams>;
   /** Data-parallel ranks behind the one server. */
   engines?: number;
-  /** Allows adapters to be loaded later; on by itself when a model has some. */
+  /** Lets adapters be loaded later; always on if a model has adapters. */
   lora?: boolean;
   clock?: Clock;
   random?: () => number;
@@ -29,13 +29,13 @@ export interface PodOptions {
 export interface Pod {
   readonly name: string;
   readonly url: string;
-  /** `127.0.0.1:port`, as endpoint headers want it. */
+  /** `127.0.0.1:port`, the form that endpoint headers need. */
   readonly address: string;
   readonly port: number;
   readonly params: Readonly<PodParams>;
   readonly engine: Engine;
   readonly engines: readonly Engine[];
-  /** Changes parameters as POST /sim/params does; throws with key, value and expectation. */
+  /** Changes parameters as POST /sim/params does. Throws a ParamError for a wrong one. */
   set(patch: Partial<PodParams>): void;
   stats(): PodStats;
   /** The text of /metrics. */

@@ -6,12 +6,13 @@ import { type EngineRequest, type FinishReason, Sequence } from "./sequence.ts";
 import { EngineStats } from "./stats.ts";
 
 /**
- * vLLM's scheduler, step by step: running sequences first (a decoding one takes one token, a prefilling one what the
- * budget leaves), then the queue in order while slots, budget, cache and adapters allow. A step lasts
+ * vLLM's scheduler, step by step. A step serves the running sequences first: a decoding sequence takes one token, a prefilling
+ * sequence takes what the budget leaves. Then it admits waiting sequences in order, as long as slots, budget, cache and adapters
+ * allow. A step lasts
  *
  *   (stepBaseMs + prefillTokenMs · prefill tokens + sequenceMs · sequences + contextTokenMs · context tokens) / speed
  *
- * and everything it brings about — tokens, ends, what metrics show — happens at its end. One timer per step, none when idle.
+ * Tokens, ends and changes of the metrics all happen at the end of a step. A step sets one timer; an idle engine sets none.
  */
 export class Engine {
   readonly params: PodParams;
@@ -21,19 +22,19 @@ export class Engine {
   private readonly random: () => number;
   private readonly waiting = new LinkedList<Sequence>();
   private running: Sequence[] = [];
-  /** Sequences that the step in progress computes. */
+  /** The sequences that the current step computes. */
   private batch: Sequence[] = [];
   private stepping = false;
   private closed = false;
   private cancelTimer: (() => void) | null = null;
-  /** When the step in progress should end; the next one begins there, so that late timers do not slow the pod down. */
+  /** When the current step should end. The next step begins at this time, so that late timers do not slow the pod down. */
   private due = 0;
   private previousEnd = 0;
   private deferredNow = 0;
   private loraEnabled = false;
   /** Running sequences per adapter. */
   private readonly loraRunning = new Map<string, number>();
-  /** Requests per adapter, waiting or running, in order of arrival: what vLLM 0.32 shows as running and as waiting. */
+  /** Waiting and running requests per adapter, in order of arrival. vLLM 0.32 lists these names both as running and as waiting. */
   private readonly loraPresent = new Map<string, number>();
   /** Adapters in memory, least recently used first. */
   private readonly loraResident = new Set<string>();
@@ -72,7 +73,7 @@ export class Engine {
     return sequence;
   }
 
-  /** The client has gone: slot, queue place and blocks are free at once, and no listener is called. */
+  /** Ends a request whose client has gone: frees its slot, queue entry and blocks at once. No listener is called. */
   abort(sequence: Sequence): void {
     if (sequence.state === "done") return;
     if (sequence.state === "waiting") this.leaveQueue(sequence);
@@ -81,14 +82,14 @@ export class Engine {
     if (!this.stepping) this.publish(this.clock.now());
   }
 
-  /** Takes changed parameters over; call after every change. */
+  /** Applies changed parameters; call it after every change. */
   paramsChanged(): void {
     if (this.cache.capacity !== this.params.kvBlocks) this.cache.resize(this.params.kvBlocks);
     this.stats.version++;
     this.wake();
   }
 
-  /** Stops for good: no timer is left. Listeners are not called. */
+  /** Stops for ever and cancels the timer. Listeners are not called. */
   close(): void {
     this.closed = true;
     this.cancelTimer?.();
@@ -101,13 +102,13 @@ export class Engine {
     this.stepping = true;
     const now = this.clock.now();
     const duration = this.plan(now);
-    // A timer that fires late is made up for, unless the process was held up for longer than a few steps.
+    // A step starts when the last step was due, so that a late timer costs nothing. After a pause of 50 ms or more it starts now.
     const start = this.due <= now && now - this.due < 50 && this.previousEnd > 0 && this.backToBack ? this.due : now;
     this.due = start + duration;
     this.cancelTimer = this.clock.after(Math.max(0, this.due - now), () => this.finishStep());
   }
 
-  /** True while a step begins in the very call that ended the one before. */
+  /** True while a step begins in the same call that ended the previous step. */
   private backToBack = false;
 
   private finishStep(): void {
@@ -121,7 +122,7 @@ export class Engine {
     this.backToBack = false;
   }
 
-  /** Chooses the step's batch and gives its duration in ms. */
+  /** Chooses the step's batch and returns its duration in ms. */
   private plan(now: number): number {
     const { params } = this;
     let budget = params.tokenBudget;
@@ -140,7 +141,7 @@ export class Engine {
       if (sequence.generated === 0 || tokens > 1) prefill += tokens;
       batch.push(sequence);
     }
-    // Like vLLM, admit nobody in a step in which room had to be made.
+    // Like vLLM, a step that preempted a sequence admits none.
     let candidate = this.stats.preemptions === preempted ? this.waiting.head : null;
     while (candidate !== null && budget > 0 && this.running.length < params.slots) {
       const sequence = candidate;
@@ -169,7 +170,7 @@ export class Engine {
     return (ms * noise) / params.speed;
   }
 
-  /** Room for a running sequence, made by preempting the newest ones; false when it had to go itself. */
+  /** Makes room for a running sequence by preempting the newest sequences. Returns false if that preempted `sequence` itself. */
   private makeRoom(sequence: Sequence, tokens: number): boolean {
     while (!this.cache.grow(sequence, tokens)) {
       const victim = this.running[this.running.length - 1] as Sequence;
@@ -183,10 +184,10 @@ export class Engine {
     return true;
   }
 
-  /** Moves a waiting sequence into a slot; gives the tokens it computes in this step, 0 if the cache has no room. */
+  /** Moves a waiting sequence into a slot. Returns the tokens that it computes in this step; 0 if the cache has no room. */
   private admit(sequence: Sequence, budget: number, now: number): number {
     const { blockSize } = this.params;
-    // The last token is always computed: its output is what the first new token is sampled from.
+    // The last prompt token is always computed, because the first new token is sampled from its output.
     const matched = this.cache.match(sequence.hashes, Math.floor((sequence.length - 1) / blockSize));
     const cached = matched * blockSize;
     const tokens = Math.min(sequence.length - cached, budget);
@@ -281,7 +282,7 @@ export class Engine {
     this.end(sequence, request.endsBy ?? "length");
   }
 
-  /** Nothing could be scheduled although nothing runs: the head can never fit, which only a shrunk cache brings about. */
+  /** Refuses the first waiting request if nothing runs and it still does not fit. Only a cache that was shrunk causes this. */
   private refuseUnfit(): void {
     const head = this.waiting.head;
     if (head === null || this.running.length > 0) return;
@@ -314,7 +315,7 @@ export class Engine {
     return adapter !== undefined && this.loraRunning.size >= this.params.maxLoras && !this.loraRunning.has(adapter);
   }
 
-  /** Makes an adapter resident; true if it had to be loaded. */
+  /** Makes an adapter resident. Returns true if the adapter had to be loaded. */
   private bringIn(adapter: string): boolean {
     const had = this.loraResident.delete(adapter);
     this.loraResident.add(adapter);

@@ -1,17 +1,17 @@
 import { type Linked, LinkedList } from "./linked-list.ts";
 
 /**
- * The KV cache as counts and hashes. A block is either *plain* (partly filled or generated, of one sequence; only counted
- * while in use) or *hashed* (a full prompt block, shared by every sequence whose prompt begins with the same chain).
- * A block that nobody uses stays until its room is needed, in the order in which blocks were given back: so answers drive
- * out prompts, as in vLLM, whose free queue takes every block at its end and gives from its front.
+ * The KV cache as counts and hashes. A *hashed* block is a full block of a prompt; all sequences whose prompts begin with the same
+ * chain share it. A *plain* block is partly filled or generated. It belongs to one sequence, and while in use it is only counted.
+ * An unused block stays until its room is needed. Blocks are evicted in the order in which they were released, as from vLLM's
+ * free queue, so generated blocks evict prompts.
  *
- * Unlike vLLM nobody finds a generated block again: what a client sends back of an answer is a new prompt here.
+ * Unlike in vLLM, generated blocks are never matched: an answer that a client sends back is a new prompt here.
  *
- * Invariant: all blocks together never exceed the capacity, except after the capacity was lowered below what is in use.
+ * Invariant: the number of blocks never exceeds the capacity, unless the capacity was lowered below the blocks in use.
  */
 export class Block implements Linked<Block> {
-  /** undefined: a plain one. */
+  /** Undefined for a plain block. */
   readonly hash: number | undefined;
   users = 1;
   prev: Block | null = null;
@@ -22,7 +22,7 @@ export class Block implements Linked<Block> {
   }
 }
 
-/** What a sequence holds: hashed blocks from the prompt's start, and plain ones after them. */
+/** The blocks of a sequence: hashed blocks from the start of the prompt, then plain blocks. */
 export interface Holding {
   readonly hashes: ArrayLike<number>;
   readonly blocks: Block[];
@@ -34,13 +34,13 @@ export class KvCache {
   private readonly blockSize: number;
   private readonly byHash = new Map<number, Block>();
   private readonly found: Block[] = [];
-  /** In use. */
+  /** Plain blocks in use. */
   private plain = 0;
-  /** Hashed ones that nobody uses. */
+  /** Hashed blocks that no sequence uses. */
   private idle = 0;
-  /** Plain ones that nobody uses. */
+  /** Plain blocks that no sequence uses. */
   private left = 0;
-  /** Blocks that nobody uses, oldest first. */
+  /** All blocks that no sequence uses, in the order of eviction. */
   private readonly unused = new LinkedList<Block>();
   evictions = 0;
 
@@ -49,7 +49,7 @@ export class KvCache {
     this.blockSize = blockSize;
   }
 
-  /** Share of the capacity that sequences use; idle blocks count as free, as vLLM counts them. */
+  /** Share of the capacity that sequences use, 0 to 1. Unused blocks count as free, as in vLLM. */
   get usage(): number {
     return Math.min(1, this.used / this.capacity);
   }
@@ -62,7 +62,7 @@ export class KvCache {
     return this.byHash.size;
   }
 
-  /** Length in blocks of the longest cached chain of `hashes`, at most `limit`; `admit` takes what was found last. */
+  /** Length in blocks of the longest cached chain of `hashes`, at most `limit`. The next `admit` takes this chain. */
   match(hashes: ArrayLike<number>, limit: number): number {
     const end = Math.min(hashes.length, limit);
     const found = this.found;
@@ -75,7 +75,7 @@ export class KvCache {
     return found.length;
   }
 
-  /** Takes the chain that `match` just found and room for `tokens` in all; false, and nothing changed, if there is not enough. */
+  /** Takes the chain that `match` found last, and room for `tokens` in total. Returns false and changes nothing if room lacks. */
   admit(holding: Holding, tokens: number): boolean {
     let woken = 0;
     for (const block of this.found) if (block.users === 0) woken++;
@@ -89,7 +89,7 @@ export class KvCache {
     return true;
   }
 
-  /** Makes room for a running sequence to hold `tokens`; false, and nothing changed, if there is none. */
+  /** Makes room for `tokens` in total of a running sequence. Returns false and changes nothing if room lacks. */
   grow(holding: Holding, tokens: number): boolean {
     const more = this.blocksFor(tokens) - holding.blocks.length - holding.plain;
     if (more > 0 && this.capacity - this.used < more) return false;
@@ -97,7 +97,7 @@ export class KvCache {
     return true;
   }
 
-  /** Gives everything back. The chain's end becomes idle first, so that it is evicted before its beginning. */
+  /** Releases all blocks of a sequence, the end of the chain first, so that the end is evicted before the beginning. */
   release(holding: Holding): void {
     this.plain -= holding.plain;
     this.left += holding.plain;

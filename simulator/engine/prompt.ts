@@ -1,6 +1,6 @@
 /**
- * Prompts as the engine sees them. A token is four bytes of UTF-8 (the last one may be shorter), and a full block's hash
- * covers every token before it, so that equal hashes mean equal prefixes.
+ * A prompt as the engine sees it. A token is four bytes of UTF-8; the last token may be shorter. The hash of a full block covers
+ * all tokens up to the block's end, so equal hashes mean equal prefixes.
  */
 export interface Prompt {
   tokens: number;
@@ -13,7 +13,7 @@ const words = new Int32Array(KEEP / 4);
 
 /** `salt` keeps the caches of different models and adapters apart. */
 export function promptOf(text: string, blockSize: number, salt: string): Prompt {
-  // A UTF-16 unit takes at most three bytes of UTF-8; a scratch buffer grown for a huge prompt is let go afterwards.
+  // A UTF-16 unit takes at most three bytes of UTF-8. A prompt that is too large for `words` gets a buffer of its own.
   const room = Math.ceil((text.length * 3) / 4) + 1;
   const scratch = room <= words.length ? words : new Int32Array(room);
   const bytes = new Uint8Array(scratch.buffer);
@@ -27,7 +27,7 @@ export function promptOfIds(ids: readonly number[], blockSize: number, salt: str
   return { tokens: Math.max(1, ids.length), hashes: chain(scratch, ids.length, blockSize, salt) };
 }
 
-/** Two 32-bit multiplicative hashes carried from block to block, joined to 53 bits: what a Map key holds exactly. */
+/** Two 32-bit multiplicative hashes, carried from block to block and joined to 53 bits, which a number holds exactly. */
 function chain(tokens: Int32Array, count: number, blockSize: number, salt: string): Float64Array {
   let a = 0x9e3779b9;
   let b = 0x85ebca6b;
@@ -56,7 +56,7 @@ const FILLER =
     " ",
   );
 
-/** The text of generated token `index` (0 is the first): always the same for the same place. */
+/** The text of the generated token `index`, counted from 0. The same index always gives the same text. */
 function fillerToken(index: number): string {
   const word = FILLER[index % FILLER.length] as string;
   return index === 0 ? word : ` ${word}`;

@@ -3,9 +3,9 @@ import type { Linked } from "./linked-list.ts";
 
 export type FinishReason = "stop" | "length" | "abort" | "error";
 
-/** What the engine calls back, always at a step's end. */
+/** Receives the engine's events, always at the end of a step. */
 export interface SequenceListener {
-  /** One more token exists; not called for the last one, which comes with `finished`. */
+  /** A token was generated. The last token is reported by `finished` only. */
   token(sequence: Sequence): void;
   finished(sequence: Sequence, reason: FinishReason): void;
 }
@@ -14,9 +14,9 @@ export interface EngineRequest {
   promptTokens: number;
   /** Hash chain of the prompt's full blocks (see prompt.ts). */
   hashes: ArrayLike<number>;
-  /** Tokens to generate; 0 for a request that only reads its prompt (embeddings). */
+  /** Tokens to generate; 0 for embeddings, which only read the prompt. */
   outputTokens: number;
-  /** Why it ends after `outputTokens`. */
+  /** The reason that the request reports for its end after `outputTokens`. */
   endsBy?: "stop" | "length";
   adapter?: string | undefined;
   /** The client's limit, for the metrics. */
@@ -31,12 +31,12 @@ export class Sequence implements Holding, Linked<Sequence> {
   readonly blocks: Block[] = [];
   plain = 0;
   state: "waiting" | "running" | "done" = "waiting";
-  /** Skipped in the queue because every adapter slot is taken by others. */
+  /** True if the queue skips the request because other adapters take every adapter slot. */
   deferred = false;
   /** Tokens whose KV entries exist. */
   computed = 0;
   generated = 0;
-  /** Tokens computed by the step in progress. */
+  /** Tokens that the current step computes. */
   inStep = 0;
   /** Prompt tokens found in the cache when first admitted; -1 before. */
   cachedTokens = -1;
@@ -54,7 +54,7 @@ export class Sequence implements Holding, Linked<Sequence> {
     this.arrivedAt = now;
   }
 
-  /** Tokens known so far, prompt and generated: all must be computed before the next one is sampled. */
+  /** Tokens of the prompt and generated tokens. All of them are computed before the next token is sampled. */
   get length(): number {
     return this.request.promptTokens + this.generated;
   }

@@ -1,6 +1,6 @@
 import type { FinishReason } from "./sequence.ts";
 
-/** Bucket bounds of vLLM 0.32; a test compares them with captures of a real one. */
+/** Bucket bounds of vLLM 0.32; a test compares them with captures of a real server. */
 const SECONDS = [0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680];
 const TOKEN_SECONDS = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80];
 const FIRST_TOKEN_SECONDS = [
@@ -63,7 +63,7 @@ export type HistogramName =
   | "request_num_preemptions"
   | "request_prefill_kv_computed_tokens";
 
-/** Everything one engine counts. Gauges hold what the last step's end published: that is all a scrape can see. */
+/** All counts of one engine. Gauges have their values of the end of the last step, because a scrape sees no others. */
 export class EngineStats {
   running = 0;
   waiting = 0;
@@ -81,9 +81,9 @@ export class EngineStats {
   deepestQueue = 0;
   readonly finished: Record<FinishReason, number> = { stop: 0, length: 0, abort: 0, error: 0 };
   readonly histograms: Readonly<Record<HistogramName, Histogram>>;
-  /** Label value of adapters → the last time (seconds) it was true. */
+  /** Adapters in flight, as one label value → the last time in seconds at which these were the adapters in flight. */
   readonly loraSeries = new Map<string, number>();
-  /** Rises whenever anything that /metrics shows may have changed. */
+  /** Increases whenever the text of /metrics may have changed. */
   version = 0;
 
   constructor(maxModelLen: number) {

@@ -4,7 +4,7 @@ import type { FinishReason } from "../engine/sequence.ts";
 export interface Usage {
   prompt: number;
   completion: number;
-  /** Undefined when the server does not tell. */
+  /** Undefined if the server does not report cached tokens. */
   cached: number | undefined;
 }
 
@@ -13,14 +13,14 @@ export interface Choice {
   reason: FinishReason;
 }
 
-/** How one route words its answers; every method gives text that goes out as it is. */
+/** The response format of one route. Every method returns text that is sent unchanged. */
 export interface Shape {
   /** SSE events before the first token. */
   start(choices: number): string;
   delta(index: number, text: string, usage: Usage | null): string;
   /** The last token of a choice. */
   last(index: number, text: string, reason: FinishReason, usage: Usage | null): string;
-  /** What follows the last choice's last token. */
+  /** The text after the last token of the last choice. */
   end(usage: Usage | null, choices: Choice[], total: Usage): string;
   whole(choices: Choice[], usage: Usage): string;
 }
@@ -96,7 +96,7 @@ export function completionShape(head: Head): Shape {
   };
 }
 
-/** The Responses API, as far as its clients need it for plain text. */
+/** The Responses API, as far as clients need it for plain text. */
 export function responsesShape(head: Head): Shape {
   let serial = 0;
   const event = (type: string, body: object) =>
@@ -165,7 +165,7 @@ export function responsesShape(head: Head): Shape {
 
 const DIMENSIONS = 16;
 
-/** One vector per input; the same for the same prompt hash, with length one. */
+/** One vector of length 1 for each input. Equal prompt hashes give equal vectors. */
 export function embeddingsText(head: Head, seeds: number[], promptTokens: number, base64: boolean): string {
   const data = seeds.map((seed, index) => {
     const vector = Float32Array.from({ length: DIMENSIONS }, (_, i) => Math.sin(seed + i) / Math.sqrt(DIMENSIONS / 2));

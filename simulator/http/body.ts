@@ -5,7 +5,7 @@ const BODY_LIMIT = 64 * 1024 * 1024;
 
 export type JsonObject = Record<string, unknown>;
 
-/** Reads a body whole; rejects with a 413 when it is too large, and never settles when the client goes away. */
+/** Reads the whole body. Rejects with a 413 if it is too large; never settles if the client goes away. */
 export function readBody(request: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const tooLarge = () =>
@@ -32,7 +32,7 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The JSON object of a request as FastAPI reads it: a BOM is skipped, the last of duplicate keys wins. */
+/** Parses a JSON object as FastAPI does: skips a byte order mark, and of duplicate keys the last one wins. */
 export function parseJson(body: Buffer, contentType: string | undefined): JsonObject {
   const media = (contentType ?? "").split(";", 1)[0]?.trim().toLowerCase();
   if (media !== "application/json") {
@@ -67,7 +67,7 @@ export function parseJson(body: Buffer, contentType: string | undefined): JsonOb
   return value as JsonObject;
 }
 
-/** The place is V8's; of the reason only the kinds that V8 tells apart. */
+/** A JSON error in FastAPI's words. Position and reason come from V8's message, so rarer reasons read "Expecting value". */
 function jsonInvalid(text: string, reason: string): ApiError {
   const at = /at position (\d+)/.exec(reason);
   const position = at === null ? text.length : Number(at[1]);

@@ -5,7 +5,7 @@ import { ApiError, badRequest } from "./errors.ts";
 import type { Handler, PodState } from "./pod-state.ts";
 import { send } from "./send.ts";
 
-/** The simulation's own routes and vLLM's for adapters: what a test or a bench turns while the pod runs. */
+// Routes that change a running pod: the simulator's own, and vLLM's for adapters.
 export const getParams: Handler = async (pod, _request, response) => {
   send(pod, response, 200, JSON.stringify(pod.params));
 };
@@ -15,7 +15,7 @@ export const postParams: Handler = async (pod, request, response) => {
   send(pod, response, 200, JSON.stringify(pod.params));
 };
 
-/** Checks and applies a patch, and tells the engines. */
+/** Checks a patch, applies it and notifies the engines. */
 export function changeParams(pod: PodState, patch: unknown): void {
   try {
     applyPatch(pod.params, patch, true);
@@ -26,7 +26,7 @@ export function changeParams(pod: PodState, patch: unknown): void {
   for (const engine of pod.engines) engine.paramsChanged();
 }
 
-/** `{"add": ["name", …], "remove": ["name", …], "base": "model"}`; answers with the adapters there are then. */
+/** `{"add": ["name", …], "remove": ["name", …], "base": "model"}`. The response lists the adapters after the change. */
 export const postAdapters: Handler = async (pod, request, response) => {
   const body = (await json(request)) as JsonObject | null;
   const add = names(body?.add, "add");
@@ -76,7 +76,7 @@ export interface PodStats {
   steps: number;
 }
 
-/** Counts since the start; running and waiting are those of this instant, not of the last step. */
+/** Counts since the start. `running` and `waiting` are the current values, not those of the last step. */
 export function statsOf(pod: PodState): PodStats {
   const { received, finished, aborted, refused, models } = pod.counts;
   const sum = (read: (engine: PodState["engines"][number]) => number) =>

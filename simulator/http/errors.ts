@@ -1,4 +1,4 @@
-/** An answer other than 200, in vLLM's shape. */
+/** An error response in vLLM's format. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;
@@ -26,7 +26,7 @@ export function modelNotFound(model: string): ApiError {
   return new ApiError(404, "NotFoundError", `The model \`${model}\` does not exist.`, "model");
 }
 
-/** One of pydantic's findings, as vLLM prints it. */
+/** One finding of pydantic's validation, as vLLM prints it. */
 export interface Finding {
   type: string;
   loc: (string | number)[];
@@ -35,7 +35,7 @@ export interface Finding {
   ctx?: Record<string, unknown>;
 }
 
-/** FastAPI's request validation, as vLLM words it. */
+/** An error of FastAPI's request validation, in vLLM's words. */
 export function validationError(findings: Finding[]): ApiError {
   const label = findings.length === 1 ? "error" : "errors";
   const lines = findings.map((finding) => `  ${findingRepr(finding)}`);
@@ -51,7 +51,7 @@ function findingRepr(finding: Finding): string {
   return `{'type': '${finding.type}', 'loc': (${loc}${finding.loc.length === 1 ? "," : ""}), 'msg': ${pythonRepr(finding.msg)}, 'input': ${input}${ctx}}`;
 }
 
-/** Long inputs are cut, where real vLLM echoes them whole. */
+/** The simulator cuts long inputs in error messages; vLLM echoes them whole. */
 const LONGEST_ECHO = 4096;
 
 function pythonRepr(value: unknown): string {
@@ -70,7 +70,7 @@ function repr(value: unknown, depth: number): string {
   }
   if (typeof value !== "object") return String(value);
   if (depth > 20) return "...";
-  // What lies beyond the cut is not looked at: a hostile body may hold millions of members.
+  // A hostile body may have millions of members, so members beyond the cut are not read.
   if (Array.isArray(value)) {
     return `[${value
       .slice(0, 1000)

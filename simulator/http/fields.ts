@@ -1,10 +1,10 @@
 import type { JsonObject } from "./body.ts";
 import { badRequest, type Finding, validationError } from "./errors.ts";
 
-/** A body with a million wrong members gets a short answer. */
-const MOST_FINDINGS = 100;
+/** Bounds the error message of a body with a million wrong members. */
+const MAX_FINDINGS = 100;
 
-/** Reads typed fields of a body by pydantic's lax rules and collects what is wrong; `done` throws it all at once. */
+/** Reads typed fields of a body by pydantic's lax rules. It collects all findings, and `done` throws them as one error. */
 export class Fields {
   private readonly body: JsonObject;
   private readonly findings: Finding[] = [];
@@ -13,7 +13,7 @@ export class Fields {
     this.body = body;
   }
 
-  /** A required field, whatever its type. */
+  /** A required field of any type. */
   required(name: string): unknown {
     const value = this.body[name];
     if (!Object.hasOwn(this.body, name)) this.find("missing", name, "Field required", this.body);
@@ -93,7 +93,7 @@ export class Fields {
   }
 
   find(type: string, name: string | (string | number)[], msg: string, input: unknown): void {
-    if (this.findings.length === MOST_FINDINGS) return;
+    if (this.findings.length === MAX_FINDINGS) return;
     const path = Array.isArray(name) ? name : [name];
     this.findings.push({ type, loc: ["body", ...path], msg, input });
   }
@@ -103,7 +103,7 @@ export class Fields {
   }
 }
 
-/** What a generation may ask for, common to all routes. */
+/** The fields of a generation that all routes share. */
 export interface Generation {
   model: string | undefined;
   stream: boolean;
@@ -132,7 +132,7 @@ export function generationFields(fields: Fields): () => Generation {
     if (topP !== undefined && (topP <= 0 || topP > 1)) {
       throw badRequest(`top_p must be in (0, 1], got ${topP}.`, "top_p");
     }
-    // Given options without the key ask for usage: vLLM's default.
+    // In vLLM `stream_options` without `include_usage` asks for usage.
     const includeUsage = options !== undefined && (options.include_usage ?? true) === true;
     const continuousUsage = includeUsage && options?.continuous_usage_stats === true;
     return { model, stream, includeUsage, continuousUsage, n: n ?? 1, cacheSalt };

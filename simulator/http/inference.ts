@@ -11,7 +11,7 @@ import type { Handler, PodState } from "./pod-state.ts";
 interface Limits {
   maxTokens: number | undefined;
   parameter: string;
-  /** Tokens when the request sets no limit, and how it then ends. */
+  /** Tokens of a request without a limit; `endsBy` is how such a request ends. */
   otherwise: number;
   endsBy: "stop" | "length";
 }
@@ -130,7 +130,7 @@ export const embeddings: Handler = async (pod, request, response) => {
   start(pod, request, response, { ...generation(), stream: false, n: 1 }, promptsOf(pod, inputs), limits, shapeOf);
 };
 
-/** Transcription and translation: multipart, with `model` before or after the file. */
+/** Transcription and translation: a multipart body with `model` before or after the file. */
 export const audio: Handler = async (pod, request, response) => {
   const bytes = await readBody(request);
   const boundary = boundaryOf(request.headers["content-type"]);
@@ -149,7 +149,7 @@ export const audio: Handler = async (pod, request, response) => {
     n: 1,
     cacheSalt: "",
   };
-  // Whisper's encoder sees 1,500 positions for half a minute of sound, about 1 MB of plain samples.
+  // Whisper's encoder has 1,500 positions for 30 s of sound, which is about 1 MB of plain samples.
   const tokens = Math.min(1500, Math.max(1, Math.ceil(file.data.length / 640)));
   const limits: Limits = { maxTokens: undefined, parameter: "max_tokens", otherwise: 16, endsBy: "stop" };
   const shapeOf: ShapeOf = (head) => ({
@@ -184,7 +184,7 @@ function promptsOf(pod: PodState, inputs: PromptInput[]): (salt: string) => Prom
     );
 }
 
-/** A chat as one text, in the manner of common chat templates; media count as a placeholder and their address. */
+/** Renders a chat as one text, like common chat templates do. Media become a placeholder and the start of their address. */
 function renderChat(messages: JsonObject[], tools: unknown): string {
   let text = Array.isArray(tools) && tools.length > 0 ? `<|tools|>\n${JSON.stringify(tools)}\n` : "";
   for (const message of messages) {

@@ -22,7 +22,7 @@ export interface JobPlan {
   shape: Shape;
 }
 
-/** One HTTP request in the engine: a sequence for each prompt and choice, answered when all are done or token by token. */
+/** One HTTP request in the engine, with a sequence for each prompt and choice. It responds once at the end, or as a stream. */
 export class Job implements SequenceListener {
   private readonly pod: PodState;
   private readonly plan: JobPlan;
@@ -125,7 +125,7 @@ export class Job implements SequenceListener {
     this.response.write(this.plan.shape.start(this.sequences.length) + text);
   }
 
-  /** The client went away, or the answer is complete. */
+  /** Runs when the connection closes: aborts the sequences unless the response is complete. */
   private close(): void {
     if (this.closed) return;
     this.closed = true;
@@ -157,7 +157,7 @@ export class Job implements SequenceListener {
     return { prompt: sequence.request.promptTokens, completion: sequence.generated, cached: undefined };
   }
 
-  /** vLLM's load report, in its text form, on answers that are not streamed. */
+  /** vLLM's load report in text form, for responses that are not streamed. */
   private loadHeader(): Record<string, string> {
     const format = this.request.headers["endpoint-load-metrics-format"];
     if (typeof format !== "string" || format.toUpperCase() !== "TEXT") return {};

@@ -10,7 +10,7 @@ interface Adapter {
   root: string;
 }
 
-/** What the pod serves: base models in the order given (the first is the default), and adapters of them. */
+/** The models of a pod: base models in the given order, of which the first is the default, and their adapters. */
 export class ModelRegistry {
   readonly bases: readonly string[];
   readonly adapters = new Map<string, Adapter>();
@@ -27,7 +27,7 @@ export class ModelRegistry {
     }
   }
 
-  /** Who serves a request for `name`; missing, null and empty names mean the default model. */
+  /** The model or adapter for `name`. A missing, null or empty name means the default model. */
   resolve(name: string | undefined): { model: string; adapter: string | undefined } {
     if (name === undefined || name === "") return { model: this.bases[0] as string, adapter: undefined };
     if (this.bases.includes(name)) return { model: name, adapter: undefined };
@@ -55,7 +55,7 @@ export class ModelRegistry {
     return `Success: LoRA adapter '${name}' removed successfully.`;
   }
 
-  /** The answer of GET /v1/models. */
+  /** The response body of GET /v1/models. */
   list(maxModelLen: number): string {
     const cards: unknown[] = this.bases.map((id) => this.card(id, id, null, maxModelLen));
     for (const [id, { parent, root }] of this.adapters) cards.push(this.card(id, root, parent, null));

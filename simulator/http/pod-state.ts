@@ -12,12 +12,12 @@ interface ModelCounts {
   aborted: number;
 }
 
-/** Inference requests as the pod's HTTP side saw them; a request with several sequences counts once. */
+/** Counts of inference requests at the HTTP level; a request with several sequences counts once. */
 export class PodCounts {
   received = 0;
   finished = 0;
   aborted = 0;
-  /** Answered with an error, whatever its kind. */
+  /** Requests with an error response of any kind. */
   refused = 0;
   readonly models = new Map<string, ModelCounts>();
 
@@ -31,7 +31,7 @@ export class PodCounts {
   }
 }
 
-/** What the routes of one pod share. */
+/** The state that all routes of one pod share. */
 export interface PodState {
   name: string;
   params: PodParams;
@@ -41,14 +41,14 @@ export interface PodState {
   counts: PodCounts;
   http: HttpMetrics;
   responses: StoredResponses;
-  /** A fresh id, unique in this process. */
+  /** A new id that is unique in this process. */
   id(): string;
 }
 
 /** Answers one route of a pod. */
 export type Handler = (pod: PodState, request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-/** The data-parallel rank with the least to do, by vLLM's own weights. */
+/** The data-parallel rank with the least load; vLLM weighs a waiting request four times as much as a running one. */
 export function leastLoaded(engines: readonly Engine[]): Engine {
   let best = engines[0] as Engine;
   for (const engine of engines) {

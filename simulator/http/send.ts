@@ -1,12 +1,12 @@
 import type { ServerResponse } from "node:http";
 import type { PodState } from "./pod-state.ts";
 
-/** Counts what was sent, for the pod's own HTTP metrics. */
+/** Remembers the size of the body for the pod's HTTP metrics. */
 export interface CountedResponse extends ServerResponse {
   bodyBytes?: number;
 }
 
-/** Answers with a whole body; what cannot be answered any more is let be. */
+/** Sends a whole response. Does nothing if the response has begun or the connection is closed. */
 export function send(
   pod: PodState,
   response: ServerResponse,

@@ -7,12 +7,12 @@ import type { Handler, PodState } from "./pod-state.ts";
 import { type CountedResponse, send } from "./send.ts";
 import { cancelResponse, retrieveResponse } from "./stored-routes.ts";
 
-/** The version that the captured metrics are of. */
+/** The vLLM version of the captured metrics. */
 const VLLM_VERSION = "0.32.0";
 
 interface Route {
   handler: Handler;
-  /** Inference routes are counted, and fail as the pod is told to. */
+  /** Inference routes are counted, and the parameter `fail` applies to them. */
   inference: boolean;
 }
 
@@ -34,7 +34,7 @@ const ROUTES: Record<string, Record<string, Route>> = {
   "/v1/load_lora_adapter": { POST: open(loadAdapter) },
   "/v1/unload_lora_adapter": { POST: open(unloadAdapter) },
   "/health": { GET: open(async (pod, _request, response) => health(pod, response)) },
-  // Ray Serve's.
+  // Ray Serve has this health check.
   "/-/healthz": { GET: open(async (pod, _request, response) => health(pod, response)) },
   "/version": {
     GET: open(async (pod, _request, response) => send(pod, response, 200, JSON.stringify({ version: VLLM_VERSION }))),
@@ -44,7 +44,7 @@ const ROUTES: Record<string, Record<string, Route>> = {
   "/sim/stats": { GET: open(getStats) },
 };
 
-/** The route's template; the path itself where it has no variable part. */
+/** The route's template. A path without a variable part is its own template. */
 function templateOf(path: string): string {
   return path.replace(/^\/v1\/responses\/[^/]+(?=\/cancel$|$)/, "/v1/responses/{response_id}");
 }
@@ -70,7 +70,7 @@ export class PodServer {
       startedAt,
       http: pod.http,
     });
-    // Callers keep their connections: only they close them.
+    // Clients keep their connections; the server never closes an idle connection.
     const options = { keepAliveTimeout: 3_600_000, requestTimeout: 0 };
     this.server = createServer(options, (request, response) => this.serve(request, response));
   }
@@ -121,7 +121,7 @@ export class PodServer {
     });
   }
 
-  /** Plays the failure that the pod is told to have; true if there is nothing more to do. */
+  /** Simulates the failure of the parameter `fail`. Returns true if the request is done. */
   private failed(request: IncomingMessage, response: ServerResponse): boolean {
     const { counts, params } = this.pod;
     switch (params.fail) {

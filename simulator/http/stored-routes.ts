@@ -9,7 +9,7 @@ export const retrieveResponse: Handler = async (pod, request, response) => {
   send(pod, response, 200, pod.responses.json(idOf(request.url)));
 };
 
-/** Only responses in the background can be cancelled, and the pod has none. */
+/** Always an error: only background responses can be cancelled, and the simulator has none. */
 export const cancelResponse: Handler = async (pod, request) => {
   request.resume();
   pod.responses.json(idOf(request.url));

@@ -1,20 +1,20 @@
-// Responses that the pod keeps, as vLLM does with VLLM_ENABLE_RESPONSES_API_STORE: they live in this process, so whoever
-// needs one has to ask this pod.
+// The responses that a pod stores, as vLLM does with VLLM_ENABLE_RESPONSES_API_STORE. They live in the pod's memory, so only this
+// pod can continue them.
 import type { Choice, Shape, Usage } from "./answers.ts";
 import { ApiError } from "./errors.ts";
 
-interface Kept {
+interface Stored {
   json: string;
   /** The chat so far, as one text. */
   text: string;
 }
 
-const MOST = 10_000;
+const MAX_STORED = 10_000;
 
 export class StoredResponses {
-  readonly #kept = new Map<string, Kept>();
+  readonly #stored = new Map<string, Stored>();
 
-  /** The text of the chat that a response ends; throws vLLM's 404 for one that is not kept. */
+  /** The text of the chat that the response `id` ends. Throws vLLM's 404 if the pod does not store the response. */
   text(id: string): string {
     return this.#find(id).text;
   }
@@ -23,13 +23,13 @@ export class StoredResponses {
     return this.#find(id).json;
   }
 
-  /** The shape, keeping what it says at the end. */
+  /** Wraps a shape so that the finished response is stored under `id`. */
   keeping(id: string, text: string, shape: Shape): Shape {
     const keep = (choices: Choice[], usage: Usage) => {
-      this.#kept.set(id, { json: shape.whole(choices, usage), text });
-      for (const oldest of this.#kept.keys()) {
-        if (this.#kept.size <= MOST) break;
-        this.#kept.delete(oldest);
+      this.#stored.set(id, { json: shape.whole(choices, usage), text });
+      for (const oldest of this.#stored.keys()) {
+        if (this.#stored.size <= MAX_STORED) break;
+        this.#stored.delete(oldest);
       }
     };
     return {
@@ -45,14 +45,14 @@ export class StoredResponses {
     };
   }
 
-  #find(id: string): Kept {
+  #find(id: string): Stored {
     if (!id.startsWith("resp")) {
       const text = `Invalid 'response_id': '${id}'. Expected an ID that begins with 'resp'.`;
       throw new ApiError(400, "invalid_request_error", text, "response_id");
     }
-    const kept = this.#kept.get(id);
-    if (kept === undefined)
+    const found = this.#stored.get(id);
+    if (found === undefined)
       throw new ApiError(404, "invalid_request_error", `Response with id '${id}' not found.`, "response_id");
-    return kept;
+    return found;
   }
 }

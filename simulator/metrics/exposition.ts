@@ -8,7 +8,7 @@ import type { MetricsSource, Samples } from "./source.ts";
 
 export const METRICS_CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8";
 
-/** One family; its text is built again only when `stamp` has changed. */
+/** The text of one family, which is built again only after `stamp` has changed. */
 interface Section {
   header: string;
   createdHeader: string;
@@ -18,7 +18,7 @@ interface Section {
   text: string;
 }
 
-/** `/metrics` of the pod, family by family in vLLM's order. Scraping an idle pod costs a comparison. */
+/** `/metrics` of the pod: the families in vLLM's order. A scrape of an idle pod costs one comparison. */
 export class Exposition {
   private readonly source: MetricsSource;
   private readonly sections: Section[];
@@ -32,7 +32,7 @@ export class Exposition {
     this.sections = FAMILIES.map((family) => section(family, source));
   }
 
-  /** The text as it goes over the wire. */
+  /** The text as the bytes of a response. */
   bytes(): Buffer {
     const body = this.render();
     if (this.sentBody !== body) {
@@ -92,7 +92,7 @@ function section(family: Family, source: MetricsSource): Section {
   return { ...base, stamp: always, build: seriesBuilder(family, source) };
 }
 
-/** What a simulation has no value for, as a real pod showed it. */
+/** Families that a simulation has no value for, with the values of a real pod. */
 const FIXED: Record<string, string> = {
   python_gc_objects_collected_total: generations("python_gc_objects_collected_total", [15054, 2470, 694]),
   python_gc_objects_uncollectable_total: generations("python_gc_objects_uncollectable_total", [0, 0, 0]),
@@ -111,19 +111,19 @@ function generations(name: string, values: number[]): string {
 }
 
 interface Series {
-  /** A label beside `engine` and `model_name`. */
+  /** A label besides `engine` and `model_name`. */
   label?: readonly [name: string, value: string];
   read(engine: Engine, params: PodParams, rank: number): number;
 }
 
-/** Traffic that is only pretended shows on the first rank. */
+/** `extraWaiting` and `extraRunning` show on the first rank only. */
 const pretended = (rank: number, requests: number) => (rank === 0 ? requests : 0);
 
 const constant = (value: number) => () => value;
 const bySource = (...rows: [string, Series["read"]][]): Series[] =>
   rows.map(([source, read]) => ({ label: ["source", source], read }));
 
-/** Gauges and counters by name without prefix: one line per series and engine. */
+/** Gauges and counters by their name without the prefix `vllm:`. Each series gives one line per engine. */
 const SERIES: Record<string, Series[]> = {
   estimated_flops_per_gpu_total: [{ read: constant(0) }],
   estimated_read_bytes_per_gpu_total: [{ read: constant(0) }],
@@ -186,7 +186,7 @@ const SERIES: Record<string, Series[]> = {
 function seriesBuilder(family: Family, source: MetricsSource): () => Samples {
   const series = SERIES[family.name.replace("vllm:", "")];
   if (series === undefined) throw new Error(`no source for metric family ${family.name}`);
-  // Rejections happen before an engine is chosen: one series for all, kept by the first engine.
+  // A request is rejected before an engine is chosen, so the first engine counts the rejections of all.
   const engines = family.name === "vllm:admission_rejections_total" ? source.engines.slice(0, 1) : source.engines;
   const rows = series.flatMap((one) =>
     engines.map((engine, i) => ({ one, engine, rank: i, labels: labelsOf(one, i, family) })),
@@ -258,7 +258,7 @@ function loraSamples(source: MetricsSource): Samples {
   return { lines, created: "" };
 }
 
-/** The labels of a real pod, but for block size, blocks and what follows; each rank tells the blocks of all ranks together. */
+/** The labels of a real pod; only those that depend on block size and blocks differ. Each rank reports the blocks of all ranks. */
 function cacheConfig(source: MetricsSource): Samples {
   const { blockSize, kvBlocks, maxModelLen } = source.params;
   const tokens = blockSize * kvBlocks;

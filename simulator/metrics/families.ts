@@ -1,6 +1,6 @@
 /**
- * The metric families of vLLM 0.32, in its order, as captured in tests/fixtures/metrics/. A counter, histogram or summary marked `created`
- * is followed by its `_created` family with the same help text; prometheus_client shows that one only once it has a sample.
+ * The metric families of vLLM 0.32 in vLLM's order, from the captures in tests/fixtures/metrics/. A family with `created` is
+ * followed by its `_created` family with the same help text. prometheus_client shows that family only if it has a sample.
  */
 export interface Family {
   name: string;
@@ -129,7 +129,7 @@ const ROWS: readonly Row[] = [
   ],
 ];
 
-/** Python's own collectors do not tell when they began. */
+/** Python's own collectors have no creation time. */
 const NEVER_CREATED = /^(python|process)_/;
 
 export const FAMILIES: readonly Family[] = ROWS.map(([name, type, help]) => ({

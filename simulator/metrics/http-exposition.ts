@@ -3,7 +3,7 @@ import type { Summary, Timed } from "./http-metrics.ts";
 import { pythonFloat, sampleValue } from "./numbers.ts";
 import type { MetricsSource, Samples } from "./source.ts";
 
-/** Sample lines of one `http_*` family; families without a sample have no `_created` lines. */
+/** The sample lines of one `http_*` family. A family without a sample has no `_created` lines. */
 export function httpSamples(name: string, source: MetricsSource): Samples {
   const { http } = source;
   switch (name) {
@@ -50,7 +50,7 @@ function summaries(name: string, sizes: Map<string, Timed<Summary>>): Samples {
   return out;
 }
 
-/** `before` and `after` are the labels on either side of `le` in sorted order. */
+/** `before` and `after` are the labels that sort before and after `le`. */
 function histogramLines(name: string, before: string, after: string, histogram: Histogram): string {
   const around = (le: string) => [before, `le="${le}"`, after].filter((label) => label !== "").join(",");
   const plain = [before, after].filter((label) => label !== "").join(",");

@@ -1,4 +1,4 @@
-/** A float as Python's repr writes it. */
+/** A float in the format of Python's repr. */
 export function pythonFloat(x: number): string {
   if (Number.isInteger(x) && Math.abs(x) < 1e16) return Object.is(x, -0) ? "-0.0" : `${x}.0`;
   if (!Number.isFinite(x)) return Number.isNaN(x) ? "nan" : x > 0 ? "inf" : "-inf";
@@ -9,7 +9,10 @@ export function pythonFloat(x: number): string {
   return `${mantissa}e${exponent[0]}${digits.length < 2 ? `0${digits}` : digits}`;
 }
 
-/** A sample's value as prometheus_client writes it: repr, but in Go's exponent form from a million up (and its `e+010` at ten digits). */
+/**
+ * A sample's value as prometheus_client writes it: Python's repr below a million, Go's exponent form from a million up. The
+ * exponent always gets a leading 0, as in `e+010`.
+ */
 export function sampleValue(x: number): string {
   if (x >= 0 && x < 1e6 && Number.isInteger(x)) return `${x}.0`;
   if (!Number.isFinite(x)) return Number.isNaN(x) ? "NaN" : x > 0 ? "+Inf" : "-Inf";

@@ -1,4 +1,4 @@
-// What a pod's metrics are read from, and the text that is made of one family.
+// The inputs of a pod's metrics, and the text of one family.
 import type { Engine } from "../engine/engine.ts";
 import type { PodParams } from "../params.ts";
 import type { HttpMetrics } from "./http-metrics.ts";
@@ -11,7 +11,7 @@ export interface MetricsSource {
   http: HttpMetrics;
 }
 
-/** A family's sample lines and those of its `_created` family, each line with its newline. */
+/** The sample lines of a family and of its `_created` family. Each line ends with a newline. */
 export interface Samples {
   lines: string;
   created: string;
