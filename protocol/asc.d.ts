@@ -1,2 +1,3 @@
-/** AssemblyScript's 32-bit unsigned integer, for files that asc and tsc both compile. */
+/** Types of AssemblyScript, for files that asc and tsc both compile. */
 type u32 = number;
+type f32 = number;

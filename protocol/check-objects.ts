@@ -5,8 +5,8 @@ import {
   MAX_POOL_NAME_BYTES,
   MAX_POOLS,
   MAX_RULE_TARGETS,
-  MAX_RULE_WEIGHT,
   MAX_TARGETS_OF_RULE,
+  MAX_WEIGHT,
 } from "./constants.ts";
 import { nameProblem } from "./grammar.ts";
 import {
@@ -86,8 +86,8 @@ function checkRules(rules: readonly RuleView[], known: (field: string, pool: str
       const wrong = nameProblem(target.model);
       if (wrong !== null) refuse(BROKEN_RULE_TARGET, `rules[${i}].targets[${j}].model`, target.model, wrong);
       const { weight } = target;
-      if (!Number.isInteger(weight) || weight < 0 || weight > MAX_RULE_WEIGHT) {
-        refuse(BROKEN_RULE_WEIGHT, `rules[${i}].targets[${j}].weight`, weight, `an integer 0...${MAX_RULE_WEIGHT}`);
+      if (!Number.isInteger(weight) || weight < 0 || weight > MAX_WEIGHT) {
+        refuse(BROKEN_RULE_WEIGHT, `rules[${i}].targets[${j}].weight`, weight, `an integer 0...${MAX_WEIGHT}`);
       }
     }
     total += targets.length;

@@ -32,6 +32,19 @@ export const FAIRNESS_HEADER = "x-gateway-inference-fairness-id";
 /** `ip:port[,ip:port...]`, read by Envoy's override_host policy, one entry per attempt. */
 export const DESTINATION_HEADER = "x-gateway-destination-endpoint";
 
+// ---- error codes in answers to pushes and read-backs: never renamed --------------------------------------------------
+export const CODE_MALFORMED = "snapshot_malformed";
+export const CODE_UNAUTHENTICATED = "snapshot_unauthenticated";
+export const CODE_METHOD = "method_not_allowed";
+export const CODE_NOT_FOUND = "not_found";
+export const CODE_OUTDATED = "snapshot_outdated";
+/** Another source has the lease; `heldMs` beside `error` says for how long. */
+export const CODE_LEASED = "snapshot_held";
+export const CODE_TOO_LARGE = "snapshot_too_large";
+export const CODE_NOT_STORED = "snapshot_not_stored";
+/** A read-back before the first push. */
+export const CODE_ABSENT = "snapshot_absent";
+
 // ---- snapshot: header, 64 bytes, little-endian -------------------------------------------------------------------
 /** Bytes "PFSN". */
 export const MAGIC: u32 = 0x4e534650;
@@ -258,6 +271,10 @@ export const REPORT_WORDS: u32 = 48;
 /** Record: u64 hash of the endpoint's address, then a remote record. */
 export const REPORT_RECORD_BYTES: u32 = 24;
 
+// ---- when an endpoint counts as full, unless configured otherwise -----------------------------------------------------------
+export const FULL_WAITING_REQUESTS: u32 = 5;
+export const FULL_KV_USAGE: f32 = 0.8;
+
 // ---- limits ---------------------------------------------------------------------------------------------------------------
 export const MAX_SNAPSHOT_BYTES: u32 = 1048576;
 export const MAX_ENDPOINTS: u32 = 10240;
@@ -271,7 +288,8 @@ export const MAX_OBJECTIVES: u32 = 4096;
 /** Rule records, each a target. */
 export const MAX_RULE_TARGETS: u32 = 16384;
 export const MAX_TARGETS_OF_RULE: u32 = 64;
-export const MAX_RULE_WEIGHT: u32 = 1000000;
+/** Of a rule's target, and of a place: so that sums of weights fit 32 bits. */
+export const MAX_WEIGHT: u32 = 1000000;
 /** `[` + 45 characters of an IPv6 address + `]:65535`. */
 export const MAX_ADDRESS_BYTES: u32 = 54;
 export const MAX_PLACES: u32 = 32;

@@ -118,8 +118,8 @@ export function readRules(
       "utf8",
     );
     const weight = view.getUint32(at + c.RULE_WEIGHT, true);
-    if (weight > c.MAX_RULE_WEIGHT)
-      throw new SnapshotError(BROKEN_RULE_WEIGHT, `${field}.weight`, weight, `at most ${c.MAX_RULE_WEIGHT}`);
+    if (weight > c.MAX_WEIGHT)
+      throw new SnapshotError(BROKEN_RULE_WEIGHT, `${field}.weight`, weight, `at most ${c.MAX_WEIGHT}`);
     const place = view.getUint32(at + c.RULE_POOL, true);
     const pool = poolAt(pools, `${field}.pool`, place);
     const flags = view.getUint16(at + c.RULE_FLAGS, true);

@@ -11,7 +11,7 @@ import { encodePrefixes, remoteSection, withTraffic } from "./traffic.ts";
 
 /** The body would be longer than MAX_SNAPSHOT_BYTES: the filter would answer 413. */
 export class SnapshotTooLargeError extends Error {
-  readonly code = "snapshot_too_large";
+  readonly code = c.CODE_TOO_LARGE;
   readonly bytes: number;
 
   constructor(bytes: number) {

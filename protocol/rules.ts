@@ -13,10 +13,10 @@ import {
   MAX_PREFIX_BLOCKS,
   MAX_REMOTE,
   MAX_REMOTE_PENDING,
-  MAX_RULE_WEIGHT,
   MAX_SECTIONS,
   MAX_SNAPSHOT_BYTES,
   MAX_TARGETS_OF_RULE,
+  MAX_WEIGHT,
 } from "./constants.ts";
 
 /** No rule is broken. */
@@ -136,7 +136,7 @@ function ruleText(rule: u32): string {
     case BROKEN_RULE_TARGET:
       return `rule-target: ${nameRule("A rule's target", MAX_MODEL_NAME_BYTES)}`;
     case BROKEN_RULE_WEIGHT:
-      return `rule-weight: A target's weight is at most ${MAX_RULE_WEIGHT}`;
+      return `rule-weight: A target's weight is at most ${MAX_WEIGHT}`;
     case BROKEN_RULE_TARGETS:
       return `rule-targets: A rule has at most ${MAX_TARGETS_OF_RULE} targets`;
     case BROKEN_RULE_PRIORITY:

@@ -1,8 +1,9 @@
+import { CODE_MALFORMED } from "./constants.ts";
 import { LAST_RULE, ruleCode, VALID } from "./rules.ts";
 
 /** What is no snapshot, or no traffic report: which field, what it held, what was expected there. */
 export class SnapshotError extends Error {
-  readonly code = "snapshot_malformed";
+  readonly code = CODE_MALFORMED;
   /** Number of the broken rule in rules.ts; VALID where no rule is about the field, such as in a traffic report. */
   readonly rule: number;
   readonly field: string;

@@ -1,6 +1,8 @@
 // The pools' numbers, as an autoscaler or a dashboard reads them. `inference_pool_*` are the endpoint picker's names (Gateway
 // API Inference Extension v1.5.0): what was built on them goes on working.
+
 import { Gauge, type Registry } from "prom-client";
+import { FULL_KV_USAGE, FULL_WAITING_REQUESTS } from "../protocol/constants.ts";
 import type { Exported } from "./exported.ts";
 import type { PoolLoad } from "./pools.ts";
 
@@ -27,7 +29,7 @@ const OWN: readonly PoolGauge[] = [
   },
   {
     name: "pilotfish_pool_saturation",
-    help: "How full the pool is, from 1 on it takes no more: mean over the ready pods of max(waiting / 5, KV usage / 0.8).",
+    help: `How full the pool is, from 1 on it takes no more: mean over the ready pods of max(waiting / ${FULL_WAITING_REQUESTS}, KV usage / ${FULL_KV_USAGE}).`,
     value: (pool) => pool.saturation,
   },
   {

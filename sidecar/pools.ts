@@ -1,15 +1,14 @@
 // The load of each pool, from its pods: what an autoscaler and a person ask for.
 //
-//   saturation = mean over ready pods of max(waiting / 5, KV usage / 0.8); a pod whose reading is stale or lacks one of the
+//   saturation = mean over ready pods of max(waiting / FULL_WAITING_REQUESTS, KV usage / FULL_KV_USAGE); a pod whose reading is stale or lacks one of the
 //   two counts as 1, and so does a pool without ready pods. From 1 on the pool takes no more. It is the endpoint picker's formula
 //   (Gateway API Inference Extension v1.5.0, saturation detector "utilization").
 
+import { FULL_KV_USAGE, FULL_WAITING_REQUESTS } from "../protocol/constants.ts";
 import type { Exported } from "./exported.ts";
 import type { ClusterSeen } from "./kubernetes/cluster-objects.ts";
 import type { Pod } from "./pod.ts";
 
-const QUEUE_DEPTH = 5;
-const KV_USAGE = 0.8;
 /** Readings older than this count as full; with slow scrapes, older than two and a half of their intervals. */
 const STALE_MS = 200;
 const STALE_INTERVALS = 2.5;
@@ -104,7 +103,7 @@ function podSaturation({ reading, scrapedAt }: Pod, now: number, staleMs: number
   if (reading == null || scrapedAt === null || now - scrapedAt > staleMs) return 1;
   const { waiting, kvUsage } = reading;
   if (waiting === null || kvUsage === null) return 1;
-  return Math.max(waiting / QUEUE_DEPTH, kvUsage / KV_USAGE);
+  return Math.max(waiting / FULL_WAITING_REQUESTS, kvUsage / FULL_KV_USAGE);
 }
 
 function sum<T>(list: readonly T[], value: (one: T) => number): number {

@@ -15,7 +15,7 @@
 //              ones made room. Where no request waits the batch has room, nobody knows how much: 0, as in the endpoint picker
 //   to let go  queue(p) = waiting(p) + more(p) always: what was let go and is not scraped yet counts as waiting. So between two
 //              scrapes no endpoint gets more than its threshold of the requests that were held back
-import { UNKNOWN } from "../../protocol/constants";
+import { FULL_KV_USAGE, FULL_WAITING_REQUESTS, UNKNOWN } from "../../protocol/constants";
 import { entryOf } from "../endpoints/entries";
 import { anyTrouble, isEjected } from "../endpoints/health";
 import { endpointPool } from "../snapshot/objects";
@@ -35,8 +35,8 @@ export class Limits {
 
 export function newLimits(): Limits {
   const limits = changetype<Limits>(heap.alloc(offsetof<Limits>()));
-  limits.queueDepth = 5;
-  limits.kvUsage = 0.8;
+  limits.queueDepth = <f32>FULL_WAITING_REQUESTS;
+  limits.kvUsage = FULL_KV_USAGE;
   limits.stale = 2000;
   return limits;
 }

@@ -5,9 +5,11 @@
 //   models.rules       []       {name, model} or {name, targets: [{model, weight}]}; name may end with *
 //   models.adapters    {}       adapter -> base model, where the snapshot does not say
 //   models.list        true     answer GET /v1/models, and of one of them, from the snapshot
+
 import { JSON } from "json-as";
+import { MAX_TARGETS_OF_RULE, MAX_WEIGHT } from "../../protocol/constants";
 import { Bytes, bytesOf } from "../base/bytes";
-import { addRule, addTarget, MAX_TARGETS, MAX_WEIGHT, Names, newNames } from "../route/names";
+import { addRule, addTarget, Names, newNames } from "../route/names";
 import {
   fail,
   failKey,
@@ -80,8 +82,8 @@ function readRule(config: ModelsConfig, key: string, value: JSON.Value): void {
     addTarget(added, only.pointer, only.length, 1);
     return;
   }
-  if (list.length < 1 || list.length > <i32>MAX_TARGETS)
-    return report(`${key}.targets: ${list.length} given, 1 to ${MAX_TARGETS} are expected`);
+  if (list.length < 1 || list.length > <i32>MAX_TARGETS_OF_RULE)
+    return report(`${key}.targets: ${list.length} given, 1 to ${MAX_TARGETS_OF_RULE} are expected`);
   for (let i = 0; i < list.length; i++) readTarget(added, `${key}.targets[${i}]`, list.at(i));
 }
 

@@ -1,6 +1,6 @@
 // Typed reads of configuration values. The first problem is kept: one sentence with key, value and expectation.
 import { JSON } from "json-as";
-import { BASE_MODEL_HEADER, DESTINATION_HEADER, SECRET_HEADER } from "../../protocol/constants";
+import { BASE_MODEL_HEADER, DESTINATION_HEADER, MAX_MODEL_NAME_BYTES, SECRET_HEADER } from "../../protocol/constants";
 
 let problem: string = "";
 
@@ -102,12 +102,12 @@ function durationOf(given: string): i64 {
 export function readModelName(key: string, value: JSON.Value): string {
   const given = isString(value) ? value.get<string>() : "";
   if (isModelName(given)) return given;
-  fail(key, value, 'a model name (1 to 256 visible ASCII characters but " and \\)');
+  fail(key, value, `a model name (1 to ${MAX_MODEL_NAME_BYTES} visible ASCII characters but " and \\)`);
   return "?";
 }
 
 export function isModelName(given: string): bool {
-  if (given.length < 1 || given.length > 256) return false;
+  if (given.length < 1 || given.length > <i32>MAX_MODEL_NAME_BYTES) return false;
   for (let i = 0; i < given.length; i++) {
     const c = given.charCodeAt(i);
     if (c <= 0x20 || c >= 0x7f || c == 0x22 || c == 0x5c) return false;

@@ -34,10 +34,6 @@ export class Names {
   prefixes: usize = 0;
 }
 
-/** Weights are at most this, so that a sum of them fits. */
-export const MAX_WEIGHT: u32 = 1000000;
-export const MAX_TARGETS: u32 = 64;
-
 export function newNames(): Names {
   const names = changetype<Names>(heap.alloc(offsetof<Names>()));
   names.exact = 0;

@@ -2,8 +2,8 @@
 import {
   MAX_MODEL_NAME_BYTES,
   MAX_POOL_NAME_BYTES,
-  MAX_RULE_WEIGHT,
   MAX_TARGETS_OF_RULE,
+  MAX_WEIGHT,
   OBJECTIVE_NAME_OFFSET,
   POOL_NAME_OFFSET,
   RULE_NAME_OFFSET,
@@ -91,7 +91,7 @@ function verifyRules(view: SnapshotView): u32 {
     if (length > 0 && !isNameAt(view, name, length, MAX_MODEL_NAME_BYTES)) return BROKEN_RULE_NAME;
     const target = load<u32>(ruleRecord(view, i), RULE_TARGET_OFFSET);
     if (!isNameAt(view, target, ruleTargetLength(view, i), MAX_MODEL_NAME_BYTES)) return BROKEN_RULE_TARGET;
-    if (ruleWeight(view, i) > MAX_RULE_WEIGHT) return BROKEN_RULE_WEIGHT;
+    if (ruleWeight(view, i) > MAX_WEIGHT) return BROKEN_RULE_WEIGHT;
     if (rulePool(view, i) > view.poolCount) return BROKEN_POOL_INDEX;
     const order = i == 0 ? -1 : compareRules(view, i - 1, i);
     if (order > 0) return BROKEN_RULE_ORDER;

@@ -2,6 +2,7 @@
 // answer only the status and Content-Length are read. node:http and undici cost more than a whole small request does.
 
 import { createConnection, type Socket } from "node:net";
+import { MODEL_HEADER } from "../../protocol/constants.ts";
 import type { Body } from "./bodies.ts";
 
 export interface Prepared {
@@ -15,8 +16,6 @@ interface Answer {
   body: string;
 }
 
-const MODEL_HEADER_LINE = "x-gateway-model-name";
-
 /** `withHeader` is for the route without a filter: the client then names the model itself. */
 export function prepare(body: Body, withHeader: boolean): Prepared {
   const head = [
@@ -24,7 +23,7 @@ export function prepare(body: Body, withHeader: boolean): Prepared {
     "host: bench.example",
     "content-type: application/json",
     "user-agent: bench",
-    ...(withHeader ? [`${MODEL_HEADER_LINE}: ${body.model}`] : []),
+    ...(withHeader ? [`${MODEL_HEADER}: ${body.model}`] : []),
     `content-length: ${body.bytes.length}`,
   ].join("\r\n");
   return { bytes: Buffer.concat([Buffer.from(`${head}\r\n\r\n`), body.bytes]), model: body.model };

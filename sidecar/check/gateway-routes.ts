@@ -1,5 +1,7 @@
 // What of the Gateway API says which model leads where. Envoy does the routing; this is read only to say whether it fits.
+
 import { z } from "zod";
+import { MODEL_HEADER } from "../../protocol/constants.ts";
 
 const named = z.looseObject({
   name: z.string(),
@@ -63,8 +65,6 @@ export interface GatewayRead {
   name: string;
   listeners: Array<{ name: string; port: number; protocol: string }>;
 }
-
-const MODEL_HEADER = "x-gateway-model-name";
 
 export function readRoute(input: unknown): RouteRule[] | string {
   const parsed = route.safeParse(input);

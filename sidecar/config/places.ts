@@ -1,5 +1,7 @@
 // The keys of places, of the policies that say how full one may get, and of peers: sidecars of other clusters.
+
 import { z } from "zod";
+import { MAX_WEIGHT } from "../../protocol/constants.ts";
 import { isAddress, nameProblem } from "../../protocol/grammar.ts";
 import type { Policy } from "../policies/policy.ts";
 import { placeName } from "./cluster.ts";
@@ -8,6 +10,7 @@ function expected(text: string): { error: string } {
   return { error: text };
 }
 
+const WEIGHT = `an integer from 0 to ${MAX_WEIGHT}`;
 const label = z.string(expected("text")).min(1, "text").optional();
 
 const place = z.strictObject(
@@ -20,11 +23,7 @@ const place = z.strictObject(
       .min(0, "an integer from 0")
       .max(1_000_000, "at most 1000000")
       .optional(),
-    weight: z
-      .int(expected("an integer from 0 to 1000000"))
-      .min(0, "an integer from 0 to 1000000")
-      .max(1_000_000, "an integer from 0 to 1000000")
-      .default(1),
+    weight: z.int(expected(WEIGHT)).min(0, WEIGHT).max(MAX_WEIGHT, WEIGHT).default(1),
   },
   expected("an object with name"),
 );

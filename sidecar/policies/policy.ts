@@ -1,6 +1,6 @@
 // How full a place may get with a model's requests: policies of the configuration and of manifests, in one form, and which of
 // them is for which model. The meaning is GKE's; what has none here is said, not guessed.
-import { MAX_POLICIES } from "../../protocol/constants.ts";
+import { MAX_MODEL_NAME_BYTES, MAX_POLICIES } from "../../protocol/constants.ts";
 import type { ModelView, PolicyMode, PolicyView } from "../../protocol/snapshot.ts";
 import type { BackendPolicy, LoadMetric, PolicyObject } from "../kubernetes/cluster-objects.ts";
 
@@ -149,10 +149,10 @@ function recordName(policy: Policy, model: ModelView): string {
   return shortened(`${policy.name}: ${model.base ?? model.name}`);
 }
 
-/** Policies may have longer names than the 256 bytes of a record; the end tells them apart. */
+/** Policies may have longer names than a record may have; the end is kept, since names differ there. */
 function shortened(name: string): string {
   const bytes = Buffer.from(name);
-  return bytes.length <= 256
+  return bytes.length <= MAX_MODEL_NAME_BYTES
     ? name
     : bytes
         .subarray(bytes.length - 250)

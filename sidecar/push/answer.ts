@@ -1,5 +1,5 @@
 // What a filter's answer to a push means, and what whoever runs the sidecar can do about it.
-import { REPORT_MAGIC } from "../../protocol/constants.ts";
+import { CODE_LEASED, CODE_TOO_LARGE, REPORT_MAGIC } from "../../protocol/constants.ts";
 import { decodeReport, type TrafficReport } from "../../protocol/traffic-report.ts";
 import { FAILURES } from "../http.ts";
 
@@ -9,7 +9,7 @@ export const PUSH_RESULTS = [
   "unauthenticated",
   "outdated",
   "held",
-  "snapshot_too_large",
+  CODE_TOO_LARGE,
   "not_stored",
   "unexpected",
   ...FAILURES,
@@ -32,7 +32,7 @@ const BY_STATUS: Readonly<Record<number, PushResult>> = {
   400: "malformed",
   401: "unauthenticated",
   409: "outdated",
-  413: "snapshot_too_large",
+  413: CODE_TOO_LARGE,
   500: "not_stored",
   503: "not_stored",
 };
@@ -75,7 +75,7 @@ export function judge(status: number, body: Buffer, sent: bigint): Verdict {
   if (status === 200 && body.length >= 4 && body.readUInt32LE(0) === REPORT_MAGIC) return reported(body, sent);
   const json = parse(body);
   if (status === 200 && json?.version === String(sent)) return { result: "ok", detail: "" };
-  const held = status === 409 && json?.error?.code === "snapshot_held";
+  const held = status === 409 && json?.error?.code === CODE_LEASED;
   const result = held ? "held" : BY_STATUS[status];
   if (result === undefined || typeof json?.error?.code !== "string") {
     return { result: "unexpected", detail: `status ${status}, ${body.length} bytes that are no answer to this push` };

@@ -1,5 +1,6 @@
 // Asks one Envoy for its report where no push brought one: as often as pushes could, or less often where there are so many
 // Envoys that all of them together would ask each of them without end.
+import { CODE_MALFORMED } from "../../protocol/constants.ts";
 import { decodeReport, type TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
@@ -74,7 +75,7 @@ export class Reader {
       return 0;
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
-      return this.#failed(message, code === "snapshot_malformed" ? OTHER_RELEASE_MS : AWAY_MS);
+      return this.#failed(message, code === CODE_MALFORMED ? OTHER_RELEASE_MS : AWAY_MS);
     }
   }
 

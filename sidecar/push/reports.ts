@@ -4,7 +4,15 @@
 // An Envoy counts once, by the id in its reports, whatever addresses it was asked at, and never among its own others. It is
 // believed for SILENT_MS after its last report; then it is gone, and its requests with it. Memory: a record for each endpoint
 // that an Envoy has requests on, and NEWS_BYTES of prefixes for each Envoy.
-import { MAX_ENVOYS, MAX_REMOTE, MAX_REMOTE_PENDING, PREFIX_COUNT, REMOTE_BYTES } from "../../protocol/constants.ts";
+import {
+  MAX_ENVOYS,
+  MAX_PREFIX_WORDS,
+  MAX_REMOTE,
+  MAX_REMOTE_PENDING,
+  PREFIX_COUNT,
+  PREFIX_WORD_BYTES,
+  REMOTE_BYTES,
+} from "../../protocol/constants.ts";
 import type { RemoteCounts } from "../../protocol/snapshot.ts";
 import { prefixStarts, writeCounts } from "../../protocol/traffic.ts";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
@@ -14,7 +22,7 @@ const SILENT_MS = 1500;
 /** A worker without requests looks at snapshots every 200 ms: news are repeated for longer than that. */
 const NEWS_MS = 500;
 /** As many as a snapshot carries. */
-const NEWS_BYTES = 65536;
+const NEWS_BYTES = MAX_PREFIX_WORDS * PREFIX_WORD_BYTES;
 
 interface Heard {
   instance: bigint;

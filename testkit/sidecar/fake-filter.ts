@@ -2,7 +2,17 @@
 // answers with traffic reports.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type ServerOptions } from "node:https";
-import { REPORT_HEADER, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
+import {
+  CODE_LEASED,
+  CODE_MALFORMED,
+  CODE_METHOD,
+  CODE_OUTDATED,
+  CODE_TOO_LARGE,
+  CODE_UNAUTHENTICATED,
+  REPORT_HEADER,
+  SECRET_HEADER,
+  SNAPSHOT_PATH,
+} from "../../protocol/constants.ts";
 import { decodeSnapshot } from "../../protocol/decode.ts";
 import type { PrefixRecord, RemoteCounts, SnapshotView } from "../../protocol/snapshot.ts";
 import { encodePrefixes } from "../../protocol/traffic.ts";
@@ -52,23 +62,23 @@ export async function startFilter(port = 0, tls?: ServerOptions): Promise<FakeFi
   const receive = (request: IncomingMessage, response: ServerResponse, body: Buffer): unknown => {
     if (filter.instead !== undefined) return filter.instead(request, response);
     if (request.url !== SNAPSHOT_PATH) return response.writeHead(404).end("no such path");
-    if (request.headers[SECRET_HEADER] !== filter.secret) return refusal(response, 401, "snapshot_unauthenticated");
+    if (request.headers[SECRET_HEADER] !== filter.secret) return refusal(response, 401, CODE_UNAUTHENTICATED);
     const asked = filter.reporting && request.headers[REPORT_HEADER] !== undefined;
     if (request.method === "GET" && asked) {
       filter.reportsRead++;
       return response.end(report(filter.stored?.version ?? 0n));
     }
-    if (request.method !== "POST") return refusal(response, 405, "method_not_allowed");
-    if (filter.heldMs !== undefined) return refusal(response, 409, "snapshot_held", { heldMs: filter.heldMs });
-    if (body.length > filter.maxBytes) return refusal(response, 413, "snapshot_too_large");
+    if (request.method !== "POST") return refusal(response, 405, CODE_METHOD);
+    if (filter.heldMs !== undefined) return refusal(response, 409, CODE_LEASED, { heldMs: filter.heldMs });
+    if (body.length > filter.maxBytes) return refusal(response, 413, CODE_TOO_LARGE);
     let view: SnapshotView;
     try {
       view = decodeSnapshot(body);
     } catch {
-      return refusal(response, 400, "snapshot_malformed");
+      return refusal(response, 400, CODE_MALFORMED);
     }
     if (filter.stored !== undefined && view.version <= filter.stored.version) {
-      return refusal(response, 409, "snapshot_outdated", { version: String(filter.stored.version) });
+      return refusal(response, 409, CODE_OUTDATED, { version: String(filter.stored.version) });
     }
     filter.stored = view;
     filter.bytes = body.length;

@@ -1,5 +1,6 @@
 // GET /v1/models and /v1/models/{id}, answered from the snapshot: models, adapters with their base, aliases of both kinds of rules.
 
+import { MAX_MODEL_NAME_BYTES } from "../../../protocol/constants";
 import { bytesOf } from "../../base/bytes";
 import { Writer, writeTo } from "../../base/writer";
 import { Config } from "../../config/config";
@@ -26,7 +27,7 @@ import { sendJson } from "../local-reply";
 const path = bytesOf("/v1/models");
 const ANSWER_BYTES: u32 = 2097152;
 /** Of GET /v1/models/{id}, decoded. */
-const asked: usize = memory.data(256);
+const asked: usize = memory.data(MAX_MODEL_NAME_BYTES);
 /** Three names of 256 bytes, each of which may be escaped, and what stands around them. */
 const ENTRY_BYTES: u32 = 2048;
 const entry: usize = memory.data(2048);

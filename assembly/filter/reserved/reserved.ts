@@ -1,5 +1,16 @@
 // The reserved path: POST stores a snapshot, GET reads the current one back. Not the request path: it may allocate.
 
+import {
+  CODE_ABSENT,
+  CODE_LEASED,
+  CODE_MALFORMED,
+  CODE_METHOD,
+  CODE_NOT_FOUND,
+  CODE_NOT_STORED,
+  CODE_OUTDATED,
+  CODE_TOO_LARGE,
+  CODE_UNAUTHENTICATED,
+} from "../../../protocol/constants";
 import { BROKEN_BODY_LENGTH, ruleCode, ruleSentence, VALID } from "../../../protocol/rules";
 import { Bytes, bytesEqual, equalConstantTime } from "../../base/bytes";
 import { writeTo } from "../../base/writer";
@@ -51,15 +62,15 @@ const pushed = newView();
 export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const known = isPath(root.config.path);
   if (!isAuthentic(root.config.secrets)) {
-    refuse(401, SNAPSHOT_UNAUTHENTICATED, unauthenticatedText(root), "snapshot_unauthenticated");
+    refuse(401, SNAPSHOT_UNAUTHENTICATED, unauthenticatedText(root), CODE_UNAUTHENTICATED);
   } else if (!known) {
-    refuse(404, SNAPSHOT_OTHER, "Nothing is here; the snapshot's path is set by snapshot.path.", "not_found");
+    refuse(404, SNAPSHOT_OTHER, "Nothing is here; the snapshot's path is set by snapshot.path.", CODE_NOT_FOUND);
   } else if (isMethod(GET)) {
     const ask = readAsk();
     if (ask !== null) report(ask);
     else readBack(root);
   } else if (!isMethod(POST)) {
-    refuse(405, SNAPSHOT_OTHER, "POST a snapshot here, or GET the current one.", "method_not_allowed");
+    refuse(405, SNAPSHOT_OTHER, "POST a snapshot here, or GET the current one.", CODE_METHOD);
   } else if (endOfStream) {
     refuseMalformed(BROKEN_BODY_LENGTH);
   } else if (declaredLength() > <i64>root.config.maxBytes) {
@@ -71,7 +82,7 @@ export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
       keepAsk(stream);
       return HEADERS_STOP;
     }
-    refuse(503, SNAPSHOT_OTHER, "Too many streams are open; push again.", "snapshot_not_stored");
+    refuse(503, SNAPSHOT_OTHER, "Too many streams are open; push again.", CODE_NOT_STORED);
   }
   return HEADERS_STOP;
 }
@@ -130,16 +141,16 @@ function storePush(root: Root, data: usize, bytes: u32, reported: u32): void {
     writer.raw("The snapshot's version is not above that of the stored one; send a version above ");
     writer.number(stored.storedVersion);
     writer.raw(".");
-    sendError(writer, 409, "", "snapshot_outdated", stored.storedVersion);
+    sendError(writer, 409, "", CODE_OUTDATED, stored.storedVersion);
   } else if (stored.outcome == LEASED) {
     count(SNAPSHOT_HELD);
     const writer = beginError();
     writer.raw(
       "Another sidecar's snapshot is in use, and is as complete as this one; push again when it has given way.",
     );
-    sendError(writer, 409, "", "snapshot_held", 0, stored.leaseLeft / 1000000 + 1);
+    sendError(writer, 409, "", CODE_LEASED, 0, stored.leaseLeft / 1000000 + 1);
   } else {
-    refuse(500, SNAPSHOT_OTHER, "The snapshot could not be stored; push it again.", "snapshot_not_stored");
+    refuse(500, SNAPSHOT_OTHER, "The snapshot could not be stored; push it again.", CODE_NOT_STORED);
   }
 }
 
@@ -163,7 +174,7 @@ function readBack(root: Root): void {
   readSummary();
   followSnapshot();
   if (!hasSnapshot()) {
-    refuse(404, SNAPSHOT_OTHER, "No snapshot has been pushed yet.", "snapshot_absent");
+    refuse(404, SNAPSHOT_OTHER, "No snapshot has been pushed yet.", CODE_ABSENT);
     return;
   }
   const writer = writeTo(largeBuffer(READBACK_BYTES), READBACK_BYTES);
@@ -213,7 +224,7 @@ function refuseMalformed(rule: u32): void {
   writer.raw("): ");
   writer.raw(ruleSentence(rule));
   writer.raw(".");
-  sendError(writer, 400, "", "snapshot_malformed");
+  sendError(writer, 400, "", CODE_MALFORMED);
 }
 
 function refuseTooLarge(root: Root): void {
@@ -222,7 +233,7 @@ function refuseTooLarge(root: Root): void {
   writer.raw("The snapshot is larger than snapshot.maxBytes, ");
   writer.number(root.config.maxBytes);
   writer.raw(" bytes.");
-  sendError(writer, 413, "", "snapshot_too_large");
+  sendError(writer, 413, "", CODE_TOO_LARGE);
 }
 
 function refuse(status: u32, counter: u32, message: string, code: string): void {

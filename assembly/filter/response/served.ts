@@ -6,6 +6,7 @@
 // was not as expected: from then on all are looked at. Streamed answers always are: their speed is learnt (endpoints/speed.ts), and
 // their headers may come long before the prompt is read.
 
+import { DESTINATION_HEADER } from "../../../protocol/constants";
 import { textHash } from "../../base/hash";
 import { Prompt } from "../../endpoints/cache/prompt";
 import { movePrompt } from "../../endpoints/cache/running-prompts";
@@ -137,7 +138,8 @@ function notFollowed(): void {
   leaveGarbage();
   log(
     LOG_ERROR,
-    "picks are not followed: give the route's clusters a load balancing policy that reads x-gateway-destination-endpoint " +
-      "(override_host; in Envoy Gateway endpointOverride of a BackendTrafficPolicy), and the endpoints of the snapshot",
+    "picks are not followed: give the route's clusters a load balancing policy that reads " +
+      DESTINATION_HEADER +
+      " (override_host; in Envoy Gateway endpointOverride of a BackendTrafficPolicy), and the endpoints of the snapshot",
   );
 }

@@ -1,6 +1,8 @@
 // What the translations share: metadata, and what is wrong said as field, value and expectation.
+
 import { isIP } from "node:net";
 import { z } from "zod";
+import { MAX_WEIGHT } from "../../../protocol/constants.ts";
 import { nameProblem } from "../../../protocol/grammar.ts";
 
 export function expected(text: string): { error: string } {
@@ -51,11 +53,11 @@ export const ip = z
 
 export const poolRef = z.object({ name: z.string(expected("a pool's name")) }, expected("an object with name"));
 
-const WEIGHT = "a weight, an integer from 0 to 1000000";
+const WEIGHT = `a weight, an integer from 0 to ${MAX_WEIGHT}`;
 export const weight = z
   .int(expected(WEIGHT))
   .min(0, WEIGHT)
-  .max(1_000_000, WEIGHT)
+  .max(MAX_WEIGHT, WEIGHT)
   .nullish()
   .transform((value) => value ?? null);
 
