@@ -1,4 +1,4 @@
-// The examples for autoscalers name what the sidecar really says.
+// The autoscaler examples use metrics and fields that the sidecar really has.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -21,7 +21,7 @@ const pool = poolLoads([], [{ pools: [{ namespace: "a", name: "b" }] } as never]
   scrapeIntervalMs: 100,
 })[0];
 
-test("KEDA's triggers read members of /pools/NAMESPACE/NAME and metrics of the sidecar", async () => {
+test("KEDA's triggers use fields of /pools/NAMESPACE/NAME and metrics of the sidecar", async () => {
   const names = new Set((await metricsTable()).map(({ name }) => name));
   const triggers = documents("keda.yaml").flatMap(({ spec }) => spec.triggers);
   assert.equal(triggers.length, 4);
@@ -42,7 +42,7 @@ test("KEDA's triggers read members of /pools/NAMESPACE/NAME and metrics of the s
   }
 });
 
-test("the Prometheus adapter's rule and the HorizontalPodAutoscaler name metrics of the sidecar", async () => {
+test("the Prometheus adapter's rule and the HorizontalPodAutoscaler use metrics of the sidecar", async () => {
   const names = (await metricsTable()).map(({ name }) => name);
   const [values, autoscaler] = documents("hpa.yaml");
   const pattern = /__name__=~"([^"]+)"/.exec(values.rules.external[0].seriesQuery)?.[1] ?? "";

@@ -1,4 +1,4 @@
-// `pilotfish check`: what the documents' manifests say is understood as they stand, and what contradicts is found.
+// `pilotfish check`: manifests from public documents are understood unchanged, and contradictions are found.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ function says(text: string, lines: readonly RegExp[]): void {
   for (const line of lines) assert.match(text, line);
 }
 
-describe("the manifests that documents have a reader write", () => {
+describe("manifests from public documents", () => {
   test("GKE's multi-cluster gateway", () => {
     const { text, code } = check([manifests("gke-multi-cluster")], {});
     assert.equal(code, 0, text);
@@ -30,7 +30,7 @@ describe("the manifests that documents have a reader write", () => {
     ]);
   });
 
-  test("the same with IN_FLIGHT, which excludes the other mode", () => {
+  test("GKE's multi-cluster gateway with IN_FLIGHT, which excludes CUSTOM_METRICS", () => {
     const { text, code } = check([manifests("gke-in-flight.yaml")], {});
     assert.equal(code, 0, text);
     assert.match(text, /filled to 1000 requests in flight a pod/);
@@ -51,7 +51,7 @@ describe("the manifests that documents have a reader write", () => {
     ]);
   });
 
-  test("a gateway of Envoy Gateway's with a plain listener and one for models", () => {
+  test("Envoy Gateway with a plain listener and a listener for models", () => {
     const { text, code } = check([manifests("envoy-gateway-two-listeners")], {});
     assert.equal(code, 0, text);
     says(text, [
@@ -64,7 +64,7 @@ describe("the manifests that documents have a reader write", () => {
   });
 });
 
-describe("what contradicts", () => {
+describe("contradictions", () => {
   const folder = mkdtempSync(join(tmpdir(), "pilotfish-check-"));
   after(() => rmSync(folder, { recursive: true }));
   let files = 0;
@@ -90,7 +90,7 @@ describe("what contradicts", () => {
       /the two exclude each other/,
     ],
     [
-      "a metric that nobody reads",
+      "a metric that Pilotfish does not read",
       policy(
         "a",
         "{balancingMode: CUSTOM_METRICS, customMetrics: [{name: gke.named_metrics.heat, maxUtilizationPercent: 5}]}",
@@ -98,7 +98,7 @@ describe("what contradicts", () => {
       /heat is not used: no metric of that name is read/,
     ],
     [
-      "a pool that is not there",
+      "a pool that is not in the manifests",
       "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: {parentRefs: [{name: g}], rules: [{backendRefs: [{group: inference.networking.k8s.io, kind: InferencePool, name: q}]}]}\n",
       /InferencePool default\/q is not in these manifests/,
     ],
@@ -108,16 +108,16 @@ describe("what contradicts", () => {
       /port 9000 is none of InferencePool default\/p: 8000/,
     ],
     [
-      "an objective of no pool",
+      "an objective of a pool that is not in the manifests",
       `${pool}apiVersion: inference.networking.x-k8s.io/v1alpha2\nkind: InferenceObjective\nmetadata: {name: o}\nspec: {priority: 1, poolRef: {name: q}}\n`,
       /poolRef: InferencePool default\/q is not in these manifests/,
     ],
     [
-      "a field that is no number",
+      "a field that is not a number",
       policy("a", "{timeoutSec: soon}"),
       /spec\.default\.timeoutSec: got "soon", expected an integer/,
     ],
-    ["no YAML", "a: [1\n", /document 1: /],
+    ["invalid YAML", "a: [1\n", /document 1: /],
   ] as const) {
     test(`${what} is found, and the exit code says so`, () => {
       const { text, code } = found(yaml);
@@ -126,7 +126,7 @@ describe("what contradicts", () => {
     });
   }
 
-  test("a wrong configuration, and no manifests at all, are exit code 2", () => {
+  test("a wrong configuration and no input have exit code 2", () => {
     const config = join(folder, "wrong.yaml.txt");
     writeFileSync(
       config,
@@ -138,7 +138,7 @@ describe("what contradicts", () => {
     assert.equal(check([], {}).code, 2);
   });
 
-  test("the places, peers and policies of a configuration are shown beside the manifests", () => {
+  test("places, peers and policies of the configuration are shown", () => {
     const config = join(folder, "good.yaml.txt");
     writeFileSync(
       config,
@@ -156,7 +156,7 @@ describe("what contradicts", () => {
   });
 });
 
-test("the command prints and ends with the exit code", () => {
+test("the command prints the findings and exits with the code", () => {
   const run = (...args: string[]) =>
     spawnSync(process.execPath, ["--import", "tsx", "sidecar/main.ts", "check", ...args], { encoding: "utf8" });
   const good = run(manifests("gke-ray-serve"));

@@ -56,7 +56,7 @@ function pod(address: string, waiting: number, kvUsage: number): Pod {
   };
 }
 
-test("an AutoscalingMetric exports the readings of the pods that it selects, under its names", () => {
+test("an AutoscalingMetric exports readings of the selected pods, under its export names", () => {
   const cluster = seen(
     podManifest("a", "10.0.0.1", "vllm"),
     podManifest("b", "10.0.0.2", "vllm"),
@@ -81,7 +81,7 @@ test("an AutoscalingMetric exports the readings of the pods that it selects, und
   assert.equal(pool?.exported["vllm:num_requests_waiting"], 1.5);
 });
 
-test("a pod that was not read exports nothing", () => {
+test("a pod without a reading exports nothing", () => {
   const cluster = seen(podManifest("a", "10.0.0.1", "vllm"), autoscalingMetric);
   assert.deepEqual(exportedMetrics([{ ...pod("10.0.0.1:8000", 1, 0), reading: null }], [cluster], ENGINES), []);
 });

@@ -1,4 +1,4 @@
-// How pods are spoken to: TLS, client certificates, tokens that are renewed, compressed answers, metrics on another port.
+// Connections to pods: TLS, client certificates, renewed tokens, compressed responses, metrics on another port.
 import assert from "node:assert/strict";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -53,13 +53,13 @@ async function scene(t: TestContext, pod: TlsPod, scrape: object) {
   return () => endpointOf(filter.stored, pod.address);
 }
 
-test("a pod behind TLS is read when its certificate is by the CA that is given", async (t) => {
+test("a pod with TLS is scraped if the configured CA signed its certificate", async (t) => {
   const pod = await startTlsPod(t);
   const seen = await scene(t, pod, { tls: { ca: pem("ca.pem") } });
   await until("ready", () => seen()?.ready && seen()?.waiting === 3);
 });
 
-test("a certificate by nobody known, or of another name, is not believed; of a given name it is; unverified any is", async (t) => {
+test("an unknown CA and a wrong name are refused; serverName sets the name; verify: false accepts all", async (t) => {
   for (const [certificate, tls, ready] of [
     ["server", {}, false],
     ["other", { ca: pem("ca.pem") }, false],
@@ -74,7 +74,7 @@ test("a certificate by nobody known, or of another name, is not believed; of a g
   }
 });
 
-test("a client certificate is shown to a pod that wants one", async (t) => {
+test("a pod that asks for a client certificate gets one", async (t) => {
   const pod = await startTlsPod(t, "server", {
     requestCert: true,
     rejectUnauthorized: true,
@@ -86,7 +86,7 @@ test("a client certificate is shown to a pod that wants one", async (t) => {
   assert.deepEqual(new Set(pod.clients), new Set(["client"]));
 });
 
-test("a token goes along with metrics and models, and a renewed one is used once it is seen", async (t) => {
+test("requests for metrics and models carry the token, and the new one after its file changed", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "pilotfish-"));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "token");
@@ -121,7 +121,7 @@ test("a token goes along with metrics and models, and a renewed one is used once
   assert.deepEqual(tokens, [first, first, first, first, third, third, third, third]);
 });
 
-test("a renewed certificate is used for new connections; a half-written pair is not", (t) => {
+test("new connections use a renewed certificate; a half-written pair is not used", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "pilotfish-"));
   t.after(() => rmSync(folder, { recursive: true }));
   const [cert, key] = [join(folder, "cert"), join(folder, "key")];
@@ -144,7 +144,7 @@ test("a renewed certificate is used for new connections; a half-written pair is 
   ]);
 });
 
-test("files that are not there or hold something else are refused at the start, with their key", () => {
+test("missing and invalid files are refused at the start, with their key", () => {
   const make =
     (tls: object, more: object = {}) =>
     () =>
@@ -166,7 +166,7 @@ test("files that are not there or hold something else are refused at the start, 
   assert.throws(half, problem(/^scrape\.tls\.key: got nothing, expected the file that belongs to scrape\.tls\.cert$/));
 });
 
-test("a compressed answer is asked for and read; one that is another encoding, broken or huge once unpacked is not", async (t) => {
+test("a gzip response is requested and read; another encoding, a broken body and a huge body are failures", async (t) => {
   const access = new Access({ tls: { verify: true }, gzip: true });
   const pod = await startPod();
   t.after(() => pod.close());
@@ -197,7 +197,7 @@ test("a compressed answer is asked for and read; one that is another encoding, b
   }
 });
 
-test("metrics may be on another port than models: the engine's, corrected by the configuration", async (t) => {
+test("metrics come from the port of the engine's table, or of the configuration", async (t) => {
   const [pod, agent, filter] = await Promise.all([startPod(), startPod(), startFilter()]);
   for (const server of [pod, agent, filter]) t.after(() => server.close());
   agent.metrics = gauges(0, 0);

@@ -28,7 +28,7 @@ function scripted(...script: Array<string[] | Error>) {
 
 const options = { name: "pods.test", port: 8000, intervalMs: 1, engine: "vllm" as const };
 
-test("each address of a name is a pod, IPv4 and IPv6, and later answers replace earlier ones", async () => {
+test("each IPv4 and IPv6 address of a name is a pod; a later result replaces an earlier one", async () => {
   const script = scripted(["10.0.0.1", "fd00:0::1", "fe80::1%eth0"], ["10.0.0.2"]);
   const source = dnsSource(options, { log, failed: () => {}, resolve: script.resolve });
   source.start((pods) => script.reports.push(pods.map((pod) => pod.origin)));
@@ -40,7 +40,7 @@ test("each address of a name is a pod, IPv4 and IPv6, and later answers replace 
   ]);
 });
 
-test("a name in a URL is one pod: its first address", async () => {
+test("a name in a URL is one pod, at its first address", async () => {
   const script = scripted(["127.0.0.1", "::1"]);
   const source = dnsSource({ ...options, first: true }, { log, failed: () => {}, resolve: script.resolve });
   source.start((pods) => script.reports.push(pods.map((pod) => pod.address)));
@@ -49,7 +49,7 @@ test("a name in a URL is one pod: its first address", async () => {
   assert.deepEqual(script.reports[0], ["127.0.0.1:8000"]);
 });
 
-test("a resolver that fails leaves the pods; a name that is gone three times in a row takes them away", async () => {
+test("a failed lookup keeps the pods; ENOTFOUND three times in a row removes them", async () => {
   let failures = 0;
   const gone = failure("ENOTFOUND");
   const script = scripted(["10.0.0.1"], failure("EAI_AGAIN"), gone, gone, failure("EAI_AGAIN"), gone, gone, gone, [
@@ -63,7 +63,7 @@ test("a resolver that fails leaves the pods; a name that is gone three times in 
   assert.equal(failures, 7);
 });
 
-test("a source that is closed asks and tells no more", async () => {
+test("a closed source resolves and reports nothing", async () => {
   let answer: ((addresses: string[]) => void) | undefined;
   const resolve = () => new Promise<string[]>((resolveAddresses) => (answer = resolveAddresses));
   const source = dnsSource(options, { log, failed: () => {}, resolve });
@@ -75,7 +75,7 @@ test("a source that is closed asks and tells no more", async () => {
   assert.equal(told, 0);
 });
 
-test("a pod stays while one source lists it, and sources that have not answered are known", () => {
+test("a pod stays while one source lists it; sources that have not reported are listed", () => {
   const events: string[] = [];
   let report: (pods: readonly PodAddress[]) => void = () => {};
   const start = (tell: typeof report) => {
@@ -96,7 +96,7 @@ test("a pod stays while one source lists it, and sources that have not answered 
   assert.deepEqual(events, ["+10.0.0.1:80", "+10.0.0.2:80", "-10.0.0.2:80"]);
 });
 
-test("pods that a name loses leave the snapshot, and their series the metrics", async (t) => {
+test("pods that a name loses leave the snapshot, and their series leave the metrics", async (t) => {
   const pods = [await startPod(), await startPod()];
   const filter = await startFilter();
   for (const server of [...pods, filter]) t.after(() => server.close());

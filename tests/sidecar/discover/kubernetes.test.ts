@@ -14,7 +14,7 @@ import {
 } from "../../../testkit/kubernetes/watched.ts";
 import { until } from "../../../testkit/until.ts";
 
-test("pods of a pool come, change and go with the cluster's word for them", async (t) => {
+test("pods of a pool appear, change and vanish as the API server says", async (t) => {
   const server = await startServer(t);
   server.put(POOLS, pool("llama", "vllm", 8000, 8001));
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
@@ -37,7 +37,7 @@ test("pods of a pool come, change and go with the cluster's word for them", asyn
   await until("a pool that goes takes its pods along", () => addresses()?.length === 0);
 });
 
-test("nothing is told before pools and pods were both heard of, and what is the same is told once", async (t) => {
+test("nothing is reported before pools and pods are listed; an unchanged result is reported once", async (t) => {
   const server = await startServer(t);
   server.put(POOLS, pool("llama", "vllm", 8000));
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
@@ -62,7 +62,7 @@ test("nothing is told before pools and pods were both heard of, and what is the 
   assert.equal(watched.reports(), told + 1);
 });
 
-test("a list comes in pages, and a token that expires between them starts it again", async (t) => {
+test("a list is read in pages; a page token that expires starts the list again", async (t) => {
   const server = await startServer(t);
   server.pageSize = 2;
   server.put(POOLS, pool("llama", "vllm", 8000));
@@ -77,7 +77,7 @@ test("a list comes in pages, and a token that expires between them starts it aga
   assert.equal(pages.length, 3);
 });
 
-test("a server that is killed takes no pod away; the watch goes on from its version, and nothing is lost", async (t) => {
+test("while the API server is down pods stay; the watch continues from its version, without loss", async (t) => {
   const server = await startServer(t);
   server.put(POOLS, pool("llama", "vllm", 8000));
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
@@ -96,7 +96,7 @@ test("a server that is killed takes no pod away; the watch goes on from its vers
   assert.deepEqual(lists, []);
 });
 
-test("an expired version, said in an event or as a status, is answered by a list: nothing is lost", async (t) => {
+test("an expired version, in an event or a status, leads to a new list, without loss", async (t) => {
   const server = await startServer(t);
   server.put(POOLS, pool("llama", "vllm", 8000));
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
@@ -125,7 +125,7 @@ test("an expired version, said in an event or as a status, is answered by a list
   assert.ok(refused > 0);
 });
 
-test("a watch that goes silent is given up in its time, and what it did not say is listed", async (t) => {
+test("a silent watch times out, and a new list has the missed changes", async (t) => {
   const server = await startServer(t);
   server.put(POOLS, pool("llama", "vllm", 8000));
   const times = { ...TIMES, watchMs: 300, silenceMs: 200 };
@@ -149,7 +149,7 @@ test("a watch that goes silent is given up in its time, and what it did not say 
   assert.deepEqual(asked.slice(0, 3), [false, true, false]);
 });
 
-test("bookmarks carry the version on, so that a quiet watch is resumed and not listed anew", async (t) => {
+test("a bookmark moves the version on, so that a quiet watch continues without a list", async (t) => {
   const server = await startServer(t);
   const watched = watchCluster(t, server, { times: { ...TIMES, watchMs: 100 } });
   await until("told", () => watched.addresses());
@@ -167,7 +167,7 @@ test("bookmarks carry the version on, so that a quiet watch is resumed and not l
   await until("a list", () => count("list") >= 1);
 });
 
-test("what is no event ends the watch, and the next begins with a list", async (t) => {
+test("a line that is not an event ends the watch, and a list follows", async (t) => {
   const server = await startServer(t);
   server.put(POOLS, pool("llama", "vllm", 8000));
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
@@ -185,7 +185,7 @@ test("what is no event ends the watch, and the next begins with a list", async (
   }
 });
 
-test("a server that ends each watch at once is not asked in a loop", async (t) => {
+test("a server that ends each watch at once is asked with growing waits", async (t) => {
   const server = await startServer(t);
   server.instead = (request, response) => {
     if (request.url?.includes("watch=true")) response.writeHead(200).end();
@@ -199,7 +199,7 @@ test("a server that ends each watch at once is not asked in a loop", async (t) =
   assert.ok(pods() < 16, String(pods()));
 });
 
-test("CRDs that are not installed are no error, and are picked up when they come and forgotten when they go", async (t) => {
+test("a missing CRD is no error; its objects appear with it, and vanish with it", async (t) => {
   const server = await startServer(t);
   server.installed.delete(POOLS);
   const watched = watchCluster(t, server);
@@ -221,7 +221,7 @@ test("CRDs that are not installed are no error, and are picked up when they come
   await until("the pools of an API that is gone are gone", () => watched.addresses()?.length === 0);
 });
 
-test("one answer that there is no such API, as of a server that starts, takes no pod away", async (t) => {
+test("a single 404 for an API, as from a starting server, removes no pod", async (t) => {
   const server = await startServer(t);
   server.put(POOLS, pool("llama", "vllm", 8000));
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
@@ -242,7 +242,7 @@ test("one answer that there is no such API, as of a server that starts, takes no
   assert.deepEqual([watched.addresses(), watched.reports()], [["10.0.0.1:8000"], told]);
 });
 
-test("a Service's slices are endpoints once it is named, and only its slices are asked for", async (t) => {
+test("the EndpointSlices of a configured Service are pods, and only its slices are watched", async (t) => {
   const server = await startServer(t);
   server.put(SLICES, slice("llm-serve-svc", { serve: 8000 }, "10.0.0.1", "10.0.0.2"));
   server.put(SLICES, slice("head", { dashboard: 8265 }, "10.0.0.8"));
@@ -260,7 +260,7 @@ test("a Service's slices are endpoints once it is named, and only its slices are
   assert.ok(asked.every((url) => url.includes("labelSelector=kubernetes.io%2Fservice-name%3Dllm-serve-svc")));
 });
 
-test("what may not be read is said once, and does without", async (t) => {
+test("a resource that RBAC refuses is logged once, and the rest works", async (t) => {
   const server = await startServer(t);
   server.forbidden.add("configmaps");
   server.put(POOLS, pool("llama", "vllm", 8000));
@@ -279,7 +279,7 @@ test("what may not be read is said once, and does without", async (t) => {
   await until("the map", () => watched.source.seen?.().adapterMaps[0]?.adapters.length === 2);
 });
 
-test("a broken object is reported with its field, its last good state stays, and the others go on", async (t) => {
+test("a broken object is logged with its field and keeps its last good state", async (t) => {
   const server = await startServer(t);
   server.put(POOLS, pool("llama", "vllm", 8000));
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
@@ -302,7 +302,7 @@ test("a broken object is reported with its field, its last good state stays, and
   await until("none", () => watched.addresses()?.length === 0);
 });
 
-test("a source that is closed asks no more", async (t) => {
+test("a closed source sends no request", async (t) => {
   const server = await startServer(t);
   const { source, addresses } = watchCluster(t, server);
   await until("told", () => addresses() && server.watching >= 2);

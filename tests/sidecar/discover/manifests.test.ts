@@ -38,7 +38,7 @@ function folder(t: TestContext) {
   };
 }
 
-test("documents, Lists and JSON are read as kubectl prints them", () => {
+test("YAML documents, Lists and JSON are read in the forms that kubectl prints", () => {
   const list = {
     apiVersion: "v1",
     kind: "List",
@@ -60,7 +60,7 @@ test("documents, Lists and JSON are read as kubectl prints them", () => {
   }
 });
 
-test("a broken document is told with its number and field, an unused one in a line, and the rest goes on", () => {
+test("a broken document is reported with its number and field, an unused one in one line; the others are read", () => {
   const service = { apiVersion: "v1", kind: "Service", metadata: { name: "s" } };
   const list = { apiVersion: "v1", kind: "PodList", items: [pod("a", "x", "10.0.0.1"), pod("b", "x", "bad")] };
   const text = `${yaml(service, pool("p", "x", 0), list)}---\nfoo: [bar\n---\n${yaml(pod("c", "x", "10.0.0.3"))}`;
@@ -76,14 +76,14 @@ test("a broken document is told with its number and field, an unused one in a li
   assert.match(read.problems[3] ?? "", /^document 4: line \d+, column \d+: /);
 });
 
-test("aliases that would grow without end are a problem of that document, not of the process", () => {
+test("exponential YAML aliases are a problem of their document, not of the process", () => {
   const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n`;
   const read = readManifests(`${bomb}---\n${yaml(pod("a", "x", "10.0.0.1"))}`, false);
   assert.deepEqual([read.objects.size, read.torn], [1, true]);
   assert.match(read.problems[0] ?? "", /^document 1: /);
 });
 
-test("a folder is followed: files come, change, are replaced and go", async (t) => {
+test("a folder is followed: files appear, change, are replaced and vanish", async (t) => {
   const { write, remove, start, addresses, directory } = folder(t);
   write("pool.yaml", yaml(pool("p", "x", 80)));
   start();
@@ -101,7 +101,7 @@ test("a folder is followed: files come, change, are replaced and go", async (t) 
   await until("gone", () => isDeepStrictEqual(addresses(), ["10.0.0.9:8000"]));
 });
 
-test("a slip leaves what the file last said: of one object, or of a file that is no YAML", async (t) => {
+test("after a mistake in a file, its last good objects stay: one object's, or all if the file is not YAML", async (t) => {
   const { write, start, addresses, lines, source } = folder(t);
   write("all.yaml", yaml(pool("p", "x", 80), pod("a", "x", "10.0.0.1")));
   start();
@@ -116,7 +116,7 @@ test("a slip leaves what the file last said: of one object, or of a file that is
   await until("what is really gone is gone", () => addresses()?.length === 0);
 });
 
-test("a folder that is not there is said, and read when it comes", async (t) => {
+test("a missing folder is logged, and read once it exists", async (t) => {
   const { directory, start, addresses, lines, write } = folder(t);
   rmSync(directory, { recursive: true });
   start();
@@ -128,7 +128,7 @@ test("a folder that is not there is said, and read when it comes", async (t) => 
   await until("read", () => addresses()?.length === 1);
 });
 
-test("the sidecar pushes what manifests say: not ready, draining and asleep reach the filter, /objects shows the rest", async (t) => {
+test("not ready, draining and asleep reach the filter from manifests, and /objects shows the rest", async (t) => {
   const fake = await startPod();
   const filter = await startFilter();
   for (const server of [fake, filter]) t.after(() => server.close());

@@ -1,4 +1,4 @@
-// What the cluster's objects become in a snapshot: pools, objectives, rules, and models of pools that are scaled to zero.
+// From the cluster's objects to a snapshot: pools, objectives, rules, and models of pools that are scaled to zero.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -61,11 +61,11 @@ const said = (...manifests: object[]) => {
   return objects;
 };
 
-test("without a cluster and without manifests a snapshot says nothing of pools", () => {
+test("without a cluster and manifests a snapshot has no pools", () => {
   assert.equal(objectsOf([]), undefined);
 });
 
-test("objectives keep their priority and their pool; one of a pool that is not followed is not ours", () => {
+test("objectives keep priority and pool; objectives of other pools are left out", () => {
   const manifests = [
     pool("p", "x", 80),
     pool("q", "y", 80),
@@ -85,7 +85,7 @@ test("objectives keep their priority and their pool; one of a pool that is not f
   );
 });
 
-test("a rewrite for a name and one for any name stand side by side; for the same the oldest wins", () => {
+test("rewrites for one name and for any name both count; for the same name the oldest wins", () => {
   const { rules } = said(
     pool("p", "x", 80),
     rewrite("young", "2026-02-01T00:00:00Z", [matching(["chat"], [["new"]]), matching([], [["young-any"]])]),
@@ -123,7 +123,7 @@ test("a rewrite for a name and one for any name stand side by side; for the same
   assert.ok(rules.every((rule) => rule.pool === "default/p" && rule.priority === null));
 });
 
-test("an InferenceModel is a rule with its targets, and its criticality a priority as the API's migration ranks it", () => {
+test("an InferenceModel becomes a rule with its targets, and its criticality a priority", () => {
   const { rules } = said(
     pool("p", "x", 80),
     model("review", {
@@ -148,7 +148,7 @@ test("an InferenceModel is a rule with its targets, and its criticality a priori
   assert.deepEqual(shown("quiet"), [null, ["quiet 1"]]);
 });
 
-test("a rewrite says what is served for a name, the InferenceModel of that name how important it is", () => {
+test("for one name a rewrite gives the targets, and the InferenceModel gives the priority", () => {
   const { rules } = said(
     pool("p", "x", 80),
     model("chat", { criticality: "Sheddable", targetModels: [{ name: "by-model" }] }),
@@ -189,7 +189,7 @@ const built = (pods: Pod[], manifests: object[], memory = new ModelMemory()) => 
   return decodeSnapshot(encodeSnapshot(view));
 };
 
-test("endpoints have their pool, and a model the one that all of its endpoints are of", () => {
+test("endpoints name their pool; a model names the pool of all its endpoints", () => {
   const view = built(
     [podOf(A, [base("llama"), base("both")], ["default/p"]), podOf(B, [base("both")], ["default/q", "default/p"])],
     [pool("p", "x", 80), pool("q", "y", 80)],
@@ -211,7 +211,7 @@ test("endpoints have their pool, and a model the one that all of its endpoints a
   );
 });
 
-test("a pool without pods keeps the models that its pods listed last, and those that objects declare", () => {
+test("a pool without pods keeps its last models and the models that objects declare", () => {
   const memory = new ModelMemory();
   const manifests = [
     pool("p", "x", 80),
@@ -237,7 +237,7 @@ test("a pool without pods keeps the models that its pods listed last, and those 
   assert.deepEqual(shown([], [pool("p", "x", 80)]), []);
 });
 
-test("BBR's ConfigMaps say the base of an adapter where the pods do not", () => {
+test("the body-based router's ConfigMaps name an adapter's base model if pods do not", () => {
   const maps = {
     apiVersion: "v1",
     kind: "ConfigMap",
@@ -254,7 +254,7 @@ test("BBR's ConfigMaps say the base of an adapter where the pods do not", () => 
   );
 });
 
-test("an objective that changes is pushed though no pod did, and a pool that loses its pods keeps its models", async (t) => {
+test("a changed objective is pushed without a changed pod; a pool without pods keeps its models", async (t) => {
   const directory = mkdtempSync(join(tmpdir(), "pilotfish-"));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const write = (name: string, object: object) => writeFileSync(join(directory, name), stringify(object));

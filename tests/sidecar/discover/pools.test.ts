@@ -81,7 +81,7 @@ test("a pool's numbers are sums over its pods and means over the ready ones", ()
   );
 });
 
-test("a pod whose reading is old or lacks a signal counts as full, and a pool without ready pods is full", () => {
+test("a pod with an old reading or a missing signal counts as full, and so does a pool without ready pods", () => {
   const saturation = (...pods: Pod[]) => poolLoads(pods, [], [], AT)[0]?.saturation;
   assert.equal(saturation(pod({}), pod({ age: 251 })), 0.5);
   assert.equal(saturation(pod({}), pod({ age: 250 })), 0);
@@ -93,7 +93,7 @@ test("a pod whose reading is old or lacks a signal counts as full, and a pool wi
   assert.equal(slow[0]?.saturation, 0, "scrapes every second are not stale after 200 ms");
 });
 
-test("a pod counts for each pool that it belongs to, and a pool without pods is known", () => {
+test("a pod counts for each of its pools; a pool without pods is listed", () => {
   const pools = ["a", "empty"].map((name) => ({ namespace: "ns", name }));
   const seen = [{ pools } as unknown as ClusterSeen];
   const loads = poolLoads([pod({ of: ["InferencePool ns/a", "Service ns/a-svc"], waiting: 3 })], seen, [], AT);
@@ -107,7 +107,7 @@ test("a pod counts for each pool that it belongs to, and a pool without pods is 
   );
 });
 
-test("/pools and /pools/static say it in JSON, /metrics in Prometheus text", async (t) => {
+test("/pools and /pools/static show the load as JSON, /metrics as Prometheus text", async (t) => {
   const server = await startPod();
   const filter = await startFilter();
   for (const each of [server, filter]) t.after(() => each.close());

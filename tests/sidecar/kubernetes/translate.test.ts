@@ -27,7 +27,7 @@ const made = (apiVersion: string, kind: string, spec: unknown, metadata: object 
 const found = (choice: Choice, ...inputs: unknown[]) => endpointsOf(viewOf(inputs.map(object)), choice);
 const addresses = (choice: Choice, ...inputs: unknown[]) => found(choice, ...inputs).pods.map(({ address }) => address);
 
-test("the three versions of a pool say the same in the model", () => {
+test("the three API versions of a pool become the same object", () => {
   const annotations = { "inference.networking.x-k8s.io/attach-to": "gateway/listener" };
   const ref = { name: "picker", failureMode: "FailOpen" };
   const v1 = {
@@ -48,7 +48,7 @@ test("the three versions of a pool say the same in the model", () => {
   }
 });
 
-test("a pod is ready by its condition, ends by its deletion time, sleeps by its label, and has one address", () => {
+test("a pod is ready by condition, draining by deletion time, asleep by label, and has one address", () => {
   const labels = {
     app: "a",
     "inference.networking.k8s.io/engine-type": "sglang",
@@ -77,7 +77,7 @@ test("a pod is ready by its condition, ends by its deletion time, sleeps by its 
   assert.equal((object({ ...bare, status: { podIP: "10.0.0.1" } }) as { ready: boolean }).ready, false);
 });
 
-test("objectives, models, rewrites and adapter maps are what the extension makes of them", () => {
+test("objectives, models, rewrites and adapter maps are read as the extension defines them", () => {
   const poolRef = { name: "p" };
   const named = { namespace: "ns", name: "n" };
   const alpha2 = `${ALPHA}/v1alpha2`;
@@ -132,7 +132,7 @@ test("objectives, models, rewrites and adapter maps are what the extension makes
   assert.ok("unused" in translate({ ...map, metadata: named }));
 });
 
-test("what is wrong is told by field, value and expectation, all of it at once", () => {
+test("every error names field, value and expectation, all errors at once", () => {
   const broken = pool("p", "a", 80_000);
   (broken.spec as { selector: unknown }).selector = { app: "a" };
   assert.deepEqual(problems(broken), [
@@ -169,7 +169,7 @@ test("what is wrong is told by field, value and expectation, all of it at once",
     assert.match(problems(map(adapters))[0] ?? "", /^data\.adapters: got/);
 });
 
-test("other kinds, and other versions of known ones, are unused and no error", () => {
+test("other kinds and other versions are unused, without an error", () => {
   for (const [apiVersion, kind] of [
     ["apps/v1", "Deployment"],
     ["v1", "Service"],
@@ -180,7 +180,7 @@ test("other kinds, and other versions of known ones, are unused and no error", (
   }
 });
 
-test("whatever it is given, a translation gives an answer and throws nothing", () => {
+test("a translation never throws, whatever the input", () => {
   const kinds = [
     ["v1", "Pod"],
     ["v1", "ConfigMap"],
@@ -205,7 +205,7 @@ test("whatever it is given, a translation gives an answer and throws nothing", (
   );
 });
 
-test("a pool selects by all of its labels, in its namespace only, and none selects every pod", () => {
+test("a pool selects pods of its namespace that have all its labels; no label selects every pod", () => {
   const two = pool("p", "a", 80);
   (two.spec as { selector: { matchLabels: object } }).selector.matchLabels = { app: "a", tier: "gpu" };
   const gpu = pod("gpu", "a", "10.0.0.2");
@@ -218,7 +218,7 @@ test("a pool selects by all of its labels, in its namespace only, and none selec
   assert.deepEqual(addresses(ALL, two, ...pods), ["10.0.0.1:80", "10.0.0.2:80"]);
 });
 
-test("only the pools that are named are followed, and a pod of two pools is one endpoint of both", () => {
+test("only configured pools are followed; a pod of two pools is one pod of both", () => {
   const inputs = [pool("p", "a", 80), pool("q", "a", 80, 81), pod("a", "a", "10.0.0.1")];
   assert.deepEqual(addresses({ ...ALL, pools: [{ name: "p" }] }, ...inputs), ["10.0.0.1:80"]);
   assert.deepEqual(addresses({ ...ALL, pools: [{ namespace: "other", name: "p" }] }, ...inputs), []);
@@ -227,7 +227,7 @@ test("only the pools that are named are followed, and a pod of two pools is one 
   assert.equal(pods.length, 2);
 });
 
-test("an address that an ending pod gave up is its new owner's, whichever is met first", () => {
+test("an address that a terminating pod gave up belongs to the new pod, in either order", () => {
   for (const [first, second] of [
     ["a", "b"],
     ["b", "a"],
@@ -238,7 +238,7 @@ test("an address that an ending pod gave up is its new owner's, whichever is met
   }
 });
 
-test("a Service's port is its only one, or the one that is named; a dual-stack Service is counted once", () => {
+test("a Service needs one port or a port's name; a dual-stack Service counts once", () => {
   const one = slice("s", { serve: 8000 }, "10.0.0.1");
   assert.deepEqual(addresses(ALL, one), ["10.0.0.1:8000"]);
   const two = slice("s", { http: 8000, metrics: 9000 }, "10.0.0.1");
@@ -255,7 +255,7 @@ test("a Service's port is its only one, or the one that is named; a dual-stack S
   assert.deepEqual(addresses(ALL, one, { ...six, addressType: "IPv6" }), ["10.0.0.1:8000"]);
 });
 
-test("the engine is the label's where it is known, and an unknown one is said", () => {
+test("a known engine label sets the engine; an unknown label is a problem", () => {
   const labelled = (engine: string) => {
     const made = pod("a", "a", "10.0.0.1");
     Object.assign(made.metadata.labels as object, { "inference.networking.k8s.io/engine-type": engine });

@@ -1,4 +1,4 @@
-// A kept connection to a pod: used again and again, given up where it must be, and never a mixture of two answers.
+// A persistent connection to a pod: it is reused, is closed after any doubt, and never mixes two responses.
 import assert from "node:assert/strict";
 import { createServer, type Server, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
@@ -48,20 +48,20 @@ const ok = (body: string, more = ""): string =>
 const get = (connection: Connection, timeoutMs = 30_000): Promise<string> =>
   connection.get("/metrics", 1 << 20, timeoutMs, (body) => body.toString());
 
-test("the request is plain: method, path, host", async (t) => {
+test("a request has method, path and host, and nothing else", async (t) => {
   const pod = await startRaw(t, (socket) => socket.write(ok("hi")));
   assert.equal(await get(connect(t, pod.url)), "hi");
   assert.deepEqual(pod.requests, [`GET /metrics HTTP/1.1\r\nhost: ${pod.url.slice(7)}\r\n\r\n`]);
 });
 
-test("one connection serves one request after the other, in the order that they were made", async (t) => {
+test("one connection serves the requests one after the other, in their order", async (t) => {
   const pod = await startRaw(t, (socket, _, count) => setTimeout(() => socket.write(ok(`answer ${count}`)), 5));
   const connection = connect(t, pod.url);
   assert.deepEqual(await Promise.all([1, 2, 3].map(() => get(connection))), ["answer 1", "answer 2", "answer 3"]);
   assert.equal(pod.connections, 1);
 });
 
-test("a connection that the server closed while it was idle costs nothing: the request goes out on another", async (t) => {
+test("a request on a connection that the server had closed is sent again on a new connection", async (t) => {
   for (const close of [(socket: Socket) => socket.end(), (socket: Socket) => socket.resetAndDestroy()]) {
     const pod = await startRaw(t, (socket, _, count) => (count === 1 ? socket.write(ok("hi")) : close(socket)));
     const connection = connect(t, pod.url);
@@ -70,7 +70,7 @@ test("a connection that the server closed while it was idle costs nothing: the r
   }
 });
 
-test("a connection that ends on its first request, or in an answer, is a failure", async (t) => {
+test("a connection that ends on its first request, or within a response, is a failure", async (t) => {
   const first = await startRaw(t, (socket) => socket.end());
   await assert.rejects(get(connect(t, first.url)), { reason: "reset" });
   assert.equal(first.connections, 1);
@@ -83,7 +83,7 @@ test("a connection that ends on its first request, or in an answer, is a failure
   assert.equal(half.connections, 1);
 });
 
-test("an answer that comes too late is not the next request's", async (t) => {
+test("a response after the timeout is not taken for the next request's", async (t) => {
   let late: Socket | undefined;
   const pod = await startRaw(t, (socket) => {
     if (late !== undefined) return socket.write(ok("in time"));
@@ -97,7 +97,7 @@ test("an answer that comes too late is not the next request's", async (t) => {
   assert.equal(pod.connections, 2);
 });
 
-test("bytes that nobody asked for end the connection", async (t) => {
+test("bytes without an open request close the connection", async (t) => {
   const pod = await startRaw(t, (socket, _, count) => socket.write(ok(`${count}`) + (count === 1 ? ok("forged") : "")));
   const connection = connect(t, pod.url);
   assert.deepEqual([await get(connection), await get(connection)], ["1", "1"]);
@@ -116,14 +116,14 @@ test("bytes that nobody asked for end the connection", async (t) => {
   assert.equal(idle.connections, 2);
 });
 
-test("connection: close is heeded, an answer until the end is read", async (t) => {
+test("after `connection: close` the connection is not reused; a body may end with the connection", async (t) => {
   const pod = await startRaw(t, (socket) => socket.end("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall of it"));
   const connection = connect(t, pod.url);
   assert.deepEqual([await get(connection), await get(connection)], ["all of it", "all of it"]);
   assert.equal(pod.connections, 2);
 });
 
-test("a refused connection is told as one, and the next try connects anew", async (t) => {
+test("a refused connection is reported as refused, and the next request connects again", async (t) => {
   const gone = await startRaw(t, (socket) => socket.write(ok("hi")));
   const nobody = connect(t, "http://127.0.0.1:1");
   await assert.rejects(get(nobody), { reason: "refused" });
@@ -131,7 +131,7 @@ test("a refused connection is told as one, and the next try connects anew", asyn
   assert.equal(await get(connect(t, gone.url)), "hi");
 });
 
-test("what reading an answer throws is the failure, and the connection is used again", async (t) => {
+test("an error thrown while reading a body fails the request, and the connection is reused", async (t) => {
   const pod = await startRaw(t, (socket) => socket.write(ok("hi")));
   const connection = connect(t, pod.url);
   const broken = connection.get("/", 100, 30_000, () => {
@@ -142,7 +142,7 @@ test("what reading an answer throws is the failure, and the connection is used a
   assert.equal(pod.connections, 1);
 });
 
-test("after close nothing is asked any more, and what was under way fails", async (t) => {
+test("after close no request is sent, and an open request fails", async (t) => {
   const pod = await startRaw(t, () => {});
   const connection = connect(t, pod.url);
   const pending = get(connection);
@@ -153,7 +153,7 @@ test("after close nothing is asked any more, and what was under way fails", asyn
   await assert.rejects(get(connection), { reason: "reset" });
 });
 
-test("answers of many pods that come in pieces at the same time do not mix, though they share a buffer", async (t) => {
+test("responses of many pods that arrive in pieces at the same time do not mix, though they share a buffer", async (t) => {
   const pods = await Promise.all(
     Array.from({ length: 20 }, (_, i) =>
       startRaw(t, (socket, _request, count) => {

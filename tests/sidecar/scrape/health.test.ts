@@ -9,7 +9,7 @@ function readyPod(threshold = 3): Health {
   return health;
 }
 
-test("a pod is ready from its first metrics and models, in either order", () => {
+test("a pod is ready once metrics and models were read, in either order", () => {
   const health = new Health(3);
   assert.equal(health.ready, false);
   health.scraped();
@@ -23,7 +23,7 @@ test("a pod is ready from its first metrics and models, in either order", () => 
   assert.equal(other.ready, true);
 });
 
-test("failures below the threshold leave it ready, the threshold takes it down", () => {
+test("a pod stays ready below the threshold of failures, and is down at the threshold", () => {
   const health = readyPod();
   health.failed("timeout");
   health.failed("reset");
@@ -34,13 +34,13 @@ test("failures below the threshold leave it ready, the threshold takes it down",
   assert.deepEqual([health.state, health.ready], ["down", false]);
 });
 
-test("a refused connection takes it down at once", () => {
+test("a refused connection makes a pod down at once", () => {
   const health = readyPod();
   health.failed("refused");
   assert.equal(health.ready, false);
 });
 
-test("a pod that comes back is ready when its models were read again", () => {
+test("a pod that was down is ready once its models were read again", () => {
   const health = readyPod();
   health.failed("refused");
   health.scraped();
@@ -49,7 +49,7 @@ test("a pod that comes back is ready when its models were read again", () => {
   assert.equal(health.state, "ready");
 });
 
-test("a pod that never answered is down after the threshold, not failing", () => {
+test("a pod that never responded goes from starting to down at the threshold", () => {
   const health = new Health(2);
   health.failed("timeout");
   assert.equal(health.state, "starting");
@@ -59,7 +59,7 @@ test("a pod that never answered is down after the threshold, not failing", () =>
 
 const LIMITS = { failures: 2, successes: 2 };
 
-test("where pods are probed, one is ready only when its probes say so, each after as often as they must", () => {
+test("with probes, a pod turns ready after `successes` in a row and not ready after `failures` in a row", () => {
   const health = new Health(3, true);
   health.scraped();
   health.modelsRead();
@@ -80,7 +80,7 @@ test("where pods are probed, one is ready only when its probes say so, each afte
   assert.equal(health.ready, true);
 });
 
-test("a pod that was down must pass a probe anew", () => {
+test("a pod that was down must pass a new probe", () => {
   const health = new Health(3, true);
   health.scraped();
   health.modelsRead();
@@ -94,6 +94,6 @@ test("a pod that was down must pass a probe anew", () => {
   assert.equal(health.ready, true);
 });
 
-test("without probes nothing is said of them", () => {
+test("without probes the probe's result is undefined", () => {
   assert.equal(readyPod().probe, undefined);
 });

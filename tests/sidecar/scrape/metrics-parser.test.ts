@@ -13,13 +13,13 @@ const parser = new MetricsParser(compileTrie(vllm));
 const parse = (text: string | Buffer): Reading => parser.parse(Buffer.from(text));
 const WAITING = "vllm:num_requests_waiting";
 
-test("an idle vLLM's own exposition is read", () => {
+test("the metrics of an idle vLLM are read", () => {
   const { waiting, running, kvUsage, asleep, kvBlocks, blockTokens, adapters, malformed } = parse(capture("idle"));
   assert.deepEqual([waiting, running, kvUsage, asleep], [0, 0, 0, false]);
   assert.deepEqual([kvBlocks, blockTokens, adapters, malformed], [32768, 128, null, 0]);
 });
 
-test("a busy vLLM's own exposition is read", () => {
+test("the metrics of a busy vLLM are read", () => {
   const body = capture("load");
   const value = (name: string) => Number(new RegExp(`^${name}\\{.*\\} (.*)$`, "m").exec(body.toString())?.[1]);
   const reading = parse(body);
@@ -29,19 +29,19 @@ test("a busy vLLM's own exposition is read", () => {
   assert.ok((reading.running ?? 0) > 0);
 });
 
-test("of two data-parallel ranks the queues add up, the cache use is the mean, the blocks are said once", () => {
+test("for two data-parallel ranks the queues add up, the KV-cache usage is the mean, and blocks count once", () => {
   const reading = parse(capture("dp2_load"));
   assert.deepEqual([reading.waiting, reading.running], [14, 16]);
   assert.equal(reading.kvUsage, (0.0003662221137119559 + 0.0005798516800439302) / 2);
   assert.deepEqual([reading.kvBlocks, reading.blockTokens], [65536, 128]);
 });
 
-test("of all adapter series ever written the newest counts", () => {
+test("the newest adapter series counts", () => {
   const { adapters } = parse(capture("lora_load"));
   assert.deepEqual(adapters, { max: 2, running: ["sql-lora", "tweet-lora"], waiting: [] });
 });
 
-test("adapter series of the same time are both believed, and running wins over waiting", () => {
+test("two adapter series of the same time both count, and running wins over waiting", () => {
   const line = (running: string, waiting: string, time: string) =>
     `vllm:lora_requests_info{max_lora="4",running_lora_adapters="${running}",waiting_lora_adapters="${waiting}"} ${time}\n`;
   const text =
@@ -55,7 +55,7 @@ test("an adapter's name is unescaped", () => {
 });
 
 for (const name of ["idle", "load", "lora_load", "dp2_load"]) {
-  test(`${name} cut off at any byte reads as its whole lines, and never throws`, () => {
+  test(`${name} cut off at any byte, its whole lines are read, and nothing is thrown`, () => {
     const body = capture(name);
     const seen = new Map<number, Reading>();
     // Each cut within a line gives what the last whole line gave; all 50,000 cuts would take a minute, so the lines of
@@ -73,13 +73,13 @@ for (const name of ["idle", "load", "lora_load", "dp2_load"]) {
   });
 }
 
-test("a name matches whole or not at all", () => {
+test("only a whole metric name matches", () => {
   const text = `${WAITING}_by_reason{reason="x"} 5\nx${WAITING} 6\n${WAITING.slice(0, -1)} 7\n${WAITING.toUpperCase()} 8\n`;
   assert.equal(parse(text).waiting, null);
   assert.equal(parse(`${WAITING} 9\n`).waiting, 9);
 });
 
-test("older names are read, and the newer one is believed where both are there", () => {
+test("older metric names are read, and the newer name wins if both are there", () => {
   assert.equal(parse("vllm:gpu_cache_usage_perc 0.5\n").kvUsage, 0.5);
   assert.equal(parse("vllm:gpu_cache_usage_perc 0.5\nvllm:kv_cache_usage_perc 0.25\n").kvUsage, 0.25);
 });
@@ -92,7 +92,7 @@ test("a pod is asleep when one of its ranks is not awake", () => {
   assert.equal(parse(state(0, "discard_all", 0)).asleep, false);
 });
 
-test("labels are skipped by their grammar, whatever their values hold", () => {
+test("label values may contain any characters, such as braces and commas", () => {
   const good = [
     `${WAITING}{model_name="a} 7 {"} 3`,
     `${WAITING}{model_name="a\\"} 7",engine="0"} 3`,
@@ -106,7 +106,7 @@ test("labels are skipped by their grammar, whatever their values hold", () => {
   for (const line of good) assert.equal(parse(`${line}\n`).waiting, 3, line);
 });
 
-test("a line that breaks the grammar costs itself only, and is counted", () => {
+test("a line that breaks the grammar is skipped and counted; the other lines are read", () => {
   const bad = [
     `${WAITING}{a="b} 3`,
     `${WAITING}{a=b} 3`,
@@ -126,14 +126,14 @@ test("a line that breaks the grammar costs itself only, and is counted", () => {
   }
 });
 
-test("NaN, infinities and negative gauges say nothing, the other samples still do", () => {
+test("NaN, infinite and negative gauges are skipped; the other samples count", () => {
   for (const value of ["NaN", "+Inf", "-Inf", "Inf", "-1"]) {
     assert.equal(parse(`${WAITING} ${value}\n`).waiting, null, value);
     assert.equal(parse(`${WAITING}{engine="0"} ${value}\n${WAITING}{engine="1"} 2\n`).waiting, 2, value);
   }
 });
 
-test("no sample leaks from one body into the next", () => {
+test("a body's samples do not count for the next body", () => {
   parse(capture("lora_load"));
   const { samples, malformed, engine, ...signals } = parse("");
   assert.deepEqual([samples, malformed, engine], [0, 0, null]);
@@ -141,12 +141,12 @@ test("no sample leaks from one body into the next", () => {
   assert.deepEqual(signals, { ...none, asleep: false });
 });
 
-test("cache geometry that is no number is unknown", () => {
+test("KV blocks that are not a number are unknown", () => {
   const { kvBlocks, blockTokens } = parse('vllm:cache_config_info{num_gpu_blocks="None",block_size="16"} 1\n');
   assert.deepEqual([kvBlocks, blockTokens], [null, 16]);
 });
 
-test("hostile bodies end, and say nothing", () => {
+test("parsing a hostile body ends, and reads nothing", () => {
   const bodies = [
     "\n".repeat(300_000),
     "{".repeat(300_000),
@@ -167,7 +167,7 @@ test("hostile bodies end, and say nothing", () => {
   );
 });
 
-test("numbers are what Number() makes of them, to the last bit", () => {
+test("numbers equal those of Number(), to the last bit", () => {
   const read = (text: string) => parseNumber(Buffer.from(`x${text}y`), 1, 1 + Buffer.byteLength(text));
   const spelled = ["0", "12", "12.5", "9.75e-06", "1.7953457623275814e+09", "-3", "+4", ".5", "5.", "1e400", "1e-400"];
   for (const text of [...spelled, "123456789012345", "0.1234567890123456", "0.000000000000001"]) {
@@ -186,7 +186,7 @@ test("numbers are what Number() makes of them, to the last bit", () => {
   fc.assert(fc.property(fc.nat(1e6), fc.nat(1e6), (a, b) => read(`${a}.${b}`) === Number(`${a}.${b}`)));
 });
 
-test("one metric can be two signals by its label, as Triton writes it", () => {
+test("one metric can be two signals by a label, as in Triton", () => {
   const metric = "nv_trt_llm_request_metrics";
   const where = (value: string) => ({ label: "request_type", value });
   const engine: Engine = {

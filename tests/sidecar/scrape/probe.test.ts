@@ -29,7 +29,7 @@ async function scene(t: TestContext, prepare: (pod: FakePod) => void, more: obje
   return { pod, filter, state, seen: () => endpointOf(filter.stored, pod.address) };
 }
 
-test("a server that tells its metrics but cannot serve is taken out, and is back when it can", async (t) => {
+test("a server that shows metrics but cannot serve is not ready, until it can serve", async (t) => {
   const { state, seen, pod } = await scene(t, () => {});
   await until("ready", () => seen()?.ready);
   state.status = 503;
@@ -41,7 +41,7 @@ test("a server that tells its metrics but cannot serve is taken out, and is back
   await until("back", () => seen()?.ready);
 });
 
-test("a server that still starts is not ready, though it tells metrics and models", async (t) => {
+test("a starting server is not ready, though it shows metrics and models", async (t) => {
   const { state, seen } = await scene(t, () => {});
   state.status = 503;
   await until("probed", () => state.probes >= 2 && seen());
@@ -50,7 +50,7 @@ test("a server that still starts is not ready, though it tells metrics and model
   await until("ready", () => seen()?.ready);
 });
 
-test("where a server is asked is its engine's own: of Ray /-/healthz, though it was recognised by its text", async (t) => {
+test("the probe's path is the recognised engine's, such as /-/healthz for Ray", async (t) => {
   const { state, seen } = await scene(t, (pod) => {
     pod.metrics = (_request, response) => response.end("ray_vllm_num_requests_waiting 1\n");
   });
@@ -58,14 +58,14 @@ test("where a server is asked is its engine's own: of Ray /-/healthz, though it 
   await until("ready", () => seen()?.ready);
 });
 
-test("where a server is asked can be said", async (t) => {
+test("health.path replaces the engine's path", async (t) => {
   const health = { probe: true, path: "/live", interval: "100ms", timeout: "200ms" };
   const { state, seen } = await scene(t, () => {}, { health });
   state.path = "/live";
   await until("ready", () => seen()?.ready);
 });
 
-test("without health.probe nobody is asked", async (t) => {
+test("without health.probe no pod is probed", async (t) => {
   const { state, seen, pod } = await scene(t, () => {}, { health: {} });
   await until("ready", () => seen()?.ready);
   await until("scraped", () => pod.scrapes > 10);

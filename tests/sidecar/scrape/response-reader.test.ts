@@ -1,4 +1,4 @@
-// Where an answer ends, however its bytes come; and that what cannot be told apart for sure is refused.
+// Where a response ends, however its bytes are split. A response without a certain end is refused.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -72,7 +72,7 @@ const ANSWERS: Record<string, { text: string; body: string; status?: number; kee
 };
 
 for (const [name, { text, body, status = 200, keepAlive = true, ends = false }] of Object.entries(ANSWERS)) {
-  test(`${name}: the same at every split in two, and byte by byte`, () => {
+  test(`${name}: reads the same split at any byte, and byte by byte`, () => {
     const all = bytes(text);
     const expected: Got = { status, body, keepAlive, trailing: false, whole: true };
     const splits = Array.from({ length: all.length }, (_, i) => [all.subarray(0, i), all.subarray(i)]);
@@ -86,7 +86,7 @@ for (const [name, { text, body, status = 200, keepAlive = true, ends = false }] 
     }
   });
 
-  test(`${name}: cut short it is not whole`, () => {
+  test(`${name}: cut short, the response is not whole`, () => {
     if (ends) return;
     const all = bytes(text);
     for (let cut = 0; cut < all.length; cut++) {
@@ -95,7 +95,7 @@ for (const [name, { text, body, status = 200, keepAlive = true, ends = false }] 
   });
 }
 
-test("what comes behind an answer is noticed, whatever it is", () => {
+test("bytes after the end of a response are noticed", () => {
   const all = bytes(`${OK}content-length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\n`);
   assert.deepEqual([feed([all]).body, feed([all]).trailing], ["hi", true]);
 });
@@ -130,7 +130,7 @@ for (const [name, text] of Object.entries(REFUSED)) {
   });
 }
 
-test("a body that is longer than allowed ends there, however it says its length", () => {
+test("a body over the limit is refused, with a length, in chunks, or until the connection ends", () => {
   const big = (error: unknown) => error instanceof HttpFailure && error.reason === "too_large";
   const limits = { maxBytes: 100, ends: true };
   for (const head of [
@@ -152,7 +152,7 @@ test("a body that is longer than allowed ends there, however it says its length"
   assert.equal(feed([bytes(`${OK}content-length: 100\r\n\r\n${"x".repeat(100)}`)], limits).whole, true);
 });
 
-test("any body, cut into any chunks and any pieces, comes out as it went in, one after the other", () => {
+test("any body, in any chunks and pieces, is read as it was sent, one after the other", () => {
   const reader = new ResponseReader();
   const cut = (all: Buffer, cuts: readonly number[]): Buffer[] => {
     const at = [...new Set(cuts.map((one) => one % (all.length + 1)))].sort((a, b) => a - b);

@@ -36,7 +36,7 @@ async function nextScrape(pod: FakePod): Promise<void> {
   await until("two more scrapes", () => pod.scrapes >= scrapes + 2);
 }
 
-test("a real exposition arrives at the filter as signals", async (t) => {
+test("real metrics reach the filter as signals", async (t) => {
   const { filter, seen } = await scene(t, 1, ([pod]) => {
     (pod as FakePod).metrics = text(capture("dp2_load"));
     (pod as FakePod).models = modelList("tiny-dp", ["sql", "tiny-dp"]);
@@ -52,7 +52,7 @@ test("a real exposition arrives at the filter as signals", async (t) => {
   );
 });
 
-test("the first snapshot that a filter gets already knows every answering pod's models", async (t) => {
+test("the first snapshot has the models of every pod that responds", async (t) => {
   const slowList = modelList("late");
   const { filter } = await scene(t, 2, ([, slow]) => {
     (slow as FakePod).models = (request, response) => void setTimeout(() => slowList(request, response), 150);
@@ -64,14 +64,14 @@ test("the first snapshot that a filter gets already knows every answering pod's 
   );
 });
 
-test("metrics and models go over kept connections: two a pod, however many scrapes", async (t) => {
+test("all scrapes of a pod use two connections", async (t) => {
   const { pods } = await scene(t, 1);
   const pod = pods[0] as FakePod;
   await until("ten scrapes", () => pod.scrapes >= 10);
   assert.ok(pod.connections <= 2, `${pod.connections} connections`);
 });
 
-test("a pod that never answers delays nobody, and is told as not ready", async (t) => {
+test("a pod that never responds delays no other pod, and is not ready in the snapshot", async (t) => {
   const begun = performance.now();
   const { pods, filter, seen } = await scene(t, 3, ([dead]) => {
     (dead as FakePod).metrics = () => {};
@@ -87,7 +87,7 @@ test("a pod that never answers delays nobody, and is told as not ready", async (
   assert.equal(filter.stored?.endpoints.length, 3);
 });
 
-test("a pod that keeps failing is asked ever more seldom, the others as before", async (t) => {
+test("a failing pod is scraped less and less often, the others as before", async (t) => {
   const begun = performance.now();
   const { pods } = await scene(
     t,
@@ -103,7 +103,7 @@ test("a pod that keeps failing is asked ever more seldom, the others as before",
   assert.ok((pods[0]?.scrapes ?? 0) <= most, `${pods[0]?.scrapes} scrapes of the failing one`);
 });
 
-test("a change of load is told without waiting for the heartbeat", async (t) => {
+test("a change of load is pushed before the heartbeat", async (t) => {
   const { pods, seen } = await scene(t, 1, () => {}, { models: { interval: "10m" } });
   await until("idle", () => seen(0)?.ready);
   (pods[0] as FakePod).metrics = gauges(7, 3, 0.25);
@@ -176,7 +176,7 @@ const BROKEN: Record<string, (pod: FakePod) => void> = {
 };
 
 for (const [what, breakIt] of Object.entries(BROKEN)) {
-  test(`a pod that ${what} is taken down after failures in a row, and back when it answers again`, async (t) => {
+  test(`a pod that ${what} is down after failures in a row, and ready again after a good scrape`, async (t) => {
     const { pods, seen } = await scene(t, 2, () => {}, {
       scrape: { interval: "20ms", timeout: "300ms", maxBackoff: "40ms", maxBytes: "64KiB" },
     });
@@ -192,7 +192,7 @@ for (const [what, breakIt] of Object.entries(BROKEN)) {
   });
 }
 
-test("a pod that says a shorter body than it sends is believed up to there, and the rest is nobody's answer", async (t) => {
+test("a body counts up to its content-length, and the bytes after it are no response", async (t) => {
   const { pods, seen } = await scene(t, 1);
   await until("ready", () => seen(0)?.ready);
   const body = "vllm:num_requests_waiting 7\n";
@@ -205,7 +205,7 @@ test("a pod that says a shorter body than it sends is believed up to there, and 
   assert.deepEqual([seen(0)?.waiting, seen(0)?.ready], [7, true]);
 });
 
-test("gauges that are NaN or infinite are unknown to the filter, not 0 and not huge", async (t) => {
+test("NaN and infinite gauges are unknown in the snapshot", async (t) => {
   const { seen } = await scene(t, 1, ([pod]) => {
     (pod as FakePod).metrics = text(
       "vllm:num_requests_waiting NaN\nvllm:num_requests_running +Inf\nvllm:kv_cache_usage_perc -Inf\n",
@@ -215,7 +215,7 @@ test("gauges that are NaN or infinite are unknown to the filter, not 0 and not h
   assert.deepEqual([endpoint.waiting, endpoint.running, endpoint.kvUsage], [null, null, null]);
 });
 
-test("a page without known metrics leaves the signals unknown", async (t) => {
+test("a response without known metrics leaves the signals unknown", async (t) => {
   const { seen } = await scene(t, 1, ([pod]) => {
     (pod as FakePod).metrics = text("<html>vllm</html>\n");
   });
@@ -223,7 +223,7 @@ test("a page without known metrics leaves the signals unknown", async (t) => {
   assert.deepEqual([endpoint.waiting, endpoint.running, endpoint.kvUsage], [null, null, null]);
 });
 
-test("a pod is not ready before its models are known, and broken answers do not name any", async (t) => {
+test("a pod is not ready before its models are read; broken responses name no model", async (t) => {
   const { pods, seen, filter } = await scene(t, 1, ([pod]) => {
     (pod as FakePod).models = text('{"data": "none"}');
   });
@@ -234,7 +234,7 @@ test("a pod is not ready before its models are known, and broken answers do not 
   await until("ready", () => seen(0)?.ready);
 });
 
-test("a pod that restarts with another model is asked for it at once", async (t) => {
+test("the models of a restarted pod are read at once", async (t) => {
   const [port = 0] = await freePorts(1);
   const pod = await startPod(port);
   const filter = await startFilter();
@@ -250,7 +250,7 @@ test("a pod that restarts with another model is asked for it at once", async (t)
   await until("ready with the other model", () => seen()?.ready && filter.stored?.models[0]?.name === "other");
 });
 
-test("models are read again at their interval: an adapter that was loaded shows, one that was unloaded goes", async (t) => {
+test("models are read every models.interval: loaded adapters appear, unloaded adapters disappear", async (t) => {
   const { pods, filter } = await scene(t, 1, () => {}, { models: { interval: "100ms" } });
   const names = () => filter.stored?.models.map((m) => m.name).join();
   await until("the base", () => names() === "m");
@@ -260,7 +260,7 @@ test("models are read again at their interval: an adapter that was loaded shows,
   await until("the base alone", () => names() === "m");
 });
 
-test("with a fixed model map pods are not asked", async (t) => {
+test("with models.discover false pods are not asked for models", async (t) => {
   const { pods, seen, filter } = await scene(t, 1, () => {}, { models: { discover: false, static: { fixed: null } } });
   await until("ready", () => seen(0)?.ready);
   assert.equal(pods[0]?.modelReads, 0);

@@ -1,4 +1,4 @@
-// Places as the sidecar makes them: their order, and the policies for them.
+// Places in the sidecar: their order, and the policies for them.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
@@ -37,19 +37,19 @@ describe("the order of places", () => {
   const orders = (order: PlaceOrder, trips = new Map<string, number>()) =>
     Object.fromEntries(order.places(["eu-1", "us-1", "eu-2"], new Map(), trips).map((each) => [each.name, each.order]));
 
-  test("is this place, then its region, then elsewhere, unless another one is given", () => {
+  test("is this place, then its region, then elsewhere, unless `order` is configured", () => {
     const places = { here: "eu-1", spill: "order" as const, list };
     assert.deepEqual(orders(new PlaceOrder(places)), { "eu-1": 0, "eu-2": 1, "us-1": 2 });
     const given = list.map((place) => (place.name === "us-1" ? { ...place, order: 1 } : { ...place, order: 7 }));
     assert.deepEqual(orders(new PlaceOrder({ ...places, list: given })), { "eu-1": 7, "eu-2": 7, "us-1": 1 });
   });
 
-  test("is nothing but weights with spill: weight", () => {
+  test("is the weights alone with spill: weight", () => {
     const places = new PlaceOrder({ here: "eu-1", spill: "weight", list });
     assert.deepEqual(orders(places), { "eu-1": 0, "eu-2": 0, "us-1": 0 });
   });
 
-  test("follows the round trip with spill: roundTrip, and noise changes nothing", () => {
+  test("follows the round trip with spill: roundTrip, and ignores noise", () => {
     const order = new PlaceOrder({ here: "eu-1", spill: "roundTrip", list });
     const trips = (eu2: number, us: number) =>
       new Map([
@@ -75,7 +75,7 @@ const objectOf = (input: unknown): PolicyObject => {
 };
 
 describe("policies of manifests", () => {
-  test("CUSTOM_METRICS on the KV cache is a target, in percent, by the name that an AutoscalingMetric exports", () => {
+  test("CUSTOM_METRICS on the KV cache sets a target in percent, by the exported name of an AutoscalingMetric", () => {
     const metric = objectOf({
       apiVersion: "autoscaling.gke.io/v1beta1",
       kind: "AutoscalingMetric",
@@ -98,7 +98,7 @@ describe("policies of manifests", () => {
     assert.match(policiesOf([policy]).problems[0] ?? "", /full is not used: no metric of that name is read/);
   });
 
-  test("IN_FLIGHT is a number for each pod, and the two modes exclude each other", () => {
+  test("IN_FLIGHT sets a number per pod, and excludes CUSTOM_METRICS", () => {
     const inFlight = { balancingMode: "IN_FLIGHT", maxInFlightRequestsPerEndpoint: 1000, trafficDuration: "SHORT" };
     const [policy] = policiesOf([objectOf(POLICY({ default: inFlight }))]).policies;
     assert.equal(policy?.mostInFlight, 1000);
@@ -113,7 +113,7 @@ describe("policies of manifests", () => {
 });
 
 describe("a snapshot with places", () => {
-  test("has the places of its pods, and the policy of each model by pool, model or none", () => {
+  test("has the places of its pods, and each model's policy by pool, by model, or for all", () => {
     const { places, policies } = config({
       places: { here: "eu", list: [{ name: "us", weight: 3 }] },
       policies: [
@@ -157,7 +157,7 @@ describe("a snapshot with places", () => {
     );
   });
 
-  test("has none of it where nothing asks for it", () => {
+  test("has no places if nothing is configured", () => {
     const order = new PlaceOrder({ here: "here", spill: "order", list: [] });
     const world = { here: "here", configured: false, order, regions: new Map(), roundTripsMs: new Map(), policies: [] };
     const { view } = buildSnapshot(
@@ -172,7 +172,7 @@ describe("a snapshot with places", () => {
   });
 });
 
-test("a wrong policy or peer is refused with key, value and expectation", () => {
+test("an error in a policy or peer names key, value and expectation", () => {
   const problems = (more: object): string => {
     try {
       config(more);
@@ -221,14 +221,14 @@ describe("pods of a cluster", () => {
   const choice = { pools: [], services: [], engine: "vllm", place: "eu", placeLabel: "topology.kubernetes.io/region" };
   const found = (...more: ClusterObject[]) => endpointsOf(clusterView([pool, ...pods, ...more]), choice).pods;
 
-  test("are where their label says, else where the cluster is", () => {
+  test("are in the place of their label, else of their cluster", () => {
     assert.deepEqual(
       found().map(({ place }) => place),
       ["us-east1", "eu"],
     );
   });
 
-  test("are probed as the HealthCheckPolicy for their pool says, on the port that serves", () => {
+  test("are probed by the HealthCheckPolicy of their pool, on the serving port", () => {
     const probe = { path: "/-/healthz", intervalMs: 5000, timeoutMs: 3000, failures: 4, successes: 2 };
     for (const kind of ["InferencePool", "GCPInferencePoolImport"])
       assert.deepEqual(found(check(kind, 8000))[0]?.probe, probe);
@@ -237,7 +237,7 @@ describe("pods of a cluster", () => {
     assert.equal(found()[0]?.probe, undefined);
   });
 
-  test("of an annotated pool are offered to peers, others are not", () => {
+  test("of an annotated pool are offered to peers, other pods are not", () => {
     const seen = [{ source: "m", followed: [], problems: [], watches: [], ...clusterView([pool]) }];
     const of = { ready: true, draining: false, asleep: false, of: ["InferencePool default/m"] };
     const own = [pod("10.0.0.1:8000", "m", { cluster: of }), pod("10.0.0.9:8000", "m")];
@@ -249,7 +249,7 @@ describe("pods of a cluster", () => {
   });
 });
 
-test("the configuration that docs/how-to/places.md shows is one", () => {
+test("the configuration in docs/how-to/places.md is valid", () => {
   const text = readFileSync("docs/how-to/places.md", "utf8");
   const shown = parseYaml(/```yaml\n([\s\S]*?)```/.exec(text)?.[1] ?? "") as object;
   const { places, peers, policies } = config(shown);
@@ -264,7 +264,7 @@ test("the configuration that docs/how-to/places.md shows is one", () => {
   assert.equal(policies[0]?.target, 0.6);
 });
 
-test("several clusters are followed at once, each with its own place", () => {
+test("several clusters are followed, each with its own place", () => {
   const clusters = [
     { context: "eu", place: "eu" },
     { context: "us", place: "us", policies: true },

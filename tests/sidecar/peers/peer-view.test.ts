@@ -1,4 +1,4 @@
-// What a sidecar of another cluster tells of its pods.
+// The view that a sidecar offers to sidecars of other clusters.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -68,7 +68,7 @@ describe("a peer", () => {
   const offer = { place: "us", region: "us-east1", pools: ["llama"] };
   const answer = (sums: boolean) => viewOf(pods, [], offer, 1000, sums);
 
-  test("tells its exported pods, with their true age", async () => {
+  test("offers its exported pods, with their true age", async () => {
     const { peer } = await ask(await serve(answer), "pods");
     const got = peer.pods();
     assert.deepEqual(
@@ -84,7 +84,7 @@ describe("a peer", () => {
     assert.equal(peer.region, "us-east1");
   });
 
-  test("that goes silent is not sent requests any more, and is forgotten after five minutes", async () => {
+  test("that goes silent gets no more requests, and is forgotten after five minutes", async () => {
     const { peer, wait } = await ask(await serve(answer), "pods");
     wait(1900);
     assert.equal(peer.pods()[0]?.health.ready, true);
@@ -95,7 +95,7 @@ describe("a peer", () => {
     assert.deepEqual(peer.pods(), []);
   });
 
-  test("behind a gateway is one endpoint with the sums of its pods", async () => {
+  test("behind a gateway is one pod with the sums of its pods", async () => {
     const { peer } = await ask(await serve(answer), "gateway");
     const [got, ...more] = peer.pods();
     assert.deepEqual(more, []);
@@ -105,7 +105,7 @@ describe("a peer", () => {
     assert.deepEqual(got?.models, [{ name: "llama", parent: null }]);
   });
 
-  test("says nothing to another secret, and an answer of another version is no view", async () => {
+  test("refuses another secret; a view of another version is refused", async () => {
     const { peer } = await ask(await serve(answer), "pods", "another-secret-0123456789");
     assert.deepEqual(peer.pods(), []);
     const { peer: newer } = await ask(await serve((sums) => ({ ...answer(sums), version: 2 })), "pods");
