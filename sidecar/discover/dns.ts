@@ -1,19 +1,19 @@
-// A name is resolved every interval; each address is a pod. getaddrinfo, not a DNS client of its own: it knows search
-// domains, /etc/hosts and what else the machine was told, and answers A and AAAA in one call.
+// Pods by name: the name is resolved every interval, and each address is a pod. getaddrinfo resolves, since it knows
+// search domains and /etc/hosts, and returns A and AAAA records in one call.
 import { lookup } from "node:dns/promises";
 import type { EngineName } from "../engines/index.ts";
 import type { Log } from "../log.ts";
 import { type PodAddress, podAddress } from "../pod.ts";
-import type { Source } from "./pod-source.ts";
+import type { PodSource, ReportPods } from "./pod-source.ts";
 
 export interface DnsOptions {
   name: string;
   port: number;
   intervalMs: number;
   engine: EngineName;
-  /** How its pods are spoken to; "http:" unless it says so. */
+  /** The URL scheme of its pods: "http:", if not given. */
   protocol?: string;
-  /** Only the first address: the name stands for one pod. */
+  /** The name stands for one pod: only its first address counts. */
   first?: boolean;
   place?: string | undefined;
 }
@@ -25,7 +25,7 @@ export const resolveSystem: Resolve = async (name) => {
   return found.map(({ address }) => address);
 };
 
-/** "No such name" this often in a row is believed; a resolver that restarts says it too. */
+/** ENOTFOUND so often in a row removes the pods. A resolver that restarts may return it a few times. */
 const GONE_AFTER = 3;
 
 export interface DnsParts {
@@ -34,33 +34,33 @@ export interface DnsParts {
   resolve?: Resolve;
 }
 
-export function dnsSource(options: DnsOptions, { log, failed, resolve = resolveSystem }: DnsParts): Source {
+export function dnsSource(options: DnsOptions, { log, failed, resolve = resolveSystem }: DnsParts): PodSource {
   const name = `dns:${options.name}:${options.port}`;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
   let state = "";
   let missing = 0;
 
-  const say = (next: string, detail: object): void => {
+  const setState = (next: string, detail: object): void => {
     if (next === state) return;
     state = next;
     if (next === "resolved") log.info({ source: name, ...detail }, "name resolved");
-    else log.warn({ source: name, ...detail }, "name not resolved: pods known from before are kept");
+    else log.warn({ source: name, ...detail }, "name not resolved: its last pods are used");
   };
 
-  const round = async (report: (pods: readonly PodAddress[]) => void): Promise<void> => {
+  const round = async (report: ReportPods): Promise<void> => {
     try {
       const addresses = await resolve(options.name);
       if (closed) return;
       missing = 0;
-      say("resolved", { addresses: addresses.length });
+      setState("resolved", { addresses: addresses.length });
       report(podsAt(options.first === true ? addresses.slice(0, 1) : addresses, options));
     } catch (error) {
       if (closed) return;
       const { code, message } = error as { code?: string; message: string };
       failed(name);
-      say(code ?? message, { error: message });
-      // A failure to ask tells nothing of the pods. A name that is gone for good takes its pods with it.
+      setState(code ?? message, { error: message });
+      // Another error says nothing of the pods, so they stay.
       missing = code === "ENOTFOUND" ? missing + 1 : 0;
       if (missing === GONE_AFTER) report([]);
     }
@@ -78,7 +78,7 @@ export function dnsSource(options: DnsOptions, { log, failed, resolve = resolveS
 }
 
 function podsAt(addresses: readonly string[], { port, engine, protocol = "http:", place }: DnsOptions): PodAddress[] {
-  // A link-local address with a zone has no place in a snapshot.
+  // A snapshot cannot carry a link-local address with a zone.
   return addresses
     .filter((ip) => !ip.includes("%"))
     .map((ip) => {

@@ -1,15 +1,16 @@
+// The pod sources that a configuration names.
 import { isIP } from "node:net";
 import type { Config } from "../config/schema.ts";
 import { accessCluster } from "../kubernetes/api-client.ts";
 import type { WatchTimes } from "../kubernetes/watch.ts";
 import { type PodAddress, podAddress } from "../pod.ts";
 import { type DnsParts, dnsSource } from "./dns.ts";
-import { kubernetesSource } from "./kubernetes.ts";
-import { manifestsSource } from "./manifests.ts";
-import type { Source } from "./pod-source.ts";
+import { KubernetesSource } from "./kubernetes.ts";
+import { ManifestsSource } from "./manifests.ts";
+import type { PodSource } from "./pod-source.ts";
 import { staticSource } from "./static.ts";
 
-/** How often the name in a static URL is resolved. */
+/** How often the host name of a URL under `endpoints` is resolved. */
 const NAMED_ENDPOINT_INTERVAL_MS = 5000;
 
 export interface SourceParts extends DnsParts {
@@ -17,10 +18,10 @@ export interface SourceParts extends DnsParts {
   watchTimes: WatchTimes;
 }
 
-/** Addresses are static; a name in a URL is resolved like one under `dns`, but stands for one pod. */
-export function sourcesOf(config: Config, parts: SourceParts): Source[] {
+/** A URL with an address is a static pod. A host name in a URL is resolved as under `dns`, but is one pod. */
+export function sourcesOf(config: Config, parts: SourceParts): PodSource[] {
   const fixed: PodAddress[] = [];
-  const named: Source[] = [];
+  const named: PodSource[] = [];
   for (const { url, engine, place } of config.endpoints) {
     const { protocol } = new URL(url.origin);
     if (isIP(url.host) !== 0) {
@@ -41,16 +42,18 @@ export function sourcesOf(config: Config, parts: SourceParts): Source[] {
 function clusters(
   { kubernetes, clusters: further, manifests, engines }: Config,
   { log, failed, random, watchTimes: times }: SourceParts,
-): Source[] {
-  const sources: Source[] = [];
+): PodSource[] {
+  const sources: PodSource[] = [];
   const all = [...(kubernetes === undefined ? [] : [kubernetes]), ...further];
   for (const [i, cluster] of all.entries()) {
     const name = i === 0 ? "kubernetes" : `kubernetes:${cluster.place ?? cluster.context ?? i}`;
     const options = { ...cluster, engines, times, name };
-    sources.push(kubernetesSource(options, { log, failed, random, access: () => accessCluster(cluster) }));
+    sources.push(new KubernetesSource(options, { log, failed, random, access: () => accessCluster(cluster) }));
   }
   if (manifests !== undefined) {
-    sources.push(manifestsSource({ ...manifests, engines, services: manifests.services ?? "all" }, { log, failed }));
+    sources.push(
+      new ManifestsSource({ ...manifests, engines, services: manifests.services ?? "all" }, { log, failed }),
+    );
   }
   return sources;
 }

@@ -1,152 +1,167 @@
-// Pods as the API server tells them: one watch for each resource and namespace, and after each change the endpoints
-// that follow from all of them together.
-import { isDeepStrictEqual } from "node:util";
+// Pods from a cluster's API server: one watch for each resource and namespace. After each change of an object, the pods
+// are computed anew from all objects.
 import type { EngineName, EngineTable } from "../engines/index.ts";
 import type { ClusterAccess } from "../kubernetes/api-client.ts";
-import { type ClusterObject, type ClusterSeen, saidOf, viewOf } from "../kubernetes/cluster-objects.ts";
+import type { ClusterObject, ClusterSeen } from "../kubernetes/cluster-objects.ts";
 import { RESOURCES, type Resource } from "../kubernetes/translate/index.ts";
 import { ResourceWatch, type WatchObserver, type WatchTimes } from "../kubernetes/watch.ts";
 import type { Log } from "../log.ts";
-import type { PodAddress } from "../pod.ts";
-import type { Source } from "./pod-source.ts";
-import { type Choice, endpointsOf, followedPools, type ServiceChoice } from "./selection.ts";
+import { ClusterReporter } from "./cluster-reporter.ts";
+import type { PodSource, ReportPods } from "./pod-source.ts";
+import type { SelectedService, Selection } from "./selection.ts";
 
 export interface KubernetesOptions {
-  /** Empty: the one of the service account or the kubeconfig's context. "*" is all. */
+  /** Empty: the namespace of the service account, or of the kubeconfig's context. "*": all namespaces. */
   namespaces: readonly string[];
-  pools: Choice["pools"];
-  services: readonly ServiceChoice[];
+  pools: Selection["pools"];
+  services: readonly SelectedService[];
   engine: EngineName;
   engines?: EngineTable;
-  /** GKE's policies are watched as well. */
+  /** Watch GKE's policies as well. */
   policies?: boolean;
   place?: string | undefined;
   placeLabel?: string | undefined;
-  /** Of several clusters: told apart in logs. */
+  /** The source's name in logs and metrics, if there are several clusters. */
   name?: string | undefined;
   times: WatchTimes;
 }
 
 export interface KubernetesParts {
   log: Log;
+  /** A request to the API server failed. */
   failed: (source: string) => void;
   random: () => number;
-  /** How the cluster is reached: accessCluster, or a test's. */
+  /** Opens the cluster: accessCluster, or a test's function. */
   access: () => Promise<ClusterAccess>;
 }
 
-export function kubernetesSource(options: KubernetesOptions, parts: KubernetesParts): Source {
-  const { log } = parts;
-  const { times, name = "kubernetes" } = options;
-  const choice: Choice = {
-    pools: options.pools,
-    services: options.services,
-    engine: options.engine,
-    place: options.place,
-    placeLabel: options.placeLabel,
-    ...(options.engines && { engines: options.engines }),
-  };
-  let watches: ResourceWatch[] = [];
-  /** Those that endpoints are made of: nothing is told before each of them has answered once. */
-  let needed: ResourceWatch[] = [];
-  let problems: readonly string[] = [];
-  let told: readonly PodAddress[] | undefined;
-  let said: object | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let pending = false;
-  let closed = false;
+export class KubernetesSource implements PodSource {
+  readonly name: string;
+  readonly #options: KubernetesOptions;
+  readonly #parts: KubernetesParts;
+  readonly #reporter: ClusterReporter;
+  #watches: readonly ResourceWatch[] = [];
+  /** The watches that pods are made of. No pods are reported before each of them has had a response. */
+  #needed: readonly ResourceWatch[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #scheduled = false;
+  #closed = false;
 
-  function* objects(): Iterable<ClusterObject> {
-    for (const watch of watches) yield* watch.objects;
+  constructor(options: KubernetesOptions, parts: KubernetesParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.name = options.name ?? "kubernetes";
+    this.#reporter = new ClusterReporter(this.name, options, parts.log);
   }
 
-  const tell = (report: (pods: readonly PodAddress[]) => void): void => {
-    pending = false;
-    if (closed || !needed.every((watch) => watch.answered)) return;
-    const view = viewOf(objects());
-    const found = endpointsOf(view, choice);
-    for (const problem of found.problems) if (!problems.includes(problem)) log.warn({ source: name }, problem);
-    problems = found.problems;
-    const saidNow = saidOf(view);
-    if (told !== undefined && isDeepStrictEqual(told, found.pods) && isDeepStrictEqual(said, saidNow)) return;
-    said = saidNow;
-    // Kept apart from what is handed on, which becomes part of the pods.
-    told = structuredClone(found.pods);
-    log.debug({ source: name, endpoints: found.pods.length }, "endpoints told");
-    report(found.pods);
-  };
+  start(report: ReportPods): void {
+    void this.#open(report);
+  }
 
-  const observerFor = (report: (pods: readonly PodAddress[]) => void): WatchObserver => ({
-    changed() {
-      // Events that came together are told together.
-      if (!pending) setImmediate(tell, report);
-      pending = true;
-    },
-    broken: (object, lines) =>
-      log.warn({ source: name, object, problems: lines }, "object not understood: the last good one stays"),
-    failed(watch, state, error) {
-      parts.failed(name);
-      const hint =
-        state === "refused" ? "not allowed: list and watch it by RBAC (sidecar/deploy/rbac.yaml)" : "watch failed";
-      log.warn({ source: name, watch, state, status: error.status, error: error.message }, hint);
-    },
-    recovered: (watch) => log.info({ source: name, watch }, "watch works again"),
-  });
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    for (const watch of this.#watches) watch.close();
+  }
 
-  const open = async (report: (pods: readonly PodAddress[]) => void): Promise<void> => {
-    let access: ClusterAccess;
+  seen(): ClusterSeen {
+    const watches = this.#watches.map(({ name: of, state, size: objects }) => ({ of, state, objects }));
+    return this.#reporter.seen(this.#objects(), watches);
+  }
+
+  *#objects(): Iterable<ClusterObject> {
+    for (const watch of this.#watches) yield* watch.objects;
+  }
+
+  async #open(report: ReportPods): Promise<void> {
+    const { log, access, failed, random } = this.#parts;
+    const { times } = this.#options;
+    let cluster: ClusterAccess;
     try {
-      access = await parts.access();
+      cluster = await access();
     } catch (error) {
-      if (closed) return;
-      parts.failed(name);
-      log.error({ source: name, error: (error as Error).message }, "no access to a cluster");
-      timer = setTimeout(() => void open(report), times.retryMaxMs);
+      if (this.#closed) return;
+      failed(this.name);
+      log.error({ source: this.name, error: (error as Error).message }, "no access to a cluster: trying again");
+      this.#timer = setTimeout(() => void this.#open(report), times.retryMaxMs);
       return;
     }
-    if (closed) return;
-    const { client, server, namespace } = access;
-    const scopes = scopesOf(options, namespace);
-    log.info({ source: name, server, namespaces: scopes.map((scope) => scope ?? "*") }, "watching the cluster");
-    const watchParts = { client, times, random: parts.random, observer: observerFor(report) };
-    const watch = (resource: Resource, scope: string | null, selector?: string) =>
-      new ResourceWatch(resource, scope, selector, watchParts);
-    const { pools, poolsAlpha, pods, slices, objectives, models, rewrites, adapterMaps } = RESOURCES;
-    needed = scopes.flatMap((scope) => [watch(pools, scope), watch(poolsAlpha, scope), watch(pods, scope)]);
-    for (const service of options.services) {
-      const selector = `kubernetes.io/service-name=${service.name}`;
-      const where = service.namespace === undefined ? scopes : [service.namespace];
-      needed.push(...where.map((scope) => watch(slices, scope, selector)));
-    }
-    const { backendPolicies, healthChecks, loadMetrics, poolImports } = RESOURCES;
-    const gke = options.policies === true ? [backendPolicies, healthChecks, loadMetrics, poolImports] : [];
-    const others = [objectives, models, rewrites, adapterMaps, ...gke];
-    watches = [...needed, ...scopes.flatMap((scope) => others.map((resource) => watch(resource, scope)))];
-    for (const each of watches) each.start();
-  };
+    if (this.#closed) return;
+    const { client, server, namespace } = cluster;
+    const scopes = scopesOf(this.#options, namespace);
+    log.info({ source: this.name, server, namespaces: scopes.map((scope) => scope ?? "*") }, "watching the cluster");
+    const watchParts = { client, times, random, observer: this.#observer(report) };
+    const watch: OpenWatch = (resource, scope, selector) => new ResourceWatch(resource, scope, selector, watchParts);
+    this.#needed = podWatches(this.#options, scopes, watch);
+    this.#watches = [...this.#needed, ...otherWatches(this.#options, scopes, watch)];
+    for (const each of this.#watches) each.start();
+  }
 
-  return {
-    name,
-    start: (report) => void open(report),
-    close() {
-      closed = true;
-      clearTimeout(timer);
-      for (const watch of watches) watch.close();
-    },
-    seen(): ClusterSeen {
-      const states = watches.map((watch) => ({ of: watch.name, state: watch.state, objects: watch.size }));
-      const view = viewOf(objects());
-      return { source: name, followed: followedPools(view.pools, choice), ...view, problems, watches: states };
-    },
-  };
+  #observer(report: ReportPods): WatchObserver {
+    const { log, failed } = this.#parts;
+    const source = this.name;
+    return {
+      // Events that arrive together lead to one report.
+      changed: () => {
+        if (!this.#scheduled) setImmediate(() => this.#update(report));
+        this.#scheduled = true;
+      },
+      broken: (object, problems) =>
+        log.warn({ source, object, problems }, "object not understood: its last good state is used"),
+      failed: (watch, state, error) => {
+        failed(source);
+        const refused = state === "refused";
+        const hint = "the API server refuses: allow list and watch by RBAC (sidecar/deploy/rbac.yaml)";
+        const detail = { source, watch, state, status: error.status, error: error.message };
+        log.warn(detail, refused ? hint : "watch failed: trying again");
+      },
+      recovered: (watch) => log.info({ source, watch }, "watch works again"),
+    };
+  }
+
+  #update(report: ReportPods): void {
+    this.#scheduled = false;
+    if (this.#closed || !this.#needed.every((watch) => watch.answered)) return;
+    this.#reporter.update(this.#objects(), report);
+  }
 }
 
-/** null is all namespaces. A pool that is named with its namespace is looked for there as well. */
+/** `scope`: a namespace; null: all of them. */
+type OpenWatch = (resource: Resource, scope: string | null, selector?: string) => ResourceWatch;
+
+function podWatches(
+  { services }: KubernetesOptions,
+  scopes: ReadonlyArray<string | null>,
+  watch: OpenWatch,
+): ResourceWatch[] {
+  const { pools, poolsAlpha, pods, slices } = RESOURCES;
+  const watches = scopes.flatMap((scope) => [watch(pools, scope), watch(poolsAlpha, scope), watch(pods, scope)]);
+  for (const { namespace, name } of services) {
+    const where = namespace === undefined ? scopes : [namespace];
+    watches.push(...where.map((scope) => watch(slices, scope, `kubernetes.io/service-name=${name}`)));
+  }
+  return watches;
+}
+
+/** The watches of objects that declare models, priorities and policies. */
+function otherWatches(
+  { policies }: KubernetesOptions,
+  scopes: ReadonlyArray<string | null>,
+  watch: OpenWatch,
+): ResourceWatch[] {
+  const { objectives, models, rewrites, adapterMaps } = RESOURCES;
+  const { backendPolicies, healthChecks, loadMetrics, poolImports } = RESOURCES;
+  const gke = policies === true ? [backendPolicies, healthChecks, loadMetrics, poolImports] : [];
+  const resources: Resource[] = [objectives, models, rewrites, adapterMaps, ...gke];
+  return scopes.flatMap((scope) => resources.map((resource) => watch(resource, scope)));
+}
+
+/** The namespaces to watch: those of `namespaces`, and those that pools are configured with. null: all namespaces. */
 function scopesOf({ namespaces, pools }: KubernetesOptions, own: string): Array<string | null> {
   if (namespaces.includes("*")) return [null];
   const named = pools.flatMap(({ namespace }) => namespace ?? []);
   const listed = namespaces.length > 0 || named.length > 0 ? namespaces : [own];
-  // A pool without one is looked for in the own namespace, unless others are given.
+  // A pool without a namespace is in the own namespace, unless `namespaces` names others.
   const bare = namespaces.length === 0 && pools.some(({ namespace }) => namespace === undefined) ? [own] : [];
   return [...new Set([...listed, ...named, ...bare])];
 }

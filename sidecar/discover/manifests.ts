@@ -1,19 +1,18 @@
-// Pods by manifests in a folder, without a cluster: the files of it (not of folders within) that end in .yaml, .yml or
-// .json. Watched, and read through now and then as well, since not every file system tells of changes.
+// Pods from manifests in a folder, without a cluster: its .yaml, .yml and .json files, not those of folders inside. The
+// folder is watched, and scanned every RESCAN_MS as well, since some file systems do not report changes.
 import { type FSWatcher, watch } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
-import { type ClusterObject, type ClusterSeen, saidOf, titleOf, viewOf } from "../kubernetes/cluster-objects.ts";
-import { type FileRead, readManifests } from "../kubernetes/manifest-file.ts";
+import { type ClusterObject, type ClusterSeen, titleOf } from "../kubernetes/cluster-objects.ts";
+import { type ManifestFile, readManifests } from "../kubernetes/manifest-file.ts";
 import type { Log } from "../log.ts";
-import type { PodAddress } from "../pod.ts";
-import type { Source } from "./pod-source.ts";
-import { type Choice, endpointsOf, followedPools } from "./selection.ts";
+import { ClusterReporter } from "./cluster-reporter.ts";
+import type { PodSource, ReportPods } from "./pod-source.ts";
+import type { Selection } from "./selection.ts";
 
-export interface ManifestsOptions extends Choice {
+export interface ManifestsOptions extends Selection {
   directory: string;
-  /** How often the folder is looked through though nothing was told. */
+  /** Milliseconds between two scans without a reported change. */
   rescanMs?: number;
 }
 
@@ -24,164 +23,171 @@ export interface ManifestsParts {
 
 const NAME = "manifests";
 const RESCAN_MS = 2000;
-/** Editors and copies touch a file several times. */
+/** Editors and copies write a file in several steps: a scan waits this long after a change. */
 const SETTLE_MS = 30;
 const MAX_FILE_BYTES = 64 << 20;
+/** Hidden files are left out: editors and mounted ConfigMaps keep their own there. */
+const FILE_NAME = /^[^.].*\.(ya?ml|json)$/;
 
 interface KnownFile {
-  /** Size, time of change and inode: with another one it is read again. */
+  /** Size, time of change and inode, or the last error: a file whose stamp differs is read again. */
   stamp: string;
-  objects: Map<string, ClusterObject>;
+  objects: ReadonlyMap<string, ClusterObject>;
 }
 
-export function manifestsSource(options: ManifestsOptions, { log, failed }: ManifestsParts): Source {
-  const { directory, rescanMs = RESCAN_MS } = options;
-  let files = new Map<string, KnownFile>();
-  let problems: readonly string[] = [];
-  let state = "";
-  let told: readonly PodAddress[] | undefined;
-  let said: object | undefined;
-  let watcher: FSWatcher | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let closed = false;
-  let scanning = false;
-  let again = false;
+export class ManifestsSource implements PodSource {
+  readonly name = NAME;
+  readonly #directory: string;
+  readonly #rescanMs: number;
+  readonly #parts: ManifestsParts;
+  readonly #reporter: ClusterReporter;
+  #files: ReadonlyMap<string, KnownFile> = new Map();
+  /** "read", or the last error. */
+  #state = "";
+  #watcher: FSWatcher | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #scanning = false;
+  /** Something changed during the scan: scan again soon. */
+  #again = false;
+  #closed = false;
 
-  const say = (next: string, detail: object): void => {
-    if (next === state) return;
-    state = next;
-    if (next === "read") log.info({ source: NAME, directory, ...detail }, "reading manifests");
-    else log.warn({ source: NAME, directory, ...detail }, "folder of manifests not read: what was read before stays");
-  };
+  constructor(options: ManifestsOptions, parts: ManifestsParts) {
+    this.#directory = options.directory;
+    this.#rescanMs = options.rescanMs ?? RESCAN_MS;
+    this.#parts = parts;
+    this.#reporter = new ClusterReporter(NAME, options, parts.log);
+  }
 
-  const readOne = async (file: string, known: KnownFile | undefined): Promise<KnownFile | undefined> => {
-    const path = join(directory, file);
-    const about = await stat(path);
-    if (!about.isFile()) return undefined;
-    const { size, ctimeMs, ino } = about;
-    const stamp = `${size} ${ctimeMs} ${ino}`;
-    if (known?.stamp === stamp) return known;
-    if (size > MAX_FILE_BYTES) {
-      log.warn(
-        { source: NAME, file, problem: `${size} bytes, expected at most ${MAX_FILE_BYTES}` },
-        "manifest not read",
-      );
-      return { stamp, objects: known?.objects ?? new Map() };
-    }
-    const read = readManifests(await readFile(path, "utf8"), file.endsWith(".json"));
-    report(file, read);
-    return { stamp, objects: withLastGood(read, known) };
-  };
+  start(report: ReportPods): void {
+    void this.#round(report);
+  }
 
-  const report = (file: string, { problems: lines, unused }: FileRead): void => {
-    for (const problem of lines) log.warn({ source: NAME, file, problem }, "manifest not understood: the rest goes on");
-    for (const what of unused) log.info({ source: NAME, file, unused: what }, "manifest skipped: not used");
-    if (lines.length > 0) failed(NAME);
-  };
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#watcher?.close();
+  }
 
-  const scan = async (): Promise<void> => {
-    const names = (await readdir(directory)).filter((name) => /^[^.].*\.(ya?ml|json)$/.test(name)).sort();
-    const next = new Map<string, KnownFile>();
-    for (const name of names) {
-      const known = files.get(name);
-      try {
-        const file = await readOne(name, known);
-        if (file !== undefined) next.set(name, file);
-      } catch (error) {
-        // Gone between the two calls, or not allowed to be read: then what it said last stays.
-        const { code, message } = error as NodeJS.ErrnoException;
-        if (code === "ENOENT") continue;
-        if (known === undefined || known.stamp !== message)
-          log.warn({ source: NAME, file: name, problem: message }, "manifest not read");
-        next.set(name, { stamp: message, objects: known?.objects ?? new Map() });
-      }
-    }
-    files = next;
-  };
+  seen(): ClusterSeen {
+    const watches = [...this.#files].map(([of, { objects }]) => ({ of, state: "read", objects: objects.size }));
+    return this.#reporter.seen(this.#objects(), watches);
+  }
 
-  const objects = (): Iterable<ClusterObject> => {
+  /** An object in two files is the one of the later file name. */
+  #objects(): Iterable<ClusterObject> {
     const all = new Map<string, ClusterObject>();
-    for (const file of files.values()) for (const [identity, object] of file.objects) all.set(identity, object);
+    for (const file of this.#files.values()) for (const [identity, object] of file.objects) all.set(identity, object);
     return all.values();
-  };
+  }
 
-  const round = async (tell: (pods: readonly PodAddress[]) => void): Promise<void> => {
-    if (scanning) {
-      again = true;
+  async #round(report: ReportPods): Promise<void> {
+    if (this.#scanning) {
+      this.#again = true;
       return;
     }
-    scanning = true;
-    clearTimeout(timer);
+    this.#scanning = true;
+    clearTimeout(this.#timer);
     try {
-      again = false;
-      await scan();
-      if (closed) return;
-      say("read", { files: files.size });
-      listen(tell);
-      const view = viewOf(objects());
-      const found = endpointsOf(view, options);
-      for (const problem of found.problems) if (!problems.includes(problem)) log.warn({ source: NAME }, problem);
-      problems = found.problems;
-      const saidNow = saidOf(view);
-      if (told === undefined || !isDeepStrictEqual(told, found.pods) || !isDeepStrictEqual(said, saidNow)) {
-        said = saidNow;
-        told = structuredClone(found.pods);
-        tell(found.pods);
-      }
+      this.#again = false;
+      this.#files = await this.#scan();
+      if (this.#closed) return;
+      this.#setState("read", { files: this.#files.size });
+      this.#watch(report);
+      this.#reporter.update(this.#objects(), report);
     } catch (error) {
-      if (closed) return;
-      failed(NAME);
-      watcher?.close();
-      watcher = undefined;
-      say((error as Error).message, { error: (error as Error).message });
+      if (this.#closed) return;
+      this.#parts.failed(NAME);
+      this.#unwatch();
+      this.#setState((error as Error).message, { error: (error as Error).message });
     } finally {
-      scanning = false;
+      this.#scanning = false;
     }
-    if (!closed) next(tell, again ? SETTLE_MS : rescanMs);
-  };
+    if (!this.#closed) this.#roundIn(this.#again ? SETTLE_MS : this.#rescanMs, report);
+  }
 
-  const next = (tell: (pods: readonly PodAddress[]) => void, ms: number): void => {
-    clearTimeout(timer);
-    timer = setTimeout(() => void round(tell), ms);
-  };
+  #roundIn(ms: number, report: ReportPods): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#round(report), ms);
+  }
 
-  const listen = (tell: (pods: readonly PodAddress[]) => void): void => {
-    if (watcher !== undefined) return;
-    const stop = (): void => {
-      watcher?.close();
-      watcher = undefined;
-    };
+  /** Logs a change of state once. */
+  #setState(next: string, detail: object): void {
+    if (next === this.#state) return;
+    this.#state = next;
+    const where = { source: NAME, directory: this.#directory, ...detail };
+    if (next === "read") this.#parts.log.info(where, "reading manifests");
+    else this.#parts.log.warn(where, "folder of manifests not read: its last objects are used");
+  }
+
+  async #scan(): Promise<Map<string, KnownFile>> {
+    const names = (await readdir(this.#directory)).filter((name) => FILE_NAME.test(name)).sort();
+    const files = new Map<string, KnownFile>();
+    for (const name of names) {
+      const known = this.#files.get(name);
+      try {
+        const file = await this.#read(name, known);
+        if (file !== undefined) files.set(name, file);
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        // The file was removed since readdir().
+        if (code === "ENOENT") continue;
+        if (known?.stamp !== message) {
+          this.#parts.log.warn(
+            { source: NAME, file: name, problem: message },
+            "manifest not read: its last objects are used",
+          );
+        }
+        files.set(name, { stamp: message, objects: known?.objects ?? new Map() });
+      }
+    }
+    return files;
+  }
+
+  /** undefined: not a file. */
+  async #read(name: string, known: KnownFile | undefined): Promise<KnownFile | undefined> {
+    const { log } = this.#parts;
+    const path = join(this.#directory, name);
+    const status = await stat(path);
+    if (!status.isFile()) return undefined;
+    const stamp = `${status.size} ${status.ctimeMs} ${status.ino}`;
+    if (known?.stamp === stamp) return known;
+    if (status.size > MAX_FILE_BYTES) {
+      const problem = `${status.size} bytes, expected at most ${MAX_FILE_BYTES}`;
+      log.warn({ source: NAME, file: name, problem }, "manifest not read: its last objects are used");
+      return { stamp, objects: known?.objects ?? new Map() };
+    }
+    const read = readManifests(await readFile(path, "utf8"), name.endsWith(".json"));
+    for (const problem of read.problems) {
+      log.warn({ source: NAME, file: name, problem }, "manifest not understood: the other objects are used");
+    }
+    for (const unused of read.unused) log.info({ source: NAME, file: name, unused }, "manifest skipped: not used");
+    if (read.problems.length > 0) this.#parts.failed(NAME);
+    return { stamp, objects: withLastGood(read, known) };
+  }
+
+  #watch(report: ReportPods): void {
+    if (this.#watcher !== undefined) return;
     try {
-      watcher = watch(directory, () => {
-        if (closed) return;
-        again = true;
-        if (!scanning) next(tell, SETTLE_MS);
+      this.#watcher = watch(this.#directory, () => {
+        if (this.#closed) return;
+        this.#again = true;
+        if (!this.#scanning) this.#roundIn(SETTLE_MS, report);
       });
-      watcher.on("error", stop);
+      this.#watcher.on("error", () => this.#unwatch());
     } catch {
-      // No watches left, or none on this file system: the rounds go on.
-      watcher = undefined;
+      // The system has no watch left, or the file system has none: scans go on every rescanMs.
+      this.#watcher = undefined;
     }
-  };
+  }
 
-  return {
-    name: NAME,
-    start: (tell) => void round(tell),
-    close() {
-      closed = true;
-      clearTimeout(timer);
-      watcher?.close();
-    },
-    seen(): ClusterSeen {
-      const watches = [...files].map(([file, known]) => ({ of: file, state: "read", objects: known.objects.size }));
-      const view = viewOf(objects());
-      return { source: NAME, followed: followedPools(view.pools, options), ...view, problems, watches };
-    },
-  };
+  #unwatch(): void {
+    this.#watcher?.close();
+    this.#watcher = undefined;
+  }
 }
 
-/** A slip of the pen takes nothing away: what is not understood leaves what was there before. */
-function withLastGood(read: FileRead, known: KnownFile | undefined): Map<string, ClusterObject> {
+/** The file's objects, and the last good state of objects that the file now has with a mistake. */
+function withLastGood(read: ManifestFile, known: KnownFile | undefined): Map<string, ClusterObject> {
   const objects = new Map(read.objects);
   for (const [identity, object] of known?.objects ?? []) {
     if (objects.has(identity)) continue;

@@ -1,12 +1,15 @@
 import type { ClusterSeen } from "../kubernetes/cluster-objects.ts";
 import type { PodAddress } from "../pod.ts";
 
-/** Where pods come from. A source tells all its pods each time; what it leaves out is gone. */
-export interface Source {
-  /** As logs and metrics call it. */
+/** Takes all pods of a source each time: a pod that is left out is gone. */
+export type ReportPods = (pods: readonly PodAddress[]) => void;
+
+/** Where pods come from: addresses, a DNS name, a cluster, a folder of manifests. */
+export interface PodSource {
+  /** In logs and metrics. */
   name: string;
-  start(report: (pods: readonly PodAddress[]) => void): void;
+  start(report: ReportPods): void;
   close(): void;
-  /** What a cluster said, for people to see; absent where the source knows no cluster. */
+  /** The objects of its cluster, for people to see; absent: the source has no cluster. */
   seen?(): ClusterSeen;
 }

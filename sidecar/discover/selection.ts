@@ -1,39 +1,41 @@
-// From what the cluster says to the endpoints that are read and pushed: pure, done anew after each change.
+// From a cluster's objects to the pods that are scraped and pushed. Pure: computed anew after each change.
 import { isPlaceName } from "../../protocol/grammar.ts";
 import { AUTO, ENGINES, type EngineName, type EngineTable } from "../engines/index.ts";
 import type { ClusterView, HealthCheck, PodObject, Pool, Slice } from "../kubernetes/cluster-objects.ts";
 import { type PodAddress, podAddress } from "../pod.ts";
 
-export interface ServiceChoice {
-  /** undefined: any namespace that is looked at. */
+export interface SelectedService {
+  /** undefined: any of the followed namespaces. */
   namespace?: string | undefined;
   name: string;
-  /** A port's name or number; undefined where the Service has one port. */
+  /** A port's name or number; undefined: the Service has one port. */
   port?: string | undefined;
 }
 
-export interface Choice {
+/** Which pods of a cluster are used, as the configuration says. */
+export interface Selection {
   /** Empty: every pool. */
   pools: ReadonlyArray<{ namespace?: string | undefined; name: string }>;
-  /** "all": every Service that has slices. */
-  services: readonly ServiceChoice[] | "all";
-  /** Of pods whose label does not say. */
+  /** "all": every Service that has EndpointSlices. */
+  services: readonly SelectedService[] | "all";
+  /** The engine of pods without an engine label. */
   engine: EngineName;
-  /** What a label may name; without it, those that are built in. */
+  /** The engines that a label may name; undefined: the built-in ones. */
   engines?: EngineTable;
-  /** Where the pods are. */
+  /** The place of the cluster's pods. */
   place?: string | undefined;
-  /** A label of pods that says it better, such as topology.kubernetes.io/region. */
+  /** A label of pods that names their place, such as topology.kubernetes.io/region. */
   placeLabel?: string | undefined;
 }
 
-export interface Found {
+export interface SelectedPods {
   /** Sorted by address. */
   pods: PodAddress[];
-  /** What could not be made of the objects, a sentence each. */
+  /** What could not be understood or done, a sentence each. */
   problems: string[];
 }
 
+/** A pod of a pool or Service, at one port. */
 interface Member {
   ip: string;
   port: number;
@@ -42,33 +44,33 @@ interface Member {
   asleep: boolean;
   engine: string | null;
   labels: Readonly<Record<string, string>>;
-  /** What it belongs to. */
+  /** The pool or Service: `InferencePool default/llama`. */
   of: string;
 }
 
-export function endpointsOf(view: ClusterView, choice: Choice): Found {
+export function selectPods(view: ClusterView, selection: Selection): SelectedPods {
   const problems: string[] = [];
-  const members = [...poolMembers(view, choice), ...sliceMembers(view.slices, choice.services, problems)];
-  const found = new Map<string, PodAddress>();
+  const members = [...poolMembers(view, selection), ...sliceMembers(view.slices, selection.services, problems)];
   const checks = view.policies.filter((each): each is HealthCheck => each.kind === "health-check");
+  const found = new Map<string, PodAddress>();
   for (const member of members) {
     const address = podAddress(member.ip, member.port);
     const known = found.get(address)?.cluster;
     if (known === undefined) {
       const { ready, draining, asleep, of } = member;
-      const engine = engineOf(member, choice, problems);
+      const engine = engineOf(member, selection, problems);
       found.set(address, {
         address,
         origin: `http://${address}`,
         engine,
-        ...placeOf(member, choice),
+        ...placeOf(member, selection),
         ...probeOf(member, checks),
         cluster: { ready, draining, asleep, of: [of] },
       });
       continue;
     }
     if (!known.of.includes(member.of)) known.of.push(member.of);
-    // An address that a pod which ends has just given up may already be another's.
+    // A terminating pod may have given its address to a new pod: the pod that is not draining counts.
     if (known.draining && !member.draining) Object.assign(known, { ready: member.ready, draining: false });
     else if (known.draining === member.draining) known.ready ||= member.ready;
   }
@@ -76,14 +78,14 @@ export function endpointsOf(view: ClusterView, choice: Choice): Found {
   return { pods, problems: [...new Set(problems)] };
 }
 
-/** By its label, else the cluster's. */
-function placeOf({ labels }: Member, { place, placeLabel }: Choice): { place?: string } {
+/** The place by the pod's label, else the cluster's. */
+function placeOf({ labels }: Member, { place, placeLabel }: Selection): { place?: string } {
   const own = placeLabel === undefined ? undefined : labels[placeLabel];
   const name = own !== undefined && isPlaceName(own) ? own : place;
   return name === undefined ? {} : { place: name };
 }
 
-/** By the HealthCheckPolicy for its pool or Service, where that is HTTP on the port that serves. */
+/** The probe of the HealthCheckPolicy for the pod's pool or Service, if it checks the serving port by HTTP. */
 function probeOf({ of, port }: Member, checks: readonly HealthCheck[]): Pick<PodAddress, "probe"> {
   const check = checks.find(({ target, namespace }) => {
     const imported = target.kind === "GCPInferencePoolImport";
@@ -97,22 +99,23 @@ function probeOf({ of, port }: Member, checks: readonly HealthCheck[]): Pick<Pod
   return { probe: { path, intervalMs, timeoutMs, failures, successes } };
 }
 
-/** `namespace/name` of the pools that are chosen. */
-export function followedPools(pools: readonly Pool[], choice: Choice): string[] {
-  const names = pools.filter((pool) => chosen(pool, choice.pools)).map(({ namespace, name }) => `${namespace}/${name}`);
-  return [...new Set(names)];
+/** `namespace/name` of the pools that are selected. */
+export function followedPools(pools: readonly Pool[], selection: Selection): string[] {
+  const followed = pools.filter((pool) => isSelected(pool, selection.pools));
+  return [...new Set(followed.map(({ namespace, name }) => `${namespace}/${name}`))];
 }
 
-function chosen(object: { namespace: string; name: string }, choices: Choice["pools"]): boolean {
-  if (choices.length === 0) return true;
-  return choices.some(
-    ({ namespace, name }) => name === object.name && (namespace ?? object.namespace) === object.namespace,
-  );
+function isSelected(pool: { namespace: string; name: string }, selected: Selection["pools"]): boolean {
+  return selected.length === 0 || selected.some((each) => names(each, pool.namespace, pool.name));
 }
 
-function* poolMembers({ pools, pods }: ClusterView, choice: Choice): Iterable<Member> {
+function names(selected: { namespace?: string | undefined; name: string }, namespace: string, name: string): boolean {
+  return selected.name === name && (selected.namespace ?? namespace) === namespace;
+}
+
+function* poolMembers({ pools, pods }: ClusterView, selection: Selection): Iterable<Member> {
   for (const pool of pools) {
-    if (!chosen(pool, choice.pools)) continue;
+    if (!isSelected(pool, selection.pools)) continue;
     for (const pod of pods) if (selects(pool, pod)) yield* membersOf(pool, pod);
   }
 }
@@ -134,17 +137,19 @@ function* membersOf(pool: Pool, pod: PodObject): Iterable<Member> {
   }
 }
 
-function* sliceMembers(slices: readonly Slice[], services: Choice["services"], problems: string[]): Iterable<Member> {
+function* sliceMembers(
+  slices: readonly Slice[],
+  services: Selection["services"],
+  problems: string[],
+): Iterable<Member> {
   for (const slice of slices) {
     const of = `Service ${slice.namespace}/${slice.service}`;
-    const service =
+    const service: SelectedService | undefined =
       services === "all"
-        ? { name: slice.service, port: undefined }
-        : services.find(
-            ({ namespace, name }) => name === slice.service && (namespace ?? slice.namespace) === slice.namespace,
-          );
+        ? { name: slice.service }
+        : services.find((each) => names(each, slice.namespace, slice.service));
     if (service === undefined || slice.members.length === 0) continue;
-    // The second family of a dual-stack Service is the same engines, and would count their load twice.
+    // The second address family of a dual-stack Service reaches the same servers, whose load would count twice.
     if (isIPv6Slice(slice) && slices.some((other) => sameService(other, slice) && !isIPv6Slice(other))) continue;
     const port = portOf(slice, service.port);
     if (port === undefined) {
@@ -172,12 +177,11 @@ function portOf({ ports }: Slice, wanted: string | undefined): number | undefine
   return ports.find(({ name, port }) => name === wanted || String(port) === wanted)?.port;
 }
 
-function engineOf({ engine, of }: Member, choice: Choice, problems: string[]): EngineName {
-  const { engine: otherwise, engines = ENGINES } = choice;
+function engineOf({ engine, of }: Member, selection: Selection, problems: string[]): EngineName {
+  const { engine: otherwise, engines = ENGINES } = selection;
   if (engine === null) return otherwise;
   if (engines.has(engine) || engine === AUTO) return engine;
-  problems.push(
-    `${of}: engine-type: got ${JSON.stringify(engine)}, expected one of ${[AUTO, ...engines.keys()].join(", ")}; taken as ${otherwise}`,
-  );
+  const known = [AUTO, ...engines.keys()].join(", ");
+  problems.push(`${of}: engine-type: got ${JSON.stringify(engine)}, expected one of ${known}; ${otherwise} is used`);
   return otherwise;
 }

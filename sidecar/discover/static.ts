@@ -1,7 +1,7 @@
 import type { PodAddress } from "../pod.ts";
-import type { Source } from "./pod-source.ts";
+import type { PodSource } from "./pod-source.ts";
 
-/** Pods whose addresses the configuration spells out. */
-export function staticSource(pods: readonly PodAddress[]): Source {
+/** Pods whose addresses are in the configuration. */
+export function staticSource(pods: readonly PodAddress[]): PodSource {
   return { name: "static", start: (report) => report(pods), close: () => {} };
 }

@@ -189,7 +189,7 @@ export function identityOf(object: ClusterObject): string {
 }
 
 /** What of a view tells of models and priorities, not of pods. */
-export function saidOf({ pools, objectives, models, rewrites, adapterMaps, policies }: ClusterView): object {
+export function declarationsOf({ pools, objectives, models, rewrites, adapterMaps, policies }: ClusterView): object {
   return {
     pools: pools.map(({ namespace, name }) => `${namespace}/${name}`),
     objectives,

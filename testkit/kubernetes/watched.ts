@@ -1,7 +1,7 @@
 // A fake API server, objects for it, and a source that watches it.
 
-import { type KubernetesOptions, kubernetesSource } from "../../sidecar/discover/kubernetes.ts";
-import type { Source } from "../../sidecar/discover/pod-source.ts";
+import { type KubernetesOptions, KubernetesSource } from "../../sidecar/discover/kubernetes.ts";
+import type { PodSource } from "../../sidecar/discover/pod-source.ts";
 import { apiClient } from "../../sidecar/kubernetes/api-client.ts";
 import type { WatchTimes } from "../../sidecar/kubernetes/watch.ts";
 import { createLog, type Log } from "../../sidecar/log.ts";
@@ -26,7 +26,7 @@ export async function startServer(t: Closer): Promise<FakeApiServer> {
 }
 
 interface Watched {
-  source: Source;
+  source: PodSource;
   /** The last report; undefined before the first. */
   pods(): readonly PodAddress[] | undefined;
   addresses(): string[] | undefined;
@@ -47,7 +47,7 @@ export function watchCluster(t: Closer, server: FakeApiServer, more: Partial<Kub
       options.headers = { authorization: `Bearer ${TOKEN}` };
     },
   };
-  const source = kubernetesSource(
+  const source = new KubernetesSource(
     { namespaces: [], pools: [], services: [], engine: "vllm", times: TIMES, ...more },
     {
       log,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { stringify } from "yaml";
-import { manifestsSource } from "../../../sidecar/discover/manifests.ts";
+import { ManifestsSource } from "../../../sidecar/discover/manifests.ts";
 import { readManifests } from "../../../sidecar/kubernetes/manifest-file.ts";
 import { createLog, type Log } from "../../../sidecar/log.ts";
 import type { PodAddress } from "../../../sidecar/pod.ts";
@@ -25,7 +25,7 @@ function folder(t: TestContext) {
   const log = Object.assign(createLog("silent"), { warn: note, info: note }) as unknown as Log;
   let pods: readonly PodAddress[] | undefined;
   const options = { directory, pools: [], services: "all" as const, engine: "vllm" as const };
-  const source = manifestsSource({ ...options, rescanMs: 50 }, { log, failed: () => {} });
+  const source = new ManifestsSource({ ...options, rescanMs: 50 }, { log, failed: () => {} });
   t.after(() => source.close());
   return {
     source,

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Choice, endpointsOf } from "../../../sidecar/discover/selection.ts";
+import { type Selection, selectPods } from "../../../sidecar/discover/selection.ts";
 import { type ClusterObject, viewOf } from "../../../sidecar/kubernetes/cluster-objects.ts";
 import { translate } from "../../../sidecar/kubernetes/translate/index.ts";
 import { pod, pool, slice } from "../../../testkit/kubernetes/objects.ts";
 
 const ALPHA = "inference.networking.x-k8s.io";
-const ALL: Choice = { pools: [], services: "all", engine: "vllm" };
+const ALL: Selection = { pools: [], services: "all", engine: "vllm" };
 
 function object(input: unknown): ClusterObject {
   const translated = translate(input);
@@ -24,8 +24,9 @@ function problems(input: unknown): string[] {
 const made = (apiVersion: string, kind: string, spec: unknown, metadata: object = {}) => {
   return { apiVersion, kind, metadata: { name: "n", namespace: "ns", ...metadata }, spec };
 };
-const found = (choice: Choice, ...inputs: unknown[]) => endpointsOf(viewOf(inputs.map(object)), choice);
-const addresses = (choice: Choice, ...inputs: unknown[]) => found(choice, ...inputs).pods.map(({ address }) => address);
+const found = (selection: Selection, ...inputs: unknown[]) => selectPods(viewOf(inputs.map(object)), selection);
+const addresses = (selection: Selection, ...inputs: unknown[]) =>
+  found(selection, ...inputs).pods.map(({ address }) => address);
 
 test("the three API versions of a pool become the same object", () => {
   const annotations = { "inference.networking.x-k8s.io/attach-to": "gateway/listener" };

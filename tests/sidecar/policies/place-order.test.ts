@@ -7,7 +7,7 @@ import { decodeSnapshot } from "../../../protocol/decode.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
 import { type ConfigError, parseConfig } from "../../../sidecar/config/load.ts";
 import { sourcesOf } from "../../../sidecar/discover/from-config.ts";
-import { endpointsOf } from "../../../sidecar/discover/selection.ts";
+import { selectPods } from "../../../sidecar/discover/selection.ts";
 import {
   type ClusterObject,
   viewOf as clusterView,
@@ -218,8 +218,14 @@ describe("pods of a cluster", () => {
         },
       },
     });
-  const choice = { pools: [], services: [], engine: "vllm", place: "eu", placeLabel: "topology.kubernetes.io/region" };
-  const found = (...more: ClusterObject[]) => endpointsOf(clusterView([pool, ...pods, ...more]), choice).pods;
+  const selection = {
+    pools: [],
+    services: [],
+    engine: "vllm",
+    place: "eu",
+    placeLabel: "topology.kubernetes.io/region",
+  };
+  const found = (...more: ClusterObject[]) => selectPods(clusterView([pool, ...pods, ...more]), selection).pods;
 
   test("are in the place of their label, else of their cluster", () => {
     assert.deepEqual(
