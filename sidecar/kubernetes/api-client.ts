@@ -1,15 +1,15 @@
-// Requests to the API server. The official client knows who we are and whom to trust (kubeconfig, service account,
-// exec plugins, OIDC, proxies, certificates); the exchanges are made here, since its own Watch has no deadline while
-// it connects, drops lines that it cannot parse, and cannot tell silence from a quiet cluster.
+// Requests to the API server. The official client provides credentials and trust (kubeconfig, service account, exec
+// plugins, OIDC, proxies, certificates). Requests are made here, since its Watch has no timeout while it connects, drops
+// lines that it cannot parse, and does not notice a silent connection.
 import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 
-/** An answer other than 200, or none. */
+/** A response other than 200, or no response. */
 export class ApiError extends Error {
-  /** 0 where there was no answer. */
+  /** 0: no response. */
   readonly status: number;
-  /** What the server asks to wait. */
+  /** By the header retry-after; 0: not given. */
   readonly retryAfterMs: number;
 
   constructor(status: number, message: string, retryAfterMs = 0) {
@@ -23,32 +23,32 @@ export class ApiError extends Error {
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export interface Deadlines {
-  /** Longest silence: before the answer begins, and between its bytes. */
+  /** The longest time without a byte, before the response and within it. */
   silenceMs: number;
   signal: AbortSignal;
 }
 
 export interface ApiClient {
-  /** The whole answer, parsed. Rejects with an ApiError. */
+  /** Resolves with the parsed body of a response 200. Rejects with an ApiError. */
   get(path: string, query: Query, deadlines: Deadlines): Promise<unknown>;
-  /** Each line of an answer that goes on; resolves when the server ends it. Rejects with an ApiError. */
+  /** Passes on each line of a streamed response. Resolves when the server ends it. Rejects with an ApiError. */
   lines(path: string, query: Query, deadlines: Deadlines, taker: LineTaker): Promise<void>;
 }
 
 export interface LineTaker {
-  /** The answer has begun, with status 200. */
+  /** The response has begun, with status 200. */
   opened(): void;
   line(text: string): void;
 }
 
-/** What of the official client's KubeConfig is used. */
+/** The part of the official client's KubeConfig that is used. */
 export interface Credentials {
   getCurrentCluster(): { server: string } | null;
   applyToHTTPSOptions(options: RequestOptions): Promise<void>;
 }
 
 const MAX_BODY_BYTES = 64 << 20;
-/** etcd takes objects of up to 1.5 MiB; an event holds one. */
+/** An event has one object, and etcd stores objects of up to 1.5 MiB. */
 const MAX_LINE_BYTES = 8 << 20;
 const MAX_RETRY_AFTER_MS = 30_000;
 
@@ -60,7 +60,7 @@ export function apiClient(credentials: Credentials): ApiClient {
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
-    // Asked anew for each request: tokens and certificates are rotated.
+    // Read for each request, since tokens and certificates are rotated.
     const options: RequestOptions = { method: "GET", headers: { accept: "application/json" } };
     await credentials.applyToHTTPSOptions(options);
     await receive(url, options, deadlines, taker);
@@ -111,7 +111,7 @@ interface ChunkTaker {
   take(chunk: Buffer): void;
 }
 
-/** Resolves when an answer of status 200 has ended; whatever `take` throws ends it too. */
+/** Resolves at the end of a response 200. An error that `take` throws ends the request. */
 function receive(url: URL, options: RequestOptions, deadlines: Deadlines, { opened, take }: ChunkTaker): Promise<void> {
   const { silenceMs, signal } = deadlines;
   return new Promise((resolve, reject) => {
@@ -172,14 +172,14 @@ function describe(error: Error): string {
   return code === undefined || error.message.includes(code) ? error.message : `${code}: ${error.message}`;
 }
 
-/** The message of a Kubernetes Status, else the start of the text. */
+/** The message of a Kubernetes Status, else the first line of the text. */
 function messageOf(text: string, response: IncomingMessage): string {
   const status = `status ${response.statusCode}`;
   try {
     const { message } = JSON.parse(text) as { message?: unknown };
     if (typeof message === "string" && message !== "") return `${status}: ${message.slice(0, 300)}`;
   } catch {
-    // Not a Status: said as text below.
+    // Not a Status: the text below is used.
   }
   const line = text.split("\n")[0]?.trim().slice(0, 200) ?? "";
   return line === "" ? status : `${status}: ${line}`;
@@ -188,16 +188,16 @@ function messageOf(text: string, response: IncomingMessage): string {
 export interface ClusterAccess {
   client: ApiClient;
   server: string;
-  /** Of the service account or the kubeconfig's context. */
+  /** The namespace of the service account, or of the kubeconfig's context. */
   namespace: string;
 }
 
-/** By `kubeconfig`, else by the service account of the pod, else by $KUBECONFIG or ~/.kube/config. */
+/** Takes the credentials from `kubeconfig`, else the pod's service account, else $KUBECONFIG or ~/.kube/config. */
 export async function accessCluster(options: {
   kubeconfig?: string | undefined;
   context?: string | undefined;
 }): Promise<ClusterAccess> {
-  // Loaded only where there is a cluster: it takes a second and 80 MB.
+  // Loaded only if a cluster is configured: loading takes a second and 80 MB.
   const { KubeConfig } = await import("@kubernetes/client-node");
   const config = new KubeConfig();
   if (options.kubeconfig !== undefined) config.loadFromFile(options.kubeconfig);

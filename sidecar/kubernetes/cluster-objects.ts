@@ -1,21 +1,21 @@
-// What the cluster says, free of API versions: what both sources (the API server and a folder of manifests) are
-// translated into, and all that the rest of the sidecar knows of Kubernetes.
+// The objects of a cluster, without API versions. The API server's objects and manifests are both translated into these
+// (translate/). The rest of the sidecar knows no other form of Kubernetes objects.
 
 interface Named {
   namespace: string;
   name: string;
 }
 
-/** An InferencePool: which pods, and on which ports of each. Every pod with every port is an endpoint. */
+/** An InferencePool: selects pods, and lists their ports. Each pod at each port is a server of its own. */
 export interface Pool extends Named {
   kind: "pool";
   version: "v1" | "v1alpha2" | "v1alpha1";
-  /** Labels that a pod of the same namespace must all have; none selects every pod. */
+  /** Labels that a pod of the same namespace must have, all of them. Empty: every pod. */
   selector: Readonly<Record<string, string>>;
   targetPorts: readonly number[];
-  /** The annotation as it stands. */
+  /** The annotation's text. */
   attachTo: string | null;
-  /** Whether requests go on when no picker answers. */
+  /** Whether requests continue without a pick. */
   failOpen: boolean;
   /** Other sidecars may import it: `networking.gke.io/export: "True"`. */
   exported?: boolean;
@@ -24,18 +24,18 @@ export interface Pool extends Named {
 export interface PodObject extends Named {
   kind: "pod";
   labels: Readonly<Record<string, string>>;
-  /** null until it has one, and again when it has ended. */
+  /** null: the pod has no address yet, or has ended. */
   ip: string | null;
   ready: boolean;
   terminating: boolean;
   asleep: boolean;
-  /** As its label says. */
+  /** By its label; null: no label. */
   engine: string | null;
-  /** Those of the pool's ports that it serves; null for all of them. */
+  /** The ports of the pool that this pod serves; null: all of them. */
   activePorts: readonly number[] | null;
 }
 
-/** A part of a Service's endpoints. */
+/** An EndpointSlice: a part of the addresses of a Service. */
 export interface Slice extends Named {
   kind: "slice";
   service: string;
@@ -46,30 +46,30 @@ export interface Slice extends Named {
 
 export interface WeightedModel {
   model: string;
-  /** null where none of the targets has a weight: all the same. */
+  /** null: all targets have the same weight. */
   weight: number | null;
 }
 
-/** An InferenceObjective: how important a request is that names it. */
+/** An InferenceObjective: the priority of requests that name it. */
 export interface Objective extends Named {
   kind: "objective";
   pool: string;
-  /** Higher is more important; below 0 may be shed. */
+  /** Higher is more important. Requests below 0 may be shed. */
   priority: number;
 }
 
-/** An InferenceModel, the predecessor of both objective and rewrite. */
+/** An InferenceModel: the older form of objective and rewrite. */
 export interface ServedModel extends Named {
   kind: "model";
   pool: string;
   model: string;
   criticality: "Critical" | "Standard" | "Sheddable" | null;
-  /** Empty: the model itself. */
+  /** The models that serve it; empty: the model itself. */
   targets: readonly WeightedModel[];
 }
 
 export interface RewriteRule {
-  /** Model names that are matched exactly; empty matches every model. */
+  /** Model names, matched exactly. Empty: every model. */
   models: readonly string[];
   targets: readonly WeightedModel[];
 }
@@ -77,12 +77,12 @@ export interface RewriteRule {
 export interface Rewrite extends Named {
   kind: "rewrite";
   pool: string | null;
-  /** Of two rewrites that match alike, the oldest counts; RFC 3339. */
+  /** RFC 3339. Of two rewrites for the same name, the oldest counts. */
   created: string | null;
   rules: readonly RewriteRule[];
 }
 
-/** A ConfigMap of the body-based router: adapters of a base model. */
+/** A ConfigMap of the body-based router: the adapters of a base model. */
 export interface AdapterMap extends Named {
   kind: "adapters";
   base: string;
@@ -95,7 +95,7 @@ export interface TargetRef {
   name: string;
 }
 
-/** A GCPBackendPolicy: how full the backends of a Service or an imported pool may get. */
+/** A GCPBackendPolicy: how full the pods of a Service or an imported pool may get. */
 export interface BackendPolicy extends Named {
   kind: "backend-policy";
   target: TargetRef;
@@ -105,17 +105,17 @@ export interface BackendPolicy extends Named {
   short: boolean;
   timeoutSec: number | null;
   dryRun: boolean;
-  /** Keys that have no meaning here. */
+  /** Keys that Pilotfish does not use. */
   unused: readonly string[];
 }
 
-/** A HealthCheckPolicy. */
+/** A HealthCheckPolicy: how the pods of a pool or Service are probed. */
 export interface HealthCheck extends Named {
   kind: "health-check";
   target: TargetRef;
   type: string;
   path: string;
-  /** null: the port that serves. */
+  /** null: the serving port. */
   port: number | null;
   intervalMs: number;
   timeoutMs: number;
@@ -123,7 +123,7 @@ export interface HealthCheck extends Named {
   unhealthy: number;
 }
 
-/** An AutoscalingMetric: which of a server's metrics is exported under which name. */
+/** An AutoscalingMetric: metrics of the selected pods, and the names under which they are exported. */
 export interface LoadMetric extends Named {
   kind: "load-metric";
   selector: Readonly<Record<string, string>>;
@@ -132,7 +132,7 @@ export interface LoadMetric extends Named {
   metrics: ReadonlyArray<{ name: string; exportName: string }>;
 }
 
-/** A GCPInferencePoolImport: stands for the exported pools of its name, wherever they are. */
+/** A GCPInferencePoolImport: all exported pools of its name, in every cluster. */
 export interface PoolImport extends Named {
   kind: "pool-import";
 }
@@ -152,14 +152,14 @@ export interface ClusterView {
   policies: PolicyObject[];
 }
 
-/** All that one source knows of its cluster, for people to see and for snapshots. */
+/** All objects that one source knows, for snapshots and for people to see. */
 export interface ClusterSeen extends ClusterView {
   source: string;
-  /** `namespace/name` of the pools whose pods are endpoints. */
+  /** `namespace/name` of the pools whose pods are used. */
   followed: readonly string[];
-  /** What objects ask for that could not be done. */
+  /** What the objects ask for and Pilotfish cannot do, a sentence each. */
   problems: readonly string[];
-  /** Where it is heard from, and how that goes. */
+  /** The watches or files that the objects come from, with their state. */
   watches: ReadonlyArray<{ of: string; state: string; objects: number }>;
 }
 
@@ -177,18 +177,18 @@ const KINDS: Readonly<Record<ClusterObject["kind"], string>> = {
   "pool-import": "GCPInferencePoolImport",
 };
 
-/** As people call it: `InferencePool default/llama`. */
+/** The name for people: `InferencePool default/llama`. */
 export function titleOf({ kind, namespace, name }: ClusterObject): string {
   return `${KINDS[kind]} ${namespace}/${name}`;
 }
 
-/** Unique among objects; pools of different API groups may share a name. */
+/** Unique among objects. Pools of the two API groups may share a name. */
 export function identityOf(object: ClusterObject): string {
   const kind = object.kind === "pool" && object.version !== "v1" ? "pool-alpha" : object.kind;
   return `${kind} ${object.namespace}/${object.name}`;
 }
 
-/** What of a view tells of models and priorities, not of pods. */
+/** The part of a view that declares models, priorities and policies: everything but pods and slices. */
 export function declarationsOf({ pools, objectives, models, rewrites, adapterMaps, policies }: ClusterView): object {
   return {
     pools: pools.map(({ namespace, name }) => `${namespace}/${name}`),
@@ -200,7 +200,7 @@ export function declarationsOf({ pools, objectives, models, rewrites, adapterMap
   };
 }
 
-/** Sorted by namespace and name, so that nothing depends on what was heard first. */
+/** Sorted by identity, so that the order of arrival does not matter. */
 export function viewOf(objects: Iterable<ClusterObject>): ClusterView {
   const all = [...objects].map((object) => ({ object, key: identityOf(object) }));
   all.sort((a, b) => (a.key < b.key ? -1 : 1));

@@ -1,27 +1,28 @@
-// One list-and-watch: keeps the objects of one resource as the API server has them.
+// One list and watch: keeps a copy of the objects of one resource.
 //
-//   list ── 200, all pages ──▶ watch from the list's version
-//   list ── 404, every version of the API ──▶ absent: objects forgotten, listed again later (the CRD may come)
-//   list ── 403 ──▶ refused: what is known stays, listed again later
-//   watch ── event, bookmark ──▶ its version is where a next watch goes on
-//   watch ── ended by the server in its time ──▶ watch from the last version
-//   watch ── broken ──▶ wait, watch from the last version
-//   watch ── 410 (as ERROR event or status), silence, what is not an event ──▶ list
+//   list  ── 200, all pages ──▶ watch from the list's version
+//   list  ── 404 for every version of the API ──▶ absent: objects are removed; list again later, the CRD may be installed
+//   list  ── 403 ──▶ refused: objects stay; list again later
+//   watch ── event, bookmark ──▶ the next watch starts at its version
+//   watch ── the server ends it ──▶ watch from the last version
+//   watch ── error ──▶ wait, watch from the last version
+//   watch ── 410 (as ERROR event or status), silence, a line that is not an event ──▶ list
 //
-// Nothing is forgotten but by a DELETED event, a list, or a 404: an API server that is away takes no pod away.
+// Only a DELETED event, a list or a 404 removes objects, so pods stay while the API server is down.
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ApiClient, ApiError } from "./api-client.ts";
 import type { ClusterObject } from "./cluster-objects.ts";
 import { type Resource, translateAs } from "./translate/index.ts";
+import { keyOf, parseEvent, type RawObject } from "./watch-event.ts";
 
 export interface WatchTimes {
-  /** How long the server keeps one watch open; a server that hangs is noticed a little later. */
+  /** How long the server keeps one watch open. */
   watchMs: number;
-  /** Silence in an exchange that should not be silent. */
+  /** The longest time without a byte, except in a watch, which lasts watchMs without events. */
   silenceMs: number;
   retryMinMs: number;
   retryMaxMs: number;
-  /** How often a resource is asked for that is not installed or not allowed. */
+  /** The wait before a list, while the resource is absent or refused. */
   absentMs: number;
 }
 
@@ -41,11 +42,11 @@ export interface WatchParts {
 }
 
 export interface WatchObserver {
-  /** An object came, changed or went. */
+  /** An object appeared, changed or was removed. */
   changed(): void;
-  /** An object says something that is not understood; the last good one stays. */
+  /** An object has mistakes: its last good state stays. */
   broken(object: string, problems: readonly string[]): void;
-  /** Said once for each new reason. */
+  /** Called once for each new reason. */
   failed(watch: string, state: WatchState, error: ApiError): void;
   recovered(watch: string): void;
 }
@@ -53,16 +54,8 @@ export interface WatchObserver {
 export type WatchState = "listing" | "watching" | "absent" | "refused" | "failing";
 
 const PAGE = 500;
-/** A watch that ends sooner and said nothing counts as failed, so that it is not begun again in a loop. */
+/** A watch that ends sooner, without an event, counts as failed: the next one waits. */
 const SHORTEST_MS = 1000;
-
-interface Meta {
-  resourceVersion?: string;
-  namespace?: string;
-  name?: string;
-  continue?: string;
-}
-type RawObject = { metadata?: Meta; code?: number; message?: string };
 
 export class ResourceWatch {
   readonly name: string;
@@ -73,16 +66,18 @@ export class ResourceWatch {
   readonly #closing = new AbortController();
   #objects = new Map<string, ClusterObject>();
   #apiVersion: string;
-  /** Where the next watch goes on; undefined: list first. */
+  /** The version at which the next watch starts; undefined: list first. */
   #version: string | undefined;
   #failures = 0;
-  #said = "";
+  /** The reason that was reported last; "": none. */
+  #reason = "";
+  /** Responses 404 in a row. */
   #missed = 0;
   state: WatchState = "listing";
-  /** Whether the server answered once, be it that there is no such resource. */
+  /** The server has responded once: with a list, with 404 or with 403. */
   answered = false;
 
-  /** `namespace` null is all of them. */
+  /** `namespace` null: all namespaces. `selector`: a label selector; undefined: the resource's own label. */
   constructor(resource: Resource, namespace: string | null, selector: string | undefined, parts: WatchParts) {
     this.#resource = resource;
     this.#namespace = namespace;
@@ -130,13 +125,13 @@ export class ResourceWatch {
     return this.#namespace === null ? `${api}/${plural}` : `${api}/namespaces/${this.#namespace}/${plural}`;
   }
 
-  /** How long to wait. */
+  /** Milliseconds to wait before the next try. */
   #failed(error: ApiError): number {
     const { times, random, observer } = this.#parts;
     const jitter = 0.5 + random();
     if (error.status === 410) {
       this.#version = undefined;
-      // The first is in the order of things; a server that says so again and again is not asked in a loop.
+      // The first 410 is normal: list at once. A server that repeats 410 gets growing waits.
       return this.#failures++ === 0 ? 0 : Math.min(times.retryMinMs * 2 ** this.#failures, times.retryMaxMs) * jitter;
     }
     this.#failures++;
@@ -144,8 +139,8 @@ export class ResourceWatch {
     this.state = error.status === 403 ? "refused" : "failing";
     if (error.status === 403) this.answered = true;
     const reason = `${this.state} ${error.message}`;
-    if (reason !== this.#said) observer.failed(this.name, this.state, error);
-    this.#said = reason;
+    if (reason !== this.#reason) observer.failed(this.name, this.state, error);
+    this.#reason = reason;
     if (error.status === 403) {
       observer.changed();
       return times.absentMs * jitter;
@@ -158,7 +153,7 @@ export class ResourceWatch {
     const { times, observer } = this.#parts;
     this.#version = undefined;
     this.#missed++;
-    // A server that starts may not know its CRDs yet. Where objects would be lost, it has to say it twice.
+    // A starting server may not know its CRDs yet. One 404 does not remove objects; a second one does.
     if (this.#objects.size > 0 && this.#missed === 1) return times.retryMinMs * jitter;
     this.state = "absent";
     this.answered = true;
@@ -175,7 +170,10 @@ export class ResourceWatch {
     let version = "";
     do {
       const query = { labelSelector: this.#selector, limit: PAGE, continue: token };
-      const page = (await this.#getPage(query, deadlines, token !== undefined)) as { metadata?: Meta; items?: unknown };
+      const page = (await this.#getPage(query, deadlines, token !== undefined)) as {
+        metadata?: RawObject["metadata"];
+        items?: unknown;
+      };
       if (!Array.isArray(page.items)) throw new ApiError(0, "a list without items");
       for (const item of page.items) this.#put(listed, item as RawObject);
       token = page.metadata?.continue || undefined;
@@ -188,7 +186,7 @@ export class ResourceWatch {
     observer.changed();
   }
 
-  /** The newest version of the API that is served. */
+  /** A page of the list. Its first page tries the API versions, newest first, and keeps the first that is served. */
   async #getPage(query: object, deadlines: { silenceMs: number; signal: AbortSignal }, further: boolean) {
     const { client } = this.#parts;
     const all = { ...query } as Record<string, string | number | undefined>;
@@ -209,7 +207,7 @@ export class ResourceWatch {
 
   async #watch(version: string): Promise<void> {
     const { client, times, random } = this.#parts;
-    // Servers end watches that began together at different times.
+    // A random length, so that watches that began together do not end together.
     const seconds = Math.ceil((times.watchMs * (1 + 0.2 * random())) / 1000);
     const query = {
       watch: true,
@@ -218,7 +216,7 @@ export class ResourceWatch {
       timeoutSeconds: seconds,
       labelSelector: this.#selector,
     };
-    // The server ends the watch in its time; one that does not hangs.
+    // The server ends the watch after `seconds`. A server that does not is hanging.
     const deadlines = { silenceMs: seconds * 1000 + times.silenceMs / 2, signal: this.#closing.signal };
     const began = performance.now();
     let events = 0;
@@ -233,12 +231,12 @@ export class ResourceWatch {
       });
     } catch (error) {
       if (events > 0 || lasted()) this.#failures = 0;
-      // After silence nobody knows what was missed, or whether the version is one that this server ever had.
+      // After silence, events may be missing, and the version may be unknown to this server: list.
       if (error instanceof ApiError && error.status === 0 && error.message.startsWith("silent"))
         this.#version = undefined;
       throw error;
     }
-    // A watch from a version that the server does not have is silent until it ends. Bookmarks come before the end.
+    // A watch from an unknown version is silent to its end. A watch from a known version gets a bookmark before its end.
     if (events === 0) this.#version = undefined;
     else this.#failures = 0;
     if (events === 0 && !lasted()) throw new ApiError(0, "the watch ended at once");
@@ -246,25 +244,18 @@ export class ResourceWatch {
 
   #works(): void {
     this.state = "watching";
-    if (this.#said !== "") this.#parts.observer.recovered(this.name);
-    this.#said = "";
+    if (this.#reason !== "") this.#parts.observer.recovered(this.name);
+    this.#reason = "";
   }
 
   #event(line: string): void {
-    let event: { type?: unknown; object?: RawObject };
-    try {
-      event = JSON.parse(line) as typeof event;
-    } catch {
+    const event = parseEvent(line);
+    if (event.type === undefined) {
       this.#version = undefined;
-      throw new ApiError(0, "an event that is not JSON");
+      throw new ApiError(0, event.reason);
     }
-    const { type, object } = event;
-    if (type === "ERROR") throw new ApiError(object?.code ?? 0, object?.message ?? "an ERROR event");
-    const version = object?.metadata?.resourceVersion;
-    if (typeof type !== "string" || typeof object !== "object" || object === null || version === undefined) {
-      this.#version = undefined;
-      throw new ApiError(0, "what is not an event");
-    }
+    if (!("version" in event)) throw new ApiError(event.object?.code ?? 0, event.object?.message ?? "an ERROR event");
+    const { type, object, version } = event;
     if (type === "ADDED" || type === "MODIFIED") {
       this.#put(this.#objects, object);
       this.#parts.observer.changed();
@@ -272,7 +263,7 @@ export class ResourceWatch {
       this.#objects.delete(keyOf(object));
       this.#parts.observer.changed();
     }
-    // Only now: a version whose event was not taken in would be skipped by the next watch.
+    // Set last: the next watch would skip an event that failed above.
     this.#version = version;
   }
 
@@ -289,8 +280,4 @@ export class ResourceWatch {
       objects.delete(key);
     }
   }
-}
-
-function keyOf({ metadata }: RawObject): string {
-  return `${metadata?.namespace ?? ""}/${metadata?.name ?? ""}`;
 }

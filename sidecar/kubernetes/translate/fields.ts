@@ -1,5 +1,4 @@
-// What the translations share: metadata, and what is wrong said as field, value and expectation.
-
+// Fields that several kinds have, and error lines of the form "field: got value, expected ...".
 import { isIP } from "node:net";
 import { z } from "zod";
 import { MAX_WEIGHT } from "../../../protocol/constants.ts";
@@ -17,7 +16,7 @@ const labels = z
 export const metadata = z.object(
   {
     name: z.string(expected("a name")).min(1, "a name"),
-    // As kubectl does where a manifest does not say.
+    // The namespace that kubectl uses for a manifest without one.
     namespace: z
       .string(expected("a namespace"))
       .min(1, "a namespace")
@@ -46,7 +45,7 @@ export const modelName = z
   .string(expected("a model name"))
   .refine((name) => nameProblem(name) === null, "a model name of 1...256 bytes without control characters");
 
-/** A link-local address with a zone is no address of a pod. */
+/** A pod has no link-local address with a zone. */
 export const ip = z
   .string(expected("an IP address"))
   .refine((text) => isIP(text) !== 0 && !text.includes("%"), "an IP address");
@@ -63,7 +62,7 @@ export const weight = z
 
 export const ENGINE_LABEL = "inference.networking.k8s.io/engine-type";
 
-/** A line for each thing that is wrong with `input`: field, value, expectation. */
+/** A line for each error of `input`: field, value, expectation. */
 export function problemsOf(error: z.ZodError, input: unknown): string[] {
   return error.issues.map((issue) => {
     const value = issue.path.reduce<unknown>(

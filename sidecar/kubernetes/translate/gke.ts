@@ -1,5 +1,5 @@
-// GKE's policies for pools and Services, and its imported pools. Fields that Pilotfish has no use for are kept by name, so that
-// `pilotfish check` can say so; the API server of a cluster that has these kinds checks the rest.
+// GKE's policies for pools and Services, and its imported pools. Keys that Pilotfish does not use are kept by name, so that
+// `pilotfish check` can list them. GKE's API server checks the rest of the object.
 import { z } from "zod";
 import type { BackendPolicy, HealthCheck, LoadMetric, PoolImport } from "../cluster-objects.ts";
 import { expected, metadata, port, selector } from "./fields.ts";
@@ -36,7 +36,7 @@ const customMetric = z.object(
   expected("an object with name"),
 );
 
-/** Read, with a meaning of its own here. */
+/** The keys of spec.default that Pilotfish uses. */
 const USED = [
   "balancingMode",
   "customMetrics",
@@ -80,11 +80,11 @@ const exclusive = backendSchema.superRefine(({ spec }, context) => {
   if (mode === "IN_FLIGHT") {
     if (most == null) wrong("maxInFlightRequestsPerEndpoint", `${COUNT} with balancingMode IN_FLIGHT`);
     if (customMetrics != null)
-      wrong("customMetrics", "nothing with balancingMode IN_FLIGHT: the two exclude each other");
+      wrong("customMetrics", "no value with balancingMode IN_FLIGHT: the two exclude each other");
   }
   if (mode === "CUSTOM_METRICS") {
     if (most != null)
-      wrong("maxInFlightRequestsPerEndpoint", "nothing with balancingMode CUSTOM_METRICS: the two exclude each other");
+      wrong("maxInFlightRequestsPerEndpoint", "no value with balancingMode CUSTOM_METRICS: the two exclude each other");
     if ((customMetrics ?? []).length === 0)
       wrong("customMetrics", "at least one metric with balancingMode CUSTOM_METRICS");
   }
@@ -160,7 +160,7 @@ export const healthCheck = healthSchema.transform(({ metadata: { namespace, name
 
 const metricName = z.string(expected("a metric's name"));
 
-/** The documents have two forms: metrics beside selector and endpoints, and metrics by pod and container. */
+/** GKE documents two forms of an AutoscalingMetric. This one has metrics beside selector and endpoints. */
 const flat = z.object({
   selector: z.object({ matchLabels: selector }, expected("an object with matchLabels")),
   endpoints: z.array(
@@ -174,6 +174,7 @@ const flat = z.object({
   metrics: z.array(z.object({ name: metricName, exportName: z.string().nullish() })).nullish(),
 });
 
+/** The form with metrics by pod and container. */
 const nested = z.object({
   metrics: z.array(
     z.object({

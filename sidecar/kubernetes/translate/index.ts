@@ -1,4 +1,4 @@
-// The table of what is read from a cluster: which API, and how it becomes an object of the model.
+// The table of Kubernetes resources that Pilotfish reads: the API of each, and the schema that turns it into an object.
 import type { z } from "zod";
 import type { ClusterObject } from "../cluster-objects.ts";
 import { problemsOf, shown } from "./fields.ts";
@@ -11,9 +11,9 @@ export interface Resource {
   kind: string;
   /** "" is the core API. */
   group: string;
-  /** Newest first; each with its schema. */
+  /** API version -> schema, newest first. */
   versions: Readonly<Record<string, z.ZodType<ClusterObject>>>;
-  /** As the API's paths have it. */
+  /** The name in the API's paths. */
   plural: string;
   /** Only objects with this label are read. */
   label?: { name: string; value: string };
@@ -85,12 +85,12 @@ export const RESOURCES = {
 
 export type Translated =
   | { object: ClusterObject }
-  /** Nothing that Pilotfish uses, and why. */
+  /** Pilotfish does not use the object: the kind, and why. */
   | { unused: string }
   /** A line for each field that is wrong. */
   | { problems: string[] };
 
-/** An object of which it is known what it is; items of a list do not say it themselves. */
+/** Translates an object whose resource and version are known. Items of a list have no kind and apiVersion. */
 export function translateAs(resource: Resource, version: string, input: unknown): Translated {
   const schema = resource.versions[version];
   if (schema === undefined) return { unused: `${resource.kind} of version ${version}` };
@@ -101,7 +101,7 @@ export function translateAs(resource: Resource, version: string, input: unknown)
   return parsed.success ? { object: parsed.data } : { problems: problemsOf(parsed.error, input) };
 }
 
-/** A manifest, which says itself what it is. */
+/** Translates a manifest, by its kind and apiVersion. */
 export function translate(input: unknown): Translated {
   if (typeof input !== "object" || input === null || Array.isArray(input)) {
     return { problems: [`object: got ${shown(input)}, expected an object with apiVersion and kind`] };

@@ -1,8 +1,9 @@
+// InferencePool in its three API versions.
 import { z } from "zod";
 import type { Pool } from "../cluster-objects.ts";
 import { expected, type Metadata, metadata, port, selector } from "./fields.ts";
 
-/** Which gateway's listener a pool is meant for, where no route says it. */
+/** The gateway listener of a pool without an HTTPRoute. */
 const ATTACH_TO = "inference.networking.x-k8s.io/attach-to";
 
 const picker = z
@@ -32,7 +33,7 @@ const alpha = z.object({
   ),
 });
 
-/** The pool is offered to other clusters. */
+/** "true": the pool is offered to other clusters. */
 const EXPORT = "networking.gke.io/export";
 
 type Failure = z.output<typeof picker>;

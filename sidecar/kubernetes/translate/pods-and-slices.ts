@@ -1,13 +1,14 @@
+// Objects with addresses: Pod and EndpointSlice.
 import { z } from "zod";
 import type { PodObject, Slice } from "../cluster-objects.ts";
 import { ENGINE_LABEL, expected, ip, type Metadata, metadata, port } from "./fields.ts";
 
-/** Set by the owner of a data-parallel pod: which of the pool's ports it serves. */
+/** The ports of the pool that a data-parallel pod serves. The pod's owner sets the annotation. */
 const ACTIVE_PORTS = "inference.networking.k8s.io/active-ports";
-/** Set by llm-d's dual-pods controller on a pod whose engine it put to sleep. */
+/** llm-d's dual-pods controller sets this label on a pod whose engine sleeps. */
 const SLEEPING_LABEL = "dual-pods.llm-d.ai/sleeping";
 
-/** What is no port is left out, as the endpoint picker does. */
+/** Leaves out what is not a port, as the endpoint picker of the Gateway API Inference Extension does. */
 function portList(text: string | undefined): number[] | null {
   if (text === undefined) return null;
   return text
@@ -35,7 +36,7 @@ const podSchema = z.object({
 
 export const pod = podSchema.transform(({ metadata: meta, status }): PodObject => {
   const ended = status?.phase === "Succeeded" || status?.phase === "Failed";
-  // One address for each pod: the second one of a dual-stack pod is the same engine, and would count its load twice.
+  // One address per pod. The second address of a dual-stack pod reaches the same engine, whose load would count twice.
   const address = status?.podIP || status?.podIPs?.[0]?.ip || null;
   return {
     kind: "pod",
@@ -83,7 +84,7 @@ const checkedSlice = sliceSchema.superRefine((slice, context) => {
 });
 
 export const slice = checkedSlice.transform(({ metadata: meta, addressType, ports, endpoints }): Slice => {
-  // Names instead of addresses: resolving them is not what a slice is for; such a slice has no members.
+  // A slice of FQDNs has no members: its names are not resolved.
   const listed = addressType === "FQDN" ? [] : (endpoints ?? []);
   return {
     kind: "slice",
@@ -94,10 +95,10 @@ export const slice = checkedSlice.transform(({ metadata: meta, addressType, port
     ports: (ports ?? []).flatMap(({ name, port: number }) =>
       number == null ? [] : [{ name: name ?? "", port: number }],
     ),
-    // Only the first address counts: the API says so, and that the others must not be used.
+    // The API says that only the first address may be used.
     members: listed.map(({ addresses, conditions }) => {
       const terminating = conditions?.terminating === true;
-      // Unset means ready. One that ends is never ready there, but may still serve what it has.
+      // Unset means ready. A terminating member is never `ready`, but may still be `serving`.
       const ready = terminating ? conditions?.serving !== false : conditions?.ready !== false;
       return { ip: addresses[0] as string, ready, terminating };
     }),
