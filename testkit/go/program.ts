@@ -54,9 +54,10 @@ export interface BuildOptions {
 export async function buildGoProgram(program: GoProgram, options: BuildOptions = {}): Promise<string> {
   const { env = process.env, progress = progressToStderr } = options;
   if (await exists(program.path)) return program.path;
-  const goEnvironment = { ...env, ...program.environment } as NodeJS.ProcessEnv;
   const binary = basename(program.path);
   const work = join(dirname(program.path), `.build-${process.pid}-${randomBytes(4).toString("hex")}`);
+  // `go install` leaves the binary in GOBIN.
+  const goEnvironment = { ...env, GOBIN: work, ...program.environment } as NodeJS.ProcessEnv;
   await mkdir(work, { recursive: true });
   try {
     let goMod = "";
