@@ -8,8 +8,8 @@ import { around } from "../../testkit/around.ts";
 import { framesOf } from "../../testkit/debug/trap.ts";
 import { buildTrapping, type TrappingModule } from "../../testkit/debug/trapping.ts";
 import { type Echo, startEcho } from "../../testkit/echo.ts";
-import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { counter, pushToAll, startGateway } from "../../testkit/envoy/filter-envoy.ts";
+import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { chat, post, send } from "../../testkit/http.ts";
 import { until } from "../../testkit/until.ts";
 
@@ -66,7 +66,10 @@ describe("a trap", () => {
 
 /** A shorter stream idle timeout than the 300 s of the configuration. */
 function idleTimeout(bootstrap: JsonObject): void {
-  const text = JSON.stringify(bootstrap).replaceAll('"stream_idle_timeout":"300s"', `"stream_idle_timeout":"${IDLE_SECONDS}s"`);
+  const text = JSON.stringify(bootstrap).replaceAll(
+    '"stream_idle_timeout":"300s"',
+    `"stream_idle_timeout":"${IDLE_SECONDS}s"`,
+  );
   assert.ok(text.includes(`"${IDLE_SECONDS}s"`));
   Object.assign(bootstrap, JSON.parse(text));
 }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { allDocuments, CHECKS, wrongMentions } from "./checks.ts";
 import { links, parseDocument, readDocument } from "./markdown.ts";
+import { refusalsInCode, refusalsOnPage } from "./refusals.ts";
 
 const DOCUMENTS = allDocuments();
 const problems = (text: string) => CHECKS.flatMap((check) => check(parseDocument("docs/README.md", text)));
@@ -18,6 +19,10 @@ for (const document of DOCUMENTS) {
 
 test("comments and manifests name only documents that exist", () => {
   assert.deepEqual(wrongMentions(), []);
+});
+
+test("the page of refusals has each code of the filter with its status, and no other", () => {
+  assert.deepEqual(refusalsOnPage(), refusalsInCode());
 });
 
 test("the index of docs/ links every page below it", () => {

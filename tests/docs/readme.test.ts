@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { filterConfiguration, filterMetrics, PAGES, withBlocks } from "./tables.ts";
-
-const documents = ["README.md", "ARCHITECTURE.md", "RATIONALE.md", "CONTRIBUTING.md", "protocol/README.md"];
 
 test("the reference pages have the tables that the code generates (to write them: npx tsx tests/docs/tables.ts)", async () => {
   for (const page of PAGES) {
@@ -41,39 +39,4 @@ test("every key that the filter's configuration reads is in the table, and no ot
 test("every metric of the filter has a sentence", () => {
   const text = readFileSync("assembly/stats.ts", "utf8");
   assert.equal(filterMetrics().length, [...text.matchAll(/^ {2}define\(/gm)].length);
-});
-
-test("the table of refusals has each code of the filter with its status", () => {
-  const sources = ["request/refuse", "request/refuse-busy", "reserved/reserved"]
-    .map((name) => readFileSync(`assembly/filter/${name}.ts`, "utf8"))
-    .join("\n");
-  const inCode = new Set<string>();
-  for (const match of sources.matchAll(/sendError\(writer, (\d+), "\w*", "(\w+)"/g))
-    inCode.add(`${match[1]} ${match[2]}`);
-  for (const match of sources.matchAll(/refuse\(\s*(\d+),\s*\w+,[\s\S]*?"(\w+)",?\s*\);/g))
-    inCode.add(`${match[1]} ${match[2]}`);
-  for (const match of sources.matchAll(/sendBusy\(writer, (\d+), "\w+", ([^;]+), admission/g))
-    for (const code of (match[2] ?? "").matchAll(/"(\w+)"/g)) inCode.add(`${match[1]} ${code[1]}`);
-  const page = readFileSync("docs/reference/refusals.md", "utf8");
-  const onPage = new Set<string>();
-  for (const match of page.matchAll(/^\| (\d{3}) \| `(\w+)` \|/gm)) onPage.add(`${match[1]} ${match[2]}`);
-  assert.deepEqual([...inCode].sort(), [...onPage].sort());
-});
-
-test("the documents name only files, folders and make targets that exist", () => {
-  const targets = new Set(
-    [...readFileSync("Makefile", "utf8").matchAll(/^([a-z][a-z-]*):/gm)].map((match) => match[1]),
-  );
-  const root = new Set(readdirSync("."));
-  for (const document of documents) {
-    const text = readFileSync(document, "utf8");
-    for (const match of text.matchAll(/`make ([a-z-]+)[^`]*`|^make ([a-z-]+)/gm)) {
-      const target = match[1] ?? match[2] ?? "";
-      assert.ok(targets.has(target) || target.endsWith("-"), `${document}: make ${target}`);
-    }
-    for (const match of text.matchAll(/`([A-Za-z.]+\/[\w./-]*)`/g)) {
-      const path = match[1] ?? "";
-      if (root.has(path.split("/")[0] ?? "")) assert.ok(existsSync(path), `${document}: ${path}`);
-    }
-  }
 });

@@ -1,0 +1,27 @@
+// Status and code of every refusal, `400 invalid_json`: as the filter's sources send them, and as the reference page lists them.
+import { readFileSync } from "node:fs";
+import { readDocument, tables, treeFiles } from "./markdown.ts";
+
+export function refusalsInCode(): string[] {
+  const constants = readFileSync("protocol/constants.ts", "utf8");
+  const codes = new Map(
+    [...constants.matchAll(/^export const (CODE_\w+) = "(\w+)"/gm)].map(([, name, code]) => [name, code]),
+  );
+  const found = new Set<string>();
+  for (const file of treeFiles("assembly/filter")) {
+    for (const [, call = ""] of readFileSync(file, "utf8").matchAll(/\b(?:sendError|sendBusy|refuse)\(([^;{]*)\);/g)) {
+      const status = /\b([45]\d\d)\b/.exec(call)?.[1];
+      if (status === undefined) continue;
+      // Types of errors end in `_error`, and are no codes.
+      for (const [, code] of call.matchAll(/"(\w+_\w+|saturated)"/g))
+        if (!code?.endsWith("_error")) found.add(`${status} ${code}`);
+      for (const [name] of call.matchAll(/\bCODE_\w+/g)) found.add(`${status} ${codes.get(name)}`);
+    }
+  }
+  return [...found].sort();
+}
+
+export function refusalsOnPage(): string[] {
+  const rows = tables(readDocument("docs/reference/refusals.md")).flatMap((table) => table.slice(2));
+  return rows.map(([status, code]) => `${status} ${code?.replaceAll("`", "")}`).sort();
+}
