@@ -9,7 +9,9 @@ export function refusalsInCode(): string[] {
   );
   const found = new Set<string>();
   for (const file of treeFiles("assembly/filter")) {
-    for (const [, call = ""] of readFileSync(file, "utf8").matchAll(/\b(?:sendError|sendBusy|refuse)\(([^;{]*)\);/g)) {
+    for (const [, call = ""] of readFileSync(file, "utf8").matchAll(
+      /\b(?:sendError|sendBusy|refuse)\(((?:"[^"]*"|[^;{"])*)\);/g,
+    )) {
       const status = /\b([45]\d\d)\b/.exec(call)?.[1];
       if (status === undefined) continue;
       // Types of errors end in `_error`, and are no codes.
