@@ -101,6 +101,10 @@ bench-modes: build/pilotfish.wasm ## CPU of reader and holder against the flag, 
 bench-scan: node_modules/.package-lock.json ## The body scanner alone, GB/s
 	@$(TSX) bench/scan.ts
 
+.PHONY: bench-metrics
+bench-metrics: node_modules/.package-lock.json ## The sidecar's parser of metrics alone, MB/s
+	@$(TSX) bench/metrics-parser.ts $(ARGS)
+
 .PHONY: bench-pick
 bench-pick: build/pilotfish.wasm ## What a pick costs, of 16 and of 1,000 pods; ARGS="--envoy" in a real Envoy too
 	@$(TSX) bench/pick/main.ts $(ARGS)

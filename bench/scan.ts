@@ -1,6 +1,7 @@
 // GB/s of the body scanner alone, in Node's V8: `npx tsx bench/scan.ts [kind ...] [--flags "asc flags"]`.
 // Every body differs from every other (a repeated one flatters branches), lies in wasm memory and is fed in 64 KiB windows.
 import { readFileSync } from "node:fs";
+import { Random } from "../testkit/random.ts";
 import { build, Scanner } from "../testkit/scan/scanner.ts";
 
 const BODIES = 64;
@@ -8,14 +9,9 @@ const SIZE = 128 * 1024;
 const WINDOW = 64 * 1024;
 const ROUNDS = 40;
 
-let seed = 1;
-/** 0 to below `n`; mulberry32. */
-function random(n: number): number {
-  seed = (seed + 0x6d2b79f5) | 0;
-  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * n);
-}
+const source = new Random(1);
+/** A whole number from 0 to `n` - 1. */
+const random = (n: number): number => Math.floor(source.fraction() * n);
 const pick = <T>(all: readonly T[]): T => all[random(all.length)] as T;
 
 const WORDS =

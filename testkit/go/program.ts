@@ -11,8 +11,8 @@ import { type Environment, type Progress, progressToStderr } from "../../envoy/w
 
 export class GoBuildError extends Error {
   override readonly name = "GoBuildError";
-  /** GO_MISSING: no Go on PATH. GO_BUILD: Go ran and failed, or the source is not the pinned one. */
-  readonly code: "GO_MISSING" | "GO_BUILD";
+  /** GO_MISSING: no Go on PATH. GO_FETCH: the module cannot be fetched. GO_BUILD: Go failed, or the source is not the pinned one. */
+  readonly code: "GO_MISSING" | "GO_FETCH" | "GO_BUILD";
 
   constructor(code: GoBuildError["code"], message: string) {
     super(message);
@@ -39,7 +39,8 @@ export interface GoProgram {
   /** Further environment of go. */
   environment: Readonly<Record<string, string>>;
   /**
-   * Prepares the empty folder `work` and returns go's arguments; the command runs in `work` and leaves the binary there.
+   * Prepares the empty folder `work` and returns go's arguments. The command runs in `work`, which is GOBIN as well, and leaves
+   * the binary there.
    * `goMod` is the module's own go.mod, empty without `module`.
    */
   prepare(work: string, goMod: string): readonly string[] | Promise<readonly string[]>;
@@ -89,7 +90,7 @@ async function download(module: PinnedModule, oldestGo: string, env: NodeJS.Proc
     execFile("go", ["mod", "download", "-json", name], { env, timeout: 600_000 }, (error, stdout, stderr) => {
       if (!error) return done(stdout);
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return fail(goMissing(oldestGo));
-      fail(new GoBuildError("GO_BUILD", `${name}: ${stderr.trim() || stdout.trim()}`));
+      fail(new GoBuildError("GO_FETCH", `${name}: ${stderr.trim() || stdout.trim()}`));
     });
   });
   const { Sum, GoMod } = JSON.parse(output) as { Sum?: string; GoMod: string };

@@ -15,7 +15,7 @@ test("actionlint finds nothing in the workflow files", async (t) => {
   try {
     path = await actionlint();
   } catch (error) {
-    if (error instanceof GoBuildError && error.code === "GO_MISSING") return t.skip(error.message);
+    if (error instanceof GoBuildError && error.code !== "GO_BUILD") return t.skip(error.message);
     throw error;
   }
   // shellcheck and pyflakes are used where they happen to be installed: without them the result is the same everywhere.

@@ -1,4 +1,4 @@
-// How fast the sidecar reads a model server's metrics: npx tsx testkit/parse.ts [file...]
+// make bench-metrics: how fast the sidecar parses the metrics of a model server; ARGS="file ..." for other captures.
 import { readFileSync } from "node:fs";
 import { vllm } from "../sidecar/engines/vllm.ts";
 import { compileTrie } from "../sidecar/scrape/metric-trie.ts";
