@@ -1,8 +1,8 @@
 import { after, before } from "node:test";
 
 /**
- * before() and after() of a file. A set-up that fails is torn down as well: node:test would not, and what was started
- * would keep the process alive for ever. So tearDown must bear that only a part was started.
+ * before() and after() of a test file. After a set-up that fails, tearDown runs as well. node:test would not run it, and
+ * whatever was started would keep the process alive for ever. So tearDown must work after an incomplete set-up.
  */
 export function around(setUp: () => Promise<void>, tearDown: () => Promise<void>): void {
   before(async () => {

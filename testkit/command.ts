@@ -1,4 +1,4 @@
-// A command of a document or of a compose file, run as a reader would: in the project's root, with the tests' secret.
+// Runs a command of a document or a compose file as a reader would: in the project's root, with the tests' secret.
 import { type ChildProcess, spawn } from "node:child_process";
 import { delimiter, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,7 +7,7 @@ import { SECRET_ENV } from "../protocol/constants.ts";
 import { SECRET } from "./envoy/filter-envoy.ts";
 
 export const ROOT = resolve(fileURLToPath(new URL("..", import.meta.url)));
-/** Pods and sidecars are processes that have to start. */
+/** Time in which pods and sidecars, which are processes of their own, must have started. */
 export const STARTED_MS = 120_000;
 
 export interface Running {
@@ -15,7 +15,7 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** A command line, in a group of its own: what it starts ends with it. */
+/** Starts a command line in a process group of its own, so that its children end with it. */
 export function start(command: string): Running {
   const env: NodeJS.ProcessEnv = { ...process.env, [SECRET_ENV]: SECRET };
   env.PATH = `${join(ROOT, "node_modules/.bin")}${delimiter}${process.env.PATH}`;
@@ -35,7 +35,7 @@ export function start(command: string): Running {
     try {
       process.kill(-(child.pid as number), name);
     } catch {
-      // All of it is gone.
+      // The whole group has ended.
     }
   };
   const forget = endWithProcess(() => signal("SIGKILL"));

@@ -1,11 +1,11 @@
-// What the kernel knows of a process: CPU time in nanoseconds, resident memory, and the linear memory of its Wasm VMs.
-// Clock ticks (10 ms) are too coarse for single requests, so: the scheduler's own sums, thread by thread.
+// Reads from /proc about a process: CPU time in nanoseconds, resident memory, and the linear memory of its Wasm VMs.
+// Clock ticks of 10 ms are too coarse for single requests, so CPU time is the scheduler's sum of each thread.
 
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 
-/** CPU time of all threads of a process in ns, as the scheduler has summed it. Exact for threads that sleep now. */
+/** CPU time of all threads of a process in ns. Exact for threads that sleep now. */
 export function cpuNanoseconds(pid: number): number {
   let sum = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
@@ -18,7 +18,7 @@ export function cpuNanoseconds(pid: number): number {
   return sum;
 }
 
-/** Throws where the kernel does not account per thread (schedstat absent or all zero). */
+/** Throws if the kernel does not account CPU time per thread (schedstat is absent or zero). */
 export function checkSchedstat(pid: number = process.pid): void {
   let ran = 0;
   try {
@@ -32,8 +32,8 @@ export function checkSchedstat(pid: number = process.pid): void {
 }
 
 /**
- * Keeps all threads of a process on the last core: the same work costs it less to and fro then. Does nothing where there is one core
- * only, or no taskset.
+ * Keeps all threads of a process on the last core, so that the cost of the same work varies less. Does nothing on a machine with
+ * one core or without taskset.
  */
 export function keepOnLastCore(pid: number): void {
   const cores = cpus().length;
@@ -51,12 +51,12 @@ export function residentMemory(pid: number): Resident {
   return { nowBytes: field("VmRSS") * 1024, peakBytes: field("VmHWM") * 1024 };
 }
 
-/** A reservation of V8 for one Wasm memory: 32-bit offsets from a 32-bit base stay inside it. */
+/** V8 reserves at least this many bytes for one Wasm memory: a 32-bit base plus a 32-bit offset stays inside. */
 const RESERVED_AT_LEAST = 4 * 2 ** 30;
 
 /**
- * Sizes of the linear memories in a process, largest first: the accessible mapping at the start of each reservation of
- * several GiB. A reservation is the mapping and the inaccessible one that follows it without a gap.
+ * Sizes of the linear memories in a process in bytes, largest first. V8 reserves several GiB for a memory: an accessible mapping,
+ * which is the memory, and an inaccessible mapping that follows without a gap.
  */
 export function wasmMemories(maps: string): number[] {
   const sizes: number[] = [];

@@ -1,4 +1,4 @@
-// An upstream that remembers what reached it, byte by byte, and answers as it is told. The sidecar can scrape it.
+// An upstream that remembers each request byte by byte and answers as the test says. The sidecar can scrape it.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -6,7 +6,7 @@ interface Seen {
   method: string;
   url: string;
   headers: Record<string, string>;
-  /** As they came, names and values in turn. */
+  /** Names and values in turn, unchanged. */
   rawHeaders: string[];
   trailers: Record<string, string>;
   body: Buffer;
@@ -18,12 +18,12 @@ export interface Echo {
   readonly name: string;
   readonly address: string;
   readonly url: string;
-  /** Requests that reached it whole, oldest first. */
+  /** The requests that arrived whole, oldest first. */
   readonly seen: Seen[];
-  /** The last one. */
+  /** The last request of `seen`. */
   last(): Seen;
   reply: Reply;
-  /** Requests of which nothing but the headers has been looked at; true: nothing more is done with this one. */
+  /** Runs after the headers of a request, before its body is read. Returns true to take the request over. */
   early: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined;
   close(): Promise<void>;
 }
@@ -89,7 +89,7 @@ const showHeaders: Reply = (seen, response) => {
   response.end(JSON.stringify({ headers: seen.headers, bytes: seen.body.length, trailers: seen.trailers }));
 };
 
-/** Values of a header at the upstream, in order, whatever its case: Node joins repeated ones, this does not. */
+/** All values of a header in order, in any case. Unlike Node, this function does not join repeated headers. */
 export function valuesOf(seen: Seen, name: string): string[] {
   const values: string[] = [];
   for (let i = 0; i < seen.rawHeaders.length; i += 2) {

@@ -1,4 +1,4 @@
-// The real sidecar, in this process, and pods that answer fast enough for tests with thousands of requests.
+// The real sidecar in the test's process, and simulated pods that are fast enough for tests with thousands of requests.
 
 import { parseConfig } from "../sidecar/config/load.ts";
 import { type Sidecar, startSidecar } from "../sidecar/sidecar.ts";
@@ -8,9 +8,9 @@ import { readBackFromAll, SECRET } from "./envoy/filter-envoy.ts";
 import type { TestEnvoy } from "./envoy/test-envoy.ts";
 import { until } from "./until.ts";
 
-/** A step takes a millisecond: short answers are over at once. */
+/** Parameters of a pod whose step takes 1 ms, so that short answers end at once. */
 export const FAST: Partial<PodParams> = { stepBaseMs: 1, prefillTokenMs: 0, sequenceMs: 0, outputTokens: 2 };
-/** Answers that last as long as a test wants them to. */
+/** Parameters of a pod whose answers last 50 ms a token. */
 export const SLOW: Partial<PodParams> = { stepBaseMs: 50, prefillTokenMs: 0, sequenceMs: 0 };
 
 export function fastPod(name: string, model: string, more: Partial<PodOptions> = {}): Promise<Pod> {

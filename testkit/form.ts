@@ -1,10 +1,10 @@
-// multipart/form-data with every byte in the test's hand.
+// multipart/form-data bodies of which a test controls every byte.
 
 interface Part {
   name: string;
   value: string | Uint8Array;
   filename?: string;
-  /** Lines in the place of Content-Disposition and what follows it. */
+  /** Header lines that replace Content-Disposition and Content-Type. */
   head?: string;
 }
 
@@ -23,7 +23,7 @@ export function form(parts: readonly Part[], boundary = BOUNDARY): Buffer {
   return Buffer.concat([...pieces, Buffer.from(`--${boundary}--\r\n`)]);
 }
 
-/** Every byte value, and what looks like a boundary but is none. */
+/** Every byte value, and text that looks like a boundary but is none. */
 export const NASTY_FILE = Buffer.concat([
   Buffer.from(Array.from({ length: 256 }, (_, i) => i)),
   Buffer.from(

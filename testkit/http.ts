@@ -1,14 +1,14 @@
-// A client that sends what it is told to, byte by byte, and hides nothing of the answer.
+// An HTTP client that sends exact bytes and returns the whole answer.
 import http from "node:http";
 import type { Readable } from "node:stream";
 
 export interface Sending {
   method?: string;
   path?: string;
-  /** A list of pairs keeps case, order and repetitions. */
+  /** A list of pairs keeps case, order and repeated names. */
   headers?: Record<string, string> | ReadonlyArray<readonly [string, string]>;
   body?: string | Uint8Array | Readable;
-  /** Keeps connections apart where it matters; by default each request has its own. */
+  /** By default each request has a connection of its own. */
   agent?: http.Agent;
   signal?: AbortSignal;
 }
@@ -16,17 +16,17 @@ export interface Sending {
 export interface Answer {
   status: number;
   headers: http.IncomingHttpHeaders;
-  /** Which pod or echo answered. */
+  /** Name of the pod or echo that answered. */
   pod: string | undefined;
   body: Buffer;
-  /** The body in the pieces in which it came. */
+  /** The body in pieces, as they arrived. */
   chunks: Buffer[];
   text: string;
   // biome-ignore lint/suspicious/noExplicitAny: tests say what they expect of it
   json: any;
 }
 
-/** Resolves with the whole answer; a body of unknown length goes out chunked. */
+/** Resolves with the whole answer. A body of unknown length is sent chunked. */
 export function send(url: string, sending: Sending = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = open(url, sending);
@@ -40,7 +40,7 @@ export function send(url: string, sending: Sending = {}): Promise<Answer> {
   });
 }
 
-/** Sends a request and leaves the rest to the caller. */
+/** Sends a request; the caller handles the response. */
 export function open(url: string, sending: Sending): http.ClientRequest {
   const { body, agent, signal } = sending;
   const method = sending.method ?? (body === undefined ? "GET" : "POST");
@@ -56,7 +56,7 @@ export function open(url: string, sending: Sending): http.ClientRequest {
     method,
     path: sending.path ?? "/v1/chat/completions",
     agent: agent ?? false,
-    // A flat list goes out as it is.
+    // Node sends a flat list unchanged.
     headers: headers.flat(),
     ...(signal ? { signal } : {}),
   });

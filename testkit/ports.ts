@@ -1,6 +1,6 @@
-// Ports for programs that cannot be given port 0, or that are ended and started again on the same one. They lie below those
-// that systems give to outgoing connections and for port 0; and two processes of tests are not given the same one: each keeps
-// the UDP port of the same number, which nobody else has a use for, until it ends.
+// Free ports for programs that cannot bind port 0, or that restart on the same port. They lie below the ports that systems give
+// to outgoing connections and for port 0. Each process binds the UDP port of the same number until it ends, so two test
+// processes never get the same port.
 import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
 
@@ -16,7 +16,7 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** For an Envoy that is started again. */
+/** Ports of an Envoy that a test restarts. */
 export async function envoyPorts(): Promise<{ port: number; adminPort: number }> {
   const [port, adminPort] = (await freePorts(2)) as [number, number];
   return { port, adminPort };

@@ -1,5 +1,5 @@
-// As much of PromQL as is needed to hold a query to what is really exposed: which metrics it names, with which matchers,
-// and by which labels it groups. And the text format of an exposition.
+// The part of PromQL that a test needs to compare a query with the exposed metrics: the names of metrics, their matchers, and the
+// labels of groupings. It also reads the text format of an exposition.
 
 interface Matcher {
   label: string;
@@ -8,7 +8,7 @@ interface Matcher {
 }
 
 interface Selector {
-  /** Empty when a matcher of __name__ stands for it. */
+  /** Empty if a matcher of __name__ replaces the name. */
   name: string;
   matchers: readonly Matcher[];
 }
@@ -37,7 +37,7 @@ const GROUPING = /\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*
 const SELECTOR = /([a-zA-Z_:][\w:]*)?\s*\{((?:[^{}"]|"(?:[^"\\]|\\.)*")*)\}|([a-zA-Z_:][\w:]*)(?![\w:]*\s*\()/g;
 const MATCHER = /([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"/g;
 
-/** Every metric that a query asks for. */
+/** A selector for every metric of a query. */
 export function selectorsOf(query: string): Selector[] {
   const bare = query
     .replace(GROUPING, " ")
@@ -57,7 +57,7 @@ export function selectorsOf(query: string): Selector[] {
   return found;
 }
 
-/** The labels by which a query groups. */
+/** The labels in the groupings of a query. */
 export function groupedBy(query: string): string[] {
   return [...query.matchAll(GROUPING)]
     .flatMap(([, list]) => (list as string).split(",").map((one) => one.trim()))
@@ -76,7 +76,7 @@ export function matches(selector: Selector, sample: Sample): boolean {
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+\S+/;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
 
-/** `added`: the labels that Prometheus gives to every sample of a target. */
+/** `added` has the labels that Prometheus adds to every sample of a target. */
 export function samplesOf(exposition: string, added: Readonly<Record<string, string>> = {}): Sample[] {
   const samples: Sample[] = [];
   for (const line of exposition.split("\n")) {

@@ -1,4 +1,4 @@
-// One Envoy before one echo that serves every model: what most of the filter's configuration needs to be seen.
+// One Envoy in front of one echo that serves every model, which suffices to test most of the filter's configuration.
 import type { JsonObject } from "../envoy/json.ts";
 import { type Echo, startEcho } from "./echo.ts";
 import { type GatewayConfig, type Models, startGateway } from "./envoy/filter-envoy.ts";
@@ -11,7 +11,7 @@ export interface Stand {
 
 const closing: (() => Promise<void>)[] = [];
 
-/** Ends what was started here, and what else was given to atEnd(), newest first. */
+/** Closes all stands, and runs the functions that were given to atEnd(), newest first. */
 export async function closeAll(): Promise<void> {
   for (const close of closing.splice(0).reverse()) await close();
 }
@@ -20,7 +20,7 @@ export function atEnd(close: () => Promise<void>): void {
   closing.push(close);
 }
 
-/** Requests without a model reach the echo too. */
+/** Starts an Envoy and an echo. Requests without a model reach the echo too. */
 export async function stand(
   filter: JsonObject,
   models: readonly string[] = ["llama", "qwen"],
@@ -34,7 +34,7 @@ export async function stand(
   return { envoy, echo };
 }
 
-/** Two models and an adapter, all on the echo. */
+/** A snapshot of two models and an adapter, all on the echo. */
 export function snapshot(echo: Echo): Models {
   return { llama: { on: [echo] }, qwen: { on: [echo] }, sql: { on: [echo], base: "llama" } };
 }

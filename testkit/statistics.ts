@@ -1,5 +1,5 @@
-// Robust statistics of repetitions. A figure is a median with the lowest and highest repetition beside it: what a reader
-// can hold a claim to, without a belief about how the noise is spread.
+// Robust statistics of repetitions. A figure is the median with the lowest and the highest repetition. It assumes nothing about
+// the distribution of the noise.
 
 export interface Figure {
   median: number;
@@ -7,7 +7,7 @@ export interface Figure {
   high: number;
 }
 
-/** The q-quantile by linear interpolation between the closest ranks; the list need not be sorted. */
+/** The q-quantile, by linear interpolation between the closest ranks. The list need not be sorted. */
 export function quantile(values: readonly number[], q: number): number {
   if (values.length === 0) throw new RangeError("quantile: the list is empty, at least one value is expected");
   if (!(q >= 0 && q <= 1)) throw new RangeError(`quantile: ${q} given, 0 to 1 is expected`);
@@ -28,8 +28,8 @@ export function figure(values: readonly number[]): Figure {
 }
 
 /**
- * What `values` add to `baseline`, repetition by repetition: both lists come from the same interleaved run, so what
- * disturbed the machine in a repetition disturbed both.
+ * How much `values` exceed `baseline`, repetition by repetition. Both lists come from the same interleaved run, so a disturbance
+ * of the machine affects both values of a repetition.
  */
 export function added(values: readonly number[], baseline: readonly number[]): Figure {
   if (values.length !== baseline.length)
@@ -38,8 +38,8 @@ export function added(values: readonly number[], baseline: readonly number[]): F
 }
 
 /**
- * The same for the tail, which a disturbance hits in one contender and not in its neighbour: pairs would only add the
- * baseline's accidents to the contender's. So: against the baseline's median.
+ * The same for tails. A disturbance affects the tail of one contender and not of the next, so pairs would add the baseline's noise
+ * to the contender's. Therefore each value is compared with the median of the baseline.
  */
 export function addedTail(values: readonly number[], baseline: readonly number[]): Figure {
   const from = median(baseline);

@@ -1,4 +1,4 @@
-// Small multiples on logarithmic axes, as one SVG without scripts or fonts of its own.
+// Draws small multiples on logarithmic axes as one SVG, without scripts or fonts.
 
 interface Point {
   x: number;
@@ -23,7 +23,7 @@ export interface PlotOptions {
   xLabel: string;
   yLabel: string;
   formatX: (x: number) => string;
-  /** Values at or below it are drawn on it: a logarithm has no zero. */
+  /** Smaller values are drawn at this value, because a logarithmic axis has no zero. */
   floorY: number;
   columns?: number;
 }
@@ -33,7 +33,7 @@ const HEIGHT = 300;
 const MARGIN = { left: 58, right: 14, top: 30, bottom: 42 };
 const HEAD = 58;
 const LEGEND_ROW = 20;
-// Okabe and Ito: told apart by colour-blind readers too.
+// The palette of Okabe and Ito, which colour-blind readers can distinguish.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#000000", "#56b4e9"];
 
 export function plot(panels: readonly Panel[], options: PlotOptions): string {
@@ -78,7 +78,7 @@ export function plot(panels: readonly Panel[], options: PlotOptions): string {
 
 type Scale = ((value: number) => number) & { low: number; high: number };
 
-/** Maps the decades that `values` lie in to from…to. */
+/** Maps the decades of `values` to the range from `from` to `to`. */
 function scale(values: readonly number[], from: number, to: number): Scale {
   const low = Math.floor(Math.log10(Math.min(...values)) + 1e-9);
   const high = Math.max(Math.ceil(Math.log10(Math.max(...values)) - 1e-9), low + 1);
@@ -120,7 +120,7 @@ function drawPanel(panel: Panel, names: readonly string[], x: Scale, y: Scale, o
     out.push(`<path d="${path}" fill="none" stroke="${stroke}" stroke-width="2"/>`);
     for (const point of sorted) {
       const at = round(x(point.x));
-      // The spread may leave the decades of the medians; it ends at the panel's edge.
+      // A spread may exceed the decades of the medians, so it is cut at the panel's edge.
       const low = Math.min(place(point.low), bottom);
       const high = Math.max(place(point.high), MARGIN.top);
       const label = `${line.name}, ${options.formatX(point.x)}: ${point.y.toPrecision(3)}`;

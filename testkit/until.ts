@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Reached by what never comes only: a busy machine takes ten times as long for all else. */
+/** Long enough for a busy machine, so that only a condition that never holds reaches it. */
 const GENEROUS_MS = 60_000;
 
 type Maybe<T> = T | undefined | null | false;
@@ -15,7 +15,7 @@ export async function until<T>(
   for (;;) {
     const result = await probe();
     if (result !== undefined && result !== null && result !== false) return result;
-    if (Date.now() > end) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
+    if (Date.now() > end) throw new Error(`waited ${limitMs} ms without success: ${what}`);
     await sleep(10);
   }
 }

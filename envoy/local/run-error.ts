@@ -1,4 +1,4 @@
-/** Something of `make run` did not start or ended: which part, why, what to do, and its last words. */
+/** Something of `make run` did not start or ended: which part, why, what to do, and its last lines. */
 export class RunError extends Error {
   readonly hint: string | undefined;
   readonly log: readonly string[];
@@ -14,7 +14,7 @@ export class RunError extends Error {
   describe(): string {
     const lines = [this.message];
     if (this.hint) lines.push(`  ${this.hint}`);
-    if (this.log.length > 0) lines.push("  its last words:", ...this.log.map((line) => `    ${line}`));
+    if (this.log.length > 0) lines.push("  its last lines:", ...this.log.map((line) => `    ${line}`));
     return lines.join("\n");
   }
 }

@@ -109,7 +109,7 @@ describe(`Envoy Gateway ${GATEWAY_VERSION} with its Kubernetes provider, stock m
           ),
         60_000,
       ).catch((error: Error) => {
-        throw new Error(`${error.message}\n${controller.words()}\n${envoy.words()}`);
+        throw new Error(`${error.message}\n${controller.lastLines()}\n${envoy.lastLines()}`);
       });
     },
     async () => {
@@ -215,7 +215,7 @@ describe(`Envoy Gateway ${GATEWAY_VERSION} with its Kubernetes provider, stock m
       const { status } = await post(URL, chat(QWEN), { headers });
       return status === 200 && (await picked()) > 0;
     }).catch((error: Error) =>
-      assert.fail(`${error.message}\n${envoy.words()}\n${JSON.stringify(sidecar.readiness())}`),
+      assert.fail(`${error.message}\n${envoy.lastLines()}\n${JSON.stringify(sidecar.readiness())}`),
     );
     assert.equal((await post(URL, chat(QWEN))).status, 401);
     const before = await picked();

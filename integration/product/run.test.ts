@@ -122,7 +122,7 @@ describe("npm start", { timeout: 2 * READY_MS }, () => {
     assert.deepEqual(pids.filter(isAlive), []);
   });
 
-  test("takes real pods, asks them for their models, and ends when Envoy does, with its last words", async () => {
+  test("takes real pods, asks them for their models, and ends when Envoy does, with its last lines", async () => {
     const pods: Pod[] = [];
     try {
       pods.push(await startPod({ name: "real-1", models: [{ id: "mistral", adapters: ["sql"] }] }));

@@ -1,4 +1,4 @@
-// Objects in a real API server: where they live, and Envoy Gateway's CRDs.
+// Applies objects and Envoy Gateway's CRDs to a real API server.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -37,7 +37,7 @@ export const documentsOf = (text: string): Manifest[] =>
     .map((document) => document.toJS() as Manifest | null)
     .filter((one): one is Manifest => one !== null);
 
-/** Server-side apply; `query` for more of it. A CRD is in its group's list a moment before its path is served. */
+/** Server-side apply. `query` is appended to the request's query. A new CRD's path may be a 404 for a moment, so 404 is retried. */
 export async function applied(server: ApiServer, manifest: Manifest, query = ""): Promise<ApiAnswer> {
   for (let tries = 0; ; tries++) {
     const path = `${pathOf(manifest)}?fieldManager=test&force=true${query}`;
@@ -52,7 +52,7 @@ export async function apply(server: ApiServer, manifest: Manifest): Promise<void
   assert.ok(status < 300, `${manifest.kind} ${manifest.metadata.name}: ${JSON.stringify(json).slice(0, 300)}`);
 }
 
-/** The CRDs of Envoy Gateway and of the Gateway API, and namespaces. */
+/** Installs the CRDs of Envoy Gateway and of the Gateway API, and creates the namespaces. */
 export async function installCrds(server: ApiServer, namespaces: readonly string[]): Promise<void> {
   const { stdout } = await promisify(execFile)("go", ["env", "GOMODCACHE"]);
   const folder = join(stdout.trim(), `${GATEWAY_MODULE}@v${GATEWAY_VERSION}`, CRDS);

@@ -9,7 +9,7 @@ import { areBuilt, type BuildOptions, buildGoProgram, printBuilt } from "../go/p
 
 export const GATEWAY_MODULE = "github.com/envoyproxy/gateway";
 export const GATEWAY_VERSION = "1.9.1";
-/** The Envoy that this Envoy Gateway runs unless EnvoyProxy names another. */
+/** The Envoy that this Envoy Gateway runs unless an EnvoyProxy object names another one. */
 export const GATEWAY_ENVOY_VERSION = "1.39.1";
 const MODULE = {
   path: GATEWAY_MODULE,

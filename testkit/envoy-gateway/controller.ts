@@ -1,7 +1,7 @@
-// Envoy Gateway as it runs in a cluster, without one: a real API server, Envoy Gateway with its Kubernetes provider, and the
-// Envoy of the Deployment that it writes. Nothing starts that Deployment's pods here, so the test does: each program sees a
-// root folder of its own, with the files that its pod would have mounted. They share one network, where two pods would have
-// one each: the Envoy's three fixed ports are others.
+// Envoy Gateway as it runs in a cluster, without a cluster: a real API server, Envoy Gateway with its Kubernetes provider, and the
+// Envoy of the Deployment that Envoy Gateway writes. No kubelet starts that Deployment's pods, so the test does. Each program has
+// a root folder of its own with the files that its pod would mount. Two pods would have a network each; here the programs share
+// one network, so the Envoy's three fixed ports are replaced.
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -17,7 +17,7 @@ import type { GatewayBinaries } from "./build.ts";
 
 export const SYSTEM = "envoy-gateway-system";
 const HOST = `envoy-gateway.${SYSTEM}.svc.cluster.local`;
-/** Envoy's admin, metrics and readiness: Envoy Gateway's own process has the first two. */
+/** New ports for Envoy's admin, metrics and readiness. Envoy Gateway's own process uses the first two. */
 const PORTS: Readonly<Record<string, string>> = { "19000": "29000", "19001": "29001", "19003": "29003" };
 export const ENVOY_ADMIN = "http://127.0.0.1:29000";
 
@@ -94,7 +94,7 @@ export class Rooted {
     this.#forget = endWithProcess(() => child.kill("SIGKILL"));
   }
 
-  words(): string {
+  lastLines(): string {
     return this.#log.lines.slice(-25).join("\n");
   }
 
@@ -110,14 +110,14 @@ export class Rooted {
   }
 }
 
-/** What the pods of a Secret's volume see. */
+/** Writes the files that a volume of the Secret would hold. */
 async function mountCerts(server: ApiServer, secret: string, rooted: Rooted): Promise<void> {
   const { json } = await server.call("GET", `/api/v1/namespaces/${SYSTEM}/secrets/${secret}`);
   for (const name of ["tls.crt", "tls.key", "ca.crt"])
     await rooted.write(`certs/${name}`, Buffer.from(json.data[name], "base64"));
 }
 
-/** A stock configuration: no extension API is enabled, nothing may be patched. */
+/** Starts Envoy Gateway with a stock configuration, which enables no extension API and allows no patch. */
 export async function startController(server: ApiServer, binaries: GatewayBinaries): Promise<Rooted> {
   const rooted = await Rooted.create();
   try {
@@ -166,11 +166,11 @@ export function deploymentOf(server: ApiServer, controller: Rooted, gateway: str
     },
     60_000,
   ).catch((error: Error) => {
-    throw new Error(`${error.message}\n${controller.words()}`);
+    throw new Error(`${error.message}\n${controller.lastLines()}`);
   });
 }
 
-/** Runs the container `envoy` of the Deployment; `env` is what its Secrets would give. */
+/** Runs the container `envoy` of the Deployment. `env` has the values of its Secrets. */
 export async function startEnvoyOf(
   server: ApiServer,
   deployment: Deployment,

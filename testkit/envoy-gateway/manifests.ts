@@ -1,4 +1,4 @@
-// The shipped manifests, rendered for a test's pods and ports: nothing in them is changed but names and numbers.
+// The shipped manifests, rendered for the pods and ports of a test. Only names and numbers change.
 
 import { type RenderOptions, render } from "../../envoy/gateway/render.ts";
 import { GEMMA, type Pods, QWEN, SLOW_MODEL } from "./model-servers.ts";
@@ -7,7 +7,7 @@ import type { StandaloneGateway } from "./standalone.ts";
 const NAME = "inference";
 const NAMESPACE = "team-a";
 
-/** The policy that switches the filter on. */
+/** Name of the file with the policy that enables the filter. */
 export const wasmFile = (mode: "stock" | "single"): string => `${mode}-wasm.yaml`;
 
 export async function manifests(
@@ -39,7 +39,7 @@ export async function manifests(
   return files;
 }
 
-/** What the other listener already serves. */
+/** A route of the plain listener, which does not use the filter. */
 const PLAIN_ROUTE = `
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -50,7 +50,7 @@ spec:
     - backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: ${QWEN}}]
 `;
 
-/** A policy on a model's route: where authentication is skipped. */
+/** A policy on a model's route, where Envoy skips authentication. */
 export const KEYS_ON_MODEL_ROUTE = `
 apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: SecurityPolicy

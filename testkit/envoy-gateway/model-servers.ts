@@ -28,7 +28,7 @@ export async function closePods(pods: Pods | undefined): Promise<void> {
   await Promise.all([...(pods?.gemma ?? []), pods?.qwen, pods?.slow].map((one) => one?.close()));
 }
 
-/** All models, with gemma-1, gemma-2 and qwen-1 loaded as told. */
+/** All models. `first`, `second` and `qwen` are the loads of gemma-1, gemma-2 and qwen-1. */
 export function fleet(
   pods: Pods,
   first: Partial<Served> = {},

@@ -1,5 +1,5 @@
-// Where Envoy Gateway fetches modules from in the tests: a plain HTTP server, and a registry with just the read side of
-// the OCI distribution protocol. Loopback only; clients take a registry on 127.0.0.1 for one without TLS.
+// The server from which Envoy Gateway fetches modules in the tests: by plain HTTP, or as a registry with the read side of the OCI
+// distribution protocol. It listens on 127.0.0.1, where clients use a registry without TLS.
 
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";

@@ -1,5 +1,5 @@
-// One real Envoy Gateway, standalone: its own process, its own folder, an Envoy that it starts from the cache, and one
-// file of manifests that tests change while traffic flows.
+// A real Envoy Gateway in standalone mode. It has a process and a folder of its own, starts an Envoy from the cache, and reads one
+// file of manifests, which tests change during traffic.
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { rmSync } from "node:fs";
@@ -15,7 +15,7 @@ import { SECRET_ENV } from "../../protocol/constants.ts";
 import { freePorts } from "../ports.ts";
 import type { GatewayBinaries } from "./build.ts";
 
-/** Envoy Gateway 1.9.1 binds these and offers no way to choose others. */
+/** Ports that Envoy Gateway 1.9.1 binds; it has no setting for others. */
 const FIXED_PORTS: Readonly<Record<number, string>> = {
   8081: "health probe",
   18000: "xDS server",
@@ -49,7 +49,7 @@ export function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** Says which of the fixed ports are taken, and by what they are needed. */
+/** The fixed ports that are taken, each with its use. */
 export async function takenPorts(): Promise<string[]> {
   const taken: string[] = [];
   for (const [port, use] of Object.entries(FIXED_PORTS)) {
@@ -87,11 +87,13 @@ export class StandaloneGateway {
     });
   }
 
-  /** Runs with no manifest yet; apply() brings the Envoy up. */
+  /** Starts Envoy Gateway without a manifest. apply() makes it start the Envoy. */
   static async start(options: StandaloneOptions): Promise<StandaloneGateway> {
     const taken = await takenPorts();
     if (taken.length > 0)
-      throw new StandaloneError(`Envoy Gateway needs ports that are taken: ${taken.join(", ")}; end what holds them`);
+      throw new StandaloneError(
+        `Envoy Gateway needs ports that are taken: ${taken.join(", ")}; end the programs that use them`,
+      );
     const envoy = await fetchEnvoy(options.envoyVersion);
     const [llm, plain, admin] = (await freePorts(3)) as [number, number, number];
     const folder = await mkdtemp(join(tmpdir(), "pilotfish-gateway-"));
@@ -100,7 +102,7 @@ export class StandaloneGateway {
       await mkdir(path, { recursive: true });
     await symlink(envoy, join(bin, "envoy"));
     await writeFile(join(folder, "envoy-gateway.yaml"), stringify(configuration(folder, options)));
-    // The home folder holds Envoy Gateway's cache of modules.
+    // Envoy Gateway caches modules in the home folder.
     const env = { ...process.env, HOME: folder, [SECRET_ENV]: options.secret };
     const certgen = ["certgen", "--local", "--config-home", join(folder, "config")];
     await promisify(execFile)(options.binaries.gateway, certgen, { env });
@@ -134,14 +136,14 @@ export class StandaloneGateway {
     await rename(hidden, join(this.folder, "manifests/all.yaml"));
   }
 
-  /** Until Envoy listens on the LLM port, with the modules loaded. */
+  /** Resolves when Envoy listens on the LLM port with the modules loaded. */
   async ready(timeoutMs = 60_000): Promise<void> {
     const until = Date.now() + timeoutMs;
     for (;;) {
       if (this.#ended !== undefined) throw this.failure(`ended (${this.#ended})`);
       const listeners = await this.admin("/listeners").catch(() => "");
       const listed = listeners.includes(`:${this.ports.llm}\n`);
-      // Listed comes a moment before the workers listen.
+      // Admin lists a listener a moment before the workers listen.
       if (
         listed &&
         (await fetch(this.url).then(
@@ -156,7 +158,7 @@ export class StandaloneGateway {
   }
 
   failure(what: string): StandaloneError {
-    return new StandaloneError(`Envoy Gateway ${what}; its last words:\n${this.logs().slice(-30).join("\n")}`);
+    return new StandaloneError(`Envoy Gateway ${what}; its last lines:\n${this.logs().slice(-30).join("\n")}`);
   }
 
   async admin(path: string, method = "GET"): Promise<string> {
@@ -177,7 +179,7 @@ export class StandaloneGateway {
     return result;
   }
 
-  /** The LLM listener as it is in use, and whether another one is being prepared. */
+  /** The active LLM listener as text, and whether a new one is warming. */
   async llmListener(): Promise<{ text: string; warming: boolean }> {
     interface State {
       listener: object;
@@ -190,7 +192,7 @@ export class StandaloneGateway {
   }
 
   async close(): Promise<void> {
-    // Envoy Gateway ends its Envoy; an Envoy Gateway that died may have left it.
+    // Envoy Gateway ends its Envoy, unless Envoy Gateway was killed.
     if (this.#ended === undefined) {
       const exited = new Promise((done) => this.#child.once("exit", done));
       this.#child.kill("SIGTERM");
@@ -204,7 +206,7 @@ export class StandaloneGateway {
   }
 }
 
-/** Envoy writes maps in no order of their own. */
+/** JSON with sorted keys, because the order of Envoy's maps varies. */
 function sortedJson(value: object): string {
   return JSON.stringify(value, (_key, one: unknown) =>
     one !== null && typeof one === "object" && !Array.isArray(one)
@@ -234,7 +236,7 @@ function configuration(folder: string, options: StandaloneOptions): object {
       },
     },
     logging: { level: { default: "info" } },
-    // Host mode needs the patch of ../../envoy/gateway/host; Backend names pods by address.
+    // Host mode needs the patch in envoy/gateway/host. A Backend names pods by address.
     extensionApis: { enableBackend: true, enableEnvoyPatchPolicy: options.enablePatchPolicy ?? true },
   };
 }

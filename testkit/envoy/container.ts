@@ -1,5 +1,5 @@
-// An Envoy in a container, by testcontainers. The container shares the host's network: simulated pods listen on the
-// host's loopback, the pick is an address, and an address must mean the same inside and outside.
+// An Envoy in a container, by testcontainers. The container shares the host's network, because simulated pods listen on the
+// host's loopback and a picked address must mean the same inside and outside.
 
 import { spawnSync } from "node:child_process";
 import { GenericContainer, getContainerRuntimeClient, Wait } from "testcontainers";
@@ -13,11 +13,11 @@ import {
   type RunOptions,
 } from "../../envoy/process.ts";
 
-// Ryuk is an image of its own that removes what tests leave behind. It may not be there, and nothing is left behind:
+// Ryuk is another image, which removes containers that tests leave behind. It may be absent, and it is not needed:
 // endWithProcess removes the container with this process.
 process.env.TESTCONTAINERS_RYUK_DISABLED ??= "true";
-// On the host's network everything is at the loopback. Inside a container testcontainers would ask the default bridge
-// for a gateway instead, and give up on an engine that has no bridge (.ci/docker.sh starts one without).
+// On the host's network every address is a loopback address. Inside a container testcontainers would ask the default bridge for
+// a gateway, and fail on an engine without a bridge, such as the one that .ci/docker.sh starts.
 process.env.TESTCONTAINERS_HOST_OVERRIDE ??= "127.0.0.1";
 
 const START_TIMEOUT_MS = 60_000;
@@ -31,7 +31,7 @@ export async function runContainer(image: string, options: RunOptions): Promise<
     .withBindMounts(mounts(options).map(({ path, mode }) => ({ source: path, target: path, mode })))
     .withEnvironment({ ...options.environment })
     .withLogConsumer((stream) => stream.on("data", (chunk: Buffer | string) => log.push(chunk)))
-    // Either line ends the wait: a refused configuration is seen at once, and its words are in the log.
+    // Each of these lines ends the wait, so a refused configuration fails at once with its message in the log.
     .withWaitStrategy(Wait.forLogMessage(/starting main dispatch loop|exiting|error initializing/))
     .withStartupTimeout(START_TIMEOUT_MS);
   if (process.getuid && process.getgid) container.withUser(`${process.getuid()}:${process.getgid()}`);

@@ -1,4 +1,4 @@
-// A real Envoy with the release wasm, its counters, and snapshots pushed by hand.
+// A real Envoy with the release wasm: its configuration, its counters, and snapshots that a test pushes.
 import http from "node:http";
 import { fileURLToPath } from "node:url";
 import type { WasmOptions } from "../../envoy/filters.ts";
@@ -11,7 +11,7 @@ import { until } from "../until.ts";
 import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "./test-envoy.ts";
 
 export const SECRET = "integration-secret-0123";
-/** PILOTFISH_WASM puts another module in the place of the one that `npm run build` makes. */
+/** The module that `npm run build` makes, or the one that PILOTFISH_WASM names. */
 export const MODULE =
   process.env.PILOTFISH_WASM ?? fileURLToPath(new URL("../../build/pilotfish.wasm", import.meta.url));
 
@@ -32,7 +32,7 @@ export function startGateway(config: GatewayConfig, concurrency = 2): Promise<Te
 
 const PREFIX = "wasmcustom.pilotfish.";
 
-/** The filter's counters and gauges by their own names; those that never counted are not there. */
+/** The filter's counters and gauges by their own names. A counter that never counted is absent. */
 export async function counters(envoy: TestEnvoy): Promise<Map<string, number>> {
   const stats = await envoy.stats("^wasmcustom\\.pilotfish\\.");
   return new Map([...stats].map(([name, value]) => [name.slice(PREFIX.length), value]));
@@ -42,13 +42,13 @@ export async function counter(envoy: TestEnvoy, name: string): Promise<number> {
   return (await counters(envoy)).get(name) ?? 0;
 }
 
-/** By how much each counter of requests rose while `action` ran; those that did not move are left out. */
+/** How much each counter of requests rose during `action`. Unchanged counters are left out. */
 export async function rises(envoy: TestEnvoy, action: () => Promise<unknown>): Promise<Record<string, number>> {
   const before = await counters(envoy);
   await action();
   const result: Record<string, number> = {};
   for (const [name, value] of await counters(envoy)) {
-    // A sidecar pushes all the time.
+    // A sidecar pushes at any time.
     if (name === "in_flight" || name.startsWith("snapshot.")) continue;
     const rise = value - (before.get(name) ?? 0);
     if (rise !== 0) result[name] = rise;
@@ -64,12 +64,12 @@ export interface Served {
   ready?: boolean;
 }
 
-/** Model name → who serves it; `base` makes it an adapter. */
+/** Model name → its endpoints; a model with `base` is an adapter. */
 export type Models = Record<string, { on: readonly Served[]; base?: string }>;
 
 let lastVersion = 0n;
 
-/** The bytes of a snapshot that is newer than all made before it. */
+/** The bytes of a snapshot that is newer than every earlier one. */
 export function snapshotOf(models: Models, version = nextVersion()): Uint8Array {
   const endpoints = new Map<string, EndpointView>();
   const views: ModelView[] = [];
@@ -85,7 +85,7 @@ export function snapshotOf(models: Models, version = nextVersion()): Uint8Array 
   return encodeSnapshot({ version, source: 7n, endpoints: [...endpoints.values()], models: views });
 }
 
-/** `laterMs`: as if at least so much time had passed since the last one. */
+/** A version that is at least `laterMs` after the last one, whatever the real clock says. */
 export function nextVersion(laterMs = 0): bigint {
   const now = BigInt(Date.now()) * 1000n;
   const least = lastVersion + BigInt(laterMs) * 1000n + 1n;
@@ -118,8 +118,8 @@ export function readBack(url: string, agent?: http.Agent): Promise<Answer> {
 }
 
 /**
- * What each worker reads back, several times over, and thereby uses: a read-back takes over the newest snapshot. No connection
- * is closed before all are open, and those that are open at the same time are spread evenly over the workers.
+ * Reads back from every worker, which also makes every worker use the newest snapshot. All eight connections are open at the
+ * same time, and Envoy spreads open connections evenly over the workers.
  */
 export async function readBackFromAll(url: string): Promise<Answer[]> {
   const agent = new http.Agent({ keepAlive: true });
@@ -137,7 +137,7 @@ export async function pushToAll(envoy: TestEnvoy, models: Models): Promise<void>
   await readBackFromAll(envoy.url);
 }
 
-/** What each worker counts as in flight on all of them, per address. */
+/** In-flight requests per address, as each worker counts them for all workers together. */
 export async function inFlight(envoy: TestEnvoy): Promise<Map<string, number>[]> {
   return (await readBackFromAll(envoy.url)).map(({ json }) => {
     const { endpoints } = json as { endpoints: { address: string; inFlight: number }[] };
@@ -146,8 +146,8 @@ export async function inFlight(envoy: TestEnvoy): Promise<Map<string, number>[]>
 }
 
 /**
- * A worker counts its own requests at once, those of the others when it has heard of them: then each has ticked since, unless
- * it counted as many before.
+ * Waits until every worker counts `requests` in flight. A worker counts its own requests at once and those of the others after it
+ * received their counts.
  */
 export async function everyWorkerCounts(envoy: TestEnvoy, requests: number): Promise<void> {
   await until(`${requests} in flight for every worker`, async () =>
@@ -156,8 +156,8 @@ export async function everyWorkerCounts(envoy: TestEnvoy, requests: number): Pro
 }
 
 /**
- * Waits until gauge and read-backs, each told by whichever worker it is, say that nothing is in flight. What a worker
- * knows of the others is a tick old, or ten while it is idle; a count that leaked stays.
+ * Waits until the gauge and all read-backs show that nothing is in flight. A worker's view of the others is one tick old, or up to
+ * 200 ms while the worker is idle. A leaked count never goes away.
  */
 export async function nothingInFlight(envoy: TestEnvoy): Promise<void> {
   let last = "";

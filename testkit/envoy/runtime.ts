@@ -1,6 +1,6 @@
-// Which Envoy the tests run on: a container where a Docker engine answers and has an image, else a local binary.
-// PILOTFISH_RUNTIME=docker|binary decides it from outside. `tsx testkit/envoy/runtime.ts [version]` makes
-// ready what the tests will need, with progress, and prints which of the two it is.
+// Chooses the Envoy of the tests: a container if a Docker engine answers and has an image, otherwise a local binary.
+// PILOTFISH_RUNTIME=docker|binary overrides the choice. `tsx testkit/envoy/runtime.ts [version]` fetches or builds what the tests
+// need, with progress, and prints the choice.
 
 import { pathToFileURL } from "node:url";
 import { type Found, findEnvoy, runtimeWanted } from "../../envoy/binary.ts";
@@ -15,7 +15,7 @@ interface ChooseOptions {
   progress?: Progress;
 }
 
-/** PILOTFISH_ENVOY_VERSION is how `make test-matrix` asks for a version without touching a test. */
+/** `make test-matrix` asks for a version by PILOTFISH_ENVOY_VERSION. */
 export async function chooseRuntime(options: ChooseOptions = {}): Promise<Found> {
   const asked = options.version ?? process.env.PILOTFISH_ENVOY_VERSION;
   const version = asked || DEFAULT_VERSION;
@@ -34,7 +34,7 @@ export async function chooseRuntime(options: ChooseOptions = {}): Promise<Found>
   return findEnvoy({ runtime: "binary", progress, ...(asked ? { version: asked } : {}) });
 }
 
-/** Makes ready what chooseRuntime will find: an image where an engine answers, a binary otherwise. */
+/** Provides what chooseRuntime finds later: an image if a Docker engine answers, otherwise a binary. */
 async function prepareRuntime(options: ChooseOptions = {}): Promise<Found> {
   const progress = options.progress ?? progressToStderr;
   const version = options.version ?? (process.env.PILOTFISH_ENVOY_VERSION || DEFAULT_VERSION);

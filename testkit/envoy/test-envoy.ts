@@ -1,9 +1,8 @@
-// Starts real Envoys for tests: by testcontainers where a Docker engine answers and has an image, by the local binary
-// otherwise. The tests cannot tell the difference.
+// Starts real Envoys for tests: by testcontainers if a Docker engine answers and has an image, otherwise as a local binary.
+// The tests are the same for both.
 //
-// Ports: every listener asks the system for a free port by binding port 0, and the harness reads back from the admin
-// what it got. No port is ever chosen, released and taken again, so concurrent test files cannot collide. A restart
-// keeps the ports.
+// Ports: every listener binds port 0, so that the system gives it a free port, and this file reads the port from the admin
+// interface. No port is chosen, released and bound again, so concurrent test files cannot collide. A restart keeps the ports.
 
 import { rmSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -18,7 +17,7 @@ import { endWithProcess, type RunningEnvoy, type RunOptions, runEnvoy } from "..
 import { runContainer } from "./container.ts";
 import { chooseRuntime } from "./runtime.ts";
 
-/** As for envoyConfig, with ports that default to 0 (free ones) and `true` for the listeners that are optional. */
+/** The options of envoyConfig. Ports default to 0, which is a free port; `true` adds an optional listener on a free port. */
 export interface TestEnvoyConfig
   extends Omit<EnvoyConfigOptions, "port" | "adminPort" | "snapshotPort" | "plainPort" | "accessLog"> {
   port?: number;
@@ -26,7 +25,7 @@ export interface TestEnvoyConfig
   snapshotPort?: number | boolean;
   plainPort?: number | boolean;
   wasm?: WasmOptions;
-  /** Format of the access log, which `accessLog()` reads. */
+  /** Format of the access log that `accessLog()` reads. */
   accessLogFormat?: string | Readonly<Record<string, string>>;
 }
 
@@ -37,7 +36,7 @@ interface StartOptions {
   /** Envoy's own environment. */
   environment?: Readonly<Record<string, string>>;
   extraArguments?: readonly string[];
-  /** Files beside the module of `wasm` that the configuration names: a container has to be given them. */
+  /** Files besides the module that the configuration names. A container needs them as mounts. */
   reads?: readonly string[];
   readyTimeoutMs?: number;
   found?: Found;
@@ -110,7 +109,7 @@ export class TestEnvoy {
   get version(): string {
     return this.found.version;
   }
-  /** Process id; a container's is that of its Envoy on this machine. */
+  /** Process id on this machine, also for an Envoy in a container. */
   get pid(): number | undefined {
     return this.#running?.pid;
   }
@@ -119,10 +118,10 @@ export class TestEnvoy {
     return [...this.#earlierLogs, ...(this.#running?.logs() ?? [])];
   }
 
-  /** The access log's whole lines so far. Envoy writes them within 50 ms. */
+  /** The complete lines of the access log. Envoy writes a line within 50 ms. */
   async accessLog(): Promise<string[]> {
     const text = await readFile(this.#accessLogFile(), "utf8").catch(() => "");
-    // What stands behind the last line's end is half a line, or nothing.
+    // The text after the last line end is an incomplete line or empty.
     return text.split("\n").slice(0, -1);
   }
 
@@ -132,7 +131,7 @@ export class TestEnvoy {
     const text = await this.#admin(`/stats${query}`);
     const result = new Map<string, number>();
     for (const line of text.split("\n")) {
-      // Histograms and text readouts have no plain number behind the colon.
+      // Histograms and text readouts have no plain number after the colon.
       const match = /^(.+): (\d+)$/.exec(line);
       if (match) result.set(match[1] as string, Number(match[2]));
     }
@@ -148,14 +147,14 @@ export class TestEnvoy {
     await this.#ready(run.adminAddressFile as string);
   }
 
-  /** Stops it in order and starts it again on the same ports, with changes to its configuration if given. */
+  /** Stops the Envoy gracefully and starts it again on the same ports, with `changes` to its configuration. */
   async restart(changes: Partial<TestEnvoyConfig> = {}): Promise<void> {
     await this.#running?.stop();
     this.#config = { ...this.#config, ...changes };
     await this.start();
   }
 
-  /** Ends it as a crash would; `start()` brings it back on the same ports. */
+  /** Kills the Envoy like a crash. `start()` starts it again on the same ports. */
   async kill(): Promise<void> {
     await this.#running?.kill();
   }
@@ -172,7 +171,7 @@ export class TestEnvoy {
     this.#forgetFolder();
   }
 
-  /** Resets all counters, so that a test can count from zero. */
+  /** Sets all counters to zero. */
   async resetStats(): Promise<void> {
     await this.#admin("/reset_counters", "POST");
   }
@@ -240,7 +239,7 @@ export class TestEnvoy {
 
   #failure(what: string): EnvoyError {
     const tail = this.logs().slice(-SHOWN_LOG_LINES).join("\n");
-    return new EnvoyError("ENVOY_START", `Envoy ${this.version} (${this.runtime}) ${what}; its last words:\n${tail}`);
+    return new EnvoyError("ENVOY_START", `Envoy ${this.version} (${this.runtime}) ${what}; its last lines:\n${tail}`);
   }
 }
 

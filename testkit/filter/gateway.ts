@@ -1,4 +1,4 @@
-// One Envoy with workers that run the release wasm, and what its clients and its sidecar do to it.
+// An emulated Envoy whose workers run the release wasm, and the requests of its clients and its sidecar.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { type Outcome, Process, type RequestInput, Root, Stream } from "../../emulator/index.ts";
@@ -22,14 +22,14 @@ export const SECRET = "0123456789abcdef-secret";
 export interface GatewayOptions {
   workers?: number;
   configuration?: object | string;
-  /** null: none in the environment. */
+  /** null leaves the secret out of the environment. */
   secret?: string | null;
   /** Further variables of the environment. */
   environment?: Record<string, string>;
   now?: bigint;
-  /** Of the host's random numbers: two Envoys need two. */
+  /** Seed of the host's random numbers. Two Envoys need different seeds. */
   seed?: number;
-  /** Envoy's allow_on_headers_stop_iteration; true where not given. */
+  /** Envoy's allow_on_headers_stop_iteration; default true. */
   bodies?: boolean;
 }
 
@@ -67,7 +67,7 @@ export class Gateway {
     return root;
   }
 
-  /** Two ticks of each worker: enough for a snapshot and for counts to be everywhere. */
+  /** Runs two ticks of each worker, after which every worker has the newest snapshot and all counts. */
   settle(): void {
     this.process.advance(40);
   }
@@ -82,7 +82,7 @@ export class Gateway {
     return stream;
   }
 
-  /** A chat request that went through the filter and waits for its response. */
+  /** A chat request that the filter let through and that waits for its response. */
   chat(model: string, worker = 0): Stream {
     const stream = this.send(chat(model), worker);
     assert.equal(stream.outcome.action, "continue");
@@ -93,7 +93,7 @@ export class Gateway {
     return this.control({ method: "POST", path: SNAPSHOT_PATH, headers, body }, worker);
   }
 
-  /** Pushes a snapshot with a version above the last one of this function. */
+  /** Pushes a snapshot with a new version. */
   feed(view: Partial<SnapshotView>, worker = 0): void {
     this.#version += 1000n;
     const bytes = encodeSnapshot({ version: this.#version, source: 7n, endpoints: [], models: [], ...view });
@@ -102,7 +102,7 @@ export class Gateway {
     this.settle();
   }
 
-  /** The snapshot as it is read back, without the filter's metrics. */
+  /** The read-back of the snapshot, without the filter's metrics. */
   read(worker = 0): Answer {
     const { status, json } = this.readAll(worker);
     const { metrics, ...snapshot } = json;
@@ -120,7 +120,7 @@ export class Gateway {
     return answer;
   }
 
-  /** Sum over endpoints of what a worker counts in flight. */
+  /** In-flight requests per endpoint, as a worker counts them. */
   inFlight(worker = 0): Record<string, number> {
     const { endpoints } = this.read(worker).json as { endpoints: { address: string; inFlight: number }[] };
     return Object.fromEntries(endpoints.map((endpoint) => [endpoint.address, endpoint.inFlight]));
@@ -130,14 +130,14 @@ export class Gateway {
     for (const root of this.workers) root.vm.assertHealthy();
   }
 
-  /** Every counter of the filter that is not 0, by its name without `pilotfish.`. */
+  /** The filter's counters that are not 0, by their names without `pilotfish.`. */
   counters(): Record<string, number> {
     const values = this.process.metrics.values();
     const named = COUNTERS.map((name) => [name.replace("pilotfish.", ""), values[name]] as const);
     return Object.fromEntries(named.filter(([, value]) => value !== 0)) as Record<string, number>;
   }
 
-  /** All counters are as given, and those not given are there and 0. */
+  /** Asserts that the given counters have their values and that all others are 0. */
   expectCounters(expected: Record<string, number>): void {
     assert.deepEqual(this.counters(), expected);
   }
@@ -158,10 +158,10 @@ interface Answer {
   json: any;
 }
 
-/** What the filter itself answered; fails when it did not answer. */
+/** The filter's local reply. Fails if the filter sent none. */
 export function answerOf(stream: Stream): Answer {
   const local = stream.localResponse;
-  assert.ok(local, `the filter answered; it did: ${stream.outcome.action}`);
+  assert.ok(local, `expected a local reply of the filter; it did: ${stream.outcome.action}`);
   assert.equal(local.headers.get("content-type"), "application/json");
   return { status: local.status, json: JSON.parse(local.body.toString("utf8")) };
 }
@@ -191,7 +191,7 @@ export const B = "10.0.0.2:8000";
 export const C = "10.0.0.3:8000";
 export const D = "10.0.0.4:8000";
 
-/** Three idle pods with model `m`; the adapter `lora` of `m` is on the first. */
+/** Three idle endpoints with the model `m`. The adapter `lora` of `m` is on the first one. */
 export function threePods(): Pick<SnapshotView, "endpoints" | "models"> {
   return { endpoints: [A, B, C].map((at) => endpoint(at)), models: [base("m", [A, B, C]), adapter("lora", "m", [A])] };
 }
@@ -202,10 +202,10 @@ interface Routed {
   destination: string | undefined;
 }
 
-/** The control headers with which the request went on. */
+/** The control headers of a request that the filter let through. */
 export function routed(outcome: Outcome): Routed {
   const headers = outcome.requestHeaders;
-  assert.ok(headers, `the request went on; it did: ${outcome.action}`);
+  assert.ok(headers, `expected the filter to let the request through; it did: ${outcome.action}`);
   return {
     model: headers.get(MODEL_HEADER),
     base: headers.get(BASE_MODEL_HEADER),
@@ -213,7 +213,7 @@ export function routed(outcome: Outcome): Routed {
   };
 }
 
-/** Answered by `upstream` and over. */
+/** Ends a request with a response from `upstream`. */
 export function complete(stream: Stream, upstream: string): void {
   stream.respond({ status: 200, body: "{}", upstreamAddress: upstream });
   stream.finish();

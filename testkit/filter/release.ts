@@ -1,5 +1,5 @@
-// The release wasm, compiled when it is older than its sources. Test files run in processes of their own at the same
-// time: one of them compiles under a lock, the others wait for it.
+// The release wasm, compiled if it is older than its sources. Test files run at the same time in processes of their own: one
+// process compiles under a lock, the others wait.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,7 +10,7 @@ import { isOlder, moduleSources } from "../../envoy/local/built-module.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const target = join(root, "build/pilotfish.wasm");
 const lock = join(root, "build/pilotfish.lock");
-/** Compiling takes seconds, and minutes where all else runs as well: a lock this old was left by a process that was killed. */
+/** Compiling takes seconds, or minutes on a busy machine. A process that was killed left a lock that is older than this. */
 const ABANDONED_MS = 600_000;
 
 function modified(path: string): number {
@@ -37,7 +37,7 @@ function compile(): void {
   try {
     const run = spawnSync(process.execPath, [asc, "--target", "release", ...files], { cwd: root, encoding: "utf8" });
     if (run.status !== 0) throw new Error(`asc --target release: exit status ${run.status}\n${run.stderr}`);
-    // A source that changed meanwhile is newer than this.
+    // A source that changed during the build must be newer than the module.
     utimesSync(join(root, `${fresh}.wasm`), started, started);
     renameSync(join(root, `${fresh}.wasm`), target);
   } finally {

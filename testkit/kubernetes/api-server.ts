@@ -1,4 +1,5 @@
-// A real kube-apiserver with etcd, without a cluster: no controllers, no kubelet, so tests write what those would.
+// A real kube-apiserver with etcd, without a cluster. No controller and no kubelet runs, so tests write the objects that those
+// would write.
 import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
@@ -10,7 +11,7 @@ import { until } from "../until.ts";
 import type { KubernetesBinaries } from "./build.ts";
 
 export const ADMIN_TOKEN = "token-of-the-admin";
-/** Stands for the service account of sidecar/deploy/rbac.yaml, with its rights and no others. */
+/** Token of the service account in sidecar/deploy/rbac.yaml, with exactly the rights of that file. */
 export const SIDECAR_TOKEN = "token-of-the-sidecar";
 const SIDECAR_USER = "system:serviceaccount:default:pilotfish";
 
@@ -74,7 +75,7 @@ export class ApiServer {
     await this.#ready("etcd", this.#etcd, async () => (await fetch(`${client}/health`)).ok);
   }
 
-  /** Resolves when it is ready; etcd is running. */
+  /** Resolves when kube-apiserver is ready. etcd must be running. */
   async startServer(): Promise<void> {
     const key = join(this.#folder, "sa.key");
     this.#server = await this.#spawn("kube-apiserver", this.#binaries.apiserver, [
@@ -114,7 +115,7 @@ export class ApiServer {
     throw new Error(`${name} ended before it was ready:\n${log.slice(-2000)}`);
   }
 
-  /** As the admin, unless another token is given. */
+  /** Calls the API as the admin, unless another token is given. */
   async call(
     method: string,
     path: string,
@@ -150,12 +151,12 @@ export class ApiServer {
     return this.#folder;
   }
 
-  /** kill -9. */
+  /** Ends kube-apiserver with SIGKILL. */
   async kill(): Promise<void> {
     await end(this.#server);
   }
 
-  /** etcd forgets what was before now; only a server that is started after it does so too. */
+  /** Makes etcd forget old versions. kube-apiserver forgets them only after a restart. */
   async compact(): Promise<void> {
     const etcd = async (path: string, body: object) => {
       const answer = await fetch(`http://127.0.0.1:${this.#etcdPort}${path}`, {

@@ -17,7 +17,7 @@ interface Recipe {
   package: string;
   /** The line `go` of the go.mod that requires the module. */
   go: string;
-  /** Lines `replace` for what the module replaces by folders of its own repository, which a published module lacks. */
+  /** The `replace` lines for modules that come from folders of the same repository, which a published module lacks. */
   replace: (ownGoMod: string) => string[];
 }
 
@@ -42,7 +42,7 @@ const RECIPES: readonly Recipe[] = [
     },
     package: "k8s.io/kubernetes/cmd/kube-apiserver",
     go: "1.24.0",
-    // v1.34.1 of the whole is v0.34.1 of each part that it publishes.
+    // Kubernetes v1.34.1 publishes each of its parts as v0.34.1.
     replace: (ownGoMod) =>
       [...ownGoMod.matchAll(/^\s*(k8s\.io\/\S+) => \.\/staging\//gm)].map(
         ([, part]) => `${part} => ${part} v0${KUBERNETES_VERSION.slice(1)}`,

@@ -1,5 +1,5 @@
-// What the behaviours need of a cluster, by a real API server and by the recorded one. The sidecar reaches either
-// through a gate, which stands for the network between.
+// A cluster for tests, by a real API server or by the fake one. The sidecar reaches either through a gate, which stands for the
+// network in between.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,22 +13,22 @@ import { type KubeObject, resourceOf } from "./resources.ts";
 
 export interface Cluster {
   gate: Gate;
-  /** For the sidecar: by way of the gate, with the rights of sidecar/deploy/rbac.yaml where rights are kept. */
+  /** Kubeconfig of the sidecar, through the gate. On a real API server it has the rights of sidecar/deploy/rbac.yaml. */
   kubeconfig: string;
-  /** Creates or changes; status included. */
+  /** Creates or changes an object, with its status. */
   put(object: KubeObject): Promise<void>;
-  /** As the owner does it: a pod that runs on a node ends first, and is gone by `gone`. */
+  /** Deletes an object as its owner does. A pod on a node then terminates, and `gone` removes it. */
   remove(object: KubeObject): Promise<void>;
   gone(object: KubeObject): Promise<void>;
-  /** By its file in crds/. */
+  /** Installs the CRD of a file in crds/. */
   installCrd(name: Crd): Promise<void>;
   uninstallCrd(name: Crd): Promise<void>;
-  /** kill -9. */
+  /** Ends the API server with SIGKILL. */
   kill(): Promise<void>;
   start(): Promise<void>;
-  /** The versions of before are no longer known once it was killed and started. */
+  /** Makes the API server forget all versions up to now, from its next start on. */
   expire(): Promise<void>;
-  /** The status of an answer to the sidecar's account. */
+  /** The HTTP status that the sidecar's account gets for a request. */
   allowed(method: string, path: string): Promise<number>;
   close(): Promise<void>;
 }
@@ -73,7 +73,7 @@ export async function realCluster(binaries: KubernetesBinaries): Promise<Cluster
     const applied = { ...rest, metadata };
     await must(`apply ${path}`, server.call("PATCH", `${path}?fieldManager=test&force=true`, applied, APPLY));
     if (status === undefined) return;
-    // The kubelet writes it with an update, not by applying.
+    // The kubelet updates the status; it does not apply it.
     await must(`status ${path}`, server.call("PATCH", `${path}/status`, { status }, "application/merge-patch+json"));
   };
   await until("the namespace", async () => (await server.call("GET", "/api/v1/namespaces/default")).status === 200);

@@ -1,7 +1,7 @@
 // A list-and-watch server that answers as kube-apiserver 1.34 does: discovery, versions, pages, bookmarks, an expired version
 // as 200 with an ERROR event on a watch and as 410 on a list, a version of the future as a silent 200. It keeps its objects
-// in memory. Tests use it where the real server has not been built, and for what a real server does too seldom; the benches
-// use it to give the endpoint picker its pods. It refuses other requests with 501.
+// in memory. Tests use it if the real server has not been built, and for events that are rare on a real server. Benches use it to
+// give the endpoint picker its pods. It refuses all other requests with 501.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { freePorts } from "../ports.ts";
@@ -117,7 +117,7 @@ export class FakeApiServer {
     for (const watch of this.#watches) this.#send(watch, event);
   }
 
-  /** Text to every open watch, as it stands. */
+  /** Sends text unchanged to every open watch. */
   sendRaw(text: string): void {
     for (const { response } of this.#watches) response.write(text);
   }

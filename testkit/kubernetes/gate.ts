@@ -1,4 +1,4 @@
-// A TCP relay before an API server: the network between it and the sidecar, which can be cut or go silent.
+// A TCP relay in front of an API server. It stands for a network that can be cut or fall silent.
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 export class Gate {
@@ -33,7 +33,7 @@ export class Gate {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Connections break, new ones are closed at once. */
+  /** Breaks all connections and closes new ones at once. */
   cut(): void {
     this.#closed = true;
     for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
@@ -43,7 +43,7 @@ export class Gate {
     this.#closed = false;
   }
 
-  /** The connections of now stay open and carry nothing any more; new ones work. */
+  /** Silences the current connections, which stay open. New connections work. */
   hush(): void {
     for (const [client, upstream] of this.#pairs) {
       client.unpipe(upstream);

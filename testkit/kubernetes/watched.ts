@@ -1,4 +1,4 @@
-// A fake API server, objects for it, and a source that watches it.
+// A fake API server, and a source of the sidecar that watches it.
 
 import { type KubernetesOptions, KubernetesSource } from "../../sidecar/discover/kubernetes.ts";
 import type { PodSource } from "../../sidecar/discover/pod-source.ts";
@@ -17,7 +17,7 @@ export const CONFIG_MAPS = "api/v1/configmaps";
 
 export const TIMES: WatchTimes = { watchMs: 60_000, silenceMs: 5000, retryMinMs: 5, retryMaxMs: 20, absentMs: 20 };
 
-/** With pods, pools, slices and config maps installed, and no CRD of the alpha group. */
+/** A server with pods, pools, slices and config maps, and without the CRDs of the alpha group. */
 export async function startServer(t: Closer): Promise<FakeApiServer> {
   const server = await new FakeApiServer().start();
   for (const resource of [PODS, POOLS, SLICES, CONFIG_MAPS]) server.installed.add(resource);
@@ -27,11 +27,11 @@ export async function startServer(t: Closer): Promise<FakeApiServer> {
 
 interface Watched {
   source: PodSource;
-  /** The last report; undefined before the first. */
+  /** The pods that the source reported last; undefined before its first report. */
   pods(): readonly PodAddress[] | undefined;
   addresses(): string[] | undefined;
   reports(): number;
-  /** Of the warnings. */
+  /** Details of the warnings that the source logged. */
   lines: Array<Record<string, unknown>>;
 }
 

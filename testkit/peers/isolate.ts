@@ -1,4 +1,4 @@
-// Runs this program again in a network namespace of its own that has only loopback: for peers that bind all interfaces.
+// Runs this program again in a network namespace of its own with only loopback, because peers bind all interfaces.
 
 import { spawn, spawnSync } from "node:child_process";
 
@@ -8,7 +8,7 @@ export function isIsolated(): boolean {
   return process.env[INSIDE] === "1";
 }
 
-/** How to get a namespace here; undefined where the system gives none. */
+/** The command prefix that creates a namespace; undefined if the system allows none. */
 export function namespaceCommand(): string[] | undefined {
   for (const flags of [["--net"], ["--map-root-user", "--net"]]) {
     const command = ["unshare", ...flags, "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
@@ -18,7 +18,7 @@ export function namespaceCommand(): string[] | undefined {
   return undefined;
 }
 
-/** The same command line again, inside; resolves with its exit status. */
+/** Runs the same command line in the namespace. Resolves with its exit status. */
 export function runIsolated(
   command: readonly string[],
   environment: Readonly<Record<string, string>>,

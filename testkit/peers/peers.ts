@@ -19,7 +19,7 @@ import { resourceOf } from "../kubernetes/resources.ts";
 import { freePorts } from "../ports.ts";
 
 export interface Peer {
-  /** Of the binary, of its Go package, and of the folder here with go.mod and go.sum. */
+  /** Name of the binary, of its Go package, and of the folder with go.mod and go.sum. */
   name: "bbr" | "epp";
   title: string;
   version: string;
@@ -51,15 +51,15 @@ export class PeerError extends Error {
 
 export interface RunningPeer {
   pid: number;
-  /** Of its ext_proc server. */
+  /** Port of the ext_proc server. */
   port: number;
   stop(): Promise<void>;
 }
 
 interface PeerStart {
-  /** The binary. */
+  /** Path of the binary. */
   path: string;
-  /** Takes the peer's kubeconfig. */
+  /** Folder for the kubeconfig. */
   folder: string;
   /** URL of an API server. */
   server: string;

@@ -134,7 +134,7 @@ describe("a real Envoy with this configuration", () => {
     await assert.rejects(startEnvoy({ pools, port: envoy.port }), /Address already in use/);
   });
 
-  test("shows its last words when it refuses its configuration", async () => {
+  test("shows its last lines when it refuses its configuration", async () => {
     const pools = [{ name: "pool", models: ["m"], endpoints: hosts }];
     const started = startEnvoy({ pools, edit: (bootstrap) => Object.assign(bootstrap, { no_such_thing: 1 }) });
     await assert.rejects(started, { code: "ENVOY_START", message: /no_such_thing/ });
