@@ -109,6 +109,10 @@ bench-metrics: node_modules/.package-lock.json ## The sidecar's parser of metric
 bench-pick: build/pilotfish.wasm ## What a pick costs, of 16 and of 1,000 pods; ARGS="--envoy" in a real Envoy too
 	@$(TSX) bench/pick/main.ts $(ARGS)
 
+.PHONY: profile
+profile: node_modules/.package-lock.json ## Which functions of the filter take the CPU; ARGS="--bytes 1024"
+	@$(TSX) bench/profile.ts $(ARGS)
+
 .PHONY: test-long
 test-long: build/pilotfish.wasm ## 200,000 generated documents and ten minutes of fuzzing
 	@PILOTFISH_SCAN_DOCUMENTS=200000 node --import tsx --test tests/scan/json.test.ts tests/scan/multipart.test.ts

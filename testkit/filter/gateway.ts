@@ -31,6 +31,8 @@ export interface GatewayOptions {
   seed?: number;
   /** Envoy's allow_on_headers_stop_iteration; default true. */
   bodies?: boolean;
+  /** Another build of the filter. */
+  module?: WebAssembly.Module;
 }
 
 export class Gateway {
@@ -47,8 +49,8 @@ export class Gateway {
   }
 
   startWorker(): Root {
-    const { configuration, secret = SECRET, environment = {} } = this.#options;
-    const vm = this.process.startVm(release, {
+    const { configuration, secret = SECRET, environment = {}, module = release } = this.#options;
+    const vm = this.process.startVm(module, {
       vmId: "pilotfish",
       environment: secret === null ? environment : { [SECRET_ENV]: secret, ...environment },
     });
