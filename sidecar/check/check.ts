@@ -1,39 +1,40 @@
-// pilotfish check: reads manifests and configuration and says what Pilotfish makes of them. Exit codes: 0 nothing contradicts,
-// 1 something does or is not understood, 2 wrong flags, files or configuration.
+// `pilotfish check`: reads manifests and the configuration, and shows what Pilotfish makes of them. Exit codes: 0 no
+// contradiction; 1 contradictions, or objects that are not understood; 2 wrong flags, files or configuration.
 import { Command } from "commander";
 import { ConfigError, loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import { reportOf, textOf } from "./findings.ts";
+import { findingsOf, textOf } from "./findings.ts";
 import { filesOf, readFiles } from "./read-manifests.ts";
 
 export function checkCommand(): Command {
   return new Command("check")
-    .description("says what Pilotfish makes of manifests and of its configuration, and what contradicts; for CI")
+    .description("shows what Pilotfish makes of manifests and of its configuration, and what contradicts; for CI")
     .argument("[paths...]", "manifests: files, or folders of .yaml, .yml and .json")
     .option("-c, --config <file>", "the sidecar's configuration")
     .option("--json", "as JSON");
 }
 
-export interface CheckDone {
+export interface CheckResult {
   text: string;
+  /** The exit code. */
   code: number;
 }
 
-/** The secret is no part of what is checked. */
+/** A stand-in: the configuration must have a secret, and check does not use it. */
 const NO_SECRET = "not-looked-at-by-check";
 
-export function check(paths: readonly string[], options: { config?: string; json?: boolean }): CheckDone {
+export function check(paths: readonly string[], options: { config?: string; json?: boolean }): CheckResult {
   if (paths.length === 0 && options.config === undefined) {
     return { text: "pilotfish check: expected manifests, or --config\n", code: 2 };
   }
   let config: Config | undefined;
   try {
-    if (options.config !== undefined)
+    if (options.config !== undefined) {
       config = loadConfig(options.config, {}, { PILOTFISH_SECRET: NO_SECRET, ...process.env });
-    const read = readFiles(filesOf(paths));
-    const report = reportOf(read, config);
-    const text = options.json === true ? `${JSON.stringify(report, null, 2)}\n` : textOf(report);
-    return { text, code: report.contradictions.length === 0 ? 0 : 1 };
+    }
+    const findings = findingsOf(readFiles(filesOf(paths)), config);
+    const text = options.json === true ? `${JSON.stringify(findings, null, 2)}\n` : textOf(findings);
+    return { text, code: findings.contradictions.length === 0 ? 0 : 1 };
   } catch (error) {
     const lines = error instanceof ConfigError ? error.problems : [(error as Error).message];
     return { text: lines.map((line) => `pilotfish check: ${line}\n`).join(""), code: 2 };

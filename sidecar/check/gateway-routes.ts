@@ -1,4 +1,4 @@
-// What of the Gateway API says which model leads where. Envoy does the routing; this is read only to say whether it fits.
+// HTTPRoutes and Gateways, for `pilotfish check` alone: Envoy does the routing, and check shows whether the rest fits.
 
 import { z } from "zod";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
@@ -52,20 +52,21 @@ const gateway = z.looseObject({
 export interface RouteRule {
   route: string;
   namespace: string;
-  /** Gateways or listeners, `gateway` or `gateway/listener`. */
+  /** Gateways and listeners, as `gateway` or `gateway/listener`. */
   parents: string[];
-  /** Names in X-Gateway-Model-Name; empty where it does not look at it. */
+  /** Model names that the rule matches in MODEL_HEADER; empty: the rule does not match on it. */
   models: string[];
   paths: string[];
   backends: Array<{ kind: string; name: string; port: number | null }>;
 }
 
-export interface GatewayRead {
+export interface GatewayListeners {
+  /** `Gateway default/llm`. */
   title: string;
-  name: string;
   listeners: Array<{ name: string; port: number; protocol: string }>;
 }
 
+/** The rules of an HTTPRoute, or what is wrong with it. */
 export function readRoute(input: unknown): RouteRule[] | string {
   const parsed = route.safeParse(input);
   if (!parsed.success) return `${parsed.error.issues[0]?.path.join(".")}: ${parsed.error.issues[0]?.message}`;
@@ -86,10 +87,11 @@ export function readRoute(input: unknown): RouteRule[] | string {
   });
 }
 
-export function readGateway(input: unknown): GatewayRead | string {
+/** The listeners of a Gateway, or what is wrong with it. */
+export function readGateway(input: unknown): GatewayListeners | string {
   const parsed = gateway.safeParse(input);
   if (!parsed.success) return `${parsed.error.issues[0]?.path.join(".")}: ${parsed.error.issues[0]?.message}`;
   const { metadata, spec } = parsed.data;
   const listeners = spec.listeners.map(({ name, port, protocol }) => ({ name, port, protocol }));
-  return { title: `Gateway ${metadata.namespace}/${metadata.name}`, name: metadata.name, listeners };
+  return { title: `Gateway ${metadata.namespace}/${metadata.name}`, listeners };
 }

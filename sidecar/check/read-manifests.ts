@@ -1,25 +1,23 @@
-// Manifests as files have them, to what Pilotfish makes of each object: understood, wrong, or left to others.
+// Reads files of manifests, and sorts their objects into understood, wrong, and not for Pilotfish.
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { parseAllDocuments } from "yaml";
 import { type ClusterObject, type ClusterView, titleOf, viewOf } from "../kubernetes/cluster-objects.ts";
+import { documentItems, titleOfContent } from "../kubernetes/documents.ts";
 import { translate } from "../kubernetes/translate/index.ts";
-import { type GatewayRead, type RouteRule, readGateway, readRoute } from "./gateway-routes.ts";
+import { type GatewayListeners, type RouteRule, readGateway, readRoute } from "./gateway-routes.ts";
 
-export interface Read {
+export interface Manifests {
   view: ClusterView;
   routes: RouteRule[];
-  gateways: GatewayRead[];
-  /** Names of the Services that manifests define. */
-  services: Set<string>;
+  gateways: GatewayListeners[];
   /** A line for each field that is wrong. */
   problems: string[];
-  /** Objects that are left to others, with the reason. */
+  /** Objects that Pilotfish does not use, with the reason. */
   ignored: string[];
 }
 
-/** Whose they are, where that is known. */
-const OTHERS: Readonly<Record<string, string>> = {
+/** Kinds that Pilotfish does not use -> who uses them, or why not. */
+const UNUSED_KINDS: Readonly<Record<string, string>> = {
   Deployment: "runs the pods; Pilotfish reads the pods themselves",
   StatefulSet: "runs the pods; Pilotfish reads the pods themselves",
   LeaderWorkerSet: "runs the pods; Pilotfish reads the pods themselves",
@@ -32,8 +30,8 @@ const OTHERS: Readonly<Record<string, string>> = {
   PodMonitoring: "for a monitoring system; the sidecar scrapes the pods itself",
   ServiceMonitor: "for a monitoring system; the sidecar scrapes the pods itself",
   GCPHealthCheckPolicy: "of an older API",
-  GCPTrafficExtension: "the body is read by the filter",
-  GCPRoutingExtension: "the body is read by the filter",
+  GCPTrafficExtension: "the filter reads the body",
+  GCPRoutingExtension: "the filter reads the body",
   EnvoyFilter: "Istio's",
   EnvoyProxy: "Envoy Gateway's",
   EnvoyExtensionPolicy: "Envoy Gateway's",
@@ -44,7 +42,7 @@ const OTHERS: Readonly<Record<string, string>> = {
   HorizontalPodAutoscaler: "scales the pods, which the sidecar then finds",
 };
 
-/** Files of the given paths; of a folder those that end in .yaml, .yml or .json. */
+/** The given files, and of each given folder its .yaml, .yml and .json files. */
 export function filesOf(paths: readonly string[]): string[] {
   return paths.flatMap((path) => {
     if (!statSync(path).isDirectory()) return [path];
@@ -53,58 +51,47 @@ export function filesOf(paths: readonly string[]): string[] {
   });
 }
 
-export function readFiles(files: readonly string[]): Read {
+export function readFiles(files: readonly string[]): Manifests {
   const objects: ClusterObject[] = [];
-  const read: Omit<Read, "view"> = { routes: [], gateways: [], services: new Set(), problems: [], ignored: [] };
+  const read: Omit<Manifests, "view"> = { routes: [], gateways: [], problems: [], ignored: [] };
+  /** Title -> where the object is. */
   const titles = new Map<string, string>();
   for (const file of files) {
-    for (const [i, document] of parseAllDocuments(readFileSync(file, "utf8")).entries()) {
-      const where = `${file}, document ${i + 1}`;
-      const broken = document.errors[0];
-      if (broken !== undefined) {
-        read.problems.push(`${where}: ${broken.message.split("\n")[0]}`);
+    for (const item of documentItems(readFileSync(file, "utf8"), file.endsWith(".json"))) {
+      const where = `${file}, ${item.where}`;
+      if ("problem" in item) {
+        read.problems.push(`${where}: ${item.problem}`);
         continue;
       }
-      for (const item of itemsOf(document.toJS({ maxAliasCount: 100 }))) addObject(item, where, objects, titles, read);
+      const object = addContent(item.content, where, read);
+      if (object === undefined) continue;
+      const title = titleOf(object);
+      const first = titles.get(title);
+      if (first !== undefined) read.problems.push(`${where}, ${title}: is defined twice, first in ${first}`);
+      titles.set(title, where);
+      objects.push(object);
     }
   }
   return { view: viewOf(objects), ...read };
 }
 
-function itemsOf(content: unknown): unknown[] {
-  if (content === null || content === undefined) return [];
-  const list = content as { kind?: unknown; items?: unknown };
-  return typeof list.kind === "string" && list.kind.endsWith("List") && Array.isArray(list.items)
-    ? list.items
-    : [content];
-}
-
-function addObject(
-  item: unknown,
-  where: string,
-  objects: ClusterObject[],
-  titles: Map<string, string>,
-  read: Omit<Read, "view">,
-): void {
-  const { kind, metadata } = (item ?? {}) as { kind?: string; metadata?: { name?: string; namespace?: string } };
-  const title = `${kind} ${metadata?.namespace ?? "default"}/${metadata?.name}`;
+/** Returns an object of the cluster; adds anything else to `read`. */
+function addContent(content: unknown, where: string, read: Omit<Manifests, "view">): ClusterObject | undefined {
+  const kind = String((content as { kind?: unknown }).kind);
+  const title = titleOfContent(content);
   if (kind === "HTTPRoute" || kind === "Gateway") {
-    const found = kind === "HTTPRoute" ? readRoute(item) : readGateway(item);
+    const found = kind === "HTTPRoute" ? readRoute(content) : readGateway(content);
     if (typeof found === "string") read.problems.push(`${where}, ${title}: ${found}`);
     else if (Array.isArray(found)) read.routes.push(...found);
     else read.gateways.push(found);
-    return;
+    return undefined;
   }
-  if (kind === "Service") read.services.add(`${metadata?.namespace ?? "default"}/${metadata?.name}`);
-  const result = translate(item);
-  if ("object" in result) {
-    const before = titles.get(titleOf(result.object));
-    if (before !== undefined) read.problems.push(`${where}, ${title}: stands twice, the first time in ${before}`);
-    titles.set(titleOf(result.object), where);
-    objects.push(result.object);
-  } else if ("problems" in result) {
-    read.problems.push(...result.problems.map((line) => `${where}, ${title}: ${line}`));
+  const translated = translate(content);
+  if ("object" in translated) return translated.object;
+  if ("problems" in translated) {
+    read.problems.push(...translated.problems.map((line) => `${where}, ${title}: ${line}`));
   } else {
-    read.ignored.push(`${title}: ${OTHERS[kind ?? ""] ?? `${result.unused}: not for Pilotfish`}`);
+    read.ignored.push(`${title}: ${UNUSED_KINDS[kind] ?? `${translated.unused}: not for Pilotfish`}`);
   }
+  return undefined;
 }

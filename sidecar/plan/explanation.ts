@@ -1,5 +1,6 @@
 // The numbers of a snapshot that decide where a model's requests go, as lines for people.
 import type { EndpointView, PolicyView, SnapshotView } from "../../protocol/snapshot.ts";
+import { limitText } from "../policies/policy.ts";
 
 /** `picked`: the endpoints of the pick and its retries, in their order. */
 export function explanationOf(view: SnapshotView, name: string | undefined, picked: readonly string[]): string[] {
@@ -34,13 +35,9 @@ function placeLines(
   });
 }
 
-function policyText({ mode, target, mostInFlight, dryRun }: PolicyView): string {
-  const limit = {
-    utilization: `a place is filled to ${percent(target ?? 0)} of its KV cache`,
-    "in-flight": `a place is filled to ${mostInFlight} requests in flight a pod`,
-    order: "places are used in their order",
-  }[mode];
-  return dryRun ? `${limit} (dry run: counted, not done)` : limit;
+function policyText(policy: PolicyView): string {
+  const limit = limitText(policy);
+  return policy.dryRun ? `${limit} (dry run: counted, not applied)` : limit;
 }
 
 function loadText(endpoints: readonly EndpointView[], { mode, target, mostInFlight }: PolicyView): string {

@@ -23,7 +23,7 @@ describe("manifests from public documents", () => {
       /food-review-1: in InferencePool default\/vllm-llama3-8b-instruct/,
       /food-review: priority 10/,
       /everything else → GCPInferencePoolImport vllm-llama3-8b-instruct/,
-      /filled to 60 % of its KV cache; long requests, answers within 300 s/,
+      /filled to 60 % of its KV cache; long requests, responses within 300 s/,
       /HTTP on port 8000, \/health every 15 s/,
       /vllm:kv_cache_usage_perc of app=vllm-llama3-8b-instruct, port 8000\/metrics, as kv-cache\n/,
       /Nothing contradicts/,
@@ -33,10 +33,10 @@ describe("manifests from public documents", () => {
   test("GKE's multi-cluster gateway with IN_FLIGHT, which excludes CUSTOM_METRICS", () => {
     const { text, code } = check([manifests("gke-in-flight.yaml")], {});
     assert.equal(code, 0, text);
-    assert.match(text, /filled to 1000 requests in flight a pod/);
+    assert.match(text, /filled to 1000 in-flight requests per pod/);
     const both = check([manifests("gke-in-flight.yaml"), manifests("gke-multi-cluster")], {});
     assert.equal(both.code, 1);
-    assert.match(both.text, /GCPBackendPolicy default\/my-backend-policy: stands twice/);
+    assert.match(both.text, /GCPBackendPolicy default\/my-backend-policy: is defined twice/);
   });
 
   test("GKE with Ray Serve", () => {
@@ -95,7 +95,7 @@ describe("contradictions", () => {
         "a",
         "{balancingMode: CUSTOM_METRICS, customMetrics: [{name: gke.named_metrics.heat, maxUtilizationPercent: 5}]}",
       ),
-      /heat is not used: no metric of that name is read/,
+      /heat is not used: Pilotfish reads no metric of this name/,
     ],
     [
       "a pool that is not in the manifests",
@@ -148,10 +148,10 @@ describe("contradictions", () => {
     const { text, code } = check([], { config });
     assert.equal(code, 0, text);
     says(text, [
-      /here: eu; beyond its targets by order/,
+      /here: eu; requests above its limits go elsewhere by order/,
       /us: region us-east1, weight 2/,
       /peer http:\/\/10\.0\.0\.1:9400 in us: its pods/,
-      /policies\[0\], for model m: a place is filled to 4 requests/,
+      /policies\[0\], for model m: a place is filled to 4 in-flight requests/,
     ]);
   });
 });

@@ -17,7 +17,7 @@ import { translate } from "../../../sidecar/kubernetes/translate/index.ts";
 import { WATCH_TIMES } from "../../../sidecar/kubernetes/watch.ts";
 import { type PodsView, viewOf } from "../../../sidecar/peers/view.ts";
 import { PlaceOrder } from "../../../sidecar/policies/place-order.ts";
-import { policiesOf } from "../../../sidecar/policies/policy.ts";
+import { policiesOf } from "../../../sidecar/policies/policies-of-manifests.ts";
 import { buildSnapshot } from "../../../sidecar/snapshot/build.ts";
 import { SECRET } from "../../../testkit/sidecar/fake-filter.ts";
 import { pod } from "../../../testkit/sidecar/read-pod.ts";
@@ -95,7 +95,7 @@ describe("policies of manifests", () => {
     assert.equal(policies[0]?.target, 0.6);
     assert.equal(policies[0]?.dryRun, true);
     assert.equal(policies[0]?.timeoutMs, 300_000);
-    assert.match(policiesOf([policy]).problems[0] ?? "", /full is not used: no metric of that name is read/);
+    assert.match(policiesOf([policy]).problems[0] ?? "", /full is not used: Pilotfish reads no metric of this name/);
   });
 
   test("IN_FLIGHT sets a number per pod, and excludes CUSTOM_METRICS", () => {
