@@ -2,7 +2,7 @@
 
 import * as c from "./constants.ts";
 import type { Section } from "./decode-directory.ts";
-import { POLICY_MODES } from "./encode-places.ts";
+import { MODE_NUMBERS } from "./encode-places.ts";
 import { isPlaceName, nameProblem } from "./grammar.ts";
 import {
   BROKEN_PLACE_NAME,
@@ -12,7 +12,7 @@ import {
   BROKEN_POLICY_NAME,
   BROKEN_POLICY_ORDER,
 } from "./rules.ts";
-import type { PlaceView, PolicyView } from "./snapshot.ts";
+import type { PlaceView, PolicyMode, PolicyView } from "./snapshot.ts";
 import { SnapshotError } from "./snapshot-error.ts";
 
 /** Reads a name of STRINGS and checks that it is above the name before. */
@@ -25,6 +25,7 @@ export type ReadName = (
   before: string | null,
 ) => string;
 
+const MODES = Object.keys(MODE_NUMBERS) as PolicyMode[];
 const PLACE_RULES = { name: BROKEN_PLACE_NAME, order: BROKEN_PLACE_ORDER };
 const POLICY_RULES = { name: BROKEN_POLICY_NAME, order: BROKEN_POLICY_ORDER };
 
@@ -57,9 +58,9 @@ export function readPolicies(view: DataView, section: Section | undefined, readN
     const problem = nameProblem(name);
     if (problem !== null) throw new SnapshotError(BROKEN_POLICY_NAME, `${field}.name`, name, problem);
     before = name;
-    const mode = POLICY_MODES[view.getUint8(at + c.POLICY_MODE)];
-    if (mode === undefined)
-      throw new SnapshotError(BROKEN_POLICY_MODE, `${field}.mode`, view.getUint8(at + c.POLICY_MODE), "0, 1 or 2");
+    const number = view.getUint8(at + c.POLICY_MODE);
+    const mode = MODES.find((each) => MODE_NUMBERS[each] === number);
+    if (mode === undefined) throw new SnapshotError(BROKEN_POLICY_MODE, `${field}.mode`, number, "0, 1 or 2");
     const flags = view.getUint8(at + c.POLICY_FLAGS);
     const target = view.getFloat32(at + c.POLICY_TARGET, true);
     if (mode === "utilization" && !(target > 0 && target <= 1)) {

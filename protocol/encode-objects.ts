@@ -3,7 +3,7 @@ import * as c from "./constants.ts";
 import type { RuleView, SnapshotView } from "./snapshot.ts";
 
 /** A section whose records are written when it is known where it and the strings begin. */
-export interface ObjectSection {
+interface ObjectSection {
   kind: number;
   stride: number;
   records: number;
@@ -14,7 +14,7 @@ export interface ObjectSection {
 const bytesOf = (text: string): Buffer => Buffer.from(text, "utf8");
 
 /** Name → index + 1, as records refer to pools. */
-export type PoolIndex = ReadonlyMap<string, number>;
+type PoolIndex = ReadonlyMap<string, number>;
 
 /** Sorted by bytes, as POOLS has them. */
 export function poolIndexOf(view: SnapshotView): PoolIndex {

@@ -3,10 +3,13 @@ import * as c from "./constants.ts";
 import type { EndpointView, ModelView, PlaceView, PolicyMode, PolicyView, SnapshotView } from "./snapshot.ts";
 import { type Named, sortedByBytes } from "./sorted-by-bytes.ts";
 
-/** In the order of the modes' numbers. */
-export const POLICY_MODES: readonly PolicyMode[] = ["order", "utilization", "in-flight"];
+export const MODE_NUMBERS: Readonly<Record<PolicyMode, number>> = {
+  order: c.POLICY_IS_ORDER,
+  utilization: c.POLICY_IS_UTILIZATION,
+  "in-flight": c.POLICY_IS_IN_FLIGHT,
+};
 
-export interface LaidPlaces {
+interface LaidPlaces {
   /** Kind, stride, records of the sections that are needed. */
   sections: Array<[kind: number, stride: number, records: number]>;
   stringBytes: number;
@@ -55,7 +58,7 @@ export function layPlaces(view: SnapshotView): LaidPlaces {
       for (const [i, { item, bytes }] of policies.entries()) {
         const at = offsetOf(c.SECTION_POLICIES) + i * c.POLICY_BYTES;
         writeName(at, bytes);
-        out.setUint8(at + c.POLICY_MODE, POLICY_MODES.indexOf(item.mode));
+        out.setUint8(at + c.POLICY_MODE, MODE_NUMBERS[item.mode]);
         out.setUint8(at + c.POLICY_FLAGS, (item.dryRun ? c.POLICY_DRY_RUN : 0) | (item.short ? c.POLICY_SHORT : 0));
         out.setFloat32(at + c.POLICY_TARGET, item.target ?? 0, true);
         out.setUint32(at + c.POLICY_MOST_IN_FLIGHT, item.mostInFlight ?? 0, true);

@@ -34,3 +34,10 @@ export function equalConstantTime(a: usize, aLength: u32, b: usize, bLength: u32
   for (let i: u32 = 0; i < aLength; i++) difference |= load<u8>(a + i) ^ load<u8>(b + (i % bLength));
   return difference == 0;
 }
+
+/** 0 to 15 for the letter of a hex digit in either case; 16 for any other byte. */
+export function hexDigit(c: u32): u32 {
+  if (c - 0x30 < 10) return c - 0x30;
+  const letter = (c | 0x20) - 0x61;
+  return letter < 6 ? letter + 10 : 16;
+}

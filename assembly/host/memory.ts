@@ -4,9 +4,9 @@
 //   large   grows by doubling up to MAX_LARGE: snapshots, what workers share, and bodies that are rewritten.
 // Invariant: what a host call returned is valid until the next host call that returns bytes. Copy it or be done.
 
+import { SLACK_BYTES } from "../scan/block";
+
 export const WINDOW_BYTES: u32 = 65536;
-/** Readable bytes before and after the window: the scanner loads whole vectors across its ends. */
-const SLACK_BYTES: u32 = 64;
 export const MAX_LARGE: u32 = 8388608;
 
 const window: usize = memory.data(SLACK_BYTES + WINDOW_BYTES + SLACK_BYTES, 64) + SLACK_BYTES;

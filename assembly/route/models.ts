@@ -1,6 +1,7 @@
+// The index of models by name.
 import { compareBytes, NONE, SnapshotView } from "../snapshot/view";
 
-/** Index of the model with this name, NONE when the snapshot has none. Names are sorted: binary search. */
+/** Index of the model with this name, by binary search; NONE if the snapshot has no such model. */
 export function findModel(view: SnapshotView, name: usize, length: u32): u32 {
   let low: u32 = 0;
   let high = view.modelCount;

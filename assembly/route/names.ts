@@ -1,10 +1,11 @@
-// Names that clients use for models, and what they stand for.
+// The configuration's rules for names: which model is served for the name that a client asks for.
 //
 //   rule     = pattern { target }          pattern = exact name | prefix "*"          target = model, weight
 //
-// An exact pattern beats a prefix, a longer prefix a shorter one, the earlier of two equal ones wins. One of the targets
-// is drawn by weight; a total weight of 0 draws uniformly (InferenceModelRewrite and InferenceModel of the Gateway API
-// Inference Extension). A name without a rule stands for itself. Rules do not chain.
+// An exact pattern beats a prefix, and a longer prefix beats a shorter one. Of two equal patterns the earlier one wins. One of
+// the targets is drawn by weight. If all weights are 0, all targets are equally likely (InferenceModelRewrite and
+// InferenceModel of the Gateway API Inference Extension). A name without a rule stands for itself. Rules do not chain.
+import { bytesEqual } from "../base/bytes";
 import { Random } from "../base/random";
 import { compareBytes } from "../snapshot/view";
 
@@ -27,7 +28,7 @@ class Rule {
   next: usize = 0;
 }
 
-/** Exact rules in a list by name, prefix rules in a list from the longest to the shortest. */
+/** Two lists: exact rules by name, and prefix rules from the longest to the shortest. */
 @unmanaged
 export class Names {
   exact: usize = 0;
@@ -41,10 +42,9 @@ export function newNames(): Names {
   return names;
 }
 
-/** Adds a rule with room for `targets`; 0 when the pattern is there already. The bytes must stay. */
+/** Adds a rule with room for `targets`; 0 if the pattern is there already. The bytes of the pattern must stay. */
 export function addRule(names: Names, pattern: usize, length: u32, prefix: bool, targets: u32): usize {
-  const head = prefix ? changetype<usize>(names) + offsetof<Names>("prefixes") : changetype<usize>(names);
-  let link = head;
+  let link = changetype<usize>(names) + (prefix ? offsetof<Names>("prefixes") : offsetof<Names>("exact"));
   while (load<usize>(link)) {
     const other = changetype<Rule>(load<usize>(link));
     const order = compareBytes(other.pattern, other.length, pattern, length);
@@ -64,7 +64,7 @@ export function addRule(names: Names, pattern: usize, length: u32, prefix: bool,
   return changetype<usize>(rule);
 }
 
-/** `rule` as addRule() returned it; the caller keeps to the room it asked for and to MAX_WEIGHT. */
+/** `rule` is what addRule() returned. At most as many targets as addRule() made room for, each of at most MAX_WEIGHT. */
 export function addTarget(rule: usize, model: usize, length: u32, weight: u32): void {
   const to = changetype<Rule>(rule);
   const target = changetype<Target>(to.targets + to.targetCount++ * offsetof<Target>());
@@ -74,7 +74,7 @@ export function addTarget(rule: usize, model: usize, length: u32, weight: u32): 
   to.totalWeight += weight;
 }
 
-/** What a name stands for; null when no rule says anything about it. */
+/** Draws the target that is served for a name; null if no rule fits the name. */
 export function resolve(names: Names, name: usize, length: u32, random: Random): Target | null {
   const exact = findExact(names, name, length);
   if (exact) return draw(changetype<Rule>(exact), random);
@@ -99,16 +99,16 @@ function draw(rule: Rule, random: Random): Target | null {
   return changetype<Target>(rule.targets + at * offsetof<Target>());
 }
 
-/** The rule for exactly this name; 0: there is none. */
+/** The rule whose pattern is exactly this name; 0 if no rule is. */
 export function findExact(names: Names, name: usize, length: u32): usize {
   for (let at = names.exact; at; at = changetype<Rule>(at).next) {
     const rule = changetype<Rule>(at);
-    if (rule.length == length && memory.compare(rule.pattern, name, length) == 0) return at;
+    if (bytesEqual(rule.pattern, rule.length, name, length)) return at;
   }
   return 0;
 }
 
-/** The exact names in order, for listing: call with 0 first; 0 when there are no more. */
+/** The exact rule after `rule`, by name; the first one for 0, and 0 behind the last one. */
 export function nextExact(names: Names, rule: usize): usize {
   return rule ? changetype<Rule>(rule).next : names.exact;
 }

@@ -1,12 +1,19 @@
-// Models named in the path: /openai/deployments/{model}/ (Azure OpenAI), /v1beta/models/{model}: (Gemini),
+// Models that are named in the path: /openai/deployments/{model}/ (Azure OpenAI), /v1beta/models/{model}: (Gemini),
 // /model/{model}/invoke (Bedrock).
 //
 //   template = before "{model}" after          path = before model after rest
 //
-// `before` begins the path; the model is the shortest text, of at least one byte, that is followed by `after`; without
-// `after` it reaches to the next "/" or the path's end. The query is no part of it. The name is percent-decoded; it is UTF-8.
+// A path fits a template if it begins with `before`. The model is the shortest text of at least one byte that `after`
+// follows. Without `after` the model reaches to the next "/" or to the path's end. The query is no part of the path. The
+// name is percent-decoded and must be UTF-8.
+
 import { MAX_MODEL_NAME_BYTES } from "../../protocol/constants";
+import { hexDigit } from "../base/bytes";
 import { utf8Whole } from "../scan/utf8";
+
+const SLASH = 0x2f;
+const PERCENT = 0x25;
+const QUESTION_MARK = 0x3f;
 
 @unmanaged
 class Template {
@@ -17,9 +24,14 @@ class Template {
   afterLength: u32 = 0;
 }
 
-/** The last match: where the name stands in the path, as written. */
-export let matchStart: u32 = 0;
-export let matchEnd: u32 = 0;
+/** Where the model's name stands in a path, as written: offsets of its first byte and of the byte behind it. */
+@unmanaged
+export class PathModel {
+  start: u32 = 0;
+  end: u32 = 0;
+}
+
+const found: usize = memory.data(offsetof<PathModel>(), 4);
 
 /** Appends a template to `list` (0 is empty) and returns the list. The bytes must stay. */
 export function addTemplate(list: usize, before: usize, beforeLength: u32, after: usize, afterLength: u32): usize {
@@ -36,45 +48,50 @@ export function addTemplate(list: usize, before: usize, beforeLength: u32, after
   return list;
 }
 
-/** Whether a template fits; then matchStart and matchEnd are set. The first that fits decides. */
-export function matchPath(list: usize, path: usize, length: u32): bool {
+/** The model by the first template that fits; null if none fits. The record is valid until the next call. */
+export function modelInPath(list: usize, path: usize, length: u32): PathModel | null {
   const end = pathLength(path, length);
-  for (let at = list; at; at = changetype<Template>(at).next)
-    if (fits(changetype<Template>(at), path, end)) return true;
-  return false;
+  for (let at = list; at; at = changetype<Template>(at).next) {
+    const template = changetype<Template>(at);
+    const modelEnd = endOfModel(template, path, end);
+    if (modelEnd == 0) continue;
+    const model = changetype<PathModel>(found);
+    model.start = template.beforeLength;
+    model.end = modelEnd;
+    return model;
+  }
+  return null;
 }
 
 /** Length of the path without its query. */
 export function pathLength(path: usize, length: u32): u32 {
   let end: u32 = 0;
-  while (end < length && load<u8>(path + end) != 0x3f) end++;
+  while (end < length && load<u8>(path + end) != QUESTION_MARK) end++;
   return end;
 }
 
-function fits(template: Template, path: usize, length: u32): bool {
-  if (template.beforeLength >= length) return false;
-  if (memory.compare(path, template.before, template.beforeLength) != 0) return false;
-  matchStart = template.beforeLength;
-  for (let i = matchStart + 1; i <= length; i++) {
+/** Offset of the byte behind the model; 0 if the template does not fit. */
+function endOfModel(template: Template, path: usize, length: u32): u32 {
+  if (template.beforeLength >= length) return 0;
+  if (memory.compare(path, template.before, template.beforeLength) != 0) return 0;
+  for (let i = template.beforeLength + 1; i <= length; i++) {
     if (template.afterLength == 0) {
-      if (i < length && load<u8>(path + i) != 0x2f) continue;
+      if (i == length || load<u8>(path + i) == SLASH) return i;
     } else {
-      if (i + template.afterLength > length) return false;
-      if (memory.compare(path + i, template.after, template.afterLength) != 0) continue;
+      if (i + template.afterLength > length) return 0;
+      if (memory.compare(path + i, template.after, template.afterLength) == 0) return i;
     }
-    matchEnd = i;
-    return true;
   }
-  return false;
+  return 0;
 }
 
-/** Percent-decodes a name to `target`, which has room for MAX_MODEL_NAME_BYTES. Its length; 0: not a name. */
+/** Percent-decodes a name to `target`, which has room for MAX_MODEL_NAME_BYTES. The name's length; 0 if it is no name. */
 export function decodeName(text: usize, length: u32, target: usize): u32 {
   let written: u32 = 0;
   for (let i: u32 = 0; i < length; i++) {
     if (written >= MAX_MODEL_NAME_BYTES) return 0;
     let c: u32 = load<u8>(text + i);
-    if (c == 0x25) {
+    if (c == PERCENT) {
       if (i + 2 >= length) return 0;
       const high = hexDigit(load<u8>(text + i + 1));
       const low = hexDigit(load<u8>(text + i + 2));
@@ -97,15 +114,13 @@ export function encodeName(text: usize, length: u32, target: usize): u32 {
       store<u8>(target + written++, c);
       continue;
     }
-    store<u8>(target + written++, 0x25);
-    store<u8>(target + written++, c >> 4 < 10 ? 0x30 + (c >> 4) : 0x37 + (c >> 4));
-    store<u8>(target + written++, (c & 15) < 10 ? 0x30 + (c & 15) : 0x37 + (c & 15));
+    store<u8>(target + written++, PERCENT);
+    store<u8>(target + written++, upperHex(c >> 4));
+    store<u8>(target + written++, upperHex(c & 15));
   }
   return written;
 }
 
-function hexDigit(c: u32): u32 {
-  if (c >= 0x30 && c <= 0x39) return c - 0x30;
-  const letter = c | 0x20;
-  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : 16;
+function upperHex(digit: u32): u32 {
+  return digit < 10 ? 0x30 + digit : 0x37 + digit;
 }

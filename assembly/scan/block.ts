@@ -1,5 +1,9 @@
-// 64 bytes as four vectors: bits of a comparison, the first byte's lowest. Static members, as only those may be inlined
-// by decorator (Biome parses none on functions).
+// 64 bytes as four vectors a, b, c and d. Each method compares every byte with `x` and returns a bit for each byte; the bit of
+// the first byte is the lowest. These are static members because Biome parses the decorator @inline on members only.
+
+/** Bytes that must be readable and writable on either side of a window: vectors are loaded across both of its ends. */
+export const SLACK_BYTES: u32 = 64;
+
 export class Block {
   @inline
   static bits(a: i32, b: i32, c: i32, d: i32): u64 {

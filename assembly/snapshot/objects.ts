@@ -117,23 +117,3 @@ export function findRule(view: SnapshotView, name: usize, length: u32, pool: u32
   }
   return general;
 }
-
-/** The objective with a name for requests to a pool, as findRule() finds rules. */
-export function findObjective(view: SnapshotView, name: usize, length: u32, pool: u32): u32 {
-  let low: u32 = 0;
-  let high = view.objectiveCount;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const order = compareBytes(objectiveName(view, middle), objectiveNameLength(view, middle), name, length);
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
-  let general = NONE;
-  for (let i = low; i < view.objectiveCount; i++) {
-    if (compareBytes(objectiveName(view, i), objectiveNameLength(view, i), name, length) != 0) break;
-    const owner = objectivePool(view, i);
-    if (owner == pool || pool == 0) return i;
-    if (owner == 0 && general == NONE) general = i;
-  }
-  return general;
-}

@@ -7,7 +7,7 @@ import { OBJECT_CASES } from "./malformed-objects.ts";
 import { PLACE_CASES } from "./malformed-places.ts";
 import { TRAFFIC_CASES } from "./malformed-traffic.ts";
 
-export interface Malformed {
+interface Malformed {
   name: string;
   /** Number of the rule of rules.ts that is broken. */
   rule: number;

@@ -10,19 +10,19 @@ import { now } from "../../host/calls";
 import { tickTime } from "../../host/tick-time";
 import { PickInput } from "../../pick/pick-input";
 import { resolve, Target } from "../../route/names";
-import { drawTarget, ruleFor } from "../../route/rules";
+import { drawTarget, ruleFor } from "../../route/snapshot-rules";
 import {
   fieldBytes,
   fieldKind,
   fieldLength,
-  KIND_ABSENT,
-  KIND_ARRAY,
-  KIND_NULL,
-  KIND_OBJECT,
-  KIND_STRING,
-  KIND_TOO_LONG,
-  KIND_TRUE,
-  KIND_UNREPRESENTABLE,
+  VALUE_ABSENT,
+  VALUE_ARRAY,
+  VALUE_NULL,
+  VALUE_OBJECT,
+  VALUE_STRING,
+  VALUE_TOO_LONG,
+  VALUE_TRUE,
+  VALUE_UNREPRESENTABLE,
 } from "../../scan/json/fields";
 import { multipartKind, multipartValue, multipartValueLength } from "../../scan/multipart/multipart";
 import { ageMilliseconds, current, hasSnapshot } from "../../snapshot/current";
@@ -57,11 +57,11 @@ export function askBody(stream: Stream, length: u32, random: Random): u32 {
     stream.nameLength = fieldLength(state, 0);
     if (config.body.fields.length > 1 && !writeFields(state, config.body)) return ASK_REFUSED;
   }
-  if (kind == KIND_ABSENT || kind == KIND_NULL || (kind == KIND_STRING && stream.nameLength == 0)) {
+  if (kind == VALUE_ABSENT || kind == VALUE_NULL || (kind == VALUE_STRING && stream.nameLength == 0)) {
     return askDefault(stream, config, length, random);
   }
   const name = stream.name;
-  if (kind != KIND_STRING || !fitsHeader(name, stream.nameLength)) {
+  if (kind != VALUE_STRING || !fitsHeader(name, stream.nameLength)) {
     refuseModel(kind);
     return ASK_REFUSED;
   }
@@ -76,12 +76,13 @@ export function askBody(stream: Stream, length: u32, random: Random): u32 {
 export function askPath(stream: Stream, random: Random): u32 {
   const name = stream.name;
   if (!fitsHeader(name, stream.nameLength)) {
-    refuseModel(KIND_STRING);
+    refuseModel(VALUE_STRING);
     return ASK_REFUSED;
   }
-  const target = targetOf(stream, changetype<Root>(stream.root).config, name, stream.nameLength, random);
+  const config = changetype<Root>(stream.root).config;
+  const target = targetOf(stream, config, name, stream.nameLength, random);
   if (target === null) return askModel(stream, name, stream.nameLength);
-  rewritePath(target);
+  rewritePath(target, config.paths);
   stream.target = changetype<usize>(target);
   return askModel(stream, target.model, target.length);
 }
@@ -142,12 +143,12 @@ function ruledTarget(stream: Stream, name: usize, length: u32, random: Random): 
 function writeFields(state: usize, body: BodyConfig): bool {
   for (let i = 1; i < body.fields.length; i++) {
     const kind = fieldKind(state, i);
-    if (kind == KIND_ABSENT || kind == KIND_NULL) continue;
-    if (kind == KIND_OBJECT || kind == KIND_ARRAY) {
+    if (kind == VALUE_ABSENT || kind == VALUE_NULL) continue;
+    if (kind == VALUE_OBJECT || kind == VALUE_ARRAY) {
       count(FIELD_IGNORED);
       continue;
     }
-    const unfit = kind == KIND_TOO_LONG || kind == KIND_UNREPRESENTABLE;
+    const unfit = kind == VALUE_TOO_LONG || kind == VALUE_UNREPRESENTABLE;
     if (unfit || !fitsHeader(fieldBytes(state, i), fieldLength(state, i))) {
       refuseField(unchecked(body.fields[i]).bytes, kind);
       return false;
@@ -178,9 +179,9 @@ export function weigh(stream: Stream, config: Config, input: PickInput): void {
   input.prompt = stream.prompt;
   input.tokens = tokensOf(stream.buffered);
   if (!stream.prompt) return;
-  if (fieldKind(stateOf(stream), config.body.streamField) == KIND_TRUE) stream.streamed = 1;
+  if (fieldKind(stateOf(stream), config.body.streamField) == VALUE_TRUE) stream.streamed = 1;
   input.tokens = tokensOf(changetype<Prompt>(stream.prompt).bytes);
   const state = stateOf(stream);
   const salt = config.body.saltField;
-  if (fieldKind(state, salt) == KIND_STRING) input.seed ^= textHash(fieldBytes(state, salt), fieldLength(state, salt));
+  if (fieldKind(state, salt) == VALUE_STRING) input.seed ^= textHash(fieldBytes(state, salt), fieldLength(state, salt));
 }

@@ -8,7 +8,7 @@ import { Entry } from "../../endpoints/entries";
 import { publishGeneration, started } from "../../endpoints/in-flight";
 import { ticks } from "../../host/tick-time";
 import { nextExact, ruleLength, rulePattern } from "../../route/names";
-import { keptTarget } from "../../route/rules";
+import { keptTarget } from "../../route/snapshot-rules";
 import { ruleName, ruleNameLength } from "../../snapshot/objects";
 import { SnapshotView } from "../../snapshot/view";
 import { dropHeader } from "../headers/changes";

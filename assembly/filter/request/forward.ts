@@ -19,7 +19,7 @@ import { SESSION_AT_HOME } from "../../pick/session";
 import { predictedSeconds } from "../../pick/token-cost";
 import { choosePlace, PlaceChoice, rangeOf } from "../../places/choose";
 import { wholeModel } from "../../places/range";
-import { fieldBytes, fieldKind, fieldLength, KIND_STRING } from "../../scan/json/fields";
+import { fieldBytes, fieldKind, fieldLength, VALUE_STRING } from "../../scan/json/fields";
 import { current, hasSnapshot } from "../../snapshot/current";
 import { NONE, SnapshotView } from "../../snapshot/view";
 import {
@@ -151,7 +151,7 @@ function previousOwner(stream: Stream, config: Config): u32 {
   dropHeader(ACCEPT_ENCODING);
   const state = stateOf(stream);
   const field = config.body.responseField;
-  if (fieldKind(state, field) != KIND_STRING) return NONE;
+  if (fieldKind(state, field) != VALUE_STRING) return NONE;
   return ownerOf(fieldBytes(state, field), fieldLength(state, field));
 }
 

@@ -4,7 +4,7 @@ import { Bytes } from "../../base/bytes";
 import { Writer } from "../../base/writer";
 import { HEADERS_STOP } from "../../host/calls";
 import { errorSentence } from "../../scan/json/errors";
-import { KIND_STRING, KIND_TOO_LONG } from "../../scan/json/fields";
+import { VALUE_STRING, VALUE_TOO_LONG } from "../../scan/json/fields";
 import { jsonErrorOffset, jsonStatus } from "../../scan/json/json";
 import { multipartErrorOffset, multipartSentence, multipartStatus } from "../../scan/multipart/multipart";
 import {
@@ -122,11 +122,11 @@ function begin(counter: u32, text: string): Writer {
 }
 
 function explain(writer: Writer, kind: u32, mustBeString: bool): void {
-  if (kind == KIND_TOO_LONG) {
+  if (kind == VALUE_TOO_LONG) {
     writer.raw("is longer than ");
     writer.number(MAX_MODEL_NAME_BYTES);
     writer.raw(" bytes. Send a shorter one.");
-  } else if (kind == KIND_STRING) {
+  } else if (kind == VALUE_STRING) {
     writer.raw("has control characters or a blank at an end, which no header can carry. Leave them out.");
   } else if (mustBeString) writer.raw("must be a string of well-formed Unicode.");
   else writer.raw("is not well-formed Unicode.");

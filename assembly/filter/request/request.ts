@@ -13,7 +13,7 @@ import {
   resultLength,
 } from "../../host/calls";
 import { WINDOW_BYTES, windowPointer } from "../../host/memory";
-import { decodeName, matchEnd, matchPath, matchStart } from "../../route/paths";
+import { decodeName, modelInPath, PathModel } from "../../route/paths";
 import { fieldBytes } from "../../scan/json/fields";
 import { jsonFeed, jsonHashedLength, jsonHashedPointer, jsonInit, jsonStatus } from "../../scan/json/json";
 import { STATUS_DONE, STATUS_MORE, STATUS_PAUSED } from "../../scan/json/state";
@@ -80,7 +80,8 @@ function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   count(REQUESTS);
   removeAdmission(config.admission);
   if (config.pick.responses && routeById(id, root)) return HEADERS_CONTINUE;
-  const pathModel = config.paths != 0 && matchPath(config.paths, headPointer(HEAD_PATH), headLength(HEAD_PATH));
+  const inPath = modelInPath(config.paths, headPointer(HEAD_PATH), headLength(HEAD_PATH));
+  const pathModel = inPath !== null;
   if ((endOfStream || isUpgrade()) && !pathModel) {
     count(NO_BODY);
     return HEADERS_CONTINUE;
@@ -115,7 +116,7 @@ function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   }
   if (config.pick.responses && isCreation()) stream.creates = 1;
   jsonInit(stateOf(stream), config.body.table);
-  if (pathModel) return pathHeaders(stream);
+  if (inPath !== null) return pathHeaders(stream, inPath);
   stream.phase = PHASE_SCAN;
   if (config.body.saltField >= 0) stream.prompt = changetype<usize>(openPrompt());
   return HEADERS_STOP;
@@ -231,9 +232,9 @@ function readWindow(stream: Stream, length: u32): u32 {
 }
 
 /** The model stands in the path: nothing has to be held. */
-function pathHeaders(stream: Stream): i32 {
+function pathHeaders(stream: Stream, model: PathModel): i32 {
   stream.name = fieldBytes(stateOf(stream), 0);
-  stream.nameLength = decodeName(headPointer(HEAD_PATH) + matchStart, matchEnd - matchStart, stream.name);
+  stream.nameLength = decodeName(headPointer(HEAD_PATH) + model.start, model.end - model.start, stream.name);
   if (stream.nameLength == 0) return refuse(stream, refusePath());
   if (!decidePath(stream)) return stream.phase == PHASE_HELD ? HEADERS_STOP : refuse(stream, HEADERS_STOP);
   stream.phase = PHASE_SENT;

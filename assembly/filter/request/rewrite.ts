@@ -14,8 +14,8 @@ import {
 } from "../../host/calls";
 import { largeBuffer } from "../../host/memory";
 import { Target } from "../../route/names";
-import { encodeName, matchEnd, matchStart } from "../../route/paths";
-import { fieldEnd, fieldKind, fieldStart, KIND_ABSENT } from "../../scan/json/fields";
+import { encodeName, modelInPath } from "../../route/paths";
+import { fieldEnd, fieldKind, fieldStart, VALUE_ABSENT } from "../../scan/json/fields";
 import { multipartValueEnd, multipartValueStart } from "../../scan/multipart/multipart";
 import { count, REWRITTEN } from "../../stats";
 import { changeHeader, dropHeader } from "../headers/changes";
@@ -52,7 +52,7 @@ export function rewriteModel(stream: Stream, model: usize, modelLength: u32, len
     start = multipartValueStart(state);
     end = multipartValueEnd(state);
     writer.bytes(model, modelLength);
-  } else if (fieldKind(state, 0) == KIND_ABSENT) {
+  } else if (fieldKind(state, 0) == VALUE_ABSENT) {
     start = firstMember(room);
     end = start;
     writer.bytes(memberStart.pointer, memberStart.length);
@@ -96,19 +96,21 @@ function setContentLength(length: u32): void {
   changeHeader(CONTENT_LENGTH, writer.start, writer.length);
 }
 
-/** Puts the target's name into the path, where matchPath() found the client's. */
-export function rewritePath(target: Target): void {
+/** Replaces the model's name in the path by the target's. `templates` are those that the client's name was found by. */
+export function rewritePath(target: Target, templates: usize): void {
   count(REWRITTEN);
   if (!getHeader(REQUEST_HEADERS, PATH)) return;
   const path = resultPointer();
   const length = resultLength();
+  const model = modelInPath(templates, path, length);
+  if (model === null) return;
   // A path of any length is replaced: else its padding would decide whether header and path name the same model.
   const room = length + 3 * target.length;
   const written = room > 4096 ? heap.alloc(room) : rewrittenPath;
-  memory.copy(written, path, matchStart);
-  const encoded = encodeName(target.model, target.length, written + matchStart);
-  memory.copy(written + matchStart + encoded, path + matchEnd, length - matchEnd);
-  changeHeader(PATH, written, length - (matchEnd - matchStart) + encoded);
+  memory.copy(written, path, model.start);
+  const encoded = encodeName(target.model, target.length, written + model.start);
+  memory.copy(written + model.start + encoded, path + model.end, length - model.end);
+  changeHeader(PATH, written, length - (model.end - model.start) + encoded);
   if (written != rewrittenPath) heap.free(written);
   dropHeader(ACCEPT_ENCODING);
 }

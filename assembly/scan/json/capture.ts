@@ -8,9 +8,9 @@ import {
   fieldIndex,
   fieldRecord,
   fieldsRejectDuplicates,
-  KIND_STRING,
-  KIND_TOO_LONG,
-  KIND_UNREPRESENTABLE,
+  VALUE_STRING,
+  VALUE_TOO_LONG,
+  VALUE_UNREPRESENTABLE,
 } from "./fields";
 import {
   CAPTURE_TOO_LONG,
@@ -104,7 +104,7 @@ export function valueEnd(state: usize, index: u32, p: usize): bool {
   const record = fieldRecord(state, index);
   const table = load<usize>(state, STATE_CONFIG);
   store<u32>(record, bodyOffset(state, p), RECORD_END);
-  if (load<u8>(record, RECORD_KIND) == KIND_STRING) {
+  if (load<u8>(record, RECORD_KIND) == VALUE_STRING) {
     const length = load<u32>(record, RECORD_LENGTH);
     store<u32>(
       record,
@@ -114,7 +114,7 @@ export function valueEnd(state: usize, index: u32, p: usize): bool {
   }
   const flags = load<u32>(state, STATE_CAPTURE);
   if (flags != 0) {
-    store<u8>(record, flags & CAPTURE_TOO_LONG ? KIND_TOO_LONG : KIND_UNREPRESENTABLE, RECORD_KIND);
+    store<u8>(record, flags & CAPTURE_TOO_LONG ? VALUE_TOO_LONG : VALUE_UNREPRESENTABLE, RECORD_KIND);
     store<u32>(record, 0, RECORD_LENGTH);
   }
   if (!fieldHashed(table, index)) return false;

@@ -1,22 +1,20 @@
 // Checks a small document (a configuration) with the body scanner, so that json-as only ever parses valid JSON.
+import { SLACK_BYTES } from "../block";
 import { errorSentence } from "./errors";
 import { FIELDS_BYTES, fieldsInit, fieldsStateBytes } from "./fields";
 import { jsonErrorOffset, jsonFeed, jsonInit, jsonStatus } from "./json";
-
-/** Vectors are loaded across both ends of the text. */
-const SLACK: usize = 64;
 
 /** Empty when `text` is a JSON object; else what is wrong with it and at which byte. */
 export function syntaxError(text: string): string {
   const encoded = String.UTF8.encode(text);
   const length = <u32>encoded.byteLength;
-  const room = heap.alloc(<usize>length + 2 * SLACK);
-  memory.copy(room + SLACK, changetype<usize>(encoded), length);
+  const room = heap.alloc(<usize>length + 2 * SLACK_BYTES);
+  memory.copy(room + SLACK_BYTES, changetype<usize>(encoded), length);
   const table = heap.alloc(FIELDS_BYTES);
   fieldsInit(table, 0, 0);
   const state = heap.alloc(fieldsStateBytes(table));
   jsonInit(state, table);
-  jsonFeed(state, room + SLACK, length, true);
+  jsonFeed(state, room + SLACK_BYTES, length, true);
   const status = jsonStatus(state);
   let problem = "";
   if (status < 0) problem = `${errorSentence(-status)}, at byte ${jsonErrorOffset(state)}`;

@@ -1,7 +1,6 @@
 // Why a body was refused: one stable code each, and the sentence that its 400 carries.
 // Codes are part of the interface (counters and tests know them): never renumber, only append.
 
-export const JSON_OK = 0;
 /** UTF-16 or UTF-32, by byte order mark or by the place of NULs: Python's json reads them, a header match would not. */
 export const ERROR_ENCODING = 1;
 export const ERROR_EMPTY = 2;
@@ -23,7 +22,6 @@ export const ERROR_UTF8 = 16;
 export const ERROR_DEPTH = 17;
 export const ERROR_DUPLICATE = 18;
 export const ERROR_TOO_LARGE = 19;
-export const ERROR_CODES = 20;
 
 export function errorSentence(code: i32): string {
   switch (code) {

@@ -5,6 +5,7 @@
 //
 // Python joins a high and a low surrogate that follow each other and keeps any other surrogate by itself; such a lone
 // half is counted as three bytes here (it is written as U+FFFD) and flagged.
+import { hexDigit } from "../../base/bytes";
 import { CAPTURE_LONE_SURROGATE, CAPTURE_TOO_LONG, STATE_CAPTURE, STATE_SURROGATE } from "./state";
 
 const BACKSLASH = 0x5c;
@@ -126,11 +127,4 @@ function hexUnit(at: usize): u32 {
     (hexDigit(load<u8>(at, 2)) << 4) |
     hexDigit(load<u8>(at, 3))
   );
-}
-
-/** 0 to 15 for a hex digit, more for anything else. */
-export function hexDigit(c: u32): u32 {
-  if (c - 0x30 < 10) return c - 0x30;
-  const letter = (c | 0x20) - 0x61;
-  return letter < 6 ? letter + 10 : 16;
 }

@@ -12,9 +12,9 @@ import {
   STATE_RECORDS,
 } from "./state";
 
-export const MAX_FIELDS: u32 = 20;
+const MAX_FIELDS: u32 = 20;
 export const MAX_FIELD_NAME_BYTES: u32 = KEY_BYTES;
-export const DEFAULT_DEPTH: u32 = 512;
+const DEFAULT_DEPTH: u32 = 512;
 
 const TABLE_COUNT = 0;
 const TABLE_DEPTH = 4;
@@ -37,18 +37,18 @@ export const REJECT_DUPLICATES: u32 = 1;
 export const FIELD_HASHED: u32 = 1;
 
 // What stands in a field. Numbers, true, false, null are captured as written, strings decoded, objects and arrays not.
-export const KIND_ABSENT: u32 = 0;
-export const KIND_STRING: u32 = 1;
-export const KIND_NUMBER: u32 = 2;
-export const KIND_TRUE: u32 = 3;
-export const KIND_FALSE: u32 = 4;
-export const KIND_NULL: u32 = 5;
-export const KIND_OBJECT: u32 = 6;
-export const KIND_ARRAY: u32 = 7;
+export const VALUE_ABSENT: u32 = 0;
+export const VALUE_STRING: u32 = 1;
+export const VALUE_NUMBER: u32 = 2;
+export const VALUE_TRUE: u32 = 3;
+export const VALUE_FALSE: u32 = 4;
+export const VALUE_NULL: u32 = 5;
+export const VALUE_OBJECT: u32 = 6;
+export const VALUE_ARRAY: u32 = 7;
 /** A string or number that does not fit into the field's capacity: no bytes are given. */
-export const KIND_TOO_LONG: u32 = 8;
+export const VALUE_TOO_LONG: u32 = 8;
 /** A string with half of a surrogate pair: Python reads it, no UTF-8 can carry it: no bytes are given. */
-export const KIND_UNREPRESENTABLE: u32 = 9;
+export const VALUE_UNREPRESENTABLE: u32 = 9;
 
 export function fieldsInit(table: usize, maxDepth: u32, flags: u32): void {
   store<u32>(table, 0, TABLE_COUNT);

@@ -35,11 +35,6 @@ import {
 import { scanStructure } from "./structure";
 import { fail } from "./values";
 
-/** Bytes that must be readable and writable on either side of a window. */
-export const JSON_SLACK_BYTES: u32 = 64;
-/** Bytes of a window that may stay unconsumed while the status is STATUS_MORE. */
-export const JSON_MAX_UNCONSUMED: u32 = 11;
-
 /** `state`: fieldsStateBytes(table) bytes, 8-aligned. `table` stays as long as the state does (fields.ts). */
 export function jsonInit(state: usize, table: usize): void {
   // The key, the stack and what the fields capture are written before they are read.

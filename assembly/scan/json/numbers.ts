@@ -11,7 +11,7 @@ const ZERO: u32 = 0x30;
 const MINUS = 0x2d;
 const DOT = 0x2e;
 /** CPython's default for sys.set_int_max_str_digits. */
-export const MAX_INTEGER_DIGITS: u32 = 4300;
+const MAX_INTEGER_DIGITS: u32 = 4300;
 
 // What was read last.
 export const NUMBER_START: u32 = 0;

@@ -7,9 +7,9 @@
 // 64 bytes a step, from a character's or escape's first byte on. A block with no quote, backslash or control character
 // costs one test; UTF-8 is looked at only where a byte >= 0x80 is in the block or may want a byte of it. Whoever calls
 // has written 64 zero bytes at `end`: zero is a control character, so no loop needs to know where the window ends.
+import { hexDigit } from "../../base/bytes";
 import { Block } from "../block";
 import { utf8Boundary, utf8Length, utf8Triples, utf8Valid } from "../utf8";
-import { hexDigit } from "./escapes";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

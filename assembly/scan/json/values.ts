@@ -18,7 +18,7 @@ import {
   ERROR_UNEXPECTED_END,
   ERROR_UTF8,
 } from "./errors";
-import { KIND_ARRAY, KIND_FALSE, KIND_NULL, KIND_NUMBER, KIND_OBJECT, KIND_STRING, KIND_TRUE } from "./fields";
+import { VALUE_ARRAY, VALUE_FALSE, VALUE_NULL, VALUE_NUMBER, VALUE_OBJECT, VALUE_STRING, VALUE_TRUE } from "./fields";
 import { NUMBER_START, numberEnded, numberLong, numberTooManyDigits } from "./numbers";
 import {
   MODE_AFTER,
@@ -216,10 +216,10 @@ function literalBytes(literal: usize): usize {
 }
 
 function kindOf(c: u32): u32 {
-  if (c == QUOTE) return KIND_STRING;
-  if (c == BRACE) return KIND_OBJECT;
-  if (c == BRACKET) return KIND_ARRAY;
-  if (c == 0x74) return KIND_TRUE;
-  if (c == 0x66) return KIND_FALSE;
-  return c == 0x6e ? KIND_NULL : KIND_NUMBER;
+  if (c == QUOTE) return VALUE_STRING;
+  if (c == BRACE) return VALUE_OBJECT;
+  if (c == BRACKET) return VALUE_ARRAY;
+  if (c == 0x74) return VALUE_TRUE;
+  if (c == 0x66) return VALUE_FALSE;
+  return c == 0x6e ? VALUE_NULL : VALUE_NUMBER;
 }

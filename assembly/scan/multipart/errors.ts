@@ -17,7 +17,6 @@ export const MULTIPART_NO_DISPOSITION = 12;
 export const MULTIPART_MODEL_FILE = 13;
 export const MULTIPART_MODEL_ENCODED = 14;
 export const MULTIPART_TOO_LARGE = 15;
-export const MULTIPART_CODES = 16;
 
 export function multipartSentence(code: i32): string {
   switch (code) {

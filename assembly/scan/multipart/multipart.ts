@@ -16,7 +16,7 @@
 // and says nothing), text before the first delimiter that holds it, repeated or extended (name*) parameters, repeated
 // Content-Disposition, a model that is a file, transfer-encoded or in another charset (that is not ASCII, where it is said
 // to be in Latin-1). Several parts named model: Starlette's FormData keeps the last one's value, so the last one wins.
-import { KIND_STRING, KIND_TOO_LONG, KIND_UNREPRESENTABLE } from "../json/fields";
+import { VALUE_STRING, VALUE_TOO_LONG, VALUE_UNREPRESENTABLE } from "../json/fields";
 import { MULTIPART_DELIMITER, MULTIPART_TOO_LARGE, MULTIPART_UNEXPECTED_END } from "./errors";
 import { closed, preamble } from "./lines";
 import { begin, headers, partData } from "./part";
@@ -46,7 +46,7 @@ import {
 } from "./state";
 
 export { multipartSentence } from "./errors";
-export { MULTIPART_DONE, MULTIPART_MORE, MULTIPART_STATE_BYTES } from "./state";
+export { MULTIPART_STATE_BYTES } from "./state";
 
 /** `contentType`: the header's whole value. False where it gives no boundary to read by: the status says why. */
 export function multipartInit(state: usize, contentType: usize, length: u32): bool {
@@ -95,18 +95,18 @@ export function multipartErrorOffset(state: usize): u32 {
   return load<u32>(state, AT_ERROR_OFFSET);
 }
 
-/** KIND_STRING, KIND_TOO_LONG or KIND_UNREPRESENTABLE (not UTF-8) of the last part named model. */
+/** VALUE_STRING, VALUE_TOO_LONG or VALUE_UNREPRESENTABLE (not UTF-8) of the last part named model. */
 export function multipartKind(state: usize): u32 {
   return load<u32>(state, AT_KIND);
 }
 
-/** The value's bytes as they stand in the body; valid as long as the state is, and only where its kind is KIND_STRING. */
+/** The value's bytes as they stand in the body; valid as long as the state is, and only where its kind is VALUE_STRING. */
 export function multipartValue(state: usize): usize {
   return state + AT_VALUE;
 }
 
 export function multipartValueLength(state: usize): u32 {
-  return load<u32>(state, AT_KIND) == KIND_STRING ? load<u32>(state, AT_VALUE_LENGTH) : 0;
+  return load<u32>(state, AT_KIND) == VALUE_STRING ? load<u32>(state, AT_VALUE_LENGTH) : 0;
 }
 
 /** Offset in the body of the value's first byte. */

@@ -1,5 +1,5 @@
 // One part: its header lines, its first byte, its data up to the next delimiter, and what is kept of it.
-import { KIND_STRING, KIND_TOO_LONG, KIND_UNREPRESENTABLE } from "../json/fields";
+import { VALUE_STRING, VALUE_TOO_LONG, VALUE_UNREPRESENTABLE } from "../json/fields";
 import { utf8Whole } from "../utf8";
 import { MULTIPART_BARE, MULTIPART_HEADER, MULTIPART_HEADERS_TOO_LONG } from "./errors";
 import { lineRest } from "./lines";
@@ -113,10 +113,10 @@ function closeModel(state: usize, part: u32, stop: usize): void {
   store<u32>(state, multipartOffset(state, stop), AT_VALUE_END);
   const length = load<u32>(state, AT_VALUE_LENGTH);
   const value = state + AT_VALUE;
-  let kind = KIND_STRING;
-  if (length > MAX_VALUE_BYTES) kind = KIND_TOO_LONG;
+  let kind = VALUE_STRING;
+  if (length > MAX_VALUE_BYTES) kind = VALUE_TOO_LONG;
   else if (part & PART_ASCII ? !isAscii(value, value + length) : !utf8Whole(value, value + length))
-    kind = KIND_UNREPRESENTABLE;
+    kind = VALUE_UNREPRESENTABLE;
   store<u32>(state, kind, AT_KIND);
 }
 

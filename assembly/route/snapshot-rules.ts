@@ -1,9 +1,10 @@
-// The snapshot's rules for names (InferenceModelRewrite, InferenceModel): a rule for the name beats one for any name, one for
-// the name's pool beats one for all pools. The configuration's rules (names.ts) win over them.
+// The snapshot's rules for names (InferenceModelRewrite, InferenceModel). A rule for a name beats a rule for any name, and a
+// rule for the name's pool beats a rule for all pools. The configuration's rules (names.ts) beat all of them.
 //
-// A request remembers its target until its answer is over, while snapshots come and go. So targets are kept once for each
-// name that was ever drawn, up to MOST_TARGETS; names beyond are not replaced.
+// A request needs its target until its response is over, but its snapshot may be replaced before. So each name that was ever
+// drawn is kept once, up to MAX_KEPT names. Further names are not replaced.
 
+import { bytesEqual } from "../base/bytes";
 import { textHash } from "../base/hash";
 import { Random } from "../base/random";
 import {
@@ -20,29 +21,30 @@ import { NONE, SnapshotView } from "../snapshot/view";
 import { findModel } from "./models";
 import { Target } from "./names";
 
-const MOST_TARGETS: u32 = 4096;
-const SLOTS: u32 = 8192;
+const MAX_KEPT: u32 = 4096;
+/** A power of two, and twice MAX_KEPT: half of the slots stay free, so that each search ends. */
+const SLOTS: u32 = MAX_KEPT * 2;
 
-/** usize of a Target per slot, open addressing by the hash of the name. */
+/** Targets by the hash of their name, open addressing: a usize in each slot. Allocated with the first target. */
 let targets: usize = 0;
 let kept: u32 = 0;
 
-/** First record of the rule for a name; NONE when there is none. */
+/** First record of the rule for a name; NONE if no rule is for it. */
 export function ruleFor(view: SnapshotView, name: usize, length: u32): u32 {
   if (view.ruleCount == 0) return NONE;
   const model = findModel(view, name, length);
-  const place = model == NONE ? 0 : modelPool(view, model);
-  const exact = findRule(view, name, length, place);
+  const pool = model == NONE ? 0 : modelPool(view, model);
+  const exact = findRule(view, name, length, pool);
   if (exact != NONE) return exact;
-  // Where a name is of no pool, only the single pool that there is may speak for it.
-  const owner = place == 0 && view.poolCount == 1 ? 1 : place;
+  // A name without a pool is served by the only pool, if the snapshot has one pool.
+  const owner = pool == 0 && view.poolCount == 1 ? 1 : pool;
   for (let i: u32 = 0; i < view.ruleCount && ruleNameLength(view, i) == 0; i++) {
     if (owner != 0 && rulePool(view, i) == owner) return i;
   }
   return ruleNameLength(view, 0) == 0 && rulePool(view, 0) == 0 ? 0 : NONE;
 }
 
-/** Draws one of a rule's targets; null when it stands for nothing that can be written into a body. */
+/** Draws one of a rule's targets by weight; null if keptTarget() has none. */
 export function drawTarget(view: SnapshotView, rule: u32, random: Random): Target | null {
   let count: u32 = 1;
   while (rule + count < view.ruleCount && continuesRule(view, rule + count)) count++;
@@ -57,7 +59,7 @@ export function drawTarget(view: SnapshotView, rule: u32, random: Random): Targe
   return keptTarget(ruleTarget(view, rule + at), ruleTargetLength(view, rule + at));
 }
 
-/** A target that stays; null when the name cannot be written into a body, or too many are kept. */
+/** The kept target with this name; null if the name cannot be written into a body as it is, or too many names are kept. */
 export function keptTarget(name: usize, length: u32): Target | null {
   if (!targets) {
     targets = heap.alloc(SLOTS * sizeof<usize>());
@@ -69,10 +71,10 @@ export function keptTarget(name: usize, length: u32): Target | null {
     const known = load<usize>(slot);
     if (!known) break;
     const target = changetype<Target>(known);
-    if (target.length == length && memory.compare(target.model, name, length) == 0) return target;
+    if (bytesEqual(target.model, target.length, name, length)) return target;
     i = (i + 1) & (SLOTS - 1);
   }
-  if (kept == MOST_TARGETS || !isPlain(name, length)) return null;
+  if (kept == MAX_KEPT || !isPlain(name, length)) return null;
   kept++;
   const made = heap.alloc(offsetof<Target>() + length);
   const target = changetype<Target>(made);
@@ -84,7 +86,7 @@ export function keptTarget(name: usize, length: u32): Target | null {
   return target;
 }
 
-/** May stand between quotes as it is. */
+/** Whether the name may stand between quotes without escapes. */
 function isPlain(name: usize, length: u32): bool {
   for (let i: u32 = 0; i < length; i++) {
     const c: u32 = load<u8>(name + i);

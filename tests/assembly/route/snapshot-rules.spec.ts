@@ -1,6 +1,6 @@
 import { followObjectives, objectiveHash, objectivePriorityOf } from "../../../assembly/admission/objectives";
 import { newRandom } from "../../../assembly/base/random";
-import { drawTarget, ruleFor } from "../../../assembly/route/rules";
+import { drawTarget, ruleFor } from "../../../assembly/route/snapshot-rules";
 import { ruleHasPriority, rulePriority } from "../../../assembly/snapshot/objects";
 import { NONE, SnapshotView } from "../../../assembly/snapshot/view";
 import { Builder, bytesAt, bytesLength } from "../support/builder";
