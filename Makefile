@@ -73,6 +73,10 @@ watch: node_modules/.package-lock.json ## One test file, run again whenever a fi
 format: node_modules/.package-lock.json ## Format and lint in place
 	@npm run --silent format
 
+.PHONY: docs
+docs: node_modules/.package-lock.json ## Write the generated files: readers of the configuration, JSON Schemas, docs/reference/
+	@$(TSX) schemas/generate/main.ts
+
 .PHONY: clean
 clean: ## Remove what was built here; the cache of Envoys stays
 	@rm -rf build

@@ -1,8 +1,9 @@
 // Takes over a configuration: what it makes the rest of the VM hold ready.
 import { growQueue } from "../admission/queue";
 import { useSince } from "../admission/since";
-import { MODE_HOLD } from "../config/admission";
-import { configProblem, parseConfig, ROLE_HOLDER } from "../config/config";
+import { MODE_HOLD } from "../config/admission-config";
+import { parseConfig, ROLE_HOLDER } from "../config/config";
+import { Problems } from "../config/problems";
 import { usePrefixes } from "../endpoints/cache/prefix-index";
 import { BLOCK_BYTES, SMALL_BLOCK_BYTES } from "../endpoints/cache/prompt";
 import { setSlowStart } from "../endpoints/health";
@@ -33,25 +34,27 @@ export function configure(id: u32, length: u32): bool {
   let text = "";
   if (length > 0 && getBuffer(PLUGIN_CONFIGURATION, 0, length))
     text = String.UTF8.decodeUnsafe(resultPointer(), resultLength());
-  const config = parseConfig(text);
+  const problems = new Problems();
+  const config = parseConfig(text, problems);
   if (config === null) {
-    log(LOG_ERROR, configProblem());
+    log(LOG_ERROR, problems.first);
     return false;
   }
-  if (config.secrets.length == 0 && config.role != ROLE_HOLDER)
+  for (let i = 0; i < problems.warnings.length; i++) log(LOG_WARN, problems.warnings[i]);
+  if (config.snapshot.secrets.length == 0 && config.role != ROLE_HOLDER)
     log(
       LOG_WARN,
       "no secret: set PILOTFISH_SECRET in the VM's environment or snapshot.secret, or every push is refused",
     );
   if (config.admission.mode == MODE_HOLD) {
-    growQueue(config.admission.mostHeld);
+    growQueue(config.admission.hold.maxRequests);
     useSince();
   }
   needStateBytes(max(fieldsStateBytes(config.body.table), MULTIPART_STATE_BYTES));
   if (config.pick.readsPrompts) usePrefixes(config.pick.profile.kind == KIND_TOKENS ? BLOCK_BYTES : SMALL_BLOCK_BYTES);
   setSlowStart(config.pick.slowStart);
   if (config.pick.ignored.length)
-    log(LOG_INFO, `pick.config: these plugins say nothing here: ${config.pick.ignored.join(", ")}`);
+    log(LOG_INFO, `pick.config: these plugins have no effect here: ${config.pick.ignored.join(", ")}`);
   const root = useConfig(id, config);
   if (config.role == ROLE_HOLDER && root.queue == 0) root.queue = openQueue(randomSeed());
   createSummary();

@@ -5,7 +5,7 @@ import { ageMilliseconds } from "../snapshot/current";
 
 /** Whether the snapshot is older than `snapshot.staleAfter`. Valid while hasSnapshot(). */
 export function isStale(config: Config): bool {
-  return ageMilliseconds(tickTime()) > config.staleAfterMilliseconds;
+  return ageMilliseconds(tickTime()) > config.snapshot.staleAfter;
 }
 
 /** Whether requests are picked by the snapshot: a stale one is used as well where `pick.onStale` is ignore or penalise. */

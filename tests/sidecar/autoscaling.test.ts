@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { parseAllDocuments } from "yaml";
+import { filterMetrics } from "../../schemas/generate/metrics.ts";
 import { metricsTable } from "../../sidecar/metrics.ts";
 import { poolLoads } from "../../sidecar/pools.ts";
-import { filterMetrics } from "../docs/tables.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: manifests of many kinds
 const documents = (name: string): any[] =>

@@ -52,6 +52,9 @@ export const LAYERS: readonly (readonly Layer[])[] = [
   [{ path: "sidecar/check" }, { path: "sidecar/plan" }],
   [{ path: "sidecar/cli.ts" }],
   [{ path: "sidecar/main.ts" }],
+  // The tables of the filter's configuration, and what is generated from them and from the sidecar's.
+  [{ path: "schemas/filter" }],
+  [{ path: "schemas/generate" }],
   [{ path: "envoy" }],
 
   // Tests and benches.

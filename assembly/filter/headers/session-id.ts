@@ -2,18 +2,18 @@
 
 import { bytesEqual } from "../../base/bytes";
 import { textHash } from "../../base/hash";
-import { SessionConfig } from "../../config/session";
+import { SessionSettings } from "../../config/pick-config";
 import { HEAD_COOKIE, HEAD_SESSION, headHas, headLength, headPointer } from "./request-head";
 
 /** After readHead(); 0: none. */
-export function sessionOf(config: SessionConfig): u64 {
+export function sessionOf(config: SessionSettings): u64 {
   if (headHas(HEAD_SESSION) && headLength(HEAD_SESSION) > 0)
     return textHash(headPointer(HEAD_SESSION), headLength(HEAD_SESSION));
   return headHas(HEAD_COOKIE) && config.cookie.length > 0 ? inCookie(config) : 0;
 }
 
 /** cookie = name "=" value { ";" " " name "=" value } */
-function inCookie(config: SessionConfig): u64 {
+function inCookie(config: SessionSettings): u64 {
   const name = config.cookie;
   const end = headPointer(HEAD_COOKIE) + headLength(HEAD_COOKIE);
   let at = headPointer(HEAD_COOKIE);

@@ -1,8 +1,8 @@
 // The only place that removes headers of the client's. What a client says in a control header of the gateway, or in a
 // header that a body field is written to, never survives.
 import { Bytes, bytesEqual } from "../../base/bytes";
-import { AdmissionConfig } from "../../config/admission";
-import { BodyConfig } from "../../config/body";
+import { AdmissionConfig } from "../../config/admission-config";
+import { BodyConfig } from "../../config/body-config";
 import { getHeader, REQUEST_HEADERS, removeHeader } from "../../host/calls";
 import { count, STRIPPED } from "../../stats";
 import { BASE_MODEL, DEBUG, DESTINATION, FAIRNESS, MODEL, OBJECTIVE } from "./names";

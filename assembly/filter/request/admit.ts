@@ -4,7 +4,7 @@
 import { objectiveHash, objectivePriorityOf } from "../../admission/objectives";
 import { findScope } from "../../admission/queue";
 import { textHash } from "../../base/hash";
-import { AdmissionConfig, MODE_HOLD, MODE_OFF } from "../../config/admission";
+import { AdmissionConfig, MODE_HOLD, MODE_OFF } from "../../config/admission-config";
 import { Config } from "../../config/config";
 import { current } from "../../snapshot/current";
 import { modelPool } from "../../snapshot/objects";
@@ -45,8 +45,9 @@ export function admit(stream: Stream, config: Config, model: u32): bool {
 /** By the objective that the request names, else by the rule for its model's name, else 0. */
 function priorityOf(stream: Stream, admission: AdmissionConfig, model: u32): i32 {
   if (stream.objective == 0) return stream.named & NAMED_PRIORITY ? stream.priority : 0;
-  for (let i = 0; i < admission.hashes.length; i++) {
-    if (unchecked(admission.hashes[i]) == stream.objective) return unchecked(admission.priorities[i]);
+  for (let i = 0; i < admission.objectives.hashes.length; i++) {
+    if (unchecked(admission.objectives.hashes[i]) == stream.objective)
+      return unchecked(admission.objectives.priorities[i]);
   }
   return objectivePriorityOf(current(), stream.objective, modelPool(current(), model));
 }

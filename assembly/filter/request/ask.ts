@@ -3,7 +3,7 @@
 import { bytesEqual } from "../../base/bytes";
 import { textHash } from "../../base/hash";
 import { Random } from "../../base/random";
-import { BodyConfig } from "../../config/body";
+import { BodyConfig } from "../../config/body-config";
 import { Config } from "../../config/config";
 import { Prompt, tokensOf } from "../../endpoints/cache/prompt";
 import { now } from "../../host/calls";

@@ -12,7 +12,7 @@ import {
 } from "../../admission/queue";
 import { roomLeft } from "../../admission/saturation";
 import { newRandom, Random } from "../../base/random";
-import { AdmissionConfig } from "../../config/admission";
+import { AdmissionConfig } from "../../config/admission-config";
 import { closePrompt, MAX_PROMPTS, Prompt } from "../../endpoints/cache/prompt";
 import { setEffectiveContext } from "../../host/calls";
 import { tickTime } from "../../host/tick-time";
@@ -54,9 +54,9 @@ export function hold(stream: Stream, admission: AdmissionConfig): void {
 /** Whether the request fits; those of lower priorities give way to it, the newest first. */
 function makeRoom(stream: Stream, admission: AdmissionConfig): bool {
   const size: u64 = stream.buffered;
-  if (size > <u64>admission.mostBytes) return false;
+  if (size > <u64>admission.hold.maxBytes) return false;
   let displaced: u32 = 0;
-  while (heldCount() >= admission.mostHeld || heldBytes() + size > <u64>admission.mostBytes) {
+  while (heldCount() >= admission.hold.maxRequests || heldBytes() + size > <u64>admission.hold.maxBytes) {
     const lowest = displaced < MAX_DISPLACED ? lowestBelow(stream.priority) : 0;
     if (!lowest) break;
     const victim = changetype<Stream>(changetype<Held>(lowest).stream);
@@ -66,7 +66,7 @@ function makeRoom(stream: Stream, admission: AdmissionConfig): bool {
     displaced++;
   }
   if (displaced > 0) setEffectiveContext(stream.id);
-  return heldCount() < admission.mostHeld && heldBytes() + size <= <u64>admission.mostBytes;
+  return heldCount() < admission.hold.maxRequests && heldBytes() + size <= <u64>admission.hold.maxBytes;
 }
 
 /** How many requests of a scope this worker may let go until the next tick. */

@@ -7,7 +7,7 @@
 // many as it did. Bound: together the workers exceed the room by less than one request a worker and tick, and in the two
 // ticks after a worker began to hold requests by that worker's share.
 import { findScope, firstScope, Held, heldCount, nextHeld, oldestHeld, Scope, takeNext } from "../../admission/queue";
-import { AdmissionConfig, MODE_HOLD } from "../../config/admission";
+import { AdmissionConfig, MODE_HOLD } from "../../config/admission-config";
 import { ROLE_READER } from "../../config/config";
 import { continueRequest, setEffectiveContext } from "../../host/calls";
 import { findModel } from "../../route/models";
@@ -40,7 +40,7 @@ export function tendHeld(now: u64): void {
     at = held.newer;
     const stream = changetype<Stream>(held.stream);
     const admission = changetype<Root>(stream.root).config.admission;
-    if (now > held.since && now - held.since > <u64>admission.timeoutMilliseconds * 1000000) giveUp(stream, admission);
+    if (now > held.since && now - held.since > <u64>admission.hold.timeout * 1000000) giveUp(stream, admission);
   }
 }
 

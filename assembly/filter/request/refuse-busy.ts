@@ -1,7 +1,7 @@
 // Refusals of requests for which there is no room now: with Retry-After, since the same request may well be taken later.
 
 import { bytesOf } from "../../base/bytes";
-import { AdmissionConfig } from "../../config/admission";
+import { AdmissionConfig } from "../../config/admission-config";
 import { setProperty } from "../../host/calls";
 import { count, HOLD_NO_ENDPOINT } from "../../stats";
 import { STATE_REASON } from "../headers/names";

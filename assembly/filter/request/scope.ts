@@ -3,7 +3,7 @@
 import { measure, Saturation } from "../../admission/saturation";
 import { useSince } from "../../admission/since";
 import { mix, textHash } from "../../base/hash";
-import { AdmissionConfig } from "../../config/admission";
+import { AdmissionConfig } from "../../config/admission-config";
 import { tickTime } from "../../host/tick-time";
 import { ageMilliseconds } from "../../snapshot/current";
 import { modelPool, poolName, poolNameLength } from "../../snapshot/objects";

@@ -60,8 +60,8 @@ const pushed = newView();
 
 /** After readHead(). Never lets a request on. */
 export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
-  const known = isPath(root.config.path);
-  if (!isAuthentic(root.config.secrets)) {
+  const known = isPath(root.config.snapshot.path);
+  if (!isAuthentic(root.config.snapshot.secrets)) {
     refuse(401, SNAPSHOT_UNAUTHENTICATED, unauthenticatedText(root), CODE_UNAUTHENTICATED);
   } else if (!known) {
     refuse(404, SNAPSHOT_OTHER, "Nothing is here; the snapshot's path is set by snapshot.path.", CODE_NOT_FOUND);
@@ -73,7 +73,7 @@ export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
     refuse(405, SNAPSHOT_OTHER, "POST a snapshot here, or GET the current one.", CODE_METHOD);
   } else if (endOfStream) {
     refuseMalformed(BROKEN_BODY_LENGTH);
-  } else if (declaredLength() > <i64>root.config.maxBytes) {
+  } else if (declaredLength() > <i64>root.config.snapshot.maxBytes) {
     refuseTooLarge(root);
   } else {
     const stream = openStream(id, changetype<usize>(root));
@@ -98,7 +98,7 @@ function keepAsk(stream: Stream): void {
 /** Takes the pushed body when it is whole. With trailers its length is not told: then `length` is the limit itself. */
 export function controlBody(stream: Stream, length: u32, endOfStream: bool): i32 {
   const root = changetype<Root>(stream.root);
-  const limit = root.config.maxBytes;
+  const limit = root.config.snapshot.maxBytes;
   if (length > limit && length != 0xffffffff) {
     stream.phase = PHASE_REPLIED;
     refuseTooLarge(root);
@@ -122,7 +122,7 @@ function storePush(root: Root, data: usize, bytes: u32, reported: u32): void {
   }
   const version = pushed.version;
   const now = readClock();
-  const stored = storeSnapshot(data, bytes, now, <u64>root.config.staleAfterMilliseconds * 1000000);
+  const stored = storeSnapshot(data, bytes, now, <u64>root.config.snapshot.staleAfter * 1000000);
   if (stored.outcome == STORED) {
     count(SNAPSHOT_STORED);
     followSnapshot();
@@ -208,7 +208,7 @@ function isAuthentic(secrets: Bytes[]): bool {
 }
 
 function unauthenticatedText(root: Root): string {
-  return root.config.secrets.length == 0
+  return root.config.snapshot.secrets.length == 0
     ? "The filter has no secret: set PILOTFISH_SECRET in the VM's environment, or snapshot.secret."
     : "The header x-pilotfish-secret is missing, or is not the filter's secret.";
 }
@@ -231,7 +231,7 @@ function refuseTooLarge(root: Root): void {
   count(SNAPSHOT_TOO_LARGE);
   const writer = beginError();
   writer.raw("The snapshot is larger than snapshot.maxBytes, ");
-  writer.number(root.config.maxBytes);
+  writer.number(root.config.snapshot.maxBytes);
   writer.raw(" bytes.");
   sendError(writer, 413, "", CODE_TOO_LARGE);
 }

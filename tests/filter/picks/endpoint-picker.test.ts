@@ -68,7 +68,7 @@ describe("pick.config", () => {
     const logs = configured({ config: DEFAULT });
     assert.deepEqual(
       logs.filter((line) => line.text.includes("plugins")).map((line) => line.text),
-      ["pilotfish: pick.config: these plugins say nothing here: metrics-data-source, core-metrics-extractor"],
+      ["pilotfish: pick.config: these plugins have no effect here: metrics-data-source, core-metrics-extractor"],
     );
     assert.ok(logs.every((line) => line.level === "info"));
   });
@@ -112,7 +112,7 @@ describe("pick.config", () => {
     [
       "an unknown key",
       { plugins: [], profiles: [] },
-      /config\.profiles: this key is not known; known are kind, plugins/,
+      /config\.profiles: this key is not known; known are apiVersion, kind, plugins/,
     ],
     ["a plugin without a type", { plugins: [{ name: "q" }] }, /plugins\[0\]\.type/],
     [
@@ -125,7 +125,11 @@ describe("pick.config", () => {
       { plugins: [], schedulingProfiles: [{ name: "p", plugins: [{ pluginRef: "q" }] }] },
       /pluginRef: "q" given, the name of one/,
     ],
-    ["two profiles", { plugins: [], schedulingProfiles: [{ name: "p" }, { name: "q" }] }, /2 given, 1 is expected/],
+    [
+      "two profiles",
+      { plugins: [], schedulingProfiles: [{ name: "p" }, { name: "q" }] },
+      /2 given, at most 1 are expected/,
+    ],
     [
       "a profile without a name",
       { plugins: [], schedulingProfiles: [{ plugins: [] }] },

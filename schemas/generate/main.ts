@@ -1,0 +1,9 @@
+// Writes every generated file: `make docs`. tests/docs/generated.test.ts compares them.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { generatedFiles } from "./files.ts";
+
+for (const [path, text] of await generatedFiles()) {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
