@@ -17,7 +17,10 @@ let envoy: TestEnvoy;
 const start = (base: string) =>
   startGateway({
     pools: [{ name: "pool", models: ["m"], endpoints: echoes.map(({ address }) => address) }],
-    filter: { snapshot: { staleAfter: "3600s" }, pick: { ejection: { base, most: base }, slowStart: "0s" } },
+    filter: {
+      snapshot: { staleAfter: "3600s" },
+      pick: { ejection: { baseTime: base, maxTime: base }, slowStart: "0s" },
+    },
   });
 
 around(

@@ -29,7 +29,7 @@ function objectTables(path: string, schema: Schema): ObjectTable[] {
     inside.push(...within.flatMap(([where, object]) => objectTables(where, object)));
     // Of an object that is always there, only its own table says something.
     if (property.properties !== undefined && property["x-absent"] === undefined) continue;
-    rows.push([`\`${key}\``, typeOf(property), defaultOf(property), property.description ?? ""]);
+    rows.push([`\`${at}\``, typeOf(property), defaultOf(property), property.description ?? ""]);
   }
   return [{ path, description: schema.description ?? "", rows }, ...inside];
 }

@@ -35,6 +35,8 @@ export function wrongPaths(document: Document): string[] {
   const home = dirname(document.path);
   return spans(document).flatMap((span) => {
     if (!/^[\w.@*[\]-]+(\/[\w.@*-]*)*$/.test(span) || /^\.[a-z]+$/.test(span)) return [];
+    // A key of a list's entries, such as plugins[].json.
+    if (span.includes("[].")) return [];
     const inTree = span.includes("/") && root.has(span.split("/")[0] ?? "");
     if (!inTree && !new RegExp(`\\.(${SOURCE})$`).test(span)) return [];
     const found = isThere(span) || (!home.startsWith("docs") && isThere(join(home, span)));

@@ -137,7 +137,7 @@ describe("a pod that fails", () => {
     const never = gateway(1, { ejection: { failures: 0 } });
     for (let i = 0; i < 10; i++) answered(never, A, 503);
     assert.equal(listed(never).length, 3);
-    const once = gateway(1, { ejection: { failures: 1, base: "10s" } });
+    const once = gateway(1, { ejection: { failures: 1, baseTime: "10s" } });
     answered(once, A, 503);
     once.process.advance(9 * SECOND);
     assert.ok(!listed(once).includes(A));

@@ -83,7 +83,7 @@ describe("an explanation", () => {
   });
 
   test("tells the weight of a pod that comes back", () => {
-    const g = gateway({ profile: "load", ejection: { failures: 1, base: "2s" } });
+    const g = gateway({ profile: "load", ejection: { failures: 1, baseTime: "2s" } });
     const stream = g.chat("m");
     stream.respond({ status: 503, body: "{}", upstreamAddress: C });
     stream.finish();
