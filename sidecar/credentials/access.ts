@@ -1,14 +1,14 @@
-// How pods, and Envoys, are spoken to: TLS by a CA of one's own, a client certificate, a bearer token. What stands in files is read
-// again when they change, since certificates and tokens of a cluster are renewed while this runs; a file that cannot
-// be read then leaves what was read before in use.
-import { readFileSync, statSync } from "node:fs";
+// TLS and token for connections to pods and Envoys: a CA, a client certificate, a bearer token. Their files are read again
+// after a change, since a cluster renews certificates and tokens. While a file cannot be read, its last content is used.
+import { readFileSync } from "node:fs";
 import { connect, isIP, type OnReadOpts, type Socket } from "node:net";
 import { type ConnectionOptions, createSecureContext, type SecureContext, connect as tlsConnect } from "node:tls";
 import { ConfigError } from "../config/load.ts";
 import type { Log } from "../log.ts";
+import { stampOf } from "./file-stamp.ts";
 
 export interface AccessOptions {
-  /** Key of the configuration that `tls` stands under. */
+  /** The section of the configuration with the key `tls`. */
   under?: "scrape" | "push";
   tls: {
     ca?: string | undefined;
@@ -23,14 +23,14 @@ export interface AccessOptions {
 
 const LOOK_EVERY_MS = 5000;
 const TOKEN = "scrape.bearerTokenFile";
-// What a header's value can hold.
+// The bytes of a header value.
 const TOKEN_BYTES = /^[\x21-\x7e]+$/;
 
 export class Access {
   readonly #options: AccessOptions;
   readonly #log: Log | undefined;
   readonly #under: string;
-  /** By key of the configuration: path, when it was changed, what it held. */
+  /** Key of the configuration -> path, stamp of the last read, content. */
   readonly #files = new Map<string, { path: string; stamp: string; text: string }>();
   readonly #timer: NodeJS.Timeout | undefined;
   #context: SecureContext;
@@ -61,17 +61,17 @@ export class Access {
       this.#headerLines = this.#makeHeaders();
     } catch (error) {
       if (error instanceof ConfigError) throw error;
-      throw new ConfigError([`${this.#under}.tls: expected PEM files that fit together: ${(error as Error).message}`]);
+      throw new ConfigError([`${this.#under}.tls: expected PEM files that match: ${(error as Error).message}`]);
     }
     if (this.#files.size > 0) this.#timer = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
   }
 
-  /** Of each request, each with its CRLF. */
+  /** Header lines for each request, each with its CRLF. */
   get headerLines(): string {
     return this.#headerLines;
   }
 
-  /** A new connection, with the newest certificates. */
+  /** Opens a connection, with the newest certificates. */
   open(url: URL, onread: OnReadOpts): Socket {
     const host = url.hostname.replace(/^\[|\]$/g, "");
     if (url.protocol !== "https:") return connect({ host, port: Number(url.port || 80), onread });
@@ -89,7 +89,7 @@ export class Access {
     return tlsConnect(options);
   }
 
-  /** Reads what has changed. */
+  /** Reads the files that changed. */
   look(): void {
     let changed = false;
     for (const [key, file] of this.#files) {
@@ -102,7 +102,7 @@ export class Access {
       } catch (error) {
         this.#log?.warn(
           { key, file: file.path, error: (error as Error).message },
-          "file not read: its last content stays",
+          "file not read: its last content is used",
         );
       }
     }
@@ -112,9 +112,9 @@ export class Access {
       this.#headerLines = this.#makeHeaders();
       this.#log?.info({}, `certificates or token of the ${this.#under === "push" ? "pushes" : "scrapes"} read again`);
     } catch (error) {
-      // Certificate and key are two files: between the two writes they do not fit. The next look finds both.
+      // Certificate and key are two files: between their two writes they do not match. All files are read again next time.
       for (const file of this.#files.values()) file.stamp = "";
-      this.#log?.warn({ error: (error as Error).message }, "certificates do not fit together: the last ones stay");
+      this.#log?.warn({ error: (error as Error).message }, "certificate and key do not match: the last ones are used");
     }
   }
 
@@ -122,7 +122,7 @@ export class Access {
     clearInterval(this.#timer);
   }
 
-  /** The newest certificates, for whoever connects in another way than open(). */
+  /** The newest certificates, for connections that open() does not make. */
   get context(): SecureContext {
     return this.#context;
   }
@@ -135,7 +135,7 @@ export class Access {
     return this.#files.get(key)?.text;
   }
 
-  /** Throws here, and not at the first connection, when they are no PEM or do not belong together. */
+  /** Throws if a file is not PEM, or certificate and key do not match. */
   #makeContext(): SecureContext {
     const [ca, cert, key] = (["ca", "cert", "key"] as const).map((name) => this.#text(this.#keyOf(name)));
     return createSecureContext({
@@ -152,9 +152,4 @@ export class Access {
     }
     return `${this.#options.gzip ? "accept-encoding: gzip\r\n" : ""}${token === undefined ? "" : `authorization: Bearer ${token}\r\n`}`;
   }
-}
-
-function stampOf(path: string): string {
-  const { size, mtimeMs, ino } = statSync(path);
-  return `${size} ${mtimeMs} ${ino}`;
 }

@@ -1,12 +1,13 @@
-// The secrets that filters may know, the preferred one first. While one takes another's place there are two, and each
-// Envoy takes what it was given last: what worked there is tried first, then the others (docs/how-to/secrets.md).
-import { readFileSync, statSync } from "node:fs";
+// The secrets that filters may have, the preferred one first. While a secret is being replaced, there are two, and each
+// Envoy has one of them. The secret that an Envoy accepted last is tried first, then the others (docs/how-to/secrets.md).
+import { readFileSync } from "node:fs";
 import { ConfigError } from "../config/load.ts";
 import { SECRET } from "../config/push.ts";
 import type { Log } from "../log.ts";
+import { stampOf } from "./file-stamp.ts";
 
 const LOOK_EVERY_MS = 1000;
-const MOST = 4;
+const MAX_SECRETS = 4;
 
 export class Secrets {
   readonly #file: string | undefined;
@@ -15,7 +16,7 @@ export class Secrets {
   #stamp = "";
   #secrets: readonly string[];
 
-  /** Throws a ConfigError when there is a file and it holds no secret. */
+  /** Throws a ConfigError if `file` is given and has no valid secret. */
   constructor(secrets: readonly string[], file: string | undefined, log: Log) {
     this.#file = file;
     this.#log = log;
@@ -30,13 +31,13 @@ export class Secrets {
     this.#timer = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
   }
 
-  /** What worked last, then the others. */
+  /** `worked`, the secret that was accepted last, then the others. */
   inTurn(worked: string | undefined): readonly string[] {
     const known = this.#secrets.includes(worked ?? "");
     return known ? [worked as string, ...this.#secrets.filter((one) => one !== worked)] : this.#secrets;
   }
 
-  /** Reads the file if it changed; what is no secret leaves the last ones in use. */
+  /** Reads the file if it changed. While the file is not valid, its last secrets are used. */
   look(): void {
     if (this.#file === undefined) return;
     try {
@@ -46,7 +47,10 @@ export class Secrets {
       this.#stamp = stamp;
       this.#log.info({ file: this.#file, secrets: this.#secrets.length }, "secrets read again");
     } catch (error) {
-      this.#log.warn({ file: this.#file, expected: (error as Error).message }, "secrets not read: the last ones stay");
+      this.#log.warn(
+        { file: this.#file, expected: (error as Error).message },
+        "secrets not read: the last ones are used",
+      );
     }
   }
 
@@ -55,18 +59,13 @@ export class Secrets {
   }
 }
 
-/** Throws an Error that says what was expected, and never what was there. */
+/** Throws an Error that says what was expected, and never shows the content. */
 function read(file: string): string[] {
   const secrets = readFileSync(file, "utf8")
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "");
-  if (secrets.length < 1 || secrets.length > MOST || !secrets.every((one) => SECRET.test(one)))
-    throw new Error(`1 to ${MOST} lines of 1...1024 visible ASCII characters`);
+  if (secrets.length < 1 || secrets.length > MAX_SECRETS || !secrets.every((one) => SECRET.test(one)))
+    throw new Error(`1 to ${MAX_SECRETS} lines of 1...1024 visible ASCII characters`);
   return secrets;
-}
-
-function stampOf(path: string): string {
-  const { size, mtimeMs, ino } = statSync(path);
-  return `${size} ${mtimeMs} ${ino}`;
 }

@@ -1,4 +1,4 @@
-// All of the world that is not this sidecar's own pods: peers, round trips, the order of places, and the policies for them.
+// Everything about places beyond the own pods: the peers, round trips, the order of places, and the policies.
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
@@ -18,9 +18,9 @@ export interface NeighbourParts {
   secrets: Secrets;
   clock: Clock;
   log: Log;
-  /** A peer said something new, or went silent. */
+  /** A peer sent a view, or its view became stale. */
   changed(): void;
-  /** A peer was asked in vain. */
+  /** A request to a peer failed. */
   failed(origin: string): void;
 }
 
@@ -65,12 +65,12 @@ export class Neighbours {
     await Promise.all(this.#peers.map((peer) => peer.close()));
   }
 
-  /** Whether each peer was asked once, and answered or failed to. */
+  /** Whether each peer has sent a view or failed once. */
   get settled(): boolean {
     return this.#peers.every(({ settled }) => settled);
   }
 
-  /** Own pods, and those of peers that are not among them. */
+  /** The own pods, then pods of peers with other addresses. */
   *withPeers(own: Iterable<Pod>): Iterable<Pod> {
     const known = new Set<string>();
     for (const pod of own) {
@@ -86,7 +86,7 @@ export class Neighbours {
     }
   }
 
-  /** What clusters and manifests say may hold other policies now. */
+  /** Takes the policies of the cluster objects. Logs each new problem once. */
   reported(seen: readonly ClusterSeen[]): void {
     const { policies, problems } = policiesOf(seen.flatMap(({ policies: objects }) => objects));
     this.#policies = [...this.#config.policies, ...policies];
@@ -94,7 +94,7 @@ export class Neighbours {
     this.#problems = problems;
   }
 
-  /** A read of a pod in another place took so long. */
+  /** A scrape of a pod took `seconds`. In another place this measures the round trip. */
   scraped({ place }: Pod, seconds: number): void {
     const { here } = this.#config.places;
     if (place !== undefined && place !== here) this.#roundTrips.measured(place, seconds * 1000, this.#clock.now());
@@ -113,13 +113,13 @@ export class Neighbours {
     };
   }
 
-  /** Whether it is the shared secret, or one of them while they change. */
+  /** Whether it is one of the shared secrets. */
   knows(secret: string | undefined): boolean {
-    // All are looked at, so that the time tells nothing of which it was.
+    // Compares with all secrets, so that the time does not show which one matches.
     return this.#secrets.inTurn(undefined).filter((one) => sameText(secret ?? "", one)).length > 0;
   }
 
-  /** What other sidecars are told; undefined for whoever does not know the secret. */
+  /** The view for other sidecars; undefined: wrong secret. `sums`: all pods as one. */
   view(
     own: Iterable<Pod>,
     seen: readonly ClusterSeen[],
@@ -133,14 +133,14 @@ export class Neighbours {
   }
 }
 
-/** The configuration's places, this one first. */
+/** The places of the configuration, this sidecar's place first. */
 function placesOf({ places: { here, region, spill, list } }: Config): PlacesConfig {
   const own = list.find(({ name }) => name === here);
   const first = { weight: 1, ...own, name: here, region: region ?? own?.region };
   return { here, spill, list: [first, ...list.filter(({ name }) => name !== here)] };
 }
 
-/** In a time that tells nothing of where they differ. */
+/** Compares in constant time. */
 function sameText(a: string, b: string): boolean {
   const hash = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(hash(a), hash(b));

@@ -1,27 +1,27 @@
-// One sidecar of another cluster, asked every interval for its view. What it said last is used with its true age; from
-// `staleAfter` on its pods are no longer ready, and the filter moves their share; when it answers again they are, and the filter
-// gives the share back slowly (assembly/places/rooms.ts). What it said is forgotten after FORGET.
+// One peer: the sidecar of another cluster. Its view is requested every interval, and used with its true age. After
+// `staleAfter` without a view, the peer's pods are not ready, and the filter moves their share to other places. With the next
+// view they are ready again, and the filter gives the share back slowly (assembly/places/rooms.ts). A view is dropped after
+// FORGET_MS.
 import { Pool } from "undici";
 import { SECRET_HEADER, VIEW_PATH } from "../../protocol/constants.ts";
 import type { Clock } from "../clock.ts";
 import type { Secrets } from "../credentials/secrets.ts";
-import type { EngineName } from "../engines/index.ts";
-import { Health } from "../health.ts";
 import { type Answer, exchange, HttpFailure, toFailure } from "../http.ts";
 import type { Log } from "../log.ts";
 import type { Pod } from "../pod.ts";
+import { gatewayPod, importedPod } from "./peer-pods.ts";
 import { type OfferedPod, type OfferedSums, parseView } from "./view.ts";
 
 export interface PeerOptions {
   origin: string;
-  /** undefined: what the peer says. */
+  /** undefined: the place that the view names. */
   place: string | undefined;
   mode: "pods" | "gateway";
-  /** ip:port, with mode gateway. */
+  /** ip:port of the cluster's gateway; only with mode gateway. */
   gateway: string | undefined;
   intervalMs: number;
   staleAfterMs: number;
-  /** Tried in turn. */
+  /** Tried one after the other. */
   secrets: Pick<Secrets, "inTurn">;
 }
 
@@ -37,19 +37,20 @@ const FORGET_MS = 300_000;
 const MAX_BYTES = 16 << 20;
 const TIMEOUT_MS = 2000;
 
-type Said = { pods: OfferedPod[] } | { sums: OfferedSums };
+type ViewContent = { pods: OfferedPod[] } | { sums: OfferedSums };
 
 export class Peer {
   readonly options: PeerOptions;
   readonly #parts: PeerParts;
   readonly #pool: Pool;
+  /** The secret that the peer accepted last. */
   #worked: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  #said: { what: Said; place: string; region: string | undefined; at: number } | undefined;
+  #view: { what: ViewContent; place: string; region: string | undefined; at: number } | undefined;
   #failing = false;
   #stale = false;
-  #asked = false;
+  #settled = false;
 
   constructor(options: PeerOptions, parts: PeerParts) {
     this.options = options;
@@ -68,62 +69,62 @@ export class Peer {
   }
 
   get settled(): boolean {
-    return this.#asked;
+    return this.#settled;
   }
 
   get place(): string | undefined {
-    return this.#said?.place ?? this.options.place;
+    return this.#view?.place ?? this.options.place;
   }
 
   get region(): string | undefined {
-    return this.#said?.region;
+    return this.#view?.region;
   }
 
-  /** Whether what it said is too old to send requests by. */
+  /** Whether the view is missing, or too old to send requests by. */
   get stale(): boolean {
-    return this.#said === undefined || this.#parts.clock.now() - this.#said.at > this.options.staleAfterMs;
+    return this.#view === undefined || this.#parts.clock.now() - this.#view.at > this.options.staleAfterMs;
   }
 
-  /** Its pods, or the one gateway that stands for them. */
+  /** The peer's pods, or its gateway as one pod. */
   pods(): Pod[] {
-    if (this.#said === undefined || this.#parts.clock.now() - this.#said.at > FORGET_MS) return [];
-    const { what, place, at } = this.#said;
-    const stale = this.stale;
-    if ("pods" in what) return what.pods.map((pod) => importedPod(pod, place, at, stale));
-    return [gatewayPod(what.sums, this.options.gateway as string, place, at, stale)];
+    if (this.#view === undefined || this.#parts.clock.now() - this.#view.at > FORGET_MS) return [];
+    const { what, place, at } = this.#view;
+    const facts = { place, at, stale: this.stale };
+    if ("pods" in what) return what.pods.map((pod) => importedPod(pod, facts));
+    return [gatewayPod(what.sums, this.options.gateway as string, facts)];
   }
 
   async #ask(): Promise<void> {
     const { clock, changed, measured } = this.#parts;
     const started = clock.now();
     try {
-      const { what, place, region } = await this.#view();
+      const { what, place, region } = await this.#requestView();
       if (this.#closed) return;
       const took = clock.now() - started;
-      // What it says is at least as old as half of the way.
-      this.#said = {
+      // The view left the peer half a round trip ago.
+      this.#view = {
         what,
         place: this.options.place ?? place,
         region: region ?? undefined,
         at: clock.now() - took / 2,
       };
-      measured(this.#said.place, took);
-      this.#report(undefined);
-      this.#asked = true;
+      measured(this.#view.place, took);
+      this.#logChange(undefined);
+      this.#settled = true;
       changed();
     } catch (error) {
       if (this.#closed) return;
-      this.#report(toFailure(error));
+      this.#logChange(toFailure(error));
     }
-    if (this.stale !== this.#stale || !this.#asked) {
-      this.#asked = true;
+    if (this.stale !== this.#stale || !this.#settled) {
+      this.#settled = true;
       this.#stale = this.stale;
       changed();
     }
     this.#timer = setTimeout(() => void this.#ask(), Math.max(0, this.options.intervalMs - (clock.now() - started)));
   }
 
-  async #view(): Promise<{ what: Said; place: string; region: string | null }> {
+  async #requestView(): Promise<{ what: ViewContent; place: string; region: string | null }> {
     const { mode } = this.options;
     const { status, body } = await this.#get(mode === "gateway" ? `${VIEW_PATH}?sums=1` : VIEW_PATH);
     if (status !== 200) throw new HttpFailure("status", `${VIEW_PATH}: status ${status}, expected 200`);
@@ -135,7 +136,7 @@ export class Peer {
     return { what: { sums }, place, region };
   }
 
-  /** With the secret that worked last, or the next one while secrets change. */
+  /** Requests with the secret that worked last, then with the others. */
   async #get(path: string): Promise<Answer> {
     const { secrets, staleAfterMs } = this.options;
     let answer: Answer = { status: 401, body: Buffer.alloc(0) };
@@ -155,77 +156,14 @@ export class Peer {
     return answer;
   }
 
-  /** Once for each change. */
-  #report(failure: HttpFailure | undefined): void {
+  /** Counts each failure; logs each change between failing and working. */
+  #logChange(failure: HttpFailure | undefined): void {
     const { log, failed } = this.#parts;
     const peer = this.options.origin;
     if (failure !== undefined) failed(peer);
-    if ((failure !== undefined) === this.#failing && this.#said !== undefined) return;
+    if ((failure !== undefined) === this.#failing && this.#view !== undefined) return;
     this.#failing = failure !== undefined;
-    if (failure === undefined) log.info({ peer, place: this.place }, "the peer's view is read");
-    else log.warn({ peer, reason: failure.reason, error: failure.message }, "the peer's view is not read");
+    if (failure === undefined) log.info({ peer, place: this.place }, "view of the peer read");
+    else log.warn({ peer, reason: failure.reason, error: failure.message }, "view of the peer not read: trying again");
   }
-}
-
-function health(ready: boolean): Health {
-  const made = new Health(1);
-  if (ready) {
-    made.scraped();
-    made.modelsRead();
-  }
-  return made;
-}
-
-function importedPod(pod: OfferedPod, place: string, at: number, stale: boolean): Pod {
-  const { address, draining, asleep, of, waiting, running, kvUsage, kvBlocks, blockTokens, adapters } = pod;
-  return {
-    address,
-    origin: `http://${address}`,
-    engine: pod.engine as EngineName,
-    place,
-    cluster: { ready: pod.ready && !stale, draining, asleep, of },
-    health: health(pod.ready && !stale),
-    reading: {
-      engine: pod.engine,
-      waiting,
-      running,
-      kvUsage,
-      asleep,
-      kvBlocks,
-      blockTokens,
-      adapters,
-      samples: 0,
-      malformed: 0,
-    },
-    scrapedAt: pod.ageMs === null ? null : at - pod.ageMs,
-    models: pod.models.map(([name, parent]) => ({ name, parent })),
-  };
-}
-
-function gatewayPod(sums: OfferedSums, address: string, place: string, at: number, stale: boolean): Pod {
-  const ready = sums.pods > 0 && !stale;
-  const { waiting, running, kvUsage, of } = sums;
-  return {
-    address,
-    origin: `http://${address}`,
-    engine: "auto",
-    place,
-    gateway: sums.pods,
-    cluster: { ready, draining: false, asleep: false, of },
-    health: health(ready),
-    reading: {
-      engine: null,
-      waiting,
-      running,
-      kvUsage,
-      asleep: false,
-      kvBlocks: null,
-      blockTokens: null,
-      adapters: null,
-      samples: 0,
-      malformed: 0,
-    },
-    scrapedAt: sums.ageMs === null ? null : at - sums.ageMs,
-    models: sums.models.map(([name, parent]) => ({ name, parent })),
-  };
 }

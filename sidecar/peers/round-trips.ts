@@ -1,8 +1,11 @@
-/** The shortest of a minute's measurements: what waiting on either side adds is left out. */
+// The round trip to each place: the shortest of the last 30 to 60 seconds. Longer ones include waiting on either side.
+
 const WINDOW_MS = 30_000;
 
 interface Window {
+  /** When it began. */
   at: number;
+  /** The shortest time of this window, and of the one before, in milliseconds. */
   now: number;
   before: number;
 }

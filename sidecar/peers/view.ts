@@ -1,10 +1,10 @@
-// What a sidecar offers to those of other clusters: GET /.pilotfish/view with the shared secret. Its own pods only, never what it
-// imported itself: views do not travel on, and no two sidecars can import each other's echo.
+// The view: what a sidecar offers to the sidecars of other clusters, at GET /.pilotfish/view with the shared secret. A view has
+// own pods only, never imported ones, so a pod cannot come back to its own cluster through a peer.
 //
 //   { "version": 1, "place", "region", "pods": [ {...} ] }                       every exported pod
-//   { "version": 1, "place", "region", "sums": {...} }     ?sums=1               all of them as one, for whoever uses the gateway
+//   { "version": 1, "place", "region", "sums": {...} }     ?sums=1               all exported pods as one, for peers that use the gateway
 //
-// `version` rises when a field changes its meaning; fields that a reader does not know are no reason for that.
+// `version` rises when a field changes its meaning. A new field does not change it: readers ignore unknown fields.
 import { z } from "zod";
 import { VIEW_PATH } from "../../protocol/constants.ts";
 import { isAddress, isPlaceName, nameProblem } from "../../protocol/grammar.ts";
@@ -21,7 +21,7 @@ const load = z.object({
   waiting: count,
   running: count,
   kvUsage: z.number().min(0).max(1).nullable(),
-  /** Milliseconds since the oldest of the readings; null: none. */
+  /** Milliseconds since the oldest reading; null: no reading. */
   ageMs: count,
 });
 
@@ -39,7 +39,7 @@ const pod = load.extend({
 });
 
 const sums = load.extend({
-  /** Pods that are ready. */
+  /** How many pods are ready. */
   pods: z.int().min(0),
   models: z.array(model),
   of: z.array(z.string()),
@@ -65,7 +65,7 @@ export interface Offer {
   pools: readonly string[];
 }
 
-/** Throws an HttpFailure "invalid" for what is no view of this version. */
+/** Throws an HttpFailure "invalid" for a body that is not a view of this version. */
 export function parseView<T extends "pods" | "sums">(body: Buffer, which: T): T extends "pods" ? PodsView : SumsView {
   let json: unknown;
   try {
@@ -76,12 +76,12 @@ export function parseView<T extends "pods" | "sums">(body: Buffer, which: T): T 
   const parsed = (which === "pods" ? podsView : sumsView).safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw new HttpFailure("invalid", `${VIEW_PATH}: ${issue?.path.join(".") || "answer"}: ${issue?.message}`);
+    throw new HttpFailure("invalid", `${VIEW_PATH}: ${issue?.path.join(".") || "view"}: ${issue?.message}`);
   }
   return parsed.data as T extends "pods" ? PodsView : SumsView;
 }
 
-/** Whether a pod is offered: by `*`, or by a pool of the list or of the annotation that it belongs to. */
+/** Whether a pod is offered: with `*` all pods, else the pods of `pools`, given as name or namespace/name. */
 function offered({ cluster }: Pod, pools: ReadonlySet<string>): boolean {
   if (pools.has("*")) return true;
   return (cluster?.of ?? []).some((of) => {
@@ -90,6 +90,7 @@ function offered({ cluster }: Pod, pools: ReadonlySet<string>): boolean {
   });
 }
 
+/** The view of the exported pods at Clock.now() `now`: pods one by one, or `sumsOnly` as one. */
 export function viewOf(
   pods: Iterable<Pod>,
   seen: readonly ClusterSeen[],

@@ -1,9 +1,9 @@
-// The order in which places are filled, as this sidecar sees the world.
+// The order in which places are filled, by the key `places.spill`:
 //
-//   order      the given order; where none is given: this place 0, its region 1, elsewhere 2
-//   weight     all at once, each by its weight
-//   roundTrip  this place, then by the measured round trip; two change places only when one is a fifth nearer than the other,
-//              so that noise does not send requests around the world
+//   order      by the configured order; without one: this place 0, its region 1, elsewhere 2
+//   weight     all places at once, each by its weight
+//   roundTrip  this place, then by measured round trip. Two neighbours in the order are swapped only if the farther one
+//              becomes nearer by a fifth, so that noise does not send requests around the world
 import { MAX_PLACES } from "../../protocol/constants.ts";
 import type { PlaceView } from "../../protocol/snapshot.ts";
 
@@ -21,18 +21,19 @@ export interface PlacesConfig {
   list: readonly PlaceConfig[];
 }
 
+/** A place must be nearer by this factor to move up. */
 const NEARER = 0.8;
 
 export class PlaceOrder {
   readonly #config: PlacesConfig;
-  /** Names by round trip, as they were decided last. */
+  /** The last order by round trip. */
   #ranked: string[] = [];
 
   constructor(config: PlacesConfig) {
     this.#config = config;
   }
 
-  /** `names`: where pods are; `regions` and `roundTripsMs`: what peers and measurements say. */
+  /** `names`: the places of all pods. `regions`: place -> region, of peers. `roundTripsMs`: place -> milliseconds. */
   places(
     names: Iterable<string>,
     regions: ReadonlyMap<string, string>,
@@ -66,7 +67,7 @@ export class PlaceOrder {
     const known = this.#ranked.filter((name) => names.includes(name));
     const ranked = [...known, ...names.filter((name) => !known.includes(name))];
     const time = (name: string) => roundTripsMs.get(name) ?? Number.POSITIVE_INFINITY;
-    // Few places, and nearly sorted already.
+    // An insertion sort: the list is short, and nearly sorted.
     for (let i = 1; i < ranked.length; i++) {
       for (let k = i; k > 0 && time(ranked[k] as string) < NEARER * time(ranked[k - 1] as string); k--) {
         [ranked[k - 1], ranked[k]] = [ranked[k] as string, ranked[k - 1] as string];

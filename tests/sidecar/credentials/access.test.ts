@@ -139,7 +139,7 @@ test("new connections use a renewed certificate; a half-written pair is not used
   copyFileSync(pem("other.key"), key);
   access.look();
   assert.deepEqual(warned, [
-    "certificates do not fit together: the last ones stay",
+    "certificate and key do not match: the last ones are used",
     "certificates or token of the scrapes read again",
   ]);
 });

@@ -1,0 +1,60 @@
+// The pods that a peer's view stands for, in the form that own pods have.
+import type { Reading } from "../engines/reading.ts";
+import { Health } from "../health.ts";
+import type { Pod } from "../pod.ts";
+import type { OfferedPod, OfferedSums } from "./view.ts";
+
+/** What all pods of one view share. */
+export interface ViewFacts {
+  place: string;
+  /** Clock.now() of the view. */
+  at: number;
+  /** The view is too old: its pods are not ready. */
+  stale: boolean;
+}
+
+export function importedPod(offered: OfferedPod, facts: ViewFacts): Pod {
+  const { address, engine, ready, draining, asleep, of } = offered;
+  const { waiting, running, kvUsage, kvBlocks, blockTokens, adapters } = offered;
+  const reading = { engine, waiting, running, kvUsage, asleep, kvBlocks, blockTokens, adapters };
+  const state = { ready: ready && !facts.stale, draining, asleep, of };
+  return podOf(address, engine, state, reading, offered, facts);
+}
+
+/** One pod for all pods of a cluster. `address`: its gateway, which chooses among them. */
+export function gatewayPod(sums: OfferedSums, address: string, facts: ViewFacts): Pod {
+  const { pods, waiting, running, kvUsage, of } = sums;
+  const unknown = { engine: null, asleep: false, kvBlocks: null, blockTokens: null, adapters: null };
+  const state = { ready: pods > 0 && !facts.stale, draining: false, asleep: false, of };
+  return { ...podOf(address, "auto", state, { ...unknown, waiting, running, kvUsage }, sums, facts), gateway: pods };
+}
+
+function podOf(
+  address: string,
+  engine: string,
+  cluster: NonNullable<Pod["cluster"]>,
+  reading: Omit<Reading, "samples" | "malformed">,
+  { ageMs, models }: Pick<OfferedPod, "ageMs" | "models">,
+  { place, at }: ViewFacts,
+): Pod {
+  return {
+    address,
+    origin: `http://${address}`,
+    engine,
+    place,
+    cluster,
+    health: healthOf(cluster.ready),
+    reading: { ...reading, samples: 0, malformed: 0 },
+    scrapedAt: ageMs === null ? null : at - ageMs,
+    models: models.map(([name, parent]) => ({ name, parent })),
+  };
+}
+
+function healthOf(ready: boolean): Health {
+  const health = new Health(1);
+  if (ready) {
+    health.scraped();
+    health.modelsRead();
+  }
+  return health;
+}
