@@ -1,5 +1,5 @@
-// Every manifest, as it ships and as it is rendered, is accepted by a real API server with the CRDs of Envoy Gateway and of
-// the Gateway API: schema, defaults and CEL rules, unknown fields refused. It checks no references.
+// A real API server with the CRDs of Envoy Gateway and of the Gateway API accepts every shipped and every rendered manifest. It
+// checks schema, defaults and CEL rules, and refuses unknown fields. It does not check references.
 
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
@@ -47,14 +47,14 @@ describe("a real API server, strict server-side dry run", { skip }, () => {
     const root = new URL("../../envoy/gateway/", import.meta.url).pathname;
     let count = 0;
     for (const name of (await readdir(root, { recursive: true })).sort()) {
-      // Of the Prometheus operator, whose CRDs are not here.
+      // A PodMonitor belongs to the Prometheus operator, whose CRDs are not installed here.
       if (!name.endsWith(".yaml") || /kustomization|pod-monitor/.test(name)) continue;
       count += await accepts(name, await readFile(join(root, name), "utf8"));
     }
     assert.ok(count >= 25, `${count} documents`);
   });
 
-  test("accepts what is rendered", async () => {
+  test("accepts every rendered manifest", async () => {
     for (const infra of ["kubernetes", "fleet", "host"] as const)
       for (const backend of ["service", "pods"] as const) {
         const files = await render({
@@ -69,7 +69,7 @@ describe("a real API server, strict server-side dry run", { skip }, () => {
       }
   });
 
-  test("refuses an unknown field and a broken rule, so its yes means something", async () => {
+  test("refuses an unknown field and a broken rule, so that an acceptance means something", async () => {
     const [policy] = documentsOf(
       await readFile(new URL("../../envoy/gateway/stock/wasm.yaml", import.meta.url), "utf8"),
     );

@@ -1,4 +1,4 @@
-// The module as an artefact: the same bytes each time, complete, and refused when anything in it was changed.
+// The module as an OCI artefact: reproducible, complete, and refused after any change.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -25,11 +25,11 @@ test("the same module gives the same bytes", async () => {
   for (const [name, bytes] of one) assert.ok(bytes.equals(two.get(name) as Buffer), name);
 });
 
-test("the same sources compile to the same bytes, wherever they lie", { skip: OTHER_MODULE }, async () => {
+test("the same sources compile to the same bytes in any folder", { skip: OTHER_MODULE }, async () => {
   assert.ok((await rebuild()).equals(module));
 });
 
-test("no file of it holds a time, a path or a name of the machine that made it", async () => {
+test("no file of the artefact contains a time, a path or a name of the machine that made it", async () => {
   for (const [name, bytes] of await artefactFiles(module, "0.1.0")) {
     if (name.endsWith(".wasm") || /blobs|\.tar$/.test(name)) {
       assert.ok(!bytes.includes(ROOT), name);
@@ -77,13 +77,13 @@ test("the bill of materials lists every package that the filter's sources import
   }
 });
 
-test("imports of packages are found in each form, and no relative one is", () => {
+test("the search for package imports finds each form of import and no relative import", () => {
   const source =
     'import { a } from "pkg";\nimport {\n  b,\n} from "@scope/pkg/deep/file";\nexport { c } from "./near";\n';
   assert.deepEqual(importedPackages(source), ["pkg", "@scope/pkg"]);
 });
 
-test("what tar and gzip of every system make of it is what went in", async () => {
+test("the system's tar and gzip unpack exactly what was packed", async () => {
   const big = Buffer.alloc(200_000, "pilotfish ");
   const archive = tar([
     { name: "plugin.wasm", bytes: big },

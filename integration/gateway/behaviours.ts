@@ -1,5 +1,5 @@
-// What a client, a sidecar and an admin may rely on, whatever carries the filter: the same tests run against each mode of
-// Envoy Gateway and against a plain Envoy.
+// What a client, a sidecar and an admin can rely on in every set-up. The same tests run against each mode of Envoy Gateway and
+// against a plain Envoy.
 
 import assert from "node:assert/strict";
 import http from "node:http";
@@ -23,8 +23,8 @@ import { inParallel, until } from "../../testkit/until.ts";
 import { overHttp2 } from "./http2-client.ts";
 
 /**
- * Requests wait where their pool is full. The limits are far above the loads of the tests that are about picks; a snapshot
- * that is pushed once is never old.
+ * A request waits if its pool is full. The limits are far above the loads of the tests about picks, and a snapshot that is pushed
+ * once never becomes stale.
  */
 export const HOLDING = {
   mode: "hold",
@@ -32,16 +32,16 @@ export const HOLDING = {
   saturation: { queueDepthThreshold: 1000, kvCacheUtilThreshold: 1, metricsStalenessThreshold: "3600s" },
   hold: { timeout: "120s" },
 };
-/** What all carriers of this test let a body have. */
+/** Body limit in bytes of all set-ups. */
 export const BODY_LIMIT = 4 * 1024 * 1024;
 
 export interface Subject {
   url: string;
   plainUrl: string;
   stats(filter: string): Promise<Map<string, number>>;
-  /** A plain Envoy has no catch-all route with a body of its own. */
+  /** True if a 404 has no body: only a plain Envoy has a catch-all route with a body. */
   emptyNotFound?: boolean;
-  /** Headers that a client needs to be let in. */
+  /** Headers that a client needs to pass authentication. */
   credentials?: Record<string, string>;
 }
 
@@ -50,12 +50,12 @@ export const counterOf = async (subject: Subject, name: string): Promise<number>
     `wasmcustom.pilotfish.${name}`,
   ) ?? 0;
 
-/** The filter averages what pods report over this span: a snapshot that comes sooner weighs only a part. */
+/** The filter averages reported loads over this time, so an earlier snapshot counts only in part. */
 const AVERAGED_MS = 2000;
 
 /**
- * Pushes, and waits until 32 connections at once all see it: then every worker has it, also where the system deals them out.
- * Its clock says that the span of the average has passed since the last one, so what it tells of loads holds at once and alone.
+ * Pushes a snapshot and waits until 32 concurrent connections all read it back, so that every worker has it, even if the system
+ * spreads connections unevenly. Its version is a whole averaging time later, so its loads replace the earlier ones at once.
  */
 export async function pushEverywhere(subject: Subject, models: Models): Promise<void> {
   const answer = await push(subject.url, snapshotOf(models, nextVersion(AVERAGED_MS)));
@@ -95,7 +95,7 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     assert.match(answer.pod ?? "", /^gemma-/);
   });
 
-  it("the pick is followed: whoever is idle gets all of it, and the other one after the tables turn", async () => {
+  it("the pick is followed: the idle endpoint gets every request, and the other one after the loads are swapped", async () => {
     const busy = { waiting: 60, running: 60, kvUsage: 0.9 };
     for (const [idle, one, two] of [
       ["gemma-1", {}, busy],
@@ -104,7 +104,7 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
       await pushEverywhere(subject, fleet(pods, one, two));
       const before = await subject.stats("^wasmcustom\\.pilotfish\\.");
       const servedBy: (string | undefined)[] = [];
-      // Judged when all are over: requests that go on after a failed test would be counted in the next one.
+      // Asserted after all requests have ended: requests that outlive a failed test would count in the next test.
       await inParallel(24, 2, async () => void servedBy.push((await ask(GEMMA)).pod));
       const wrong = servedBy.filter((pod) => pod !== idle);
       const rose = [...(await subject.stats("^wasmcustom\\.pilotfish\\."))]
@@ -170,14 +170,14 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     assert.match(answer.pod ?? "", /^qwen-/);
   });
 
-  it("trailers behind a body neither hang nor lose the request", async () => {
+  it("a request with trailers after its body is answered", async () => {
     const answer = await withTrailers(Buffer.from(JSON.stringify(chat(QWEN))));
     assert.equal(answer.status, 200, answer.text);
     assert.match(answer.pod ?? "", /^qwen-/);
     assert.deepEqual(pods.qwen.last().body, Buffer.from(JSON.stringify(chat(QWEN))));
   });
 
-  it("GET /v1/models lists what the snapshot has; a GET without a route is a 404", async () => {
+  it("GET /v1/models lists the models of the snapshot; a GET without a route is a 404", async () => {
     await pushEverywhere(subject, fleet(pods));
     const list = await send(subject.url, { path: "/v1/models", headers: headers() });
     assert.equal(list.status, 200, list.text);
@@ -188,7 +188,7 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     assert.equal(one.json.id, GEMMA);
   });
 
-  it("a WebSocket's request is not held: the router answers, who has no route for it or does not allow it", async () => {
+  it("the filter does not hold a WebSocket's request: the router answers that it has no route or allows no upgrade", async () => {
     const asking = { ...headers(), connection: "Upgrade", upgrade: "websocket" };
     const answer = await send(subject.url, {
       path: "/v1/realtime",
@@ -215,7 +215,7 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     assert.match(answer.text, /data: \[DONE\]/);
   });
 
-  it("aborted requests leave nothing behind", async () => {
+  it("after aborted requests nothing is counted as in flight", async () => {
     await pushEverywhere(subject, fleet(pods));
     const bytes = Buffer.from(JSON.stringify(chat(SLOW_MODEL, { stream: true, max_tokens: 400 })));
     await inParallel(150, 10, (i) => abortAt(i, bytes));
@@ -227,18 +227,18 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     assert.equal((await ask(GEMMA)).status, 200);
   });
 
-  it("requests wait while their pool is full, what may be shed is refused, and all go on when there is room", async () => {
+  it("requests wait while their pool is full, sheddable requests are refused, and all waiting requests go on when there is room", async () => {
     await pushEverywhere(subject, fleet(pods, {}, {}, { waiting: 5000 }));
     const before = pods.qwen.seen.length;
     const waiting = Promise.all(Array.from({ length: 6 }, () => ask(QWEN)));
-    await until("six held requests", async () => (await counterOf(subject, "hold.now")) === 6);
+    await until("six waiting requests", async () => (await counterOf(subject, "hold.now")) === 6);
     const shed = await ask(QWEN, { "x-gateway-inference-objective": "batch" });
     assert.equal(shed.status, 429, shed.text);
     assert.equal((await ask(GEMMA)).status, 200, "another pool has room");
     assert.equal(pods.qwen.seen.length, before, "nothing has reached the full one");
     await pushEverywhere(subject, fleet(pods));
     for (const { status, pod, text } of await waiting) assert.deepEqual([status, pod], [200, "qwen-1"], text);
-    await until("none held", async () => (await counterOf(subject, "hold.now")) === 0);
+    await until("no waiting request", async () => (await counterOf(subject, "hold.now")) === 0);
   });
 
   it("a sidecar's push is refused without the right secret", async () => {
@@ -247,7 +247,7 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     assert.equal(answer.json.error.code, "snapshot_unauthenticated");
   });
 
-  it("a push that asks for it is answered with what this Envoy has in flight", async () => {
+  it("a push that asks for a traffic report is answered with one", async () => {
     const headers = { [SECRET_HEADER]: SECRET, [REPORT_HEADER]: "0.0" };
     const version = nextVersion(AVERAGED_MS);
     const body = snapshotOf(fleet(pods), version);
@@ -256,7 +256,7 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     assert.equal(decodeReport(answer.body).version, version);
   });
 
-  it("the real sidecar finds the models, and its pushes are taken", async () => {
+  it("the real sidecar finds the models, and the filter accepts its pushes", async () => {
     const config = {
       endpoints: [...pods.gemma, pods.qwen, pods.slow].map(({ url }) => url),
       push: { targets: [subject.url], secret: SECRET },
@@ -272,7 +272,7 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     }
   });
 
-  it("nothing was set up wrongly", async () => {
+  it("no counter of a wrong set-up has risen", async () => {
     for (const name of ["no_reader", "no_holder", "no_body", "not_followed"])
       assert.equal(await counterOf(subject, `setup.${name}`), 0, `setup.${name}`);
   });
@@ -287,7 +287,7 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     return overHttp2(subject.url, headers(), body);
   }
 
-  /** An answer that comes before the whole body was sent closes the connection: it still counts. */
+  /** An answer that arrives before the whole body was sent closes the connection. It counts as an answer. */
   function untilAnswered(body: Buffer): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const request = open(subject.url, { method: "POST", headers: headers(), body });
@@ -319,7 +319,7 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     });
   }
 
-  /** Aborts in the headers, in the body, while the answer is awaited, or while it streams. */
+  /** Aborts a request after its headers, in its body, before its answer, or during a streamed answer. */
   async function abortAt(i: number, bytes: Buffer): Promise<void> {
     const { hostname, port } = new URL(subject.url);
     const all = { ...headers(), "content-length": String(bytes.length) };

@@ -1,5 +1,5 @@
-// What an admin does while requests come in: another configuration, another module, an OCI image instead of a file, other
-// secrets, authentication switched on, the policy taken away. No request is lost by any of it.
+// Changes by an admin during traffic: another configuration, another module, an OCI image instead of a file, other secrets,
+// authentication enabled, the policy removed. No change loses a request.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -61,7 +61,7 @@ for (const mode of ["stock", "single"] as const) {
       assert.deepEqual(failures.slice(0, 5), [], `${failures.length} of ${sent} requests failed`);
       assert.ok(sent > 100, `${sent} requests`);
     };
-    /** The listener that is in use carries this text, and no other one is being prepared. */
+    /** Waits until the active listener contains this text and no new listener is warming. */
     const inUse = (text: string) =>
       until(`${text} in use`, async () => {
         const listener = await gateway.llmListener();
@@ -129,14 +129,14 @@ for (const mode of ["stock", "single"] as const) {
       await pushEverywhere(gateway, fleet(pods));
     });
 
-    test("another secret of the pushes under load loses no request and refuses no push, and the old one ends", async () => {
+    test("changing the push secret under load loses no request and refuses no push, and the old secret ends", async () => {
       const staleAfter = "3600s";
       const both = { snapshot: { staleAfter, secret: [SECRET, OTHER_SECRET] } };
       const next = { snapshot: { staleAfter, secret: OTHER_SECRET } };
       let secret = SECRET;
       let pushing = true;
       const refused: string[] = [];
-      /** What a sidecar does, whose secret is changed between the two steps. */
+      /** A sidecar whose secret changes between the two steps. */
       const sidecar = async () => {
         while (pushing) {
           const { status, text } = await push(gateway.url, snapshotOf(fleet(pods)), secret);
@@ -149,7 +149,7 @@ for (const mode of ["stock", "single"] as const) {
           const answers = await Promise.all(
             Array.from({ length: 32 }, () => push(gateway.url, snapshotOf(fleet(pods), 1n), given)),
           );
-          // Authentic, and too old to be stored.
+          // The push is authenticated, and too old to be stored.
           return answers.every(({ status }) => status === 409);
         });
       const result = await load(async () => {
@@ -176,7 +176,7 @@ for (const mode of ["stock", "single"] as const) {
       );
     });
 
-    test("authentication on the listener holds, for every path but the sidecar's", async () => {
+    test("authentication on the listener applies to every path except the sidecar's", async () => {
       const files = await apply({ auth: true });
       const key = keyOf(files);
       await until("authentication", async () => (await post(gateway.url, chat(QWEN))).status === 401);
@@ -194,7 +194,7 @@ for (const mode of ["stock", "single"] as const) {
       assert.equal((await post(gateway.plainUrl, chat(QWEN))).status, 200, "the plain listener asks for nothing");
     });
 
-    test("authentication on a model's route is skipped: this is why it stands on the listener", async () => {
+    test("Envoy skips authentication on a model's route, so authentication belongs on the listener", async () => {
       await apply();
       await until(
         "no authentication on the listener",
@@ -208,7 +208,7 @@ for (const mode of ["stock", "single"] as const) {
       assert.equal((await post(gateway.url, chat(QWEN))).status, 200, "no credentials, and yet let in");
     });
 
-    test("without the policy the listener is what it was before", async () => {
+    test("without the policy the listener is as it was before", async () => {
       const without = (files: Map<string, string>) => {
         files.delete(wasmFile(mode));
         files.delete("single-patch.yaml");
@@ -231,7 +231,7 @@ for (const mode of ["stock", "single"] as const) {
   });
 }
 
-/** The same module with other bytes: a custom section that says nothing to anybody. */
+/** The same module with other bytes: it has an additional custom section. */
 function variant(module: Buffer, text: string): Buffer {
   const name = Buffer.from("note");
   const content = Buffer.concat([Buffer.from([name.length]), name, Buffer.from(text)]);

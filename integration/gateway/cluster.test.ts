@@ -1,6 +1,6 @@
-// The manifests for Kubernetes, applied to a real API server that a stock Envoy Gateway follows with its Kubernetes provider.
-// It accepts every object, writes the Envoys' Deployment with the sidecar in it, and that Deployment's Envoy routes by
-// the body to the pod that the sidecar's snapshot makes it pick.
+// The manifests for Kubernetes on a real API server, which a stock Envoy Gateway watches with its Kubernetes provider. Envoy
+// Gateway accepts every object and writes a Deployment of Envoys with the sidecar. An Envoy of that Deployment routes by the body
+// to the picked pod.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -40,7 +40,7 @@ import { until } from "../../testkit/until.ts";
 const NAME = "inference";
 const NAMESPACE = "team-a";
 const URL = "http://127.0.0.1:8088";
-/** An EndpointSlice may not name loopback addresses: the pods have some of their own on the interface `lo`. */
+/** An EndpointSlice must not contain loopback addresses, so the pods have other addresses on the interface `lo`. */
 const ADDRESSES = ["10.99.0.1", "10.99.0.2", "10.99.0.3"];
 const ENVOY_ADDRESS = "10.99.0.4";
 
@@ -88,7 +88,7 @@ describe(`Envoy Gateway ${GATEWAY_VERSION} with its Kubernetes provider, stock m
         code: modules.addModule(await readFile(MODULE)),
       });
       files.delete("kustomization.yaml");
-      // Of the Prometheus operator.
+      // A PodMonitor belongs to the Prometheus operator.
       files.delete("kubernetes-pod-monitor.yaml");
       objects = [...files.values()].flatMap(documentsOf);
       for (const object of objects) await apply(server, object);
@@ -122,7 +122,7 @@ describe(`Envoy Gateway ${GATEWAY_VERSION} with its Kubernetes provider, stock m
     },
   );
 
-  /** A Service and its EndpointSlice, as Kubernetes' own controllers would write it. */
+  /** A Service and its EndpointSlice, which Kubernetes' controllers would write. */
   async function serve(slug: string, addresses: readonly string[]): Promise<void> {
     const name = `${slug}-serve-svc`;
     const metadata = { name, namespace: NAMESPACE };
@@ -138,7 +138,7 @@ describe(`Envoy Gateway ${GATEWAY_VERSION} with its Kubernetes provider, stock m
     } as Manifest);
   }
 
-  /** The ConfigMap that a sidecar's container mounts, with the way to this API server. */
+  /** The ConfigMap that a sidecar's container mounts, changed to reach this API server. */
   async function sidecarConfig(written: ReadonlyMap<string, string>) {
     const file = join(server.folder, "kubeconfig");
     await writeFile(file, await kubeconfig(server), { mode: 0o600 });
@@ -172,13 +172,13 @@ describe(`Envoy Gateway ${GATEWAY_VERSION} with its Kubernetes provider, stock m
       });
       for (const { type, status, message } of conditions) {
         const what = `${object.kind} ${object.metadata.name}: ${type}: ${message}`;
-        // Nobody gives the Gateway an address here.
+        // No load balancer gives the Gateway an address here.
         if (type === "Programmed") continue;
         if (type === "Overridden") overridden.push(what);
         else assert.equal(status, type === "Conflicted" ? "False" : "True", what);
       }
     }
-    // The one way past the listener's authentication is the sidecar's.
+    // Only the sidecar's path is exempt from the listener's authentication.
     assert.equal(overridden.length, 1, overridden.join("\n"));
     assert.match(overridden[0] ?? "", /^SecurityPolicy inference: .*\[team-a\/inference-snapshots\]$/);
   });
@@ -203,7 +203,7 @@ describe(`Envoy Gateway ${GATEWAY_VERSION} with its Kubernetes provider, stock m
     assert.ok(!envoys.includes("pilotfish-token"));
   });
 
-  test("that Envoy asks for a key, routes by the body, and follows the pick", async () => {
+  test("an Envoy of the Deployment requires a key, routes by the body, and follows the pick", async () => {
     const { data } = parse(files.get("auth-api-keys.yaml") ?? "") as { data: Record<string, string> };
     const key = Buffer.from(data["example-client"] ?? "", "base64").toString();
     const headers = { ...JSON_TYPE, authorization: `Bearer ${key}` };
@@ -229,7 +229,7 @@ describe(`Envoy Gateway ${GATEWAY_VERSION} with its Kubernetes provider, stock m
     assert.doesNotMatch(stats, /: [1-9]/);
   });
 
-  test("a sidecar of its own finds that Envoy by its labels, and pushes to it", async () => {
+  test("a separate sidecar finds the Envoy by its labels and pushes to it", async () => {
     await sidecar.close();
     const fleet = await render({ name: NAME, namespace: NAMESPACE, models: [GEMMA, QWEN], infra: "fleet" });
     const { labels } = deployment.spec.template.metadata;

@@ -1,4 +1,4 @@
-// docs/tutorials/envoy-gateway.md is followed to the letter: its two blocks of commands are run as they stand.
+// Follows docs/tutorials/envoy-gateway.md to the letter: runs its two blocks of commands unchanged.
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -40,18 +40,18 @@ function block(name: string): string {
   return found;
 }
 
-/** Commands, not lines: continued ones count once, and so does what a here-document holds. */
+/** Counts commands, not lines: a continued command and a here-document count once. */
 const commands = (script: string): number => script.trim().replaceAll("\\\n", " ").split("\n").length;
 
 test("the way from an empty standalone Envoy Gateway to a picked request is under ten commands", () => {
   assert.ok(commands(block("picked")) < 10, `${commands(block("picked"))} commands`);
 });
 
-test("whoever follows the documentation gets an answer from a picked pod", { skip: await reason() }, async () => {
+test("a reader who follows the documentation gets an answer from a picked pod", { skip: await reason() }, async () => {
   const home = await mkdtemp(join(tmpdir(), "pilotfish-docs-"));
   const bin = join(home, "data/envoy-versions", DEFAULT_VERSION, "bin");
   await mkdir(bin, { recursive: true });
-  // Envoy Gateway would fetch this version by itself.
+  // Provides the Envoy that Envoy Gateway would fetch.
   await symlink(await fetchEnvoy(DEFAULT_VERSION), join(bin, "envoy"));
   const script = `set -e\n${block("standalone")}\n${block("picked")}\n`;
   const env = {
@@ -62,11 +62,11 @@ test("whoever follows the documentation gets an answer from a picked pod", { ski
   };
   const child = spawn("bash", ["-c", script], { cwd: ROOT, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   const end = () => {
-    // The whole group: what the script left in the background too.
+    // Ends the whole group, with the processes that the script left in the background.
     try {
       process.kill(-(child.pid as number), "SIGTERM");
     } catch {
-      // It has ended.
+      // The group has ended.
     }
   };
   const forget = endWithProcess(end);
@@ -82,7 +82,7 @@ test("whoever follows the documentation gets an answer from a picked pod", { ski
     assert.equal(status, 0, output.slice(-3000));
     assert.match(output, /^HTTP\/1\.1 200 OK/m);
     assert.match(output, /^x-inference-pod: pod-[12]/m);
-    // The first answer may have come before the first snapshot.
+    // The first answer may be older than the first snapshot.
     await until("a picked request", async () => {
       await post("http://127.0.0.1:8088", chat("llama"));
       const counters = await (await fetch("http://127.0.0.1:19901/stats?filter=pilotfish.picked")).text();

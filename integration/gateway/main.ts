@@ -1,5 +1,4 @@
-// `make test-gateway`: builds Envoy Gateway once, then runs the tests of this folder against it; ARGS="modes changes"
-// only those files.
+// `make test-gateway`: builds Envoy Gateway once, then runs the tests of this folder. ARGS="modes changes" runs these files only.
 
 import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";

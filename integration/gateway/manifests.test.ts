@@ -1,5 +1,5 @@
-// The manifests as they ship and as they are rendered: every one is accepted by Envoy Gateway's own validation, renders
-// for other names without a trace of the example's, and composes.
+// The shipped and the rendered manifests: Envoy Gateway's own validation accepts each, other names leave no trace of the example's
+// names, and kustomize composes them.
 
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
@@ -19,7 +19,7 @@ const run = promisify(execFile);
 const FOLDER = resolve(fileURLToPath(new URL("../../envoy/gateway", import.meta.url)));
 const binaries = await cachedGateway();
 const skip = binaries ? false : "egctl has not been built; `make test-gateway` does that";
-/** Kinds of other projects, which egctl has no schema for. */
+/** Kinds of other projects, for which egctl has no schema. */
 const FOREIGN = ["pod-monitor.yaml"];
 const VARIANTS: Partial<RenderOptions>[] = (["stock", "single"] as const).flatMap((mode) =>
   (["kubernetes", "fleet", "host"] as const).flatMap((infra) =>
@@ -38,7 +38,7 @@ async function shipped(): Promise<string[]> {
   return names.filter((name) => name.endsWith(".yaml") && !name.endsWith("kustomization.yaml")).sort();
 }
 
-/** What egctl says; its exit code is 0 whatever it finds. */
+/** The output of egctl, whose exit code is always 0. */
 async function validate(text: string): Promise<string> {
   if (!binaries) throw new Error("egctl is missing");
   const folder = await mkdtemp(join(tmpdir(), "pilotfish-validate-"));
@@ -52,7 +52,7 @@ async function validate(text: string): Promise<string> {
 }
 
 describe("egctl x validate", { skip }, () => {
-  test("says OK to every manifest that ships", async () => {
+  test("accepts every shipped manifest", async () => {
     const texts = await Promise.all(
       (await shipped())
         .filter((name) => !FOREIGN.some((foreign) => name.endsWith(foreign)))
@@ -62,15 +62,15 @@ describe("egctl x validate", { skip }, () => {
     assert.match(await validate(texts.join("\n---\n")), /OK/);
   });
 
-  test("says no to a manifest with a key that does not exist, so its OK means something", async () => {
+  test("refuses a manifest with an unknown key, so that an acceptance means something", async () => {
     const text = await readFile(join(FOLDER, "base/backend-traffic.yaml"), "utf8");
     const output = await validate(text.replace("endpointOverride:", "endpointOverwrite:"));
     assert.doesNotMatch(output, /OK/);
     assert.match(output, /endpointOverwrite/);
   });
 
-  test("says OK to every variant that is rendered", async () => {
-    // egctl looks at each document by itself, and takes a second to start: every different file once.
+  test("accepts every rendered variant", async () => {
+    // egctl reads each document by itself and takes a second to start, so it gets each different file once.
     const texts = new Set<string>();
     for (const variant of VARIANTS)
       for (const [name, text] of await rendered(variant))
@@ -101,7 +101,7 @@ test("every rendered document has a name and, where its kind has one, the namesp
   }
 });
 
-test("the sidecar takes the configuration that is written for it", async () => {
+test("the sidecar accepts its rendered configuration", async () => {
   for (const infra of ["kubernetes", "fleet"] as const) {
     const text = (await rendered({ infra })).get("kubernetes-sidecar.yaml") ?? "";
     const { data } = parse(text) as { data: Record<string, string> };
@@ -123,7 +123,9 @@ test("the kustomization lists every file but the one for the Prometheus operator
 
 const noKubectl = spawnSync("kubectl", ["version", "--client"], { stdio: "ignore" }).status !== 0;
 
-test("kustomize builds each part and what is rendered", { skip: noKubectl && "kubectl is not installed" }, async () => {
+test("kustomize builds each part and each rendered folder", {
+  skip: noKubectl && "kubectl is not installed",
+}, async () => {
   const kustomize = async (folder: string): Promise<number> => {
     const { stdout } = await run("kubectl", ["kustomize", folder]);
     return parseAllDocuments(stdout).length;
@@ -142,7 +144,7 @@ test("kustomize builds each part and what is rendered", { skip: noKubectl && "ku
   }
 });
 
-test("each manifest opens with what it is for", async () => {
+test("each manifest begins with a comment about its purpose", async () => {
   for (const name of await shipped()) {
     const [first] = (await readFile(join(FOLDER, name), "utf8")).split("\n");
     assert.match(first ?? "", /^# \S.{30,}/, name);
@@ -157,7 +159,7 @@ test("each secret is rendered anew, and the example's is never kept", async () =
   assert.notEqual(one, two);
 });
 
-test("a model's name that Kubernetes does not take becomes one that it does", () => {
+test("a model's name that Kubernetes refuses becomes a valid name", () => {
   assert.equal(modelSlug("meta-llama/Llama-3.1-8B"), "meta-llama-llama-3-1-8b");
   assert.equal(modelSlug("qwen"), "qwen");
   for (const model of ["日本", "!!!", "x".repeat(200), "-"])
@@ -165,7 +167,7 @@ test("a model's name that Kubernetes does not take becomes one that it does", ()
   assert.notEqual(modelSlug("x".repeat(200)), modelSlug(`${"x".repeat(199)}y`));
 });
 
-test("a name, a checksum or an address that cannot be is refused with key, value and expectation", async () => {
+test("an invalid name, checksum or address is refused with key, value and expectation", async () => {
   await assert.rejects(rendered({ name: "Not A Name" }), /name: got "Not A Name", expected/);
   await assert.rejects(rendered({ code: { url: "http://x/y.wasm", sha256: "abc" } }), /sha256: got "abc", expected 64/);
   await assert.rejects(rendered({ backend: "backend", endpoints: {} }), /endpoint: none given for meta-llama/);

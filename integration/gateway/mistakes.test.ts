@@ -1,5 +1,5 @@
-// Ways to set it up wrongly, each with what an admin sees. A request never hangs for it; the filter says what is wrong in
-// Envoy's log, once, and counts. docs/how-to/envoy-gateway.md lists the same symptoms with their cures.
+// Wrong set-ups, each with its symptom. No request hangs. The filter logs the mistake once in Envoy's log, and counts it.
+// docs/how-to/envoy-gateway.md lists the same symptoms with their remedies.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -26,7 +26,7 @@ describe(`wrong set-ups, Envoy Gateway ${GATEWAY_VERSION}`, { skip }, () => {
   let server: ModuleServer;
   let gateway: StandaloneGateway;
   let code: HttpCode;
-  /** Of the log, before the last change: what is said after it is this set-up's. */
+  /** Number of log lines before the last change; later lines belong to the current set-up. */
   let lastLine = "";
 
   before(async () => {
@@ -66,11 +66,11 @@ describe(`wrong set-ups, Envoy Gateway ${GATEWAY_VERSION}`, { skip }, () => {
   const ask = (model: string): Promise<Answer> =>
     post(gateway.url, chat(model), { signal: AbortSignal.timeout(ANSWERED_MS) });
 
-  /** Asks until every worker must have seen one, then expects the sentence at most once for each VM. */
+  /** Sends requests until every worker has had one, then expects the sentence at most once for each VM. */
   async function says(sentence: RegExp, counter: string, status: number): Promise<void> {
     for (let i = 0; i < 12; i++) assert.equal((await ask(GEMMA)).status, status);
     await until(`the counter ${counter}`, async () => (await counterOf(gateway, counter)) > 0);
-    // A VM that the last set-up had too, unchanged, lives on and has said it then.
+    // A VM that is the same as in the last set-up lives on, and logged the sentence then.
     await until(`a log line like ${sentence}`, () => gateway.logs().some((line) => sentence.test(line)));
     const lines = gateway.logs();
     const found = lines.slice(lines.lastIndexOf(lastLine) + 1).filter((line) => sentence.test(line));
@@ -80,28 +80,28 @@ describe(`wrong set-ups, Envoy Gateway ${GATEWAY_VERSION}`, { skip }, () => {
   const roles = (text: string): string =>
     [...text.matchAll(/\\"role\\":\\"([a-z]+)\\"/g)].map(([, role]) => role).join();
 
-  test("holder before reader: a 404 and not a hang, and it is said which is where", async () => {
+  test("holder before reader: a 404 without a hang, and the log names both positions", async () => {
     const swapped = (files: Map<string, string>) =>
       edit(files, "stock-wasm.yaml", ["spec", "wasm"], (list) => list.reverse());
     await apply("stock", swapped, (listener) => roles(listener) === "holder,reader");
     await says(/set up wrongly: .*role holder has no reader in front/, "setup.no_reader", 404);
   });
 
-  test("a reader alone: a 404 and not a hang, and it is said that the holder is missing", async () => {
+  test("a reader alone: a 404 without a hang, and the log says that the holder is missing", async () => {
     const alone = (files: Map<string, string>) =>
       edit(files, "stock-wasm.yaml", ["spec", "wasm"], (list) => list.slice(0, 1));
     await apply("stock", alone, (listener) => roles(listener) === "reader");
     await says(/set up wrongly: .*role reader has no holder behind/, "setup.no_holder", 404);
   });
 
-  test("a holder alone: a 404, and it is said that the reader is missing", async () => {
+  test("a holder alone: a 404, and the log says that the reader is missing", async () => {
     const alone = (files: Map<string, string>) =>
       edit(files, "stock-wasm.yaml", ["spec", "wasm"], (list) => list.slice(1));
     await apply("stock", alone, (listener) => roles(listener) === "holder");
     await says(/set up wrongly: .*role holder has no reader in front/, "setup.no_reader", 404);
   });
 
-  test("one filter without the flag: answered, and it is said that the flag is missing", async () => {
+  test("one filter without the flag: an answer, and the log says that the flag is missing", async () => {
     const unpatched = (files: Map<string, string>) => files.delete("single-patch.yaml");
     await apply(
       "single",
@@ -116,7 +116,7 @@ describe(`wrong set-ups, Envoy Gateway ${GATEWAY_VERSION}`, { skip }, () => {
     );
   });
 
-  test("no override policy: requests are served, and it is counted that picks are not followed", async () => {
+  test("no override policy: requests are served, and a counter says that picks are not followed", async () => {
     const ignoring = (files: Map<string, string>) => files.delete("base-backend-traffic.yaml");
     await apply(
       "stock",
@@ -124,7 +124,7 @@ describe(`wrong set-ups, Envoy Gateway ${GATEWAY_VERSION}`, { skip }, () => {
       (listener, routes) => roles(listener) === "reader,holder" && !routes.includes("retry_policy"),
     );
     await push(gateway.url, snapshotOf(fleet(pods, {}, { ready: false })));
-    // One pick that is not followed may be a retry; the log speaks up when there are many.
+    // A single pick that is not followed may be a retry, so the filter logs only after many of them.
     await until("a log line", async () => {
       await inParallel(32, 8, async () => assert.equal((await ask(GEMMA)).status, 200));
       return gateway.logs().some((line) => /picks are not followed: .*endpointOverride/.test(line));
@@ -151,7 +151,7 @@ describe(`wrong set-ups, Envoy Gateway ${GATEWAY_VERSION}`, { skip }, () => {
     assert.equal(await counterOf(gateway, "requests"), before);
   });
 
-  test("set right again, requests are routed", async () => {
+  test("requests are routed after the set-up is corrected", async () => {
     await apply(
       "stock",
       () => undefined,
@@ -161,7 +161,7 @@ describe(`wrong set-ups, Envoy Gateway ${GATEWAY_VERSION}`, { skip }, () => {
     assert.match((await ask(QWEN)).pod ?? "", /^qwen-/);
   });
 
-  test("a name with an escaped slash in the path: a 307, and routed where slashes are kept", async () => {
+  test("a name with an escaped slash in the path: a 307, or routed if the listener keeps slashes", async () => {
     const config = { paths: ["/model/{model}/invoke"] };
     const path = `/model/${encodeURIComponent(GEMMA)}/invoke`;
     const escaped = () => post(gateway.url, "{}", { path, signal: AbortSignal.timeout(ANSWERED_MS) });

@@ -1,5 +1,5 @@
-// The same behaviours on a stock Envoy Gateway, on one that may be patched, and on a plain Envoy, on the Envoy that
-// Pilotfish uses by default and on the one that Envoy Gateway does.
+// The same behaviours on a stock Envoy Gateway, on an Envoy Gateway that allows patches, and on a plain Envoy. Envoy Gateway runs
+// with its own default Envoy and with Pilotfish's.
 
 import { readFile } from "node:fs/promises";
 import { after, before, describe } from "node:test";

@@ -1,4 +1,4 @@
-// Requests that never cease while something is changed, over kept connections as real clients have them.
+// Sends requests without a pause during a change, over kept connections like real clients.
 
 import http from "node:http";
 import { JSON_TYPE, send } from "../../testkit/http.ts";
@@ -16,7 +16,7 @@ interface LoadOptions {
   headers?: Record<string, string>;
 }
 
-/** Runs until `action` is over, and a little longer. */
+/** Sends requests until half a second after `action` has ended. */
 export async function underLoad(options: LoadOptions, action: () => Promise<void>): Promise<LoadResult> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: options.width });
   const result: LoadResult = { sent: 0, failures: [] };

@@ -1,4 +1,4 @@
-// What the sidecar does with a cluster, the same on a real API server and on the fake one.
+// What the sidecar does with a cluster. The claims are the same for a real API server and for the fake one.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { type TestContext, test } from "node:test";
@@ -14,10 +14,10 @@ import { until } from "../../testkit/until.ts";
 const POOLS: Crd = "inference.networking.k8s.io_inferencepools";
 const ALPHA = "inference.networking.x-k8s.io";
 
-/** Short enough for a test to see silence noticed, long enough for a busy machine. */
+/** Short enough to test that silence is noticed, long enough for a busy machine. */
 const TIMES: WatchTimes = { watchMs: 4000, silenceMs: 4000, retryMinMs: 50, retryMaxMs: 500, absentMs: 300 };
 
-/** A model server on its own loopback address and the port of the others: what pods of a pool are. */
+/** A model server on a loopback address of its own and a common port, like a pod of a pool. */
 async function startEngine(t: TestContext, ip: string, port: number, model: string): Promise<number> {
   const server = createServer((request, response) => {
     const answer = request.url === "/metrics" ? gauges(1, 2) : modelList(model);
@@ -56,7 +56,7 @@ const onNode = (object: ReturnType<typeof pod>) => ({
   spec: { ...(object.spec as object), nodeName: "node" },
 });
 
-/** Objects of one test are gone before the next. */
+/** Removes the objects of a test before the next one. */
 async function put(t: TestContext, cluster: Cluster, ...objects: Array<ReturnType<typeof pod>>): Promise<void> {
   for (const object of objects) {
     await cluster.put(object);
@@ -155,7 +155,7 @@ export function behaviours(name: string, subject: () => Cluster): void {
 
   claim("the slices of a Service that is named are endpoints", async (t, cluster) => {
     const { listed } = await scene(t, cluster, { services: ["llm-serve-svc:serve"] });
-    // Addresses of documentation, where nothing answers: the API refuses loopback ones in slices.
+    // The API refuses loopback addresses in slices, so these are addresses for documentation, where nothing answers.
     const both = slice("llm-serve-svc", { serve: 8000, other: 1 }, "192.0.2.1", "192.0.2.2");
     await put(t, cluster, both, slice("elsewhere", { serve: 8000 }, "192.0.2.3"));
     await until("both", () => String(listed()) === "192.0.2.1:8000,192.0.2.2:8000");

@@ -1,5 +1,5 @@
-// The sidecar on a real kube-apiserver and etcd where they were built, and always on the fake list-and-watch
-// server, so that the same claims are tested everywhere.
+// The sidecar on a real kube-apiserver and etcd if they have been built, and always on the fake API server, so that the same
+// claims are tested on every machine.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { cachedKubernetes, ETCD_VERSION, KUBERNETES_VERSION } from "../../testkit/kubernetes/build.ts";

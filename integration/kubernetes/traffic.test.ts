@@ -1,4 +1,4 @@
-// Pods come, drain and go, and the API server dies, while requests flow through a real Envoy.
+// Pods are added, drain and end, and the API server dies, during traffic through a real Envoy.
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { parseConfig } from "../../sidecar/config/load.ts";
@@ -13,7 +13,7 @@ import { pod, pool } from "../../testkit/kubernetes/objects.ts";
 import { until } from "../../testkit/until.ts";
 
 const WORKERS = 4;
-/** So many answers in a row without a pod say that nothing is sent there. */
+/** This many answers in a row by other pods show that a pod gets no requests. */
 const ENOUGH = 150;
 
 async function flows(t: TestContext, cluster: Cluster): Promise<void> {
@@ -93,10 +93,10 @@ async function flows(t: TestContext, cluster: Cluster): Promise<void> {
 const binaries = await cachedKubernetes();
 const skip = binaries ? false : "kube-apiserver has not been built; `make test-kubernetes` does that";
 
-test("pods come, drain and go while traffic flows, and no request fails: kube-apiserver", { skip }, async (t) => {
+test("no request fails while pods are added, drain and end: kube-apiserver", { skip }, async (t) => {
   if (binaries) await flows(t, await realCluster(binaries));
 });
 
-test("pods come, drain and go while traffic flows, and no request fails: the fake API server", async (t) => {
+test("no request fails while pods are added, drain and end: the fake API server", async (t) => {
   await flows(t, await fakeCluster());
 });

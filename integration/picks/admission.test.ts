@@ -1,4 +1,4 @@
-// Requests that are held, shed, let go and given up by a real Envoy with two workers, in both set-ups of the filter.
+// Requests that wait, are shed, go on and are aborted on a real Envoy with two workers, in both set-ups of the filter.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
@@ -27,7 +27,7 @@ import { Random } from "../../testkit/random.ts";
 import { inParallel, until } from "../../testkit/until.ts";
 
 const OBJECTIVES = { batch: -1, urgent: 10 };
-/** What is pushed once is not old before the test is over. */
+/** A snapshot that is pushed once stays fresh for the whole test. */
 const SATURATION = { metricsStalenessThreshold: "3600s" };
 
 /** The filter twice, as where `allow_on_headers_stop_iteration` cannot be set: the reader, then a holder behind it. */
@@ -71,13 +71,13 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
       for (const close of closing.reverse()) await close();
     });
 
-    test("a held request goes on soon after there is room: on a tick, or when another one ends", async () => {
+    test("a waiting request goes on soon after there is room: on a tick, or when another request ends", async () => {
       const echo = await startEcho("echo");
       closing.push(() => echo.close());
       const envoy = await start([echo.address], { timeout: "120s" });
       closing.push(() => envoy.close());
       const load = (waiting: number) => pushToAll(envoy, { m: { on: [{ ...echo, waiting, running: 8 }] } });
-      // The gauge may still tell of the request before.
+      // The gauge may still count the previous request.
       let held = 0;
       const nextHeld = () => until("it to be held", async () => (await counter(envoy, "held")) === held + 1 && ++held);
       const byTick: number[] = [];
@@ -103,7 +103,7 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
         await everyWorkerCounts(envoy, 0);
         const first = post(envoy.url, chat("m"));
         await until("the first one to arrive", () => ends.length === 1);
-        // The scrape that follows has seen it.
+        // The next scrape has seen the request.
         await everyWorkerCounts(envoy, 1);
         await load(5);
         const second = post(envoy.url, chat("m"));
@@ -122,12 +122,12 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
       console.log(
         `${setUp}: answered ${shown(byTick)} after a push with room; sent ${shown(byEnd)} after another ended`,
       );
-      // A tick is 20 ms. On a machine that stands still at times it is still far from the 120 s that they may be held.
+      // A tick is 20 ms. The bound allows for a machine that pauses, and is far below the 120 s that a request may wait.
       assert.ok((byTick[7] ?? 0) < 2000 && (byEnd[7] ?? 0) < 2000);
       await nothingInFlight(envoy);
     });
 
-    test("streams of one HTTP/2 connection let each other go, and all leave the queue when it closes", async () => {
+    test("a stream that ends lets another stream of its HTTP/2 connection go on, and all leave the queue when the connection closes", async () => {
       const ends: (() => void)[] = [];
       const echo = await startEcho("echo");
       closing.push(() => echo.close());
@@ -151,14 +151,14 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
       await load(0);
       const first = ask();
       await until("the first one to arrive", () => ends.length === 1);
-      // The scrape that follows has seen it.
+      // The next scrape has seen the request.
       await everyWorkerCounts(envoy, 1);
       await load(5);
       const held = [ask(), ask(), ask()];
       await until("three to be held", async () => (await counter(envoy, "hold.now")) === 3);
       ends.shift()?.();
       assert.equal(await first, 200);
-      // In the callback that ends one stream another one of the same connection goes on.
+      // The callback that ends one stream lets another stream of the same connection go on.
       await until("another one to arrive", () => ends.length === 1);
       await until("two to be held", async () => (await counter(envoy, "hold.now")) === 2);
       session.destroy();
@@ -166,12 +166,12 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
       await until("nothing to be held", async () => (await counter(envoy, "hold.now")) === 0);
       await nothingInFlight(envoy);
       const values = await counters(envoy);
-      // The end of the stream that ran may let another one go before that one is ended as well.
+      // The end of the running stream may let another stream go on before that stream ends as well.
       const ended = (values.get("resumed") ?? 0) + (values.get("hold.aborted") ?? 0);
       assert.deepEqual([values.get("held"), ended], [3, 3]);
     });
 
-    test("a model whose pool has no pod is held until the sidecar finds one, or refused with 503 at the limit", async () => {
+    test("a request for a pool without pods waits until the sidecar finds a pod, or is refused with 503 at the time limit", async () => {
       const directory = mkdtempSync(join(tmpdir(), "pilotfish-"));
       closing.push(async () => rmSync(directory, { recursive: true, force: true }));
       const pod = await fastPod("pod", "m");
@@ -213,11 +213,11 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
         `${setUp}: all served ${(performance.now() - begun).toFixed(0)} ms after the pod's manifest was written`,
       );
       await nothingInFlight(envoy);
-      // Each worker tells its number on its own tick.
+      // Each worker publishes its count on its own tick.
       await until("nothing to be held", async () => (await counter(envoy, "hold.now")) === 0);
     });
 
-    test("10,000 held, shed, aborted and retried requests: each is answered once, all counts return to 0", async () => {
+    test("of 10,000 waiting, shed, aborted and retried requests each is answered once, and all counts return to 0", async () => {
       const echoes = await Promise.all(["a", "b", "c"].map((name) => startEcho(name)));
       for (const echo of echoes) closing.push(() => echo.close());
       const envoy = await start(
@@ -230,7 +230,7 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
   });
 }
 
-/** What each request's id was answered with, and how often it reached a pod. */
+/** The status for each request's id, and how often the request reached a pod. */
 async function storm(setUp: string, envoy: TestEnvoy, echoes: Echo[]): Promise<void> {
   const total = 10_000;
   const random = new Random(5);
@@ -240,7 +240,7 @@ async function storm(setUp: string, envoy: TestEnvoy, echoes: Echo[]): Promise<v
     echo.early = (request, response) => {
       const id = String(request.headers["x-id"]);
       reached.set(id, (reached.get(id) ?? 0) + 1);
-      // The first attempt of some is refused: Envoy tries the pick's fallback.
+      // Pods refuse the first attempt of some requests, so Envoy tries the pick's fallback.
       if (!id.endsWith("7") || broken.has(id)) return false;
       broken.add(id);
       request.resume();
@@ -292,7 +292,7 @@ async function storm(setUp: string, envoy: TestEnvoy, echoes: Echo[]): Promise<v
   try {
     await inParallel(total, 180, async (i) => {
       const answer = await ask(`${i}`);
-      // A client that is told to come again does, once: a request of its own.
+      // A client that gets a retry-after tries once more, with a request of its own.
       if (answer?.status === 429 && random.fraction() < 0.3) await ask(`${i}-again`);
     });
   } finally {
@@ -303,7 +303,7 @@ async function storm(setUp: string, envoy: TestEnvoy, echoes: Echo[]): Promise<v
   console.log(`${setUp}: ${JSON.stringify(fates)} in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
   const answered = Object.values(fates).reduce((sum, count) => sum + count, 0);
   assert.ok(answered >= total, `${answered} of ${total}`);
-  // How many depends on how fast the machine is.
+  // The number depends on the speed of the machine.
   for (const fate of ["200", "aborted", "429 saturated"]) assert.ok((fates[fate] ?? 0) > 50, `${fate}: ${fates[fate]}`);
   const known = new Set(["200", "aborted", "429 saturated", "429 queue_full", "503 hold_timeout", "503 no_endpoint"]);
   for (const fate of Object.keys(fates)) assert.ok(known.has(fate), `${fate}: ${fates[fate]}`);

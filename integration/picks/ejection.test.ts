@@ -1,5 +1,5 @@
-// Pods that fail behind a real Envoy with two workers: they are out of the picks before anybody scrapes them, for as long
-// as they fail, and come back by degrees. Nobody scrapes here: the snapshot says all the while that all pods are ready.
+// Failing pods behind a real Envoy with two workers. A pod is ejected from picks without a scrape, stays ejected as long as it
+// fails, and comes back by degrees. No sidecar runs here, and the snapshot always says that all pods are ready.
 import assert from "node:assert/strict";
 import { createServer, type Server } from "node:net";
 import { test } from "node:test";
@@ -38,7 +38,7 @@ around(
 
 const ask = (of = envoy) => post(of.url, chat("m"));
 
-/** 40 requests, four at a time, over both workers; which pod answered each. */
+/** Sends 40 requests, four at a time, over both workers. Returns the pod that answered each. */
 async function answers(of = envoy): Promise<string[]> {
   const pods: string[] = [];
   for (let i = 0; i < 10; i++) {
@@ -51,7 +51,7 @@ async function answers(of = envoy): Promise<string[]> {
 
 const bad = (): Echo => echoes[1] as Echo;
 
-/** Sends requests until a pod is ejected: how many of 40 come to it in each worker is chance. Every answer is shown to `check`. */
+/** Sends requests until a pod is ejected, because the pod's share of 40 is random. `check` gets every answer. */
 async function untilEjected(check: (pods: string[]) => void, of = envoy): Promise<void> {
   const before = await counter(of, "ejected");
   await until("a pod to be ejected", async () => {
@@ -62,18 +62,18 @@ async function untilEjected(check: (pods: string[]) => void, of = envoy): Promis
 
 const unseen = (pods: string[]) => assert.ok(!pods.includes("b") && !pods.includes("503"), pods.join(" "));
 
-test("a pod that answers 503 is out after three failures in a worker, and clients see none of them", async () => {
+test("a pod that answers 503 is ejected after three failures in a worker, and clients see none of them", async () => {
   const usual = bad().reply;
   bad().reply = (_, response) => void response.writeHead(503).end("{}");
-  // Once out, it is out for longer than this test takes on any machine.
+  // The ejection lasts longer than this test on any machine.
   const patient = await start("600s");
   try {
     await pushToAll(patient, { m: { on: echoes } });
     const rise = await rises(patient, () => untilEjected(unseen, patient));
-    // Two workers may each see up to three before the first of them tells, and each as many more as it has under way.
+    // Each of two workers may see three failures before the first one publishes the ejection, plus its requests in flight.
     assert.ok((rise.pod_failed ?? 0) >= 3 && (rise.pod_failed ?? 0) <= 10, JSON.stringify(rise));
     assert.ok((rise.ejected ?? 0) >= 1, JSON.stringify(rise));
-    // Another worker hears of it on its tick.
+    // Another worker receives the ejection on its tick.
     await until("no retry while it is out", async () => {
       const quiet = await rises(patient, () => answers(patient));
       assert.equal(quiet.picked, 40);
@@ -87,7 +87,7 @@ test("a pod that answers 503 is out after three failures in a worker, and client
   }
 });
 
-test("it is back after its time, once it answers", async () => {
+test("the pod comes back after its ejection time, once it answers", async () => {
   const usual = bad().reply;
   bad().reply = (_, response) => void response.writeHead(503).end("{}");
   await untilEjected(unseen);
@@ -95,13 +95,13 @@ test("it is back after its time, once it answers", async () => {
   await until("the pod to be picked again", async () => (await answers()).includes("b"));
 });
 
-test("a pod whose connections are refused is out", async () => {
+test("a pod that refuses connections is ejected", async () => {
   const { address } = bad();
   const port = Number(address.split(":")[1]);
   await bad().close();
   await untilEjected((pods) => assert.deepEqual([...new Set(pods)].sort(), ["a", "c", "d"], pods.join(" ")));
 
-  // Accepts, and resets before it answers: Envoy goes elsewhere, and the pod stays out or is ejected again.
+  // The pod accepts, and resets before it answers. Envoy retries elsewhere, and the pod stays ejected or is ejected again.
   const server: Server = createServer((socket) => socket.once("data", () => socket.resetAndDestroy()));
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   try {
@@ -111,8 +111,8 @@ test("a pod whose connections are refused is out", async () => {
   }
 });
 
-test("a pod that breaks its answers off in the middle is out, though every one began well", async () => {
-  // The one that is gone would be ejected anew each time that it is tried: from now on it is not listed.
+test("a pod that breaks off its answers in the middle is ejected", async () => {
+  // The ended pod would be ejected again on each try, so the snapshot no longer lists it.
   await pushToAll(envoy, { m: { on: echoes.filter((echo) => echo !== bad()) } });
   const pod = echoes[2] as Echo;
   const usual = pod.reply;
@@ -130,7 +130,7 @@ test("a pod that breaks its answers off in the middle is out, though every one b
   await until("the pod to be picked again", async () => (await answers()).includes("c"));
 });
 
-test("clients that go away, and answers of 400 and 404, eject nobody", async () => {
+test("clients that go away, and answers of 400 and 404, eject no pod", async () => {
   const here = echoes.filter((echo) => echo !== bad());
   const usual = here.map((echo) => echo.reply);
   for (const echo of here) echo.reply = (_, response) => void response.writeHead(404).end("{}");
@@ -162,4 +162,4 @@ test("clients that go away, and answers of 400 and 404, eject nobody", async () 
   assert.equal(rise.ejected ?? 0, 0, JSON.stringify(rise));
 });
 
-test("after all of this nothing is counted as in flight", () => nothingInFlight(envoy));
+test("at the end nothing is counted as in flight", () => nothingInFlight(envoy));

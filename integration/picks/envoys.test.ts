@@ -1,5 +1,5 @@
-// Two Envoys with two workers each, over the same pods. The clients know what is in flight where; what each Envoy believes of
-// the other is held to it. And several sidecars, and a secret that changes, while requests flow.
+// Two Envoys with two workers each and the same pods. The clients know what is in flight, and each Envoy's view of the other is
+// compared with it. Also several sidecars, and a secret that changes during traffic.
 import assert from "node:assert/strict";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type http from "node:http";
@@ -25,7 +25,7 @@ import { envoyPorts } from "../../testkit/ports.ts";
 import { Random } from "../../testkit/random.ts";
 import { until } from "../../testkit/until.ts";
 
-/** ARCHITECTURE.md, "What Envoys share". A machine that is busy with other things gets more. */
+/** The bound of ARCHITECTURE.md, "What Envoys share", with an allowance for a busy machine. */
 const BOUND_MS = 140;
 const NEXT = "the-next-secret-0123456789";
 
@@ -62,11 +62,11 @@ around(
 
 interface Held {
   request: http.ClientRequest;
-  /** Address of the pod. */
+  /** Address of the serving pod. */
   at: string;
 }
 
-/** A stream that lasts; its answer has begun, so that who serves it is known. */
+/** Opens a long stream. Its answer has begun, so its pod is known. */
 function hold(envoy: TestEnvoy): Promise<Held> {
   const body = JSON.stringify(chat("m", { stream: true, max_tokens: 20_000 }));
   const request = open(envoy.url, { headers: JSON_TYPE, body });
@@ -87,7 +87,7 @@ const count = (held: readonly Held[]): Counts =>
   Object.fromEntries(pods.map(({ address }) => [address, held.filter(({ at }) => at === address).length]));
 const same = (a: Counts, b: Counts) => pods.every(({ address }) => a[address] === b[address]);
 
-/** By each worker. */
+/** In-flight requests per pod, as each worker counts them. */
 async function seen(envoy: TestEnvoy): Promise<{ own: Counts; elsewhere: Counts }[]> {
   return (await readBackFromAll(envoy.url)).map(({ json }) => {
     const { endpoints } = json as {
@@ -99,7 +99,7 @@ async function seen(envoy: TestEnvoy): Promise<{ own: Counts; elsewhere: Counts 
   });
 }
 
-/** Until every worker of both Envoys sees what the clients hold, here and elsewhere. */
+/** Waits until every worker of both Envoys counts exactly the clients' streams, on its own Envoy and on the other. */
 async function untilTrue(held: readonly [readonly Held[], readonly Held[]]): Promise<void> {
   for (const i of [0, 1] as const) {
     await until(`Envoy ${i} to see the truth`, async () => {
@@ -109,7 +109,7 @@ async function untilTrue(held: readonly [readonly Held[], readonly Held[]]): Pro
   }
 }
 
-/** Holds and drops streams at random on both; after each change both views must become the truth. How long that took, in ms. */
+/** Opens and drops streams at random on both Envoys. Returns how long, in ms, both views took to become right after each change. */
 async function changes(rounds: number): Promise<number[]> {
   const held: [Held[], Held[]] = [[], []];
   const took: number[] = [];
@@ -140,7 +140,7 @@ async function allZero(): Promise<void> {
   for (const envoy of envoys) await nothingInFlight(envoy);
 }
 
-test("each Envoy sees what the other has in flight, per pod, within the stated bound, and none of it at the end", async () => {
+test("each Envoy counts the other's in-flight requests per pod within the stated bound, and none at the end", async () => {
   const took = await changes(25);
   const [quarter, median, worst] = [took.length >> 2, took.length >> 1, took.length - 1].map(
     (at) => took[at] as number,
@@ -148,12 +148,12 @@ test("each Envoy sees what the other has in flight, per pod, within the stated b
   console.log(
     `true after ${median?.toFixed(0)} ms (median), ${worst?.toFixed(0)} ms (worst); the bound is ${BOUND_MS} ms`,
   );
-  // A machine that stands still at times makes some of them late, not a quarter of them.
+  // A machine that pauses delays some of the changes, but not a quarter of them.
   assert.ok((quarter ?? 0) <= BOUND_MS * 3, `a quarter within ${quarter} ms`);
   await allZero();
 });
 
-test("24 requests that come to both in turn are spread over the three pods as if to one Envoy", async () => {
+test("24 requests that alternate between the Envoys are spread over the three pods as by one Envoy", async () => {
   const held: Held[] = [];
   try {
     const by: [Held[], Held[]] = [[], []];
@@ -172,7 +172,7 @@ test("24 requests that come to both in turn are spread over the three pods as if
   await allZero();
 });
 
-test("with a sidecar beside each Envoy, which asks the other Envoy as a peer, both see the same", async () => {
+test("with a sidecar for each Envoy, which asks the other Envoy as a peer, both Envoys count the same", async () => {
   await Promise.all(sidecars.map((sidecar) => sidecar.close()));
   const [first, second] = envoys as [TestEnvoy, TestEnvoy];
   const beside = (own: TestEnvoy, other: TestEnvoy) =>
@@ -184,7 +184,7 @@ test("with a sidecar beside each Envoy, which asks the other Envoy as a peer, bo
   await allZero();
 });
 
-test("an Envoy that dies is forgotten by the other soon", async () => {
+test("the other Envoy soon forgets an Envoy that dies", async () => {
   const [first, second] = envoys as [TestEnvoy, TestEnvoy];
   const held = await Promise.all([hold(first), hold(first), hold(first)]);
   for (const { request } of held) request.on("error", () => {});
@@ -197,18 +197,18 @@ test("an Envoy that dies is forgotten by the other soon", async () => {
   await until("none elsewhere", () => elsewhere(0));
   const took = performance.now() - died;
   console.log(`forgotten ${took.toFixed(0)} ms after the death`);
-  // 2.5 s at most where the machine is idle.
+  // On an idle machine the bound is 2.5 s.
   assert.ok(took < 10_000, `${took} ms`);
   await first.start();
   await known(first, "m");
   await allZero();
 });
 
-test("two sidecars with different views do not take turns; when the one goes, the other takes over before anything is stale", async () => {
+test("two sidecars with different views do not alternate; when one ends, the other takes over before anything is stale", async () => {
   const [, envoy] = envoys as [TestEnvoy, TestEnvoy];
   const before = (await readBack(envoy.url)).json.source;
   await Promise.all(sidecars.map((sidecar) => sidecar.close()));
-  // Each tells of itself often: it keeps the other one off for a second after each push.
+  // A sidecar pushes often, and each push renews its lease of one second, which keeps the other sidecar out.
   const push = { targets: [envoy.url], secret: SECRET, heartbeat: "100ms" };
   const all = await feed({ pods, envoys: [], more: { push } });
   sidecars = [all];
@@ -232,7 +232,7 @@ test("two sidecars with different views do not take turns; when the one goes, th
   assert.deepEqual([rise.stale, rise.no_snapshot, rise.picked], [undefined, undefined, rise.requests]);
 });
 
-test("the secret changes under load without a request that is not picked for", async () => {
+test("the secret changes under load, and every request gets a pick", async () => {
   await Promise.all(sidecars.map((sidecar) => sidecar.close()));
   const [, envoy] = envoys as [TestEnvoy, TestEnvoy];
   const file = join(folder, "secret");

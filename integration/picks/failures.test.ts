@@ -1,4 +1,4 @@
-// What breaks, and what clients see of it: the sidecar, a pod, Envoy itself.
+// Failures of the sidecar, of a pod and of Envoy, and what clients see of them.
 import assert from "node:assert/strict";
 import http from "node:http";
 import { test } from "node:test";
@@ -51,13 +51,13 @@ test("with the sidecar gone, requests go on without a pick, and each is counted 
   assert.deepEqual(rise, { requests: 30, stale: 30 });
 });
 
-test("a sidecar that comes back is used again", async () => {
+test("the pushes of a restarted sidecar are used", async () => {
   sidecar = await feed({ pods, envoys: [envoy] });
   await known(envoy, "m");
   assert.equal((await rises(envoy, short)).picked, 1);
 });
 
-test("an Envoy that was killed and started again is filled by the next push", async () => {
+test("the next push fills an Envoy that was killed and started again", async () => {
   await envoy.kill();
   await envoy.start();
   await known(envoy, "m");
@@ -65,7 +65,7 @@ test("an Envoy that was killed and started again is filled by the next push", as
   assert.deepEqual(rise, { requests: 1, picked: 1 });
 });
 
-test("an Envoy that has no snapshot yet routes by model, and counts that it had none", async () => {
+test("an Envoy without a snapshot routes by model, and counts the missing snapshot", async () => {
   await sidecar.close();
   await envoy.restart();
   const rise = await rises(envoy, async () => assert.equal((await short()).status, 200));
@@ -74,8 +74,8 @@ test("an Envoy that has no snapshot yet routes by model, and counts that it had 
   await known(envoy, "m");
 });
 
-test("a pod that refuses is passed over: its requests are answered by the pick's fallback, and counted", async () => {
-  // A pod that took a request and dropped it is not asked again for it; one that has no room says so before.
+test("when a pod refuses, the pick's fallback answers, and a counter rises", async () => {
+  // Envoy retries a request that a pod refused, but not a request that a pod accepted and dropped.
   const [full] = pods as [Pod, Pod, Pod];
   full.set({ maxQueuedReqs: 1, slots: 1 });
   try {
@@ -95,11 +95,11 @@ test("a pod that refuses is passed over: its requests are answered by the pick's
 
 interface Streamed {
   pod: string;
-  /** Resolves at the end: whether it came whole. */
+  /** Resolves at the end of the stream: whether the answer was complete. */
   whole: Promise<boolean>;
 }
 
-/** A stream whose answer has begun, and goes on for half a minute unless its pod is told to hurry. */
+/** A stream whose answer has begun. It lasts half a minute unless the test makes its pod faster. */
 function streamed(): Promise<Streamed> {
   return new Promise((resolve, reject) => {
     const body = JSON.stringify(chat("m", { stream: true, max_tokens: 600 }));
@@ -126,14 +126,14 @@ function streamed(): Promise<Streamed> {
 
 let dying: Pod;
 
-test("a pod that dies takes the streams that were on it, and nothing else; traffic goes on meanwhile", async () => {
+test("a pod that dies ends its own streams and no other request", async () => {
   const streams = await Promise.all(Array.from({ length: 24 }, streamed));
   const on = (name: string) => streams.filter(({ pod }) => pod === name).length;
   dying = pods.find(({ name }) => name === streams[0]?.pod) as Pod;
   const exposed = on(dying.name);
   assert.ok(exposed < 24, "all streams are on one pod");
 
-  // Short requests all the while; those that begin after the death must not notice it.
+  // Short requests run all the time. Those that begin after the death must not fail.
   let over = false;
   let died = Number.POSITIVE_INFINITY;
   const shorts: { begun: number; answer: Answer | Error }[] = [];
@@ -162,18 +162,18 @@ test("a pod that dies takes the streams that were on it, and nothing else; traff
     const what = answer instanceof Error ? answer.message : `${answer.status} ${answer.text}`;
     assert.ok(begun < died, `a request that began after the death failed: ${what}`);
   }
-  // At most one short request of each of the eight was under way when the pod died.
+  // Each of the eight clients had at most one short request in flight when the pod died.
   assert.ok(failed.length <= 8, `${failed.length} failed`);
 });
 
-test("the pod that died is out of the picks once its scrapes fail, and back when it is back", async () => {
+test("a dead pod leaves the picks after its scrapes fail, and returns after its restart", async () => {
   const dead = dying;
   const ready = async () => {
     const { endpoints } = (await readBack(envoy.url)).json as { endpoints: { address: string; ready: boolean }[] };
     return endpoints.find(({ address }) => address === dead.address)?.ready;
   };
   await until("the pod to be down", async () => (await ready()) === false);
-  // Every worker uses that snapshot.
+  // Every worker uses the snapshot.
   await known(envoy, "m");
   const rise = await rises(envoy, async () => {
     for (let i = 0; i < 20; i++) assert.equal((await short()).status, 200);
@@ -189,6 +189,6 @@ test("the pod that died is out of the picks once its scrapes fail, and back when
   });
 });
 
-test("after all of this nothing is counted as in flight", async () => {
+test("at the end nothing is counted as in flight", async () => {
   await nothingInFlight(envoy);
 });

@@ -1,5 +1,5 @@
-// In-flight counts are exact whatever becomes of a request: 10,000 of them, a third given up by the client at any
-// moment, others reset by the pod or retried at the next one; at the end every count is zero.
+// In-flight counts are exact however a request ends. Of 10,000 requests, clients abort a third at any moment, and pods reset others
+// or refuse them, so that Envoy retries. At the end every count is zero.
 import assert from "node:assert/strict";
 import http from "node:http";
 import http2 from "node:http2";
@@ -29,10 +29,10 @@ around(
   async () => {
     const params = { stepBaseMs: 2, prefillTokenMs: 0, sequenceMs: 0, slots: 8 };
     pods = await Promise.all(["a", "b"].map((name) => fastPod(name, "m", { params })));
-    // Refuses what it has no room for, with a 503 that Envoy retries elsewhere.
+    // Refuses a request with 503, which Envoy retries elsewhere.
     pods[1]?.set({ maxQueuedReqs: 6 });
     moody = await startEcho("moody", ["m"]);
-    // Resets before an answer, in the middle of one, or answers; sometimes before the body is read.
+    // Resets before or in the middle of the answer, or answers; sometimes before the body is read.
     moody.early = (request) => random.fraction() < 0.1 && request.socket.destroy() !== undefined;
     moody.reply = (_seen, response, request) => {
       const mood = random.fraction();
@@ -66,7 +66,7 @@ function bodyOf(stream: boolean): Buffer {
   );
 }
 
-/** Over HTTP/1; resolves when the request is over, however. */
+/** Sends over HTTP/1. Resolves when the request has ended in any way. */
 function overHttp1(agent: http.Agent, phase: Phase): Promise<void> {
   const body = bodyOf(phase === "stream" || random.fraction() < 0.5);
   const delay = random.fraction() * 8;
@@ -88,14 +88,14 @@ function overHttp1(agent: http.Agent, phase: Phase): Promise<void> {
   });
 }
 
-/** Over HTTP/2: giving up is a reset of one stream, the connection stays. */
+/** Sends over HTTP/2. An abort resets one stream, and the connection stays. */
 function overHttp2(session: http2.ClientHttp2Session, phase: Phase): Promise<void> {
   const body = bodyOf(true);
   const delay = random.fraction() * 8;
   return new Promise((resolve) => {
     const headers = { ":method": "POST", ":path": "/v1/chat/completions", ...JSON_TYPE };
     const stream = session.request(headers);
-    // close() would end the body first.
+    // close() would send the end of the body first.
     const giveUp = () => void stream.destroy(new Error("given up"));
     stream.on("error", () => note("failed"));
     stream.on("close", () => resolve());
@@ -108,7 +108,7 @@ function overHttp2(session: http2.ClientHttp2Session, phase: Phase): Promise<voi
   });
 }
 
-test(`after ${REQUESTS} requests, a third of them given up by the client, every in-flight count is zero`, async () => {
+test(`after ${REQUESTS} requests, a third of them aborted by the client, every in-flight count is zero`, async () => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: WIDTH });
   const sessions = Array.from({ length: 4 }, () => http2.connect(envoy.url));
   const phases: Phase[] = ["body", "waiting", "stream", "none", "none", "none", "none", "none", "none"];
@@ -148,7 +148,7 @@ test(`after ${REQUESTS} requests, a third of them given up by the client, every 
   const counts = await counters(envoy);
   console.log(`${aborted} aborted, at most ${highest} in flight; ends: ${JSON.stringify(ended)}`);
   console.log(`counters: ${JSON.stringify(Object.fromEntries(counts))}`);
-  // Whose body never came whole has no outcome; all others were picked for.
+  // A request whose body was never complete has no outcome. All others got a pick.
   const picked = counts.get("picked") ?? 0;
   assert.ok(picked >= REQUESTS * 0.75 && picked <= REQUESTS, `${picked} picks`);
   assert.equal(counts.get("invalid_body"), 0);
@@ -156,7 +156,7 @@ test(`after ${REQUESTS} requests, a third of them given up by the client, every 
   assert.ok((ended.failed ?? 0) + (ended.cut ?? 0) > 0, "some were reset by the pod");
 });
 
-test("and the count still works: a request that lasts is one, then none", async () => {
+test("the count still works: a long request counts as one, then as none", async () => {
   pods[0]?.set({ stepBaseMs: 100 });
   pods[1]?.set({ stepBaseMs: 100 });
   moody.early = undefined;

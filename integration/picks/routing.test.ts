@@ -1,4 +1,4 @@
-// The main job: the official client, pointed at Envoy, is answered by a pod that serves the model it asked for.
+// The main task: the official client, with Envoy as its base URL, gets an answer from a pod that serves the requested model.
 import assert from "node:assert/strict";
 import http from "node:http";
 import http2 from "node:http2";
@@ -102,14 +102,14 @@ for (const model of ["llama", "qwen"]) {
   });
 }
 
-test("the pod sees a header with the model and one with the pick, and the counter of picks rises by one", async () => {
+test("the pod sees a header with the model and a header with the pick, and the counter of picks rises by one", async () => {
   const rise = await rises(envoy, () => post(envoy.url, chat("mirror")));
   assert.deepEqual(rise, { requests: 1, picked: 1 });
   assert.equal(echo.last().headers[MODEL_HEADER], "mirror");
   assert.equal(echo.last().headers[DESTINATION_HEADER], echo.address);
 });
 
-test("a pick is followed by two fallbacks, all different, and it is the pick that answers", async () => {
+test("a pick has two different fallbacks, and the picked pod answers", async () => {
   for (let i = 0; i < 20; i++) {
     const answer = await post(envoy.url, chat("many"));
     const list: string[] = answer.json.headers[DESTINATION_HEADER].split(",");
@@ -143,7 +143,7 @@ test("a stream's first chunk reaches the client while the pod still makes the ot
   assert.equal(slow.stats().generatedTokens, 20);
 });
 
-test("GET and other requests without a body pass, uncounted by any outcome", async () => {
+test("GET and other requests without a body pass, and no outcome counts them", async () => {
   const rise = await rises(envoy, async () => {
     for (const method of ["GET", "DELETE", "OPTIONS"]) {
       const answer = await send(envoy.url, { method, path: "/v1/responses/resp_1?include=all" });
@@ -155,7 +155,7 @@ test("GET and other requests without a body pass, uncounted by any outcome", asy
   assert.deepEqual(rise, { requests: 3, no_body: 3, "response.unknown": 3 });
 });
 
-test("an empty body, said by its length or by its end, passes or is refused as what it is", async () => {
+test("an empty body passes or is refused, whether its length or its end shows that it is empty", async () => {
   const none = await send(envoy.url, { method: "POST", headers: { ...JSON_TYPE, "content-length": "0" } });
   assert.equal(none.status, 200);
   const chunked = await send(envoy.url, {
@@ -166,7 +166,7 @@ test("an empty body, said by its length or by its end, passes or is refused as w
   assert.equal(chunked.json.error.code, "invalid_json");
 });
 
-test("a body that comes in pieces of a byte is read like any other", async () => {
+test("a body that arrives byte by byte is read", async () => {
   const text = JSON.stringify({ messages, max_tokens: 1, model: "qwen" });
   const pieces = Readable.from([...text].map((letter) => Buffer.from(letter)));
   const answer = await send(envoy.url, { headers: JSON_TYPE, body: pieces });
@@ -204,7 +204,7 @@ test("2 MB over HTTP/2, model last, are routed and reach the pod byte by byte", 
   assert.ok(echo.last().body.equals(body));
 });
 
-test("a body that trailers end is routed", async () => {
+test("a body with trailers is routed", async () => {
   const body = Buffer.from(JSON.stringify(chat("mirror")));
   assert.deepEqual(await overHttp2(body, { "x-checksum": "abc" }), { status: 200, pod: "echo-1" });
   assert.equal(echo.last().headers[MODEL_HEADER], "mirror");
@@ -234,7 +234,7 @@ test("Expect: 100-continue gets its 100, then its answer", async () => {
   assert.deepEqual({ pod, continued }, { pod: "qwen-1", continued: true });
 });
 
-test("of 2,000 mixed requests on kept-alive connections none is misrouted", async () => {
+test("none of 2,000 mixed requests on kept connections is misrouted", async () => {
   const random = new Random(2026);
   const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
   const names = Object.keys(podsOf);

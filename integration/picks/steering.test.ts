@@ -1,4 +1,4 @@
-// A client's own control headers never steer anything: not the route, not the pod, whatever the request is.
+// A client's own control headers never choose the route or the pod of any request.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BASE_MODEL_HEADER, DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
@@ -12,8 +12,8 @@ let open: Echo[] = [];
 let closed: Echo;
 let envoy: TestEnvoy;
 
-// `secret` is a model that the client may not reach; `plain` is one that it may; `unlisted` has a route and stands in
-// no snapshot, so that no pick takes the place of what a client wrote.
+// The client may reach the model `plain` and not the model `secret`. The model `unlisted` has a route and is in no snapshot, so no
+// pick replaces the client's headers.
 around(
   async () => {
     open = await Promise.all(["open-1", "open-2"].map((name) => startEcho(name)));
@@ -36,7 +36,7 @@ around(
 
 type Pairs = [string, string][];
 
-/** What a client tries: each of them names the pool or the pod that it wants to reach. */
+/** Attempts of a client; each names the pool or the pod that it wants to reach. */
 const attempts: Record<string, () => Pairs> = {
   "the model header": () => [[MODEL_HEADER, "secret"]],
   "the model header in mixed case": () => [["X-GATEWAY-Model-Name", "secret"]],
@@ -67,9 +67,9 @@ const attempts: Record<string, () => Pairs> = {
 
 interface Kind {
   sending: Sending;
-  /** The model header that reaches the pod; undefined: none. */
+  /** The model header that reaches the pod; undefined for none. */
   model: string | undefined;
-  /** Whether a pick reaches it. */
+  /** Whether the header of a pick reaches the pod. */
   picked?: boolean;
 }
 
@@ -103,7 +103,7 @@ for (const [kind, { sending, model, picked }] of Object.entries(kinds)) {
         assert.equal(answer?.status, 200, answer?.text);
         assert.equal(closed.seen.length, before, "the other pool was reached");
         if (rise.models_listed) return;
-        // Envoy itself takes away what `connection` names.
+        // Envoy itself removes headers that `connection` names.
         if (!attempt.includes("hop-by-hop")) assert.equal(rise.control_header_stripped, 1);
         const index = open.findIndex(({ seen }, i) => seen.length > (seenBefore[i] ?? 0));
         const echo = open[index] as Echo;
@@ -120,7 +120,7 @@ for (const [kind, { sending, model, picked }] of Object.entries(kinds)) {
   });
 }
 
-test("a destination of the client's within the pool changes nothing: both pods get their share", async () => {
+test("a client's destination header within the pool changes nothing: both pods get their share", async () => {
   const [first, second] = open as [Echo, Echo];
   const before = [first.seen.length, second.seen.length];
   for (let i = 0; i < 60; i++) {
@@ -130,7 +130,7 @@ test("a destination of the client's within the pool changes nothing: both pods g
     ];
     await send(envoy.url, { headers, body: JSON.stringify(chat(i % 2 ? "plain" : "unlisted")) });
   }
-  // Sixty requests one after the other at two idle pods: fewer than ten on one has odds below 1 in 10^7.
+  // Of sixty requests in sequence to two idle pods, a pod gets fewer than ten with odds below 1 in 10^7.
   assert.ok(first.seen.length - (before[0] ?? 0) >= 10);
   assert.ok(second.seen.length - (before[1] ?? 0) >= 10);
 });

@@ -1,4 +1,4 @@
-// Two workers, each with a VM of its own: one push is enough for both, and they share the load evenly.
+// Two workers, each with a VM of its own: one push reaches both, and they share the load evenly.
 import assert from "node:assert/strict";
 import http from "node:http";
 import { test } from "node:test";
@@ -13,13 +13,13 @@ import { FAST, fastPod, feed, known } from "../../testkit/fleet.ts";
 import { chat, JSON_TYPE, open, post } from "../../testkit/http.ts";
 import { inParallel, until } from "../../testkit/until.ts";
 
-/** A tick is 20 ms. A machine that is busy with other things gets more; what never came without a second push would take for ever. */
+/** A tick is 20 ms; the rest is an allowance for a busy machine. A snapshot that needed a second push would never arrive. */
 const VISIBLE_MS = 1000;
 const PUSHES = 15;
 /**
- * Idle pods are drawn: 10 % are 5.5 standard deviations of a pod's share of 6,000, whose odds for three pods are 1 in 10^7.
- * Profile `tokens` lets what a scrape saw beyond its own counts decide between equals, which for requests of a millisecond is
- * noise that lasts: it was seen to cost a pod an eighth of its share.
+ * Idle pods are drawn at random: 10 % are 5.5 standard deviations of a pod's share of 6,000, with odds of 1 in 10^7 for three pods.
+ * Between equal pods, profile `tokens` decides by load that scrapes show beyond its own counts. For requests of one millisecond this
+ * load is lasting noise, which cost a pod up to an eighth of its share.
  */
 const EVEN = [
   { profile: "load", requests: 6000, off: 0.1 },
@@ -46,7 +46,7 @@ interface Connection {
   worker: number;
 }
 
-/** Connections that stay open, and which worker of the listener each of them is on. */
+/** Open connections, each with the worker that serves it. */
 async function connections(envoy: TestEnvoy, count: number): Promise<Connection[]> {
   const result: Connection[] = [];
   const active = async (): Promise<number[]> => {
@@ -80,7 +80,7 @@ test("a snapshot pushed once is used by both workers, soon after the push", asyn
       const answer = await push(byHand.url, snapshotOf({ [`m${i}`]: { on: [echo] } }));
       assert.equal(answer.status, 200, answer.text);
       const pushed = performance.now();
-      // A model that only this snapshot has: a pick for it shows that the worker uses the snapshot.
+      // Only this snapshot has the model, so a pick for it shows that the worker uses the snapshot.
       await Promise.all(
         workers.map(async (list, worker) => {
           const agent = list[i % 2]?.agent as http.Agent;
@@ -106,7 +106,7 @@ test("a snapshot pushed once is used by both workers, soon after the push", asyn
 });
 
 for (const { profile, requests, off } of EVEN)
-  test(`${profile}: of ${requests} short requests over three equal, idle pods none gets ${off * 100} % more or less than the mean`, async () => {
+  test(`${profile}: of ${requests} short requests over three equal, idle pods each pod gets the mean share, within ${off * 100} %`, async () => {
     const pods: Pod[] = await Promise.all(["a", "b", "c"].map((name) => fastPod(name, "even")));
     const endpoints = pods.map(({ address }) => address);
     const pools = [{ name: "even", models: ["even"], endpoints }];
@@ -140,7 +140,7 @@ for (const { profile, requests, off } of EVEN)
   });
 
 test("a pod whose queue is longer by 5 gets nothing until the others have caught up, then its share", async () => {
-  // Answers that last: each request stays where it was sent.
+  // The answers are long, so each request stays in flight.
   const lasting = { params: { ...FAST, stepBaseMs: 200 } };
   const pods = await Promise.all(["busy", "idle-1", "idle-2"].map((name) => fastPod(name, "queue", lasting)));
   const [busy, ...idle] = pods as [Pod, Pod, Pod];
@@ -161,12 +161,12 @@ test("a pod whose queue is longer by 5 gets nothing until the others have caught
       held.push(request);
       request.on("error", () => {});
       await new Promise<void>((resolve) => request.once("response", (response) => resolve(void response.resume())));
-      // The workers tell each other on their ticks: the next pick shall know of this request.
+      // Workers publish their counts on their ticks; the next pick must count this request.
       await everyWorkerCounts(envoy, sent + 1);
     }
     const before = idle.map((pod) => pod.stats().received);
     console.log(`the busy pod got its first request when the others had ${before.join(" and ")}`);
-    // One less than the queue: a scrape that sees a request before a worker has heard of it counts it once more.
+    // One less than the queue, because a request counts twice while a scrape shows it and a worker has not received its count.
     for (const count of before) assert.ok(count >= 4, `idle pods had ${before.join(" and ")}`);
     assert.ok(Math.abs((before[0] ?? 0) - (before[1] ?? 0)) <= 2, `idle pods had ${before.join(" and ")}`);
   } finally {

@@ -1,5 +1,5 @@
-// envoy/local/compose: taken by docker compose where that is installed, and its services run as processes of this machine,
-// with the names of its network put in.
+// envoy/local/compose: docker compose accepts it if it is installed, and its services run as processes of this machine, with
+// addresses in place of the names of its network.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { access, copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -33,7 +33,7 @@ const composeCommand = [["docker", "compose"], ["docker-compose"]].find(
 );
 
 describe("the compose file", () => {
-  test("is taken by docker compose", { skip: composeCommand ? false : "docker compose is not installed" }, () => {
+  test("docker compose accepts it", { skip: composeCommand ? false : "docker compose is not installed" }, () => {
     const [command = "", ...args] = composeCommand ?? [];
     const env = { ...process.env, [SECRET_ENV]: SECRET };
     const run = spawnSync(command, [...args, "-f", join(COMPOSE, "compose.yaml"), "config", "-q"], {
@@ -43,7 +43,7 @@ describe("the compose file", () => {
     assert.equal(run.status, 0, run.stderr);
   });
 
-  test("mounts files that are there, and opens no port to other machines", async () => {
+  test("mounts existing files, and opens no port to other machines", async () => {
     for (const [name, { volumes = [], ports = [], build }] of Object.entries(services)) {
       for (const volume of volumes) await access(join(COMPOSE, volume.split(":")[0] as string));
       for (const port of ports) assert.match(port, /^127\.0\.0\.1:\d+:\d+$/, name);
@@ -51,12 +51,12 @@ describe("the compose file", () => {
     }
   });
 
-  test("every file beside it opens with what it shows", async () => {
+  test("every file of the folder begins with a comment about its purpose", async () => {
     for (const name of ["compose.yaml", "envoy.yaml", "sidecar.yaml", "prometheus.yml", "grafana/datasource.yaml"])
       assert.match(await readFile(join(COMPOSE, name), "utf8"), /^# Shows \S/, name);
   });
 
-  test("Prometheus takes its configuration", {
+  test("Prometheus accepts its configuration", {
     skip: spawnSync("promtool", ["--version"]).status === 0 ? false : "promtool is not installed",
   }, async () => {
     const folder = await mkdtemp(join(tmpdir(), "pilotfish-compose-"));

@@ -1,6 +1,5 @@
-// The Grafana dashboard and the alert rules, held to what really comes out of Envoy, the sidecar and a simulated pod: each
-// metric, label and value that a query names is there. Where Prometheus is installed it scrapes the three, and must have
-// an answer to every query.
+// The Grafana dashboard and the alert rules, compared with the real metrics of Envoy, the sidecar and a simulated pod: each
+// metric, label and value of a query exists. If Prometheus is installed, it scrapes the three and has an answer to every query.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -39,7 +38,7 @@ const { groups } = parse(await readFile(ALERTS, "utf8")) as { groups: { rules: R
 const rules = groups.flatMap((group) => group.rules);
 const panels = ROWS.flatMap((row) => row.panels.map((panel) => ({ ...panel, title: `${row.title}: ${panel.title}` })));
 
-/** As Grafana puts its variables in. */
+/** Replaces the variables as Grafana does. */
 const filled = (expr: string) =>
   expr
     .replaceAll("$envoy", JOBS.envoy)
@@ -96,12 +95,12 @@ describe("every query of the dashboard and the alerts", () => {
     const all: Sample[] = [];
     for (const [job, name] of Object.entries(JOBS))
       all.push(...samplesOf(await exposition(job as keyof typeof JOBS), { job: name, instance: "any" }));
-    // A name is a label as well.
+    // In PromQL the name of a metric is a label as well.
     for (const sample of all) sample.labels = { ...sample.labels, __name__: sample.name };
     return all;
   }
 
-  test("names metrics, labels and values that are really exposed", async () => {
+  test("names only metrics, labels and values that are exposed", async () => {
     for (const { what, expr } of queries) {
       assert.doesNotMatch(filled(expr), /\$/, `${what}: a variable that nobody fills in`);
       assert.ok(selectorsOf(filled(expr)).length > 0, `${what}: ${filled(expr)}`);
@@ -113,7 +112,7 @@ describe("every query of the dashboard and the alerts", () => {
           .filter((selector) => !exposed.some((sample) => matches(selector, sample)))
           .map(({ name, matchers }) => `${what}: nothing exposes ${name} ${JSON.stringify(matchers)}`),
       );
-    // Envoy merges its histograms on a flush, which may have come in the middle of the traffic.
+    // Envoy merges histograms on a flush, and the last flush may be older than some of the traffic.
     await until("every metric to be exposed", async () => {
       exposed = await samples();
       return missing().length === 0;
@@ -123,7 +122,7 @@ describe("every query of the dashboard and the alerts", () => {
       const selectors = selectorsOf(query);
       const wanted = new Set([...groupedBy(query), ...legendLabels(legend)]);
       for (const selector of selectors) {
-        // Where a comparison stands the sample need not fulfil it, but it must be there.
+        // The sample of a comparison must exist; it need not fulfil the comparison.
         const found = exposed.filter((sample) => matches(selector, sample));
         for (const label of wanted)
           assert.ok(
@@ -134,14 +133,14 @@ describe("every query of the dashboard and the alerts", () => {
     }
   });
 
-  test("is taken by Prometheus, and each alert fires when it should and not otherwise", { skip: noPrometheus }, () => {
+  test("Prometheus accepts it, and each alert fires when it should and not otherwise", { skip: noPrometheus }, () => {
     const checked = spawnSync("promtool", ["check", "rules", ALERTS], { encoding: "utf8" });
     assert.equal(checked.status, 0, checked.stdout + checked.stderr);
     const tested = spawnSync("promtool", ["test", "rules", ALERT_TESTS], { encoding: "utf8" });
     assert.equal(tested.status, 0, tested.stdout + tested.stderr);
   });
 
-  test("has an answer in a Prometheus that scrapes the three", { skip: noPrometheus }, async () => {
+  test("has an answer in a Prometheus that scrapes all three", { skip: noPrometheus }, async () => {
     const prometheus = await startPrometheus(urls());
     try {
       await until("two scrapes of all", async () => {
@@ -152,7 +151,7 @@ describe("every query of the dashboard and the alerts", () => {
       await traffic();
       for (const { title, queries } of panels)
         for (const { expr } of queries) {
-          // A rate wants two scrapes within its window, whatever else this machine does.
+          // A rate needs two scrapes within its window, also on a busy machine.
           const found = await until(`an answer to ${title}: ${filled(expr)}`, async () => {
             const answer = await prometheus.query(filled(expr));
             return answer.length > 0 && answer;

@@ -1,4 +1,4 @@
-// What ships in envoy/local is run: the commands in the head of each configuration as they stand, on ports that are free.
+// Runs what ships in envoy/local: the commands in the head of each configuration, unchanged except for free ports.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdir, rm, writeFile } from "node:fs/promises";
@@ -14,13 +14,13 @@ import { until } from "../../testkit/until.ts";
 
 const FOLDER = join(ROOT, "build/examples");
 
-/** The commands of a head: lines that a reader copies. */
+/** The commands in the head of a file, which a reader copies. */
 function commandsOf(text: string, first: RegExp): string[] {
   const lines = text.split("\n").filter((line) => /^# {3}/.test(line));
   return lines.map((line) => line.slice(4)).filter((line) => first.test(line));
 }
 
-/** The fixed ports of the examples → free ones. */
+/** Fixed ports of the examples → free ports. */
 async function withPorts(fixed: readonly number[]): Promise<(text: string) => string> {
   const free = await freePorts(fixed.length);
   const pattern = new RegExp(`\\b(${fixed.join("|")})\\b`, "g");
@@ -40,7 +40,7 @@ describe("the configurations in envoy/local", () => {
       assert.equal(commands.length, 4);
       for (const command of commands) {
         const foreground = placed(command).replace(/ &$/, "").replace(/^npx /, "");
-        // The sidecar's own port is not in its command.
+        // The sidecar's command does not contain the sidecar's own port.
         running.push(start(foreground.includes("sidecar/") ? `${foreground} --listen 127.0.0.1:0` : foreground));
       }
     },
@@ -50,7 +50,7 @@ describe("the configurations in envoy/local", () => {
     },
   );
 
-  test("all want the same pods and the same sidecar", () => {
+  test("all use the same pods and the same sidecar", () => {
     const [first, ...others] = shown.map((example) => commandsOf(exampleText(example), /^(npx|export) /));
     for (const other of others) assert.deepEqual(other, first);
   });
@@ -70,7 +70,7 @@ describe("the configurations in envoy/local", () => {
       command = inDocker
         ? command.replace(/envoyproxy\/envoy:\S+/, found.image)
         : command.replace(/^envoy /, `${found.path} `);
-      // Another Envoy may run on this machine.
+      // Another Envoy may run on this machine, so its base id must differ.
       const envoy = start(`${command} --disable-hot-restart`);
       try {
         const admin = `http://127.0.0.1:${placed("9901")}`;
@@ -106,7 +106,7 @@ describe("the configurations in envoy/local", () => {
 
 const LLAMA_POD = /^x-inference-pod: pod-[12]/m;
 const QWEN_POD = /^x-inference-pod: pod-3/m;
-/** What the heads say of each curl line. */
+/** The outcome that a head states for each curl line. */
 const EXPECTED: Record<string, { pod: RegExp; model: string }[]> = {
   "envoy.yaml": [{ pod: LLAMA_POD, model: "llama-3.1-8b" }],
   "roles.yaml": [{ pod: QWEN_POD, model: "qwen-2.5-3b" }],

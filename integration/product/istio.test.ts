@@ -1,5 +1,5 @@
-// envoy/istio: what Istio makes of the example, built from the file and run on a plain Envoy with the module unchanged. The
-// two plugins stand in the order of their priorities and without the flag; the cluster gets the EnvoyFilter's policy.
+// envoy/istio: the configuration that Istio makes of the example, built from the file and run on a plain Envoy with the unchanged
+// module. The two plugins are in the order of their priorities, without the flag; the cluster gets the EnvoyFilter's policy.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -84,7 +84,7 @@ around(
   },
 );
 
-test("reader stands before holder, the secret comes from the proxy's environment, and both fail closed", () => {
+test("the reader is before the holder, the secret comes from the proxy's environment, and both fail closed", () => {
   assert.deepEqual(
     plugins.map(({ spec }) => spec.pluginConfig.role),
     ["reader", "holder"],
@@ -94,7 +94,7 @@ test("reader stands before holder, the secret comes from the proxy's environment
   assert.deepEqual(plugins[0]?.spec.vmConfig?.env, [{ name: SECRET_ENV, valueFrom: "HOST" }]);
 });
 
-test("a request is routed by its body and answered by the pod that was picked", async () => {
+test("a request is routed by its body, and the picked pod answers", async () => {
   for (const [i, idle] of ["pod-1", "pod-2"].entries()) {
     const on = pods.map(({ address }, pod) => ({ address, ready: pod === i }));
     await pushToAll(envoy, { [MODEL]: { on } });
@@ -108,7 +108,7 @@ test("a body of 2 MB passes the raised limit", async () => {
   assert.equal(answer.status, 200, answer.text.slice(0, 200));
 });
 
-test("the last route catches what no model's route does, with an error that OpenAI's clients understand", () => {
+test("the last route answers requests of no model's route, with an error that OpenAI's clients understand", () => {
   const last = routes.at(-1);
   assert.equal(last?.match, undefined);
   assert.equal(last?.directResponse?.status, 404);

@@ -1,4 +1,4 @@
-// `npm start` as a newcomer types it: what it prints is taken at its word.
+// Runs `npm start` as a newcomer does, and checks everything that it prints.
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -9,12 +9,12 @@ import { endWithProcess } from "../../envoy/process.ts";
 import { type Pod, startPod } from "../../simulator/pod.ts";
 import { isAlive } from "../../testkit/command.ts";
 
-/** The filter may have to be built, and Envoy fetched. */
+/** Time in which the filter may have to be built and Envoy fetched. */
 const READY_MS = 120_000;
 
 interface Started {
   child: ChildProcess;
-  /** All that it wrote so far. */
+  /** The output so far. */
   text(): string;
   exit: Promise<number | string>;
 }
@@ -22,7 +22,7 @@ interface Started {
 const running = new Set<ChildProcess>();
 
 function start(...args: string[]): Started {
-  // A group of its own, as a shell gives it: what a terminal sends, all of its processes get.
+  // A process group of its own, as a shell makes it: all of its processes get a terminal's signals.
   const child = spawn("npm", ["start", "--", ...args], { stdio: ["ignore", "pipe", "pipe"], detached: true });
   running.add(child);
   const forget = endWithProcess(() => signal({ child }, "SIGTERM"));
@@ -47,7 +47,7 @@ function signal({ child }: Pick<Started, "child">, name: NodeJS.Signals): void {
   try {
     process.kill(-child.pid, name);
   } catch {
-    // All of it is gone.
+    // The whole group has ended.
   }
 }
 
@@ -64,7 +64,7 @@ const ready = (started: Started) => until("ready", started, () => started.text()
 const urlOf = (started: Started) => /Envoy \S+ +(http:\S+)/.exec(started.text())?.[1] ?? "";
 const pidsOf = (started: Started) => [...started.text().matchAll(/ pid (\d+)/g)].map((match) => Number(match[1]));
 
-/** The printed curl line, as fetch does it. */
+/** Sends the request of a printed curl line. */
 async function ask(started: Started, model: string) {
   const line = started
     .text()
@@ -87,7 +87,7 @@ after(async () => {
 });
 
 describe("npm start", { timeout: 2 * READY_MS }, () => {
-  test("answers its own curl lines by the right pod, shows it, and Ctrl-C leaves no process behind", async () => {
+  test("the right pods answer the printed curl lines, the screen shows them, and Ctrl-C leaves no process behind", async () => {
     const started = start("--port", "0");
     await ready(started);
     await until("shown", started, () => /pod-3 ready, 0 waiting, 0 running.* 0 picks/.test(started.text()));
@@ -97,7 +97,7 @@ describe("npm start", { timeout: 2 * READY_MS }, () => {
     assert.match(llama.pod ?? "", /^pod-[12]$/);
     const choices = llama.json.choices as { message: { content: string } }[];
     assert.equal(choices[0]?.message.content, "the quick pod reads one prompt");
-    // The README's first command, as a reader copies it, and its exact output.
+    // The README's first command and its exact output.
     const [, command = "", output = ""] =
       /\$ (curl [\s\S]*?grep .*)\n([\s\S]*?)```/.exec(readFileSync("README.md", "utf8")) ?? [];
     const typed = command.replace("http://127.0.0.1:10000", urlOf(started));
@@ -122,7 +122,7 @@ describe("npm start", { timeout: 2 * READY_MS }, () => {
     assert.deepEqual(pids.filter(isAlive), []);
   });
 
-  test("takes real pods, asks them for their models, and ends when Envoy does, with its last lines", async () => {
+  test("uses real pods, asks them for their models, and ends when Envoy ends, with Envoy's last lines", async () => {
     const pods: Pod[] = [];
     try {
       pods.push(await startPod({ name: "real-1", models: [{ id: "mistral", adapters: ["sql"] }] }));
@@ -146,7 +146,7 @@ describe("npm start", { timeout: 2 * READY_MS }, () => {
     }
   });
 
-  test("a port that is taken is named with its option, before anything is started", async () => {
+  test("a taken port is reported with its option before anything starts", async () => {
     const server = createServer();
     await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
     try {
@@ -160,7 +160,7 @@ describe("npm start", { timeout: 2 * READY_MS }, () => {
     }
   });
 
-  test("ends well when it is interrupted while it starts", async () => {
+  test("an interrupt during the start leaves no process behind", async () => {
     const started = start("--port", "0");
     await until("starting", started, () => started.text().includes("starting three"));
     signal(started, "SIGINT");

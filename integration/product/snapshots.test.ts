@@ -1,4 +1,4 @@
-// The reserved path on a real Envoy, on the LLM listener and on one of its own: what is stored, refused and read back.
+// The reserved path on a real Envoy, on the LLM listener and on a listener of its own: pushes are stored, refused and read back.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { Readable } from "node:stream";
@@ -44,7 +44,7 @@ const listeners: Record<string, () => string> = {
   "a listener of its own": () => envoy.snapshotUrl ?? "",
 };
 
-test("before the first push a read-back is 404 on both listeners, and says so", async () => {
+test("before the first push a read-back is a 404 on both listeners, and its message says why", async () => {
   for (const url of Object.values(listeners)) {
     const answer = await readBack(url());
     assert.equal(answer.status, 404);
@@ -52,7 +52,7 @@ test("before the first push a read-back is 404 on both listeners, and says so", 
   }
 });
 
-test("a wrong secret, none, or one that is a prefix: 401 on both listeners for every path and method", async () => {
+test("a wrong secret, none, or a prefix of the secret is a 401 on both listeners for every path and method", async () => {
   for (const url of Object.values(listeners)) {
     for (const secret of [undefined, "", "wrong", SECRET.slice(0, -1), `${SECRET}x`, SECRET.toUpperCase()]) {
       const headers: Record<string, string> = secret === undefined ? {} : { [SECRET_HEADER]: secret };
@@ -87,7 +87,7 @@ for (const [name, url] of Object.entries(listeners)) {
       return answer;
     };
 
-    test("a push is stored, with its version as the answer, and read back with its age", async () => {
+    test("a push is stored and answered with its version, and a read-back shows its age", async () => {
       const version = nextVersion();
       const pushed = Date.now();
       const answer = await push(
@@ -127,7 +127,7 @@ for (const [name, url] of Object.entries(listeners)) {
       assert.equal(answer.status, 200, answer.text);
     });
 
-    test("every malformed snapshot is refused with 400 and a reason, and the stored one stays", async () => {
+    test("every malformed snapshot is refused with 400 and a reason, and the stored snapshot stays", async () => {
       await push(url(), snapshotOf({ m: { on: [echo] } }));
       const before = (await readBack(url())).json.version;
       const index = JSON.parse(readFileSync(new URL("index.json", MALFORMED), "utf8")) as {
@@ -145,7 +145,7 @@ for (const [name, url] of Object.entries(listeners)) {
       assert.equal((await readBack(url())).json.version, before);
     });
 
-    test("the same version again, or an older one: 409 with the stored version", async () => {
+    test("the same version again, or an older version, is a 409 with the stored version", async () => {
       const version = nextVersion();
       assert.equal((await push(url(), snapshotOf({ m: { on: [echo] } }, version))).status, 200);
       for (const late of [version, version - 1n, 1n]) {
@@ -156,7 +156,7 @@ for (const [name, url] of Object.entries(listeners)) {
       assert.equal((await readBack(url())).json.version, String(version));
     });
 
-    test("more than snapshot.maxBytes: 413, declared or not", async () => {
+    test("a body over snapshot.maxBytes is a 413, whether its length is declared or not", async () => {
       const body = Buffer.alloc(65537);
       await refused("declared", 413, "snapshot_too_large", { method: "POST", body });
       const pieces = Readable.from(Array.from({ length: 65 }, () => Buffer.alloc(1024)));
@@ -181,7 +181,7 @@ for (const [name, url] of Object.entries(listeners)) {
   });
 }
 
-test("what is pushed on one listener is what the other picks from", async () => {
+test("a push on one listener is used for picks on the other", async () => {
   await push(envoy.snapshotUrl ?? "", snapshotOf({ other: { on: [echo] } }));
   await pushToAll(envoy, { other: { on: [echo] } });
   assert.equal((await post(envoy.url, chat("other"))).json.headers[DESTINATION_HEADER], echo.address);

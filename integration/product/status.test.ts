@@ -1,5 +1,5 @@
-// The sidecar's status page, as a person sees it: headless Chromium loads it from a sidecar that feeds a real Envoy.
-// PILOTFISH_SCREENSHOT=file.png keeps the picture that docs/images/status-page.png is.
+// The sidecar's status page: headless Chromium loads it from a sidecar that feeds a real Envoy. PILOTFISH_SCREENSHOT=file.png writes
+// the picture docs/images/status-page.png.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { access, mkdtemp, rm } from "node:fs/promises";
@@ -61,7 +61,7 @@ async function chromium(): Promise<string | undefined> {
 
 const status = async (): Promise<Status> => (await fetch(`${sidecar.url}/status`)).json() as Promise<Status>;
 
-test("/status says what pods say, what Envoy picked, and why it did not pick", async () => {
+test("/status shows the pods' metrics, Envoy's picks, and the reasons for missing picks", async () => {
   await inParallel(20, 4, async () => void (await post(envoy.url, chat("sql-lora"))));
   await post(envoy.url, chat("nobody-serves-this"));
   const seen = await until("the counts", async () => {
@@ -82,7 +82,7 @@ test("/status says what pods say, what Envoy picked, and why it did not pick", a
   assert.equal(target.filter.endpoints.length, 3);
 });
 
-test("/status says of an Envoy that does not answer why it does not", async () => {
+test("/status says why an Envoy does not answer", async () => {
   const alone = await feed({ pods, envoys: [{ url: "http://127.0.0.1:1" } as TestEnvoy] });
   try {
     const { targets } = (await (await fetch(`${alone.url}/status`)).json()) as Status;
@@ -92,14 +92,14 @@ test("/status says of an Envoy that does not answer why it does not", async () =
   }
 });
 
-test("the page may load nothing from elsewhere", async () => {
+test("the page loads nothing from other origins", async () => {
   const page = await fetch(sidecar.url);
   assert.match(page.headers.get("content-type") ?? "", /^text\/html/);
   assert.match(page.headers.get("content-security-policy") ?? "", /default-src 'none'/);
   assert.ok(!/(?:src|href)=|https?:\/\/(?!www\.w3\.org\/2000\/svg)/.test(await page.text()));
 });
 
-test("headless Chromium shows pools, pods with graphs, and Envoys; what a pod says is never markup", async (t) => {
+test("headless Chromium shows pools, pods with graphs, and Envoys; text of a pod is never markup", async (t) => {
   const browser = await chromium();
   if (browser === undefined) return t.skip("no Chromium on PATH (Debian: apt-get install chromium)");
   const folder = await mkdtemp(join(tmpdir(), "pilotfish-page-"));

@@ -1,10 +1,10 @@
-// Clients that each send the next request when the last one is answered: so many hold a part of a pod's KV cache at any time, and a
-// busy machine, on which answers take longer, is not a fuller region.
+// Clients that each send the next request after the last answer. The number of requests in flight is constant, so a slow machine
+// does not fill a region more.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PodParams } from "../../simulator/params.ts";
 import { type Answer, post } from "../../testkit/http.ts";
 
-/** A step of 50 ms for a token, and a cache of 1,600: 12 requests of LOAD's fill 60 % of it. */
+/** A step takes 50 ms, and the cache holds 1,600 tokens: 12 requests of these clients fill 60 % of it. */
 export const PARAMS: Partial<PodParams> = {
   stepBaseMs: 50,
   prefillTokenMs: 0,
@@ -19,7 +19,7 @@ const LONGEST_MS = 120_000;
 
 interface Outcome {
   answered: number;
-  /** What went wrong, by status or by the client's error. */
+  /** Number of failures by status or by the client's error. */
   failed: Map<string, number>;
   byRegion: Map<string, number>;
 }
@@ -39,14 +39,14 @@ export class Load {
     return [...this.outcome.failed.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** No more requests; resolves when all are answered. */
+  /** Sends no more requests. Resolves when all are answered. */
   async stop(): Promise<Outcome> {
     this.#stopped = true;
     await this.#clients;
     return this.outcome;
   }
 
-  /** They begin one after the other. A test that fails stops nothing: none outlives the longest use. */
+  /** The clients begin one after the other. They end after LONGEST_MS even if a failed test does not stop them. */
   async #client(url: string, i: number, until: number): Promise<void> {
     await sleep(i * 60);
     while (!this.#stopped && performance.now() < until) {
@@ -56,7 +56,7 @@ export class Load {
     }
   }
 
-  /** 64 tokens of prompt that begin like no other, and 20 to 60 of answer: one to three seconds. */
+  /** A request with a unique prompt of 64 tokens and an answer of 20 to 60 tokens, which takes one to three seconds. */
   async #send(url: string, i: number): Promise<void> {
     const content = `${String(i).padStart(8, "0")} ${"a prompt that is all its own ".repeat(9)}`.slice(0, 256);
     const body = { model: "m", messages: [{ role: "user", content }], max_tokens: 20 + ((i * 17) % 41) };

@@ -1,10 +1,10 @@
-// The way between two regions: everything that crosses it takes half a round trip longer each way. A region is seen from another
-// one under addresses of its own, as behind a NAT, so that the way can be cut.
+// The network between two regions. It delays everything by half a round trip in each direction. A region has other addresses when
+// seen from another region, as behind a NAT, so that a test can cut the connection.
 import { createServer as createHttp, type Server as HttpServer } from "node:http";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { freePorts } from "../../testkit/ports.ts";
 
-/** Bytes that pass through with a delay; a cut way refuses connections and resets those that there are. */
+/** Relays bytes with a delay. A relay that is cut resets its connections and refuses new ones. */
 export class Relay {
   readonly #target: () => { host: string; port: number };
   readonly #delayMs: number;
@@ -23,7 +23,7 @@ export class Relay {
 
   async open(): Promise<void> {
     const server = createServer((near) => this.#join(near));
-    // The same each time.
+    // The port stays the same after a cut.
     if (this.port === 0) [this.port = 0] = await freePorts(1);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -56,7 +56,7 @@ export class Relay {
   }
 }
 
-/** Another region's view as one sees it: late, and with the addresses that lead there. */
+/** The view of another region: delayed, and with the addresses of the relays. */
 export interface FarView {
   url: string;
   close(): Promise<void>;

@@ -1,5 +1,5 @@
-// The manifests that documents have a reader write (tests/fixtures/manifests), as they stand, with matching pods beside them in a
-// folder that a sidecar follows: what the documents say, a plain Envoy with the filter does.
+// The manifests that documents ask a reader to write (tests/fixtures/manifests), unchanged, with matching pods in a folder that a
+// sidecar watches. A plain Envoy with the filter behaves as the documents say.
 import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,7 +21,7 @@ after(async () => {
   for (const close of closing.reverse()) await close();
 });
 
-/** Documents say port 8000: every pod has an address of its own in 127/8. */
+/** The documents use port 8000, so every pod has an address of its own in 127.0.0.0/8. */
 const NET = `127.${60 + Math.floor(Math.random() * 180)}.${Math.floor(Math.random() * 250)}`;
 let hosts = 1;
 
@@ -35,7 +35,7 @@ interface Stand {
   envoy: TestEnvoy;
 }
 
-/** A sidecar on a copy of the manifests with `more` beside them, and an Envoy with these pools. */
+/** A sidecar that watches a copy of the manifests and `more`, and an Envoy with these pools. */
 async function stand(
   manifests: string,
   more: readonly object[],
@@ -63,7 +63,7 @@ async function stand(
   );
   closing.push(() => sidecar.close());
   await known(envoy, ...models);
-  // Where a HealthCheckPolicy wants two good answers, five seconds apart, a pod is not ready before.
+  // A HealthCheckPolicy may require two good answers five seconds apart; the pod is not ready before.
   await until("every pod to be healthy", async () => {
     const { endpoints } = (await readBack(envoy.url)).json as { endpoints: Array<{ ready: boolean }> };
     return endpoints.every(({ ready }) => ready);
@@ -103,7 +103,7 @@ describe("GKE with Ray Serve", () => {
     const rise = await rises(envoy, async () => {
       await until("both pods of gemma to have answered", async () => {
         for (const [model, pods] of Object.entries(seen)) {
-          // Together: one after the other may all go to the pod that was idle at the last scrape.
+          // Concurrent requests, because sequential ones may all go to the pod that was idle at the last scrape.
           const answers = await Promise.all(Array.from({ length: 6 }, () => post(envoy.url, chat(model))));
           sent += answers.length;
           for (const { status, pod: by, text } of answers) {
@@ -121,7 +121,7 @@ describe("GKE with Ray Serve", () => {
 });
 
 describe("GKE's multi-cluster gateway", () => {
-  test("food-review-1 is served with priority 10 where a request below 0 is refused; the policy is in force", async () => {
+  test("food-review-1 is served with priority 10 while a request below 0 is refused, and the policy applies", async () => {
     const models = [{ id: "meta-llama/Llama-3.1-8B-Instruct", adapters: ["food-review-1"] }];
     const pods = [await pod("vllm-0", models), await pod("vllm-1", models)];
     const names = ["meta-llama/Llama-3.1-8B-Instruct", "food-review-1"];
@@ -153,14 +153,14 @@ describe("GKE's multi-cluster gateway", () => {
       assert.equal(answer.status, 200, answer.text);
       assert.match(answer.pod ?? "", /^vllm-/);
     }
-    // The policy's place is the only one: each pick is counted for it.
+    // The policy has one place, so each pick is counted for this place.
     const rise = await rises(envoy, () => ask("food-review"));
     assert.equal(rise["place.here.picked"], 1);
   });
 });
 
 describe("Envoy Gateway with two listeners", () => {
-  test("/model/llama2 is served by the endpoint choice on the LLM listener only, and the plain one stays plain", async () => {
+  test("only the LLM listener picks endpoints for /model/llama2, and the plain listener stays unchanged", async () => {
     const pods = [await pod("llama2-0", [{ id: "llama2" }]), await pod("llama2-1", [{ id: "llama2" }])];
     const objects = pods.map((each, i) => podObject(`llama2-${i}`, { app: "llama2" }, each));
     const pools = [{ name: "llama2-pool", models: ["llama2"], endpoints: pods.map(({ address }) => address) }];
@@ -177,7 +177,7 @@ describe("Envoy Gateway with two listeners", () => {
       for (let i = 0; i < 10; i++) await post(envoy.plainUrl as string, chat("llama2"), { path });
     });
     assert.deepEqual(onPlain, {});
-    // The pods know no such path: that they answer, and what, is theirs; the same on both listeners.
+    // The pods do not know this path. Their answer is the same on both listeners.
     const plain = await post(envoy.plainUrl as string, chat("llama2"), { path });
     assert.deepEqual([...new Set(answers)], [plain.status]);
     assert.match(plain.pod ?? "", /^llama2-/);

@@ -1,4 +1,4 @@
-// Two and three regions on one machine, each with pods, a sidecar, an Envoy and a far way to the others.
+// Two and three regions on one machine, each with pods, a sidecar, an Envoy and a slow network to the others.
 import assert from "node:assert/strict";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { after, describe, test } from "node:test";
@@ -10,10 +10,10 @@ import { Load, mean, PARAMS, watch } from "./closed-loop.ts";
 import { Regions } from "./regions.ts";
 
 const ROUND_TRIP_MS = 60;
-/** Requests at any time; a region holds 34 at its target. */
+/** Requests in flight at any time; a region at its target has 34. */
 const CLIENTS = 44;
 const UTILIZATION = [{ balancingMode: "CUSTOM_METRICS", maxUtilizationPercent: 60 }];
-/** A machine that stands still for longer than a peer may be silent shows nothing of places. */
+/** If the machine pauses for longer than a peer may be silent, the test says nothing about places. */
 const stalls = monitorEventLoopDelay({ resolution: 10 });
 stalls.enable();
 const SAID = process.env.PILOTFISH_SHOW === undefined ? () => {} : console.log;
@@ -50,12 +50,12 @@ const shown = (values: readonly number[]) => values.map((value) => value.toFixed
 describe("two regions and a target of 60 % of the KV cache", () => {
   let regions: Regions;
 
-  test("the near one stays at 60 ± 5 %, the far one takes the rest, nothing fails", async () => {
+  test("the near region stays at 60 ± 5 %, the far region takes the rest, and nothing fails", async () => {
     regions = await stand(["near", "far"], UTILIZATION);
     const load = new Load(url(regions), CLIENTS);
-    // By then it is learned what a request takes: a cold start may fill the far one as well for a moment.
+    // By then the filter has learned the size of a request. A cold start may fill the far region too for a moment.
     await sleep(8000);
-    // What comes in over there stays there.
+    // Requests that enter the far region stay there.
     const there = new Load(regions.of("far").envoy?.url as string, 2);
     const [near, far] = [regions.of("near"), regions.of("far")];
     const seen = await watch(12_000, () => [near.utilization, far.utilization] as const);
@@ -68,13 +68,13 @@ describe("two regions and a target of 60 % of the KV cache", () => {
       `near mean ${mean(nearSeen).toFixed(3)}, by second ${shown(seconds(nearSeen))}; far mean ${mean(farSeen).toFixed(3)}`,
     );
     assert.ok(Math.abs(mean(nearSeen) - 0.6) <= 0.05, `near: mean ${mean(nearSeen)}`);
-    // Single requests are 2 % of the region: a second's mean may stray a little further than that of twelve.
+    // A single request is 2 % of the region, so the mean of one second varies more than the mean of twelve seconds.
     assert.ok(inRange(seconds(nearSeen), 0.52, 0.68), `near, by second: ${shown(seconds(nearSeen))}`);
     assert.ok(mean(farSeen) > 0.05, `far: mean ${mean(farSeen)}`);
     assert.deepEqual([...outcome.failed], []);
   });
 
-  test("each place is counted, and those that went on to the far one", async () => {
+  test("each place is counted, and so are the requests that went on to the far place", async () => {
     const { envoy } = regions.of("near");
     assert.ok(envoy);
     const counts = await counters(envoy);
@@ -88,7 +88,7 @@ describe("two regions and a target of 60 % of the KV cache", () => {
 describe("three regions", () => {
   let regions: Regions;
 
-  test("a region that is killed loses only what was on it, and its share moves on", async () => {
+  test("a region that dies loses only its own requests, and its share moves to the others", async () => {
     regions = await stand(["a", "b", "c"], UTILIZATION);
     const load = new Load(url(regions), CLIENTS);
     const [b, c] = [regions.of("b"), regions.of("c")];
@@ -99,9 +99,9 @@ describe("three regions", () => {
     await regions.kill(b);
     await sleep(1000);
     const failed = load.failures;
-    // Those that are on the far way are on it too: of some six a second and 60 ms mostly none, and hardly ever more than eight.
+    // Requests that are crossing the network are lost too: with six a second and 60 ms usually none, and hardly ever more than eight.
     assert.ok(failed <= lost + 8, `${failed} failed, ${lost} were on b: ${[...load.outcome.failed]}`);
-    // Three seconds until b's silence is believed; until then connections to it are refused, and retried elsewhere.
+    // The sidecars accept b's silence after three seconds. Until then b's relays refuse connections, and Envoy retries elsewhere.
     await until("c to get b's share", () => c.received - before > 10);
     await sleep(5000);
     SAID(`on b when it was killed: ${lost}; failed: ${failed}; c got ${c.received - before}`);
@@ -109,7 +109,7 @@ describe("three regions", () => {
     await load.stop();
   });
 
-  test("when it is back, nothing fails, and no place is filled beyond 10 % over its target", async () => {
+  test("when the region is back, nothing fails, and no place exceeds its target by more than 10 %", async () => {
     const load = new Load(url(regions), CLIENTS);
     await sleep(6000);
     const b = regions.of("b");
@@ -132,10 +132,10 @@ describe("three regions", () => {
 
 describe("two regions and a limit of 8 requests in flight a pod", () => {
   const LIMIT = 8;
-  /** What the other worker starts on a pod within two ticks, 40 ms: of 16 a second one, seldom two, and one more for a late tick. */
+  /** Requests that the other worker may start on a pod within two ticks, 40 ms: at 16 a second one or two, and one for a late tick. */
   const BOUND = 3;
 
-  test("no pod ever holds more than the limit and the stated bound, and the near region is full before the far one is used", async () => {
+  test("no pod ever has more requests than the limit plus the stated bound, and the near region is full before the far one is used", async () => {
     const regions = await stand(
       ["near", "far"],
       [{ balancingMode: "IN_FLIGHT", maxInFlightRequestsPerEndpoint: LIMIT }],

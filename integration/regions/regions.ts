@@ -1,4 +1,4 @@
-// Regions on one machine: each has pods, a sidecar of its own and an Envoy, and sees the others through a far way (far.ts).
+// Regions on one machine. Each has pods, a sidecar and an Envoy, and reaches the others through a slow network (distance.ts).
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { type Sidecar, startSidecar } from "../../sidecar/sidecar.ts";
 import type { PodParams } from "../../simulator/params.ts";
@@ -13,7 +13,7 @@ interface RegionsOptions {
   podsEach: number;
   roundTripMs: number;
   params: Partial<PodParams>;
-  /** Of every sidecar's configuration. */
+  /** The part of the configuration that all sidecars share. */
   policies: readonly object[];
 }
 
@@ -22,7 +22,7 @@ class Region {
   pods: Pod[] = [];
   sidecar: Sidecar | undefined;
   envoy: TestEnvoy | undefined;
-  /** The ways here, from all other regions. */
+  /** The relays of all other regions to this region. */
   readonly relays: Relay[] = [];
   #ports: number[] = [];
 
@@ -38,7 +38,7 @@ class Region {
     );
   }
 
-  /** Mean KV usage of its pods, and the requests that they hold. */
+  /** Mean KV-cache usage of the region's pods, and their requests. */
   get utilization(): number {
     return this.pods.reduce((sum, pod) => sum + pod.engine.cache.usage, 0) / this.pods.length;
   }
@@ -55,7 +55,7 @@ class Region {
 export class Regions {
   readonly all: Region[];
   readonly #options: RegionsOptions;
-  /** From → to: the way to each pod there. */
+  /** From → to: the relay of each pod. */
   readonly #ways = new Map<string, Map<string, Relay>>();
   readonly #views: FarView[] = [];
 
@@ -124,11 +124,11 @@ export class Regions {
       places: {
         here: region.name,
         export: ["*"],
-        // Those beside it come in their order.
+        // The other regions follow in their order.
         list: this.all.map(({ name }, i) => ({ name, order: name === region.name ? 0 : 1 + i })),
       },
       policies,
-      // Above what a busy machine stands still for.
+      // Longer than a busy machine pauses.
       peers: views.map(({ url }) => ({ url, staleAfter: "3s", interval: "100ms" })),
       push: { targets: [region.envoy?.url], secret: SECRET },
       listen: "127.0.0.1:0",
@@ -136,7 +136,7 @@ export class Regions {
     };
   }
 
-  /** Everything of a region is gone at once. */
+  /** Ends everything of a region at once. */
   async kill(region: Region): Promise<void> {
     const { sidecar } = region;
     region.sidecar = undefined;
@@ -145,7 +145,7 @@ export class Regions {
     await sidecar?.close();
   }
 
-  /** The same pods on the same addresses, empty. */
+  /** Starts the same pods again, empty, on the same addresses. */
   async revive(region: Region): Promise<void> {
     await region.envoy?.start();
     await region.startPods(this.#options.podsEach, this.#options.params);

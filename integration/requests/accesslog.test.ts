@@ -1,4 +1,4 @@
-// Model, pick and reason for an access log of Envoy's: in the headers, and in filter state where those do not say it.
+// Model, pick and reason in an access log of Envoy: in headers, and in filter state where no header has them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { around } from "../../testkit/around.ts";
@@ -46,7 +46,7 @@ around(
 type Line = Record<keyof typeof FORMAT, string | number | null>;
 let serial = 0;
 
-/** Sends a body and waits for its line. */
+/** Sends a body and waits for its line of the log. */
 async function logged(body: unknown): Promise<Line> {
   const id = `t${++serial}`;
   await post(envoy.url, body, { headers: { ...JSON_TYPE, "x-test": id } });
@@ -64,7 +64,7 @@ function what({ model, endpoint, reason, upstream }: Line) {
   return { model, endpoint, reason, upstream };
 }
 
-test("before a snapshot the model is there, and the reason that nothing was picked", async () => {
+test("before a snapshot the log has the model and the reason for the missing pick", async () => {
   const line = await logged(chat("m"));
   assert.deepEqual(what(line), { model: "m", endpoint: null, reason: "no_snapshot", upstream: echo.address });
 });
@@ -76,7 +76,7 @@ test("a pick is logged with its model and endpoint", async () => {
   assert.deepEqual(what(line), { model: "m", endpoint: echo.address, reason: "picked", upstream: echo.address });
 });
 
-test("without log.picks the headers say which model and endpoint, and a reason means that nothing was picked", async () => {
+test("without log.picks the headers have model and endpoint, and only a missing pick has a reason", async () => {
   const plain = await startGateway({
     pools: [{ name: "pool", models: ["m"], endpoints: [echo.address] }],
     accessLogFormat: FORMAT,
@@ -96,7 +96,7 @@ test("without log.picks the headers say which model and endpoint, and a reason m
   }
 });
 
-test("an alias is logged as the model that it stands for", async () => {
+test("an alias is logged as its model", async () => {
   assert.equal((await logged(chat("alias"))).model, "m");
 });
 
@@ -128,13 +128,13 @@ test("a refusal is logged with the filter's mark and no model", async () => {
   assert.deepEqual(what(line), { model: null, endpoint: null, reason: null, upstream: null });
 });
 
-test("a request without a body leaves nothing", async () => {
+test("a request without a body logs nothing", async () => {
   await send(envoy.url, { path: "/v1/things", headers: { "x-test": "get" } });
   const line = await lineOf("get");
   assert.deepEqual(what(line), { model: null, endpoint: null, reason: null, upstream: echo.address });
 });
 
-test("a stale snapshot is the reason, once it is", async () => {
+test("once the snapshot is stale, the log has this reason", async () => {
   const stale = await startGateway({
     pools: [{ name: "pool", models: ["m"], endpoints: [echo.address] }],
     accessLogFormat: FORMAT,

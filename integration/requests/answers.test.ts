@@ -1,4 +1,4 @@
-// A client that asked for an alias is answered under its own name, in JSON and in SSE, and no chunk waits for another.
+// A client that used an alias gets answers with the alias, in JSON and in SSE, and no chunk waits for another one.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -48,7 +48,7 @@ around(
 
 const messages = [{ role: "user" as const, content: "hello" }];
 
-describe("a pod's answer names what the client asked for", () => {
+describe("a pod's answer has the name that the client used", () => {
   test("in a chat, a completion and an embedding", async () => {
     assert.equal((await client.chat.completions.create({ model: "gpt-4", messages })).model, "gpt-4");
     assert.equal((await client.completions.create({ model: "gpt-4", prompt: "once" })).model, "gpt-4");
@@ -65,7 +65,7 @@ describe("a pod's answer names what the client asked for", () => {
     assert.ok(chunks >= 30);
   });
 
-  test("in the events of the Responses API, where the model stands deeper", async () => {
+  test("in the events of the Responses API, where the model is nested", async () => {
     const stream = await client.responses.create({ model: "gpt-4", input: "hello", stream: true });
     let named = 0;
     for await (const event of stream) {
@@ -76,12 +76,12 @@ describe("a pod's answer names what the client asked for", () => {
     assert.ok(named >= 3);
   });
 
-  test("and says what the pod serves where the client asked for that", async () => {
+  test("and keeps the served name if the client used it", async () => {
     assert.equal((await client.chat.completions.create({ model: "llama", messages })).model, "llama");
   });
 });
 
-/** What the upstream sends, and what the client is to get, with the name it asked for as JSON. */
+/** What the upstream sends and what the client must get, with the client's name as JSON. */
 const texts: [string, string, string?][] = [
   ["a JSON answer", '{"id":"1","model":"org/mirror","choices":[]}', '{"id":"1","model":"mine","choices":[]}'],
   ["one with a blank", '{"model": "org/mirror"}', '{"model": "mine"}'],
@@ -101,7 +101,7 @@ const texts: [string, string, string?][] = [
   ],
 ];
 
-/** Asks for `mine` and resolves with the whole answer; `begun` is called with its first piece. */
+/** Asks for the alias `mine` and resolves with the whole answer. Calls `begun` with the first piece. */
 function answered(headers: Record<string, string>, begun: () => void): Promise<string> {
   return new Promise((resolve, reject) => {
     const request = open(envoy.url, { headers, body: JSON.stringify(chat("mine")) });
@@ -129,8 +129,8 @@ describe("split at every byte, the answer is the same", () => {
         response.write(bytes.subarray(0, Number(split)));
         rest.set(split, () => response.end(bytes.subarray(Number(split))));
       };
-      // What can be the beginning of the model's member is held back, and never is what stands before it: each first part shows
-      // at the client before the second one is sent.
+      // The filter holds back only bytes that may be the beginning of the model's member. The client gets each first part before the
+      // upstream sends the second part.
       await inParallel(bytes.length - 1, 8, async (index) => {
         const split = String(index + 1);
         const text = await answered({ ...JSON_TYPE, "x-split": split }, () => rest.get(split)?.());
@@ -153,7 +153,7 @@ describe("split at every byte, the answer is the same", () => {
   });
 });
 
-test("no chunk is held back: each reaches the client before the next is made", async () => {
+test("no chunk is held back: each reaches the client before the upstream sends the next", async () => {
   const event = 'data: {"model":"org/mirror","delta":"x"}\n\n';
   let received = "";
   let wrote = 0;
@@ -163,7 +163,7 @@ test("no chunk is held back: each reaches the client before the next is made", a
       response.write(event);
       await until(`event ${wrote} to reach the client`, () => received.split("\n\n").length - 1 >= wrote);
     }
-    // What may be the beginning of the served name waits for what follows it, all else goes out.
+    // The filter holds back only the possible beginning of the served name.
     response.write('data: {"delta":"y","model":"org/m');
     await until("half an event to reach the client", () => received.endsWith('data: {"delta":"y","model":"'));
     response.end('irror"}\n\n');
@@ -194,7 +194,7 @@ test("a name that JSON must escape is escaped in the answer", async () => {
   }
 });
 
-test("an answer of known length has no wrong one afterwards", async () => {
+test("an answer with a changed name has no wrong content-length", async () => {
   const body = '{"model":"org/mirror"}';
   echo.reply = (_seen, response) => void response.writeHead(200, { "content-length": body.length }).end(body);
   const answer = await post(envoy.url, chat("mine"));
@@ -209,13 +209,13 @@ test("a megabyte with a thousand names comes whole", async () => {
   assert.equal(answer.text, event.replace("org/mirror", "mine").repeat(1000));
 });
 
-test("an answer without a body stays one", async () => {
+test("an answer without a body stays without a body", async () => {
   echo.reply = (_seen, response) => void response.writeHead(204).end();
   const answer = await post(envoy.url, chat("mine"));
   assert.deepEqual([answer.status, answer.body.length], [204, 0]);
 });
 
-test("no compressed answer is asked for; one that comes all the same passes as it is, counted", async () => {
+test("the filter asks for no compressed answer; a compressed answer passes unchanged and is counted", async () => {
   const zipped = gzipSync('{"model":"org/mirror"}');
   echo.reply = (_seen, response) => void response.writeHead(200, { "content-encoding": "gzip" }).end(zipped);
   const headers = { ...JSON_TYPE, "accept-encoding": "gzip, br" };
@@ -229,7 +229,7 @@ test("no compressed answer is asked for; one that comes all the same passes as i
   assert.equal(echo.last().headers["accept-encoding"], "gzip, br", "where no name is replaced, nothing is taken away");
 });
 
-test("an error of the pod's is passed on whole", async () => {
+test("an error of the pod passes unchanged", async () => {
   const error = { error: { message: "The model `org/mirror` is busy.", code: 429 } };
   echo.reply = (_seen, response) => void response.writeHead(429).end(JSON.stringify(error));
   const answer = await post(envoy.url, chat("mine"));

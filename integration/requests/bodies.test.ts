@@ -1,4 +1,4 @@
-// Bodies of every kind that clients send: which are read, which pass unread, which are refused, and what each refusal says.
+// Bodies of every kind that clients send: which bodies are read, pass unread or are refused, and the message of each refusal.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
@@ -22,7 +22,7 @@ const DECOMPRESSOR: JsonObject = {
       name: "gzip",
       typed_config: { "@type": "type.googleapis.com/envoy.extensions.compression.gzip.decompressor.v3.Gzip" },
     },
-    // Requests only: answers come as the client asked for them.
+    // The decompressor works on requests only, so answers stay as the client asked for them.
     request_direction_config: {},
     response_direction_config: { common_config: { enabled: { default_value: false, runtime_key: "off" } } },
   },
@@ -62,13 +62,13 @@ describe("transcriptions by the official client", async () => {
   });
 });
 
-test("what client libraries were seen to send gives its model", async () => {
+test("captured bodies of client libraries give their models", async () => {
   const file = new URL("../../tests/fixtures/clients/captured_requests.jsonl", import.meta.url);
   const lines = readFileSync(file, "utf8").split("\n").filter(Boolean);
   let sent = 0;
   for (const line of lines) {
     const { client, path, ct, head, len, model_off } = JSON.parse(line);
-    // The others are captured in part.
+    // The other captures are incomplete.
     if (model_off < 0 || head.length !== len || !ct.startsWith("application/json")) continue;
     const answer = await post(open.envoy.url, head.replace("MODEL", "llama"), {
       path,
@@ -122,7 +122,7 @@ describe("content types", () => {
     "multipart/mixed",
   ];
   for (const type of others) {
-    test(`${type} passes unread, or is refused where that is configured`, async () => {
+    test(`${type} passes unread, or is refused if so configured`, async () => {
       const sending = { headers: { "content-type": type } };
       const rise = await rises(open.envoy, () => post(open.envoy.url, chat("llama"), sending));
       assert.deepEqual(rise, { requests: 1, unread_body: 1 });
@@ -134,7 +134,7 @@ describe("content types", () => {
   }
 });
 
-describe("what a model server reads is read", () => {
+describe("bodies that a model server reads are read", () => {
   const read: [string, string | Buffer][] = [
     ["NaN, Infinity and 1e999", '{"a":NaN,"b":[Infinity,-Infinity,1e999],"model":"llama"}'],
     ["a byte order mark", '\uFEFF{"model":"llama"}'],
@@ -156,7 +156,7 @@ interface Refusal {
   sending: Sending;
   status: number;
   code: string;
-  /** Counter that rises. */
+  /** The counter that rises. */
   counter: string;
   param?: string;
   says: RegExp;
@@ -193,7 +193,7 @@ const encoded = (encoding: string): Refusal => ({
   says: /without content-encoding, or .*envoy\.filters\.http\.decompressor/,
 });
 
-/** Refused by every configuration. */
+/** Bodies that every configuration refuses. */
 const always: Record<string, Refusal> = {
   "a body cut short": badJson('{"model":"llama"', /\(at byte 16\)\. Send one JSON object in UTF-8/),
   "a trailing comma": badJson('{"model":"llama",}', /at byte 17\)/),
@@ -216,7 +216,7 @@ const always: Record<string, Refusal> = {
   "a brotli body": encoded("br"),
 };
 
-/** Refused where the configuration says so. */
+/** Bodies that are refused if so configured. */
 const configured: Record<string, Refusal> = {
   "no model": {
     sending: json('{"messages":[]}'),
@@ -281,7 +281,7 @@ for (const [where, at, refusals] of cases) {
 test("with Envoy's decompressor in front a gzip body is routed, and the pod gets it plain", async () => {
   const one = await stand({}, ["llama"], { filtersBefore: [DECOMPRESSOR] });
   await pushToAll(one.envoy, { llama: { on: [one.echo] } });
-  // Envoy gives up on what inflates more than a hundredfold: text, not one letter.
+  // Envoy refuses a body that inflates more than a hundredfold, so the text is not one repeated letter.
   const words = Array.from({ length: 8000 }, (_, i) => `word${(i * 7919) % 104_729}`);
   const plain = JSON.stringify({ text: words.join(" "), model: "llama" });
   const headers = { ...JSON_TYPE, "content-encoding": "gzip" };

@@ -1,4 +1,4 @@
-// Where else a model's name stands: in the list of models, in other fields of the body, in BBR's own configuration.
+// Other places with model names: the list of models, other fields of the body, and BBR's own configuration.
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import OpenAI from "openai";
@@ -20,7 +20,7 @@ describe("GET /v1/models", async () => {
     { name: "claude-*", model: "llama" },
   ];
 
-  test("lists models, adapters with their base, and aliases of what is served, to the official client", async () => {
+  test("lists models, adapters with their base, and aliases to the official client", async () => {
     const { envoy, echo } = await stand({ models: { rules } });
     const pod = await fastPod("pod-1", "base", { models: [{ id: "base", adapters: ["adapter"] }] });
     atEnd(() => pod.close());
@@ -47,7 +47,7 @@ describe("GET /v1/models", async () => {
     }
     assert.equal(echo.seen.length, 0);
 
-    // What the sidecar learns from a pod is listed as well.
+    // Models that the sidecar learns from a pod are listed as well.
     const sidecar = await feed({ pods: [pod], envoys: [envoy] });
     atEnd(() => sidecar.close());
     await known(envoy, "base", "adapter");
@@ -55,7 +55,7 @@ describe("GET /v1/models", async () => {
     assert.equal(learnt.find(({ id }) => id === "adapter")?.parent, "base");
   });
 
-  test("is the upstream's to answer without a snapshot, for other methods and names that are not listed, or when switched off", async () => {
+  test("goes to the upstream without a snapshot, for other methods, for unlisted names, or when disabled", async () => {
     const { envoy, echo } = await stand({});
     await send(envoy.url, { path: "/v1/models" });
     assert.equal(echo.seen.length, 0, "an echo answers that path without remembering it");
@@ -145,7 +145,7 @@ describe("fields of the body become headers", async () => {
     ],
   ];
   for (const [spelling, filter] of spellings) {
-    test(`BBR's ${spelling} do what they do there`, async () => {
+    test(`BBR's ${spelling} have the same effect as in BBR`, async () => {
       const { envoy, echo } = await stand(filter, ["llama", "sql"]);
       await pushToAll(envoy, snapshot(echo));
       await post(envoy.url, chat("sql", { user: "me" }));
@@ -155,7 +155,7 @@ describe("fields of the body become headers", async () => {
     });
   }
 
-  test("BBR's plugins replace the default ones: what is not listed is not written", async () => {
+  test("BBR's plugins replace the default plugins: a header that no plugin lists is not written", async () => {
     const plugin = { type: "body-field-to-header", json: { fieldName: "user", headerName: "X-User" } };
     const { envoy, echo } = await stand({ plugins: [plugin] });
     await pushToAll(envoy, snapshot(echo));

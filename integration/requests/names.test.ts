@@ -1,4 +1,4 @@
-// A name that stands for another: the header, the pick and the body name the served model, and no other byte changes.
+// An alias: header, pick and body have the served model's name, and no other byte changes.
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { describe, test } from "node:test";
@@ -63,7 +63,7 @@ const served: [string, string, () => Echo][] = [
 ];
 
 for (const [asked, model, echo] of served) {
-  test(`${asked} is served by ${model}: header, pick and body say so`, async () => {
+  test(`${asked} is served by ${model}: header, pick and body have this name`, async () => {
     const rise = await rises(envoy, () => post(envoy.url, chat(asked)));
     assert.deepEqual(rise, { requests: 1, picked: 1, rewritten: 1 });
     const seen = echo().last();
@@ -73,7 +73,7 @@ for (const [asked, model, echo] of served) {
   });
 }
 
-test("a name without a rule stands for itself, and its body is not touched", async () => {
+test("a name without a rule stays, and its body is unchanged", async () => {
   const body = '{ "model" : "llama" , "a":"gpt-4" }';
   const rise = await rises(envoy, () => post(envoy.url, body));
   assert.deepEqual(rise, { requests: 1, picked: 1 });
@@ -85,11 +85,11 @@ test("weighted targets are drawn by their weights", async () => {
   await inParallel(1200, 8, async () => assert.equal((await post(envoy.url, chat("split"))).status, 200));
   const drawn = qwen.seen.length - before;
   console.log(`weights 3 to 1: ${1200 - drawn} to ${drawn} of 1200`);
-  // Three hundred are expected, with a standard deviation of 15: further off has odds of 3 in 10^10.
+  // The expected number is 300 with a standard deviation of 15, so a larger distance has odds of 3 in 10^10.
   assert.ok(drawn > 205 && drawn < 395, `${drawn} of 1200`);
 });
 
-test("an adapter names its base in a header: from the snapshot, and from the configuration", async () => {
+test("a header has the base of an adapter: from the snapshot, and from the configuration", async () => {
   await post(envoy.url, chat("sql"));
   assert.deepEqual(valuesOf(llama.last(), MODEL_HEADER), ["sql"]);
   assert.deepEqual(valuesOf(llama.last(), BASE_MODEL_HEADER), ["llama"]);
@@ -100,7 +100,7 @@ test("an adapter names its base in a header: from the snapshot, and from the con
 
 const long = JSON.stringify('Zeile\n\t"x" \\ é 😀 '.repeat(40_000));
 
-/** What is sent and what arrives: `@` is where the value stands, with its quotes. */
+/** The sent and the received body. `@` is the value with its quotes. */
 const bodies: [string, string, string?][] = [
   ["alone", '{"model":@}'],
   ["first", '{"model":@,"messages":[{"role":"user","content":"gpt-4"}],"stream":false}'],
@@ -116,7 +116,7 @@ const bodies: [string, string, string?][] = [
   ["after a megabyte of text", `{"input":${long},"model":@}`],
 ];
 
-describe("in a body whose model is replaced, only the value's bytes change, where the model stands", () => {
+describe("in a body whose model is replaced, only the value's bytes change", () => {
   for (const [where, template, value = '"gpt-4"'] of bodies) {
     test(where, async () => {
       const sent = Buffer.from(template.replace("@", () => value));
@@ -133,7 +133,7 @@ describe("in a body whose model is replaced, only the value's bytes change, wher
   }
 });
 
-describe("a body without a model gets the default, and what that stands for", () => {
+describe("a body without a model gets the default model, or the model behind a default alias", () => {
   const without: [string, string][] = [
     ["{}", '{"model":"llama"}'],
     [" { } ", ' {"model":"llama" } '],
@@ -152,7 +152,7 @@ describe("a body without a model gets the default, and what that stands for", ()
   }
 });
 
-describe("in a form, too, only the value's bytes change", () => {
+describe("in a form only the value's bytes change", () => {
   const file = { name: "file", filename: "a.wav", value: NASTY_FILE };
   const orders: [string, (model: string) => Buffer][] = [
     ["model first", (value) => form([{ name: "model", value }, file])],
@@ -186,7 +186,7 @@ test("over body.maxRewriteBytes a body is refused with 413 if its name is replac
   assert.equal((await post(tight.url, chat("gpt-4"))).status, 200);
 });
 
-test("of 300 rewritten bodies at once each arrives as its own", async () => {
+test("each of 300 concurrently rewritten bodies arrives intact", async () => {
   const from = llama.seen.length;
   await inParallel(300, 24, async (index) => {
     const answer = await post(envoy.url, { id: index, text: "x".repeat(index * 97), model: "gpt-4" });

@@ -1,4 +1,4 @@
-// A model that stands in the path: Azure OpenAI, Gemini, Bedrock.
+// A model in the path: Azure OpenAI, Gemini, Bedrock.
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { after, describe, test } from "node:test";
@@ -52,14 +52,14 @@ describe("a model in the path", async () => {
     });
   }
 
-  test("the answer to an alias in the path names what the client asked for", async () => {
+  test("the answer to an alias in the path has the client's name", async () => {
     const { envoy, echo } = await one();
     echo.reply = (_seen, response) => void response.end('{"model":"org/llama+3"}');
     const answer = await post(envoy.url, "{}", { path: "/model/gpt-4/invoke" });
     assert.equal(answer.text, '{"model":"gpt-4"}');
   });
 
-  test("detours in a path are gone before it is looked at: header, body and server agree on what it says", async () => {
+  test("a path is normalised before it is read: header, body and server agree on its model", async () => {
     const { envoy, echo } = await one();
     const detours: [string, string, string][] = [
       ["/openai/deployments/org%2Fllama%203/../../../v1/chat/completions", "/v1/chat/completions", "llama"],
@@ -73,7 +73,7 @@ describe("a model in the path", async () => {
     }
   });
 
-  test("an upload that the filter need not read goes on at once, in pieces", async () => {
+  test("an upload that the filter need not read is forwarded at once, in pieces", async () => {
     const { envoy, echo } = await one();
     let begun = false;
     echo.early = (_request, _response) => {
@@ -82,7 +82,7 @@ describe("a model in the path", async () => {
     };
     async function* pieces() {
       yield Buffer.from('{"a":');
-      // Without an end of the body the upstream has the headers: nothing is held.
+      // The upstream has the headers before the body has ended, so nothing is held back.
       while (!begun) await sleep(5);
       yield Buffer.from("1}");
     }
@@ -91,7 +91,7 @@ describe("a model in the path", async () => {
     echo.early = undefined;
   });
 
-  test("a path that names no model is refused, one that fits no template is read by its body", async () => {
+  test("a path without its model is refused; for a path of no template the body is read", async () => {
     const { envoy, echo } = await one();
     const none = await post(envoy.url, "{}", { path: "/model/%0a/invoke" });
     assert.deepEqual([none.status, none.json.error.code], [400, "invalid_model"]);

@@ -1,4 +1,4 @@
-// docs/reference/refusals.md is true: its configuration is taken, its commands answer what it says, each refusal is in it.
+// Checks docs/reference/refusals.md: Envoy accepts its configuration, its commands have the stated answers, and it lists every refusal.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -41,7 +41,7 @@ interface Command {
   answer: string;
 }
 
-/** `$ command` up to the next one, what it prints behind it. */
+/** A `$ command` and its output, up to the next command. */
 function commands(): Command[] {
   return [...text.matchAll(/^```console\n([\s\S]*?)^```/gm)].flatMap((match) =>
     (match[1] ?? "")
@@ -54,7 +54,7 @@ function commands(): Command[] {
   );
 }
 
-/** Not spawnSync: the pod answers in this process. */
+/** Asynchronous, because the pod answers in this process. */
 async function run(line: string): Promise<string> {
   const here = line
     .replaceAll("localhost:10000", `127.0.0.1:${plain.port}`)
@@ -62,7 +62,7 @@ async function run(line: string): Promise<string> {
   return (await promisify(execFile)("bash", ["-c", here], { timeout: 30_000 })).stdout;
 }
 
-test("every command answers what the page says", async () => {
+test("every command has the answer on the page", async () => {
   let page = text;
   const wrong: string[] = [];
   for (const { line, answer } of commands()) {
@@ -71,7 +71,7 @@ test("every command answers what the page says", async () => {
     wrong.push(`$ ${line}\n${given}`);
     page = page.replace(`$ ${line}\n${answer}`, () => `$ ${line}\n${given}`);
   }
-  // PILOTFISH_WRITE=1 puts the answers into the page, to be read before they are committed.
+  // PILOTFISH_WRITE=1 writes the answers into the page; read them before you commit.
   if (process.env.PILOTFISH_WRITE) writeFileSync(FILE, page);
   assert.deepEqual(wrong, []);
 });
@@ -93,7 +93,7 @@ test("every refusal of a request's body or model is on the page, in OpenAI's sha
   assert.deepEqual([...shown].sort(), [...codes].sort());
 });
 
-test("and each was counted", async () => {
+test("each refusal is counted", async () => {
   const counts = await counters(plain);
   for (const name of [
     "invalid_body",

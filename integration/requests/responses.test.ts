@@ -1,5 +1,5 @@
-// The Responses API on a real Envoy with two workers: a response lives in one pod, and whoever needs it gets there, over
-// whichever connection, at once. Sessions and explanations ride along: they need the same stand.
+// The Responses API on a real Envoy with two workers. A response lives in one pod, and every request for it reaches this pod over
+// any connection at once. Sessions and explanations are tested here too, because they need the same set-up.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pod } from "../../simulator/pod.ts";
@@ -43,7 +43,7 @@ const create = (more: object = {}) =>
 
 const idIn = (text: string) => /"id":"(resp_[^"]+)"/.exec(text)?.[1] as string;
 
-test("a chain of responses stays with the pod of its first, each step on a connection of its own", async () => {
+test("a chain of responses stays with the pod of its first response, with a new connection for each step", async () => {
   const rise = await rises(envoy, async () => {
     const chains = Array.from({ length: 12 }, async (_, i) => {
       const stream = i % 2 === 1;
@@ -65,7 +65,7 @@ test("a chain of responses stays with the pod of its first, each step on a conne
   assert.equal(rise["response.unknown"], undefined);
 });
 
-test("GET and cancel by id reach the pod that holds the response, on any worker", async () => {
+test("GET and cancel by id reach the owner of the response, on any worker", async () => {
   const ids = await Promise.all(
     Array.from({ length: 8 }, async () => {
       const answer = await create();
@@ -85,7 +85,7 @@ test("GET and cancel by id reach the pod that holds the response, on any worker"
   }
 });
 
-test("of a response that was asked for by an alias, GET says the alias too, on any worker", async () => {
+test("GET of a response that was requested by an alias has the alias too, on any worker", async () => {
   const made = await create({ model: "alias" });
   assert.equal(made.json.model, "alias");
   const path = `/v1/responses/${made.json.id}`;
@@ -95,13 +95,13 @@ test("of a response that was asked for by an alias, GET says the alias too, on a
   }
 });
 
-test("a response that nobody holds is the server's 404", async () => {
+test("a response without an owner is the server's 404", async () => {
   const answer = await create({ previous_response_id: "resp_0123456789abcdef" });
   assert.equal(answer.status, 404, answer.text);
   assert.match(answer.text, /Response with id 'resp_0123456789abcdef' not found/);
 });
 
-test("a session has one pod, over connections of its own, and other sessions have others", async () => {
+test("a session keeps one pod over many connections, and other sessions have other pods", async () => {
   const homes = new Set<unknown>();
   for (let i = 0; i < 12; i++) {
     const ask = () => post(envoy.url, chat("m"), { headers: { "x-session-id": `user-${i}` } });
@@ -113,7 +113,7 @@ test("a session has one pod, over connections of its own, and other sessions hav
   assert.ok(homes.size > 1);
 });
 
-test("a request with the debug secret gets its pick explained, and its pod does not see the secret", async () => {
+test("a request with the debug secret gets an explanation of its pick, and the pod does not see the secret", async () => {
   const answer = await post(envoy.url, chat("m"), { headers: { "x-pilotfish-debug": DEBUG } });
   const text = String(answer.headers["x-pilotfish-explain"]);
   assert.match(text, /^load candidates=4; 1 127\.0\.0\.1:\d+ cost=/);
@@ -123,4 +123,4 @@ test("a request with the debug secret gets its pick explained, and its pod does 
   assert.equal(wrong.headers["x-pilotfish-explain"], undefined);
 });
 
-test("after all of this nothing is counted as in flight", () => nothingInFlight(envoy));
+test("at the end nothing is counted as in flight", () => nothingInFlight(envoy));

@@ -1,4 +1,4 @@
-// WebSockets through the filter: their requests have no end for which it could wait.
+// WebSockets through the filter. Their requests have no end, so the filter must not wait for it.
 import assert from "node:assert/strict";
 import http from "node:http";
 import http2 from "node:http2";
@@ -14,7 +14,7 @@ const server = http.createServer();
 let seen: http.IncomingHttpHeaders = {};
 let envoy: TestEnvoy;
 
-/** Lets WebSockets in, over HTTP/2 too. */
+/** Allows WebSockets, also over HTTP/2. */
 function allowUpgrades(bootstrap: JsonObject): void {
   // biome-ignore lint/suspicious/noExplicitAny: the bootstrap is plain JSON
   const { listeners } = bootstrap.static_resources as any;
@@ -27,7 +27,7 @@ around(
   async () => {
     server.on("upgrade", (request, socket) => {
       seen = request.headers;
-      // Envoy may reset it where a client has gone.
+      // Envoy may reset the stream after its client has gone.
       socket.on("error", () => {});
       socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
       socket.pipe(socket);
@@ -43,7 +43,7 @@ around(
   },
 );
 
-test("a WebSocket is opened at once and carries both ways, without a model of the client's saying", async () => {
+test("a WebSocket opens at once and carries data both ways, without the client's model header", async () => {
   const headers = { connection: "Upgrade", upgrade: "websocket", [MODEL_HEADER]: "m" };
   const rise = await rises(envoy, async () => {
     const request = http.get({ host: "127.0.0.1", port: envoy.port, path: "/v1/realtime", headers, agent: false });
@@ -60,7 +60,7 @@ test("a WebSocket is opened at once and carries both ways, without a model of th
   assert.deepEqual(rise, { requests: 1, no_body: 1, control_header_stripped: 1 });
 });
 
-test("over HTTP/2 as well", async () => {
+test("a WebSocket over HTTP/2 does so too", async () => {
   const session = http2.connect(envoy.url);
   await new Promise((resolve) => session.once("remoteSettings", resolve));
   const stream = session.request({ ":method": "CONNECT", ":protocol": "websocket", ":path": "/v1/realtime" });

@@ -1,5 +1,5 @@
-// A 100 MiB upload whose model stands after the file: routed where Envoy may buffer that much, 413 where not, and
-// Envoy is not larger for it afterwards.
+// A 100 MiB upload with the model after the file: routed if Envoy may buffer that much, a 413 if not, and Envoy's memory does not
+// grow.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -37,7 +37,7 @@ function digest(): string {
   return hash.digest("hex");
 }
 
-/** Resident memory of Envoy, where this machine tells. */
+/** Resident memory of Envoy, if this machine has /proc. */
 function residentMiB(envoy: TestEnvoy): number | undefined {
   try {
     const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${envoy.pid}/status`, "utf8"));
@@ -47,7 +47,7 @@ function residentMiB(envoy: TestEnvoy): number | undefined {
   }
 }
 
-/** Uploads; the answer, or undefined where the connection was closed while the file was still being sent. */
+/** Uploads a file. Returns the answer, or undefined if the connection closed during the upload. */
 function upload({ envoy }: Stand): Promise<Answer | undefined> {
   const body = Readable.from(pieces());
   return send(envoy.url, { path: "/v1/audio/transcriptions", headers: FORM_TYPE, body }).catch(() => undefined);
@@ -55,7 +55,7 @@ function upload({ envoy }: Stand): Promise<Answer | undefined> {
 
 async function standWith(bufferLimitBytes: number): Promise<Stand> {
   const made = await stand({}, ["llama"], { bufferLimitBytes });
-  // Reads without keeping; the answer is what arrived.
+  // Discards the body and answers with its size and hash.
   made.echo.early = (request, response) => {
     const hash = createHash("sha256");
     let bytes = 0;
@@ -74,7 +74,7 @@ async function standWith(bufferLimitBytes: number): Promise<Stand> {
 }
 
 describe("100 MiB with the model after the file", async () => {
-  test("are routed where the buffer limit allows it, byte by byte, and again without Envoy growing", async () => {
+  test("are routed byte for byte if the buffer limit allows it, and a second upload does not make Envoy larger", async () => {
     const made = await standWith(128 * MIB);
     const wanted = { bytes: head.length + FILE_BYTES + tail.length, sha256: digest(), model: "llama" };
     const sizes: (number | undefined)[] = [residentMiB(made.envoy)];
@@ -90,7 +90,7 @@ describe("100 MiB with the model after the file", async () => {
     assert.ok(third - first < 50, `${first} MiB after the first upload, ${third} MiB after the third`);
   });
 
-  test("are 413 where it does not, and Envoy keeps nothing of them", async () => {
+  test("are a 413 if the limit does not allow it, and Envoy keeps no memory", async () => {
     const made = await standWith(8 * MIB);
     const before = residentMiB(made.envoy);
     const rise = await rises(made.envoy, async () => {
