@@ -1,9 +1,12 @@
-// Adapters on each endpoint: how many are active there, and which were sent there so lately that no scrape can show it.
+// Adapters on each endpoint: how many are active there (Entry.adapters), and which were sent there so lately that no scrape can
+// show it.
 //
-//   cost = RATE * 1 s                                           not loaded there, not lately sent there
-//        + RATE * duration * (active - most + 1) / most         and all slots are taken: it waits for one to come free
+//   cost = 0                                                    loaded there, or lately sent there; else
+//          RATE * 1 s                                           loading it
+//        + RATE * duration * (active - slots + 1) / slots       waiting for a slot, when the slots are known and all are taken
 //
-// `duration` is how long requests last from their first byte on, averaged over this worker's.
+// With free slots, and where a server does not report its slots, only loading counts.
+// `duration` is how long requests last from their first byte on, averaged over this worker's requests.
 import {
   ADAPTER_LISTED,
   ADAPTER_RUNNING,
@@ -13,15 +16,28 @@ import {
 } from "../../protocol/constants";
 import { mix } from "../base/hash";
 import { SnapshotView } from "../snapshot/view";
-import { Entry, endpointCount, entryOf } from "./entries";
+import { endpointCount, entryOf } from "./entries";
+import { Entry } from "./entry";
 import { RATE } from "./waiting-tokens";
 
-/** What was sent to an endpoint this long ago has reached its metrics. */
+/** What was sent to an endpoint this long ago, ns, has reached its metrics. */
 const LATELY: u64 = 2000000000;
-const PLACES: u32 = 1024;
-/** u64 key, u64 when: of two that meet in one place the newer one stays. */
-const recent: usize = memory.data(16384, 8);
 
+/** An adapter that was sent to an endpoint. */
+@unmanaged
+class Sent {
+  /** Of adapter and endpoint. */
+  key: u64 = 0;
+  /** ns */
+  at: u64 = 0;
+}
+
+/** Of two that fall into one slot the newer one stays. */
+const SENT_SLOTS: u32 = 1024;
+const SENT_BYTES: u32 = offsetof<Sent>();
+const sent: usize = memory.data(SENT_SLOTS * SENT_BYTES, 8);
+
+/** Seconds. */
 const FIRST_GUESS: f32 = 2;
 const RATE_OF_LEARNING: f32 = 0.02;
 let duration: f32 = FIRST_GUESS;
@@ -34,8 +50,8 @@ export function learnDuration(seconds: f32): void {
 /** Counts the adapters of a new snapshot. */
 export function followAdapters(view: SnapshotView): void {
   for (let i: u32 = 0; i < endpointCount(); i++) {
-    entryOf(i).activeAdapters = 0;
-    entryOf(i).waitingAdapters = 0;
+    entryOf(i).adapters.active = 0;
+    entryOf(i).adapters.waiting = 0;
   }
   for (let model: u32 = 0; model < view.modelCount; model++) {
     if (view.modelKind(model) != MODEL_IS_ADAPTER) continue;
@@ -44,41 +60,46 @@ export function followAdapters(view: SnapshotView): void {
     for (let link = first; link < end; link++) {
       const state = linkState(view, link);
       if (state == ADAPTER_LISTED) continue;
-      const entry = entryOf(view.linkEndpoint(link));
-      if (state == ADAPTER_RUNNING) entry.activeAdapters++;
-      else entry.waitingAdapters++;
+      const counts = entryOf(view.linkEndpoint(link)).adapters;
+      if (state == ADAPTER_RUNNING) counts.active++;
+      else counts.waiting++;
     }
   }
 }
 
+/** ADAPTER_..., of a link to a model's endpoint. */
 export function linkState(view: SnapshotView, link: u32): u32 {
   return load<u8>(view.links + link * view.linkStride, MODEL_ENDPOINT_STATE);
 }
 
-/** Adapters that can be active at once; 0 when that is not known. */
-export function maxAdapters(view: SnapshotView, endpoint: u32): u32 {
+/** Adapters that can be active at once; 0: not known. */
+export function adapterSlots(view: SnapshotView, endpoint: u32): u32 {
   return load<u16>(view.endpoint(endpoint), ENDPOINT_MAX_LORA);
 }
 
 /** A request for the adapter with this hash was sent to the endpoint. */
 export function adapterSent(model: u64, entry: Entry, now: u64): void {
   const key = mix(model ^ entry.hash) | 1;
-  const place = recent + (<u32>(key >> 32) & (PLACES - 1)) * 16;
-  store<u64>(place, key);
-  store<u64>(place, now, 8);
+  const record = sentOf(key);
+  record.key = key;
+  record.at = now;
 }
 
-export function latelySent(model: u64, entry: Entry, now: u64): bool {
+function latelySent(model: u64, entry: Entry, now: u64): bool {
   const key = mix(model ^ entry.hash) | 1;
-  const place = recent + (<u32>(key >> 32) & (PLACES - 1)) * 16;
-  return load<u64>(place) == key && now < load<u64>(place, 8) + LATELY;
+  const record = sentOf(key);
+  return record.key == key && now < record.at + LATELY;
+}
+
+function sentOf(key: u64): Sent {
+  return changetype<Sent>(sent + (<u32>(key >> 32) & (SENT_SLOTS - 1)) * SENT_BYTES);
 }
 
 /** In tokens, see above. `model`: the adapter's hash. */
 export function adapterCost(view: SnapshotView, link: u32, entry: Entry, model: u64, now: u64): f32 {
   if (linkState(view, link) != ADAPTER_LISTED || latelySent(model, entry, now)) return 0;
-  const most = maxAdapters(view, view.linkEndpoint(link));
-  const active = entry.activeAdapters;
-  if (most == 0 || active < most) return RATE;
-  return RATE + (RATE * duration * <f32>(active - most + 1)) / <f32>most;
+  const slots = adapterSlots(view, view.linkEndpoint(link));
+  const active = entry.adapters.active;
+  if (slots == 0 || active < slots) return RATE;
+  return RATE + (RATE * duration * <f32>(active - slots + 1)) / <f32>slots;
 }

@@ -3,72 +3,8 @@
 // snapshot, or while a stream counts on it.
 import { mix, textHash } from "../base/hash";
 import { NONE, SnapshotView } from "../snapshot/view";
+import { ENTRY_BYTES, Entry } from "./entry";
 
-@unmanaged
-export class Entry {
-  hash: u64 = 0;
-  /** in-flight.ts: instant of the scrape that `unseenAverage` ends with, ms since the epoch. */
-  scrapedAt: u64 = 0;
-  /** waiting-tokens.ts: instant, ns, of `queue`. */
-  queueAt: u64 = 0;
-  /** load-reports.ts: when it told its load with an answer, ns; 0: never. */
-  reportedAt: u64 = 0;
-  /** Its place in the current snapshot, NONE when it is not there. */
-  endpoint: u32 = 0;
-  // in-flight.ts: requests
-  own: i32 = 0;
-  others: i32 = 0;
-  othersSettled: i32 = 0;
-  published: i32 = 0;
-  told: i32 = 0;
-  young: i32 = 0;
-  youngSince: u32 = 0;
-  // waiting-tokens.ts: uncached prompt tokens
-  pending: i32 = 0;
-  othersPending: i32 = 0;
-  sent: i32 = 0;
-  publishedSent: i32 = 0;
-  othersSent: i32 = 0;
-  /** Sums of the round of the exchange that is under way. */
-  heardPending: i32 = 0;
-  heardSent: i32 = 0;
-  /** Of these, what the other workers of this Envoy told. */
-  workersPending: i32 = 0;
-  workersSent: i32 = 0;
-  // remote.ts
-  remote: i32 = 0;
-  remoteSettled: i32 = 0;
-  remotePending: i32 = 0;
-  remoteSent: i32 = 0;
-  said: i32 = 0;
-  saidBefore: i32 = 0;
-  saidSent: i32 = 0;
-  saidSentBefore: i32 = 0;
-  queue: f32 = 0;
-  reportedWaiting: f32 = 0;
-  reportedKv: f32 = 0;
-  unseenAverage: f32 = 0;
-  // endpoints/cache/prefix-index.ts
-  slot: u32 = 0;
-  // speed.ts: logarithm of how much slower than predicted it answers, and of how many samples that is
-  slowness: f32 = 0;
-  samples: u32 = 0;
-  // health.ts
-  ejectedUntil: u64 = 0;
-  rampFrom: u64 = 0;
-  goneAt: u64 = 0;
-  ejectionMilliseconds: u32 = 0;
-  rampMilliseconds: u32 = 0;
-  ejections: u32 = 0;
-  /** In a row. */
-  failures: u32 = 0;
-  usable: bool = false;
-  // adapters.ts
-  activeAdapters: u32 = 0;
-  waitingAdapters: u32 = 0;
-}
-
-const ENTRY_BYTES: u32 = offsetof<Entry>();
 const SMALLEST: u32 = 64;
 
 let table: usize = 0;
@@ -81,7 +17,7 @@ let endpointCapacity: u32 = 0;
 let endpoints: u32 = 0;
 let topology: u64 = 0;
 /** Endpoints get numbers in the order in which they come; a number is never given twice (endpoints/cache/prefix-index.ts). */
-let nextSlot: u32 = 0;
+let nextNumber: u32 = 0;
 
 /** Entry of an address hash; null when there is none, as of 0. */
 export function findEntry(hash: u64): Entry | null {
@@ -149,7 +85,7 @@ function insert(hash: u64): Entry {
     if (entry.hash == 0) {
       entry.hash = hash;
       entry.endpoint = NONE;
-      entry.slot = nextSlot++;
+      entry.number = nextNumber++;
       return entry;
     }
     i = (i + 1) & mask;
@@ -168,22 +104,22 @@ function rebuild(incoming: u32): void {
   memory.fill(table, 0, capacity * ENTRY_BYTES);
   mask = capacity - 1;
   // Who moves keeps its number: those that come next follow without a gap, so that few have the same low bits.
-  const numbered = nextSlot;
+  const numbered = nextNumber;
   for (let i: u32 = 0; i < oldCapacity; i++) {
     const entry = changetype<Entry>(old + i * ENTRY_BYTES);
     if (!matters(entry)) continue;
     const moved = insert(entry.hash);
     memory.copy(changetype<usize>(moved), changetype<usize>(entry), ENTRY_BYTES);
     moved.endpoint = NONE;
-    moved.others = 0;
-    moved.othersSettled = 0;
-    moved.othersPending = 0;
-    moved.workersPending = 0;
+    moved.inFlight.others = 0;
+    moved.inFlight.othersSettled = 0;
+    moved.tokens.othersPending = 0;
+    moved.tokens.workersPending = 0;
   }
-  nextSlot = numbered;
+  nextNumber = numbered;
   if (old) heap.free(old);
 }
 
 function matters(entry: Entry): bool {
-  return entry.hash != 0 && (entry.own != 0 || entry.endpoint != NONE);
+  return entry.hash != 0 && (entry.inFlight.own != 0 || entry.endpoint != NONE);
 }

@@ -13,7 +13,8 @@
 import { SnapshotView } from "../snapshot/view";
 import { forgetPrefixes } from "./cache/prefix-index";
 import { forgetPrompts } from "./cache/running-prompts";
-import { Entry, entryOf } from "./entries";
+import { entryOf } from "./entries";
+import { Entry } from "./entry";
 
 /** When failed answers eject an endpoint, and for how long (`pick.ejection`). */
 @unmanaged
@@ -51,7 +52,7 @@ export function anyTrouble(now: u64): bool {
 }
 
 export function isEjected(entry: Entry, now: u64): bool {
-  return now < entry.ejectedUntil;
+  return now < entry.health.ejectedUntil;
 }
 
 /** Milliseconds of an endpoint's `level`-th ejection in a row, the first being 1. */
@@ -63,37 +64,37 @@ function ejectionTime(limits: EjectionLimits, level: u32): u32 {
 /** An answer, or the lack of one, was the endpoint's fault. True: that was one failure too many, it is ejected from now on. */
 export function endpointFailed(entry: Entry, limits: EjectionLimits, now: u64): bool {
   if (limits.failures == 0 || isEjected(entry, now)) return false;
-  if (++entry.failures < limits.failures) return false;
-  entry.failures = 0;
-  const wasOut = <u64>entry.ejectionMilliseconds * MILLISECOND;
-  const level = now > entry.ejectedUntil + FORGIVEN * wasOut ? 1 : entry.ejections + 1;
+  if (++entry.health.failures < limits.failures) return false;
+  entry.health.failures = 0;
+  const wasOut = <u64>entry.health.ejectionMilliseconds * MILLISECOND;
+  const level = now > entry.health.ejectedUntil + FORGIVEN * wasOut ? 1 : entry.health.ejections + 1;
   eject(entry, now + <u64>ejectionTime(limits, level) * MILLISECOND, ejectionTime(limits, level), level);
   return true;
 }
 
 export function endpointServed(entry: Entry): void {
-  entry.failures = 0;
+  entry.health.failures = 0;
 }
 
 /** As decided here or by another worker. `until`: ns; `level`: ejections in a row. */
 export function eject(entry: Entry, until: u64, milliseconds: u32, level: u32): void {
-  entry.ejectedUntil = until;
-  entry.ejectionMilliseconds = milliseconds;
-  entry.ejections = level;
+  entry.health.ejectedUntil = until;
+  entry.health.ejectionMilliseconds = milliseconds;
+  entry.health.ejections = level;
   beginRamp(entry, until, min<u64>(milliseconds, MAX_RETURN));
 }
 
 function beginRamp(entry: Entry, from: u64, milliseconds: u64): void {
-  entry.rampFrom = from;
-  entry.rampMilliseconds = <u32>milliseconds;
+  entry.health.rampFrom = from;
+  entry.health.rampMilliseconds = <u32>milliseconds;
   troubledUntil = max(troubledUntil, from + milliseconds * MILLISECOND);
 }
 
 /** The share of its full work that an endpoint gets, MIN_WEIGHT to 1. */
 export function weightOf(entry: Entry, now: u64): f64 {
-  const length = <u64>entry.rampMilliseconds * MILLISECOND;
-  if (now >= entry.rampFrom + length) return 1;
-  const passed = now > entry.rampFrom ? now - entry.rampFrom : 0;
+  const length = <u64>entry.health.rampMilliseconds * MILLISECOND;
+  if (now >= entry.health.rampFrom + length) return 1;
+  const passed = now > entry.health.rampFrom ? now - entry.health.rampFrom : 0;
   return MIN_WEIGHT + ((1 - MIN_WEIGHT) * <f64>passed) / <f64>length;
 }
 
@@ -102,15 +103,15 @@ export function followUsable(view: SnapshotView, now: u64): void {
   for (let i: u32 = 0; i < view.endpointCount; i++) {
     const entry = entryOf(i);
     const usable = view.usable(i);
-    if (usable && !entry.usable && followed) {
+    if (usable && !entry.health.usable && followed) {
       if (slowStart) beginRamp(entry, now, slowStart);
-      if (now > entry.goneAt + RESTART) {
+      if (now > entry.health.goneAt + RESTART) {
         forgetPrefixes(entry);
         forgetPrompts(entry);
       }
     }
-    if (!usable && entry.usable) entry.goneAt = now;
-    entry.usable = usable;
+    if (!usable && entry.health.usable) entry.health.goneAt = now;
+    entry.health.usable = usable;
   }
   if (view.endpointCount) followed = true;
 }

@@ -1,12 +1,8 @@
-// Requests in flight per endpoint, as this worker knows them.
-//   own        streams of this worker on the endpoint: exact
-//   others     what the other workers last told (workers/counts.ts); othersSettled: of these, those that had lived through a tick
-//   published  `own` when this worker last told them
-//   young      of `own`, those that started since then, if youngSince is this generation
-//   told       what they were told
-//   unseenAverage  requests that the model server reported and no worker of ours had sent, nor any other Envoy (remote.ts)
-// For the cost only those count: what is shorter is over before the others hear of it, and would only keep them away from
-// an endpoint that is idle again. For what is unseen, and for people, all of them count.
+// In-flight requests for each endpoint, as this worker knows them: Entry.inFlight (entry.ts says what each field holds).
+//
+// A request is settled when it has lived through a tick. Shorter requests are over before the other workers receive of them, and
+// would only keep the others away from an endpoint that is idle again. So costs count settled requests of the others only. The
+// unseen requests, and people, count all of them.
 // Invariant: every started() is followed by exactly one finished() with the same hash.
 import {
   MAX_REMOTE,
@@ -19,11 +15,18 @@ import {
 } from "../../protocol/constants";
 import { textHash } from "../base/hash";
 import { NONE, SnapshotView } from "../snapshot/view";
-import { Entry, endpointCount, entryOf, findEntry, followEndpoints } from "./entries";
+import { endpointCount, entryOf, findEntry, followEndpoints } from "./entries";
+import { Entry, InFlight } from "./entry";
 import { beginRemote, receiveRemote, remoteInFlightNow } from "./remote";
-import { receiveTokens } from "./waiting-tokens";
+import {
+  addOthersTokens,
+  beginOthersTokens,
+  endOthersTokens,
+  forgetOthersTokens,
+  tokensPublished,
+} from "./waiting-tokens";
 
-/** Span of the average of what no filter of this Envoy sent. */
+/** Span of the average of unseen requests. */
 const AVERAGE_MILLISECONDS: u64 = 2000;
 
 /** Version of the snapshot whose scrapes were looked at last. */
@@ -32,9 +35,16 @@ let ownTotal: i32 = 0;
 let otherWorkers: i32 = 0;
 let othersTotal: i32 = 0;
 
-/** Makes the counts follow a snapshot's endpoints. */
+/** Makes the counts follow a snapshot's endpoints. Nothing is known of the other workers where these changed. */
 export function followTopology(view: SnapshotView): void {
-  if (followEndpoints(view)) othersTotal = 0;
+  if (!followEndpoints(view)) return;
+  othersTotal = 0;
+  for (let i: u32 = 0; i < endpointCount(); i++) {
+    const entry = entryOf(i);
+    entry.inFlight.others = 0;
+    entry.inFlight.othersSettled = 0;
+    forgetOthersTokens(entry);
+  }
 }
 
 /** Takes over what other Envoys have in flight, from a snapshot that came at `now`, ns. */
@@ -43,10 +53,10 @@ export function followRemote(view: SnapshotView, now: u64): void {
   for (let i: u32 = 0; i < endpointCount(); i++) receiveRemote(view, i, localInFlight(entryOf(i)), newer);
 }
 
-/** Corrects `unseen` from scrapes that are newer than the last one looked at. */
+/** Corrects the unseen requests from scrapes that are newer than the last. */
 export function followScrapes(view: SnapshotView): void {
   const producedAt = view.version / 1000;
-  // A version below the last one was let in because that one was stale: the clock behind it may have been ahead.
+  // A version below the last was let in because the last was stale: the clock behind it may have been ahead.
   const restarted = view.version < scrapedVersion;
   scrapedVersion = view.version;
   for (let i: u32 = 0; i < endpointCount(); i++) {
@@ -54,36 +64,38 @@ export function followScrapes(view: SnapshotView): void {
     const running = view.running(i);
     const age = view.scrapeAge(i);
     const entry = entryOf(i);
+    const part = entry.inFlight;
     if (age == UNKNOWN || waiting == UNKNOWN || running == UNKNOWN) {
-      entry.unseenAverage = 0;
+      part.unseenAverage = 0;
       continue;
     }
     const scrapedAt = producedAt > age ? producedAt - age : 0;
-    if (scrapedAt <= entry.scrapedAt && !restarted) continue;
-    const since = scrapedAt > entry.scrapedAt ? scrapedAt - entry.scrapedAt : AVERAGE_MILLISECONDS;
-    entry.scrapedAt = scrapedAt;
-    const unseen = <i64>waiting + running - entry.own - entry.others - entry.remote;
+    if (scrapedAt <= part.scrapedAt && !restarted) continue;
+    const since = scrapedAt > part.scrapedAt ? scrapedAt - part.scrapedAt : AVERAGE_MILLISECONDS;
+    part.scrapedAt = scrapedAt;
+    const unseen = <i64>waiting + running - part.own - part.others - entry.remote.requests;
     const weight = <f32>min<u64>(since, AVERAGE_MILLISECONDS) / <f32>AVERAGE_MILLISECONDS;
-    entry.unseenAverage += weight * (<f32>min<i64>(max<i64>(unseen, 0), 1 << 24) - entry.unseenAverage);
+    part.unseenAverage += weight * (<f32>min<i64>(max<i64>(unseen, 0), 1 << 24) - part.unseenAverage);
   }
 }
 
-/** Rises whenever this worker tells the others; with it finished() knows how old a request is. */
+/** Rises whenever this worker publishes: tells finished() whether a request is settled. */
 let generation: u32 = 1;
 
 export function publishGeneration(): u32 {
   return generation;
 }
 
-/** Counts a request onto an endpoint of the current snapshot; returns what finished() needs, beside publishGeneration(). */
+/** Counts a request onto an endpoint of the current snapshot. Returns its hash for finished(), which needs publishGeneration() too. */
 export function started(endpoint: u32): u64 {
   const entry = entryOf(endpoint);
-  entry.own++;
-  if (entry.youngSince != generation) {
-    entry.youngSince = generation;
-    entry.young = 0;
+  const part = entry.inFlight;
+  part.own++;
+  if (part.freshSince != generation) {
+    part.freshSince = generation;
+    part.fresh = 0;
   }
-  entry.young++;
+  part.fresh++;
   ownTotal++;
   return entry.hash;
 }
@@ -98,12 +110,12 @@ export function startedAt(text: usize, length: u32): u64 {
 export function finished(hash: u64, since: u32): void {
   const entry = findEntry(hash);
   if (entry === null) return;
-  entry.own--;
-  if (since == generation) entry.young--;
+  entry.inFlight.own--;
+  if (since == generation) entry.inFlight.fresh--;
   ownTotal--;
 }
 
-/** Requests on an endpoint that the filters of this Envoy and of the other ones sent. */
+/** Requests on an endpoint that the filters of this Envoy and of the others sent. */
 export function seenInFlight(endpoint: u32): i32 {
   const entry = entryOf(endpoint);
   const local = localInFlight(entry);
@@ -111,17 +123,18 @@ export function seenInFlight(endpoint: u32): i32 {
 }
 
 /**
- * Those of this Envoy. What this worker sent since it last told the others is taken to be what each of them sent too: a
- * burst reaches all workers at once, and they would all see the same idle endpoint.
+ * Requests of this Envoy. Each other worker is assumed to have sent what this worker sent since it last published: a burst
+ * reaches all workers at once, and they would all see the same idle endpoint.
  */
 function localInFlight(entry: Entry): i32 {
-  const burst = entry.own - entry.published;
-  return entry.own + entry.othersSettled + (burst > 0 ? burst * otherWorkers : 0);
+  const part = entry.inFlight;
+  const burst = part.own - part.published;
+  return part.own + part.othersSettled + (burst > 0 ? burst * otherWorkers : 0);
 }
 
 /** Requests that the model server reported beyond those, averaged over 2 s. */
 export function unseenInFlight(endpoint: u32): f32 {
-  return entryOf(endpoint).unseenAverage;
+  return entryOf(endpoint).inFlight.unseenAverage;
 }
 
 /** Own requests end between a scrape and its arrival: fewer unseen requests than this say nothing. */
@@ -133,19 +146,21 @@ export const UNSEEN_NOISE: f32 = 1;
  */
 export function inFlightAt(endpoint: u32): f32 {
   const entry = entryOf(endpoint);
-  const burst = max(entry.own - entry.published, 0) * otherWorkers;
-  return <f32>max(entry.own + entry.others + entry.remote + burst, 0) + max<f32>(entry.unseenAverage - UNSEEN_NOISE, 0);
+  const part = entry.inFlight;
+  const burst = max(part.own - part.published, 0) * otherWorkers;
+  const seen = part.own + part.others + entry.remote.requests + burst;
+  return <f32>max(seen, 0) + max<f32>(part.unseenAverage - UNSEEN_NOISE, 0);
 }
 
-/** Without `unseen` and without any guess: what the filters of this Envoy count. */
+/** What the filters of this Envoy count, without unseen requests and without any guess. */
 export function counted(endpoint: u32): i32 {
-  const entry = entryOf(endpoint);
-  return entry.own + entry.others;
+  const part = entryOf(endpoint).inFlight;
+  return part.own + part.others;
 }
 
-/** Those of other Envoys, as last told. */
+/** Requests of other Envoys, as received last. */
 export function remoteInFlight(endpoint: u32): i32 {
-  return entryOf(endpoint).remote;
+  return entryOf(endpoint).remote.requests;
 }
 
 export function ownInFlight(): i32 {
@@ -160,16 +175,17 @@ export function workersBeside(): i32 {
   return otherWorkers;
 }
 
-/** What a report says of an endpoint, in 16 bytes of protocol/'s remote record; false when there is nothing to say. */
+/** What a traffic report says of an endpoint: the 16 bytes of a remote record (protocol/). False: there is nothing to say. */
 export function reportEntry(endpoint: u32, target: usize): bool {
   const entry = entryOf(endpoint);
-  const requests = max(entry.own + entry.others, 0);
-  const pending = max(entry.pending + entry.workersPending, 0);
+  const part = entry.inFlight;
+  const requests = max(part.own + part.others, 0);
+  const pending = max(entry.tokens.pending + entry.tokens.workersPending, 0);
   if (requests == 0 && pending == 0) return false;
   store<i32>(target, min<i32>(requests, MAX_REMOTE), REMOTE_REQUESTS);
-  store<i32>(target, min(max(grown(entry) + entry.othersSettled, 0), requests), REMOTE_LASTED);
+  store<i32>(target, min(max(settledOwn(part) + part.othersSettled, 0), requests), REMOTE_LASTED);
   store<i32>(target, min<i32>(pending, MAX_REMOTE_PENDING), REMOTE_PENDING);
-  store<i32>(target, entry.sent + entry.workersSent, REMOTE_SENT);
+  store<i32>(target, entry.tokens.sent + entry.tokens.workersSent, REMOTE_SENT);
   return true;
 }
 
@@ -177,70 +193,79 @@ export function reportHash(endpoint: u32): u64 {
   return entryOf(endpoint).hash;
 }
 
-// ---- what workers tell each other: PUBLISHED_BYTES per endpoint, in the snapshot's order ------------------------------------
-//   i32 own requests in flight, i32 of these grown, i32 pending tokens, i32 tokens ever sent (wraps)
+// ---- what workers publish: a record for each endpoint, in the snapshot's order -------------------------------------------
 
-export const PUBLISHED_BYTES: u32 = 16;
+@unmanaged
+class Published {
+  /** In-flight requests, and how many of these are settled. */
+  own: i32 = 0;
+  settled: i32 = 0;
+  /** Waiting tokens, and all tokens ever sent (wraps). */
+  pending: i32 = 0;
+  sent: i32 = 0;
+}
 
-/** Whether anything of an endpoint differs from what the others were told. */
+export const PUBLISHED_BYTES: u32 = offsetof<Published>();
+
+/** Whether anything of an endpoint differs from what this worker last published. */
 export function ownChanged(): bool {
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
-    if (entry.own != entry.published || grown(entry) != entry.told || entry.sent != entry.publishedSent) return true;
+    const part = entry.inFlight;
+    if (part.own != part.published || settledOwn(part) != part.publishedSettled) return true;
+    if (entry.tokens.sent != entry.tokens.publishedSent) return true;
   }
   return false;
 }
 
-/** Writes this worker's numbers of every endpoint to `target` and remembers them as told. */
+/** Writes this worker's numbers of every endpoint to `target`, and remembers them as published. */
 export function publishOwn(target: usize): void {
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
-    const at = target + i * PUBLISHED_BYTES;
-    entry.published = entry.own;
-    entry.publishedSent = entry.sent;
-    entry.told = grown(entry);
-    store<i32>(at, entry.own);
-    store<i32>(at, entry.told, 4);
-    store<i32>(at, entry.pending, 8);
-    store<i32>(at, entry.sent, 12);
+    const part = entry.inFlight;
+    part.published = part.own;
+    part.publishedSettled = settledOwn(part);
+    const record = changetype<Published>(target + i * PUBLISHED_BYTES);
+    record.own = part.own;
+    record.settled = part.publishedSettled;
+    record.pending = entry.tokens.pending;
+    record.sent = tokensPublished(entry);
   }
   generation++;
 }
 
-/** Requests that have lived since this worker last told the others. */
-function grown(entry: Entry): i32 {
-  return entry.own - (entry.youngSince == generation ? entry.young : 0);
+/** Requests that have lived since this worker last published. */
+function settledOwn(part: InFlight): i32 {
+  return part.own - (part.freshSince == generation ? part.fresh : 0);
 }
 
-/** Begins a round of addOthers(): nothing is known of the others. */
+/** Begins a round of addOthers(): nothing is known of the other workers. */
 export function beginOthers(): void {
   otherWorkers = 0;
   othersTotal = 0;
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
-    entry.others = 0;
-    entry.othersSettled = 0;
-    entry.heardPending = 0;
-    entry.heardSent = 0;
+    entry.inFlight.others = 0;
+    entry.inFlight.othersSettled = 0;
+    beginOthersTokens(entry);
   }
 }
 
-/** Adds one worker's numbers, which are endpointCount() for the same topology. */
-export function addOthers(told: usize): void {
+/** Adds the numbers that one worker published, which are endpointCount() records for the same topology. */
+export function addOthers(published: usize): void {
   otherWorkers++;
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
-    const at = told + i * PUBLISHED_BYTES;
-    const requests = max(load<i32>(at), 0);
-    entry.others += requests;
-    entry.othersSettled += max(load<i32>(at, 4), 0);
+    const record = changetype<Published>(published + i * PUBLISHED_BYTES);
+    const requests = max(record.own, 0);
+    entry.inFlight.others += requests;
+    entry.inFlight.othersSettled += max(record.settled, 0);
     othersTotal += requests;
-    entry.heardPending += max(load<i32>(at, 8), 0);
-    entry.heardSent += load<i32>(at, 12);
+    addOthersTokens(entry, max(record.pending, 0), record.sent);
   }
 }
 
 /** Ends the round at `now`, ns. */
 export function endOthers(now: u64): void {
-  for (let i: u32 = 0; i < endpointCount(); i++) receiveTokens(entryOf(i), now);
+  for (let i: u32 = 0; i < endpointCount(); i++) endOthersTokens(entryOf(i), now);
 }

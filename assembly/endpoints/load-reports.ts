@@ -1,10 +1,10 @@
 // What an endpoint itself reports of its load with an answer (ORCA, filter/response/load-report.ts). A load report counts while
 // it is newer than the endpoint's last scrape (pick/signals.ts).
-import { Entry } from "./entries";
+import { Entry } from "./entry";
 
 /** `waiting`: requests; `kv`: fraction of the KV cache in use; -1 for what was not reported. `now`: ns. */
 export function takeLoadReport(entry: Entry, waiting: f64, kv: f64, now: u64): void {
-  entry.reportedWaiting = <f32>waiting;
-  entry.reportedKv = <f32>kv;
-  entry.reportedAt = now;
+  entry.report.waiting = <f32>waiting;
+  entry.report.kv = <f32>kv;
+  entry.report.at = now;
 }

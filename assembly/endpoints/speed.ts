@@ -6,7 +6,7 @@
 //
 // Q, u and n as in pick/token-cost.ts, when the request has just been counted. Only streamed answers count: the first byte of
 // other answers is their last. What all endpoints have in common, such as a wrong RATE, is in the median too and cancels out.
-import { Entry } from "./entries";
+import { Entry } from "./entry";
 
 const MIN_RATIO: f32 = 0.2;
 const MAX_RATIO: f32 = 5;
@@ -23,15 +23,15 @@ const SLOWEST: f32 = 2.079442;
 export function learnSpeed(entry: Entry, seconds: f32, predicted: f32): void {
   if (predicted <= 0) return;
   const x = min(max(seconds / predicted, MIN_RATIO), MAX_RATIO);
-  const rate = max<f32>(1 / <f32>(entry.samples + PRIOR), RATE_OF_LEARNING);
-  if (entry.samples < 0xffff) entry.samples++;
-  entry.slowness += rate * (Mathf.log(x) - entry.slowness);
+  const rate = max<f32>(1 / <f32>(entry.speed.samples + PRIOR), RATE_OF_LEARNING);
+  if (entry.speed.samples < 0xffff) entry.speed.samples++;
+  entry.speed.slowness += rate * (Mathf.log(x) - entry.speed.slowness);
 }
 
 /** How many times as long as on the usual candidate everything takes there. `median`: of pick/median-slowness.ts. */
 export function speedFactor(entry: Entry, median: f32): f32 {
-  if (entry.samples == 0) return 1;
-  const difference = entry.slowness - median;
+  if (entry.speed.samples == 0) return 1;
+  const difference = entry.speed.slowness - median;
   if (difference > -USUAL && difference < USUAL) return 1;
   return Mathf.exp(min(max(difference, FASTEST), SLOWEST));
 }

@@ -9,9 +9,10 @@
 //   adapter    up to four endpoints on which the adapter is loaded
 //   random     eight endpoints; thirty-two for the other profiles
 // The session's homes are candidates always (session.ts).
-import { ADAPTER_LISTED, MAX_ENDPOINTS, MODEL_ENDPOINT_STATE, MODEL_IS_ADAPTER } from "../../protocol/constants";
+import { ADAPTER_LISTED, MAX_ENDPOINTS, MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { mix } from "../base/hash";
 import { Random } from "../base/random";
+import { linkState } from "../endpoints/adapters";
 import { FULL_SCAN, findLastSent } from "../endpoints/cache/last-sent";
 import { Prompt, promptHash } from "../endpoints/cache/prompt";
 import { endpointHash, entryOf } from "../endpoints/entries";
@@ -186,7 +187,7 @@ function addLoaded(candidates: Candidates, random: Random): void {
   const end = candidates.count + ADAPTER_CANDIDATES;
   for (let i: u32 = 0; i < range.count && candidates.count < end; i++) {
     const link = range.first + ((start + i) % range.count);
-    const state: u32 = load<u8>(view.links + link * view.linkStride, MODEL_ENDPOINT_STATE);
+    const state = linkState(view, link);
     if (state != ADAPTER_LISTED) addCandidate(candidates, link);
   }
 }

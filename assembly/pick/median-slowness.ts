@@ -13,8 +13,8 @@ export function medianSlowness(candidates: Candidates): f32 {
   const count = candidates.count;
   for (let i: u32 = 0; i < count && n < MAX_SORTED; i++) {
     const entry = entryOf(candidates.endpoint(i));
-    if (entry.samples == 0) continue;
-    const x = entry.slowness;
+    if (entry.speed.samples == 0) continue;
+    const x = entry.speed.slowness;
     let at = n++;
     for (; at > 0 && load<f32>(sorted + (at - 1) * 4) > x; at--)
       store<f32>(sorted + at * 4, load<f32>(sorted + (at - 1) * 4));

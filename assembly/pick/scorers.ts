@@ -19,7 +19,7 @@
 // A new scorer: a SCORE_ number, its name in scorerName(), its signal in signalOf(), its formula in scoreOf(). The spec
 // tests/assembly/pick/scorers.spec.ts fails for a number that lacks any of these.
 import { ADAPTER_RUNNING, ADAPTER_WAITING } from "../../protocol/constants";
-import { linkState, maxAdapters } from "../endpoints/adapters";
+import { adapterSlots, linkState } from "../endpoints/adapters";
 import { matchPrefix } from "../endpoints/cache/prefix-index";
 import { Prompt } from "../endpoints/cache/prompt";
 import { entryOf } from "../endpoints/entries";
@@ -164,7 +164,7 @@ function signalOf(
       return loraScore(view, link, endpoint);
     case SCORE_TOKENS: {
       const entry = entryOf(endpoint);
-      return min<f64>(<f64>max(entry.pending + entry.othersPending, 0), parameter);
+      return min<f64>(<f64>max(entry.tokens.pending + entry.tokens.othersPending, 0), parameter);
     }
     case SCORE_LATENCY: {
       const entry = entryOf(endpoint);
@@ -185,7 +185,7 @@ function loraScore(view: SnapshotView, link: u32, endpoint: u32): f64 {
   const state = linkState(view, link);
   if (state == ADAPTER_RUNNING) return 1;
   const entry = entryOf(endpoint);
-  if (entry.activeAdapters + entry.waitingAdapters < maxAdapters(view, endpoint)) return 0.8;
+  if (entry.adapters.active + entry.adapters.waiting < adapterSlots(view, endpoint)) return 0.8;
   return state == ADAPTER_WAITING ? 0.6 : 0;
 }
 

@@ -2,7 +2,8 @@
 //   as a rule        the signal is dropped for all candidates: unlike numbers are never compared
 //   with penalise    the candidate counts as the worst of the others
 import { UNKNOWN } from "../../protocol/constants";
-import { Entry, entryOf } from "../endpoints/entries";
+import { entryOf } from "../endpoints/entries";
+import { Entry } from "../endpoints/entry";
 import { SnapshotView } from "../snapshot/view";
 import { PickInput } from "./pick-input";
 import { Profile } from "./profile";
@@ -16,8 +17,8 @@ function isFresh(view: SnapshotView, endpoint: u32, profile: Profile, input: Pic
 
 /** Whether the endpoint's load report (endpoints/load-reports.ts) is newer than its last scrape. Only ages are compared, both by this clock. */
 function reportIsNewer(view: SnapshotView, endpoint: u32, entry: Entry, profile: Profile, input: PickInput): bool {
-  if (!profile.reports || entry.reportedAt == 0) return false;
-  const age = input.now > entry.reportedAt ? (input.now - entry.reportedAt) / 1000000 : 0;
+  if (!profile.reports || entry.report.at == 0) return false;
+  const age = input.now > entry.report.at ? (input.now - entry.report.at) / 1000000 : 0;
   if (age > <u64>profile.staleAfter) return false;
   const scraped = view.scrapeAge(endpoint);
   return scraped == UNKNOWN || age < <u64>scraped + input.snapshotAge;
@@ -32,7 +33,7 @@ export function reportsRequests(view: SnapshotView, endpoint: u32, profile: Prof
 /** Requests that wait in the endpoint's queue; -1: not known. */
 export function waitingOf(view: SnapshotView, endpoint: u32, profile: Profile, input: PickInput): f64 {
   const entry = entryOf(endpoint);
-  if (reportIsNewer(view, endpoint, entry, profile, input)) return entry.reportedWaiting;
+  if (reportIsNewer(view, endpoint, entry, profile, input)) return entry.report.waiting;
   const waiting = view.waiting(endpoint);
   return waiting == UNKNOWN || !isFresh(view, endpoint, profile, input) ? -1 : <f64>waiting;
 }
@@ -46,7 +47,7 @@ export function runningOf(view: SnapshotView, endpoint: u32, profile: Profile, i
 /** Fraction of the KV cache in use, 0...1; -1: not known. */
 export function kvOf(view: SnapshotView, endpoint: u32, profile: Profile, input: PickInput): f64 {
   const entry = entryOf(endpoint);
-  if (entry.reportedKv >= 0 && reportIsNewer(view, endpoint, entry, profile, input)) return entry.reportedKv;
+  if (entry.report.kv >= 0 && reportIsNewer(view, endpoint, entry, profile, input)) return entry.report.kv;
   const kv = view.kvUsage(endpoint);
   return kv != kv || !isFresh(view, endpoint, profile, input) ? -1 : <f64>kv;
 }

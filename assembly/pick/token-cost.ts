@@ -19,10 +19,11 @@
 // Source: simulation of rules in use on vLLM-like pods; `make sim` repeats it.
 import { MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { adapterCost } from "../endpoints/adapters";
-import { capacityOf, clockOf, hotBlocks } from "../endpoints/cache/lru";
+import { clockOf } from "../endpoints/cache/lru";
 import { askForPrefix, matchPrefix } from "../endpoints/cache/prefix-index";
 import { blockBytes, Prompt, piecesOf, TOKEN_BYTES } from "../endpoints/cache/prompt";
-import { Entry, entryOf } from "../endpoints/entries";
+import { entryOf } from "../endpoints/entries";
+import { Entry } from "../endpoints/entry";
 import { seenInFlight, unseenInFlight, workersBeside } from "../endpoints/in-flight";
 import { speedFactor } from "../endpoints/speed";
 import { queueOf, RATE } from "../endpoints/waiting-tokens";
@@ -57,6 +58,8 @@ export class CommonTerms {
   medianSlowness: f32 = 0;
   /** Unseen requests that count for a candidate whose server does not report its requests; see worstUnseen(). */
   worstUnseen: f32 = 0;
+  /** The model is an adapter, so that the last term counts. */
+  isAdapter: bool = false;
 }
 
 /** The terms of one candidate's cost. */
@@ -97,25 +100,28 @@ export function tokenCosts(candidates: Candidates, profile: Profile, input: Pick
 
 /** The record is valid until the next call. */
 export function commonTerms(candidates: Candidates, profile: Profile, input: PickInput): CommonTerms {
+  const view = candidates.view;
+  const count = candidates.count;
   const workers = workersBeside();
   let queues: f32 = 0;
   let requests: f32 = 0;
   let hot: f32 = 0;
   let capacity: f32 = 0;
-  for (let i: u32 = 0; i < candidates.count; i++) {
-    const endpoint = candidates.endpoint(i);
+  for (let i: u32 = 0; i < count; i++) {
+    const endpoint = view.linkEndpoint(candidates.link(i));
     const entry = entryOf(endpoint);
     queues += queueOf(entry, input.now, workers);
     requests += <f32>seenInFlight(endpoint);
-    const clock = clockOf(entry.slot);
-    hot += <f32>hotBlocks(clock);
-    capacity += <f32>capacityOf(clock);
+    const clock = clockOf(entry.number);
+    hot += <f32>clock.hot;
+    capacity += <f32>clock.capacity;
   }
   common.waitingPerRequest = requests > 0 ? queues / requests : 0;
   const share: f32 = capacity > 0 ? hot / capacity : 0;
   common.prefillPrice = C + ((1 + E) * share) / max<f32>(1 - share, MIN_COLD);
   common.medianSlowness = medianSlowness(candidates);
   common.worstUnseen = worstUnseen(candidates, profile, input);
+  common.isAdapter = view.modelKind(candidates.model) == MODEL_IS_ADAPTER;
   return common;
 }
 
@@ -135,12 +141,11 @@ export function tokenTerms(
   const unseen = unseenOf(view, endpoint, profile, input, shared.worstUnseen);
   let queue = queueOf(entry, input.now, workersBeside());
   if (seen > 0 && unseen > 0) queue *= 1 + min<f32>(4, unseen / seen);
-  const isAdapter = view.modelKind(candidates.model) == MODEL_IS_ADAPTER;
   terms.queue = queue;
   terms.uncached = <f32>uncachedTokens(input, entry);
   terms.requests = seen + unseen;
   terms.speed = speedFactor(entry, shared.medianSlowness);
-  terms.adapter = isAdapter ? adapterCost(view, link, entry, input.model, input.now) : 0;
+  terms.adapter = shared.isAdapter ? adapterCost(view, link, entry, input.model, input.now) : 0;
   const waits: f32 = (1 - W) * queue + (D * (1 + terms.requests / N) + W * shared.waitingPerRequest) * terms.requests;
   terms.cost = terms.speed * (waits + shared.prefillPrice * terms.uncached) + terms.adapter;
   return terms;
@@ -151,10 +156,11 @@ const DROPPED: f32 = -1;
 
 /** What counts for a candidate whose server does not report its requests (signals.ts): with `penalise` the most of the others. */
 export function worstUnseen(candidates: Candidates, profile: Profile, input: PickInput): f32 {
+  const view = candidates.view;
   let worst: f32 = 0;
   for (let i: u32 = 0; i < candidates.count; i++) {
-    const endpoint = candidates.endpoint(i);
-    if (reportsRequests(candidates.view, endpoint, profile, input)) worst = max(worst, unseenInFlight(endpoint));
+    const endpoint = view.linkEndpoint(candidates.link(i));
+    if (reportsRequests(view, endpoint, profile, input)) worst = max(worst, unseenInFlight(endpoint));
     else if (!profile.penalise) return DROPPED;
   }
   return worst;

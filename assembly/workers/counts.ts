@@ -8,7 +8,7 @@
 // dies end with it: nobody uses a key after SILENT.
 // Bound: what a worker knows of the others is at most one tick of each side old, 40 ms. For a traffic report
 // (filter/reserved/) the worker receives the counts anew, so they are at most one tick old.
-import { updateWaiting } from "../endpoints/cache/prefix-index";
+import { updateWaiting } from "../endpoints/cache/prefix-updates";
 import { endpointCount, topologyHash } from "../endpoints/entries";
 import {
   addOthers,

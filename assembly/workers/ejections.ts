@@ -1,7 +1,8 @@
 // How workers learn of endpoints that another worker ejected (endpoints/health.ts).
 //   pilotfish.ejected   Ejection records, the newest first. Written when an endpoint is ejected; the summary counts these.
 import { bytesOf } from "../base/bytes";
-import { Entry, findEntry } from "../endpoints/entries";
+import { findEntry } from "../endpoints/entries";
+import { Entry } from "../endpoints/entry";
 import { eject } from "../endpoints/health";
 import { beginChange, readShared } from "./shared-data";
 import { countEjection, summary } from "./summary";
@@ -37,14 +38,14 @@ export function publishEjection(entry: Entry): void {
     for (let i: u32 = 0; i < known && kept < MAX_EJECTIONS - 1; i++) {
       const at = change.pointer + i * RECORD;
       const other = changetype<Ejection>(at);
-      if (other.endpoint == entry.hash || other.until + REMEMBERED < entry.ejectedUntil) continue;
+      if (other.endpoint == entry.hash || other.until + REMEMBERED < entry.health.ejectedUntil) continue;
       memory.copy(records + ++kept * RECORD, at, RECORD);
     }
     // The newest first: the oldest does not fit.
     own.endpoint = entry.hash;
-    own.until = entry.ejectedUntil;
-    own.milliseconds = entry.ejectionMilliseconds;
-    own.level = entry.ejections;
+    own.until = entry.health.ejectedUntil;
+    own.milliseconds = entry.health.ejectionMilliseconds;
+    own.level = entry.health.ejections;
     change.write(records, (kept + 1) * RECORD);
   }
   countEjection();
@@ -58,7 +59,7 @@ export function receiveEjections(): void {
   for (let at = value.pointer; at + RECORD <= value.pointer + value.length; at += RECORD) {
     const ejection = changetype<Ejection>(at);
     const entry = findEntry(ejection.endpoint);
-    if (entry === null || ejection.until <= entry.ejectedUntil) continue;
+    if (entry === null || ejection.until <= entry.health.ejectedUntil) continue;
     eject(entry, ejection.until, ejection.milliseconds, ejection.level);
   }
 }

@@ -4,7 +4,7 @@
 // new is not read. Updates stay for 0.4 to 0.8 s, because an idle worker reads every 0.2 s only, and 64 KiB of them at most. A
 // worker that missed a prefix takes it for uncached, for one request.
 // All that this worker sent and received is kept once more, for traffic reports to other Envoys (filter/reserved/).
-import { receiveUpdate, takeUpdate, UPDATE_BYTES, updateWaiting } from "../endpoints/cache/prefix-index";
+import { receiveUpdate, takeUpdate, UPDATE_BYTES, updateWaiting } from "../endpoints/cache/prefix-updates";
 import { newRing, Ring } from "./ring";
 import { MAX_WORKERS, NumberedKeys, readShared, workerId, writeShared } from "./shared-data";
 

@@ -10,7 +10,8 @@
 // of more than FULL_SCAN endpoints.
 import { mix } from "../../base/hash";
 import { NONE, SnapshotView } from "../../snapshot/view";
-import { Entry, entryOf } from "../entries";
+import { entryOf } from "../entries";
+import { Entry } from "../entry";
 import { Prompt, promptHash } from "./prompt";
 
 /** A pool of more endpoints may be sampled. */
@@ -95,7 +96,7 @@ export function findLastSent(prompt: Prompt, seed: u64): LastSent {
 }
 
 function numberOf(entry: Entry): u32 {
-  return 1 + (entry.slot & (NUMBERS - 1));
+  return 1 + (entry.number & (NUMBERS - 1));
 }
 
 function endpointOf(number: u32): u32 {

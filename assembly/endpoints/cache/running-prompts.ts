@@ -6,9 +6,11 @@
 // Memory: the prompts that scanned bodies left behind, MAX_LASTING of them at most. Of further requests the blocks age from
 // when they were sent.
 
-import { Entry, findEntry } from "../entries";
+import { findEntry } from "../entries";
+import { Entry } from "../entry";
 import { ageOf, clockOf } from "./lru";
-import { insertPrefix, lastStamp } from "./prefix-index";
+import { lastStamp } from "./prefix-index";
+import { insertPrefix } from "./prefix-updates";
 import { closePrompt, MAX_PROMPTS, Prompt } from "./prompt";
 
 /** A quarter is left for bodies that are being scanned, another one for held requests (filter/request/hold.ts). */
@@ -65,7 +67,7 @@ export function refreshPrompts(): void {
 
 function useAgain(prompt: Prompt, age: f32): void {
   const entry = findEntry(prompt.endpoint);
-  if (entry !== null && ageOf(clockOf(entry.slot), prompt.stamp) >= age) use(prompt, entry);
+  if (entry !== null && ageOf(clockOf(entry.number), prompt.stamp) >= age) use(prompt, entry);
 }
 
 function use(prompt: Prompt, entry: Entry): void {

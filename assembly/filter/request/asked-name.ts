@@ -4,7 +4,7 @@
 
 import { textHash } from "../../base/hash";
 import { Config } from "../../config/config";
-import { Entry } from "../../endpoints/entries";
+import { Entry } from "../../endpoints/entry";
 import { publishGeneration, started } from "../../endpoints/in-flight";
 import { ticks } from "../../host/tick-time";
 import { nextExact, ruleLength, rulePattern } from "../../route/names";

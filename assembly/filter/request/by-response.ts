@@ -3,7 +3,8 @@
 // names a response. Which endpoint owns a response is learnt from the answers (filter/response/learn-response.ts).
 import { bytesEqual, bytesOf } from "../../base/bytes";
 import { textHash } from "../../base/hash";
-import { Entry, findEntry } from "../../endpoints/entries";
+import { findEntry } from "../../endpoints/entries";
+import { Entry } from "../../endpoints/entry";
 import { pathLength } from "../../route/paths";
 import { current, hasSnapshot } from "../../snapshot/current";
 import { NONE, SnapshotView } from "../../snapshot/view";

@@ -5,7 +5,7 @@ import { Bytes, bytesOf } from "../../base/bytes";
 import { Random } from "../../base/random";
 import { Config } from "../../config/config";
 import { adapterSent } from "../../endpoints/adapters";
-import { insertPrefix } from "../../endpoints/cache/prefix-index";
+import { insertPrefix } from "../../endpoints/cache/prefix-updates";
 import { Prompt } from "../../endpoints/cache/prompt";
 import { followPrompt } from "../../endpoints/cache/running-prompts";
 import { entryOf } from "../../endpoints/entries";

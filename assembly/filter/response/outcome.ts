@@ -61,7 +61,7 @@ export function answerBegan(stream: Stream): void {
 export function answerEnded(stream: Stream): void {
   stream.answered = 2;
   const entry = findEntry(stream.counted);
-  if (entry !== null && entry.failures && !stream.failed) endpointServed(entry);
+  if (entry !== null && entry.health.failures && !stream.failed) endpointServed(entry);
   const time = tickTime();
   if (stream.sentAt && time > stream.sentAt) learnDuration(<f32>(time - stream.sentAt) * 1e-9);
 }

@@ -48,7 +48,7 @@ export function isTrusted(stream: Stream): bool {
   if (trust < TRUSTED || ++turn % SAMPLE == 0) return false;
   // A pod that failed is watched until it has served.
   const entry = findEntry(stream.counted);
-  if (entry === null || entry.failures) return false;
+  if (entry === null || entry.health.failures) return false;
   stream.unasked = 1;
   unasked++;
   return true;

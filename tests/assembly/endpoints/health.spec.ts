@@ -1,5 +1,6 @@
 import { newRandom } from "../../../assembly/base/random";
-import { Entry, entryOf } from "../../../assembly/endpoints/entries";
+import { entryOf } from "../../../assembly/endpoints/entries";
+import { Entry } from "../../../assembly/endpoints/entry";
 import {
   anyTrouble,
   eject,

@@ -1,12 +1,7 @@
 import { newRandom } from "../../../assembly/base/random";
 import { findLastSent } from "../../../assembly/endpoints/cache/last-sent";
-import {
-  followCaches,
-  insertPrefix,
-  receiveUpdate,
-  takeUpdate,
-  usePrefixes,
-} from "../../../assembly/endpoints/cache/prefix-index";
+import { followCaches, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
+import { insertPrefix, receiveUpdate, takeUpdate } from "../../../assembly/endpoints/cache/prefix-updates";
 import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt, Prompt } from "../../../assembly/endpoints/cache/prompt";
 import { entryOf } from "../../../assembly/endpoints/entries";
 import { eject } from "../../../assembly/endpoints/health";
@@ -151,11 +146,11 @@ describe("when pods come and go", () => {
 
   test("those that stay keep their numbers, and the next ones follow without a gap", () => {
     pool(2000, 2099);
-    const last = entryOf(99).slot;
+    const last = entryOf(99).number;
     pool(2000, 2100);
-    expect(entryOf(99).slot).toBe(last);
-    expect(entryOf(100).slot).toBe(last + 1);
+    expect(entryOf(99).number).toBe(last);
+    expect(entryOf(100).number).toBe(last + 1);
     pool(2000, 2101);
-    expect(entryOf(101).slot).toBe(last + 2);
+    expect(entryOf(101).number).toBe(last + 2);
   });
 });

@@ -1,11 +1,10 @@
 import { newRandom } from "../../../assembly/base/random";
 import {
   ageOf,
+  Clock,
   clockOf,
   emptyCache,
-  heldBlocks,
-  hotBlocks,
-  isHeldAt,
+  isCachedAt,
   newStamp,
   renewedStamp,
   setCapacity,
@@ -15,21 +14,21 @@ const random = newRandom(3);
 const BLOCKS = 1500;
 /** As the prefix index has them; 0: it does not know the block. */
 const stamps = new StaticArray<u32>(BLOCKS);
-let clock: usize = 0;
+let clock: Clock = clockOf(0);
 /** The exact cache: its blocks, the one that was used longest ago first. */
 let cached: i32[] = [];
 let capacity: i32 = 0;
 /** The largest capacity that what is held was counted with. */
 let largest: i32 = 0;
 
-/** Of how many blocks next to the first that is evicted the clock may be wrong (clock.ts). */
+/** Of how many blocks next to the first that is evicted the clock may be wrong (lru.ts). */
 function slack(): i32 {
   return largest / 7 + 1;
 }
 
 function begin(slot: u32, blocks: u32, word: u32): void {
   clock = clockOf(slot);
-  store<u32>(clock, word);
+  clock.last = word;
   resize(blocks);
   empty();
   stamps.fill(0);
@@ -57,23 +56,23 @@ function use(block: i32): void {
   cached.push(block);
 }
 
-/** What breaks a promise of clock.ts; "" when nothing does. */
+/** What breaks a promise of lru.ts; "" when nothing does. */
 function problem(): string {
   let held: i32 = 0;
   let hot: i32 = 0;
   let beyond: i32 = 0;
   for (let i = 0; i < BLOCKS; i++) {
-    if (stamps[i] == 0 || !isHeldAt(clock, stamps[i])) continue;
+    if (stamps[i] == 0 || !isCachedAt(clock, stamps[i])) continue;
     held++;
     hot += stamps[i] & 1;
     if (cached.indexOf(i) < 0) beyond++;
   }
   if (beyond > slack()) return `${beyond} evicted ones count as held of ${capacity}`;
   for (let i = slack(); i < cached.length; i++) {
-    if (!isHeldAt(clock, stamps[cached[i]])) return `the block at ${i} of ${cached.length} counts as evicted`;
+    if (!isCachedAt(clock, stamps[cached[i]])) return `the block at ${i} of ${cached.length} counts as evicted`;
   }
-  const countedHeld = <i32>heldBlocks(clock);
-  const countedHot = <i32>hotBlocks(clock);
+  const countedHeld = <i32>clock.blocks;
+  const countedHot = <i32>clock.hot;
   if (countedHeld > capacity) return `${countedHeld} held of ${capacity}`;
   if (countedHot > countedHeld) return `${countedHot} hot of ${countedHeld}`;
   if (abs(countedHeld - held) > slack()) return `${countedHeld} counted, ${held} held`;
@@ -100,7 +99,7 @@ function traffic(uses: i32): void {
     } else if (kind % 5 == 0) use(random.next() % BLOCKS);
     else {
       next = next + 1 == BLOCKS ? BLOCKS / 2 : next + 1;
-      stamps[next] = isHeldAt(clock, stamps[next]) ? stamps[next] : 0;
+      stamps[next] = isCachedAt(clock, stamps[next]) ? stamps[next] : 0;
       use(next);
     }
     if (random.next() % 40 == 0 && problem() != "") return;
@@ -113,12 +112,12 @@ describe("what a cache holds", () => {
     for (let i = 0; i < capacities.length; i++) {
       begin(i, capacities[i], 0);
       for (let block = 0; block < capacities[i]; block++) use(block);
-      expect(heldBlocks(clock)).toBe(capacities[i], "all of it is in use");
+      expect(clock.blocks).toBe(capacities[i], "all of it is in use");
       traffic(6000);
       expect(problem()).toBe("");
       const half: u32 = capacities[i] / 2;
       for (let k: u32 = 0; k < 2 * half; k++) use(k % half);
-      expect(hotBlocks(clock) >= half).toBe(true, "what was used twice is hot");
+      expect(clock.hot >= half).toBe(true, "what was used twice is hot");
     }
   });
 
@@ -140,29 +139,29 @@ describe("what a cache holds", () => {
       let younger = inUse;
       for (let k = 0; k < cached.length; k++) {
         younger -= sizes[cached[k] % 3];
-        if (younger < room - room / 7 - 16) expect(isHeldAt(clock, stamps[cached[k]])).toBe(true, "held");
+        if (younger < room - room / 7 - 16) expect(isCachedAt(clock, stamps[cached[k]])).toBe(true, "held");
       }
       let beyond: i32 = 0;
       for (let k = 0; k < BLOCKS; k++) {
-        if (stamps[k] != 0 && isHeldAt(clock, stamps[k]) && cached.indexOf(k) < 0) beyond += sizes[k % 3];
+        if (stamps[k] != 0 && isCachedAt(clock, stamps[k]) && cached.indexOf(k) < 0) beyond += sizes[k % 3];
       }
       expect(beyond).toBeLessThan(room / 7 + 17, "evicted, but held");
-      expect(<i32>heldBlocks(clock)).toBeLessThan(room + 1);
-      expect(hotBlocks(clock) <= heldBlocks(clock)).toBe(true, "hot");
+      expect(<i32>clock.blocks).toBeLessThan(room + 1);
+      expect(clock.hot <= clock.blocks).toBe(true, "hot");
     }
   });
 
   test("is nothing of what it held before it was emptied", () => {
     begin(20, 100, 0);
     for (let i = 0; i < 80; i++) use(i);
-    expect([heldBlocks(clock), hotBlocks(clock)]).toStrictEqual([80, 0]);
+    expect([clock.blocks, clock.hot]).toStrictEqual([80, 0]);
     for (let i = 0; i < 80; i++) use(i);
-    expect([heldBlocks(clock), hotBlocks(clock)]).toStrictEqual([80, 80]);
+    expect([clock.blocks, clock.hot]).toStrictEqual([80, 80]);
     empty();
-    expect([heldBlocks(clock), hotBlocks(clock)]).toStrictEqual([0, 0]);
-    for (let i = 0; i < 80; i++) expect(isHeldAt(clock, stamps[i])).toBe(false);
+    expect([clock.blocks, clock.hot]).toStrictEqual([0, 0]);
+    for (let i = 0; i < 80; i++) expect(isCachedAt(clock, stamps[i])).toBe(false);
     for (let i = 0; i < 80; i++) use(i);
-    expect([heldBlocks(clock), hotBlocks(clock)]).toStrictEqual([80, 0]);
+    expect([clock.blocks, clock.hot]).toStrictEqual([80, 0]);
     for (let round = 0; round < 20; round++) {
       traffic(500);
       empty();
@@ -192,8 +191,8 @@ describe("what a cache holds", () => {
     for (let i = 0; i < 50; i++) use(i);
     resize(400);
     for (let i = 50; i < 400; i++) use(i);
-    for (let i = 0; i < 400; i++) if (!isHeldAt(clock, stamps[i])) expect(i).toBe(-1, "held");
-    expect([heldBlocks(clock), hotBlocks(clock)]).toStrictEqual([400, 50]);
+    for (let i = 0; i < 400; i++) if (!isCachedAt(clock, stamps[i])) expect(i).toBe(-1, "held");
+    expect([clock.blocks, clock.hot]).toStrictEqual([400, 50]);
   });
 
   test("is the same when stamps wrap", () => {
@@ -202,7 +201,7 @@ describe("what a cache holds", () => {
       begin(23, capacities[i], 0xfffffffe - 8 * capacities[i]);
       traffic(6000);
       expect(problem()).toBe("");
-      expect(load<u32>(clock) < 0x100000).toBe(true, "they have wrapped");
+      expect(clock.last < 0x100000).toBe(true, "they have wrapped");
     }
   });
 
@@ -213,18 +212,18 @@ describe("what a cache holds", () => {
       for (let i = 100; i < 160; i++) use(i);
       for (let i = 0; i < 2 * hot[k]; i++) use(i % hot[k]);
       // The hot ones were used for an hour: stamps may be 2^31 apart.
-      store<u32>(clock, 0x12345678 + 0x7fffff00);
+      clock.last = 0x12345678 + 0x7fffff00;
       for (let i = 0; i < 3000; i++) {
         use(i % hot[k]);
         if (i >= hot[k]) {
           for (let block = 0; block < hot[k]; block++) {
-            if (!isHeldAt(clock, stamps[block])) expect(i).toBe(-1, "held");
+            if (!isCachedAt(clock, stamps[block])) expect(i).toBe(-1, "held");
           }
         }
-        expect(hotBlocks(clock) <= heldBlocks(clock)).toBe(true);
+        expect(clock.hot <= clock.blocks).toBe(true);
       }
-      for (let i = 100; i < 160; i++) if (isHeldAt(clock, stamps[i])) expect(i).toBe(-1, "too old for a stamp");
-      expect([heldBlocks(clock), hotBlocks(clock)]).toStrictEqual([hot[k], hot[k]]);
+      for (let i = 100; i < 160; i++) if (isCachedAt(clock, stamps[i])) expect(i).toBe(-1, "too old for a stamp");
+      expect([clock.blocks, clock.hot]).toStrictEqual([hot[k], hot[k]]);
       // As the clock sees it, the others are gone, and there is as much room.
       cached = [];
       for (let i = 0; i < hot[k]; i++) use(i);
@@ -238,7 +237,7 @@ describe("what a cache holds", () => {
     for (let i = 0; i < 250; i++) use(i);
     expect(ageOf(clock, stamps[249])).toBeLessThan(0.02);
     for (let i = 151; i < 250; i++) {
-      if (isHeldAt(clock, stamps[i - 1])) {
+      if (isCachedAt(clock, stamps[i - 1])) {
         expect(ageOf(clock, stamps[i])).toBeLessThan(ageOf(clock, stamps[i - 1]));
         expect(ageOf(clock, stamps[i - 1])).toBeLessThanOrEqual(1);
       }

@@ -1,15 +1,13 @@
 import { textHash } from "../../../assembly/base/hash";
 import { newRandom } from "../../../assembly/base/random";
-import { clockOf, heldBlocks } from "../../../assembly/endpoints/cache/lru";
+import { clockOf } from "../../../assembly/endpoints/cache/lru";
+import { followCaches, matchPrefix, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
 import {
-  followCaches,
   insertPrefix,
-  matchPrefix,
   receiveUpdate,
   takeUpdate,
   UPDATE_BYTES,
-  usePrefixes,
-} from "../../../assembly/endpoints/cache/prefix-index";
+} from "../../../assembly/endpoints/cache/prefix-updates";
 import {
   BLOCK_BYTES,
   closePrompt,
@@ -145,9 +143,9 @@ describe("the prefix index", () => {
     pool(1000);
     const first = prompt(400, 7, 400, 0);
     expect(first.count).toBe(133, "64 of one piece, 64 of four, 5 of 16");
-    const before = heldBlocks(clockOf(entryOf(0).slot));
+    const before = clockOf(entryOf(0).number).blocks;
     insertPrefix(first, 5, entryOf(0));
-    expect(heldBlocks(clockOf(entryOf(0).slot)) - before).toBe(400);
+    expect(clockOf(entryOf(0).number).blocks - before).toBe(400);
     closePrompt(first);
     const forks: u32[] = [1, 63, 64, 65, 67, 68, 100, 319, 320, 335, 336, 399, 400];
     const held: u32[] = [1, 63, 64, 64, 64, 65, 73, 127, 128, 128, 129, 132, 133];

@@ -3,13 +3,11 @@ import { newRandom } from "../../../assembly/base/random";
 import {
   followCaches,
   forgetPrefixes,
-  insertPrefix,
   lastStamp,
   matchPrefix,
-  takeUpdate,
-  updateWaiting,
   usePrefixes,
 } from "../../../assembly/endpoints/cache/prefix-index";
+import { insertPrefix, takeUpdate, updateWaiting } from "../../../assembly/endpoints/cache/prefix-updates";
 import {
   BLOCK_BYTES,
   closePrompt,
@@ -25,7 +23,8 @@ import {
   movePrompt,
   refreshPrompts,
 } from "../../../assembly/endpoints/cache/running-prompts";
-import { Entry, entryOf, findEntry } from "../../../assembly/endpoints/entries";
+import { entryOf, findEntry } from "../../../assembly/endpoints/entries";
+import { Entry } from "../../../assembly/endpoints/entry";
 import { followTopology } from "../../../assembly/endpoints/in-flight";
 import { Builder, bytesAt, bytesLength } from "../support/builder";
 

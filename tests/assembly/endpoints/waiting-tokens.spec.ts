@@ -1,5 +1,6 @@
 import { newRandom } from "../../../assembly/base/random";
-import { followCaches, insertPrefix, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
+import { followCaches, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
+import { insertPrefix } from "../../../assembly/endpoints/cache/prefix-updates";
 import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt } from "../../../assembly/endpoints/cache/prompt";
 import { entryOf } from "../../../assembly/endpoints/entries";
 import {
@@ -63,7 +64,7 @@ describe("tokens that wait on an endpoint", () => {
     tokensDone(entry, 3000);
     expect(queueOf(entry, 9 * SECOND, 0)).toBe(500);
     tokensDone(entry, 500);
-    expect(entry.pending).toBe(0);
+    expect(entry.tokens.pending).toBe(0);
   });
 
   test("of other workers are heard as they are sent, and go when they are done", () => {

@@ -2,7 +2,8 @@
 
 import { newRandom } from "../../../assembly/base/random";
 import { adapterSent, followAdapters } from "../../../assembly/endpoints/adapters";
-import { followCaches, insertPrefix, takeUpdate, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
+import { followCaches, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
+import { insertPrefix, takeUpdate } from "../../../assembly/endpoints/cache/prefix-updates";
 import {
   BLOCK_BYTES,
   closePrompt,

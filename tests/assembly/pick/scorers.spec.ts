@@ -1,6 +1,7 @@
 import { newRandom } from "../../../assembly/base/random";
 import { followAdapters } from "../../../assembly/endpoints/adapters";
-import { followCaches, insertPrefix, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
+import { followCaches, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
+import { insertPrefix } from "../../../assembly/endpoints/cache/prefix-updates";
 import { closePrompt, feedPrompt, openPrompt, SMALL_BLOCK_BYTES } from "../../../assembly/endpoints/cache/prompt";
 import { entryOf } from "../../../assembly/endpoints/entries";
 import {

@@ -1,0 +1,62 @@
+// Prefix updates: what workers and Envoys publish of the prompts that they sent. An update is a row of records, each with the
+// layout of the snapshot's section PREFIXES: u64 endpoint hash, u64 seed, u64 n, n block hashes. In records from other Envoys n is
+// in the low 16 bits of its word, below the record's number (protocol/README.md).
+import { PREFIX_BYTES, PREFIX_COUNT, PREFIX_ENDPOINT, PREFIX_SEED } from "../../../protocol/constants";
+import { findEntry } from "../entries";
+import { Entry } from "../entry";
+import { hasTable, touchAll } from "./prefix-index";
+import { MAX_BLOCKS, Prompt, promptHashes } from "./prompt";
+
+/**
+ * Bytes of the update of one tick. What does not fit is not published: the other workers learn it by the endpoint's response
+ * times, or not at all.
+ */
+export const UPDATE_BYTES: u32 = 32768;
+const update: usize = memory.data(UPDATE_BYTES, 8);
+let updateEnd: u32 = 0;
+
+/** The prompt was sent to the endpoint. It is kept for the other workers too. */
+export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry): void {
+  if (!hasTable() || prompt.count == 0) return;
+  touchAll(promptHashes(prompt), prompt.count, seed, entry);
+  // The whole prompt is published, not its new end only. Blocks that the other workers received long ago look evicted to them,
+  // and they would send the prompt's next request elsewhere.
+  const bytes = prompt.count * 8;
+  if (updateEnd + PREFIX_BYTES + bytes > UPDATE_BYTES) return;
+  const at = update + updateEnd;
+  store<u64>(at, entry.hash, PREFIX_ENDPOINT);
+  store<u64>(at, seed, PREFIX_SEED);
+  store<u64>(at, prompt.count, PREFIX_COUNT);
+  memory.copy(at + PREFIX_BYTES, promptHashes(prompt), bytes);
+  updateEnd += PREFIX_BYTES + bytes;
+}
+
+/** Bytes that takeUpdate() would move. */
+export function updateWaiting(): u32 {
+  return updateEnd;
+}
+
+/** Moves the update since the last call to `target`, which has room for UPDATE_BYTES. Returns how many bytes. */
+export function takeUpdate(target: usize): u32 {
+  const bytes = updateEnd;
+  memory.copy(target, update, bytes);
+  updateEnd = 0;
+  return bytes;
+}
+
+/** Another worker's update: whole records. */
+export function receiveUpdate(data: usize, bytes: u32): void {
+  const end = data + bytes;
+  for (let at = data; at; ) at = receivePrefixes(at, end, true);
+}
+
+/** Takes over one record. Returns where the next one begins; 0: there is no whole record here. `fresh` false: it was received before. */
+export function receivePrefixes(record: usize, end: usize, fresh: bool): usize {
+  if (record + PREFIX_BYTES > end) return 0;
+  const count: u32 = load<u16>(record, PREFIX_COUNT);
+  const hashes = record + PREFIX_BYTES;
+  if (count == 0 || count > MAX_BLOCKS || hashes + <usize>count * 8 > end) return 0;
+  const entry = hasTable() && fresh ? findEntry(load<u64>(record, PREFIX_ENDPOINT)) : null;
+  if (entry !== null) touchAll(hashes, count, load<u64>(record, PREFIX_SEED), entry);
+  return hashes + <usize>count * 8;
+}
