@@ -58,8 +58,8 @@ test-servers: node_modules/.package-lock.json ## The metrics of each supported m
 	@node --import tsx --test tests/sidecar/scrape/corpus.test.ts tests/sidecar/scrape/engines.test.ts tests/simulator/metrics.test.ts
 
 .PHONY: spec
-spec: node_modules/.package-lock.json ## One spec of the filter: FILE=tests/assembly/route/rules.spec.ts
-	@$(if $(FILE),,echo "make spec: FILE is missing, for example FILE=tests/assembly/route/rules.spec.ts" >&2; exit 1;) PILOTFISH_SPEC="$(FILE)" $(TSX) tests/runner/main.ts assembly
+spec: node_modules/.package-lock.json ## One spec of the filter: FILE=tests/assembly/route/models.spec.ts
+	@$(if $(FILE),,echo "make spec: FILE is missing, for example FILE=tests/assembly/route/models.spec.ts" >&2; exit 1;) PILOTFISH_SPEC="$(FILE)" $(TSX) tests/runner/main.ts assembly
 
 .PHONY: test-file
 test-file: node_modules/.package-lock.json ## One test file: FILE=tests/local/table.test.ts

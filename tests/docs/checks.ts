@@ -73,6 +73,8 @@ function wrongTarget(words: readonly string[]): string[] {
   const target = words.find((word) => !word.startsWith("-") && !word.includes("="));
   if (target === undefined || target === "…") return [];
   if (!targets.has(target) && !target.endsWith("-…")) return [`make ${target}: no such target`];
+  const file = words.find((word) => word.startsWith("FILE="))?.slice("FILE=".length);
+  if (file !== undefined && !existsSync(file)) return [`make ${words.join(" ")}: ${file} does not exist`];
   const recipe = new RegExp(`^${target}:.*\\n((?:\\t.*\\n)+)`, "m").exec(makefile)?.[1] ?? "";
   const script = /([\w./-]+\.ts)/.exec(recipe)?.[1];
   const passed = /ARGS="([^"]*)"/.exec(words.join(" "))?.[1];

@@ -48,6 +48,7 @@ test("each kind of fault is found", () => {
     "`make no-such-target`": /no such target/,
     "```sh\nnode --import tsx --test tests/no-such.test.ts\n```": /does not exist/,
     "```sh\nnpx tsx sidecar/main.ts --no-such-flag\n```": /no flag --no-such-flag/,
+    "`make spec FILE=tests/no-such.spec.ts`": /does not exist/,
     '`make run ARGS="--no-such-flag 1"`': /no flag --no-such-flag/,
     "`pilotfish check --no-such-flag`": /no flag --no-such-flag/,
     "`pick.noSuchKey`": /in neither table/,
