@@ -1,5 +1,6 @@
 // GB/s of the body scanner alone, in Node's V8: `npx tsx bench/scan.ts [kind ...] [--flags "asc flags"]`.
-// Every body differs from every other (a repeated one flatters branches), lies in wasm memory and is fed in 64 KiB windows.
+// All bodies are different, because a repeated body trains the branch predictor. They lie in wasm memory and are scanned in windows
+// of 64 KiB.
 import { readFileSync } from "node:fs";
 import { Random } from "../testkit/random.ts";
 import { build, Scanner } from "../testkit/scan/scanner.ts";
@@ -67,7 +68,7 @@ const KINDS: Record<string, () => string> = {
   floats: () => `{"model":"m","input":[${fill(() => `${(Math.sin(random(1e9)) / 10).toFixed(8 + random(11))},`)}0]}`,
   "token ids": () => `{"model":"m","prompt":[${fill(() => `${random(150000)},`)}0]}`,
 };
-/** What costs most per byte: no client sends it, an attacker may. */
+/** Bodies with the highest cost per byte. No client sends them, but an attacker may. */
 const HOSTILE: Record<string, () => string> = {
   "hostile: empty arrays": () => `{"a":[${fill(() => "[],")}0],"model":"m"}`,
   "hostile: model again": () => `{${fill(() => `"model":"m${random(10)}",`)}"model":"m"}`,
@@ -78,7 +79,7 @@ const HOSTILE: Record<string, () => string> = {
 };
 Object.assign(KINDS, HOSTILE);
 
-/** Nanoseconds of CPU that this thread had, by the scheduler's books (they are a tick late): others on the machine do not count. */
+/** CPU time of this thread in ns, from the scheduler, whose sum is up to one clock tick late. */
 function cpu(): bigint {
   try {
     return BigInt(readFileSync("/proc/thread-self/schedstat", "latin1").split(" ")[0] as string);
@@ -92,7 +93,7 @@ const flagsAt = args.indexOf("--flags");
 const flags = flagsAt >= 0 ? (args[flagsAt + 1] ?? "").split(" ").filter(Boolean) : [];
 const names = flagsAt >= 0 ? args.slice(0, flagsAt) : args;
 
-/** Nanoseconds a body of about `size` bytes takes, start to end: up to 1000 different ones by turns. */
+/** Nanoseconds for a body of about `size` bytes. Up to 1000 different bodies take turns. */
 function short(size: number): number {
   const count = Math.min(1000, Math.floor(4e6 / size));
   let at = start;
@@ -155,7 +156,7 @@ for (const [name, make] of Object.entries(KINDS)) {
     if (wasm.jsonStatus(state) !== 1) throw new Error(`${name}: status ${wasm.jsonStatus(state)}`);
   };
   for (let round = 0; round < 3; round++) bodies.forEach(scan);
-  // The quickest of each body's turns: what a neighbour on the same core takes from the others falls away.
+  // The fastest scan of each body, which excludes disturbances by other processes.
   const quickest = bodies.map(() => Number.POSITIVE_INFINITY);
   const begun = cpu();
   for (let round = 0; round < ROUNDS; round++) {

@@ -1,12 +1,11 @@
-// Request bodies of an exact size, each different from every other: a body that is sent again and again teaches the
-// branch predictor what comes next and flatters every parser, up to twofold.
+// Request bodies of an exact size, all of them different: the branch predictor learns a repeated body, which makes every parser up
+// to twice as fast.
 //
 //   {"model":NAME,REST}    model first
 //   {REST,"model":NAME}    model last
 //   REST = before BULK between PADDING after
 //
-// REST is a chat completion whose bulk is one of TEXTS; the padding, letters inside a string, fills what the bulk's last
-// whole unit left free.
+// REST is a chat completion whose bulk is one of TEXTS. The padding is letters inside a string, which fill the body up to its size.
 
 import { Random } from "../../testkit/random.ts";
 import { FRAMES, type Text, UNITS } from "./texts.ts";
@@ -25,7 +24,7 @@ export interface Body {
   model: string;
 }
 
-/** The smallest body that has room for every text's frame and a long model name. */
+/** The smallest body with room for the frame of every text and a long model name. */
 export const SMALLEST_BODY_BYTES = 384;
 
 export function makeBodies(kind: BodyKind, count: number, models: readonly string[], seed: number): Body[] {

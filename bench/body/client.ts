@@ -1,5 +1,5 @@
-// The load generator: requests are built before the clock starts, one connection has one request at a time, and of an
-// answer only the status and Content-Length are read. node:http and undici cost more than a whole small request does.
+// The load generator. Requests are built before the clock starts, a connection has one request at a time, and of an answer only
+// status and Content-Length are read. node:http and undici would cost more than a whole small request.
 
 import { createConnection, type Socket } from "node:net";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
@@ -7,7 +7,7 @@ import type { Body } from "./bodies.ts";
 
 export interface Prepared {
   bytes: Buffer;
-  /** What the upstream must have seen as the model header. */
+  /** The model header that the upstream must receive. */
   model: string;
 }
 
@@ -16,7 +16,7 @@ interface Answer {
   body: string;
 }
 
-/** `withHeader` is for the route without a filter: the client then names the model itself. */
+/** `withHeader`: the client sends the model header itself, for the route without a filter. */
 export function prepare(body: Body, withHeader: boolean): Prepared {
   const head = [
     "POST /v1/chat/completions HTTP/1.1",
@@ -54,14 +54,14 @@ export class Connection {
     });
   }
 
-  /** Writes all of it and waits for the whole answer. */
+  /** Writes the whole request and waits for the whole answer. */
   send(bytes: Buffer): Promise<Answer> {
     const answer = this.answer();
     this.#socket.write(bytes);
     return answer;
   }
 
-  /** Writes a part of a request; the promise says that the kernel has taken it. */
+  /** Writes a part of a request. Resolves when the kernel has accepted it. */
   write(bytes: Buffer): Promise<void> {
     return new Promise((done, fail) => this.#socket.write(bytes, (error) => (error ? fail(error) : done())));
   }

@@ -1,5 +1,5 @@
-// The ways to get the model of a body into a header that routes match on, each as its documentation would have it and
-// as lean as it gets. All but the first must end with the same header on the same route.
+// The ways to get the model of a body into a header for routes, each as its documentation recommends and in its cheapest form. All
+// but the first must produce the same header on the same route.
 
 import { luaFilter } from "../../envoy/filters.ts";
 import type { JsonObject } from "../../envoy/json.ts";
@@ -13,26 +13,26 @@ export interface Contender {
   /** HTTP filters before the router. */
   filters: readonly JsonObject[];
   clusters?: readonly JsonObject[];
-  /** Configuration of filters for the whole virtual host. */
+  /** Per-filter configuration of the virtual host. */
   perHost?: JsonObject;
   /** Pilotfish itself, which also picks the pod. */
   pilotfish?: boolean;
-  /** Another build than the run's. */
+  /** Another build of the filter. */
   wasmFile?: string;
-  /** As two filters, reader and holder: what a stock Envoy Gateway can do. */
+  /** Two filters, reader and holder, as in a stock Envoy Gateway. */
   roles?: boolean;
-  /** A filter that does nothing but what none can do without. */
+  /** A filter with only the work that every filter must do (floor.ts). */
   floor?: Floor;
-  /** Instead of the 16 MiB that a filter needs which holds whole bodies. */
+  /** Buffer limit instead of the 16 MiB for filters that buffer whole bodies. */
   bufferLimitBytes?: number;
-  /** Needs BBR beside Envoy. */
+  /** Whether BBR must run. */
   bbr?: boolean;
   /** The client sends the model header itself. */
   clientNamesModel?: boolean;
 }
 
 export const BASELINE = "none";
-/** Runs whenever it is there. */
+/** Runs whenever it is available. */
 export const BEFORE = "before";
 
 const FILTER = "type.googleapis.com/envoy.extensions.filters.http";
@@ -50,7 +50,7 @@ function append(value: string): JsonObject {
   return { append: { header: { key: MODEL_HEADER, value }, append_action: "OVERWRITE_IF_EXISTS_OR_ADD" } };
 }
 
-/** Copies what a filter left in the metadata into the header, and has the route chosen again by it. */
+/** Copies a filter's metadata into the header, and makes Envoy choose the route again. */
 function headerFromMetadata(value: string): JsonObject[] {
   return [
     {
@@ -60,7 +60,7 @@ function headerFromMetadata(value: string): JsonObject[] {
         mutations: { request_mutations: [append(value)] },
       },
     },
-    // header_mutation cannot clear the route cache; this filter can, and does nothing else.
+    // header_mutation cannot clear the route cache. This filter only clears the route cache.
     {
       name: "envoy.filters.http.set_filter_state",
       typed_config: {
@@ -101,7 +101,7 @@ const transform: JsonObject = {
   },
 };
 
-// Its cheapest way: nothing is serialized again, and `request_info` reads model and stream only.
+// The cheapest configuration: nothing is serialized again, and `request_info` reads only model and stream.
 const aiProtocolManager: JsonObject = {
   name: "envoy.filters.http.ai_protocol_manager",
   typed_config: {
@@ -115,7 +115,7 @@ const aiProtocolManager: JsonObject = {
     ],
   },
 };
-// Without a declared route the body is parsed, but request_info is not asked.
+// Without a declared route the filter parses the body and does not call request_info.
 const AI_ROUTE: JsonObject = {
   "envoy.filters.http.ai_protocol_manager": {
     "@type": `${FILTER}.ai_protocol_manager.v3.AiProtocolManagerPerRoute`,
@@ -136,7 +136,7 @@ function extProc(): JsonObject {
       processing_mode: {
         request_header_mode: "SEND",
         request_body_mode: "FULL_DUPLEX_STREAMED",
-        // Envoy demands it with FULL_DUPLEX_STREAMED.
+        // Envoy requires this mode together with FULL_DUPLEX_STREAMED.
         request_trailer_mode: "SEND",
         response_header_mode: "SKIP",
         response_body_mode: "NONE",
@@ -169,8 +169,8 @@ function bbrCluster(port: number): JsonObject {
 }
 
 /**
- * All of them, in the order of the tables. `bbrPort` is where BBR listens, `before` another build of the filter; without
- * them there are no such contenders.
+ * All contenders in the order of the tables. `bbrPort` is the port of BBR, `before` another build of the filter. Without them
+ * their contenders are left out.
  */
 export function contenders(bbrPort: number | undefined, before?: string): Contender[] {
   const all: Contender[] = [
@@ -234,8 +234,8 @@ export function contenders(bbrPort: number | undefined, before?: string): Conten
       filters: [extProc()],
       clusters: [bbrCluster(bbrPort)],
       bbr: true,
-      // What has arrived goes to BBR as one message, of which its gRPC server takes 4 MiB at most: with more, 8 MiB
-      // bodies are answered with 500.
+      // Envoy sends the bytes that have arrived to BBR as one message, and BBR's gRPC server accepts at most 4 MiB. With a larger limit
+      // bodies of 8 MiB are answered with 500.
       bufferLimitBytes: 2 ** 20,
     });
   }

@@ -1,6 +1,5 @@
-// The least that a WebAssembly filter costs in Envoy: it is entered for the same callbacks as Pilotfish, reads headers and
-// body once each, writes the headers, and does nothing else: no grammar, no names, no pods, no counters. What another way
-// costs less than this, no such filter can.
+// The minimum cost of a WebAssembly filter in Envoy. This filter has the same callbacks as Pilotfish, reads headers and body once
+// each, and writes the headers. It has no grammar, no names, no endpoints and no counters. No Wasm filter can cost less.
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,10 +7,10 @@ import { DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
 import { guest } from "../../testkit/emulator/wat.ts";
 import type { BodyKind } from "./bodies.ts";
 
-/** What it writes: the model's header as the Lua filter does, or that and the pods. */
+/** Which headers it writes: the model's header like the Lua filter, or the model and the endpoints. */
 export type Floor = "model" | "model-and-pods";
 
-/** Its memory has room for these only, and it knows where their model stands. */
+/** The bodies for which its memory has room, with the model at a known position. */
 export function floorTakes({ bytes, position }: Pick<BodyKind, "bytes" | "position">): boolean {
   return bytes <= 16 * 1024 && position === "first";
 }
@@ -24,7 +23,7 @@ const MODEL_AT = '{"model":"'.length;
 function floorModule(floor: Floor, endpoints: readonly string[]): Uint8Array {
   const set = (name: string, value: string) =>
     `(drop (call $proxy_replace_header_map_value ${REQUEST_HEADERS} "${name}" ${value}))`;
-  // Each pod in its turn, as picks go: one that gets all requests would have its connections warm.
+  // Pods take turns, as with picks: a single pod would keep its connections warm.
   const turn = "(i32.load (i32.const 24))";
   const lists = endpoints.map((_, i) => [0, 1, 2].map((k) => endpoints[(i + k) % endpoints.length]).join(","));
   const setPods = `(i32.store (i32.const 24) (i32.rem_u (i32.add ${turn} (i32.const 1)) (i32.const ${lists.length})))

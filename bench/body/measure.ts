@@ -1,8 +1,8 @@
-// One cell: the same bodies through every contender, repetition by repetition (A B C A B C …), the order turned by one
-// each time so that nobody always follows the same neighbour.
+// One cell: the same bodies through every contender, repetition by repetition (A B C A B C …). Each repetition rotates the order, so
+// that no contender always follows the same one.
 //
-//   back to back   latency: one connection, the next request when the answer is there; CPU: several connections
-//   spaced         one connection, one request every 20 ms: caches are cold, as in a gateway that does other things too
+//   back to back   latency: one connection, the next request after the answer; CPU: several connections
+//   spaced         one connection, one request every 20 ms: caches are cold, as in a gateway with other work
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { cpuNanoseconds } from "../../testkit/cpu.ts";
@@ -18,19 +18,19 @@ export const SPACING_MS = 20;
 export interface Plan {
   regime: Regime;
   repetitions: number;
-  /** Requests of a repetition on the one connection that latency is taken from. */
+  /** Requests of a repetition on the connection that measures latency. */
   latencyRequests: number;
-  /** Requests of a repetition that CPU is taken from, on `connections`; 0: from the latency requests. */
+  /** Requests of a repetition on `connections` that measure CPU; with 0 the latency requests measure CPU as well. */
   cpuRequests: number;
   connections: number;
 }
 
-/** Raw figures of one contender, one entry a repetition. */
+/** Raw figures of one contender, with one entry for each repetition. */
 export interface Series {
   contender: string;
-  /** µs of Envoy's CPU per request, less what it uses when idle. */
+  /** µs of Envoy's CPU per request, without its CPU when idle. */
   cpuUs: number[];
-  /** The same of the process beside it. */
+  /** The same for the process beside Envoy. */
   otherCpuUs: number[];
   /** µs from the first byte written to the last byte read, of every request of the repetition. */
   latenciesUs: number[][];
@@ -42,7 +42,7 @@ export interface IdleRate {
   other: number;
 }
 
-/** The bodies as the contender's client sends them. */
+/** The requests with these bodies, as the contender's client sends them. */
 export type Pool = (runner: Runner) => readonly Prepared[];
 
 export async function measureCell(
@@ -60,7 +60,7 @@ export async function measureCell(
         await warmUp(lane);
         lanes.push(lane);
       } catch (error) {
-        // A peer that cannot do this body has no figure here; without these two there is nothing to compare.
+        // A peer that fails for this body gets no figure. The baseline and Pilotfish must not fail, because the others are compared to them.
         if (isBaseline(lane.series) || lane.runner.contender.pilotfish) throw error;
         failed.push(error instanceof Error ? error.message : String(error));
       }
@@ -81,7 +81,7 @@ interface Lane {
   runner: Runner;
   connections: Connection[];
   pool: readonly Prepared[];
-  /** Where in the pool the next request comes from: it goes round over all repetitions. */
+  /** Position of the next request in the pool, which continues over all repetitions. */
   next: number;
   series: Series;
 }
@@ -92,7 +92,7 @@ async function openLane(runner: Runner, pool: readonly Prepared[], count: number
   return { runner, connections, pool, next: 0, series };
 }
 
-/** Every connection has sent something, the upstream ones are open, and the contender does what it should. */
+/** Warms up: every connection has sent a request, upstream connections are open, and the contender works correctly. */
 async function warmUp(lane: Lane): Promise<void> {
   for (const connection of lane.connections) {
     for (let i = 0; i < 2; i++) {
@@ -139,7 +139,7 @@ async function repeat(lane: Lane, plan: Plan, idle: IdleRate): Promise<void> {
   lane.series.otherCpuUs.push((now.other - use.other - idle.other * seconds) / requests / 1000);
 }
 
-/** Sends the next body and checks its answer; µs it took. */
+/** Sends the next body and checks its answer. Returns the duration in µs. */
 async function timed(lane: Lane, connection: Connection): Promise<number> {
   const prepared = take(lane);
   const from = performance.now();
@@ -155,7 +155,7 @@ function take(lane: Lane): Prepared {
   return prepared;
 }
 
-/** The upstream says which model header it saw: a contender that routes wrongly has no figures. */
+/** The upstream answers with the model header that it received, so a contender that routes wrongly gets no figures. */
 function check(lane: Lane, prepared: Prepared, status: number, body: string): void {
   if (status === 200 && body.startsWith(`${prepared.model} `)) return;
   const { name } = lane.runner.contender;
@@ -170,7 +170,7 @@ function usage(runner: Runner): { envoy: number; other: number; at: number } {
   };
 }
 
-/** What each process uses with nothing to do: ticks, stats, timers. All at once, for `seconds`. */
+/** CPU of each process without requests: ticks, stats, timers. All processes at the same time, for `seconds`. */
 export async function measureIdle(runners: readonly Runner[], seconds: number): Promise<Map<string, IdleRate>> {
   const before = runners.map(usage);
   await sleep(seconds * 1000);

@@ -1,5 +1,5 @@
-// Memory under many large bodies at once: every connection sends all of its body but the last byte, so that all of them
-// are held together; then each sends its last byte. Runs on Envoys of its own, as resident memory rarely shrinks.
+// Memory with many large bodies at once. Every connection sends its body except for the last byte, so that Envoy buffers all of
+// them. Then each connection sends its last byte. Each run has an Envoy of its own, because resident memory rarely shrinks.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { processMaps, residentMemory, wasmMemories } from "../../testkit/cpu.ts";
@@ -14,11 +14,11 @@ export interface MemoryRow {
   heldBytes: number;
   afterBytes: number;
   peakBytes: number;
-  /** Of the process beside Envoy; 0 without one. */
+  /** Memory of the process beside Envoy; 0 without such a process. */
   otherPeakBytes: number;
-  /** Linear memory of each Wasm VM in the process, largest first; empty without any. */
+  /** Linear memory of each Wasm VM in the process in bytes, largest first. */
   wasmBytes: number[];
-  /** How many answers of each status; "closed" where the connection ended without one. */
+  /** Number of answers by status; "closed" if the connection ended without an answer. */
   answers: Readonly<Record<string, number>>;
 }
 

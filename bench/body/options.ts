@@ -30,7 +30,9 @@ function sizes(given: string): number[] {
 }
 
 export const command = new Command("bench-body")
-  .description("Cost of getting the model of a body into a header: Pilotfish and every other way, in one Envoy binary")
+  .description(
+    "CPU and latency of getting the model of a body into a header: Pilotfish beside every other way, in one Envoy binary",
+  )
   .addOption(
     new Option(
       "--full",
@@ -46,11 +48,11 @@ export const command = new Command("bench-body")
     "interleaved repetitions (full: 9 back to back, 5 spaced; quick: 3)",
     wholeNumber(1, 1000),
   )
-  .option("--connections <n>", "connections that CPU is taken with, back to back", wholeNumber(1, 64), 4)
+  .option("--connections <n>", "connections for the measurement of CPU, back to back", wholeNumber(1, 64), 4)
   .option("--regimes <list>", `some of ${REGIMES.join(",")}`, someOf(REGIMES), [...REGIMES])
   .addOption(new Option("--spaced", "only spaced, one request every 20 ms").implies({ regimes: ["spaced"] }))
-  .option("--no-memory", "leave out the memory with 64 concurrent bodies of 8 MiB")
+  .option("--no-memory", "leave out the measurement of memory with 64 concurrent bodies of 8 MiB")
   .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
-  .option("--before <file>", "another build of the filter, measured beside it: what did a change do?")
+  .option("--before <file>", "another build of the filter, measured beside it to show the effect of a change")
   .option("--seed <n>", "seed of the bodies", wholeNumber(0, 2 ** 31), 1)
-  .option("--output <folder>", "where the results are written", "bench/results");
+  .option("--output <folder>", "folder for the results", "bench/results");

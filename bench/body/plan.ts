@@ -1,5 +1,5 @@
-// How much is measured: which cells, how many repetitions, how many requests. Larger bodies get fewer requests, so that
-// a repetition of any size takes a few tenths of a second.
+// The amount of measuring: cells, repetitions and requests. Larger bodies get fewer requests, so that a repetition of any size
+// takes a few tenths of a second.
 
 import { type BodyKind, POSITIONS } from "./bodies.ts";
 import type { Plan, Regime } from "./measure.ts";
@@ -9,11 +9,11 @@ const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 
 const SIZES: readonly number[] = [KIB, 16 * KIB, 128 * KIB, MIB, 8 * MIB];
-/** Where the claim against BBR is made, with plain prompts only. */
+/** Sizes of the claim against BBR, with plain prompts only. */
 const BBR_SIZES: readonly number[] = [512, 220 * KIB];
 const QUICK_SIZES: readonly number[] = [KIB, 128 * KIB, MIB];
 const QUICK_TEXTS: readonly Text[] = ["ascii"];
-/** Above it a request takes some contenders longer than the spacing. */
+/** For larger bodies, some contenders take longer than the spacing. */
 const SPACED_UP_TO = MIB;
 export const MEMORY_BODIES = 64;
 export const MEMORY_BODY_BYTES = 8 * MIB;
@@ -53,7 +53,7 @@ export function planOf(bytes: number, regime: Regime, full: boolean, repetitions
   };
 }
 
-/** Distinct bodies of a cell: as many as fit in the budget, and no more than are sent. */
+/** Number of distinct bodies of a cell: as many as fit into the memory budget, and at most the number of requests. */
 export function poolSize(bytes: number, plan: Plan): number {
   const sent = plan.repetitions * (plan.latencyRequests + plan.cpuRequests);
   return Math.max(8, Math.min(sent, 1024, Math.floor((64 * MIB) / bytes)));

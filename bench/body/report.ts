@@ -1,4 +1,4 @@
-// A run as JSON (everything), Markdown (for people, on standard output too) and SVG (added CPU against size).
+// Writes a run as JSON (all figures), Markdown (tables, also on standard output) and SVG (added CPU by size).
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ export interface Run {
   machine: Machine;
   versions: Readonly<Record<string, string>>;
   contenders: readonly { name: string; title: string }[];
-  /** Contenders that could not run, each with a word. */
+  /** Contenders that could not run, each with the reason. */
   skipped: readonly string[];
   notes: readonly string[];
   repetitions: number;
@@ -30,7 +30,7 @@ export interface Run {
   claims: readonly Claim[];
 }
 
-/** Writes body-<date>.json, .md and .svg; returns their paths. */
+/** Writes body-<date>.json, .md and .svg. Returns their paths. */
 export async function writeReport(run: Run, folder: string): Promise<string[]> {
   await mkdir(folder, { recursive: true });
   const name = `body-${run.date.slice(0, 16).replaceAll(":", "")}`;
@@ -104,7 +104,7 @@ function regimeTables(regime: Regime, cells: readonly Cell[]): string[] {
   return out;
 }
 
-/** One line a text, position and contender; one column a size. */
+/** A row for each text, position and contender; a column for each size. */
 function sizeTable(cells: readonly Cell[], wanted: (row: Row) => boolean, show: (row: Row) => string): string[] {
   const sizes = [...new Set(cells.map((cell) => cell.bytes))].sort((a, b) => a - b);
   const rows: string[][] = [];
@@ -175,7 +175,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...rows.map(line)];
 }
 
-/** Undefined when no cell has anything added. */
+/** Undefined if no cell has an added cost. */
 function drawRun(run: Run): string | undefined {
   const panels: Panel[] = [];
   for (const regime of REGIMES) {

@@ -1,4 +1,4 @@
-// One run: an Envoy for each contender, then cell after cell, then memory.
+// One run: starts an Envoy for each contender, measures cell after cell, and then measures memory.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Found } from "../../envoy/binary.ts";
@@ -21,7 +21,7 @@ interface BenchOptions {
   options: Options;
   found: Found;
   wasmFile: string;
-  /** Another build of the filter, to be compared with. */
+  /** Another build of the filter for comparison. */
   before: string | undefined;
   bbr: RunningPeer | undefined;
   versions: Readonly<Record<string, string>>;
@@ -31,14 +31,14 @@ interface BenchOptions {
 }
 
 const IDLE_SECONDS = 2;
-/** After its start, and after its snapshot, an Envoy does more for a while. */
+/** After its start and after a snapshot an Envoy has more to do for a while. */
 const SETTLE_SECONDS = 2;
 
 export async function runBench(bench: BenchOptions): Promise<{ result: Run; text: string }> {
   const { options, progress } = bench;
   const machine = await describeMachine();
   if (machine.loadBefore > 0.3)
-    progress(`the machine is busy (load ${machine.loadBefore}): the figures are worth less than they look`);
+    progress(`the machine is busy (load ${machine.loadBefore}): the figures are less reliable`);
   const wanted = contenders(bench.bbr?.port, bench.before).filter(
     ({ name }) => name === BASELINE || name === BEFORE || !options.only || options.only.includes(name),
   );
@@ -97,7 +97,7 @@ export async function runBench(bench: BenchOptions): Promise<{ result: Run; text
   return { result, text: markdown(result) };
 }
 
-/** An Envoy that lacks a peer's extension refuses its configuration: that peer is left out, with Envoy's word for it. */
+/** Starts a contender. A peer whose extension this Envoy lacks is left out, with Envoy's message as the reason. */
 async function startOrSkip(contender: Contender, setup: SetupOptions, skipped: string[]): Promise<Runner | undefined> {
   try {
     return await startRunner(contender, setup);
@@ -109,7 +109,7 @@ async function startOrSkip(contender: Contender, setup: SetupOptions, skipped: s
   }
 }
 
-/** The same bodies for every contender; only the client of the baseline names the model itself. */
+/** The same bodies for every contender. Only the client of the baseline sends the model header. */
 function pools(bodies: readonly Body[]): Pool {
   const named = bodies.map((body) => prepare(body, true));
   const plain = bodies.map((body) => prepare(body, false));

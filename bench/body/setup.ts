@@ -1,5 +1,5 @@
-// Starts what a run needs: the upstream, BBR where there is one, and an Envoy of its own for each contender, so that
-// nobody pays for another's ticks and memory. All Envoys are the same binary with one worker and the same routes.
+// Starts the processes of a run: the upstream, BBR if it was built, and an Envoy for each contender, so that no contender pays for
+// another one's ticks and memory. All Envoys are the same binary with one worker and the same routes.
 
 import { fork } from "node:child_process";
 import { dirname } from "node:path";
@@ -16,7 +16,7 @@ import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "../../testkit/
 import type { Contender } from "./contenders.ts";
 import { writeFloor } from "./floor.ts";
 
-/** Names as people serve them; each has a route. */
+/** Realistic model names; each has a route. */
 export const MODELS: readonly string[] = [
   "meta-llama/Llama-3.3-70B-Instruct",
   "Qwen/Qwen3-32B",
@@ -53,7 +53,7 @@ export interface Runner {
   contender: Contender;
   envoy: TestEnvoy;
   pid: number;
-  /** The process beside Envoy that works for this contender. */
+  /** Process id of the contender's process beside Envoy. */
   otherPid: number | undefined;
 }
 
@@ -100,13 +100,13 @@ export async function startRunner(contender: Contender, options: SetupOptions): 
   return runner;
 }
 
-/** What Envoy Gateway has no field for. */
+/** Sets what Envoy's configuration generator has no option for. */
 function withoutFlag(filter: JsonObject): JsonObject {
   delete ((filter.typed_config as JsonObject).config as JsonObject).allow_on_headers_stop_iteration;
   return filter;
 }
 
-/** The routes stay as they are for everybody: what a filter wants to know of them is said of their virtual host. */
+/** Adds a filter's configuration to the virtual host, so that the routes stay the same for all contenders. */
 function configureHost(bootstrap: JsonObject, perHost: JsonObject): void {
   let hosts = 0;
   const visit = (value: Json | undefined): void => {
@@ -126,7 +126,7 @@ function configureHost(bootstrap: JsonObject, perHost: JsonObject): void {
 
 let lastVersion = 0n;
 
-/** Gives Pilotfish a fresh snapshot; nobody else needs anything. */
+/** Pushes a fresh snapshot to Pilotfish; other contenders need none. */
 export async function refresh(runner: Runner, upstream: Upstream): Promise<void> {
   if (!runner.contender.pilotfish) return;
   const now = BigInt(Date.now()) * 1000n;

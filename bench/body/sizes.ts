@@ -1,11 +1,11 @@
-// Body sizes as people write them.
+// Body sizes such as 512, 16k and 8m.
 
 import { SMALLEST_BODY_BYTES } from "./bodies.ts";
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20 };
 const LARGEST = 12 * 2 ** 20;
 
-/** "512", "16k", "8m". */
+/** Bytes of "512", "16k" or "8m". */
 export function parseSize(given: string): number {
   const match = /^(\d{1,8})([km]?)$/i.exec(given.trim());
   const bytes = match ? Number(match[1]) * (UNITS[(match[2] as string).toLowerCase()] as number) : Number.NaN;

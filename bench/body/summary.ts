@@ -1,4 +1,4 @@
-// From raw series to the figures of the tables, and the claims of the issue held against them.
+// Turns raw series into the figures of the tables, and checks the claims.
 
 import { added, addedTail, type Figure, figure, quantile } from "../../testkit/statistics.ts";
 import type { BodyKind } from "./bodies.ts";
@@ -13,7 +13,7 @@ export interface Row {
   otherCpuUs: Figure;
   p50Us: Figure;
   p99Us: Figure;
-  /** Beyond the baseline of the same repetition; all absent for the baseline itself. */
+  /** Cost beyond the baseline of the same repetition; absent for the baseline itself. */
   addedCpuUs?: Figure;
   addedP50Us?: Figure;
   addedP99Us?: Figure;
@@ -22,7 +22,7 @@ export interface Row {
 export interface Cell extends BodyKind {
   regime: Plan["regime"];
   rows: Row[];
-  /** CPU of reader and holder beyond that of the one filter, repetition by repetition. */
+  /** CPU of reader and holder beyond the CPU of the single filter, repetition by repetition. */
   rolesUs?: Figure;
 }
 
@@ -67,7 +67,7 @@ const PROMPTS = new Set(["ascii", "chinese", "code"]);
 const MOST_FOR_ROLES_US = 12;
 const MEMORY_LIMIT_BYTES = 4 * KIB * KIB;
 
-/** Every claim for which this run has the figures. */
+/** Checks every claim for which this run has figures. */
 export function checkClaims(cells: readonly Cell[], memory: readonly MemoryRow[]): Claim[] {
   const claims: Claim[] = [];
   for (const cell of cells) {

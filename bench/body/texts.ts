@@ -1,4 +1,4 @@
-// The kinds of text that a prompt is made of. A unit is the smallest piece that keeps the JSON valid, already escaped.
+// The kinds of text in prompts. A unit is the smallest piece that keeps the JSON valid; it is already escaped.
 
 import type { Random } from "../../testkit/random.ts";
 
@@ -35,7 +35,7 @@ export const FRAMES: Readonly<Record<Text, Frame>> = {
     between: "",
     after: '"}}]}],"temperature":0.7',
   },
-  // The unit ends with a comma; the tool after it closes the list.
+  // The unit ends with a comma, and the next tool closes the list.
   schemas: {
     before: '"messages":[{"role":"user","content":"hello"}],"tools":[',
     between: '{"type":"function","function":{"name":"last","description":"',
@@ -79,7 +79,7 @@ function codeLine(random: Random): string {
   return `${"\\t".repeat(random.below(4))}${random.pick(KEYWORDS)} ${call}${end}\\n`;
 }
 
-/** 64 characters, the line length of PEM and of the block that scanners like. */
+/** 64 characters, the line length of PEM and the block size of scanners. */
 function base64(random: Random): string {
   const bytes = Buffer.allocUnsafe(48);
   for (let i = 0; i < bytes.length; i += 4) bytes.writeUInt32LE(random.next(), i);

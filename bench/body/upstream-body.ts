@@ -1,4 +1,4 @@
-// Finds the end of an HTTP/1.1 body without looking at what is in it.
+// Finds the end of an HTTP/1.1 body without reading its content.
 //
 //   body   = Content-Length bytes | *chunk "0" CRLF CRLF     (trailers are not expected)
 //   chunk  = size-in-hex CRLF size bytes CRLF
@@ -9,19 +9,19 @@ const LF = 0x0a;
 export class BodyReader {
   done: boolean;
   readonly #chunked: boolean;
-  /** Bytes that come before the next decision: of the body, or of a chunk and its CRLF. */
+  /** Bytes up to the next decision: of the body, or of a chunk with its CRLF. */
   #left: number;
   #last = false;
   #line = "";
 
-  /** `head` is the request's head without the empty line at its end, names in lower case as Envoy writes them. */
+  /** `head` is the request's head without its final empty line. Names are in lower case, as Envoy writes them. */
   constructor(head: string) {
     this.#chunked = /\r\ntransfer-encoding: chunked(\r|$)/.test(head);
     this.#left = this.#chunked ? 0 : Number(/\r\ncontent-length: (\d+)/.exec(head)?.[1] ?? 0);
     this.done = !this.#chunked && this.#left === 0;
   }
 
-  /** Takes what belongs to the body from the start of `bytes` and gives the rest back. */
+  /** Consumes the body's part of `bytes` and returns the rest. */
   take(bytes: Buffer): Buffer {
     let at = 0;
     while (!this.done && at < bytes.length) {
@@ -41,7 +41,7 @@ export class BodyReader {
       const size = Number.parseInt(this.#line, 16);
       this.#line = "";
       this.#last = size === 0;
-      // The CRLF after the chunk's bytes; after the last chunk that of the empty line.
+      // The CRLF after a chunk, or after the last chunk the CRLF of the empty line.
       this.#left = size + 2;
     }
     return bytes.subarray(at);

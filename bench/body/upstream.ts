@@ -1,6 +1,6 @@
-// The pods of the bench: a process that takes requests, counts their bytes and answers with the model and the
-// destination header that arrived. It parses no more HTTP than it must (Content-Length and chunked), so that it costs
-// little beside Envoy. Started by startUpstream() as a process of its own; its CPU time is in no figure.
+// The pods of the bench: a process that counts the bytes of requests and answers with the model and destination headers that it
+// received. It parses only the necessary HTTP (Content-Length and chunked), so that it costs little beside Envoy. startUpstream()
+// starts it as a process of its own, and no figure includes its CPU time.
 
 import { createServer, type Server, type Socket } from "node:net";
 import { BodyReader } from "./upstream-body.ts";
@@ -53,5 +53,5 @@ process.send?.(
     return typeof address === "object" ? `127.0.0.1:${address?.port}` : "";
   }),
 );
-// The bench is gone: so is the reason to be.
+// The bench has ended.
 process.on("disconnect", () => process.exit(0));

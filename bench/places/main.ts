@@ -1,6 +1,6 @@
-// What 20 clusters of 500 pods cost: the release wasm in the emulator, one worker. A decision is what a
-// request costs more than the same request with one pod in the snapshot, whose choice is none: the emulator's own work is left out.
-// Ticks while requests are in flight also tell the other workers of them; here they have ended, as in the rounds.
+// The cost of 20 clusters of 500 pods, with the release wasm in the emulator and one worker. The cost of a decision is the CPU of a
+// request minus the CPU of the same request with a snapshot of one pod, so that the emulator's own work is left out.
+// A tick with requests in flight also publishes counts. Here all requests have ended before the tick, as in the rounds.
 //   tsx bench/places/main.ts      make sim-places
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,7 @@ import { encodeSnapshot } from "../../protocol/encode.ts";
 import { GATEWAYS, ONE_CLUSTER, ONE_POD, type Shape, TWENTY_CLUSTERS, viewOf } from "./world.ts";
 
 const SECRET = "bench-secret-0123456789";
-/** A tick every 20 requests: 1,000 a second and worker. */
+/** A tick every 20 requests, which is 1,000 requests a second for each worker. */
 const PER_TICK = 20;
 const REQUESTS = 2000;
 const ROUNDS = 7;
@@ -23,7 +23,7 @@ const body = Buffer.from(JSON.stringify({ model: "m", messages: [{ role: "user",
 const CHAT = { path: "/v1/chat/completions", headers: { "content-type": "application/json" }, body };
 const BUFFER_BYTES = 32 * 1024 * 1024;
 
-/** Milliseconds of CPU: what else the machine does counts less than in time. */
+/** Milliseconds of CPU time, which other work on the machine disturbs less than wall time. */
 function timed(action: () => void): number {
   const begun = process.cpuUsage();
   action();
@@ -60,7 +60,7 @@ class World {
     const version = this.#process.now / 1000n;
     this.#encodes.push(timed(() => (made = encodeSnapshot({ version, source: 1n, ...view }))));
     this.bytes = made.length;
-    // The worker that is pushed to checks it, stores it for the others and takes it over.
+    // The worker that gets the push verifies the snapshot, stores it for the others and starts to use it.
     this.#adopts.push(
       timed(() => {
         const { localResponse } = this.#send({ path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: SECRET }, body: made });
@@ -105,7 +105,7 @@ class World {
 }
 
 const worlds = [ONE_POD, ONE_CLUSTER, TWENTY_CLUSTERS, GATEWAYS].map((shape) => new World(shape));
-// In turn, so that what else the machine does meets all of them.
+// In turn, so that other work on the machine disturbs all of them.
 for (let i = 0; i < ROUNDS; i++) for (const world of worlds) world.round();
 const floor = worlds[0]?.best ?? 0;
 console.log(

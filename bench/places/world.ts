@@ -1,12 +1,12 @@
-// The worlds that the plan for places is reckoned with (docs/how-to/places.md).
+// The fleets for the figures of docs/how-to/places.md.
 import type { EndpointView, SnapshotView } from "../../protocol/snapshot.ts";
 
 export interface Shape {
   name: string;
-  /** Clusters whose pods are listed one by one, and pods of each. */
+  /** Clusters with a listed endpoint for each pod, and pods of each. */
   clusters: number;
   pods: number;
-  /** Further clusters, each one endpoint that stands for as many pods. */
+  /** Further clusters, each with one endpoint that stands for all of its pods. */
   gateways: number;
   policy: boolean;
 }
@@ -28,7 +28,7 @@ export const GATEWAYS: Shape = {
   policy: true,
 };
 
-/** `turn` changes the loads, as time does. */
+/** `turn` selects other loads. */
 export function viewOf(shape: Shape, turn: number): Omit<SnapshotView, "version" | "source"> {
   const endpoints: EndpointView[] = [];
   const place = (cluster: number) => `cluster-${String(cluster).padStart(2, "0")}`;
@@ -41,7 +41,7 @@ export function viewOf(shape: Shape, turn: number): Omit<SnapshotView, "version"
         address: `10.${10 + cluster}.${i >> 7}.${1 + (i & 127)}:8000`,
         waiting: 0,
         running,
-        // Near its target, so that some requests stay and others go on.
+        // The load is near the target, so that some requests stay and others go on.
         kvUsage: running / 65,
         kvBlocks: 32768,
         ...(shape.policy && { place: place(cluster) }),

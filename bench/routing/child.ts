@@ -1,4 +1,4 @@
-// Processes of the bench that stay for a whole run: asked by message, answered by message, one question at a time.
+// Processes that live for a whole run. They answer messages, one at a time.
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { endWithProcess } from "../../envoy/process.ts";
@@ -41,7 +41,7 @@ export class Child<Asks extends Questions<Asks>> {
   }
 }
 
-/** The other side: what a process answers. */
+/** Runs in the child process: answers the messages of the parent. */
 export function serve<Asks extends Questions<Asks>>(
   answers: {
     [Name in keyof Asks]: (given: Asks[Name]["given"]) => Promise<Asks[Name]["answer"]> | Asks[Name]["answer"];

@@ -1,4 +1,4 @@
-// What is promised of the picks, held against a run.
+// Checks the claims about picks with the figures of a run.
 import { short } from "../../testkit/statistics.ts";
 import { BASELINES, EPP } from "./contenders.ts";
 import { type Row, ratio } from "./figures.ts";
@@ -12,7 +12,7 @@ export interface Claim {
   holds: boolean;
 }
 
-/** A fair share of a burst, and a fifth. */
+/** The largest allowed share of a burst: a fair share and a fifth more. */
 export function burstLimit(requests: number, pods: number): number {
   return (requests / pods) * 1.2;
 }

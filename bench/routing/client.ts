@@ -1,5 +1,5 @@
-// Sends the requests of a load when they are due, whatever became of those before, and notes when each got its first
-// token and from which pod. Times are from when a request was due, so a client that is late hides nothing.
+// Sends the requests of a load when they are due, without waiting for earlier ones. Records the time of each first token and the
+// pod. Times count from when a request was due, so a late client hides nothing.
 import http from "node:http";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
 import { Draws } from "../sim/draws.ts";
@@ -10,29 +10,29 @@ import { type RoutingLoad, requestsOf } from "./loads.ts";
 interface ClientStart {
   load: RoutingLoad;
   seed: number;
-  /** Ports of the Envoys, each asked at random. */
+  /** Ports of the Envoys; each request goes to a random one. */
   ports: readonly number[];
-  /** The client says in a header which model it is for: where no filter reads bodies. */
+  /** Whether the client sends the model header, because no filter reads the body. */
   named: boolean;
-  /** What is under way so long after the last arrival is ended. */
+  /** Requests that are still in flight this long after the last arrival are cut off. */
   graceMs: number;
 }
 
 export interface Sent {
-  /** Due, ms from the start. */
+  /** When the request was due, in ms from the start. */
   at: number;
-  /** Ms from when it was due to when it was sent. */
+  /** Delay in ms between due and sent. */
   late: number;
-  /** Ms to the first token; with `cut`, how long it had waited when it was ended. */
+  /** Ms to the first token; for a cut request, how long it had waited. */
   wait: number;
   cut: boolean;
   status: number;
-  /** -1: none. */
+  /** -1 for none. */
   pod: number;
 }
 
 export interface ClientAsks {
-  /** Ms from the start to the end of warm-up and to the last arrival. */
+  /** Ms from the start to the end of the warm-up and to the last arrival. */
   prepare: { given: ClientStart; answer: { warmMs: number; lastMs: number; requests: number } };
   run: { given: null; answer: Sent[] };
 }
@@ -68,7 +68,7 @@ function prepare({ load, seed, ports, named, graceMs: grace }: ClientStart): Cli
   return { warmMs: at(warm), lastMs: at(prepared.length - 1), requests: prepared.length };
 }
 
-/** Round the connections, so that all of Envoy's workers get their share. */
+/** Connections take turns, so that all workers of Envoy get their share. */
 const agent = new http.Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY, scheduling: "fifo" });
 
 async function run(): Promise<Sent[]> {

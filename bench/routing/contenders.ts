@@ -1,4 +1,4 @@
-// Who picks, each in an Envoy with two workers of its own: the filters, and how the cluster balances.
+// The contenders, each in an Envoy of its own with two workers: their filters and the balancing of the cluster.
 import type { Json, JsonObject } from "../../envoy/json.ts";
 import { DESTINATION_HEADER } from "../../protocol/constants.ts";
 import type { TestEnvoyConfig } from "../../testkit/envoy/test-envoy.ts";
@@ -7,7 +7,7 @@ import { EPP as EPP_PEER } from "../../testkit/peers/peers.ts";
 export interface RoutingContender {
   name: string;
   title: string;
-  /** The filter's configuration, beside that it is Pilotfish's. */
+  /** The configuration of Pilotfish's filter; absent for other contenders. */
   filter?: JsonObject;
   epp?: boolean;
   balance?: "round robin" | "least request";
@@ -33,7 +33,7 @@ interface EnvoyNeeds {
   endpoints: readonly string[];
   wasmFile: string;
   secret: string;
-  /** Where EPP listens. */
+  /** Port of EPP. */
   eppPort: number | undefined;
 }
 
@@ -47,7 +47,7 @@ export function envoyOf(contender: RoutingContender, needs: EnvoyNeeds): TestEnv
       ...config,
       filtersBefore: [extProc],
       clusters: [grpcCluster(eppPort)],
-      // A request that EPP picked nothing for is refused here: no figure of EPP's is another balancer's.
+      // A request without a pick of EPP is refused, so that EPP's figures include no other balancer.
       edit: (bootstrap) => Object.assign(poolOf(bootstrap), originalDestination),
     };
   }
@@ -80,7 +80,7 @@ function poolOf(bootstrap: JsonObject): JsonObject {
   return pool;
 }
 
-/** Takes the place of the fixed endpoints: the header alone says where to. */
+/** Replaces the fixed endpoints: only the header decides the pod. */
 const originalDestination: { [key: string]: Json | undefined } = {
   type: "ORIGINAL_DST",
   lb_policy: "CLUSTER_PROVIDED",
@@ -89,7 +89,7 @@ const originalDestination: { [key: string]: Json | undefined } = {
   load_balancing_policy: undefined,
 };
 
-/** As the extension's guides have it: all of the request and of the answer passes by EPP. */
+/** As in the extension's guides: the whole request and the whole answer pass through EPP. */
 const extProc: JsonObject = {
   name: "envoy.filters.http.ext_proc",
   typed_config: {

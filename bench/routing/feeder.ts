@@ -1,4 +1,4 @@
-// The sidecar that ships, in a process of its own.
+// The real sidecar in a process of its own.
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { type Sidecar, startSidecar } from "../../sidecar/sidecar.ts";
 import { serve } from "./child.ts";

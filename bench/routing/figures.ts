@@ -1,24 +1,24 @@
-// From what was seen to figures: of one repetition, and over all of them.
+// Turns observations into figures of one repetition and of all repetitions.
 import { type Figure, figure, quantile } from "../../testkit/statistics.ts";
 import type { Sent } from "./client.ts";
 import type { Seen } from "./lane.ts";
 import type { RoutingLoad } from "./loads.ts";
 
-/** Times to first token in ms. A request that was cut off counts with as long as it had waited. */
+/** Times to first token in ms. A request that was cut off counts with the time that it had waited. */
 interface Repetition {
   mean: number;
   p50: number;
   p90: number;
   p99: number;
   outputPerSecond: number;
-  /** Prompt tokens found in the pods' caches, of all; 0 to 1. */
+  /** Share of prompt tokens that were in the pods' caches, 0 to 1. */
   hitRate: number;
   deepestQueue: number;
   refused: number;
   cut: number;
-  /** The most that a pod got of a burst, over all bursts; 0 where there are none. */
+  /** The largest number of requests that one pod got of one burst; 0 without bursts. */
   mostOfBurst: number;
-  /** How late the client was, p99. */
+  /** The p99 of the client's delay. */
   late: number;
   busy: number;
 }
@@ -42,7 +42,7 @@ export interface Row {
   contender: string;
   repetitions: Repetition[];
   figures: Record<keyof Repetition, Figure>;
-  /** Cores, by part. */
+  /** Used cores by part. */
   cores: Record<string, Figure>;
 }
 
@@ -91,7 +91,7 @@ export function rowOf(contender: string, all: readonly Seen[], load: RoutingLoad
   return { contender, repetitions, figures, cores };
 }
 
-/** `row` to `other`, repetition by repetition: both had the same requests at the same time. */
+/** The ratio of `row` to `other` in each repetition, in which both had the same requests. */
 export function ratio(row: Row, other: Row, measure: keyof Repetition): Figure {
   return figure(row.repetitions.map((one, i) => one[measure] / (other.repetitions[i]?.[measure] ?? Number.NaN)));
 }

@@ -1,4 +1,4 @@
-// One contender under one load, from nothing: fresh pods, Envoys, sidecar or endpoint picker, and the requests.
+// Runs one contender under one load with new pods, Envoys, and a new sidecar or endpoint picker.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,17 +26,17 @@ interface LaneParts {
   eppPath: string | undefined;
 }
 
-/** Everything that was seen of a contender under a load, once. */
+/** The observations of a contender under a load in one repetition. */
 export interface Seen {
   contender: string;
   sent: Sent[];
   warmMs: number;
   lastMs: number;
-  /** At the end of warm-up, at the last arrival, at the end. */
+  /** Counts at the end of the warm-up, at the last arrival and at the end. */
   counts: [PodsCount, PodsCount, PodsCount];
-  /** Cores that each part used from the end of warm-up to the last arrival. */
+  /** Cores that each part used from the end of the warm-up to the last arrival. */
   cores: Record<string, number>;
-  /** Of the whole machine in that time, 0 to 1. */
+  /** Busy share of the whole machine in that time, 0 to 1. */
   busy: number;
 }
 
@@ -57,7 +57,7 @@ export class Lane {
     for (const child of [this.#pods, this.#client, this.#feeder]) child?.stop();
   }
 
-  /** `delayMs`: how long to wait when all is ready, so that bursts of several lanes do not fall together. */
+  /** `delayMs`: delay before the first request, so that bursts of several lanes do not coincide. */
   async run(contender: RoutingContender, load: RoutingLoad, seed: number, delayMs: number): Promise<Seen> {
     const { found, wasmFile, eppPath } = this.#parts;
     const folder = await mkdtemp(join(tmpdir(), "pilotfish-routing-"));
@@ -103,7 +103,7 @@ export class Lane {
       const seen = await this.#measure(pids, warmMs, lastMs);
       const picked = (await this.#picked(envoys)) - before;
       if (contender.filter && picked !== seen.sent.length)
-        throw new Error(`${contender.name}: ${picked} of ${seen.sent.length} requests were picked for`);
+        throw new Error(`${contender.name}: ${picked} of ${seen.sent.length} requests had a pick`);
       return { contender: contender.name, warmMs, lastMs, ...seen };
     } finally {
       if (fed) await this.#feeder?.ask("stop", null);
@@ -146,7 +146,7 @@ export class Lane {
   }
 }
 
-/** Every worker has a snapshot with all models on all pods; connections that are open at once are spread over the workers. */
+/** Waits until every worker has a snapshot with all models on all pods. Concurrent connections are spread over the workers. */
 async function fresh(envoy: TestEnvoy, models: number, pods: number): Promise<void> {
   await until("a snapshot with all models and pods", async () => {
     const all = await Promise.all(Array.from({ length: 4 * WORKERS }, () => readBack(envoy.url)));
@@ -156,7 +156,7 @@ async function fresh(envoy: TestEnvoy, models: number, pods: number): Promise<vo
   });
 }
 
-/** Requests are answered by pods, several times in a row: EPP refuses some in its first moments. */
+/** Waits until pods answer several requests in a row, because EPP refuses some in its first moments. */
 async function answers(envoy: TestEnvoy, named: boolean): Promise<void> {
   const headers = { ...JSON_TYPE, ...(named ? { [MODEL_HEADER]: MODEL } : {}) };
   let last = "";

@@ -1,4 +1,4 @@
-// The loads of the bench: those of the simulation, over as many pods as two cores carry, for a time.
+// The loads of the bench: loads of the simulation, with as many pods as two cores can run, for a fixed time.
 import type { PodParams } from "../../simulator/params.ts";
 import { makeLoad } from "../sim/loads.ts";
 import type { SimRequest } from "../sim/request.ts";
@@ -6,14 +6,14 @@ import { WARM_UP } from "../sim/simulate.ts";
 
 export interface RoutingLoad {
   name: string;
-  /** Of the simulation's loads. */
+  /** Name of a load of the simulation. */
   kind: string;
   pods: number;
   seconds: number;
-  /** How often pods are scraped, by sidecar and endpoint picker; undefined: as each of them does by itself. */
+  /** Scrape interval of sidecar and endpoint picker; undefined leaves their defaults. */
   scrapeMs?: number;
   envoys: number;
-  /** Ms between bursts, each of which is judged by itself. */
+  /** Ms between bursts. Each burst is judged by itself. */
   burstMs?: number;
 }
 
@@ -32,14 +32,14 @@ export const ROUTING_LOADS: readonly RoutingLoad[] = [
 
 export const ROUTING_LOAD_NAMES = ROUTING_LOADS.map(({ name }) => name);
 
-/** Chunks of answers carry so many tokens: what is judged is the first, and the rest would only cost CPU. */
+/** Tokens per chunk of an answer. Only the first token is judged, so small chunks would only cost CPU. */
 const STREAM_INTERVAL = 32;
 
 interface Arrivals {
   title: string;
   perSecond: number;
   requests: SimRequest[];
-  /** So many are warm-up. */
+  /** Share of the requests that are warm-up. */
   warm: number;
   adapters: string[];
   params: Partial<PodParams>[];

@@ -29,14 +29,19 @@ const command = new Command("bench-routing")
   .description("Time to first token with each way to pick a pod: real Envoys, simulated vLLM pods, open-loop arrivals")
   .option("--loads <list>", `some of ${ROUTING_LOAD_NAMES.join(",")}`, someOf(ROUTING_LOAD_NAMES), ROUTING_LOAD_NAMES)
   .option("--contenders <list>", `some of ${CONTENDER_NAMES.join(",")}`, someOf(CONTENDER_NAMES), CONTENDER_NAMES)
-  .option("--repetitions <n>", "each with other requests, the same ones for all contenders", wholeNumber(1, 100), 1)
-  .option("--lanes <n>", "contenders that run at a time, each with its own pods and Envoys", wholeNumber(1, 16), 3)
-  .option("--seconds <n>", "arrivals of each load go on for so long (as the load says)", wholeNumber(5, 3600))
+  .option("--repetitions <n>", "each with new requests, which are the same for all contenders", wholeNumber(1, 100), 1)
+  .option(
+    "--lanes <n>",
+    "contenders that run at the same time, each with its own pods and Envoys",
+    wholeNumber(1, 16),
+    3,
+  )
+  .option("--seconds <n>", "duration of the arrivals of each load (default: the load's own)", wholeNumber(5, 3600))
   .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
   .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
-  .option("--output <folder>", "where the results are written", "bench/results");
+  .option("--output <folder>", "folder for the results", "bench/results");
 
-/** Every contender once, `lanes.length` at a time; the order turns by one each repetition. */
+/** Runs every contender once, `lanes.length` at a time. The order rotates with each repetition. */
 async function repetition(
   contenders: readonly RoutingContender[],
   load: RoutingLoad,

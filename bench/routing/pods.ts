@@ -1,5 +1,5 @@
-// The simulated pods of one contender, all in this process: their model time is waiting, not computing.
-// Each has an address of its own and all have one port, as the pods of an InferencePool do.
+// The simulated pods of one contender, all in this process, because their model time is waiting and not computing. Each has an
+// address of its own, and all have the same port, like the pods of an InferencePool.
 import type { PodParams } from "../../simulator/params.ts";
 import { type Pod, startPod } from "../../simulator/pod.ts";
 import { serve } from "./child.ts";
@@ -10,7 +10,7 @@ interface PodsStart {
   params: readonly Partial<PodParams>[];
 }
 
-/** Sums over the pods, and the deepest queue since the last time. */
+/** Sums over the pods, and the deepest queue since the last call. */
 export interface PodsCount {
   prefixQueries: number;
   prefixHits: number;
@@ -38,7 +38,7 @@ async function start({ model, adapters, params }: PodsStart): Promise<string[]> 
       }
       return pods.map(({ address }) => address);
     } catch (error) {
-      // The first one's port may be taken at another's address.
+      // The port of the first pod may be taken at the address of another pod.
       await Promise.all(pods.map((pod) => pod.close()));
       if (attempt === 10) throw error;
     }

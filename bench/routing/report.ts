@@ -1,4 +1,4 @@
-// A run as tables (standard output and Markdown), JSON (everything but single requests) and SVG (quantiles by load).
+// Writes a run as tables (standard output and Markdown), JSON (all but single requests) and SVG (quantiles by load).
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Machine } from "../../testkit/machine.ts";
@@ -29,7 +29,7 @@ export interface RoutingRun {
   claims: readonly Claim[];
 }
 
-/** From here on the machine may be what is measured. */
+/** At this busy share the machine may limit the figures. */
 const TOO_BUSY = 0.7;
 
 const HEAD = ["contender", "mean", "p50", "p90", "p99", "output/s", "hit rate", "deepest queue", "refused", "cut off"];
@@ -115,7 +115,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...rows.map(line)];
 }
 
-/** One panel per load; quantiles are evenly spaced by their distance from 1. */
+/** A panel for each load. Quantiles are spaced by the logarithm of their distance from 1. */
 function drawing(run: RoutingRun): string {
   const panels = run.cells.map(({ load, rows }) => ({
     title: `${load.name}, ${load.pods} pods`,
@@ -139,7 +139,7 @@ function drawing(run: RoutingRun): string {
   });
 }
 
-/** Writes routing-<date>.json, .md and .svg; returns their paths. */
+/** Writes routing-<date>.json, .md and .svg. Returns their paths. */
 export async function writeReport(run: RoutingRun, folder: string): Promise<string[]> {
   await mkdir(folder, { recursive: true });
   const name = `routing-${run.date.slice(0, 16).replaceAll(":", "")}`;

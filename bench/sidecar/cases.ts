@@ -5,9 +5,9 @@ const FILE = "tests/fixtures/metrics/vllm-0.32-load.txt";
 
 export interface Case extends Plan {
   name: string;
-  /** What the issue asks for: a share of one core, and the age in ms that 99 of 100 readings stay under. */
+  /** The targets: a share of one core, and the p99 of the age in ms. */
   atMost: { sidecar: number; age: number };
-  /** Which age that is: with pods that are asked once a second, the pods' own cannot be below. */
+  /** Which age the target is for. Pods that are scraped once a second cannot have a lower real age. */
   of: "real" | "snapshot";
 }
 

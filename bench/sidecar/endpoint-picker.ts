@@ -1,4 +1,4 @@
-// The endpoint picker scraping the same pods at the same interval, where it can be built.
+// The endpoint picker scrapes the same pods at the same interval, if it can be built.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ export interface PeerWindow {
   scrapesPerSecond: number;
 }
 
-/** Until it scrapes as often as it will. */
+/** Time until its scrape rate is steady. */
 const WARM_MS = 8000;
 
 export async function peerWindow(path: string, plan: Plan, stage: Stage, seconds: number): Promise<PeerWindow> {

@@ -1,4 +1,4 @@
-// How soon the filter knows that something happened to one pod of many, and that the others' readings did not age by it.
+// How soon the filter knows of a fault of one pod of many, and whether the readings of the other pods become older.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Reader, type Spread, spread, warm } from "./measure.ts";
 import type { Fault } from "./pods.ts";
@@ -6,10 +6,10 @@ import { type Plan, type Stage, type StageOptions, startStage } from "./stage.ts
 
 export interface FaultResult {
   what: string;
-  /** What the documentation says of the defaults. */
+  /** The bound that the documentation states for the defaults. */
   statedMs: number;
   seenMs: number;
-  /** Real ages of all other pods from the fault until two seconds after it was seen. */
+  /** Real ages of the readings of all other pods, from the fault until two seconds after it was seen. */
   others: Spread;
 }
 
@@ -19,7 +19,7 @@ interface Case {
   fault?: Fault;
 }
 
-/** As docs/how-to/model-servers.md states them, for the default interval of 100 ms. */
+/** The faults and bounds of docs/how-to/model-servers.md for the default interval of 100 ms. */
 const CASES: readonly Case[] = [
   { what: "crash: nothing listens any more", statedMs: 300, fault: "crash" },
   { what: "answers 500", statedMs: 700, fault: "500" },
@@ -29,11 +29,11 @@ const CASES: readonly Case[] = [
 ];
 const AFTER_MS = 2000;
 const POLL_MS = 15;
-/** Not seen at all. */
+/** The fault is not seen within this time. */
 const GIVE_UP_MS = 15_000;
 
 export async function measureFaults(plan: Plan, options: StageOptions): Promise<FaultResult[]> {
-  // One more than there are at first: the new address of the last case.
+  // One address more than pods, for the new pod of the last case.
   const stage = await startStage({ ...plan, pods: plan.pods + 1 }, { ...options, manifests: plan.pods });
   const reader = new Reader(stage);
   try {
@@ -63,7 +63,7 @@ async function measureOne(one: Case, index: number, pods: number, stage: Stage, 
       one.fault === undefined ? of(failing) === undefined && of(coming)?.ready === true : of(failing)?.ready === false;
     if (seen) seenMs ??= elapsed;
     for (const { address, waiting, ready } of view.endpoints) {
-      // Those of earlier cases stay as they are.
+      // The pods of earlier cases stay unchanged.
       if (ready && address !== failing && address !== coming && waiting !== null) ages.push(real(waiting));
     }
     if (elapsed > (seenMs ?? GIVE_UP_MS) + AFTER_MS) break;

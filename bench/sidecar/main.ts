@@ -1,4 +1,4 @@
-// make bench-sidecar: what it costs to keep the filter told of many pods, and how old what it is told is.
+// make bench-sidecar: the sidecar's CPU with many pods, and the age of the readings at the filter.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -37,12 +37,12 @@ const command = new Command("bench-sidecar")
   .option("--only <list>", `some of ${CASES.map((_, i) => i + 1).join(",")}: numbers of the cases`, (text) =>
     text.split(","),
   )
-  .option("--memory <n>", "in place of the cases: memory over so many seconds, 100 pods at 50 ms", seconds)
-  .option("--no-peer", "leave the endpoint picker out, though it can be built")
-  .option("--no-faults", "leave out what happens to single pods")
-  .option("--precedence", "pods, Envoy and sidecar before all else, on a machine that others work on too", false)
+  .option("--memory <n>", "instead of the cases: memory over this many seconds, 100 pods at 50 ms", seconds)
+  .option("--no-peer", "leave out the endpoint picker")
+  .option("--no-faults", "leave out faults of single pods")
+  .option("--precedence", "run pods, Envoy and sidecar with real-time priority, for a machine with other work", false)
   .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
-  .option("--output <folder>", "where the results are written", "bench/results");
+  .option("--output <folder>", "folder for the results", "bench/results");
 
 async function main(): Promise<number> {
   const options = command.parse().opts<Options>();
@@ -55,7 +55,7 @@ async function main(): Promise<number> {
     if (!isolation.isolated) notes.push("No network namespace could be made: EPP listened on every interface.");
   }
   if (options.precedence) {
-    notes.push("Others worked on this machine meanwhile: pods, Envoy, sidecar and reader went before them (SCHED_RR).");
+    notes.push("The machine had other work: pods, Envoy, sidecar and reader ran with real-time priority (SCHED_RR).");
   }
   const machine = await describeMachine();
   const folder = await mkdtemp(join(tmpdir(), "pilotfish-bench-"));
@@ -72,7 +72,7 @@ async function main(): Promise<number> {
       try {
         await warm(reader, one.pods);
         const window = await measure(stage, reader, options.seconds, one.pods > 500 ? 4 : 10);
-        // The same pods, after the sidecar: side by side the two would take the cores from each other.
+        // The endpoint picker gets the same pods after the sidecar has ended, because the two would compete for the cores.
         await reader.close();
         await stage.endSidecar();
         const beside = peer === undefined ? undefined : await peerWindow(peer, one, stage, options.seconds);

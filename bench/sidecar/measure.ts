@@ -1,11 +1,11 @@
-// Reads snapshots back from the filter at random moments, and what the kernel says of the sidecar meanwhile.
+// Reads snapshots back from the filter at random moments, and reads the sidecar's CPU and memory from the kernel.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "undici";
 import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { cpuNanoseconds, residentMemory } from "../../testkit/cpu.ts";
 import { type Plan, SECRET, type Stage, type StageOptions, startStage } from "./stage.ts";
 
-/** What a worker may lag behind what was pushed; the read-back itself always sees the newest. */
+/** How long a worker may use an older snapshot after a push. A read-back always shows the newest snapshot. */
 export const TICK_MS = 20;
 
 export interface Spread {
@@ -21,7 +21,7 @@ export interface Window {
   pods: number;
   scrapesPerSecond: number;
   reads: number;
-  /** Ages at the filter in ms: since the snapshot came, since it says a pod was asked, and since a pod really answered. */
+  /** Ages at the filter in ms: of the snapshot, of the scrape as the snapshot states it, and of the pod's real answer. */
   snapshot: Spread;
   claimed: Spread;
   real: Spread;
@@ -65,7 +65,7 @@ export class Reader {
   }
 }
 
-/** Until every pod is ready at the filter. */
+/** Waits until every pod is ready at the filter. */
 export async function warm(reader: Reader, pods: number, timeoutMs = 60_000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
@@ -119,7 +119,7 @@ export interface MemoryPoint {
   rssMiB: number;
 }
 
-/** Resident memory every ten seconds. */
+/** Reads the resident memory every ten seconds. */
 export async function memoryOver(plan: Plan, options: StageOptions, seconds: number): Promise<MemoryPoint[]> {
   const stage = await startStage(plan, options);
   const reader = new Reader(stage);

@@ -1,8 +1,8 @@
-// The pods of the sidecar's bench, many in one process and as cheap as Node allows: a listener each, a whole answer of
-// prepared bytes each, and only the gauges written anew. Forked; the first message is their addresses.
+// The pods of the sidecar's bench, many in one forked process and as cheap as Node allows: each has a listener and a prepared
+// answer, in which only the gauges change. The first message has their addresses.
 //
-// `vllm:num_requests_waiting` says when the answer was made, in ms since the bench's epoch: what reads that number back
-// from the filter knows the reading's true age, whoever scraped it.
+// `vllm:num_requests_waiting` is the time of the answer, in ms since the bench's epoch. A read-back of this number from the filter
+// gives the true age of a reading.
 import { readFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
@@ -11,17 +11,17 @@ export interface PodsOptions {
   count: number;
   file: string;
   model: string;
-  /** Date.now() of ms 0. */
+  /** Date.now() of the bench's epoch. */
   epoch: number;
-  /** Answers are compressed, as where a proxy does so. The waiting gauge then stays what it was. */
+  /** Whether answers are compressed, as by a proxy. The gauge is then constant. */
   gzip: boolean;
 }
 
-/** Ten digits do for 115 days. */
+/** Ten digits suffice for 115 days. */
 const DIGITS = 10;
 const WAITING = /^vllm:num_requests_waiting\{[^}]*\} /m;
 
-/** As uvicorn writes an answer of whose length the application says nothing, which is what vLLM's metrics are. */
+/** The format of uvicorn for an answer without a length, as for vLLM's metrics. */
 function whole(body: Buffer, more = ""): Buffer {
   const head = `HTTP/1.1 200 OK\r\nserver: uvicorn\r\ncontent-type: text/plain; version=1.0.0; charset=utf-8\r\n${more}transfer-encoding: chunked\r\n\r\n`;
   const size = `${body.length.toString(16)}\r\n`;
@@ -66,13 +66,13 @@ const DRIP_MS = 20;
 
 interface Pod {
   port: number;
-  /** From now on; a crash takes listener and connections down. */
+  /** Changes the behaviour of a pod from now on. A crash ends its listener and connections. */
   fail(fault: Fault): void;
 }
 
-/** Rejects when the port is taken there. */
+/** Rejects if the port is taken at this address. */
 function startPod({ answer, at, models, epoch }: Made, host: string, port: number): Promise<Pod> {
-  // Each pod has bytes of its own: those of a slow connection are not written over by another's.
+  // Each pod has a buffer of its own, so that another pod does not overwrite the bytes of a slow connection.
   const mine = Buffer.from(answer);
   const sockets = new Set<Socket>();
   let fault: Fault | undefined;
@@ -116,10 +116,10 @@ function drip(socket: Socket, bytes: Buffer): void {
   socket.once("close", () => clearInterval(timer));
 }
 
-/** Answers so far; told when asked. */
+/** Number of answers, which the process reports on request. */
 let served = 0;
 
-/** Each on an address of its own and all on one port, as the pods of an InferencePool are. */
+/** Each pod has an address of its own, and all have the same port, like the pods of an InferencePool. */
 const address = (i: number): string => `127.20.${1 + (i >> 7)}.${1 + (i & 127)}`;
 
 process.once("message", async (options: PodsOptions) => {

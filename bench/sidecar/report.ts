@@ -1,4 +1,4 @@
-// A run as JSON (everything) and Markdown (for people, on standard output too).
+// Writes a run as JSON (all figures) and Markdown (tables, also on standard output).
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Machine } from "../../testkit/machine.ts";
@@ -22,9 +22,9 @@ interface Run {
   notes: readonly string[];
 }
 
-/** How much a long run may end above its first quarter and still be called flat. */
+/** How much the last quarter of a run may exceed the second one before memory counts as growing. */
 const FLAT_MIB = 16;
-/** What is asked of readings when nothing happens. */
+/** The target for the age of readings of the other pods. */
 const OTHERS_AT_MOST_MS = 150;
 
 const ms = (spread: Spread) => `${Math.round(spread.p50)} / ${Math.round(spread.p99)} / ${Math.round(spread.max)}`;
@@ -41,21 +41,21 @@ function claimsOf({ results, memory, faults = [] }: Pick<Run, "results" | "memor
     const { sidecar, age } = plan.atMost;
     if (!Number.isFinite(sidecar)) continue;
     claims.push({
-      text: `${plan.name}: ${share(window.sidecar)} of one core, at most ${sidecar} was asked for`,
+      text: `${plan.name}: ${share(window.sidecar)} of one core, the target is at most ${sidecar}`,
       held: window.sidecar <= sidecar,
     });
-    // A worker may pick by a snapshot for one tick after a newer one came.
+    // A worker may use a snapshot for one tick after a newer one arrived.
     const p99 = window[plan.of].p99 + TICK_MS;
     const what = plan.of === "real" ? "a reading" : "a snapshot";
     claims.push({
-      text: `${plan.name}: 99 of 100 times ${what} was less than ${Math.round(p99)} ms old at the filter, ${age} were asked for`,
+      text: `${plan.name}: 99 of 100 times ${what} was less than ${Math.round(p99)} ms old at the filter, the target is ${age}`,
       held: p99 < age,
     });
   }
   for (const { what, statedMs, seenMs, others } of faults) {
     const age = others.p99 + TICK_MS;
     claims.push({
-      text: `a pod of 100 ${what}: known at the filter after ${Math.round(seenMs)} ms, ${statedMs} are stated; of the others 99 of 100 readings were less than ${Math.round(age)} ms old`,
+      text: `a pod of 100 ${what}: known at the filter after ${Math.round(seenMs)} ms, the stated bound is ${statedMs}; of the others 99 of 100 readings were less than ${Math.round(age)} ms old`,
       held: seenMs + TICK_MS <= statedMs && age < OTHERS_AT_MOST_MS,
     });
   }
@@ -69,7 +69,7 @@ function claimsOf({ results, memory, faults = [] }: Pick<Run, "results" | "memor
   return claims;
 }
 
-/** The most of the second quarter, when all is warm, and of the last. */
+/** The maximum of the second quarter, when everything is warm, and of the last quarter. */
 function ends(memory: readonly MemoryPoint[]): { early: number; late: number } {
   const most = (from: number, to: number) =>
     Math.max(...memory.slice(Math.floor(from * memory.length), Math.floor(to * memory.length)).map((p) => p.rssMiB));
@@ -85,14 +85,14 @@ function markdown(run: Run): string {
     "Pods, Envoy (one worker, the release wasm) and sidecar are processes of their own on one machine; a pod's answer is a capture of",
     "vLLM 0.32 under load, 54,528 bytes. CPU is the scheduler's sum over all of a process' threads, as a share of one core.",
     `Ages are read back from the filter at random moments; a pick may see a snapshot up to ${TICK_MS} ms later (a worker's tick),`,
-    'which is added in the claims. "Real" is the time since the pod wrote the answer, by a number in it; "told" is what the filter',
-    "is told. Ages are p50 / p99 / most, in ms. The endpoint picker scrapes the same pods after the sidecar has ended.",
+    'which the claims add. "Real" is the time since the pod wrote the answer, by a number in the answer; "stated" is the age that the',
+    "snapshot states. Ages are p50 / p99 / maximum in ms. The endpoint picker scrapes the same pods after the sidecar has ended.",
     ...run.notes,
     "",
   ];
   if (results.length > 0) {
     out.push(
-      `| ${run.seconds} s each | sidecar, cores | MiB | snapshot's age | told | real | readings | endpoint picker 1.5.0, cores |`,
+      `| ${run.seconds} s each | sidecar, cores | MiB | snapshot's age | stated | real | readings | endpoint picker 1.5.0, cores |`,
       "| --- | --- | --- | --- | --- | --- | --- | --- |",
     );
   }

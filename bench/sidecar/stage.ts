@@ -1,5 +1,5 @@
-// What a run needs, each in a process of its own so that CPU can be told apart: pods, an Envoy with the filter, and the
-// sidecar as it is shipped: compiled JavaScript, started by its command line.
+// The processes of a run, which are separate so that their CPU is separate: the pods, an Envoy with the filter, and the sidecar as it
+// ships, which is compiled JavaScript with its command line.
 import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -23,16 +23,16 @@ export interface Plan {
 
 export interface Stage {
   epoch: number;
-  /** Where the manifests are that say which pods there are; with `manifests` only. */
+  /** Folder of the manifests that list the pods; only with `manifests`. */
   write(addresses: readonly string[]): Promise<void>;
   fail(pod: number, fault: Fault): void;
   addresses: string[];
   envoy: TestEnvoy;
   sidecarPid: number;
   podsPid: number;
-  /** How many scrapes the pods have answered. */
+  /** Number of scrapes that the pods have answered. */
   served(): Promise<number>;
-  /** The sidecar alone; pods and Envoy go on. */
+  /** Ends the sidecar only. Pods and Envoy continue. */
   endSidecar(): Promise<void>;
   close(): Promise<void>;
 }
@@ -55,7 +55,7 @@ async function startPods(options: PodsOptions): Promise<{ child: ChildProcess; a
   return { child, addresses };
 }
 
-/** Every thread that there is; later ones inherit it. */
+/** Sets the priority of all current threads; later threads inherit it. */
 function takePrecedence(pid: number): void {
   const done = spawnSync("chrt", ["--all-tasks", "--rr", "--pid", "1", String(pid)], { encoding: "utf8" });
   if (done.status !== 0)
@@ -63,11 +63,11 @@ function takePrecedence(pid: number): void {
 }
 
 export interface StageOptions {
-  /** Pods, Envoy and sidecar go before all else on a machine that is not theirs alone (SCHED_RR). */
+  /** Whether pods, Envoy and sidecar run with real-time priority (SCHED_RR), for a machine with other work. */
   precedence?: boolean;
   found: Found;
   wasm: string;
-  /** Pods are told by manifests in a folder, which can change; the first so many of them. */
+  /** The sidecar finds this many pods by manifests in a folder, which can change. */
   manifests?: number;
   /** Further arguments for Node, such as --cpu-prof. */
   nodeArguments?: readonly string[];
@@ -96,7 +96,7 @@ export async function startStage(
   const directory = join(folder, "manifests");
   const write = async (told: readonly string[]) => {
     await mkdir(directory, { recursive: true });
-    // Written beside it and moved: a half-written file would be a smaller cluster for a moment.
+    // The file is moved into the folder, because an incomplete file would be a smaller cluster for a moment.
     await writeFile(join(folder, "next"), JSON.stringify(manifestsOf(told)));
     await rename(join(folder, "next"), join(directory, "pods.json"));
   };
@@ -156,7 +156,7 @@ export async function startStage(
   };
 }
 
-/** A pool and its pods, as kubectl prints a List. */
+/** A pool and its pods as a List, in the format of kubectl. */
 function manifestsOf(addresses: readonly string[]): object {
   const [ip, port] = hostAndPort(addresses[0] ?? "");
   const pool = {

@@ -1,5 +1,5 @@
-// Random draws of the loads, from distributions. Same seed, same draws, on every machine: Math.log and Math.cos differ
-// between machines in the last bit at most, and every draw is rounded by its user.
+// Random draws of the loads from distributions. The same seed gives the same draws on every machine: Math.log and Math.cos may
+// differ in the last bit only, and every user rounds the draws.
 import { Random } from "../../testkit/random.ts";
 
 export class Draws extends Random {
@@ -14,7 +14,7 @@ export class Draws extends Random {
     return Math.min(most, Math.max(least, Math.round(median * Math.exp(sigma * normal))));
   }
 
-  /** An index, as often as its weight says. */
+  /** A random index, with a probability in proportion to its weight. */
   weighted(weights: readonly number[]): number {
     let left = this.fraction() * weights.reduce((sum, weight) => sum + weight, 0);
     const drawn = weights.findIndex((weight) => {
@@ -24,7 +24,7 @@ export class Draws extends Random {
     return drawn < 0 ? weights.length - 1 : drawn;
   }
 
-  /** Text of `tokens` tokens of four bytes, words of the alphabet, that hardly ever occurs twice. */
+  /** A random text of `tokens` tokens of four bytes, which hardly ever occurs twice. */
   text(tokens: number): string {
     let text = "";
     const bytes = tokens * 4;

@@ -1,4 +1,4 @@
-// What Envoy does without anybody's help.
+// Envoy's own balancers.
 
 import { Draws } from "./draws.ts";
 import type { Contender } from "./world.ts";
@@ -12,7 +12,10 @@ export const roundRobin: Contender = {
   },
 };
 
-/** `choices`: pods that are looked at, Envoy's choice_count; 0: all. The least of the gateway's own requests in flight wins. */
+/**
+ * Picks the pod with the fewest requests of this gateway in flight, of `choices` random pods (Envoy's choice_count). 0 compares
+ * all pods.
+ */
 function leastRequest(name: string, title: string, choices: number): Contender {
   return {
     name,
@@ -31,7 +34,7 @@ function leastRequest(name: string, title: string, choices: number): Contender {
           }
           return best;
         }
-        // From a random place on, so that ties fall evenly.
+        // Starts at a random pod, so that ties are spread evenly.
         const from = best;
         for (let i = 1; i < count; i++) {
           const other = (from + i) % count;

@@ -1,8 +1,8 @@
-// The endpoint picker of the Gateway API Inference Extension with its default plugins, one that sees everything.
+// The endpoint picker of the Gateway API Inference Extension with its default plugins, as a single instance for all requests.
 //
 //   score(p) = 2 * queue(p) + 2 * kv(p) + 3 * prefix(p)      the highest wins, ties at random
 //
-//   queue   (most - waiting) / (most - least) over the pods, 1 when all are equal
+//   queue   (max - waiting) / (max - min) over the pods, 1 if all are equal
 //   kv      1 - KV cache usage
 //   prefix  matched blocks / blocks of the prompt: 64 bytes each, chained, at most 256, per pod an LRU of 31,250
 
@@ -17,7 +17,7 @@ interface Metrics {
 const SCRAPE_MS = 50;
 const LRU_BLOCKS = 31_250;
 
-/** Which pods were sent which blocks. */
+/** Remembers which blocks were sent to which pods. */
 export class PrefixIndex {
   readonly #capacity: number;
   readonly #holders = new Map<number, Set<number>>();
@@ -28,7 +28,7 @@ export class PrefixIndex {
     this.#lru = Array.from({ length: pods }, () => new Map());
   }
 
-  /** How many blocks of the chain each pod has, up to the first block that nobody has. */
+  /** Number of blocks of the chain for each pod, up to the first block that no pod has. */
   match(blocks: ArrayLike<number>): Uint32Array {
     const counts = new Uint32Array(this.#lru.length);
     for (let i = 0; i < blocks.length; i++) {
@@ -66,7 +66,7 @@ export class PrefixIndex {
   }
 }
 
-/** One score per pod. `matched` of `total` blocks; a prompt without a whole block has no affinity. */
+/** One score per pod. `matched` is the number of matched blocks of `total`. A prompt shorter than a block has no affinity. */
 export function scores(metrics: readonly Metrics[], matched: ArrayLike<number>, total: number): number[] {
   let least = Number.POSITIVE_INFINITY;
   let most = Number.NEGATIVE_INFINITY;

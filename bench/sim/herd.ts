@@ -1,4 +1,4 @@
-// The herd: 200 requests within one scrape period over 8 pods. How many does the pod get that gets most?
+// The herd: 200 requests within one scrape period for 8 pods. The figure is the largest number that one pod gets.
 
 import { defaultParams } from "../../simulator/params.ts";
 import { Draws } from "./draws.ts";
@@ -9,7 +9,7 @@ import type { Contender } from "./world.ts";
 
 export const HERD_PODS = 8;
 export const HERD_REQUESTS = 200;
-/** A fair share and a fifth: what issue and README promise. */
+/** The documented bound: a fair share and a fifth more. */
 export const HERD_LIMIT = (HERD_REQUESTS / HERD_PODS) * 1.2;
 const WITHIN_MS = 40;
 const BACKGROUND_MS = 400;
@@ -17,9 +17,9 @@ const BACKGROUND_MS = 400;
 interface HerdKind {
   name: string;
   title: string;
-  /** Sent before the burst, long answers, so that the pods differ when the burst comes. */
+  /** Requests with long answers before the burst, so that the pods have different loads. */
   before: number;
-  /** All begin with one system prompt. */
+  /** Whether all requests share a system prompt. */
   shared: boolean;
 }
 
@@ -29,7 +29,7 @@ export const HERD_KINDS: readonly HerdKind[] = [
   { name: "shared", title: "8 idle pods, all with one system prompt of 2,000 tokens", before: 0, shared: true },
 ];
 
-/** The most that a pod gets of the burst. */
+/** The largest number of requests of the burst that one pod gets. */
 export function herd(kind: HerdKind, contender: Contender, seed: number): number {
   const draws = new Draws(seed ^ 0x4e5d);
   const prompt: Message[] = kind.shared ? [{ role: "system", content: draws.text(2000) }] : [];

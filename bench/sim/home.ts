@@ -1,9 +1,9 @@
-// A yardstick that no gateway can be: each prompt's beginning has one pod of its own, dealt out in turn as they come. Nothing is
-// prefilled twice that a cache still holds, and every pod has as many. What splits a prompt over pods can only be worse where
-// caches are full; how much a pool carries with it is what the loads "fitting" are a fraction of.
+// A yardstick that no gateway can reach: each prompt prefix has a fixed pod, and new prefixes are assigned to pods in turn. So no
+// cached prefix is computed twice, and every pod has the same number of prefixes. With full caches, a picker that spreads a prefix
+// over pods can only be worse. The loads "fitting" are fractions of the rate that a pool reaches with fixed homes.
 import type { Contender } from "./world.ts";
 
-/** Blocks of 64 bytes: behind what all prompts have in common, within the system prompts of the loads. */
+/** In blocks of 64 bytes: after the part that all prompts share, and within the system prompts of the loads. */
 const KEY_BLOCK = 60;
 
 export const home: Contender = {

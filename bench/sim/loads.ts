@@ -1,16 +1,16 @@
-// What arrives. Each load is a list of requests with arrival times, made from a seed alone: every contender gets the same.
+// The loads. A load is a list of requests with arrival times that depends only on the seed, so every contender gets the same.
 import { defaultParams, type PodParams } from "../../simulator/params.ts";
 import { Draws } from "./draws.ts";
 import { type Message, makeRequest, type SimRequest } from "./request.ts";
 
 interface LoadOptions {
-  /** undefined: the load's own number. */
+  /** Undefined for the load's own number. */
   pods?: number | undefined;
   requests?: number;
-  /** In the place of `requests`: as many as come in so long. */
+  /** Instead of `requests`: all requests of this many seconds. */
   seconds?: number;
   seed: number;
-  /** Requests a second over all pods; undefined: the load's own rate. */
+  /** Requests a second for all pods; undefined for the load's own rate. */
   rate?: number | undefined;
 }
 
@@ -24,7 +24,7 @@ export interface Load {
 
 interface Kind {
   title: string;
-  /** Requests a second and pod. */
+  /** Requests per second and pod. */
   rate: number;
   pods?: number;
   make(draws: Draws, times: readonly number[], perSecond: number): SimRequest[];
@@ -33,21 +33,21 @@ interface Kind {
 
 /** Four pods for 150 customers with system prompts of 6,000 tokens, 900,000 in all. */
 interface Caches {
-  /** How much of the prompts they have room for. */
+  /** Tokens of prompts for which their caches have room. */
   hold: string;
   params: Partial<PodParams>;
-  /** Requests a second and pod at which they are full. */
+  /** Requests per second and pod at which the pods are saturated. */
   full: number;
 }
 
 /**
- * 524,000 tokens. 60 % of `full` is what least request answers with a mean of 402 ms, as in the simulation that the rule comes
- * from; at 80 % it is overloaded.
+ * 524,000 tokens. At 60 % of `full`, least request has a mean of 402 ms, as in the simulation from which the rule comes. At 80 %
+ * least request is overloaded.
  */
 const HALF: Caches = { hold: "half", params: { kvBlocks: 8192 }, full: 3.9 };
 /**
- * 1,049,000 tokens: a second copy of one drives out another. `full` is the highest rate at which fixed homes (home.ts) have a p90
- * below 100 ms over 300 s. At 43 a second over all it is 105, at 44 seconds.
+ * 1,049,000 tokens: a second copy of a prompt evicts another prompt. `full` is the highest rate at which fixed homes (home.ts) have
+ * a p90 below 100 ms over 300 s. At 43 requests a second for all pods the p90 is 105 ms; at 44 it is seconds.
  */
 const ALL: Caches = { hold: "all", params: {}, full: 10.5 };
 const AZURE_FULL = 9;
@@ -55,7 +55,7 @@ const AZURE_FULL = 9;
 const system = (content: string): Message => ({ role: "system", content });
 const user = (content: string): Message => ({ role: "user", content });
 
-/** `exponent` of Zipf's law, by which customers ask: 0 is all alike. */
+/** `exponent` of Zipf's law for the customers' shares; 0 makes all shares equal. */
 function shared(fraction: number, { hold, params, full }: Caches, exponent = 0): Kind {
   const who = `150 customers${exponent ? " by Zipf's law" : ""}, system prompts of 6,000 tokens`;
   return {
@@ -75,7 +75,7 @@ function shared(fraction: number, { hold, params, full }: Caches, exponent = 0):
   };
 }
 
-/** Sizes like those of Azure's conversation trace of 2023: medians of 1,020 tokens in, 129 out. */
+/** Sizes as in Azure's conversation trace of 2023: medians of 1,020 prompt tokens and 129 output tokens. */
 function azure(draws: Draws, times: readonly number[]): SimRequest[] {
   return times.map((at) => {
     const messages = [user(draws.text(draws.lognormal(1020, 0.8, 8, 14000)))];
@@ -86,7 +86,7 @@ function azure(draws: Draws, times: readonly number[]): SimRequest[] {
 const BURST = 200;
 const BURST_EVERY_MS = 5000;
 
-/** Sessions that go on for some turns, each with all the turns before it; the next turn comes after a time of its own. */
+/** Sessions of several turns. Each turn includes all earlier turns, and comes after a random pause. */
 function sessions(draws: Draws, times: readonly number[], perSecond: number): SimRequest[] {
   const made: SimRequest[] = [];
   const active = 500;
@@ -94,7 +94,7 @@ function sessions(draws: Draws, times: readonly number[], perSecond: number): Si
   const meanPause = (active / perSecond) * 1000;
   const preamble = draws.text(400);
   const last = times.at(-1) ?? 0;
-  // Sessions begin all along; those of the first moments are in their middle already.
+  // Sessions begin at any time, so at the start some sessions are already in their middle.
   for (let start = -meanPause * turns; start < last; start += (meanPause * turns) / active) {
     const messages: Message[] = [system(preamble)];
     let at = start;

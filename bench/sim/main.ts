@@ -1,4 +1,4 @@
-// make sim: the filter that ships picks for simulated pods, beside round robin, least request and the endpoint picker.
+// make sim: the release wasm picks for simulated pods, beside round robin, least request and the endpoint picker.
 import { Command } from "commander";
 import { fileHash } from "../../testkit/machine.ts";
 import { someOf, wholeNumber } from "../prepare.ts";
@@ -40,14 +40,14 @@ interface Options {
 
 const command = new Command("sim")
   .description("Time to first token with each way to pick a pod, in a discrete-event simulation; nothing here is a GPU")
-  .option("--pods <n>", "pods (4 or 8, as the load says)", wholeNumber(1, 1000))
-  .option("--rate <n>", "requests a second over all pods (as the load says)", wholeNumber(1, 100_000))
+  .option("--pods <n>", "number of pods (default: the load's own, 4 or 8)", wholeNumber(1, 1000))
+  .option("--rate <n>", "requests a second for all pods (default: the load's own)", wholeNumber(1, 100_000))
   .option("--requests <n>", "requests of each load; the first fifth is warm-up", wholeNumber(10, 1_000_000), 3000)
   .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
   .option("--only <loads>", `some of ${LOAD_NAMES.join(",")}`, someOf(LOAD_NAMES), LOAD_NAMES)
   .option("--contenders <list>", `some of ${Object.keys(CONTENDERS).join(",")}`, someOf(Object.keys(CONTENDERS)), USUAL)
   .option("--no-herd", "leave out the bursts of 200 requests in one scrape period")
-  .option("--output <folder>", "where the results are written", "bench/results")
+  .option("--output <folder>", "folder for the results", "bench/results")
   .addHelpText(
     "after",
     `

@@ -1,5 +1,5 @@
-// The release wasm in the strict emulator: every request's body goes through the filter, scrapes reach it as pushed
-// snapshots, answers as streams.
+// The release wasm in the strict emulator. Every request's body goes through the filter. Scrapes reach the filter as pushed
+// snapshots, and answers as streams.
 import { readFileSync } from "node:fs";
 import { Process, Root, Stream } from "../../emulator/index.ts";
 import { DESTINATION_HEADER, SECRET_ENV, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
@@ -12,22 +12,22 @@ import { bodyOf, MODEL, type SimRequest } from "./request.ts";
 import type { Contender, Route, Router, World } from "./world.ts";
 
 const SCRAPE_MS = 100;
-/** Between a scrape and the arrival of its snapshot at a worker. */
+/** Ms between a scrape and the arrival of its snapshot at a worker. */
 const PUSH_MS = 5;
 const SECRET = "simulated-secret-of-a-sidecar";
 const EPOCH_US = 1_700_000_000_000_000n;
 /** Envoy's per_connection_buffer_limit_bytes. */
 const BUFFER_BYTES = 32 * 1024 * 1024;
 
-/** PILOTFISH_WASM puts another module in the place of the one that `npm run build` makes. */
+/** The module that `npm run build` makes, or the one that PILOTFISH_WASM names. */
 const { PILOTFISH_WASM } = process.env;
 const module = PILOTFISH_WASM === undefined ? release : new WebAssembly.Module(readFileSync(PILOTFISH_WASM));
 
 interface PilotfishOptions {
   profile: "load" | "tokens";
-  /** Envoy's workers, each with a VM. */
+  /** Workers of each Envoy, each with a VM. */
   workers: number;
-  /** Envoys that share the pods and do not talk; 1 where not given. */
+  /** Envoys that share the pods and exchange nothing; default 1. */
   envoys?: number;
 }
 
@@ -37,7 +37,7 @@ class Gateway implements Router {
   readonly #process: Process;
   readonly #workers: Root[] = [];
   readonly #podOf: ReadonlyMap<string, number>;
-  /** The process's time when the simulation's is 0; undefined while it gets ready. */
+  /** The process's time at the simulation's time 0; undefined before the simulation starts. */
   #origin: bigint | undefined;
 
   constructor(world: World, options: PilotfishOptions, number: number) {
@@ -49,7 +49,7 @@ class Gateway implements Router {
     for (let i = 0; i < options.workers; i++) {
       const vm = this.#process.startVm(module, { vmId: "pilotfish", environment: { [SECRET_ENV]: SECRET } });
       this.#workers.push(new Root(vm, { configuration, allowOnHeadersStopIteration: true }));
-      // Workers do not start in step: their ticks fall between each other's.
+      // Workers start at different times, so their ticks do not coincide.
       this.#process.advance(20 / options.workers);
     }
     this.#push(this.#scrape(), 0);
@@ -61,7 +61,7 @@ class Gateway implements Router {
     });
   }
 
-  /** Brings the process to the present; the ticks on the way are done. */
+  /** Advances the process to the present, with all ticks on the way. */
   #follow(): void {
     if (this.#origin === undefined) return;
     const now = this.#origin + BigInt(Math.round(this.#world.now() * 1e6));
@@ -140,7 +140,7 @@ class Gateway implements Router {
     };
   }
 
-  /** Nothing may be counted in flight any more, by any worker. */
+  /** Throws if a worker still counts a request in flight. */
   close(): void {
     this.#process.advance(100);
     for (const worker of this.#workers) {

@@ -1,4 +1,4 @@
-// A run as tables (standard output and Markdown), JSON (everything) and SVG (time to first token by quantile).
+// Writes a run as tables (standard output and Markdown), JSON (all figures) and SVG (time to first token by quantile).
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { short } from "../../testkit/statistics.ts";
@@ -26,7 +26,7 @@ export interface SimRun {
   requests: number;
   wasm: string;
   node: string;
-  /** The run took so long. */
+  /** Duration of the run. */
   seconds: number;
   contenders: readonly { name: string; title: string }[];
   cells: readonly Cell[];
@@ -83,7 +83,7 @@ function markdown(run: SimRun): string {
   ].join("\n");
 }
 
-/** One panel per load; quantiles are evenly spaced by their distance from 1. */
+/** A panel for each load. Quantiles are spaced by the logarithm of their distance from 1. */
 function drawing(run: SimRun): string {
   const panels = run.cells.map((cell) => ({
     title: `${cell.load}, ${cell.pods} pods, ${short(cell.perSecond)} requests/s`,

@@ -1,4 +1,4 @@
-// A request as everybody sees it: the client's body, the pod's tokens, the endpoint picker's blocks. All come from one text.
+// A request in three forms, all made from one text: the client's body, the pod's tokens, and the endpoint picker's blocks.
 import { type Prompt, promptOf } from "../../simulator/engine/prompt.ts";
 
 export interface Message {
@@ -7,7 +7,7 @@ export interface Message {
 }
 
 export interface SimRequest {
-  /** Arrival, ms of simulated time. */
+  /** Arrival in ms of simulated time. */
   at: number;
   model: string;
   adapter?: string;
@@ -49,7 +49,7 @@ export function makeRequest(
   };
 }
 
-/** What the client sends. */
+/** The body that the client sends. */
 export function bodyOf(request: SimRequest): Buffer {
   return Buffer.from(
     JSON.stringify({

@@ -1,4 +1,4 @@
-// One contender under one load: engines, arrivals and the contender's timers on one simulated clock.
+// Runs one contender under one load: engines, arrivals and the contender's timers share one simulated clock.
 import { SimClock } from "../../simulator/clock.ts";
 import { Engine } from "../../simulator/engine/engine.ts";
 import { quantile } from "../../testkit/statistics.ts";
@@ -7,35 +7,35 @@ import type { Load } from "./loads.ts";
 import type { SimRequest } from "./request.ts";
 import type { Contender, Route } from "./world.ts";
 
-/** Part of the requests at the start that fill caches and are left out of the figures. */
+/** Share of the requests, from the start, that fill the caches and are left out of the figures. */
 export const WARM_UP = 0.2;
 
 export interface Figures {
   requests: number;
   answered: number;
-  /** Time to first token, ms. */
+  /** Time to first token in ms. */
   mean: number;
   p50: number;
   p90: number;
   p99: number;
   outputPerSecond: number;
-  /** Prompt tokens found in the pods' caches, of all. */
+  /** Share of prompt tokens that were in the pods' caches. */
   hitRate: number;
   deepestQueue: number;
-  /** Of the pod that got most. */
+  /** Share of the pod with the most requests. */
   mostShare: number;
   /** Requests per pod. */
   perPod: number[];
-  /** Simulated. */
+  /** Simulated seconds. */
   seconds: number;
-  /** Of this machine. */
+  /** Wall time on this machine. */
   wallMs: number;
 }
 
 interface SimulateOptions {
   seed: number;
   warmUp?: number;
-  /** Requests before this one are not in `perPod`; 0 where not given. */
+  /** The first request that counts in `perPod`; default 0. */
   countFrom?: number;
 }
 

@@ -1,16 +1,17 @@
-// Who picks. A contender sees requests when they arrive, their first bytes and their ends, and of the pods what a scrape shows.
+// The interface of a contender, which picks pods. It sees requests when they arrive, their first bytes and their ends, and of the
+// pods what a scrape shows.
 import type { Engine } from "../../simulator/engine/engine.ts";
 import type { SimRequest } from "./request.ts";
 
 export interface World {
   pods: readonly Engine[];
   addresses: readonly string[];
-  /** That the load asks for; every pod can load each of them. */
+  /** The adapters of the load. Every pod can load each of them. */
   adapters: readonly string[];
   now(): number;
-  /** Calls `fn` every `ms` of simulated time, for as long as requests are under way. */
+  /** Calls `fn` every `ms` of simulated time as long as requests are in flight. */
   every(ms: number, fn: () => void): void;
-  /** Calls `fn` once, in `ms`. */
+  /** Calls `fn` once after `ms`. */
   after(ms: number, fn: () => void): void;
   seed: number;
 }
@@ -30,6 +31,6 @@ export interface Contender {
 
 export interface Router {
   route(request: SimRequest): Route;
-  /** After the last request has ended; throws when it is left in a wrong state. */
+  /** Runs after the last request has ended. Throws if the contender is in a wrong state. */
   close?(): void;
 }
