@@ -14,7 +14,7 @@ export function checkCommand(): Command {
     .option("--json", "as JSON");
 }
 
-export interface CheckResult {
+interface CheckResult {
   text: string;
   /** The exit code. */
   code: number;

@@ -5,7 +5,7 @@ import { contradictionsOf, notesOf } from "./contradictions.ts";
 import type { Manifests } from "./read-manifests.ts";
 import { type Section, sectionsOf } from "./sections.ts";
 
-export interface Findings {
+interface Findings {
   sections: Section[];
   /** Worth knowing, and not wrong. */
   notes: string[];

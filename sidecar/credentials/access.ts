@@ -7,7 +7,7 @@ import { ConfigError } from "../config/load.ts";
 import type { Log } from "../log.ts";
 import { stampOf } from "./file-stamp.ts";
 
-export interface AccessOptions {
+interface AccessOptions {
   /** The section of the configuration with the key `tls`. */
   under?: "scrape" | "push";
   tls: {

@@ -6,7 +6,7 @@ import type { Log } from "../log.ts";
 import { type PodAddress, podAddress } from "../pod.ts";
 import type { PodSource, ReportPods } from "./pod-source.ts";
 
-export interface DnsOptions {
+interface DnsOptions {
   name: string;
   port: number;
   intervalMs: number;

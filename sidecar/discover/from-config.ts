@@ -13,7 +13,7 @@ import { staticSource } from "./static.ts";
 /** How often the host name of a URL under `endpoints` is resolved. */
 const NAMED_ENDPOINT_INTERVAL_MS = 5000;
 
-export interface SourceParts extends DnsParts {
+interface SourceParts extends DnsParts {
   random: () => number;
   watchTimes: WatchTimes;
 }

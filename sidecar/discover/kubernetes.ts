@@ -26,7 +26,7 @@ export interface KubernetesOptions {
   times: WatchTimes;
 }
 
-export interface KubernetesParts {
+interface KubernetesParts {
   log: Log;
   /** A request to the API server failed. */
   failed: (source: string) => void;

@@ -10,13 +10,13 @@ import { ClusterReporter } from "./cluster-reporter.ts";
 import type { PodSource, ReportPods } from "./pod-source.ts";
 import type { Selection } from "./selection.ts";
 
-export interface ManifestsOptions extends Selection {
+interface ManifestsOptions extends Selection {
   directory: string;
   /** Milliseconds between two scans without a reported change. */
   rescanMs?: number;
 }
 
-export interface ManifestsParts {
+interface ManifestsParts {
   log: Log;
   failed: (source: string) => void;
 }

@@ -28,7 +28,7 @@ export interface Selection {
   placeLabel?: string | undefined;
 }
 
-export interface SelectedPods {
+interface SelectedPods {
   /** Sorted by address. */
   pods: PodAddress[];
   /** What could not be understood or done, a sentence each. */

@@ -1,7 +1,7 @@
 // How the metrics of a model server become signals: a table of rows, read by scrape/metrics-parser.ts. Each server has its
 // table in a file of its own beside this one. tests/sidecar/scrape/engines.test.ts names every step of adding a server.
 
-/** What a sample may say. `awake` is 1 while the engine serves, 0 while it sleeps. */
+/** A number that the sidecar reads of a server. `awake` is 1 while the engine serves, 0 while it sleeps. */
 export type Signal = "waiting" | "running" | "kvUsage" | "awake" | "kvBlocks" | "blockTokens";
 
 /** A text is an engine's when it has a sample of one of these signals by that engine's metric names. */
@@ -19,7 +19,7 @@ export interface GaugeRow {
 }
 
 /** An info metric whose labels hold numbers. Of several samples, the largest number counts. */
-export interface LabelsRow {
+interface LabelsRow {
   kind: "labels";
   metric: string;
   /** Signal -> the label that holds its number. */
@@ -27,7 +27,7 @@ export interface LabelsRow {
 }
 
 /** An info metric whose labels list adapters, separated by commas. Its value is a time: the newest sample counts. */
-export interface AdaptersRow {
+interface AdaptersRow {
   kind: "adapters";
   metric: string;
   /** The labels with the highest number of adapters at once, the running adapters, and the waiting adapters. */

@@ -8,7 +8,7 @@ import { triton } from "./triton.ts";
 import { trtllmServe } from "./trtllm-serve.ts";
 import { vllm } from "./vllm.ts";
 
-/** The order in which the parser tries whose a text is. */
+/** Tried in this order when the parser recognises the engine of a text. */
 const BUILT_IN: readonly Engine[] = [vllm, sglang, trtllmServe, triton, ray, tgi, llamaCpp];
 
 /** The engine is recognised from the metric names in the text. */

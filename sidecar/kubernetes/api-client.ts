@@ -22,7 +22,7 @@ export class ApiError extends Error {
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
-export interface Deadlines {
+interface Deadlines {
   /** The longest time without a byte, before the response and within it. */
   silenceMs: number;
   signal: AbortSignal;
@@ -35,14 +35,14 @@ export interface ApiClient {
   lines(path: string, query: Query, deadlines: Deadlines, taker: LineTaker): Promise<void>;
 }
 
-export interface LineTaker {
+interface LineTaker {
   /** The response has begun, with status 200. */
   opened(): void;
   line(text: string): void;
 }
 
 /** The part of the official client's KubeConfig that is used. */
-export interface Credentials {
+interface Credentials {
   getCurrentCluster(): { server: string } | null;
   applyToHTTPSOptions(options: RequestOptions): Promise<void>;
 }

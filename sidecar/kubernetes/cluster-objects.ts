@@ -68,7 +68,7 @@ export interface ServedModel extends Named {
   targets: readonly WeightedModel[];
 }
 
-export interface RewriteRule {
+interface RewriteRule {
   /** Model names, matched exactly. Empty: every model. */
   models: readonly string[];
   targets: readonly WeightedModel[];

@@ -4,7 +4,7 @@ import { LineCounter, parseAllDocuments } from "yaml";
 /** Aliases of one document: more would expand without bound. */
 const MAX_ALIASES = 100;
 
-export type DocumentItem =
+type DocumentItem =
   /** `where`: "document 2", "document 2, items[3]". */
   | { where: string; content: unknown }
   /** The document cannot be read, so its objects are unknown. */

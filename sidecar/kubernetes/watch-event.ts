@@ -15,7 +15,7 @@ export interface RawObject {
   message?: string;
 }
 
-export type WatchEvent =
+type WatchEvent =
   | { type: string; object: RawObject; version: string }
   | { type: "ERROR"; object: RawObject | undefined }
   /** The line is not an event, for this reason. */

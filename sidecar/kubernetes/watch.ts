@@ -34,7 +34,7 @@ export const WATCH_TIMES: WatchTimes = {
   absentMs: 5000,
 };
 
-export interface WatchParts {
+interface WatchParts {
   client: ApiClient;
   times: WatchTimes;
   random: () => number;
@@ -51,7 +51,7 @@ export interface WatchObserver {
   recovered(watch: string): void;
 }
 
-export type WatchState = "listing" | "watching" | "absent" | "refused" | "failing";
+type WatchState = "listing" | "watching" | "absent" | "refused" | "failing";
 
 const PAGE = 500;
 /** A watch that ends sooner, without an event, counts as failed: the next one waits. */

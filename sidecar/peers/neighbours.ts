@@ -14,7 +14,7 @@ import { Peer } from "./peer.ts";
 import { RoundTrips } from "./round-trips.ts";
 import { viewOf } from "./view.ts";
 
-export interface NeighbourParts {
+interface NeighbourParts {
   secrets: Secrets;
   clock: Clock;
   log: Log;

@@ -1,11 +1,11 @@
-// The pods that a peer's view stands for, in the form that own pods have.
+// Makes pods of a peer's view, in the form of own pods.
 import type { Reading } from "../engines/reading.ts";
 import { Health } from "../health.ts";
 import type { Pod } from "../pod.ts";
 import type { OfferedPod, OfferedSums } from "./view.ts";
 
 /** What all pods of one view share. */
-export interface ViewFacts {
+interface ViewFacts {
   place: string;
   /** Clock.now() of the view. */
   at: number;

@@ -12,7 +12,7 @@ import type { Pod } from "../pod.ts";
 import { gatewayPod, importedPod } from "./peer-pods.ts";
 import { type OfferedPod, type OfferedSums, parseView } from "./view.ts";
 
-export interface PeerOptions {
+interface PeerOptions {
   origin: string;
   /** undefined: the place that the view names. */
   place: string | undefined;
@@ -25,7 +25,7 @@ export interface PeerOptions {
   secrets: Pick<Secrets, "inTurn">;
 }
 
-export interface PeerParts {
+interface PeerParts {
   clock: Clock;
   log: Log;
   changed(): void;

@@ -12,7 +12,7 @@ import { HttpFailure } from "../http.ts";
 import type { ClusterSeen } from "../kubernetes/cluster-objects.ts";
 import type { Pod } from "../pod.ts";
 
-export const VIEW_VERSION = 1;
+const VIEW_VERSION = 1;
 
 const count = z.number().min(0).nullable();
 const model = z.tuple([z.string().refine((name) => nameProblem(name) === null), z.string().nullable()]);
@@ -56,9 +56,9 @@ const sumsView = z.object({ ...head, sums });
 export type OfferedPod = z.output<typeof pod>;
 export type OfferedSums = z.output<typeof sums>;
 export type PodsView = z.output<typeof podsView>;
-export type SumsView = z.output<typeof sumsView>;
+type SumsView = z.output<typeof sumsView>;
 
-export interface Offer {
+interface Offer {
   place: string;
   region: string | undefined;
   /** Pools, as name or namespace/name; `*` is every pod. */

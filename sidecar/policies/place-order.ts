@@ -7,7 +7,7 @@
 import { MAX_PLACES } from "../../protocol/constants.ts";
 import type { PlaceView } from "../../protocol/snapshot.ts";
 
-export interface PlaceConfig {
+interface PlaceConfig {
   name: string;
   region?: string | undefined;
   zone?: string | undefined;

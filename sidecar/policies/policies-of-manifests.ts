@@ -13,7 +13,7 @@ const NAMED = "gke.named_metrics.";
 /** The names that GKE's documents export it as; used unless an AutoscalingMetric defines them. */
 const KV_NAMES = new Set(["kv-cache", "gpu-cache"]);
 
-export interface PoliciesOfManifests {
+interface PoliciesOfManifests {
   policies: Policy[];
   /** What Pilotfish cannot do as the object asks, a sentence each. */
   problems: string[];

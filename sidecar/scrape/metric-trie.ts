@@ -15,7 +15,7 @@ export interface CompiledRow {
   combine: GaugeRow["combine"];
 }
 
-/** The rows of one engine by what they say, as indexes into MetricTrie.rows. The first row with a sample counts. */
+/** The rows of one engine by signal, as indexes into MetricTrie.rows. The first row with a sample counts. */
 export interface EngineRows {
   name: string;
   gauges: Readonly<Record<Signal, readonly number[]>>;
@@ -33,7 +33,7 @@ export interface MetricTrie {
   /** The rows of one metric name each. */
   groups: ReadonlyArray<readonly number[]>;
   rows: readonly CompiledRow[];
-  /** In the order in which the parser tries whose the text is. */
+  /** Tried in this order when the parser recognises the engine of a text. */
   engines: readonly EngineRows[];
 }
 

@@ -8,7 +8,7 @@ import type { ListedModel } from "../pod.ts";
 
 const response = z.object({ data: z.array(z.object({ id: z.string(), parent: z.string().nullish() })).max(4096) });
 
-export interface ModelList {
+interface ModelList {
   models: ListedModel[];
   /** Entries whose name does not fit into a snapshot, and the name that would be valid. */
   refused: Array<{ name: string; expected: string }>;

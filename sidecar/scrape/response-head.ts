@@ -8,7 +8,7 @@ export interface Head {
   keepAlive: boolean;
 }
 
-export interface ParsedHead {
+interface ParsedHead {
   head: Head;
   /** By content-length; undefined: no such header. */
   length: number | undefined;

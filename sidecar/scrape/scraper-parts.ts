@@ -38,7 +38,7 @@ export interface ScrapeObserver {
   probeFailed(pod: Pod, failure: HttpFailure): void;
   /** A scrape waits, since ScrapeLimit has no room. */
   crowded(pod: Pod): void;
-  /** The next snapshot says something else of the pod. */
+  /** A value of the pod in the snapshot changed. */
   changed(pod: Pod): void;
 }
 

@@ -83,7 +83,7 @@ export const RESOURCES = {
   },
 } as const satisfies Record<string, Resource>;
 
-export type Translated =
+type Translated =
   | { object: ClusterObject }
   /** Pilotfish does not use the object: the kind, and why. */
   | { unused: string }
