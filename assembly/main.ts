@@ -1,14 +1,14 @@
-// The module's exports: what Envoy calls, in the order of a stream's life. Only what is used is exported, because each
-// stream callback costs a call into the VM.
+// The module's exports: what Envoy calls, in the order of a stream's life. Only the callbacks in use are exported, because each
+// of them costs a call into the VM.
 import "./host/abort";
 import { configure } from "./filter/configure";
 import { seed } from "./filter/request/decide";
-import { releaseRoot } from "./filter/request/let-go";
 import { requestBody, requestHeaders, requestTrailers } from "./filter/request/request";
+import { releaseRoot } from "./filter/request/resume";
 import { responseBody, responseHeaders, streamDeleted } from "./filter/response/response";
 import { deleteRoot, findRoot } from "./filter/root";
 import { holderQueue } from "./filter/setup/reader-holder";
-import { restIfQuiet, ring, wakeUp } from "./filter/ticker";
+import { idleIfDone, timerFired, wakeUp } from "./filter/ticker";
 import { HEADERS_CONTINUE, randomSeed } from "./host/calls";
 import { readClock } from "./host/tick-time";
 
@@ -28,7 +28,7 @@ export function proxy_on_configure(rootId: u32, configurationLength: u32): u32 {
 
 export function proxy_on_tick(rootId: u32): void {
   const root = findRoot(rootId);
-  if (root !== null) ring(root);
+  if (root !== null) timerFired(root);
 }
 
 export function proxy_on_queue_ready(_rootId: u32, queue: u32): void {
@@ -74,5 +74,5 @@ export function proxy_on_delete(id: u32): void {
     return;
   }
   const ended = streamDeleted(id);
-  if (ended !== null) restIfQuiet(ended);
+  if (ended !== null) idleIfDone(ended);
 }

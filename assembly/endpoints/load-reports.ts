@@ -1,4 +1,4 @@
-// What an endpoint itself reports of its load with an answer (ORCA, filter/response/load-report.ts). A load report counts while
+// What an endpoint itself reports of its load with an answer (ORCA, filter/response/read-load-report.ts). A load report counts while
 // it is newer than the endpoint's last scrape (pick/signals.ts).
 import { Entry } from "./entry";
 

@@ -10,7 +10,7 @@ import { followPrefixes } from "../endpoints/remote";
 import { tickTime } from "../host/tick-time";
 import { followPlaces } from "../places/learned";
 import { current, receivedAt } from "../snapshot/current";
-import { receiveSnapshot } from "../workers/snapshots";
+import { receiveSnapshot } from "../workers/stored-snapshot";
 import { followPlaceNames } from "./place-counters";
 
 /** After readSummary(): takes over a snapshot that this worker or another one stored since the last call. */

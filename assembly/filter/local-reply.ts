@@ -1,16 +1,16 @@
-// Refusals: JSON in OpenAI's error shape, with a stable code.
+// Local replies. Refusals are JSON in OpenAI's error shape, with a stable code.
 import { Bytes, bytesOf } from "../base/bytes";
 import { Writer, writeTo } from "../base/writer";
 import { sendLocalResponse } from "../host/calls";
 import { pairsOf } from "../host/pairs";
 
 const ERROR_BYTES: u32 = 2048;
-const buffer: usize = memory.data(2048);
+const buffer: usize = memory.data(ERROR_BYTES);
 const jsonHeaders: Bytes = pairsOf(["content-type", "application/json"]);
 const bytesHeaders: Bytes = pairsOf(["content-type", "application/octet-stream"]);
 const details: Bytes = bytesOf("pilotfish");
 
-/** Begins an error body; write the message's text with the returned writer (escape what is not ours), then send(). */
+/** Begins an error body. Write the message with the returned writer (escape what is not ours), then call sendError() or sendBusy(). */
 export function beginError(): Writer {
   const writer = writeTo(buffer, ERROR_BYTES);
   writer.raw('{"error":{"message":"');
@@ -18,8 +18,8 @@ export function beginError(): Writer {
 }
 
 /**
- * `param` names the field of the body that is at fault; empty for null. With a 409: `version` of the stored snapshot,
- * `heldMs` until it gives way to another producer's.
+ * `param` names the field of the body that is at fault; empty for null. With a 409: `version` of the stored snapshot, or
+ * `leaseMs` until the lease of another sidecar's snapshot ends.
  */
 export function sendError(
   writer: Writer,
@@ -27,7 +27,7 @@ export function sendError(
   param: string,
   code: string,
   version: u64 = 0,
-  heldMs: u64 = 0,
+  leaseMs: u64 = 0,
 ): void {
   writer.raw('","type":"invalid_request_error","param":');
   if (param.length) {
@@ -43,9 +43,9 @@ export function sendError(
     writer.number(version);
     writer.byte(0x22);
   }
-  if (heldMs != 0) {
+  if (leaseMs != 0) {
     writer.raw(',"heldMs":');
-    writer.number(heldMs);
+    writer.number(leaseMs);
   }
   writer.byte(0x7d);
   sendJson(status, writer.start, writer.length);
@@ -55,7 +55,7 @@ export function sendBytes(status: u32, body: usize, length: u32): void {
   sendLocalResponse(status, details, body, length, bytesHeaders);
 }
 
-/** A refusal that may be taken later; `headers` say when. */
+/** A refusal of a request that may be taken later; `headers` say when. */
 export function sendBusy(writer: Writer, status: u32, type: string, code: string, headers: Bytes): void {
   writer.raw('","type":"');
   writer.raw(type);

@@ -1,4 +1,4 @@
-// Root contexts: one per plugin of this VM (the LLM listener's, and that of a snapshot listener where there is one).
+// Root contexts: one for each plugin of this VM. The LLM listener has one, and a snapshot listener has another.
 import { Config } from "../config/config";
 import { setTickPeriod } from "../host/calls";
 import { openStreams } from "./streams";
@@ -12,7 +12,7 @@ export class Root {
   queue: u32 = 0;
   /** Milliseconds between its ticks. */
   tickPeriod: u32 = 0;
-  /** Its context is gone; the record stays while streams may still point at it. */
+  /** Its context is gone. The record stays while streams may still point to it. */
   deleted: bool = false;
   constructor(id: u32, config: Config) {
     this.id = id;
@@ -24,21 +24,21 @@ export class Root {
 export const BUSY_TICK_MILLISECONDS: u32 = 20;
 
 const roots: Root[] = [];
-/** Something was allocated that the collector may take back at the next tick. */
+/** Objects were allocated that the collector can free at the next tick. */
 let garbage: bool = false;
 
 export function leaveGarbage(): void {
   garbage = true;
 }
 
-/** Collects when there is something to. Only for callbacks that hold no managed object: the stack is no root. */
+/** Frees garbage, if there is any. Only in callbacks that use no managed object: the collector does not see the stack. */
 export function collectGarbage(): void {
   if (!garbage) return;
   garbage = false;
   __collect();
 }
 
-/** In a callback of the root, or of one of its streams: its timer rings after this time, and again. */
+/** Sets the period of the root's timer. In a callback of the root, or of one of its streams. */
 export function tickEvery(root: Root, milliseconds: u32): void {
   if (root.tickPeriod == milliseconds || root.deleted) return;
   root.tickPeriod = milliseconds;

@@ -14,7 +14,7 @@ export const PHASE_REPLIED: u32 = 4;
 /** Headers are held, the multipart/form-data body is being scanned. */
 export const PHASE_MULTIPART: u32 = 5;
 /** All but the pick is decided: the request waits for room (filter/request/hold.ts). */
-export const PHASE_HELD: u32 = 6;
+export const PHASE_WAITING: u32 = 6;
 
 /** Stream.named: `priority` comes from the rule for the client's name. */
 export const NAMED_PRIORITY: u32 = 1;
@@ -80,29 +80,29 @@ export class Stream {
 
   // request/hold.ts
   /** Record in admission/queue.ts; 0: the request does not wait. */
-  held: usize = 0;
+  waiting: usize = 0;
 
   // request/forward.ts: what was counted for the pick.
   /** Hash of the endpoint that the request is counted on, as finished() needs it; 0: of none. */
-  counted: u64 = 0;
+  countedOn: u64 = 0;
   /** endpoints/in-flight.ts publishGeneration() when it was counted. */
-  since: u32 = 0;
+  generation: u32 = 0;
   /** host/tick-time.ts ticks() when it was counted. */
-  decidedIn: u32 = 0;
+  sentTick: u32 = 0;
   /** Hash of the model that it was sent to. */
   model: u64 = 0;
   /** When it was sent, ns; from the first byte on, when that came. 0: not known. */
   sentAt: u64 = 0;
   /** Uncached tokens that the request added to its endpoint; 0 once its first byte came. */
-  tokens: i32 = 0;
+  uncachedTokens: i32 = 0;
   /** Seconds until its first byte, as predicted at the pick (endpoints/speed.ts). */
   predicted: f32 = 0;
   /** The prompt while the request is in flight (endpoints/cache/running-prompts.ts); 0: it is not followed. */
-  lasting: usize = 0;
+  runningPrompt: usize = 0;
   /** Dry run: hash of the endpoint that would have been picked. */
   wouldPick: u64 = 0;
   /** request/explanation.ts: 1 + the slot of its text; 0: none. */
-  explanation: u32 = 0;
+  explanationSlot: u32 = 0;
   /** 1: its response is streamed. Until the response's headers: a streamed response was asked for. */
   streamed: u32 = 0;
 
@@ -112,7 +112,7 @@ export class Stream {
   /** 1: the response is a failure. */
   failed: u32 = 0;
   /** 1: nobody asked yet which endpoint served the request. */
-  unasked: u32 = 0;
+  unverified: u32 = 0;
 
   // response/learn-response.ts
   /** 1: the request creates a response of the Responses API. */
@@ -122,7 +122,7 @@ export class Stream {
   /** Bytes that were searched for the id. */
   searched: u32 = 0;
   /** The id's hash so far. */
-  learnt: u64 = 0;
+  learntId: u64 = 0;
 
   // response/rename.ts
   /** How much of the pattern the last chunk ended with, and its flags. */

@@ -1,8 +1,7 @@
-// What a worker does between requests: take over a new snapshot, exchange counts, tidy up. Every 20 ms while it has requests.
-// One that has none, and had few, rests: it tells the others what they do not know yet, and looks up every 200 ms only; the
-// next request begins with what the ticks left out. So where requests are few and short nobody is woken but for them: to be
-// woken costs more than a tick does.
-
+// What a worker does between requests: take over a new snapshot, exchange counts, tidy up. It ticks every 20 ms while it has
+// requests. A worker that has none, and had few, is idle: it publishes what the others do not know yet, and ticks every 200 ms
+// only. The next request begins with what the ticks left out. So where requests are few and short, only they wake a worker: to
+// be woken costs more than a tick does.
 import { sampleCounts } from "../admission/since";
 import { ROLE_HOLDER } from "../config/config";
 import { refreshPrompts } from "../endpoints/cache/running-prompts";
@@ -16,32 +15,33 @@ import { exchangeCounts, publishCounts } from "../workers/counts";
 import { receiveEjections } from "../workers/ejections";
 import { readSummary } from "../workers/summary";
 import { followSnapshot } from "./follow";
-import { tendHeld } from "./request/let-go";
-import { lookAtLasting } from "./response/served";
+import { tendWaiting } from "./request/resume";
+import { verifySettled } from "./response/served";
 import { BUSY_TICK_MILLISECONDS, collectGarbage, Root, tickEvery } from "./root";
 import { releaseStuck } from "./setup/no-bodies";
 import { openStreams } from "./streams";
 
-const RESTING_TICK_MILLISECONDS: u32 = 200;
-/** With more requests than these since its last tick a worker does not rest: each would have to wake it. */
+const IDLE_TICK_MILLISECONDS: u32 = 200;
+/** A worker that had more requests than these since its last tick does not become idle: each request would have to wake it. */
 const FEW: u32 = 2;
 /** Nanoseconds. */
 const BUSY_TICK: u64 = <u64>BUSY_TICK_MILLISECONDS * 1000000;
 const GAUGES_EVERY: u64 = 200000000;
 
 let tickedAt: u64 = 0;
+/** Since the last tick. */
 let requests: u32 = 0;
-let resting: bool = false;
+let idle: bool = false;
 
 let recordedAt: u64 = 0;
 let recordedInFlight: i32 = -1;
 let recordedElsewhere: u64 = 0;
 
-/** A request has come. A holder's came to its reader before. */
+/** A request has come. A holder's request came to its reader before. */
 export function wakeUp(root: Root): void {
   if (root.config.role == ROLE_HOLDER) return;
-  if (resting) {
-    resting = false;
+  if (idle) {
+    idle = false;
     tickEvery(root, BUSY_TICK_MILLISECONDS);
     const now = readClock();
     if (isOlder(tickedAt, now, BUSY_TICK)) tick(now);
@@ -49,26 +49,26 @@ export function wakeUp(root: Root): void {
   requests++;
 }
 
-/** A request has ended, and its stream is closed. Where another one went on instead, this worker is not quiet. */
-export function restIfQuiet(root: Root): void {
-  if (resting || !isQuiet()) return;
-  resting = true;
-  tickEvery(root, RESTING_TICK_MILLISECONDS);
+/** A request has ended, and its stream is closed. Host calls are about its root, unless another request was let go. */
+export function idleIfDone(root: Root): void {
+  if (idle || !hasLittleToDo()) return;
+  idle = true;
+  tickEvery(root, IDLE_TICK_MILLISECONDS);
   publishCounts(tickTime());
   recordInFlight();
 }
 
-/** A root's timer rang: a VM with several roots is ticked by each of them, half a period apart is one too many. */
-export function ring(root: Root): void {
+/** A root's timer fired. Each root of a VM has a timer; a tick half a period after another root's is one too many. */
+export function timerFired(root: Root): void {
   const now = readClock();
   if (isOlder(tickedAt, now, BUSY_TICK / 2)) {
-    resting = isQuiet();
+    idle = hasLittleToDo();
     tick(now);
   }
-  tickEvery(root, resting ? RESTING_TICK_MILLISECONDS : BUSY_TICK_MILLISECONDS);
+  tickEvery(root, idle ? IDLE_TICK_MILLISECONDS : BUSY_TICK_MILLISECONDS);
 }
 
-function isQuiet(): bool {
+function hasLittleToDo(): bool {
   return openStreams() == 0 && requests <= FEW;
 }
 
@@ -85,12 +85,12 @@ function tick(now: u64): void {
   readSummary();
   followSnapshot();
   if (ageMilliseconds(now) > REMOTE_SILENT) forgetRemote();
-  lookAtLasting();
+  verifySettled();
   refreshPrompts();
   exchangeCounts(now);
   receiveEjections();
   sampleCounts(now);
-  tendHeld(now);
+  tendWaiting(now);
   releaseStuck();
   recordInFlight();
   recordGauges(now);

@@ -1,8 +1,8 @@
-// Where the host puts what the filter asks for. Two buffers for the whole VM, so that memory does not depend on the
-// number of streams or the size of bodies:
+// Where the host writes what the filter asks for: two buffers for the whole VM. So memory does not depend on the number of streams
+// or the size of bodies:
 //   window  64 KiB, static: body windows, header values, properties, small shared data.
 //   large   grows by doubling up to MAX_LARGE: snapshots, what workers share, and bodies that are rewritten.
-// Invariant: what a host call returned is valid until the next host call that returns bytes. Copy it or be done.
+// Invariant: what a host call returned is valid until the next host call that returns bytes.
 
 import { SLACK_BYTES } from "../scan/block";
 
@@ -17,7 +17,7 @@ export function windowPointer(): usize {
   return window;
 }
 
-/** A buffer of at least `bytes`, shared with the host's answers; 0 when that is more than MAX_LARGE. */
+/** The large buffer, with room for `bytes`; the host writes there as well. 0: that is more than MAX_LARGE. */
 export function largeBuffer(bytes: u32): usize {
   if (bytes > MAX_LARGE) return 0;
   if (bytes > largeBytes) {

@@ -1,4 +1,4 @@
-// The time of the last tick: good to a tick and free, where a host call per request would not be.
+// The time of the last tick. It is good to a tick and costs nothing, unlike a host call for each request.
 import { now } from "./calls";
 
 let time: u64 = 0;
@@ -9,7 +9,7 @@ export function readClock(): u64 {
   return time;
 }
 
-/** A tick begins. */
+/** Called when a tick begins. */
 export function countTick(): void {
   ticked++;
 }

@@ -246,7 +246,7 @@ const configured: Record<string, Refusal> = {
     status: 413,
     code: "request_too_large",
     counter: "too_large",
-    says: /10000 bytes\. Send a smaller one/,
+    says: /10000 bytes\. Send a smaller body/,
   },
   "a key twice": badJson('{"model":"llama","model":"llama"}', /at byte/),
   "nine levels": badJson('{"model":"llama","a":[[[[[[[[[]]]]]]]]]}', /at byte/),

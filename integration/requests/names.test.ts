@@ -178,7 +178,7 @@ test("over body.maxRewriteBytes a body is refused with 413 if its name is replac
     const answer = await post(tight.url, { model: "gpt-4", padding });
     assert.equal(answer.status, 413);
     assert.equal(answer.json.error.code, "request_too_large");
-    assert.match(answer.json.error.message, /4096 bytes\. Send a smaller one, or name the served model itself/);
+    assert.match(answer.json.error.message, /4096 bytes\. Send a smaller body, or name the served model itself/);
   });
   assert.deepEqual(rise, { requests: 1, too_large: 1 });
   assert.equal(llama.seen.length, reached);

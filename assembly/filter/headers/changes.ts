@@ -1,22 +1,32 @@
 // Changes to the request's headers. Where the headers are still ours (single mode, or a reader inside its headers
-// callback) they are written at once; a reader that decides at the body's end puts them into a message, and the holder
-// behind it, which kept the headers back, writes them.
+// callback) they are written at once. A reader that decides at the body's end puts them into a message, and the holder
+// behind it, which held the headers, writes them.
 //
-//   message = u32 context id of the holder's stream, u32 GOES_ON or STAYS, { u32 name length, u32 value length, name, value }
+//   message = MessageHead, { FieldHead, name, value }
 //
-// A value length of REMOVE removes the header. One message is written at a time: it is begun and sent in one callback.
+// One message is written at a time: it is begun and sent in one callback.
 import { Bytes } from "../../base/bytes";
 import { REQUEST_HEADERS, removeHeader, setHeader } from "../../host/calls";
 
+@unmanaged
+export class MessageHead {
+  /** Context id of the holder's stream. */
+  stream: u32 = 0;
+  /** 1: another message will let the stream go; 0: the stream goes when the headers are written. */
+  stays: u32 = 0;
+}
+
+@unmanaged
+export class FieldHead {
+  nameLength: u32 = 0;
+  /** REMOVE: the header is removed, and no value follows. */
+  valueLength: u32 = 0;
+}
+
 export const REMOVE: u32 = 0xffffffff;
-/** The stream is let go when the headers are written. */
-const GOES_ON: u32 = 0;
-/** The headers are written, and another message will let it go. */
-export const STAYS: u32 = 1;
-export const MESSAGE_HEAD: u32 = 8;
 /** More than one request can change: 12 fields of 256 bytes with names of 128, the destination, the length. */
 const CAPACITY: u32 = 16384;
-const message: usize = memory.data(16384, 8);
+const message: usize = memory.data(CAPACITY, 8);
 let length: u32 = 0;
 let direct: bool = true;
 
@@ -28,14 +38,15 @@ export function writeDirectly(): void {
 /** Headers are collected from here on, for the holder's stream. */
 export function beginMessage(holderStream: u32): void {
   direct = false;
-  store<u32>(message, holderStream);
-  store<u32>(message, GOES_ON, 4);
-  length = MESSAGE_HEAD;
+  const head = changetype<MessageHead>(message);
+  head.stream = holderStream;
+  head.stays = 0;
+  length = offsetof<MessageHead>();
 }
 
 /** The message that was begun does not let its stream go. */
-export function keepHeld(): void {
-  store<u32>(message, STAYS, 4);
+export function keepStream(): void {
+  changetype<MessageHead>(message).stays = 1;
 }
 
 export function messagePointer(): usize {
@@ -57,11 +68,13 @@ export function dropHeader(name: Bytes): void {
 
 function append(name: Bytes, value: usize, valueLength: u32): void {
   const bytes = valueLength == REMOVE ? 0 : valueLength;
-  if (length + 8 + name.length + bytes > CAPACITY) return;
+  const head = offsetof<FieldHead>();
+  if (length + head + name.length + bytes > CAPACITY) return;
   const at = message + length;
-  store<u32>(at, name.length);
-  store<u32>(at, valueLength, 4);
-  memory.copy(at + 8, name.pointer, name.length);
-  memory.copy(at + 8 + name.length, value, bytes);
-  length += 8 + name.length + bytes;
+  const field = changetype<FieldHead>(at);
+  field.nameLength = name.length;
+  field.valueLength = valueLength;
+  memory.copy(at + head, name.pointer, name.length);
+  memory.copy(at + head + name.length, value, bytes);
+  length += head + name.length + bytes;
 }

@@ -1,4 +1,4 @@
-// What a content type makes of a body.
+// How a body is read, by its content type.
 import { bytesOf } from "../../base/bytes";
 import { HEAD_ENCODING, HEAD_TYPE, headLength, headPointer } from "./request-head";
 
@@ -11,7 +11,7 @@ const plusJson = bytesOf("+json");
 const multipart = bytesOf("multipart/form-data");
 const identity = bytesOf("identity");
 
-/** No content type at all is JSON, as for model servers. */
+/** A request without a content type is JSON, as for model servers. */
 export function bodyType(): u32 {
   const text = headPointer(HEAD_TYPE);
   const length = essence(text, headLength(HEAD_TYPE));
@@ -22,13 +22,13 @@ export function bodyType(): u32 {
   return TYPE_OTHER;
 }
 
-/** Whether the body is encoded (gzip and so on), so that nobody can read it here. */
+/** Whether the body is encoded (gzip and so on), so that the filter cannot read it. */
 export function isEncoded(): bool {
   const length = headLength(HEAD_ENCODING);
   return length > 0 && !equalsIgnoringCase(headPointer(HEAD_ENCODING), length, identity.pointer, identity.length);
 }
 
-/** Length of `type/subtype` without parameters and the blanks before them. */
+/** Length of `type/subtype`, without parameters and the blanks before them. */
 function essence(text: usize, length: u32): u32 {
   let end: u32 = 0;
   while (end < length && load<u8>(text + end) != 0x3b) end++;

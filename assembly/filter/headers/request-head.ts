@@ -1,6 +1,6 @@
-// The request's headers, read by one host call at the stream's start and looked at where they lie: ten host calls for ten
-// headers would cost more than scanning a short body. What is found is valid until the next host call that returns bytes;
-// whoever needs it longer copies it.
+// The request's headers, read by one host call at the stream's start and used where they lie: ten host calls for ten headers
+// would cost more than scanning a short body. What is found is valid until the next host call that returns bytes. A caller that
+// needs a value for longer copies it.
 //
 //   pairs = u32 count, { u32 name length, u32 value length }, { name, NUL, value, NUL }
 import { Bytes, bytesEqual } from "../../base/bytes";
@@ -21,7 +21,7 @@ import {
   PATH,
   SECRET,
   UPGRADE,
-} from "./names";
+} from "./header-names";
 
 export const HEAD_PATH: u32 = 0;
 const HEAD_METHOD: u32 = 1;
@@ -36,28 +36,34 @@ export const HEAD_OBJECTIVE: u32 = 9;
 export const HEAD_FAIRNESS: u32 = 10;
 export const HEAD_DEBUG: u32 = 11;
 export const HEAD_COOKIE: u32 = 12;
-/** The one that names sessions, see readHead(). */
+/** The configured header that names a session. */
 export const HEAD_SESSION: u32 = 13;
 const HEAD_UPGRADE: u32 = 14;
 const NAMES: u32 = 15;
 
-/** usize pointer, u32 length for each of the above; pointer 0: not there. */
-const FOUND_BYTES: u32 = 128;
-const found: usize = memory.data(FOUND_BYTES, 16);
-
-let session: usize = 0;
-let sessionLength: u32 = 0;
-
-/** The configured header that names a session, from here on; of length 0: none does. */
-export function watchSession(name: Bytes): void {
-  session = name.pointer;
-  sessionLength = name.length;
+/** The value of a header that was found. */
+@unmanaged
+class Found {
+  /** 0: the header is not there. */
+  value: usize = 0;
+  length: u32 = 0;
 }
 
-/** usize Bytes, u32 HEAD_ for each name, at the place that its length and its first letter give; no two have the same. */
-const PLACES: u32 = 64;
+/** A record for each of the above, in whole vectors. */
+const FOUND_BYTES: u32 = (NAMES * offsetof<Found>() + 15) & ~15;
+const found: usize = memory.data(FOUND_BYTES, 16);
+
+/** A name of the above. */
+@unmanaged
+class Known {
+  /** Bytes of the name; 0: this slot is empty. */
+  name: usize = 0;
+  head: u32 = 0;
+}
+
+/** A name's slot follows from its length and from the lowest bit of its first letter. No two names have the same slot. */
 const LENGTHS: u32 = 32;
-const places: usize = memory.data(PLACES * 8, 8);
+const slots: usize = memory.data(2 * LENGTHS * offsetof<Known>(), 8);
 know(PATH, HEAD_PATH);
 know(COOKIE, HEAD_COOKIE);
 know(METHOD, HEAD_METHOD);
@@ -74,18 +80,22 @@ know(FAIRNESS, HEAD_FAIRNESS);
 know(UPGRADE, HEAD_UPGRADE);
 
 function know(name: Bytes, head: u32): void {
-  const place = placeOf(name.pointer, name.length);
-  assert(name.length >= 4 && name.length < LENGTHS && load<usize>(place) == 0);
-  store<usize>(place, changetype<usize>(name));
-  store<u32>(place, head, 4);
+  const slot = slotOf(name.pointer, name.length);
+  assert(name.length >= 4 && name.length < LENGTHS && slot.name == 0);
+  slot.name = changetype<usize>(name);
+  slot.head = head;
 }
 
-function placeOf(text: usize, length: u32): usize {
-  return places + (length + (load<u8>(text) & 1) * LENGTHS) * 8;
+function slotOf(text: usize, length: u32): Known {
+  return changetype<Known>(slots + (length + (load<u8>(text) & 1) * LENGTHS) * offsetof<Known>());
 }
 
-/** Reads the headers. Of one that stands twice the first counts. */
-export function readHead(): void {
+function foundAt(head: u32): Found {
+  return changetype<Found>(found + head * offsetof<Found>());
+}
+
+/** Reads the headers; of two with one name the first counts. `session`: the header that names a session; empty for none. */
+export function readHead(session: Bytes): void {
   const none = i32x4.splat(0);
   for (let at = found; at < found + FOUND_BYTES; at += 16) v128.store(at, none);
   if (!getHeaderPairs(REQUEST_HEADERS) || resultLength() < 4) return;
@@ -101,21 +111,20 @@ export function readHead(): void {
     if (value + valueLength >= end) return;
     let name = NAMES;
     if (nameLength < LENGTHS) {
-      const place = placeOf(at, nameLength);
-      const known = load<usize>(place);
-      if (known && isSame(at, changetype<Bytes>(known).pointer, nameLength)) name = load<u32>(place, 4);
+      const slot = slotOf(at, nameLength);
+      if (slot.name && isSame(at, changetype<Bytes>(slot.name).pointer, nameLength)) name = slot.head;
     }
-    if (name == NAMES && nameLength == sessionLength && memory.compare(at, session, nameLength) == 0)
+    if (name == NAMES && nameLength == session.length && memory.compare(at, session.pointer, nameLength) == 0)
       name = HEAD_SESSION;
-    if (name < NAMES && load<usize>(found + name * 8) == 0) {
-      store<usize>(found + name * 8, value);
-      store<u32>(found + name * 8, valueLength, 4);
+    if (name < NAMES && foundAt(name).value == 0) {
+      foundAt(name).value = value;
+      foundAt(name).length = valueLength;
     }
     at = value + valueLength + 1;
   }
 }
 
-/** Of 4 bytes or more: words from the start on, and the last one once more. */
+/** For texts of 4 bytes or more: compares words from the start on, and the last word once more. */
 function isSame(a: usize, b: usize, length: u32): bool {
   const last = length - 4;
   for (let i: u32 = 0; i < last; i += 4) if (load<u32>(a + i) != load<u32>(b + i)) return false;
@@ -123,16 +132,16 @@ function isSame(a: usize, b: usize, length: u32): bool {
 }
 
 export function headHas(head: u32): bool {
-  return load<usize>(found + head * 8) != 0;
+  return foundAt(head).value != 0;
 }
 export function headPointer(head: u32): usize {
-  return load<usize>(found + head * 8);
+  return foundAt(head).value;
 }
 export function headLength(head: u32): u32 {
-  return load<u32>(found + head * 8, 4);
+  return foundAt(head).length;
 }
 
-/** Content-length; -1 when the request does not say. What is no number is Envoy's to refuse. */
+/** The content-length; -1 for none. Envoy refuses what is no number. */
 export function declaredLength(): i64 {
   if (!headHas(HEAD_LENGTH)) return -1;
   let value: u64 = 0;
@@ -149,8 +158,8 @@ export function isMethod(method: Bytes): bool {
 }
 
 /**
- * A WebSocket's request, over HTTP/2 too: Envoy says that more follows, and it never ends. With any other method the
- * header keeps nobody from reading a body.
+ * Whether the request opens a WebSocket, over HTTP/2 too: Envoy reports that a body follows, and that body never ends. With
+ * any other method than GET the header means nothing, and the body is read.
  */
 export function isUpgrade(): bool {
   return headHas(HEAD_UPGRADE) && isMethod(GET);

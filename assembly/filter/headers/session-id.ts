@@ -1,11 +1,10 @@
-// The session that a request names, in a header or a cookie, as a hash: the name itself is not kept.
-
+// The session that a request names, in a header or a cookie, as a hash. The name itself is not kept.
 import { bytesEqual } from "../../base/bytes";
 import { textHash } from "../../base/hash";
 import { SessionSettings } from "../../config/pick-config";
 import { HEAD_COOKIE, HEAD_SESSION, headHas, headLength, headPointer } from "./request-head";
 
-/** After readHead(); 0: none. */
+/** After readHead(). Hash of the session; 0: the request names none. */
 export function sessionOf(config: SessionSettings): u64 {
   if (headHas(HEAD_SESSION) && headLength(HEAD_SESSION) > 0)
     return textHash(headPointer(HEAD_SESSION), headLength(HEAD_SESSION));

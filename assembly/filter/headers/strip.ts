@@ -3,9 +3,10 @@
 import { Bytes, bytesEqual } from "../../base/bytes";
 import { AdmissionConfig } from "../../config/admission-config";
 import { BodyConfig } from "../../config/body-config";
+import { Config } from "../../config/config";
 import { getHeader, REQUEST_HEADERS, removeHeader } from "../../host/calls";
 import { count, STRIPPED } from "../../stats";
-import { BASE_MODEL, DEBUG, DESTINATION, FAIRNESS, MODEL, OBJECTIVE } from "./names";
+import { BASE_MODEL, DEBUG, DESTINATION, FAIRNESS, MODEL, OBJECTIVE } from "./header-names";
 import {
   HEAD_BASE_MODEL,
   HEAD_DEBUG,
@@ -18,10 +19,10 @@ import {
 } from "./request-head";
 
 /** Removes those headers and reads the head, which stays valid until the next host call that returns bytes. */
-export function stripAndReadHead(body: BodyConfig): void {
+export function stripAndReadHead(config: Config): void {
   // The headers of the configuration come first: a host call that looks for one overwrites the head.
-  const own = hasOwnHeaders(body) && removeOwn(body);
-  readHead();
+  const own = hasOwnHeaders(config.body) && removeOwn(config.body);
+  readHead(config.pick.session.header);
   const controls =
     removeRead(HEAD_MODEL, MODEL) | removeRead(HEAD_BASE_MODEL, BASE_MODEL) | removeRead(HEAD_DESTINATION, DESTINATION);
   if (controls || own) count(STRIPPED);

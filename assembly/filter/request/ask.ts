@@ -35,9 +35,11 @@ import { NAMED_PRIORITY, PHASE_MULTIPART, Stream, stateOf } from "../streams";
 import { refuseField, refuseMissing, refuseModel } from "./refuse";
 import { rewriteModel, rewritePath } from "./rewrite";
 
-/** What was asked. */
+// What was asked.
+
+/** The request was refused and answered. */
 const ASK_REFUSED: u32 = 0;
-/** A model: stream.header and stream.served. */
+/** A model: stream.served, and stream.header for its header. */
 export const ASK_MODEL: u32 = 1;
 /** The body names no model, and none is given by the configuration. */
 export const ASK_NO_MODEL: u32 = 2;
@@ -112,13 +114,13 @@ function askModel(stream: Stream, model: usize, length: u32): u32 {
   return ASK_MODEL;
 }
 
-/** What takes the place of a name; null when it stays. The configuration's rules win over the snapshot's. */
+/** What replaces a name; null: the name stays. The configuration's rules win over the snapshot's. */
 function targetOf(stream: Stream, config: Config, name: usize, length: u32, random: Random): Target | null {
   stream.header = 0;
   const own = config.models.hasRules ? resolve(config.models.names, name, length, random) : null;
   const target = own === null ? ruledTarget(stream, name, length, random) : own;
   if (target === null || bytesEqual(target.model, target.length, name, length)) return null;
-  // Routes match the name that the client sent, as behind the body-based router, where a picker rewrites it after the match.
+  // Routes match the name that the client sent. So it is behind the body-based router, where a picker rewrites the name later.
   if (own === null) {
     stream.header = name;
     stream.headerLength = length;
@@ -126,7 +128,7 @@ function targetOf(stream: Stream, config: Config, name: usize, length: u32, rand
   return target;
 }
 
-/** By the snapshot's rules, which may say how important the request is as well. */
+/** By the snapshot's rules, which may also give the request a priority. */
 function ruledTarget(stream: Stream, name: usize, length: u32, random: Random): Target | null {
   if (!hasSnapshot()) return null;
   const view = current();
@@ -139,7 +141,7 @@ function ruledTarget(stream: Stream, name: usize, length: u32, random: Random): 
   return drawTarget(view, rule, random);
 }
 
-/** Headers of the fields beside `model`; false: one cannot stand in a header, refused. */
+/** Writes the fields beside `model` into their headers. False: a value cannot stand in a header, and the request was refused. */
 function writeFields(state: usize, body: BodyConfig): bool {
   for (let i = 1; i < body.fields.length; i++) {
     const kind = fieldKind(state, i);
@@ -158,7 +160,7 @@ function writeFields(state: usize, body: BodyConfig): bool {
   return true;
 }
 
-/** No control characters: nothing is ever injected. Blanks at the ends would be cut off on the way. */
+/** Whether a header can carry the text. Control characters could inject headers; blanks at the ends would be cut off. */
 function fitsHeader(text: usize, length: u32): bool {
   if (length == 0) return true;
   for (let i: u32 = 0; i < length; i++) {
@@ -168,8 +170,8 @@ function fitsHeader(text: usize, length: u32): bool {
   return load<u8>(text) != 0x20 && load<u8>(text + length - 1) != 0x20;
 }
 
-/** Fills `input` with what the picker needs to know of the request. */
-export function weigh(stream: Stream, config: Config, input: PickInput): void {
+/** Fills `input` with what is known of the request. */
+export function fillInput(stream: Stream, config: Config, input: PickInput): void {
   input.now = config.pick.readsPrompts ? now() : tickTime();
   input.snapshotAge = <u32>ageMilliseconds(tickTime());
   input.model = textHash(stream.served, stream.servedLength);

@@ -1,7 +1,6 @@
-// The name that a client asked for when it made a response, from what is kept of it: its hash. A name that only a wildcard
-// fitted is not known any more; then routes and clients see the served model's.
-//   kept = hash of the name, whose lowest bit says whether the model's header had it too; 0: it was the served model's
-
+// The name that a client asked for when it created a response (Responses API). Only the name's hash is kept. It is compared with
+// the names of rules and models. A name that only a wildcard matched is not found, and routes and clients see the served model.
+//   kept = hash of the name; its lowest bit: the model's header had the name too. 0: the client asked for the served model
 import { textHash } from "../../base/hash";
 import { Config } from "../../config/config";
 import { Entry } from "../../endpoints/entry";
@@ -12,7 +11,7 @@ import { keptTarget } from "../../route/snapshot-rules";
 import { ruleName, ruleNameLength } from "../../snapshot/objects";
 import { SnapshotView } from "../../snapshot/view";
 import { dropHeader } from "../headers/changes";
-import { ACCEPT_ENCODING } from "../headers/names";
+import { ACCEPT_ENCODING } from "../headers/header-names";
 import { Root } from "../root";
 import { openStream, PHASE_SENT, Stream, stateOf } from "../streams";
 
@@ -66,7 +65,7 @@ function askedName(name: usize, length: u32): AskedName {
   return record;
 }
 
-/** The answer to this request for a response, by the endpoint of `entry`, will name `asked` instead of `model`. */
+/** Makes the HTTP response to this request, from the endpoint of `entry`, name `asked` instead of `model`. */
 export function giveBackAsked(id: u32, root: Root, entry: Entry, asked: AskedName, model: usize, length: u32): void {
   const target = keptTarget(model, length);
   if (target === null) return;
@@ -79,7 +78,7 @@ export function giveBackAsked(id: u32, root: Root, entry: Entry, asked: AskedNam
   memory.copy(stream.name, asked.name, asked.length);
   dropHeader(ACCEPT_ENCODING);
   if (root.config.pick.dryRun) return;
-  stream.counted = started(entry.endpoint);
-  stream.since = publishGeneration();
-  stream.decidedIn = ticks();
+  stream.countedOn = started(entry.endpoint);
+  stream.generation = publishGeneration();
+  stream.sentTick = ticks();
 }

@@ -1,11 +1,11 @@
-// The base model's header: an adapter's base, a base itself; from the configuration, else from the snapshot.
+// The base model's header: an adapter's base, or a base model itself; from the configuration, else from the snapshot.
 import { Config } from "../../config/config";
 import { findExact, ruleTarget } from "../../route/names";
 import { current } from "../../snapshot/current";
 import { NONE } from "../../snapshot/view";
 import { changeHeader } from "../headers/changes";
 
-/** `known`: the model's place in the snapshot; NONE: it has none there. */
+/** `known`: the model's index in the snapshot; NONE: it is not there. */
 export function setBaseModel(config: Config, known: u32, model: usize, length: u32): void {
   const header = config.body.baseModelHeader;
   if (header.length == 0) return;

@@ -9,9 +9,9 @@ import { pathLength } from "../../route/paths";
 import { current, hasSnapshot } from "../../snapshot/current";
 import { NONE, SnapshotView } from "../../snapshot/view";
 import { count, RESPONSE_FOUND, RESPONSE_UNKNOWN } from "../../stats";
-import { findResponse, ResponseRecord } from "../../workers/responses";
+import { findResponse, ResponseRecord } from "../../workers/response-owners";
 import { changeHeader } from "../headers/changes";
-import { DESTINATION, POST } from "../headers/names";
+import { DESTINATION, POST } from "../headers/header-names";
 import { HEAD_PATH, headLength, headPointer, isMethod, readHead } from "../headers/request-head";
 import { idHash } from "../response-id";
 import { Root } from "../root";
@@ -43,7 +43,7 @@ export function routeById(id: u32, root: Root): bool {
   if (response === null || entry === null || entry.endpoint == NONE) {
     count(RESPONSE_UNKNOWN);
     // The shared value lies where the head was.
-    readHead();
+    readHead(root.config.pick.session.header);
     return false;
   }
   const view = current();

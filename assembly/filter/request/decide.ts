@@ -19,7 +19,7 @@ export function seed(value: u64): void {
   random.state = value | 1;
 }
 
-/** The body is whole, `length` bytes of it. False: the request was refused and answered, or it waits (PHASE_HELD). */
+/** The body is whole, `length` bytes of it. False: the request was refused and answered, or it waits (PHASE_WAITING). */
 export function decideBody(stream: Stream, length: u32): bool {
   const asked = askBody(stream, length, random);
   if (asked == ASK_NO_MODEL) {

@@ -1,6 +1,6 @@
 // How a request is sent on: the headers of its model, the pick and its header, the counts, the filter state. Whatever is
 // missing for a pick, the request goes on with Envoy's own balancing, and a counter and the filter state say why.
-import { MODEL_IS_ADAPTER } from "../../../protocol/constants";
+import { MAX_ADDRESS_BYTES, MODEL_IS_ADAPTER } from "../../../protocol/constants";
 import { Bytes, bytesOf } from "../../base/bytes";
 import { Random } from "../../base/random";
 import { Config } from "../../config/config";
@@ -43,17 +43,19 @@ import {
   STATE_ENDPOINT,
   STATE_MODEL,
   STATE_REASON,
-} from "../headers/names";
+} from "../headers/header-names";
 import { Stream, stateOf } from "../streams";
-import { weigh } from "./ask";
+import { fillInput } from "./ask";
 import { setBaseModel } from "./base-model";
 import { ownerOf } from "./by-response";
 import { writeExplanation } from "./explanation";
 import { countPlace, leavePlace } from "./place";
 
 const input = newPickInput();
-/** "address,address,address" of at most three endpoints. */
-const destination: usize = memory.data(168);
+/** Endpoints of the destination header. */
+const MAX_DESTINATIONS: u32 = 3;
+/** Their addresses, each with a comma. */
+const destination: usize = memory.data(MAX_DESTINATIONS * (MAX_ADDRESS_BYTES + 1));
 /** The only form of load reports that vLLM knows. */
 const TEXT = bytesOf("TEXT");
 
@@ -64,12 +66,12 @@ const NO_SNAPSHOT_REASON = bytesOf("no_snapshot");
 const STALE_REASON = bytesOf("stale");
 const NO_ENDPOINT_REASON = bytesOf("no_endpoint");
 
-/** A request that names no model goes on. */
+/** Sends a request on that names no model. */
 export function forwardWithoutModel(): void {
   fallBack(NO_MODEL, NO_MODEL_REASON, 0, 0);
 }
 
-/** Writes the headers for the stream's model, `known` in the snapshot, and picks. */
+/** Sends a request on: writes the headers of its model and picks. `known`: the model's index in the snapshot; NONE for none. */
 export function forward(stream: Stream, config: Config, known: u32, random: Random): void {
   const model = stream.served;
   const length = stream.servedLength;
@@ -80,7 +82,7 @@ export function forward(stream: Stream, config: Config, known: u32, random: Rand
   else if (known == NONE) fallBack(UNKNOWN_MODEL, UNKNOWN_MODEL_REASON, model, length);
   else if (!mayPick(config)) fallBack(STALE, STALE_REASON, model, length);
   else {
-    weigh(stream, config, input);
+    fillInput(stream, config, input);
     const owner = stream.creates ? previousOwner(stream, config) : NONE;
     const view = current();
     const profile = config.pick.profile;
@@ -112,28 +114,34 @@ function useChoice(
 ): void {
   count(PICKED);
   const elsewhere = countPlace(place, view, random, config.log.picks || config.pick.dryRun);
-  if (stream.explanation) writeExplanation(stream, config.pick.profile, input, choice);
+  if (stream.explanationSlot) writeExplanation(stream, config.pick.profile, input, choice);
   if (config.pick.dryRun) {
     stream.wouldPick = entryOf(choice.first).hash;
     return;
   }
   if (choice.panic) count(PANIC);
-  stream.counted = started(choice.first);
-  stream.since = publishGeneration();
-  stream.decidedIn = ticks();
+  stream.countedOn = started(choice.first);
+  stream.generation = publishGeneration();
+  stream.sentTick = ticks();
   const entry = entryOf(choice.first);
   if (view.modelKind(model) == MODEL_IS_ADAPTER) adapterSent(input.model, entry, input.now);
   if (config.pick.readsPrompts) {
-    stream.tokens = choice.uncached;
+    stream.uncachedTokens = choice.uncached;
     stream.sentAt = input.now;
-    stream.predicted = predictedSeconds(entry, choice.first, input, <f32>stream.tokens, unseenInFlight(choice.first));
-    tokensSent(entry, stream.tokens, input.now);
+    stream.predicted = predictedSeconds(
+      entry,
+      choice.first,
+      input,
+      <f32>stream.uncachedTokens,
+      unseenInFlight(choice.first),
+    );
+    tokensSent(entry, stream.uncachedTokens, input.now);
     if (stream.prompt) {
       const prompt = changetype<Prompt>(stream.prompt);
       insertPrefix(prompt, input.seed, entry);
       if (followPrompt(prompt, input.seed, entry)) {
         stream.prompt = 0;
-        stream.lasting = changetype<usize>(prompt);
+        stream.runningPrompt = changetype<usize>(prompt);
       }
     }
   }
@@ -155,7 +163,7 @@ function previousOwner(stream: Stream, config: Config): u32 {
   return ownerOf(fieldBytes(state, field), fieldLength(state, field));
 }
 
-/** Filter state for the access log. Of a pick the headers say the same, and each property costs more than a pick does. */
+/** Filter state for the access log. Only on demand: the headers say the same, and each property costs more than a pick. */
 function logPick(view: SnapshotView, model: usize, length: u32, endpoint: u32): void {
   setProperty(STATE_MODEL, model, length);
   setProperty(STATE_REASON, PICKED_REASON.pointer, PICKED_REASON.length);

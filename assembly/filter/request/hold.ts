@@ -1,4 +1,4 @@
-// Where a request waits (admission/queue.ts) when there is no room for it. let-go.ts says how it goes on.
+// Where a request waits (admission/queue.ts) when there is no room for it. resume.ts says how it goes on.
 import {
   addHeld,
   findScope,
@@ -22,13 +22,13 @@ import { NONE } from "../../snapshot/view";
 import { count, HELD, HOLD_DISPLACED, HOLD_FULL } from "../../stats";
 import { holdersBeside } from "../../workers/waiting-requests";
 import { Root } from "../root";
-import { PHASE_HELD, Stream } from "../streams";
+import { PHASE_WAITING, Stream } from "../streams";
 import { refuseFull } from "./refuse-busy";
 import { measureScope } from "./scope";
 
 /** Waiting requests beyond these give their prompt's hashes back. */
 const MAX_HASHED: u32 = MAX_PROMPTS / 4;
-/** Requests of lower priorities that one may displace: it may need the bytes of several. */
+/** Requests of lower priorities that one request may displace, because it may need the bytes of several. */
 const MAX_DISPLACED: u32 = 8;
 
 const random: Random = newRandom(0x401d);
@@ -37,21 +37,21 @@ const random: Random = newRandom(0x401d);
 export function hold(stream: Stream, admission: AdmissionConfig): void {
   const fits = makeRoom(stream, admission);
   const first = findScope(stream.scope) === null;
-  const held = fits
+  const waiting = fits
     ? addHeld(stream.scope, stream.priority, stream.fairness, changetype<usize>(stream), stream.buffered, tickTime())
     : null;
-  if (held === null) {
+  if (waiting === null) {
     refuseFull(stream, admission, HOLD_FULL);
     return;
   }
   count(HELD);
-  stream.held = changetype<usize>(held);
-  stream.phase = PHASE_HELD;
+  stream.waiting = changetype<usize>(waiting);
+  stream.phase = PHASE_WAITING;
   if (first) findRoom(findScope(stream.scope)!);
   if (stream.prompt && heldCount() > MAX_HASHED) dropPrompt(stream);
 }
 
-/** Whether the request fits; those of lower priorities give way to it, the newest first. */
+/** Whether the request fits into the queue. Requests of lower priorities give way to it, the newest first. */
 function makeRoom(stream: Stream, admission: AdmissionConfig): bool {
   const size: u64 = stream.buffered;
   if (size > <u64>admission.hold.maxBytes) return false;
@@ -69,7 +69,7 @@ function makeRoom(stream: Stream, admission: AdmissionConfig): bool {
   return heldCount() < admission.hold.maxRequests && heldBytes() + size <= <u64>admission.hold.maxBytes;
 }
 
-/** How many requests of a scope this worker may let go until the next tick. */
+/** Sets how many requests of a scope this worker may let go until the next tick. */
 export function findRoom(scope: Scope): void {
   const stream = changetype<Stream>(nextHeld(scope).stream);
   const view = current();
@@ -77,7 +77,7 @@ export function findRoom(scope: Scope): void {
   if (model == NONE) return;
   const admission = changetype<Root>(stream.root).config.admission;
   const saturation = measureScope(admission, view, model, ageMilliseconds(tickTime()));
-  // Rounded at random, so that the shares add up to the room.
+  // Rounded at random, so that the shares of all workers add up to the room.
   const beside = <f32>holdersBeside();
   const share = (roomLeft(saturation, admission.limits) - <f32>scope.recent * beside) / (beside + 1);
   scope.room = <i32>Math.floor(share + random.fraction());
@@ -85,12 +85,12 @@ export function findRoom(scope: Scope): void {
 
 /** The request leaves the queue without going on. */
 export function takeOut(stream: Stream): void {
-  removeHeld(changetype<Held>(stream.held));
-  stream.held = 0;
+  removeHeld(changetype<Held>(stream.waiting));
+  stream.waiting = 0;
   if (stream.prompt) dropPrompt(stream);
 }
 
-/** Gives the hashes of a prompt back that no pick needs any more. */
+/** Gives back the hashes of a prompt that no pick needs any more. */
 export function dropPrompt(stream: Stream): void {
   closePrompt(changetype<Prompt>(stream.prompt));
   stream.prompt = 0;

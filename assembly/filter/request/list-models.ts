@@ -1,4 +1,4 @@
-// GET /v1/models and /v1/models/{id}, answered from the snapshot: models, adapters with their base, aliases of both kinds of rules.
+// GET /v1/models and /v1/models/{id}, answered from the snapshot: models, adapters with their base, and the names of rules.
 
 import { MAX_MODEL_NAME_BYTES } from "../../../protocol/constants";
 import { bytesOf } from "../../base/bytes";
@@ -20,19 +20,19 @@ import {
 import { compareBytes, NONE, SnapshotView } from "../../snapshot/view";
 import { count, MODELS_LISTED } from "../../stats";
 import { isStale } from "../freshness";
-import { GET } from "../headers/names";
+import { GET } from "../headers/header-names";
 import { HEAD_PATH, headLength, headPointer, isMethod, readHead } from "../headers/request-head";
 import { sendJson } from "../local-reply";
 
 const path = bytesOf("/v1/models");
-const ANSWER_BYTES: u32 = 2097152;
+const REPLY_BYTES: u32 = 2097152;
 /** Of GET /v1/models/{id}, decoded. */
 const asked: usize = memory.data(MAX_MODEL_NAME_BYTES);
-/** Three names of 256 bytes, each of which may be escaped, and what stands around them. */
-const ENTRY_BYTES: u32 = 2048;
-const entry: usize = memory.data(2048);
+/** Three names, each of which may be escaped, and what stands around them. */
+const ENTRY_BYTES: u32 = 3 * 2 * MAX_MODEL_NAME_BYTES + 512;
+const entry: usize = memory.data(ENTRY_BYTES);
 
-/** After readHead(). True: answered. Without a fresh snapshot, and of names that are not listed, an upstream answers. */
+/** After readHead(). True: answered. Without a fresh snapshot, and for names that are not listed, an upstream answers. */
 export function listModels(config: Config): bool {
   if (!isMethod(GET)) return false;
   const given = headPointer(HEAD_PATH);
@@ -47,11 +47,11 @@ export function listModels(config: Config): bool {
     writer = writeTo(entry, ENTRY_BYTES);
     if (nameLength == 0 || !writeOne(writer, config, current(), asked, nameLength)) return false;
   } else {
-    writer = writeTo(largeBuffer(ANSWER_BYTES), ANSWER_BYTES);
+    writer = writeTo(largeBuffer(REPLY_BYTES), REPLY_BYTES);
     writeModels(writer, config, current());
     if (writer.overflowed) {
-      // The answer took the place of a long head.
-      readHead();
+      // The list overwrote a long head.
+      readHead(config.pick.session.header);
       return false;
     }
   }
@@ -75,7 +75,7 @@ function writeModels(w: Writer, config: Config, view: SnapshotView): void {
     const name = ruleName(view, rule);
     const length = ruleNameLength(view, rule);
     if (length == 0 || continuesRule(view, rule)) continue;
-    // For another pool the same name is another rule.
+    // The same name may have a rule for each of several pools.
     if (rule > 0 && compareBytes(ruleName(view, rule - 1), ruleNameLength(view, rule - 1), name, length) == 0) continue;
     if (findModel(view, name, length) != NONE || findExact(config.models.names, name, length)) continue;
     if (writeRuled(w, view, rule, first)) first = false;
@@ -83,7 +83,7 @@ function writeModels(w: Writer, config: Config, view: SnapshotView): void {
   w.raw("]}");
 }
 
-/** What the list says of one name; false: nothing. */
+/** Writes the entry of one name. False: the list has none. */
 function writeOne(w: Writer, config: Config, view: SnapshotView, name: usize, length: u32): bool {
   const model = findModel(view, name, length);
   if (model != NONE) return writeModel(w, view, model, true);
@@ -97,14 +97,14 @@ function writeModel(w: Writer, view: SnapshotView, model: u32, first: bool): boo
   return writeEntry(w, view, model, view.modelName(model), view.modelNameLength(model), first);
 }
 
-/** A name of the configuration's rules, by its first target; false: that is not served. */
+/** A name of the configuration's rules, with its first target. False: the target is not served. */
 function writeAlias(w: Writer, view: SnapshotView, rule: usize, first: bool): bool {
   const target = ruleTarget(rule);
   const served = target === null ? NONE : findModel(view, target.model, target.length);
   return served != NONE && writeEntry(w, view, served, rulePattern(rule), ruleLength(rule), first);
 }
 
-/** A name of the snapshot's rules, by its first target that is served; false: none is. */
+/** A name of the snapshot's rules, with its first target that is served. False: none is. */
 function writeRuled(w: Writer, view: SnapshotView, rule: u32, first: bool): bool {
   let served = NONE;
   for (let i = rule; i < view.ruleCount && served == NONE && (i == rule || continuesRule(view, i)); i++) {
@@ -113,7 +113,7 @@ function writeRuled(w: Writer, view: SnapshotView, rule: u32, first: bool): bool
   return served != NONE && writeEntry(w, view, served, ruleName(view, rule), ruleNameLength(view, rule), first);
 }
 
-/** `name` stands for the model `served`, or is its own. */
+/** `name` is the model `served` itself, or a name for it. */
 function writeEntry(w: Writer, view: SnapshotView, served: u32, name: usize, length: u32, first: bool): bool {
   const base = view.modelBase(served);
   w.raw(first ? '{"id":"' : ',{"id":"');

@@ -11,7 +11,9 @@ import { countPick } from "../place-counters";
 
 const TIMEOUT = bytesOf("x-envoy-upstream-rq-timeout-ms");
 const STATE_PLACE = bytesOf("pilotfish.place");
-const digits: usize = memory.data(16);
+/** Of a u32. */
+const MAX_DIGITS: u32 = 10;
+const digits: usize = memory.data(MAX_DIGITS);
 
 /** Nothing in the place could be picked. True: the pick is worth another try over all places, and the request has no place now. */
 export function leavePlace(place: PlaceChoice): bool {
@@ -40,7 +42,7 @@ export function countPlace(place: PlaceChoice, view: SnapshotView, random: Rando
 }
 
 function writeTimeout(milliseconds: u32): void {
-  let at: u32 = 16;
+  let at: u32 = MAX_DIGITS;
   for (let rest = milliseconds; rest > 0; rest /= 10) store<u8>(digits + --at, <u8>(0x30 + (rest % 10)));
-  changeHeader(TIMEOUT, digits + at, 16 - at);
+  changeHeader(TIMEOUT, digits + at, MAX_DIGITS - at);
 }

@@ -1,10 +1,10 @@
-// Refusals of requests for which there is no room now: with Retry-After, since the same request may well be taken later.
+// Refusals of requests for which there is no room now. They carry Retry-After: the same request may well be taken later.
 
 import { bytesOf } from "../../base/bytes";
 import { AdmissionConfig } from "../../config/admission-config";
 import { setProperty } from "../../host/calls";
 import { count, HOLD_NO_ENDPOINT } from "../../stats";
-import { STATE_REASON } from "../headers/names";
+import { STATE_REASON } from "../headers/header-names";
 import { beginError, sendBusy } from "../local-reply";
 import { PHASE_REPLIED, Stream } from "../streams";
 
@@ -23,7 +23,7 @@ export function refuseSaturated(stream: Stream, admission: AdmissionConfig, coun
   sendBusy(writer, 429, "rate_limit_error", "saturated", admission.busyHeaders);
 }
 
-/** As many requests wait already as may, or one of a higher priority took the place. */
+/** The queue is full, or a request of a higher priority displaced this one. */
 export function refuseFull(stream: Stream, admission: AdmissionConfig, counter: u32): void {
   count(counter);
   stream.phase = PHASE_REPLIED;
@@ -33,7 +33,7 @@ export function refuseFull(stream: Stream, admission: AdmissionConfig, counter: 
   sendBusy(writer, 429, "rate_limit_error", "queue_full", admission.busyHeaders);
 }
 
-/** It has waited as long as it may. */
+/** The request has waited as long as it may. */
 export function refuseLate(stream: Stream, admission: AdmissionConfig, counter: u32): void {
   count(counter);
   stream.phase = PHASE_REPLIED;

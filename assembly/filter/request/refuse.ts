@@ -1,4 +1,4 @@
-// Refusals of requests: each has a stable code, a counter and a sentence that says what to do. README.md lists them.
+// Refusals of requests: each has a stable code, a counter and a sentence that says what to do. docs/reference/refusals.md lists them.
 import { MAX_MODEL_NAME_BYTES } from "../../../protocol/constants";
 import { Bytes } from "../../base/bytes";
 import { Writer } from "../../base/writer";
@@ -59,28 +59,31 @@ export function refuseType(): i32 {
 export function refuseLength(limit: u32): i32 {
   const writer = begin(TOO_LARGE, "The body is larger than this gateway takes, ");
   writer.number(limit);
-  writer.raw(" bytes. Send a smaller one.");
+  writer.raw(" bytes. Send a smaller body.");
   sendError(writer, 413, "", "request_too_large");
   return HEADERS_STOP;
 }
 
 export function refuseRewrite(limit: u32): i32 {
-  const writer = begin(TOO_LARGE, "The body is larger than one whose model name is replaced may be, ");
+  const writer = begin(
+    TOO_LARGE,
+    "The gateway replaces the model's name in this body, and the body is larger than it takes for that, ",
+  );
   writer.number(limit);
-  writer.raw(" bytes. Send a smaller one, or name the served model itself.");
+  writer.raw(" bytes. Send a smaller body, or name the served model itself.");
   sendError(writer, 413, "", "request_too_large");
   return HEADERS_STOP;
 }
 
 export function refusePath(): i32 {
-  const writer = begin(INVALID_MODEL, "The path names no model: one of 1 to ");
+  const writer = begin(INVALID_MODEL, "The path names no model: a name of 1 to ");
   writer.number(MAX_MODEL_NAME_BYTES);
   writer.raw(" bytes of UTF-8 is expected in it, percent-encoded.");
   sendError(writer, 400, "model", "invalid_model");
   return HEADERS_STOP;
 }
 
-/** `kind` is scan/json/fields.ts's. */
+/** `kind`: KIND_... of scan/json/fields.ts. */
 export function refuseModel(kind: u32): i32 {
   const writer = begin(INVALID_MODEL, "`model` ");
   explain(writer, kind, true);
@@ -109,7 +112,7 @@ export function refuseMissing(): i32 {
 export function refuseUnknown(name: usize, length: u32): i32 {
   const writer = begin(MODEL_REJECTED, "The model `");
   writer.escaped(name, length);
-  writer.raw("` does not exist. GET /v1/models lists those that do.");
+  writer.raw("` does not exist. GET /v1/models lists the models that do.");
   sendError(writer, 404, "model", "model_not_found");
   return HEADERS_STOP;
 }
@@ -125,7 +128,7 @@ function explain(writer: Writer, kind: u32, mustBeString: bool): void {
   if (kind == VALUE_TOO_LONG) {
     writer.raw("is longer than ");
     writer.number(MAX_MODEL_NAME_BYTES);
-    writer.raw(" bytes. Send a shorter one.");
+    writer.raw(" bytes. Send a shorter value.");
   } else if (kind == VALUE_STRING) {
     writer.raw("has control characters or a blank at an end, which no header can carry. Leave them out.");
   } else if (mustBeString) writer.raw("must be a string of well-formed Unicode.");

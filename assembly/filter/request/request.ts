@@ -1,4 +1,4 @@
-// The request's way through the filter: headers are held until the body's end, then everything is decided once.
+// The request's way through the filter: its headers are held until the body's end, then all is decided once.
 import { RESERVED_PREFIX } from "../../../protocol/constants";
 import { bytesOf } from "../../base/bytes";
 import { ROLE_HOLDER, ROLE_READER, ROLE_SINGLE } from "../../config/config";
@@ -20,31 +20,23 @@ import { STATUS_DONE, STATUS_MORE, STATUS_PAUSED } from "../../scan/json/state";
 import { multipartFeed, multipartInit, multipartStatus } from "../../scan/multipart/multipart";
 import { count, NO_BODY, REQUESTS, UNREAD_BODY, UNTRACKED } from "../../stats";
 import { bodyType, isEncoded, TYPE_JSON, TYPE_MULTIPART, TYPE_OTHER } from "../headers/content-type";
-import {
-  declaredLength,
-  HEAD_PATH,
-  HEAD_TYPE,
-  headLength,
-  headPointer,
-  isUpgrade,
-  watchSession,
-} from "../headers/request-head";
+import { declaredLength, HEAD_PATH, HEAD_TYPE, headLength, headPointer, isUpgrade } from "../headers/request-head";
 import { sessionOf } from "../headers/session-id";
 import { removeAdmission, removeDebug, stripAndReadHead } from "../headers/strip";
-import { controlBody, controlHeaders } from "../reserved/reserved";
+import { reservedBody, reservedHeaders, UNKNOWN_LENGTH } from "../reserved/reserved";
 import { Root } from "../root";
 import { bodyCame, neverGetsBodies, passUnread } from "../setup/no-bodies";
-import { beginReply, endReply, holderHeaders, keepReply, tellHolder } from "../setup/reader-holder";
+import { beginReply, endReply, holderHeaders, keepReply, signHeaders } from "../setup/reader-holder";
 import {
   findStream,
   openStream,
-  PHASE_HELD,
   PHASE_MULTIPART,
   PHASE_PASS,
   PHASE_PUSH,
   PHASE_REPLIED,
   PHASE_SCAN,
   PHASE_SENT,
+  PHASE_WAITING,
   Stream,
   stateOf,
 } from "../streams";
@@ -56,6 +48,9 @@ import { listModels } from "./list-models";
 import { refuseBody, refuseEncoded, refuseLength, refuseMultipart, refusePath, refuseType } from "./refuse";
 
 const reservedPrefix = bytesOf(RESERVED_PREFIX);
+/** The filter has answered: what still comes of the request never reaches an upstream. Envoy drops it with the stream. */
+const HEADERS_ANSWERED: i32 = HEADERS_STOP;
+const BODY_ANSWERED: i32 = BODY_STOP_AND_BUFFER;
 
 /** After wakeUp() (filter/ticker.ts). */
 export function requestHeaders(id: u32, root: Root, endOfStream: bool): i32 {
@@ -63,20 +58,19 @@ export function requestHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   if (role == ROLE_HOLDER) return holderHeaders(id, root);
   const status = readHeaders(id, root, endOfStream);
   if (role == ROLE_SINGLE) return status;
-  // A reader lets the headers pass, unless the filter has answered; the holder behind it keeps them back.
+  // A reader lets the headers pass, unless the filter has answered; the holder behind it holds them.
   const stream = status == HEADERS_STOP ? findStream(id) : null;
   const holds = stream !== null && stream.phase != PHASE_REPLIED;
-  tellHolder(holds);
+  signHeaders(holds);
   return holds ? HEADERS_CONTINUE : status;
 }
 
 function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const config = root.config;
-  watchSession(config.pick.session.header);
-  stripAndReadHead(config.body);
+  stripAndReadHead(config);
   removeDebug();
-  if (isReserved()) return controlHeaders(id, root, endOfStream);
-  if (config.models.list && listModels(config)) return HEADERS_STOP;
+  if (isReserved()) return reservedHeaders(id, root, endOfStream);
+  if (config.models.list && listModels(config)) return HEADERS_ANSWERED;
   count(REQUESTS);
   removeAdmission(config.admission);
   if (config.pick.responses && routeById(id, root)) return HEADERS_CONTINUE;
@@ -127,33 +121,33 @@ export function requestBody(id: u32, length: u32, endOfStream: bool): i32 {
   const stream = findStream(id);
   if (stream === null) return BODY_CONTINUE;
   bodyCame();
-  if (stream.phase == PHASE_PUSH) return controlBody(stream, length, endOfStream);
-  if (stream.phase == PHASE_REPLIED) return BODY_STOP_AND_BUFFER;
-  if (stream.phase == PHASE_HELD) return staysHeld(stream) ? BODY_CONTINUE : BODY_STOP_AND_BUFFER;
+  if (stream.phase == PHASE_PUSH) return reservedBody(stream, length, endOfStream);
+  if (stream.phase == PHASE_REPLIED) return BODY_ANSWERED;
+  if (stream.phase == PHASE_WAITING) return waitsInHolder(stream) ? BODY_CONTINUE : BODY_STOP_AND_BUFFER;
   if (stream.phase != PHASE_SCAN && stream.phase != PHASE_MULTIPART) return BODY_CONTINUE;
   return advance(stream, length, endOfStream) ? BODY_CONTINUE : BODY_STOP_AND_BUFFER;
 }
 
-/** Trailers end a body whose last part said nothing of an end. */
+/** Trailers end a body whose last part did not say that it is the last. */
 export function requestTrailers(id: u32): i32 {
   const stream = findStream(id);
   if (stream === null) return HEADERS_CONTINUE;
   if (stream.phase == PHASE_PUSH) {
-    controlBody(stream, 0xffffffff, true);
+    reservedBody(stream, UNKNOWN_LENGTH, true);
     return HEADERS_STOP;
   }
-  if (stream.phase == PHASE_REPLIED) return HEADERS_STOP;
-  if (stream.phase == PHASE_HELD) return staysHeld(stream) ? HEADERS_CONTINUE : HEADERS_STOP;
+  if (stream.phase == PHASE_REPLIED) return HEADERS_ANSWERED;
+  if (stream.phase == PHASE_WAITING) return waitsInHolder(stream) ? HEADERS_CONTINUE : HEADERS_STOP;
   if (stream.phase != PHASE_SCAN && stream.phase != PHASE_MULTIPART) return HEADERS_CONTINUE;
   return advance(stream, stream.buffered, true) ? HEADERS_CONTINUE : HEADERS_STOP;
 }
 
-/** Whether the filter behind keeps a held request back, so that its body may go there. */
-function staysHeld(stream: Stream): bool {
+/** Whether a holder behind this filter holds a waiting request, so that its body may go there. */
+function waitsInHolder(stream: Stream): bool {
   return changetype<Root>(stream.root).config.role == ROLE_READER;
 }
 
-/** Scans what is new of the first `length` bytes. True: all was decided, the request goes on. */
+/** Scans what is new of the first `length` bytes. True: all is decided, the request goes on. */
 function advance(stream: Stream, length: u32, last: bool): bool {
   const limit = changetype<Root>(stream.root).config.body.maxBytes;
   stream.buffered = length;
@@ -182,7 +176,7 @@ function advance(stream: Stream, length: u32, last: bool): bool {
     return true;
   }
   const decided = decideBody(stream, length);
-  if (stream.phase == PHASE_HELD) {
+  if (stream.phase == PHASE_WAITING) {
     if (reads) keepReply();
     return reads;
   }
@@ -195,7 +189,7 @@ function advance(stream: Stream, length: u32, last: bool): bool {
   return decided;
 }
 
-/** Feeds the scanner all that it has not consumed of the first `length` bytes, window by window. */
+/** Feeds the scanner what it has not consumed of the first `length` bytes, window by window. */
 function scanJson(stream: Stream, length: u32, last: bool): void {
   const state = stateOf(stream);
   const prompt = changetype<Prompt>(stream.prompt);
@@ -203,7 +197,7 @@ function scanJson(stream: Stream, length: u32, last: bool): void {
     const read = readWindow(stream, length);
     const atEnd = last && stream.consumed + read >= length;
     let fed: u32 = 0;
-    // It pauses at the end of each field that is hashed; the rest of the window is fed from there.
+    // The scanner pauses at the end of each field that is hashed. The rest of the window is fed from there.
     do {
       fed += jsonFeed(state, windowPointer() + fed, read - fed, atEnd);
       if (stream.prompt) feedPrompt(prompt, jsonHashedPointer(state), jsonHashedLength(state));
@@ -224,19 +218,19 @@ function scanMultipart(stream: Stream, length: u32, last: bool): void {
   }
 }
 
-/** Copies the next bytes of the body into the window; how many. */
+/** Copies the next bytes of the body into the window. How many. */
 function readWindow(stream: Stream, length: u32): u32 {
   if (length <= stream.consumed) return 0;
   const take = min(length - stream.consumed, WINDOW_BYTES);
   return getBuffer(REQUEST_BODY, stream.consumed, take) ? resultLength() : 0;
 }
 
-/** The model stands in the path: nothing has to be held. */
+/** The path names the model, so no body has to be read. */
 function pathHeaders(stream: Stream, model: PathModel): i32 {
   stream.name = fieldBytes(stateOf(stream), 0);
   stream.nameLength = decodeName(headPointer(HEAD_PATH) + model.start, model.end - model.start, stream.name);
   if (stream.nameLength == 0) return refuse(stream, refusePath());
-  if (!decidePath(stream)) return stream.phase == PHASE_HELD ? HEADERS_STOP : refuse(stream, HEADERS_STOP);
+  if (!decidePath(stream)) return stream.phase == PHASE_WAITING ? HEADERS_STOP : refuse(stream, HEADERS_ANSWERED);
   stream.phase = PHASE_SENT;
   return HEADERS_CONTINUE;
 }

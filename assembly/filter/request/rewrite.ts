@@ -1,5 +1,5 @@
-// Puts the served model's name where the client's stands: these bytes only, all others stay as they came. Envoy's
-// buffer can only be replaced whole, so the body is copied into the VM once, up to body.maxRewriteBytes.
+// Writes the served model's name over the client's; all other bytes stay as they came. Envoy's buffer can only be replaced
+// whole, so the body is copied into the VM once, up to body.maxRewriteBytes.
 import { MAX_MODEL_NAME_BYTES } from "../../../protocol/constants";
 import { bytesOf } from "../../base/bytes";
 import { writeTo } from "../../base/writer";
@@ -19,25 +19,30 @@ import { fieldEnd, fieldKind, fieldStart, VALUE_ABSENT } from "../../scan/json/f
 import { multipartValueEnd, multipartValueStart } from "../../scan/multipart/multipart";
 import { count, REWRITTEN } from "../../stats";
 import { changeHeader, dropHeader } from "../headers/changes";
-import { ACCEPT_ENCODING, CONTENT_LENGTH, PATH } from "../headers/names";
+import { ACCEPT_ENCODING, CONTENT_LENGTH, PATH } from "../headers/header-names";
 import { Root } from "../root";
 import { PHASE_MULTIPART, Stream, stateOf } from "../streams";
 import { refuseRewrite } from "./refuse";
 
-/** `{"model":"` + name + `",` at most. */
-const replacement: usize = memory.data(320);
-const digits: usize = memory.data(16);
-const rewrittenPath: usize = memory.data(4096);
+/** The longest is a whole member: `"model":"` name `",`. */
+const REPLACEMENT_BYTES: u32 = 9 + MAX_MODEL_NAME_BYTES + 2;
+const replacement: usize = memory.data(REPLACEMENT_BYTES);
+/** Of a u32. */
+const MAX_DIGITS: u32 = 10;
+const digits: usize = memory.data(MAX_DIGITS);
+/** A longer path takes memory for a moment. */
+const PATH_BYTES: u32 = 4096;
+const rewrittenPath: usize = memory.data(PATH_BYTES);
 const memberStart = bytesOf('"model":"');
 
-/** Puts `model` into the body; false: the body is too large for that, refused. */
+/** Writes `model` into the body. False: the body is too large for that, and the request was refused. */
 export function rewriteModel(stream: Stream, model: usize, modelLength: u32, length: u32): bool {
   const limit = changetype<Root>(stream.root).config.body.maxRewriteBytes;
   if (length > limit) {
     refuseRewrite(limit);
     return false;
   }
-  const room = largeBuffer(length + MAX_MODEL_NAME_BYTES + 64);
+  const room = largeBuffer(length + REPLACEMENT_BYTES);
   if (!getBuffer(REQUEST_BODY, 0, length) || resultLength() != length) {
     refuseRewrite(limit);
     return false;
@@ -45,7 +50,7 @@ export function rewriteModel(stream: Stream, model: usize, modelLength: u32, len
   // A body that fits the window arrived there.
   if (resultPointer() != room) memory.copy(room, resultPointer(), length);
   const state = stateOf(stream);
-  const writer = writeTo(replacement, 320);
+  const writer = writeTo(replacement, REPLACEMENT_BYTES);
   let start: u32;
   let end: u32;
   if (stream.phase == PHASE_MULTIPART) {
@@ -73,12 +78,12 @@ export function rewriteModel(stream: Stream, model: usize, modelLength: u32, len
   count(REWRITTEN);
   setBuffer(REQUEST_BODY, 0, length, room, total);
   if (stream.hasLength) setContentLength(total);
-  // A compressed answer could not be given the client's own name back.
+  // The client's own name cannot be put back into a compressed response.
   dropHeader(ACCEPT_ENCODING);
   return true;
 }
 
-/** Offset after the object's opening brace: the body is known to be an object, after a BOM and blanks. */
+/** Offset behind the object's opening brace. The body is known to be an object, after a BOM and blanks. */
 function firstMember(body: usize): u32 {
   let at: u32 = 0;
   while (load<u8>(body + at) != 0x7b) at++;
@@ -91,12 +96,12 @@ function isEmptyObject(at: usize): bool {
 }
 
 function setContentLength(length: u32): void {
-  const writer = writeTo(digits, 16);
+  const writer = writeTo(digits, MAX_DIGITS);
   writer.number(length);
   changeHeader(CONTENT_LENGTH, writer.start, writer.length);
 }
 
-/** Replaces the model's name in the path by the target's. `templates` are those that the client's name was found by. */
+/** Replaces the model's name in the path by the target's. `templates`: those by which the client's name was found. */
 export function rewritePath(target: Target, templates: usize): void {
   count(REWRITTEN);
   if (!getHeader(REQUEST_HEADERS, PATH)) return;
@@ -104,9 +109,9 @@ export function rewritePath(target: Target, templates: usize): void {
   const length = resultLength();
   const model = modelInPath(templates, path, length);
   if (model === null) return;
-  // A path of any length is replaced: else its padding would decide whether header and path name the same model.
+  // A path of any length is replaced. Else a client could pad its path, so that header and path name different models.
   const room = length + 3 * target.length;
-  const written = room > 4096 ? heap.alloc(room) : rewrittenPath;
+  const written = room > PATH_BYTES ? heap.alloc(room) : rewrittenPath;
   memory.copy(written, path, model.start);
   const encoded = encodeName(target.model, target.length, written + model.start);
   memory.copy(written + model.start + encoded, path + model.end, length - model.end);

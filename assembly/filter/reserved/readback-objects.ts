@@ -1,4 +1,4 @@
-// Pools, objectives and rules of the current snapshot as JSON; nothing of it for a snapshot without them.
+// Pools, objectives and rules of the current snapshot as JSON. A snapshot without them gets nothing.
 import { Writer } from "../../base/writer";
 import {
   continuesRule,
@@ -19,11 +19,11 @@ import {
 } from "../../snapshot/objects";
 import { SnapshotView } from "../../snapshot/view";
 
-/** `,"pool":"<name>"` for what belongs to one. */
-export function writePool(w: Writer, view: SnapshotView, place: u32): void {
-  if (place == 0) return;
+/** `,"pool":"<name>"`; nothing where `pool`, 1 + the index of a pool, is 0. */
+export function writePool(w: Writer, view: SnapshotView, pool: u32): void {
+  if (pool == 0) return;
   w.raw(',"pool":');
-  writeName(w, poolName(view, place - 1), poolNameLength(view, place - 1));
+  writeName(w, poolName(view, pool - 1), poolNameLength(view, pool - 1));
 }
 
 export function writeObjects(w: Writer, view: SnapshotView): void {
@@ -43,7 +43,7 @@ export function writeObjects(w: Writer, view: SnapshotView): void {
       writeName(w, objectiveName(view, i), objectiveNameLength(view, i));
       w.raw(',"priority":');
       writeSigned(w, objectivePriority(view, i));
-      writeOwner(w, view, objectivePool(view, i));
+      writePoolOrNull(w, view, objectivePool(view, i));
       w.byte(0x7d);
     }
     w.byte(0x5d);
@@ -60,7 +60,7 @@ function writeRules(w: Writer, view: SnapshotView): void {
       w.raw('{"model":');
       if (ruleNameLength(view, i) == 0) w.raw("null");
       else writeName(w, ruleName(view, i), ruleNameLength(view, i));
-      writeOwner(w, view, rulePool(view, i));
+      writePoolOrNull(w, view, rulePool(view, i));
       w.raw(',"priority":');
       if (ruleHasPriority(view, i)) writeSigned(w, rulePriority(view, i));
       else w.raw("null");
@@ -75,9 +75,10 @@ function writeRules(w: Writer, view: SnapshotView): void {
   w.raw(view.ruleCount > 0 ? "]}]" : "]");
 }
 
-function writeOwner(w: Writer, view: SnapshotView, place: u32): void {
-  if (place == 0) w.raw(',"pool":null');
-  else writePool(w, view, place);
+/** The same, with null for no pool. */
+function writePoolOrNull(w: Writer, view: SnapshotView, pool: u32): void {
+  if (pool == 0) w.raw(',"pool":null');
+  else writePool(w, view, pool);
 }
 
 function writeName(w: Writer, name: usize, length: u32): void {

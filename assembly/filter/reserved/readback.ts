@@ -13,7 +13,7 @@ import { endpointPool, modelPool } from "../../snapshot/objects";
 import { NONE, SnapshotView } from "../../snapshot/view";
 import { writeObjects, writePool } from "./readback-objects";
 
-/** An object that is left open: the caller may add members, and closes it. */
+/** Writes an object and leaves it open: the caller may add members, and closes it. */
 export function writeSnapshot(w: Writer, view: SnapshotView, ageMilliseconds: u64, stale: bool): void {
   w.raw('{"version":"');
   w.number(view.version);

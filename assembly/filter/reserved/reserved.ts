@@ -1,4 +1,4 @@
-// The reserved path: POST stores a snapshot, GET reads the current one back. Not the request path: it may allocate.
+// The reserved path: POST stores a snapshot, GET reads the current one back. This is not the request path: it may allocate.
 
 import {
   CODE_ABSENT,
@@ -41,11 +41,11 @@ import {
   SNAPSHOT_UNAUTHENTICATED,
   writeMetrics,
 } from "../../stats";
-import { LEASED, OUTDATED, STORED, storeSnapshot } from "../../workers/snapshots";
+import { LEASED, OUTDATED, STORED, storeSnapshot } from "../../workers/stored-snapshot";
 import { readSummary } from "../../workers/summary";
 import { followSnapshot } from "../follow";
 import { isStale } from "../freshness";
-import { GET, POST } from "../headers/names";
+import { GET, POST } from "../headers/header-names";
 import { declaredLength, HEAD_PATH, HEAD_SECRET, headLength, headPointer, isMethod } from "../headers/request-head";
 import { beginError, sendBytes, sendError, sendJson } from "../local-reply";
 import { leaveGarbage, Root } from "../root";
@@ -54,12 +54,14 @@ import { writeSnapshot } from "./readback";
 import { hasAsk, makeReport, parseAsk, ReportAsk, readAsk, reportPointer, setReportVersion } from "./traffic-report";
 
 const READBACK_BYTES: u32 = 2097152;
-/** Two numbers of 20 digits. */
-const LONGEST_ASK: u32 = 41;
+/** Two numbers of 20 digits, and a dot. */
+const MAX_ASK_BYTES: u32 = 41;
+/** Bytes of a push that ends with trailers. */
+export const UNKNOWN_LENGTH: u32 = 0xffffffff;
 const pushed = newView();
 
-/** After readHead(). Never lets a request on. */
-export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
+/** After readHead(). The request never reaches an upstream. */
+export function reservedHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const known = isPath(root.config.snapshot.path);
   if (!isAuthentic(root.config.snapshot.secrets)) {
     refuse(401, SNAPSHOT_UNAUTHENTICATED, unauthenticatedText(root), CODE_UNAUTHENTICATED);
@@ -87,24 +89,24 @@ export function controlHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   return HEADERS_STOP;
 }
 
-/** What the push asks for: a reader has no headers any more when the body is whole. */
+/** Copies the report ask of a push into the state: a reader has no headers any more when the body is whole. */
 function keepAsk(stream: Stream): void {
-  if (!hasAsk() || resultLength() > LONGEST_ASK) return;
+  if (!hasAsk() || resultLength() > MAX_ASK_BYTES) return;
   stream.name = stateOf(stream);
   stream.nameLength = resultLength();
   memory.copy(stream.name, resultPointer(), resultLength());
 }
 
-/** Takes the pushed body when it is whole. With trailers its length is not told: then `length` is the limit itself. */
-export function controlBody(stream: Stream, length: u32, endOfStream: bool): i32 {
+/** Takes the pushed body when it is whole. With trailers its length is not known: then `length` is UNKNOWN_LENGTH. */
+export function reservedBody(stream: Stream, length: u32, endOfStream: bool): i32 {
   const root = changetype<Root>(stream.root);
   const limit = root.config.snapshot.maxBytes;
-  if (length > limit && length != 0xffffffff) {
+  if (length > limit && length != UNKNOWN_LENGTH) {
     stream.phase = PHASE_REPLIED;
     refuseTooLarge(root);
   } else if (endOfStream) {
     stream.phase = PHASE_REPLIED;
-    // Before the body is read: both need the place where the host's answers land.
+    // Before the body is read: a host call for the report overwrites the body.
     const ask = parseAsk(stream.name, stream.nameLength);
     const reported = ask === null ? 0 : makeReport(readClock(), ask);
     if (getBuffer(REQUEST_BODY, 0, min(length, limit))) storePush(root, resultPointer(), resultLength(), reported);
@@ -113,7 +115,7 @@ export function controlBody(stream: Stream, length: u32, endOfStream: bool): i32
   return BODY_STOP_AND_BUFFER;
 }
 
-/** `reported`: bytes of the report that the answer shall be; 0 when none was asked for. */
+/** `reported`: bytes of the traffic report that is the response; 0 when none was asked for. */
 function storePush(root: Root, data: usize, bytes: u32, reported: u32): void {
   const broken = verify(pushed, data, bytes);
   if (broken != VALID) {
@@ -146,7 +148,7 @@ function storePush(root: Root, data: usize, bytes: u32, reported: u32): void {
     count(SNAPSHOT_HELD);
     const writer = beginError();
     writer.raw(
-      "Another sidecar's snapshot is in use, and is as complete as this one; push again when it has given way.",
+      "Another sidecar's snapshot is in use, and is as complete as this one; push again when its lease has ended.",
     );
     sendError(writer, 409, "", CODE_LEASED, 0, stored.leaseLeft / 1000000 + 1);
   } else {
@@ -160,7 +162,7 @@ function sendReport(version: u64, bytes: u32): void {
   sendBytes(200, reportPointer(), bytes);
 }
 
-/** Also before the first push: then nothing is counted yet. */
+/** Also before the first push, when nothing is counted yet. */
 function report(ask: ReportAsk): void {
   const now = readClock();
   readSummary();
@@ -196,7 +198,7 @@ function isPath(path: Bytes): bool {
   return bytesEqual(headPointer(HEAD_PATH), length, path.pointer, path.length);
 }
 
-/** Looks at all secrets, so that the time tells nothing of which it was. */
+/** Compares with all secrets, so that the time does not depend on which of them it was. */
 function isAuthentic(secrets: Bytes[]): bool {
   let authentic = false;
   for (let i = 0; i < secrets.length; i++) {

@@ -1,12 +1,13 @@
-// Gives the client its own name for the model back: in the answer, `"model":"<served>"` becomes `"model":"<client's>"`,
-// at any depth (Anthropic's message_start and OpenAI's response.created carry it inside), in JSON and in SSE alike.
+// Gives the client its own name for the model back: in the response, `"model":"<served>"` becomes `"model":"<client's>"`.
+// That holds at any depth (Anthropic's message_start and OpenAI's response.created carry it inside), in JSON and in SSE.
 //
 //   pattern = '"model":' [ " " ] '"' served '"'
 //
 // A quote inside a JSON string is escaped, so these bytes, not preceded by a backslash, are a member and no text. The
-// served name is configured and has neither quotes nor backslashes. Nothing is held back but what a chunk's end has of
-// the name itself, which is kept as a number: its bytes are known.
+// served name is configured and has neither quotes nor backslashes. A chunk may end within the name. Only that part is kept
+// back, as a number, because its bytes are known.
 
+import { MAX_MODEL_NAME_BYTES } from "../../../protocol/constants";
 import { bytesOf } from "../../base/bytes";
 import { Writer, writeTo } from "../../base/writer";
 import {
@@ -23,18 +24,20 @@ import {
 import { MAX_LARGE } from "../../host/memory";
 import { Target } from "../../route/names";
 import { count, NOT_RENAMED } from "../../stats";
-import { CONTENT_ENCODING, CONTENT_LENGTH } from "../headers/names";
+import { CONTENT_ENCODING, CONTENT_LENGTH } from "../headers/header-names";
 import { Stream } from "../streams";
 
 const key = bytesOf('"model":');
 const KEY_BYTES: u32 = 8;
-/** And the quote: what stands before the name in every match, and in the client's answer. */
+/** With the quote: what stands before the name in every match, and in what the client gets. */
 const HEAD_BYTES: u32 = 9;
+/** Bytes of an escaped character. A name that a request gave has no control characters. */
+const MAX_ESCAPED: u32 = 2;
 /** matchFlags: a blank followed the colon; the last byte was a backslash. */
 const BLANK: u32 = 1;
 const BACKSLASH: u32 = 2;
 
-/** The answer's length changes with the name. */
+/** The response's length changes with the name. */
 export function renameHeaders(stream: Stream): void {
   if (getHeader(RESPONSE_HEADERS, CONTENT_ENCODING) && resultLength() > 0) {
     count(NOT_RENAMED);
@@ -44,25 +47,26 @@ export function renameHeaders(stream: Stream): void {
   removeHeader(RESPONSE_HEADERS, CONTENT_LENGTH);
 }
 
-/** One chunk of the answer, `length` bytes. */
+/** One chunk of the response, `length` bytes. */
 export function renameBody(stream: Stream, length: u32, endOfStream: bool): i32 {
   if (length > MAX_LARGE) {
     count(NOT_RENAMED);
-    prependHeld(stream);
+    prependKept(stream);
     stream.target = 0;
     return BODY_CONTINUE;
   }
-  if (length == 0 && held(stream.matched) == 0) return BODY_CONTINUE;
+  if (length == 0 && keptBack(stream.matched) == 0) return BODY_CONTINUE;
   if (length > 0 && (!getBuffer(RESPONSE_BODY, 0, length) || resultLength() != length)) return BODY_CONTINUE;
   const chunk = resultPointer();
   const target = changetype<Target>(stream.target);
   const matchedBefore = stream.matched;
   const flagsBefore = stream.matchFlags;
   const matches = length > 0 ? search(stream, target, chunk, length, null) : 0;
-  const holds = !endOfStream && held(stream.matched) > 0;
-  if (matches == 0 && held(matchedBefore) == 0 && !holds) return BODY_CONTINUE;
+  const keeps = !endOfStream && keptBack(stream.matched) > 0;
+  if (matches == 0 && keptBack(matchedBefore) == 0 && !keeps) return BODY_CONTINUE;
   // Something changes: the same search again, this time writing.
-  const room = length + 512 + (matches + 1) * (stream.nameLength * 2 + 16);
+  const name = stream.nameLength * MAX_ESCAPED + HEAD_BYTES + 1;
+  const room = length + MAX_MODEL_NAME_BYTES + (matches + 1) * name;
   const copy = heap.alloc(length + room);
   memory.copy(copy, chunk, length);
   stream.matched = matchedBefore;
@@ -70,7 +74,7 @@ export function renameBody(stream: Stream, length: u32, endOfStream: bool): i32 
   const writer = writeTo(copy + length, room);
   search(stream, target, copy, length, writer);
   if (endOfStream) {
-    writer.bytes(target.model, held(stream.matched));
+    writer.bytes(target.model, keptBack(stream.matched));
     stream.matched = 0;
   }
   setBuffer(RESPONSE_BODY, 0, length, writer.start, writer.length);
@@ -78,19 +82,19 @@ export function renameBody(stream: Stream, length: u32, endOfStream: bool): i32 
   return BODY_CONTINUE;
 }
 
-/** Gives back what was held of the last chunk: this one is passed on as it is. */
-function prependHeld(stream: Stream): void {
-  const length = held(stream.matched);
+/** Passes on what was kept back of the last chunk. This chunk goes on as it is. */
+function prependKept(stream: Stream): void {
+  const length = keptBack(stream.matched);
   if (length > 0) setBuffer(RESPONSE_BODY, 0, 0, changetype<Target>(stream.target).model, length);
   stream.matched = 0;
 }
 
-/** Bytes of the name that a match has so far. */
-function held(matched: u32): u32 {
+/** Bytes of the name that a match has so far: they are kept back. */
+function keptBack(matched: u32): u32 {
   return matched > HEAD_BYTES ? matched - HEAD_BYTES : 0;
 }
 
-/** Counts the matches that end in `data`; with a writer, writes what the client gets, without what it may have of a name at its end. */
+/** Counts the matches that end in `data`. With a writer, writes what the client gets, but for the start of a name at the end. */
 function search(stream: Stream, target: Target, data: usize, length: u32, writer: Writer | null): u32 {
   const whole = HEAD_BYTES + target.length + 1;
   let matched = stream.matched;
@@ -117,7 +121,7 @@ function search(stream: Stream, target: Target, data: usize, length: u32, writer
       continue;
     }
     if (matched > 0) {
-      if (writer !== null) writer.bytes(target.model, held(matched));
+      if (writer !== null) writer.bytes(target.model, keptBack(matched));
       matched = 0;
       flags &= BACKSLASH;
     }

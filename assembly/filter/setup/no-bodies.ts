@@ -1,6 +1,6 @@
-// Where `allow_on_headers_stop_iteration` is not set, a filter that holds the headers never gets the body: the request
-// would hang. A stream is stuck when the host has received more than the headers and no body callback came. That is
-// certain, so from then on the root passes requests on unread, which is counted and logged once.
+// Where `allow_on_headers_stop_iteration` is not set, a filter that holds the headers never gets the body, and the request would
+// hang. A stream is stuck when the host has received more than the headers and no body callback came. One such stream is proof,
+// so from then on the root passes requests on unread. That is counted, and logged once.
 
 import { ROLE_SINGLE } from "../../config/config";
 import {
@@ -16,7 +16,7 @@ import {
   setEffectiveContext,
 } from "../../host/calls";
 import { count, SETUP_NO_BODY, SNAPSHOT_OTHER } from "../../stats";
-import { REQUEST_TOTAL_SIZE } from "../headers/names";
+import { REQUEST_TOTAL_SIZE } from "../headers/header-names";
 import { beginError, sendError } from "../local-reply";
 import { leaveGarbage, Root } from "../root";
 import {
@@ -30,10 +30,10 @@ import {
   Stream,
 } from "../streams";
 
-/** Ticks of 20 ms that a stream waits before it is looked at. */
+/** Ticks of 20 ms after which a waiting stream is examined. */
 const PATIENCE: u32 = 25;
 
-/** A body callback came: the host works as it should, and nothing has to be watched. */
+/** A body callback came: the set-up is right, and nothing has to be watched. */
 let bodiesCome: bool = false;
 
 export function bodyCame(): void {
@@ -81,7 +81,7 @@ function release(stream: Stream): void {
   }
   count(SETUP_NO_BODY);
   if (stream.phase == PHASE_PUSH) {
-    // It carries the secret: nobody behind the filter may see it.
+    // The push has the secret in its headers: nobody behind the filter may see it.
     stream.phase = PHASE_REPLIED;
     refusePush();
     return;

@@ -1,10 +1,10 @@
 // Two filters instead of one flag, for a stock Envoy Gateway: the same module twice in one policy. The reader, in front,
-// lets the headers pass and reads the body; the holder behind it keeps the headers back until the reader has decided.
+// lets the headers pass and reads the body. The holder behind it holds the headers until the reader has decided.
 //
-//   reader  headers   property READER: "h", hold, or "d", decided; goes on
-//   holder  headers   no READER: goes on (never hold when nobody stands in front); "d": goes on; "h": property HOLDER with
-//                     its queue and stream, holds
-//   reader  body      decides at the end, sends a message (filter/headers/changes.ts) to the queue in HOLDER; always, or the request hangs
+//   reader  headers   sets the property READER: "h", hold, or "d", decided; goes on
+//   holder  headers   no READER: goes on, because no reader stands in front; "d": goes on; "h": sets the property HOLDER to
+//                     its HolderAddress, holds
+//   reader  body      decides at the end, sends a message (filter/headers/changes.ts) to the queue in HOLDER; without one the request hangs
 //   holder  queue     writes the headers of the message, lets the stream go on
 //
 // A queue's name is random, so a message can only be for this holder; contexts of a stream that ended are not found.
@@ -30,15 +30,15 @@ import {
 import { count, SETUP_NO_HOLDER, SETUP_NO_READER } from "../../stats";
 import {
   beginMessage,
-  keepHeld,
-  MESSAGE_HEAD,
+  FieldHead,
+  keepStream,
+  MessageHead,
   messageLength,
   messagePointer,
   REMOVE,
-  STAYS,
   writeDirectly,
 } from "../headers/changes";
-import { RESPONSE_DETAILS } from "../headers/names";
+import { RESPONSE_DETAILS } from "../headers/header-names";
 import { stripAndReadHead } from "../headers/strip";
 import { leaveGarbage, Root } from "../root";
 
@@ -46,8 +46,18 @@ const READER = bytesOf("pilotfish.reader");
 const HOLDER = bytesOf("pilotfish.holder");
 const hold = bytesOf("h");
 const decided = bytesOf("d");
-const address: usize = memory.data(8, 4);
-/** What the router says of an answer that it made, or fetched, itself. */
+
+/** Where a message to a holder goes. */
+@unmanaged
+class HolderAddress {
+  queue: u32 = 0;
+  /** Context id of the holder's stream. */
+  stream: u32 = 0;
+}
+
+const ADDRESS_BYTES: u32 = offsetof<HolderAddress>();
+const address = changetype<HolderAddress>(memory.data(ADDRESS_BYTES, 4));
+/** What the router says of a response that it made, or fetched, itself. */
 const routerWords: Bytes[] = [bytesOf("direct_response"), bytesOf("via_upstream"), bytesOf("route_not_found")];
 let readerMissing: bool = false;
 let holderMissing: bool = false;
@@ -59,27 +69,27 @@ export function openQueue(seed: u64): u32 {
 
 // ---- reader -----------------------------------------------------------------------------------------------------------
 
-/** Tells the holder what to do with the headers that come next. */
-export function tellHolder(toHold: bool): void {
+/** Says to the holder what to do with the headers that come next. */
+export function signHeaders(toHold: bool): void {
   const word = toHold ? hold : decided;
   setProperty(READER, word.pointer, word.length);
 }
 
-/** From here on header changes go to the holder. False: no holder has kept the headers, they are gone. */
+/** From here on header changes go to the holder. False: no holder held the headers, they are gone. */
 export function beginReply(): bool {
-  if (!getProperty(HOLDER) || resultLength() != 8) {
+  if (!getProperty(HOLDER) || resultLength() != ADDRESS_BYTES) {
     noHolder();
     return false;
   }
-  memory.copy(address, resultPointer(), 8);
-  beginMessage(load<u32>(address, 4));
+  memory.copy(changetype<usize>(address), resultPointer(), ADDRESS_BYTES);
+  beginMessage(address.stream);
   return true;
 }
 
 /**
- * An answer that came before the reader had decided. Where the headers went past no holder, the router had them: behind
- * the catch-all of an Envoy Gateway it answers at once, and no body ever comes. Filters in between that answer by
- * themselves (authentication, limits) are no wrong set-up; the router's words tell it apart.
+ * A response that came before the reader had decided. Where no holder held the headers, the router got them: behind the
+ * catch-all of an Envoy Gateway it answers at once, and no body ever comes. Filters in between that answer by themselves
+ * (authentication, limits) are no wrong set-up; the router's words tell the two apart.
  */
 export function answeredEarly(): void {
   if (getProperty(HOLDER) || !getProperty(RESPONSE_DETAILS)) return;
@@ -104,15 +114,15 @@ function noHolder(): void {
   );
 }
 
-/** Lets the held request go on, with the headers changed since beginReply(); not when it was answered meanwhile. */
+/** Ends beginReply(). Lets the request go on with the headers changed since then; `goesOn` false: it was answered meanwhile. */
 export function endReply(goesOn: bool): void {
-  if (goesOn) enqueue(load<u32>(address), messagePointer(), messageLength());
+  if (goesOn) enqueue(address.queue, messagePointer(), messageLength());
   writeDirectly();
 }
 
-/** Sends the headers changed since beginReply(); the request stays where it is until another reply. */
+/** Ends beginReply(). Sends the headers changed since then; the request stays where it is until another reply. */
 export function keepReply(): void {
-  keepHeld();
+  keepStream();
   endReply(true);
 }
 
@@ -120,7 +130,7 @@ export function keepReply(): void {
 
 export function holderHeaders(id: u32, root: Root): i32 {
   if (!getProperty(READER) || resultLength() != 1) {
-    stripAndReadHead(root.config.body);
+    stripAndReadHead(root.config);
     count(SETUP_NO_READER);
     if (!readerMissing) {
       readerMissing = true;
@@ -133,40 +143,40 @@ export function holderHeaders(id: u32, root: Root): i32 {
     return HEADERS_CONTINUE;
   }
   if (load<u8>(resultPointer()) != load<u8>(hold.pointer)) return HEADERS_CONTINUE;
-  store<u32>(address, root.queue);
-  store<u32>(address, id, 4);
-  setProperty(HOLDER, address, 8);
+  address.queue = root.queue;
+  address.stream = id;
+  setProperty(HOLDER, changetype<usize>(address), ADDRESS_BYTES);
   return HEADERS_STOP;
 }
 
-/** Messages have come: each is for one stream, and frees it but for those that say otherwise. */
+/** Messages have come. Each is for one stream, and lets it go unless it says otherwise. */
 export function holderQueue(queue: u32): void {
   while (dequeue(queue)) {
     const message = resultPointer();
     const length = resultLength();
-    if (length < MESSAGE_HEAD || !setEffectiveContext(load<u32>(message))) continue;
-    // Applying it makes no host call that returns bytes: the message stays readable.
-    const stays = load<u32>(message, 4) == STAYS;
-    applyMessage(message + MESSAGE_HEAD, message + length);
+    const head = changetype<MessageHead>(message);
+    if (length < offsetof<MessageHead>() || !setEffectiveContext(head.stream)) continue;
+    const stays = head.stays;
+    applyFields(message + offsetof<MessageHead>(), message + length);
     if (!stays) continueRequest();
   }
 }
 
-function applyMessage(from: usize, end: usize): void {
+/** Makes no host call that returns bytes: the message stays readable. */
+function applyFields(from: usize, end: usize): void {
   let at = from;
-  const name = changetype<Bytes>(headerName);
-  while (at + 8 <= end) {
-    const nameLength = load<u32>(at);
-    const valueLength = load<u32>(at, 4);
-    name.pointer = at + 8;
-    name.length = nameLength;
-    at += 8 + nameLength;
-    if (valueLength == REMOVE) removeHeader(REQUEST_HEADERS, name);
+  while (at + offsetof<FieldHead>() <= end) {
+    const field = changetype<FieldHead>(at);
+    name.pointer = at + offsetof<FieldHead>();
+    name.length = field.nameLength;
+    at = name.pointer + name.length;
+    if (field.valueLength == REMOVE) removeHeader(REQUEST_HEADERS, name);
     else {
-      setHeader(REQUEST_HEADERS, name, at, valueLength);
-      at += valueLength;
+      setHeader(REQUEST_HEADERS, name, at, field.valueLength);
+      at += field.valueLength;
     }
   }
 }
 
-const headerName: usize = memory.data(16, 4);
+/** Of the header that is being written. */
+const name = changetype<Bytes>(memory.data(offsetof<Bytes>(), 4));

@@ -1,11 +1,13 @@
-// How waiting requests go on (hold.ts): as soon as there is room, which a tick finds, or the end of another request; when
-// their time is over; when their client has gone; or when nothing holds them any more, because the snapshot is stale, the
-// model is not known any more, the configuration changed or the root is deleted.
+// How waiting requests go on (hold.ts). A request is resumed as soon as there is room, which a tick finds or the end of another
+// request makes. It is also resumed when nothing holds it any more: the snapshot is stale, the model is not known any more, the
+// configuration changed or the root is deleted. It is refused when its time is over. It leaves when its client has gone. The
+// queue ends with its VM: Envoy does not call a failed VM, so a request that waits there gets no answer from the filter, and
+// Envoy's stream_idle_timeout or its client ends it.
 //
 // A worker lets go of its share of the room that it sees: room / workers with waiting requests. It counts at once what it let
-// go itself. What the others let go it receives two ticks later at most; until then it assumes that each of them let go as
-// many as it did. Bound: together the workers exceed the room by less than one request a worker and tick, and in the two
-// ticks after a worker began to hold requests by that worker's share.
+// go itself. It receives what the others let go two ticks later at most. Until then it assumes that each of them let go as many
+// as it did. Bound: together the workers exceed the room by less than one request a worker and tick. In the two ticks after a
+// worker began to hold requests they exceed it by that worker's share as well.
 import { findScope, firstScope, Held, heldCount, nextHeld, oldestHeld, Scope, takeNext } from "../../admission/queue";
 import { AdmissionConfig, MODE_HOLD } from "../../config/admission-config";
 import { ROLE_READER } from "../../config/config";
@@ -24,8 +26,8 @@ import { dropPrompt, findRoom, takeOut } from "./hold";
 import { refuseLate } from "./refuse-busy";
 import { measureScope } from "./scope";
 
-/** On the tick: looks at the endpoints anew, lets go what there is room for, and refuses what has waited too long. */
-export function tendHeld(now: u64): void {
+/** On the tick: measures the room anew, lets go as many as there is room for, and refuses requests that waited too long. */
+export function tendWaiting(now: u64): void {
   exchangeWaiting(heldCount(), now);
   if (heldCount() == 0) return;
   for (let at = firstScope(); at; ) {
@@ -36,16 +38,17 @@ export function tendHeld(now: u64): void {
     letGo(scope, true);
   }
   for (let at = oldestHeld(); at; ) {
-    const held = changetype<Held>(at);
-    at = held.newer;
-    const stream = changetype<Stream>(held.stream);
+    const waiting = changetype<Held>(at);
+    at = waiting.newer;
+    const stream = changetype<Stream>(waiting.stream);
     const admission = changetype<Root>(stream.root).config.admission;
-    if (now > held.since && now - held.since > <u64>admission.hold.timeout * 1000000) giveUp(stream, admission);
+    const timeout = <u64>admission.hold.timeout * 1000000;
+    if (now > waiting.since && now - waiting.since > timeout) giveUp(stream, admission);
   }
 }
 
-/** A request of a scope is over: its place is free. After the stream's record was closed. */
-export function madeRoom(key: u64): void {
+/** A request of a scope is over: another one has room. After the stream's record was closed. */
+export function roomFreed(key: u64): void {
   if (key == 0 || heldCount() == 0) return;
   const scope = findScope(key);
   if (scope === null) return;
@@ -54,42 +57,42 @@ export function madeRoom(key: u64): void {
 }
 
 /** The client has gone. */
-export function abortHeld(stream: Stream): void {
-  if (!stream.held) return;
+export function abortWaiting(stream: Stream): void {
+  if (!stream.waiting) return;
   takeOut(stream);
   count(HOLD_ABORTED);
 }
 
-/** Nothing is held for a root that goes. */
+/** Requests of a root that is deleted go on. */
 export function releaseRoot(root: Root): void {
   for (let at = oldestHeld(); at; ) {
-    const held = changetype<Held>(at);
-    at = held.newer;
-    const stream = changetype<Stream>(held.stream);
+    const waiting = changetype<Held>(at);
+    at = waiting.newer;
+    const stream = changetype<Stream>(waiting.stream);
     if (stream.root != changetype<usize>(root)) continue;
     takeOut(stream);
     resume(stream);
   }
 }
 
-/** `unheard`: the other workers, too, may have found this room. */
-function letGo(scope: Scope, unheard: bool): void {
+/** `shared`: the other workers, too, may have found this room. */
+function letGo(scope: Scope, shared: bool): void {
   while (true) {
     const stream = changetype<Stream>(nextHeld(scope).stream);
     const free = isFree(stream);
     if (!free && scope.room <= 0) return;
     if (!free) {
       scope.room--;
-      if (unheard) scope.recent++;
+      if (shared) scope.recent++;
     }
     const last = takeNext(scope);
-    stream.held = 0;
+    stream.waiting = 0;
     resume(stream);
     if (last) return;
   }
 }
 
-/** Nothing says any more that it has to wait. */
+/** Whether nothing holds the request any more. */
 function isFree(stream: Stream): bool {
   const config = changetype<Root>(stream.root).config;
   if (!hasSnapshot() || !mayPick(config) || config.admission.mode != MODE_HOLD) return true;

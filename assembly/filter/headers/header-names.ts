@@ -14,7 +14,7 @@ import { bytesOf } from "../../base/bytes";
 export const PATH = bytesOf(":path");
 export const METHOD = bytesOf(":method");
 export const UPGRADE = bytesOf("upgrade");
-/** Methods. */
+// Methods.
 export const GET = bytesOf("GET");
 export const POST = bytesOf("POST");
 export const STATUS = bytesOf(":status");
@@ -41,11 +41,11 @@ export const STATE_ENDPOINT = bytesOf("pilotfish.endpoint");
 export const STATE_REASON = bytesOf("pilotfish.reason");
 /** Path elements of a property are separated by a NUL. */
 export const UPSTREAM_ADDRESS = bytesOf("upstream\0address");
-/** u64: 1 for a request that was not retried. */
+/** u64: how often the request was sent; 1: it was not retried. */
 export const UPSTREAM_ATTEMPTS = bytesOf("upstream\0request_attempt_count");
 /** u64: a bit for each of Envoy's response flags. */
 export const RESPONSE_FLAGS = bytesOf("response\0flags");
 /** i64: bytes of the request received so far, headers and body. */
 export const REQUEST_TOTAL_SIZE = bytesOf("request\0total_size");
-/** Who made the answer: the router says `via_upstream`, `direct_response` or `route_not_found`. */
+/** Who made the response: the router says `via_upstream`, `direct_response` or `route_not_found`. */
 export const RESPONSE_DETAILS = bytesOf("response\0code_details");
