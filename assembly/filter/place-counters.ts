@@ -1,8 +1,9 @@
 // Each place has counters of its own, under its name, because the metrics of proxy-wasm have no labels. They are made when a
 // snapshot first names the place.
 import { textHash } from "../base/hash";
-import { COUNTER, defineMetric, incrementMetric } from "../host/calls";
+import { incrementMetric } from "../host/calls";
 import { SnapshotView } from "../snapshot/view";
+import { definePlaceCounter, PLACE_PICKED, PLACE_WOULD_PICK } from "../stats";
 
 /** Places that get counters of their own in this VM. Those beyond share one record. */
 const MAX_COUNTED: u32 = 64;
@@ -52,7 +53,7 @@ function recordAt(i: u32): PlaceCounters {
 
 function define(counters: PlaceCounters, hash: u64, name: string): PlaceCounters {
   counters.place = hash;
-  counters.picked = defineMetric(COUNTER, `pilotfish.place.${name}.picked`);
-  counters.wouldPick = defineMetric(COUNTER, `pilotfish.place.${name}.would_pick`);
+  counters.picked = definePlaceCounter(PLACE_PICKED, name);
+  counters.wouldPick = definePlaceCounter(PLACE_WOULD_PICK, name);
   return counters;
 }

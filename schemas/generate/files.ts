@@ -4,6 +4,7 @@ import { configTable } from "../../sidecar/config/table.ts";
 import { configurationTables, table } from "./configuration-tables.ts";
 import { filterSchema } from "./filter-schema.ts";
 import { formatted } from "./format.ts";
+import { metricList } from "./metric-list.ts";
 import { filterMetrics, sidecarMetrics } from "./metrics.ts";
 import { generatedReaders } from "./readers.ts";
 import { published } from "./schema.ts";
@@ -13,6 +14,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   const add = (path: string, text: string) => files.set(path, formatted(path, text));
   for (const [path, text] of generatedReaders()) add(path, text);
+  add("assembly/metric-list.ts", metricList());
   const filter = filterSchema();
   add("schemas/filter.schema.json", JSON.stringify(published(filter, "Configuration of the Pilotfish filter")));
   const pages: Record<string, Record<string, string>> = {
@@ -24,7 +26,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
       ),
     },
     "docs/reference/metrics.md": {
-      "filter-metrics": table(["metric", "type", "meaning"], filterMetrics()),
+      "filter-metrics": table(["metric", "type", "labels", "description"], filterMetrics()),
       "sidecar-metrics": table(["metric", "type", "meaning"], await sidecarMetrics()),
     },
   };

@@ -1,15 +1,14 @@
 // The metrics of both programs, from the list of each.
-import { readFileSync } from "node:fs";
 import { metricsTable } from "../../sidecar/metrics.ts";
+import { FILTER_METRICS } from "../metrics/filter-metrics.ts";
 
-/** Name, type and description of each metric of the filter: the rows of assembly/stats.ts. */
+/** Name, type, labels and description of each metric of the filter. */
 export function filterMetrics(): string[][] {
-  const text = readFileSync("assembly/stats.ts", "utf8");
-  const found = text.matchAll(/^ {2}\/\/ (.*)\n {2}define\((\w+), (COUNTER|GAUGE), "([\w.]+)"\);/gm);
-  return [...found].map((match) => [
-    `\`${(match[4] ?? "").replaceAll(".", "_")}\``,
-    (match[3] ?? "").toLowerCase(),
-    match[1] ?? "",
+  return Object.values(FILTER_METRICS).map(({ type, name, perPlace, description }) => [
+    `\`${(perPlace ? `pilotfish.place.PLACE${name}` : name).replaceAll(".", "_")}\``,
+    type,
+    perPlace ? "PLACE, in the name" : "",
+    description,
   ]);
 }
 

@@ -1,6 +1,5 @@
 // An emulated Envoy whose workers run the release wasm, and the requests of its clients and its sidecar.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { type Outcome, Process, type RequestInput, Root, Stream } from "../../emulator/index.ts";
 import {
   BASE_MODEL_HEADER,
@@ -12,6 +11,7 @@ import {
 } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { EndpointView, ModelView, SnapshotView } from "../../protocol/snapshot.ts";
+import { FILTER_METRICS } from "../../schemas/metrics/filter-metrics.ts";
 import { release } from "./release.ts";
 
 /** Key of what workers look at on every tick: it is there from the start. */
@@ -149,10 +149,13 @@ export class Gateway {
   }
 }
 
-const stats = readFileSync(new URL("../../assembly/stats.ts", import.meta.url), "utf8");
-/** Names in assembly/stats.ts. */
-export const COUNTERS = [...stats.matchAll(/, COUNTER, "([^"]+)"/g)].map((match) => match[1] as string);
-export const GAUGES = [...stats.matchAll(/, GAUGE, "([^"]+)"/g)].map((match) => match[1] as string);
+const named = (type: string) =>
+  Object.values(FILTER_METRICS)
+    .filter((metric) => metric.type === type && !metric.perPlace)
+    .map(({ name }) => name);
+/** Names of the filter's metrics, without those of places. */
+export const COUNTERS = named("counter");
+export const GAUGES = named("gauge");
 
 interface Answer {
   status: number;

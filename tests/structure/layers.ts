@@ -23,6 +23,7 @@ export const LAYERS: readonly (readonly Layer[])[] = [
   [{ path: "assembly/pick", pure: true }],
   [{ path: "assembly/admission", pure: true }],
   [{ path: "assembly/host" }],
+  [{ path: "assembly/metric-list.ts" }],
   [{ path: "assembly/stats.ts" }],
   [{ path: "assembly/workers" }],
   [{ path: "assembly/config" }],
@@ -53,7 +54,7 @@ export const LAYERS: readonly (readonly Layer[])[] = [
   [{ path: "sidecar/cli.ts" }],
   [{ path: "sidecar/main.ts" }],
   // The tables of the filter's configuration, and what is generated from them and from the sidecar's.
-  [{ path: "schemas/filter" }],
+  [{ path: "schemas/filter" }, { path: "schemas/metrics" }],
   [{ path: "schemas/generate" }],
   [{ path: "envoy" }],
 
