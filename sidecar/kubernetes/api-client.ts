@@ -20,7 +20,7 @@ export class ApiError extends Error {
   }
 }
 
-export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 interface Deadlines {
   /** The longest time without a byte, before the response and within it. */

@@ -12,7 +12,7 @@ const RECEIVED = Buffer.allocUnsafeSlow(256 << 10);
 const KEEP_ALIVE_MS = 4000;
 
 /** The body is valid during the call only. */
-export type Read<T> = (body: Buffer, head: Head) => T;
+type Read<T> = (body: Buffer, head: Head) => T;
 
 interface Exchange {
   read: Read<unknown>;

@@ -230,11 +230,15 @@ test("a single 404 for an API, as from a starting server, removes no pod", async
   await server.kill();
   server.expire();
   let missing = 0;
-  server.instead = (request, response) => {
-    if (request.url?.includes("/v1/namespaces/default/inferencepools") && !request.url.includes("watch=true"))
+  server.instead = ({ url = "" }, response) => {
+    const watch = url.includes("watch=true");
+    const poolList = !watch && url.includes("/v1/namespaces/default/inferencepools");
+    if (poolList) {
       missing++;
-    if (missing > 0) server.instead = undefined;
-    response.writeHead(request.url?.includes("watch=true") ? 410 : 404).end("{}");
+      server.instead = undefined;
+    }
+    // Every other list fails until then, so that only the pools get a 404, and only one.
+    response.writeHead(watch ? 410 : poolList ? 404 : 503).end("{}");
   };
   const told = watched.reports();
   await server.start();
