@@ -6,4 +6,3 @@ test("the filter defines the metrics of its list and no other, in its first conf
   const gateway = new Gateway();
   assert.deepEqual(Object.keys(gateway.process.metrics.values()).sort(), [...COUNTERS, ...GAUGES].sort());
 });
-
