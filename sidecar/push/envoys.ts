@@ -5,7 +5,7 @@ import { buildConnector } from "undici";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
-import { Access } from "../credentials/access.ts";
+import type { Access } from "../credentials/access.ts";
 import type { Secrets } from "../credentials/secrets.ts";
 import type { Log } from "../log.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
@@ -18,6 +18,8 @@ import { Target, type TargetParts } from "./target.ts";
 interface EnvoysParts extends FindParts {
   snapshots: SnapshotSource;
   secrets: Secrets;
+  /** Certificates of the connections to Envoys; closed with this. */
+  certificates: Access;
   clock: Clock;
   log: Log;
   pushed: TargetParts["pushed"];
@@ -43,15 +45,13 @@ export class Envoys {
   #pushing = false;
   #closed = false;
 
-  /** Throws a ConfigError when a file that the configuration names cannot be read. */
   constructor(config: Config["push"], parts: EnvoysParts) {
     this.#config = config;
     this.#parts = parts;
     // A reload begins anew under the same source: by the clock, its records' numbers are above those before. Of 48 bits.
     const first = Number(parts.clock.epochMicros() / 10n);
     this.#reports = new Reports(() => parts.clock.now(), first);
-    const tls = { ...config.tls, verify: true };
-    this.#access = new Access({ under: "push", tls, gzip: false }, parts.log);
+    this.#access = parts.certificates;
     this.#connect = (options, callback) => {
       // Made for each connection: it is to have the newest certificates.
       const { serverName } = config.tls;

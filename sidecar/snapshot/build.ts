@@ -24,7 +24,7 @@ export interface Dropped {
   objects: number;
 }
 
-export interface Built {
+interface Built {
   view: SnapshotView;
   /** What had no room; 0 and 0 nearly always. */
   dropped: Dropped;

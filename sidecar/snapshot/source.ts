@@ -1,52 +1,48 @@
-// Makes the bytes that the pushes carry. A snapshot is made when it is sent, never before, so its ages are true;
-// pushes of the same moment share one.
+// Makes the bytes that pushes carry. A snapshot is made when it is sent, never before, so its ages are true. Pushes of the same
+// moment share a snapshot.
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { Clock } from "../clock.ts";
 import type { Pod } from "../pod.ts";
-import { type Built, buildSnapshot, type ClusterParts, type Dropped, type StaticModels } from "./build.ts";
+import { buildSnapshot, type ClusterParts, type Dropped, type StaticModels } from "./build.ts";
 import { EndpointIndex } from "./endpoint-index.ts";
 import type { World } from "./places.ts";
 
 export interface MadeSnapshot {
   version: bigint;
   bytes: Uint8Array;
-  /** Its endpoints in their order; made when asked for. */
+  /** The snapshot's endpoints in their order; made when first asked for. */
   index: () => EndpointIndex;
   endpoints: number;
   models: number;
   dropped: Dropped;
 }
 
-/** For this long a snapshot is still of the same moment; its ages are told as of the end of it, so none is told too low. */
+/** Where a snapshot's content comes from; each function is called for each snapshot. */
+interface SnapshotParts {
+  clock: Clock;
+  /** The id of this sidecar as a producer. */
+  source: bigint;
+  /** `models.static` of the configuration. */
+  fixed: StaticModels;
+  pods(): Iterable<Pod>;
+  /** What clusters and manifests say; undefined: there are none. */
+  cluster?(): ClusterParts | undefined;
+  /** Places and policies; undefined: there are none. */
+  world?(): World | undefined;
+  /** Whether this sidecar sees its pods, so that its snapshot may displace the lease of another sidecar; true where not given. */
+  complete?(): boolean;
+}
+
+/** A snapshot is shared for this long. Its ages are as of the end of that time, so none is too low. */
 const SAME_MOMENT_MS = 5;
 
 export class SnapshotSource {
-  readonly #pods: () => Iterable<Pod>;
-  readonly #fixed: StaticModels;
-  readonly #clock: Clock;
-  readonly #source: bigint;
-  readonly #cluster: () => ClusterParts | undefined;
-  readonly #world: () => World | undefined;
-  readonly #complete: () => boolean;
+  readonly #parts: SnapshotParts;
   #lastVersion = 0n;
   #made: { at: number; snapshot: MadeSnapshot } | undefined;
 
-  constructor(
-    pods: () => Iterable<Pod>,
-    fixed: StaticModels,
-    clock: Clock,
-    source: bigint,
-    cluster: () => ClusterParts | undefined = () => undefined,
-    world: () => World | undefined = () => undefined,
-    complete: () => boolean = () => true,
-  ) {
-    this.#pods = pods;
-    this.#fixed = fixed;
-    this.#clock = clock;
-    this.#source = source;
-    this.#cluster = cluster;
-    this.#world = world;
-    this.#complete = complete;
+  constructor(parts: SnapshotParts) {
+    this.#parts = parts;
   }
 
   /** The next snapshot is made anew. */
@@ -62,13 +58,13 @@ export class SnapshotSource {
 
   /** Throws what the encoder throws: SnapshotError, SnapshotTooLargeError. */
   make(): MadeSnapshot {
-    const now = this.#clock.now();
+    const { clock, source, fixed, pods, cluster, world, complete = () => true } = this.#parts;
+    const now = clock.now();
     if (this.#made !== undefined && now - this.#made.at < SAME_MOMENT_MS) return this.#made.snapshot;
-    const micros = this.#clock.epochMicros();
+    const micros = clock.epochMicros();
     const version = micros > this.#lastVersion ? micros : this.#lastVersion + 1n;
-    const stamp = { version, source: this.#source, now: now + SAME_MOMENT_MS };
-    const built: Built = buildSnapshot(this.#pods(), this.#fixed, stamp, this.#cluster(), this.#world());
-    const bytes = encodeSnapshot({ ...built.view, complete: this.#complete() });
+    const built = buildSnapshot(pods(), fixed, { version, source, now: now + SAME_MOMENT_MS }, cluster?.(), world?.());
+    const bytes = encodeSnapshot({ ...built.view, complete: complete() });
     this.#lastVersion = version;
     const { endpoints, models } = built.view;
     const counts = { endpoints: endpoints.length, models: models.length, dropped: built.dropped };

@@ -92,8 +92,8 @@ export class Views {
   }
 
   pools(): PoolLoad[] {
-    const { config, ...watched } = this.#watched();
-    const at = { now: this.#clock.now(), scrapeIntervalMs: config.scrape.interval };
+    const watched = this.#watched();
+    const at = { now: this.#clock.now(), scrapeIntervalMs: watched.config.scrape.interval };
     return poolLoads(watched.pods(), watched.objects(), this.exported(), at);
   }
 

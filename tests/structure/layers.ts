@@ -48,7 +48,7 @@ export const LAYERS: readonly (readonly Layer[])[] = [
   [{ path: "sidecar/pools.ts" }],
   [{ path: "sidecar/status" }, { path: "sidecar/metrics-pools.ts" }],
   [{ path: "sidecar/server.ts" }, { path: "sidecar/metrics.ts" }],
-  [{ path: "sidecar/run.ts" }],
+  [{ path: "sidecar/run" }],
   [{ path: "sidecar/sidecar.ts" }],
   [{ path: "sidecar/check" }, { path: "sidecar/plan" }],
   [{ path: "sidecar/cli.ts" }],

@@ -144,7 +144,12 @@ test("what has no room is left out and counted, the same whichever pod answered 
 test("versions only go up: with the clock, past it where it stands or goes back, past a filter's that is ahead", () => {
   let now = 0;
   let micros = 1000n;
-  const source = new SnapshotSource(() => [pod(A, [])], {}, { now: () => now, epochMicros: () => micros }, 9n);
+  const source = new SnapshotSource({
+    pods: () => [pod(A, [])],
+    fixed: {},
+    clock: { now: () => now, epochMicros: () => micros },
+    source: 9n,
+  });
   const next = () => {
     now += 100;
     return source.make().version;
@@ -162,7 +167,12 @@ test("versions only go up: with the clock, past it where it stands or goes back,
 });
 
 test("pushes of one moment share a snapshot, until something changed", () => {
-  const source = new SnapshotSource(() => [pod(A, [])], {}, { now: () => 0, epochMicros: () => 7n }, 9n);
+  const source = new SnapshotSource({
+    pods: () => [pod(A, [])],
+    fixed: {},
+    clock: { now: () => 0, epochMicros: () => 7n },
+    source: 9n,
+  });
   const first = source.make();
   assert.equal(source.make(), first);
   source.changed();

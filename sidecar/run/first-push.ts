@@ -1,0 +1,69 @@
+// When a run begins to push, and when a reload may end the run before it.
+//
+//   waiting ── all pods and peers have answered or failed to ──▶ pushing
+//   waiting ── START_GRACE_MS passed, and some pods are known ──▶ pushing
+//   pushing ── a target took the snapshot, or another sidecar has the lease there ──▶ taken
+//   pushing ── FIRST_PUSH_MS passed ──▶ taken
+//
+// A filter that knew all models would forget those that a first snapshot leaves out, so the first snapshot waits for them.
+import type { PushResult } from "../push/answer.ts";
+
+/** Pods that do not answer delay the first push by at most this. */
+const START_GRACE_MS = 2000;
+/** A reload waits at most this long for a target to take the first snapshot. */
+const FIRST_PUSH_MS = 1000;
+
+/** What is known of the pods; run/knowledge.ts. */
+interface Known {
+  readonly settled: boolean;
+  readonly some: boolean;
+}
+
+export class FirstPush {
+  /** Resolves in the state taken, or when this is closed before. */
+  readonly taken: Promise<void>;
+  readonly #known: Known;
+  #taken: () => void = () => {};
+  #pushing = false;
+  #graceOver = false;
+  #grace: NodeJS.Timeout | undefined;
+  #patience: NodeJS.Timeout | undefined;
+
+  constructor(known: Known) {
+    this.#known = known;
+    this.taken = new Promise((resolve) => {
+      this.#taken = resolve;
+    });
+  }
+
+  get pushing(): boolean {
+    return this.#pushing;
+  }
+
+  /** `overdue` runs when the grace is over and nothing was pushed yet. */
+  wait(overdue: () => void): void {
+    this.#grace = setTimeout(() => {
+      this.#graceOver = true;
+      if (!this.#pushing) overdue();
+    }, START_GRACE_MS);
+  }
+
+  /** True once, when pushing begins. */
+  begins(): boolean {
+    const may = this.#known.settled || (this.#graceOver && this.#known.some);
+    if (this.#pushing || !may) return false;
+    this.#pushing = true;
+    this.#patience = setTimeout(this.#taken, FIRST_PUSH_MS);
+    return true;
+  }
+
+  answered(result: PushResult): void {
+    if (result === "ok" || result === "held") this.#taken();
+  }
+
+  close(): void {
+    clearTimeout(this.#grace);
+    clearTimeout(this.#patience);
+    this.#taken();
+  }
+}

@@ -1,0 +1,58 @@
+// How much a run knows of its pods: whether a snapshot may be pushed, and whether it is complete.
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config/schema.ts";
+import type { Directory } from "../discover/directory.ts";
+import type { Fleet } from "../fleet.ts";
+import type { Neighbours } from "../peers/neighbours.ts";
+import type { Pod } from "../pod.ts";
+
+/** A pod counts as answering for at least this long after its last good scrape. */
+const MIN_ANSWERING_MS = 1000;
+const ANSWERING_INTERVALS = 5;
+
+interface KnowledgeParts {
+  directory: Directory;
+  fleet: Fleet;
+  neighbours: Neighbours;
+  clock: Clock;
+}
+
+export class Knowledge {
+  readonly #parts: KnowledgeParts;
+  readonly #answeringMs: number;
+
+  constructor(parts: KnowledgeParts, scrape: Config["scrape"]) {
+    this.#parts = parts;
+    this.#answeringMs = Math.max(MIN_ANSWERING_MS, ANSWERING_INTERVALS * scrape.interval) + scrape.timeout;
+  }
+
+  /** Each source has reported, and each pod and each peer has answered or failed to. */
+  get settled(): boolean {
+    const { directory, fleet, neighbours } = this.#parts;
+    return directory.awaited.length === 0 && fleet.settled && neighbours.settled;
+  }
+
+  /** Some pods are known, or it is certain that there are none. */
+  get some(): boolean {
+    const { directory, fleet } = this.#parts;
+    return fleet.size > 0 || directory.awaited.length === 0;
+  }
+
+  /** The filter gives the lease of a complete snapshot precedence: a sidecar that is cut off from its pods gives way. */
+  get complete(): boolean {
+    const { fleet, clock } = this.#parts;
+    return this.settled && mostAnswer(fleet.pods(), clock.now() - this.#answeringMs);
+  }
+}
+
+/** Whether at least half of the pods that should answer were read after `since`. */
+function mostAnswer(pods: Iterable<Pod>, since: number): boolean {
+  let expected = 0;
+  let answered = 0;
+  for (const { cluster, scrapedAt } of pods) {
+    if (cluster?.ready === false) continue;
+    expected++;
+    if (scrapedAt !== null && scrapedAt > since) answered++;
+  }
+  return answered * 2 >= expected;
+}

@@ -1,0 +1,28 @@
+// Whether a sidecar is ready: every source has reported, and some target has a fresh snapshot.
+import type { Readiness } from "../status/status.ts";
+
+/** Without an accepted push for at least this long, the sidecar is not ready. */
+const MIN_FRESH_MS = 5000;
+const FRESH_HEARTBEATS = 4;
+
+interface TargetState {
+  origin: string;
+  suppliedAt: number | null;
+  lastResult: string | undefined;
+}
+
+/** `awaited`: sources that have not reported yet. `now`: of the clock that `suppliedAt` was taken from, milliseconds. */
+export function readinessOf(
+  awaited: readonly string[],
+  targets: readonly TargetState[],
+  { now, heartbeatMs }: { now: number; heartbeatMs: number },
+): Readiness {
+  const reasons = awaited.map((source) => `no answer yet from ${source}`);
+  const freshMs = Math.max(MIN_FRESH_MS, FRESH_HEARTBEATS * heartbeatMs);
+  const fresh = targets.some(({ suppliedAt }) => suppliedAt !== null && now - suppliedAt < freshMs);
+  if (!fresh) {
+    const each = targets.map(({ origin, lastResult }) => `${origin}: ${lastResult ?? "nothing pushed yet"}`);
+    reasons.push(`no target took a snapshot in the last ${freshMs} ms (${each.join(", ")})`);
+  }
+  return { ready: reasons.length === 0, reasons };
+}

@@ -1,0 +1,26 @@
+// What a run is given, beside its configuration.
+import type { Clock } from "../clock.ts";
+import type { Resolve } from "../discover/dns.ts";
+import type { WatchTimes } from "../kubernetes/watch.ts";
+import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import type { ModelMemory } from "../snapshot/memory.ts";
+
+/** What a test may replace. */
+export interface SidecarParts {
+  log?: Log;
+  clock?: Clock;
+  random?: () => number;
+  resolve?: Resolve;
+  watchTimes?: WatchTimes;
+}
+
+/**
+ * What outlives a configuration. A reload must not forget models that are scaled to zero (`memory`), and the filters must see
+ * the same producer (`source`).
+ */
+export interface RunParts extends Required<SidecarParts> {
+  metrics: Metrics;
+  memory: ModelMemory;
+  source: bigint;
+}

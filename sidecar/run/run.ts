@@ -1,0 +1,100 @@
+// A run is all that follows from one configuration: discover ─▶ scrape ─▶ snapshot ─▶ push. sidecar.ts starts a run, and at a
+// reload the next one.
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config/schema.ts";
+import type { ClusterSeen } from "../kubernetes/cluster-objects.ts";
+import type { Pod } from "../pod.ts";
+import type { Envoys } from "../push/envoys.ts";
+import type { Target } from "../push/target.ts";
+import type { Readiness } from "../status/status.ts";
+import { Changes } from "./changes.ts";
+import { openCredentials } from "./credential-files.ts";
+import { readinessOf } from "./readiness.ts";
+import type { RunParts } from "./run-parts.ts";
+import { type Pushing, pushStage, type Scraping, scrapeStage } from "./stages.ts";
+
+export class Run {
+  readonly config: Config;
+  readonly #clock: Clock;
+  readonly #scraping: Scraping;
+  readonly #pushing: Pushing;
+  #closing: Promise<void> | undefined;
+
+  constructor(config: Config, clock: Clock, scraping: Scraping, pushing: Pushing) {
+    this.config = config;
+    this.#clock = clock;
+    this.#scraping = scraping;
+    this.#pushing = pushing;
+  }
+
+  get targets(): readonly Target[] {
+    return this.#pushing.envoys.targets;
+  }
+
+  /** The secret that an Envoy takes, and how to connect to it. */
+  accessTo(origin: string): ReturnType<Envoys["accessTo"]> {
+    return this.#pushing.envoys.accessTo(origin);
+  }
+
+  /** Resolves when a target took the first push, a second after the first attempt, or when the run is closed before. */
+  get pushing(): Promise<void> {
+    return this.#pushing.firstPush.taken;
+  }
+
+  pods(): Pod[] {
+    return [...this.#scraping.fleet.pods()];
+  }
+
+  readiness(): Readiness {
+    const { heartbeat: heartbeatMs } = this.config.push;
+    return readinessOf(this.#scraping.directory.awaited, this.targets, { now: this.#clock.now(), heartbeatMs });
+  }
+
+  objects(): ClusterSeen[] {
+    return this.#scraping.seen.all;
+  }
+
+  /** What this sidecar exports to its peers; undefined without the secret. */
+  view(secret: string | undefined, sums: boolean): object | undefined {
+    const { neighbours, fleet, seen } = this.#scraping;
+    return neighbours.view(fleet.pods(), seen.all, secret, sums);
+  }
+
+  /** The snapshot, as it would be pushed now; undefined without the secret. */
+  snapshot(secret: string | undefined): Uint8Array | undefined {
+    return this.#scraping.neighbours.knows(secret) ? this.#pushing.snapshots.make().bytes : undefined;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { directory, fleet, neighbours } = this.#scraping;
+    const { firstPush, secrets, envoys } = this.#pushing;
+    firstPush.close();
+    directory.close();
+    fleet.close();
+    secrets.close();
+    await Promise.all([neighbours.close(), envoys.close()]);
+  }
+}
+
+/** Throws a ConfigError when a file that the configuration names cannot be read. */
+export function startRun(config: Config, parts: RunParts): Run {
+  const credentials = openCredentials(config, parts.log);
+  const changes = new Changes();
+  const scraping = scrapeStage(config, parts, credentials, () => changes.notify());
+  const pushing = pushStage(config, parts, credentials, scraping);
+  const { snapshots, firstPush, envoys } = pushing;
+  changes.listen(() => {
+    snapshots.changed();
+    if (firstPush.begins()) envoys.start();
+    else if (firstPush.pushing) envoys.changed();
+  });
+  scraping.directory.start();
+  scraping.neighbours.start();
+  firstPush.wait(() => changes.notify());
+  return new Run(config, parts.clock, scraping, pushing);
+}

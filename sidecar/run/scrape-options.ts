@@ -1,0 +1,58 @@
+// The configuration as the scrapers take it, and what a run does with what they report.
+import type { Config } from "../config/schema.ts";
+import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Pod } from "../pod.ts";
+import type { ScrapeObserver, ScrapeOptions } from "../scrape/scraper-parts.ts";
+
+export function scrapeOptions({ scrape, models, health }: Config): ScrapeOptions {
+  return {
+    intervalMs: scrape.interval,
+    timeoutMs: scrape.timeout,
+    path: scrape.path,
+    maxBytes: scrape.maxBytes,
+    failures: scrape.failures,
+    maxBackoffMs: scrape.maxBackoff,
+    modelsIntervalMs: models.interval,
+    modelsDiscovered: models.discover,
+    probe: probeOf(health),
+  };
+}
+
+function probeOf(health: Config["health"]): ScrapeOptions["probe"] {
+  if (!health.probe) return undefined;
+  const { path, interval: intervalMs, timeout: timeoutMs, failures, successes } = health;
+  return { path, intervalMs, timeoutMs, failures, successes };
+}
+
+interface ObserverParts {
+  metrics: Metrics;
+  log: Log;
+  /** A read of a pod took so long; a sign of how far away its place is. */
+  measured(pod: Pod, seconds: number): void;
+  changed(): void;
+}
+
+/** Counts and logs what happens to scrapes. Of failures in a row only the first is a warning. */
+export function observerOf({ metrics, log, measured, changed }: ObserverParts): ScrapeObserver {
+  return {
+    scraped(pod, seconds) {
+      metrics.scraped(pod.address, seconds);
+      measured(pod, seconds);
+    },
+    scrapeFailed({ address: endpoint, health }, { reason, message: error }) {
+      metrics.scrapeFailed(endpoint, reason);
+      if (health.failures === 1) log.warn({ endpoint, state: health.state, reason, error }, "scrape failed");
+    },
+    modelsFailed({ address: endpoint }, { reason, message: error }) {
+      metrics.modelsFailed(endpoint, reason);
+      log.debug({ endpoint, reason, error }, "models not read");
+    },
+    probeFailed({ address: endpoint }, { reason, message: error }) {
+      metrics.probeFailed(endpoint, reason);
+      log.debug({ endpoint, reason, error }, "probe failed");
+    },
+    crowded: () => metrics.crowded(),
+    changed,
+  };
+}

@@ -1,0 +1,92 @@
+// The two halves of a run: pods are discovered and scraped; snapshots of them are made and pushed.
+import type { Config } from "../config/schema.ts";
+import type { Secrets } from "../credentials/secrets.ts";
+import { Directory } from "../discover/directory.ts";
+import { sourcesOf } from "../discover/from-config.ts";
+import { Fleet } from "../fleet.ts";
+import { Neighbours } from "../peers/neighbours.ts";
+import { Envoys } from "../push/envoys.ts";
+import { SnapshotSource } from "../snapshot/source.ts";
+import type { CredentialFiles } from "./credential-files.ts";
+import { FirstPush } from "./first-push.ts";
+import { Knowledge } from "./knowledge.ts";
+import type { RunParts } from "./run-parts.ts";
+import { observerOf, scrapeOptions } from "./scrape-options.ts";
+import { SeenObjects } from "./seen-objects.ts";
+
+export interface Scraping {
+  seen: SeenObjects;
+  neighbours: Neighbours;
+  fleet: Fleet;
+  directory: Directory;
+}
+
+export interface Pushing {
+  secrets: Secrets;
+  snapshots: SnapshotSource;
+  firstPush: FirstPush;
+  envoys: Envoys;
+}
+
+/** Nothing is asked before `directory` and `neighbours` start. `changed` runs when the next snapshot says something new. */
+export function scrapeStage(
+  config: Config,
+  parts: RunParts,
+  credentials: CredentialFiles,
+  changed: () => void,
+): Scraping {
+  const { log, clock, random, metrics } = parts;
+  const { secrets, pods: access } = credentials;
+  const failed = (source: string) => metrics.discoveryFailed(source);
+  const sources = sourcesOf(config, { ...parts, failed });
+  const seen = new SeenObjects(sources);
+  const neighbours = new Neighbours(config, { secrets, clock, log, changed, failed: (peer) => failed(`peer:${peer}`) });
+  const observer = observerOf({
+    metrics,
+    log,
+    measured: (pod, seconds) => neighbours.scraped(pod, seconds),
+    changed,
+  });
+  const reported = () => {
+    seen.read();
+    neighbours.reported(seen.all);
+    changed();
+  };
+  const { concurrency, scheme } = config.scrape;
+  const options = scrapeOptions(config);
+  const fleet = new Fleet(
+    { engines: config.engines, access, concurrency, scheme, options, clock, log, random, observer },
+    { reported, vanished: (address) => metrics.forget(address) },
+  );
+  return { seen, neighbours, fleet, directory: new Directory(sources, fleet) };
+}
+
+/** Nothing is pushed before `envoys` starts. */
+export function pushStage(config: Config, parts: RunParts, credentials: CredentialFiles, scraping: Scraping): Pushing {
+  const { clock, source, memory, metrics } = parts;
+  const { secrets, envoys: certificates } = credentials;
+  const { directory, fleet, neighbours, seen } = scraping;
+  const knowledge = new Knowledge({ directory, fleet, neighbours, clock }, config.scrape);
+  const snapshots = new SnapshotSource({
+    clock,
+    source,
+    fixed: config.models.static,
+    pods: () => neighbours.withPeers(fleet.pods()),
+    cluster: () => seen.objects && { objects: seen.objects, memory },
+    world: () => neighbours.world(),
+    complete: () => knowledge.complete,
+  });
+  const firstPush = new FirstPush(knowledge);
+  const envoys = new Envoys(config.push, {
+    ...parts,
+    snapshots,
+    secrets,
+    certificates,
+    failed: (source) => metrics.discoveryFailed(source),
+    pushed(target, result, seconds, snapshot) {
+      metrics.pushed(target, result, seconds, snapshot);
+      firstPush.answered(result);
+    },
+  });
+  return { secrets, snapshots, firstPush, envoys };
+}
