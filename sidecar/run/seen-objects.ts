@@ -1,13 +1,13 @@
 // What clusters and manifests say, and what a snapshot takes from it.
-import type { Source } from "../discover/pod-source.ts";
+import type { PodSource } from "../discover/pod-source.ts";
 import type { ClusterSeen } from "../kubernetes/cluster-objects.ts";
 import { type ClusterObjects, objectsOf } from "../snapshot/objects.ts";
 
 export class SeenObjects {
-  readonly #sources: readonly Source[];
+  readonly #sources: readonly PodSource[];
   #objects: ClusterObjects | undefined;
 
-  constructor(sources: readonly Source[]) {
+  constructor(sources: readonly PodSource[]) {
     this.#sources = sources;
   }
 
