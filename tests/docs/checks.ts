@@ -1,6 +1,7 @@
 // What is wrong with a document, as sentences. Each check compares what the document names with the tree.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
+import { parse } from "yaml";
 import { commands, type Document, documents, links, readDocument, spans, tables, treeFiles } from "./markdown.ts";
 
 const SOURCE = "ts|mjs|js|json|md|yaml|yml|sh|html|png|svg|wasm|bin|toml";
@@ -102,7 +103,9 @@ function rows(page: string): string[] {
   );
 }
 
-const keys = [...rows("docs/reference/filter-configuration.md"), ...rows("docs/reference/sidecar-configuration.md")];
+const filterKeys = rows("docs/reference/filter-configuration.md");
+const sidecarKeys = rows("docs/reference/sidecar-configuration.md");
+const keys = [...filterKeys, ...sidecarKeys];
 const sections = new Set(keys.filter((key) => key.includes(".")).map((key) => key.split(".")[0] ?? ""));
 const metrics = rows("docs/reference/metrics.md");
 
@@ -114,6 +117,40 @@ export function wrongKeys(document: Document): string[] {
     if (new RegExp(`\\.(${SOURCE})$`).test(name)) return [];
     const known = keys.some((key) => key === name || key.startsWith(`${name}.`));
     return known ? [] : [`configuration key \`${name}\`: in neither table of docs/reference/`];
+  });
+}
+
+/** Examples of configurations can be read and have known keys: JSON is the filter's, YAML the sidecar's. */
+export function wrongExamples(document: Document): string[] {
+  const json = spans(document).filter((span) => filterKeys.some((key) => span.startsWith(`{"${key.split(".")[0]}": `)));
+  const examples = [
+    ...json.map((text) => ({ text, known: filterKeys })),
+    ...document.fences.flatMap(({ language, text }) =>
+      language === "json" ? [{ text, known: filterKeys }] : language === "yaml" ? [{ text, known: sidecarKeys }] : [],
+    ),
+  ];
+  return examples.flatMap(({ text, known }) => {
+    let value: unknown;
+    try {
+      // The reader fills in what `…` stands for.
+      value = known === filterKeys ? JSON.parse(text.replaceAll("…", "")) : parse(text);
+    } catch (error) {
+      return [`example ${text.slice(0, 60)}: ${(error as Error).message}`];
+    }
+    const top = Object.keys(value as object);
+    // Manifests and Envoy's configuration have other keys.
+    if (!top.every((key) => known.some((row) => row === key || row.startsWith(`${key}.`)))) return [];
+    return keyPaths(value, "")
+      .filter((path) => !known.some((row) => row === path || row.startsWith(`${path}.`) || path.startsWith(`${row}.`)))
+      .map((path) => `example: no configuration has the key ${path}`);
+  });
+}
+
+function keyPaths(value: unknown, at: string): string[] {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return [];
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const path = at === "" ? key : `${at}.${key}`;
+    return [path, ...keyPaths(inner, path)];
   });
 }
 
@@ -139,7 +176,7 @@ export function wrongTables(document: Document): string[] {
   });
 }
 
-export const CHECKS = [wrongLinks, wrongPaths, wrongCommands, wrongKeys, wrongMetrics, wrongTables];
+export const CHECKS = [wrongLinks, wrongPaths, wrongCommands, wrongKeys, wrongExamples, wrongMetrics, wrongTables];
 
 /** `docs/….md` and other documents that sources name. */
 export function wrongMentions(): string[] {

@@ -52,6 +52,9 @@ test("each kind of fault is found", () => {
     '`make run ARGS="--no-such-flag 1"`': /no flag --no-such-flag/,
     "`pilotfish check --no-such-flag`": /no flag --no-such-flag/,
     "`pick.noSuchKey`": /in neither table/,
+    "```json\n{]\n```": /example/,
+    '`{"pick": {"noSuchKey": 1}}`': /no configuration has the key pick.noSuchKey/,
+    "```yaml\nscrape:\n  noSuchKey: 1\n```": /no configuration has the key scrape.noSuchKey/,
     "`pilotfish_no_such_metric`": /not in docs/,
     "| a | b |\n| --- | --- |\n| c |": /1 cells, its head has 2/,
   };
