@@ -12,7 +12,7 @@ import { SourceMap, type SourceMapPayload } from "node:module";
 const ENVOY_FRAME = /^\s*\d+:\s+0x([0-9a-f]+) - (\S+)$/;
 const NODE_FRAME = /(?:at (\S+) \()?\S*wasm-function\[\d+\]:0x([0-9a-f]+)/;
 
-export interface Frame {
+interface Frame {
   /** As the module's name section has it; absent in a build without one. */
   function: string | undefined;
   offset: number;

@@ -17,7 +17,7 @@ const makefile = readFileSync("Makefile", "utf8");
 const targets = new Set([...makefile.matchAll(/^([a-z][a-z-]*):/gm)].map((match) => match[1] ?? ""));
 
 /** Relative links lead to files, and their anchors to headings. */
-export function wrongLinks(document: Document): string[] {
+function wrongLinks(document: Document): string[] {
   return links(document).flatMap((target) => {
     if (/^[a-z]+:/.test(target)) return [];
     const [file = "", anchor] = target.split("#");
@@ -32,7 +32,7 @@ export function wrongLinks(document: Document): string[] {
  * Paths in code spans stand from the root of the repository, so that a reader finds them by opening them. The README of a folder
  * of code may name that folder's files without the folder.
  */
-export function wrongPaths(document: Document): string[] {
+function wrongPaths(document: Document): string[] {
   const home = dirname(document.path);
   return spans(document).flatMap((span) => {
     if (!/^[\w.@*[\]-]+(\/[\w.@*-]*)*$/.test(span) || /^\.[a-z]+$/.test(span)) return [];
@@ -55,7 +55,7 @@ function isThere(path: string): boolean {
 }
 
 /** Make targets, scripts and their flags. */
-export function wrongCommands(document: Document): string[] {
+function wrongCommands(document: Document): string[] {
   return commands(document).flatMap((words) => {
     const [command = "", ...rest] = words;
     if (command === "make") return wrongTarget(rest);
@@ -110,7 +110,7 @@ const sections = new Set(keys.filter((key) => key.includes(".")).map((key) => ke
 const metrics = rows("docs/reference/metrics.md");
 
 /** Dotted names whose first part is a section of a configuration are keys of it. */
-export function wrongKeys(document: Document): string[] {
+function wrongKeys(document: Document): string[] {
   return spans(document).flatMap((span) => {
     const name = /^([a-z]+(?:\.[a-zA-Z]+)+)(?:: .*)?$/.exec(span)?.[1];
     if (name === undefined || !sections.has(name.split(".")[0] ?? "")) return [];
@@ -121,7 +121,7 @@ export function wrongKeys(document: Document): string[] {
 }
 
 /** Examples of configurations can be read and have known keys: JSON is the filter's, YAML the sidecar's. */
-export function wrongExamples(document: Document): string[] {
+function wrongExamples(document: Document): string[] {
   const json = spans(document).filter((span) => filterKeys.some((key) => span.startsWith(`{"${key.split(".")[0]}": `)));
   const examples = [
     ...json.map((text) => ({ text, known: filterKeys })),
@@ -155,7 +155,7 @@ function keyPaths(value: unknown, at: string): string[] {
 }
 
 /** Names that begin with `pilotfish_` are metrics; `*` stands for any rest. */
-export function wrongMetrics(document: Document): string[] {
+function wrongMetrics(document: Document): string[] {
   return spans(document).flatMap((span) => {
     const name = /^(pilotfish_[a-z_*]+)(\{.*\})?$/.exec(span)?.[1];
     if (name === undefined || name.startsWith("pilotfish_place_")) return [];
@@ -167,7 +167,7 @@ export function wrongMetrics(document: Document): string[] {
 }
 
 /** Each row of a table has as many cells as its head. */
-export function wrongTables(document: Document): string[] {
+function wrongTables(document: Document): string[] {
   return tables(document).flatMap((table) => {
     const width = table[0]?.length ?? 0;
     return table
