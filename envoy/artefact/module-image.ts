@@ -1,5 +1,5 @@
-// The module as an OCI image, the "compat" variant of the Wasm image specification: one layer, a gzipped tar with
-// `plugin.wasm` at its root. Envoy Gateway and Istio load it, and every registry and tool takes it for a plain image.
+// The module as an OCI image in the "compat" variant of the Wasm image specification: one layer, which is a gzipped tar with
+// `plugin.wasm` at its root. Envoy Gateway and Istio load it, and every registry and tool accepts it as an ordinary image.
 
 import { createHash } from "node:crypto";
 import { gunzipSync } from "node:zlib";
@@ -28,7 +28,7 @@ interface Manifest {
 }
 
 export interface Image {
-  /** `sha256:…` of the manifest: what `repository@sha256:…` names. */
+  /** Digest of the manifest, `sha256:…`, for references such as `repository@sha256:…`. */
   digest: string;
   manifest: Buffer;
   /** Digest → bytes: the manifest, the configuration, the layer. */
@@ -39,7 +39,7 @@ const digestOf = (bytes: Uint8Array): string => `sha256:${createHash("sha256").u
 
 const json = (value: object): Buffer => Buffer.from(JSON.stringify(value));
 
-/** Same module and version, same bytes: nothing in it tells of a time or a machine. */
+/** The image of a module. The same module and version give the same bytes, without a time or a machine's name. */
 export function wasmImage(module: Uint8Array, version: string): Image {
   const archive = tar([{ name: MODULE_FILE, bytes: module }]);
   const layer = gzipStored(archive);
@@ -64,7 +64,7 @@ export function wasmImage(module: Uint8Array, version: string): Image {
   return { digest: digestOf(manifest), manifest, blobs };
 }
 
-/** The files of an image layout folder, by path; `reference` is the tag that tools find it by. */
+/** The files of an image layout folder by path. Tools find the image by the tag `reference`. */
 export function layoutFiles(image: Image, reference: string): Map<string, Buffer> {
   const files = new Map<string, Buffer>();
   files.set("oci-layout", json({ imageLayoutVersion: "1.0.0" }));
@@ -88,7 +88,7 @@ export function layoutFiles(image: Image, reference: string): Map<string, Buffer
   return files;
 }
 
-/** Reads the module back out of a layout as Envoy Gateway does, and throws with a sentence where it would refuse. */
+/** Reads the module from a layout as Envoy Gateway does. Throws with a sentence if Envoy Gateway would refuse the layout. */
 export function moduleOf(files: ReadonlyMap<string, Buffer>): { module: Buffer; digest: string } {
   const blob = (descriptor: Descriptor): Buffer => {
     const bytes = files.get(`blobs/${descriptor.digest.replace(":", "/")}`);

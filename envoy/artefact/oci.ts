@@ -25,7 +25,7 @@ const LAYOUT = "oci";
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-/** All files of the artefact by name, the layout's under oci/. */
+/** All files of the artefact by name. The files of the layout are under oci/. */
 export async function artefactFiles(module: Buffer, version: string, root = ROOT): Promise<Map<string, Buffer>> {
   const image = wasmImage(module, version);
   const layout = layoutFiles(image, version);
@@ -40,7 +40,7 @@ export async function artefactFiles(module: Buffer, version: string, root = ROOT
   return files;
 }
 
-/** Throws with a sentence when something in an artefact's files does not fit. */
+/** Throws with a sentence if the files of an artefact are inconsistent. */
 export async function checkArtefact(files: ReadonlyMap<string, Buffer>): Promise<{ digest: string; sha256: string }> {
   const need = (name: string): Buffer => {
     const bytes = files.get(name);
@@ -90,7 +90,7 @@ async function readFolder(folder: string): Promise<Map<string, Buffer>> {
   return files;
 }
 
-/** Compiles the sources once more, in a folder of another name. */
+/** Compiles the sources again in a folder with another name. */
 export async function rebuild(): Promise<Buffer> {
   const work = await mkdtemp(join(tmpdir(), "pilotfish-rebuild-"));
   try {

@@ -1,5 +1,5 @@
-// The bill of materials of the module, CycloneDX 1.6: what is compiled into it, as package-lock.json pins it. The
-// compiler is listed too, because its standard library and runtime are part of every module.
+// The bill of materials of the module in CycloneDX 1.6: the packages that are compiled into it, with their versions of
+// package-lock.json. It includes the compiler, whose standard library and runtime are part of every module.
 
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ interface LockPackage {
 }
 
 interface SbomInput {
-  /** The repository's root: package-lock.json and assembly/ are read. */
+  /** The repository's root, with package-lock.json and assembly/. */
   root: string;
   /** Hex SHA-256 of the module. */
   sha256: string;
@@ -53,7 +53,7 @@ export async function sbom(input: SbomInput): Promise<string> {
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-/** The packages that the filter's sources import, what those depend on, and the compiler; sorted. */
+/** The packages that the filter's sources import, their dependencies, and the compiler, sorted. */
 async function compiledIn(root: string, packages: Record<string, LockPackage>): Promise<string[]> {
   const found = new Set<string>([COMPILER]);
   const add = (name: string) => {

@@ -1,5 +1,5 @@
-// A tar and a gzip whose bytes depend on nothing but their content: no time, no owner, no version of a compressor. The
-// gzip stores instead of compressing: zlib's output differs between versions and processors, and a module is small.
+// A tar and a gzip whose bytes depend only on their content: they have no time, no owner and no compressor's version. The gzip
+// stores without compressing, because zlib's output differs between versions and processors, and a module is small.
 
 interface TarFile {
   name: string;
@@ -42,7 +42,7 @@ function tarHeader(name: string, size: number): Buffer {
   return header;
 }
 
-/** The files of an archive as tar() writes them; long names and links are not read. */
+/** The files of an archive that tar() wrote. It supports no long names and no links. */
 export function untar(archive: Buffer): TarFile[] {
   const files: TarFile[] = [];
   for (let at = 0; at + BLOCK <= archive.length; ) {

@@ -6,13 +6,13 @@ import { ROWS } from "./panels.ts";
 import type { Panel } from "./queries.ts";
 
 const FILE = fileURLToPath(new URL("pilotfish.json", import.meta.url));
-/** A variable of the dashboard, put together so that nothing takes it for a template of ours. */
+/** A variable of the dashboard, assembled from parts so that it does not look like a template literal. */
 const DATASOURCE = { type: "prometheus", uid: "$" + "{datasource}" };
 /** Grafana's grid is 24 wide. */
 const WIDTH = 8;
 const HEIGHT = 7;
 
-/** Job and model are read from what Prometheus has; all of them by default. */
+/** The values of job and model come from Prometheus. The default selects all. */
 function variable(name: string, label: string, query: string): object {
   return {
     name,

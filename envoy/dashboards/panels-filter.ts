@@ -1,7 +1,7 @@
-// The dashboard's rows about requests and snapshots: what the filter and the sidecar tell.
+// The dashboard's rows about requests and snapshots, with metrics of the filter and the sidecar.
 import { ENVOY, quantiles, type Row, ratesOf, SIDECAR } from "./queries.ts";
 
-/** Outcomes of a request that goes on: the pick, and why there was none. */
+/** Outcomes of a request that the filter lets through: a pick, or the reason for a missing pick. */
 const OUTCOMES = [
   "picked",
   "unknown_model",
@@ -45,20 +45,20 @@ export const FILTER_ROWS: readonly Row[] = [
       {
         title: "Requests by outcome",
         about:
-          "picked: the filter chose the pod. All others went on too, balanced by Envoy, for the reason that is named.",
+          "picked: the filter chose the pod. For the other reasons the request went on without a pick, and Envoy balanced it.",
         unit: "reqps",
         stacked: true,
         queries: ratesOf(OUTCOMES),
       },
       {
         title: "Refused by the filter",
-        about: "Answers in OpenAI's error shape, by their cause; shed and hold_*: the pool is full.",
+        about: "Error responses of the filter by cause. shed and hold_*: the pool is full.",
         unit: "reqps",
         stacked: true,
         queries: ratesOf(REFUSALS),
       },
       {
-        title: "Picks that others answered, wrong set-ups",
+        title: "Picks that another pod answered, wrong set-ups",
         about:
           "rerouted: a retry, or Envoy did not follow. setup_*: see the guide's table of wrong turns; all should be 0.",
         unit: "reqps",
@@ -66,7 +66,7 @@ export const FILTER_ROWS: readonly Row[] = [
       },
       {
         title: "Answers by status",
-        about: "Of Envoy's listeners.",
+        about: "Responses of Envoy's listeners.",
         unit: "reqps",
         stacked: true,
         queries: [
@@ -78,7 +78,7 @@ export const FILTER_ROWS: readonly Row[] = [
       },
       {
         title: "Requests in flight",
-        about: "As the filters of each Envoy count them, all workers.",
+        about: "In-flight requests of all workers, as the filters of each Envoy count them.",
         unit: "short",
         queries: [
           { expr: `sum by (instance) (pilotfish_in_flight${ENVOY})`, legend: "{{instance}}" },
@@ -86,12 +86,12 @@ export const FILTER_ROWS: readonly Row[] = [
             expr: `sum by (instance) (pilotfish_in_flight_elsewhere${ENVOY})`,
             legend: "{{instance}}, of other Envoys",
           },
-          { expr: `sum by (instance) (pilotfish_hold_now${ENVOY})`, legend: "{{instance}}, held back" },
+          { expr: `sum by (instance) (pilotfish_hold_now${ENVOY})`, legend: "{{instance}}, waiting" },
         ],
       },
       {
-        title: "Held back, let go",
-        about: "Where admission.mode is hold: requests that wait for room, and what became of them.",
+        title: "Waiting requests",
+        about: "With admission.mode hold: requests that began to wait for room, and how they ended.",
         unit: "reqps",
         queries: ratesOf(["held", "resumed", "hold_timeout", "hold_aborted"]),
       },
@@ -114,7 +114,7 @@ export const FILTER_ROWS: readonly Row[] = [
       },
       {
         title: "Retries",
-        about: "Each goes to the pick's next fallback.",
+        about: "A retry goes to the pick's next fallback.",
         unit: "reqps",
         queries: [
           {
@@ -136,18 +136,18 @@ export const FILTER_ROWS: readonly Row[] = [
     panels: [
       {
         title: "Age of the snapshot in the filter",
-        about: "Above snapshot.staleAfter (2 s) picks end and Envoy balances by itself.",
+        about: "A snapshot older than snapshot.staleAfter (2 s) gives no picks, and Envoy balances.",
         unit: "ms",
         queries: [{ expr: `max by (instance) (pilotfish_snapshot_age_ms${ENVOY})`, legend: "{{instance}}" }],
       },
       {
         title: "Age of the readings, sidecar",
-        about: "How old each pod's last good reading is.",
+        about: "Age of each pod's last good reading.",
         unit: "s",
         queries: [{ expr: `pilotfish_scrape_age_seconds${SIDECAR}`, legend: "{{endpoint}}" }],
       },
       {
-        title: "Age of the last push that was taken, sidecar",
+        title: "Age of the last accepted push, sidecar",
         about: "By Envoy.",
         unit: "s",
         queries: [{ expr: `pilotfish_push_age_seconds${SIDECAR}`, legend: "{{target}}" }],
@@ -166,7 +166,7 @@ export const FILTER_ROWS: readonly Row[] = [
       },
       {
         title: "Pushes, filter",
-        about: "What the filter answered.",
+        about: "The filter's answers to pushes.",
         unit: "ops",
         stacked: true,
         queries: ratesOf(PUSHED),
@@ -184,7 +184,7 @@ export const FILTER_ROWS: readonly Row[] = [
         ],
       },
       {
-        title: "How long reads and pushes take",
+        title: "Duration of reads and pushes",
         about: "99th percentile.",
         unit: "s",
         queries: [
@@ -200,7 +200,8 @@ export const FILTER_ROWS: readonly Row[] = [
       },
       {
         title: "In the snapshot",
-        about: "dropped: pods and models that it had no room for. Envoy's count of endpoints must be the sidecar's.",
+        about:
+          "dropped: pods and models for which the snapshot had no room. Envoy and sidecar must have the same number of endpoints.",
         unit: "short",
         queries: [
           { expr: `max(pilotfish_snapshot_endpoints${ENVOY})`, legend: "endpoints, Envoy" },

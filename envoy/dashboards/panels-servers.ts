@@ -1,4 +1,4 @@
-// The dashboard's rows about the model servers, as the sidecar sees them and as vLLM tells, and about Wasm in Envoy.
+// The dashboard's rows about the model servers, with metrics of the sidecar and of vLLM, and about Wasm in Envoy.
 import { ENVOY, quantiles, type Row, SIDECAR, VLLM } from "./queries.ts";
 
 export const SERVER_ROWS: readonly Row[] = [
@@ -7,7 +7,7 @@ export const SERVER_ROWS: readonly Row[] = [
     panels: [
       {
         title: "Ready, asleep",
-        about: "1 where a pod may be sent requests.",
+        about: "ready is 1 if the pod may get requests.",
         unit: "short",
         queries: [
           { expr: `pilotfish_endpoint_ready${SIDECAR}`, legend: "{{endpoint}} ready" },
@@ -54,7 +54,7 @@ export const SERVER_ROWS: readonly Row[] = [
       },
       {
         title: "Between two tokens",
-        about: "Of streams.",
+        about: "Streamed answers.",
         unit: "s",
         queries: quantiles("vllm:inter_token_latency_seconds", "model_name", VLLM, [0.5, 0.99]),
       },
@@ -101,7 +101,7 @@ export const SERVER_ROWS: readonly Row[] = [
       },
       {
         title: "Finished requests",
-        about: "By why they ended.",
+        about: "By the reason of their end.",
         unit: "reqps",
         stacked: true,
         queries: [
@@ -113,7 +113,7 @@ export const SERVER_ROWS: readonly Row[] = [
       },
       {
         title: "Preemptions",
-        about: "Requests whose KV blocks were taken away again: the cache is too small for the load.",
+        about: "Requests that lost their KV blocks, because the cache is too small for the load.",
         unit: "ops",
         queries: [
           {
@@ -129,13 +129,13 @@ export const SERVER_ROWS: readonly Row[] = [
     panels: [
       {
         title: "Filter",
-        about: "Each metric by name, summed over Envoys: what has no panel of its own is here.",
+        about: "Each metric by name, summed over Envoys, including those without a panel.",
         unit: "short",
         queries: [{ expr: `sum by (__name__) ({__name__=~"pilotfish_.+", job=~"$envoy"})`, legend: "{{__name__}}" }],
       },
       {
         title: "Sidecar",
-        about: "Each metric by name, summed over what it is told of.",
+        about: "Each metric by name, summed over its labels.",
         unit: "short",
         queries: [
           {
@@ -158,8 +158,8 @@ export const SERVER_ROWS: readonly Row[] = [
         ],
       },
       {
-        title: "VMs that failed and were built anew",
-        about: "Any is a defect: please report it. Counted only where failure_policy is FAIL_RELOAD.",
+        title: "VMs that failed and were rebuilt",
+        about: "Each failure is a defect; please report it. Counted only with the failure_policy FAIL_RELOAD.",
         unit: "short",
         queries: [
           {

@@ -1,5 +1,5 @@
-// What the Grafana dashboard shows: rows of panels, each with its queries. grafana.ts makes pilotfish.json of it; the tests
-// ask a real Prometheus every one of them.
+// The Grafana dashboard: rows of panels with their queries. grafana.ts writes pilotfish.json from them, and the tests run every
+// query in a real Prometheus.
 import { FILTER_ROWS } from "./panels-filter.ts";
 import { SERVER_ROWS } from "./panels-servers.ts";
 import type { Row } from "./queries.ts";

@@ -1,5 +1,5 @@
-// What panels are made of: their form, and the queries that many of them have. `$envoy`, `$sidecar` and `$vllm` are the jobs that
-// Prometheus scrapes Envoy, the sidecar and the model servers under, `$model` is a model's name.
+// The form of panels, and the queries that many of them share. `$envoy`, `$sidecar` and `$vllm` are the Prometheus jobs of Envoy, the
+// sidecar and the model servers; `$model` is a model's name.
 
 interface Query {
   expr: string;
@@ -8,11 +8,11 @@ interface Query {
 
 export interface Panel {
   title: string;
-  /** A sentence for the panel's corner. */
+  /** The panel's description. */
   about: string;
   unit: "reqps" | "s" | "ms" | "short" | "percentunit" | "bytes" | "tokens/s" | "ops";
   queries: readonly Query[];
-  /** Areas on top of each other: parts of a whole. */
+  /** Whether the areas are stacked, for parts of a whole. */
   stacked?: boolean;
 }
 

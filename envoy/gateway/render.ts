@@ -31,7 +31,7 @@ export interface RenderOptions {
   infra?: "kubernetes" | "fleet" | "host";
   backend?: "service" | "pods" | "backend";
   service?: string;
-  /** Model → `ip:port`, for backend. */
+  /** Model → `ip:port` of its endpoints, for `backend`. */
   endpoints?: Readonly<Record<string, readonly string[]>>;
   code?: { url: string; sha256: string } | { image: string; digest?: string };
   auth?: boolean;
@@ -42,7 +42,7 @@ export interface RenderOptions {
   egHome?: string;
   envoyVersion?: string;
   adminPort?: number;
-  /** Merged into the filter's configuration, of the reader in stock mode. */
+  /** Merged into the filter's configuration; in stock mode into the reader's. */
   config?: Readonly<Record<string, unknown>>;
 }
 
@@ -54,7 +54,7 @@ const LABEL = /^[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?$/;
 const MODEL = /^[\x21-\x7e]{1,256}$/;
 const ZERO_SHA = "0".repeat(64);
 
-/** A Kubernetes name for a model: `meta-llama/Llama-3.1-8B` → `meta-llama-llama-3-1-8b`, and never the same for two. */
+/** A Kubernetes name for a model: `meta-llama/Llama-3.1-8B` → `meta-llama-llama-3-1-8b`. */
 export function modelSlug(model: string): string {
   const slug = model
     .toLowerCase()
@@ -65,7 +65,7 @@ export function modelSlug(model: string): string {
   return `${slug.slice(0, 31).replaceAll(/-+$/g, "") || "model"}-${hash}`;
 }
 
-/** File name → text; with a kustomization.yaml that lists the others. */
+/** File name → text, with a kustomization.yaml that lists the other files. */
 export async function render(options: RenderOptions): Promise<Map<string, string>> {
   check(options);
   const { infra = "kubernetes", backend = "service", mode = "stock" } = options;
@@ -87,7 +87,7 @@ export async function render(options: RenderOptions): Promise<Map<string, string
   const template = await readFile(join(HERE, "routes", backend, "model.yaml"), "utf8");
   for (const model of options.models) {
     const slug = modelSlug(model);
-    if (slugs.has(slug)) throw new RenderError(`models: ${model} and another one both become ${slug}`);
+    if (slugs.has(slug)) throw new RenderError(`models: ${model} and another model both become ${slug}`);
     slugs.add(slug);
     let text = rename(template, options, model);
     if (backend === "backend") text = withEndpoints(text, options.endpoints?.[model] ?? []);
@@ -102,7 +102,7 @@ export async function render(options: RenderOptions): Promise<Map<string, string
       text.replaceAll(`name: ${options.name}-envoy\n`, `name: ${options.name}-pilotfish\n`),
     );
   if (infra === "fleet") edit(files, "kubernetes-envoyproxy.yaml", withoutSidecar);
-  // It reads every file of its folder, and knows no kustomization.
+  // A standalone Envoy Gateway reads every file of its folder and does not support kustomization files.
   if (infra === "host") return files;
   const listed = [...files.keys()].filter((name) => name !== "kubernetes-pod-monitor.yaml");
   files.set(
@@ -117,7 +117,7 @@ function edit(files: Map<string, string>, name: string, change: (text: string) =
   if (text !== undefined) files.set(name, change(text));
 }
 
-/** The example names stand for nothing else in the files; longest first, so that none eats the start of another. */
+/** Replaces the example names, which occur for nothing else in the files. Longer names come first, because some share a prefix. */
 function rename(text: string, options: RenderOptions, model = ""): string {
   const slug = model === "" ? "gemma-2b-it" : modelSlug(model);
   const service = serviceName(options, slug);
@@ -143,7 +143,7 @@ function rename(text: string, options: RenderOptions, model = ""): string {
   const pattern = new RegExp(names.map(([name]) => name.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"), "g");
   return text.replaceAll(pattern, (found) => {
     const value = values.get(found) as string;
-    // A model's name may hold what YAML reads as something else.
+    // A model's name may contain characters with a meaning in YAML.
     return found === "google/gemma-2b-it" ? JSON.stringify(value) : value;
   });
 }
@@ -161,7 +161,7 @@ function withEndpoints(text: string, addresses: readonly string[]): string {
   return text.replace(/(?: {4}- ip: .*\n)+/, () => lines.join(""));
 }
 
-/** Every `code:` of the policy, and the filter's configuration. */
+/** Sets every `code:` of the policy, and the filter's configuration. */
 function withModule(text: string, options: RenderOptions): string {
   const document = parseDocument(text);
   const count = (document.getIn(["spec", "wasm"]) as { items: unknown[] }).items.length;
@@ -183,7 +183,7 @@ function withModule(text: string, options: RenderOptions): string {
   return document.toString({ lineWidth: 0 });
 }
 
-/** What the sidecar follows: the Services, or by default the InferencePools of the namespace. */
+/** What the sidecar watches: the Services, or by default the InferencePools of the namespace. */
 function withPods(text: string, options: RenderOptions): string {
   const { backend = "service", infra = "kubernetes" } = options;
   const names = options.models.map((model) =>
@@ -192,7 +192,7 @@ function withPods(text: string, options: RenderOptions): string {
   const services = [...new Set(names)].map((name) => `        - ${options.namespace}/${name}\n`).join("");
   const list = text.replace(/( {6}services:\n)(?: {8}- .*\n)+/, (_all, head: string) => head + services);
   if (infra !== "fleet") return list;
-  // Every Envoy is a target, and so none of them is only a peer.
+  // Every Envoy is a push target, so no Envoy is only a peer.
   return list
     .replace(
       / {6}# The listener `llm`[\s\S]*? {6}peers:\n/,
@@ -204,7 +204,7 @@ function withPods(text: string, options: RenderOptions): string {
     );
 }
 
-/** With a sidecar of its own for all Envoys, theirs have none, and the rights are its own account's. */
+/** With one sidecar for all Envoys, the Envoys have none, and the sidecar's own account gets the rights. */
 function withoutSidecar(text: string): string {
   const document = parseDocument(text);
   document.deleteIn(["spec", "provider", "kubernetes", "envoyDeployment", "patch"]);
@@ -316,7 +316,7 @@ async function main(): Promise<void> {
 
 const OWN = /^(base|stock|single|auth|kubernetes|fleet|host|route)-[\w-]+\.yaml$|^kustomization\.yaml$/;
 
-/** A standalone Envoy Gateway may be watching the folder: it stays, what an earlier run wrote goes, files appear whole. */
+/** Writes the folder. A standalone Envoy Gateway may watch it, so the folder stays, old files are removed, and files appear whole. */
 async function write(out: string, files: ReadonlyMap<string, string>): Promise<void> {
   await mkdir(out, { recursive: true });
   for (const name of await readdir(out)) if (OWN.test(name) && !files.has(name)) await rm(join(out, name));
@@ -326,7 +326,7 @@ async function write(out: string, files: ReadonlyMap<string, string>): Promise<v
   }
 }
 
-/** Without --sha256 the module that was built here is meant. */
+/** The checksum of --sha256, or of the module in build/. */
 async function httpCode(url: string | undefined, sha256: string | undefined) {
   const built = await readFile(join(ROOT, "build/pilotfish.wasm")).catch(() => undefined);
   const sum = sha256 ?? (built ? createHash("sha256").update(built).digest("hex") : ZERO_SHA);

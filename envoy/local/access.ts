@@ -1,7 +1,7 @@
-// The access log: its format, and a reader that follows it and counts picks.
+// The format of the access log, and a reader that follows the log and counts picks.
 import { type FileHandle, open, rename } from "node:fs/promises";
 
-/** Fields of a JSON line. Model, pick and reason are what the filter left in the filter state. */
+/** Fields of a JSON line. Model, pick and reason come from the filter state. */
 export const ACCESS_FORMAT: Readonly<Record<string, string>> = {
   time: "%START_TIME%",
   method: "%REQ(:METHOD)%",
@@ -28,7 +28,7 @@ const CHUNK = 1 << 18;
 const LAST = 3;
 
 export class AccessLog {
-  /** Picks by address, of requests that have ended. */
+  /** Picks of ended requests by address. */
   readonly picks = new Map<string, number>();
   /** The newest lines, oldest first. */
   last: AccessLine[] = [];
@@ -42,7 +42,7 @@ export class AccessLog {
     this.#path = path;
   }
 
-  /** Reads what has come since the last call. */
+  /** Reads new lines since the last call. */
   async read(): Promise<void> {
     this.#file ??= await open(this.#path).catch(() => undefined);
     if (!this.#file) return;
@@ -50,19 +50,19 @@ export class AccessLog {
       const { bytesRead } = await this.#file.read(this.#buffer, 0, CHUNK, this.#offset);
       if (bytesRead === 0) return;
       this.#offset += bytesRead;
-      // latin1 cuts no character in two at the chunk's end; the line is decoded whole.
+      // latin1 splits no character at the end of a chunk; whole lines are decoded later.
       const lines = (this.#rest + this.#buffer.toString("latin1", 0, bytesRead)).split("\n");
       this.#rest = lines.pop() ?? "";
       for (const line of lines) this.#take(Buffer.from(line, "latin1").toString("utf8"));
     }
   }
 
-  /** Puts a log that has grown past `bytes` aside; `reopen` makes Envoy begin a new one. */
+  /** Renames a log that is larger than `bytes`. `reopen` makes Envoy begin a new log. */
   async rotate(bytes: number, reopen: () => Promise<void>): Promise<void> {
     if (!this.#file || this.#offset < bytes) return;
     await rename(this.#path, `${this.#path}.1`);
     await reopen();
-    // Lines that Envoy wrote to the old file until then.
+    // Reads the lines that Envoy wrote to the old file in the meantime.
     await this.read();
     await this.close();
   }

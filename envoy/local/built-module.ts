@@ -1,4 +1,4 @@
-// Builds the filter when there is none or its sources are newer, as the Makefile does.
+// Builds the filter if it is missing or older than its sources, as the Makefile does.
 import { spawn } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
 import { access, mkdir, stat } from "node:fs/promises";
@@ -61,7 +61,7 @@ function compile(root: string, compiler: string): Promise<void> {
     child.on("close", (status) => {
       forget();
       if (status === 0) return done();
-      // Infos and warnings come first; the errors are what matters.
+      // Infos and warnings come first; only the errors are shown.
       const errors = output.slice(Math.max(0, output.indexOf("ERROR"))).split("\n");
       const hint = "Run npm run build to see all of it.";
       fail(new RunError(`the filter cannot be built: asc ended with ${status}`, hint, errors.slice(0, SHOWN_LINES)));

@@ -1,5 +1,5 @@
-// One part of a local run in a process of its own: a simulated pod or the sidecar. It takes its order from the process
-// that started it, answers where it listens, and ends when that process lets go of it or is gone.
+// A simulated pod or the sidecar in a process of its own. It gets its order from the process that started it, replies with its URL,
+// and ends when that process disconnects or ends.
 
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { startSidecar } from "../../sidecar/sidecar.ts";
@@ -7,12 +7,12 @@ import { type PodOptions, startPod } from "../../simulator/pod.ts";
 
 export type Order =
   | { kind: "pod"; options: PodOptions }
-  /** A configuration as it stands in YAML. It holds the secret, which no command line shows. */
+  /** A configuration as in YAML. It contains the secret, which must not be on a command line. */
   | { kind: "sidecar"; config: unknown };
 
 export type Reply = { url: string } | { error: string };
 
-// Ctrl-C in a terminal reaches every process of the run: the one that started them ends them in order.
+// Ctrl-C in a terminal reaches every process of the run. Children ignore it, because the starting process ends them in order.
 process.on("SIGINT", () => {});
 process.once("disconnect", () => process.exit(0));
 process.once("message", async (order: Order) => {

@@ -1,4 +1,4 @@
-// Envoy as a part of a local run.
+// Starts the Envoy of a local run.
 import { createWriteStream } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -28,7 +28,7 @@ interface EnvoyOrder {
   port: number;
   workers: number;
   folder: RunFolder;
-  /** Called as soon as there is a process to stop. */
+  /** Called as soon as the process exists, so that it can be stopped. */
   started(running: RunningEnvoy): void;
 }
 
@@ -37,7 +37,7 @@ const SHOWN_LINES = 10;
 const PORT_HINT =
   "Another make run? Take another port: make run ARGS=--port=10001, or npm start -- --port 0 for a free one.";
 
-/** Before anything is started: Envoy would say it late and in its own words. */
+/** Checks the port before anything starts, because Envoy would report it late and less clearly. */
 export async function checkPort(port: number): Promise<void> {
   if (port === 0) return;
   const server = createServer();
@@ -96,8 +96,8 @@ export async function startLocalEnvoy(order: EnvoyOrder): Promise<LocalEnvoy> {
   }
 }
 
-/** What it complained of last; all of its last lines when it complained of nothing. */
-export function lastWords(running: RunningEnvoy): string[] {
+/** The last warnings and errors of an Envoy; without any, its last lines. */
+export function lastComplaints(running: RunningEnvoy): string[] {
   const lines = running.logs();
   const complaints = lines.filter((line) => /\]\[(warning|error|critical)\]|^[^[\s]/.test(line));
   return (complaints.length > 0 ? complaints : lines).slice(-SHOWN_LINES);
@@ -106,12 +106,12 @@ export function lastWords(running: RunningEnvoy): string[] {
 function failure(what: string, running: RunningEnvoy, port: number): RunError {
   const bind = running.logs().some((line) => line.includes("Address already in use"));
   const hint = bind
-    ? `Port ${port} was taken meanwhile (--port). ${PORT_HINT}`
-    : "It needs the Wasm runtime V8, which stock Envoys have; --envoy-version takes another one.";
-  return new RunError(`Envoy ${what}`, hint, lastWords(running));
+    ? `Another program took port ${port} (--port). ${PORT_HINT}`
+    : "Envoy needs the Wasm runtime V8, which stock Envoys have; --envoy-version selects another Envoy.";
+  return new RunError(`Envoy ${what}`, hint, lastComplaints(running));
 }
 
-/** The sidecar pushes up to twenty times a second: its requests are no news. */
+/** Keeps the sidecar's requests out of the log, because it pushes up to twenty times a second. */
 function logRequestsOnly(bootstrap: JsonObject): void {
   const header = { name: ":path", string_match: { prefix: RESERVED_PREFIX }, invert_match: true };
   const { listeners } = bootstrap.static_resources as unknown as { listeners: Listener[] };

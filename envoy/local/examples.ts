@@ -1,5 +1,5 @@
-// The configurations of this folder that run as they are: each a header that says what it shows and how to run it, and the
-// options from which the rest is generated. generate.ts writes them.
+// The example configurations of this folder. Each has a head with its purpose and commands, and options from which generate.ts
+// writes the rest.
 
 import { MODEL_HEADER, SECRET_ENV } from "../../protocol/constants.ts";
 import type { EnvoyConfigOptions } from "../config.ts";
@@ -8,7 +8,7 @@ import type { JsonObject } from "../json.ts";
 import { DEFAULT_VERSION } from "../versions.ts";
 
 export interface Example {
-  /** From this folder. */
+  /** File name in this folder. */
   file: string;
   header: string;
   options: EnvoyConfigOptions;
@@ -138,7 +138,7 @@ ${WRITTEN}
 `,
 };
 
-/** Clusters whose pods are named and not numbered. */
+/** Clusters with named pods instead of numbered ones. */
 function byName(bootstrap: JsonObject, names: Readonly<Record<string, readonly string[]>>): void {
   const { clusters } = bootstrap.static_resources as { clusters: JsonObject[] };
   for (const cluster of clusters) {

@@ -1,4 +1,4 @@
-// Where one run keeps its configuration and logs: build/run, or a folder beside it while another run has that one.
+// The folder with the configuration and logs of a run: build/run, or a spare folder while another run uses build/run.
 import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 
@@ -6,7 +6,7 @@ export interface RunFolder {
   path: string;
   /** Absolute path of a file in it. */
   file(name: string): string;
-  /** Lets go of it; the logs stay unless the folder was a spare one and `keep` is not asked for. */
+  /** Releases the folder. A spare folder is removed unless `keep` is set. */
   release(keep: boolean): Promise<void>;
 }
 
@@ -18,14 +18,14 @@ export async function takeFolder(parent: string, pid: number = process.pid): Pro
   return folder(spare, true);
 }
 
-/** True when `path` is ours now. What an earlier run left there is cleared. */
+/** Takes the folder and clears it. Returns false if another run uses it. */
 async function claim(path: string, pid: number): Promise<boolean> {
   const lock = join(path, "run.pid");
   const owner = Number(await readFile(lock, "utf8").catch(() => "0"));
   if (owner > 0 && isAlive(owner)) return false;
   await rm(path, { recursive: true, force: true });
   await mkdir(path, { recursive: true });
-  // Two that start at once: one of them writes the file.
+  // Of two runs that start at the same time, only one can create the file.
   return writeFile(lock, String(pid), { flag: "wx" }).then(
     () => true,
     () => false,
@@ -33,7 +33,7 @@ async function claim(path: string, pid: number): Promise<boolean> {
 }
 
 async function folder(path: string, spare: boolean): Promise<RunFolder> {
-  // The configuration there holds this run's secret.
+  // The configuration contains the secret of the run.
   await chmod(path, 0o700);
   return {
     path,
@@ -54,7 +54,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A path as people type it. */
+/** A path relative to the working folder. */
 export function shown(path: string): string {
   const short = relative(process.cwd(), path);
   return short.startsWith("..") ? path : short;

@@ -1,5 +1,5 @@
-// Writes the configurations of examples.ts: `tsx envoy/local/generate.ts` (with --check it only compares). Each is the
-// generated configuration with fixed ports, so that it can be read, copied and run by hand.
+// Writes the configurations of examples.ts: `tsx envoy/local/generate.ts`. With --check it only compares. The ports are fixed, so that
+// people can read, copy and run the files.
 
 import { readFile, writeFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";

@@ -1,4 +1,4 @@
-// What a run prints once everything is up: what runs where, and what to try.
+// The text that a run prints when it is ready: the parts with their addresses, and commands to try.
 import { shown } from "./folder.ts";
 
 export interface Line {
@@ -10,7 +10,7 @@ export interface Line {
   note?: string;
 }
 
-/** Aligned; a column that nobody uses takes no room. */
+/** Aligned lines, without empty columns. */
 export function partLines(lines: readonly Line[]): string[] {
   const cells = lines.map(({ what, url, pid, log, note }) => [
     what,
@@ -26,13 +26,13 @@ export function partLines(lines: readonly Line[]): string[] {
   });
 }
 
-/** A line for the shell that asks Envoy for `model`. */
+/** A shell command that sends a chat for `model` to Envoy. */
 export function curl(url: string, model: string, flags = "-si"): string {
   const body = JSON.stringify({ model, messages: [{ role: "user", content: "Hello" }] });
   return `curl ${flags} ${url}/v1/chat/completions -H 'content-type: application/json' -d ${quoted(body)}`;
 }
 
-/** Two hundred requests, twenty at a time. */
+/** A shell command that sends 200 requests, 20 at a time. */
 export function load(url: string, model: string): string {
   const body = JSON.stringify({ model, max_tokens: 200, messages: [{ role: "user", content: "Hello" }] });
   const one = `curl -s -o /dev/null ${url}/v1/chat/completions -H 'content-type: application/json' -d ${quoted(body)}`;

@@ -4,12 +4,12 @@ import { type Origin, parseOrigin } from "../../sidecar/config/values.ts";
 import { DEFAULT_VERSION, OLDEST_VERSION, VERSIONS } from "../versions.ts";
 
 export interface LocalOptions {
-  /** Real pods; empty: simulated ones are started. */
+  /** Real pods. If empty, the run starts simulated pods. */
   pods: Origin[];
   port: number;
   envoyVersion: string | undefined;
   workers: number;
-  /** A module that is there already: nothing is built. */
+  /** A module to use instead of building one. */
   wasm: string | undefined;
   table: boolean;
   once: boolean;
@@ -34,7 +34,7 @@ export function command(): Command {
     .usage("[PODS=…] [ARGS=…]   or   npm start -- [options]")
     .description("Pods, sidecar and Envoy with Pilotfish on this machine, until Ctrl-C.")
     .option("--pods <urls>", "real pods, http://host:port, instead of three simulated ones", podUrls)
-    .option("--port <port>", "where Envoy serves; 0 takes a free port", integer(0, 65_535), 10_000)
+    .option("--port <port>", "port of Envoy's listener; 0 takes a free port", integer(0, 65_535), 10_000)
     .option(
       "--envoy-version <version>",
       `one of ${VERSIONS.join(", ")} (default: any from ${OLDEST_VERSION} on PATH, else ${DEFAULT_VERSION})`,

@@ -1,4 +1,4 @@
-// Starts the parts that are processes of ours, each with a log of its own.
+// Starts pods and sidecar as processes, each with a log of its own.
 import { type ChildProcess, fork } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,7 @@ export interface Part {
   url: string;
   pid: number;
   log: string;
-  /** Settles when its process has ended, with what it ended. */
+  /** Settles when the process has ended, with its status or signal. */
   ended: Promise<string>;
   stop(): Promise<void>;
 }
@@ -22,7 +22,7 @@ const START_MS = 20_000;
 
 export async function startPart(name: string, log: string, order: Order): Promise<Part> {
   const output = await open(log, "w");
-  // The loader that runs TypeScript here stands in execArgv, which fork hands on.
+  // fork passes on execArgv, which has the loader for TypeScript.
   const child = fork(ENTRY, [], { stdio: ["ignore", output.fd, output.fd, "ipc"] });
   const forget = endWithProcess(() => child.kill("SIGKILL"));
   const ended = new Promise<string>((done) => {

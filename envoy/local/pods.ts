@@ -1,4 +1,4 @@
-// The pods of a local run: simulated ones, or real ones by their address; and which of them serve which model.
+// The pods of a local run, simulated or real, and the models that they serve.
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { Client } from "undici";
@@ -12,12 +12,12 @@ import { RunError } from "./run-error.ts";
 
 export interface LocalPod {
   name: string;
-  /** ip:port, as snapshots and Envoy name it. */
+  /** ip:port, as in snapshots and in Envoy. */
   address: string;
   models: ListedModel[];
 }
 
-/** Small enough that a few requests at once make a queue and fill some of the cache. */
+/** Small enough that a few concurrent requests make a queue and fill a part of the cache. */
 const PARAMS = { slots: 8, kvBlocks: 2048, outputTokens: 6 };
 
 export const SIMULATED: readonly PodOptions[] = [
@@ -29,7 +29,7 @@ export const SIMULATED: readonly PodOptions[] = [
 const MODELS_TIMEOUT_MS = 5000;
 const MODELS_MAX_BYTES = 1 << 20;
 
-/** Asks a pod for its models: Envoy's routes need them before the sidecar runs. */
+/** Asks a pod for its models, which Envoy's routes need before the sidecar runs. */
 export async function askPod(name: string, { host, port }: Origin): Promise<LocalPod> {
   try {
     const ip = isIP(host) ? host : (await lookup(host)).address;
@@ -51,7 +51,7 @@ export async function askPod(name: string, { host, port }: Origin): Promise<Loca
   }
 }
 
-/** One pool for all models that the same pods serve, named after its first base model. */
+/** A pool for each set of pods, with all models that these pods serve. Its name is its first base model. */
 export function poolsOf(pods: readonly LocalPod[]): Pool[] {
   const servedBy = new Map<string, { base: boolean; endpoints: string[] }>();
   for (const { address, models } of pods) {

@@ -1,4 +1,4 @@
-/** Something of `make run` did not start or ended: which part, why, what to do, and its last lines. */
+/** A part of `make run` did not start or ended. The error has the part, the reason, a hint and the part's last lines. */
 export class RunError extends Error {
   readonly hint: string | undefined;
   readonly log: readonly string[];
@@ -10,7 +10,7 @@ export class RunError extends Error {
     this.log = log;
   }
 
-  /** As people read it. */
+  /** The text for people. */
   describe(): string {
     const lines = [this.message];
     if (this.hint) lines.push(`  ${this.hint}`);

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { findEnvoy } from "../binary.ts";
 import { leaveSignalsAlone } from "../process.ts";
 import { builtModule } from "./built-module.ts";
-import { checkPort, type LocalEnvoy, lastWords, startLocalEnvoy } from "./envoy.ts";
+import { checkPort, type LocalEnvoy, lastComplaints, startLocalEnvoy } from "./envoy.ts";
 import { type RunFolder, shown, takeFolder } from "./folder.ts";
 import { curl, type Line, load, partLines } from "./greeting.ts";
 import { CommanderError, type LocalOptions, parseOptions } from "./options.ts";
@@ -38,7 +38,7 @@ class Run {
     this.#ending.abort();
   }
 
-  /** Runs until it is ended; throws when something fails. Everything started is stopped in both cases. */
+  /** Runs until it is ended. Throws if something fails. Stops everything that was started in both cases. */
   async whole(): Promise<void> {
     const aborted = new Promise<void>((done) => this.#ending.signal.addEventListener("abort", () => done()));
     let failed = true;
@@ -48,7 +48,7 @@ class Run {
     } finally {
       this.end();
       this.#screen.end();
-      // The last started first: nothing scrapes or pushes to what is gone.
+      // Stops in reverse order, so that nothing scrapes or pushes to a stopped part.
       for (const stop of this.#stops.reverse()) await stop();
       await this.#folder?.release(failed);
     }
@@ -94,7 +94,7 @@ class Run {
     for (const part of [...parts, sidecar]) void part.ended.then((how) => this.#lost(part, how));
     const gone = envoy.running.exited.then((how) => {
       if (this.#ending.signal.aborted) return;
-      throw new RunError(`Envoy ended (${how})`, `Its whole log: ${shown(envoy.log)}`, lastWords(envoy.running));
+      throw new RunError(`Envoy ended (${how})`, `Its whole log: ${shown(envoy.log)}`, lastComplaints(envoy.running));
     });
     if (this.#options.table) await Promise.race([showLoad(this.#screen, watch, pods, this.#ending.signal), gone]);
     else await gone;
@@ -133,7 +133,7 @@ class Run {
     return part;
   }
 
-  /** Ready means that the filter has a snapshot with a pod to pick. */
+  /** Waits until the filter has a snapshot with a ready pod. */
   async #firstSnapshot(watch: Watch, sidecar: Part, envoy: LocalEnvoy): Promise<void> {
     const until = Date.now() + SNAPSHOT_WAIT_MS;
     while (!this.#ending.signal.aborted) {
@@ -146,7 +146,7 @@ class Run {
         );
         const what = snapshot ? "no pod is ready" : "the filter got no snapshot";
         const hint = `The sidecar says: ${said.trim()} (log: ${shown(sidecar.log)})`;
-        throw new RunError(`${what} within ${SNAPSHOT_WAIT_MS / 1000} s`, hint, lastWords(envoy.running));
+        throw new RunError(`${what} within ${SNAPSHOT_WAIT_MS / 1000} s`, hint, lastComplaints(envoy.running));
       }
       await sleep(20);
     }
@@ -188,7 +188,7 @@ class Run {
 async function main(): Promise<void> {
   const run = new Run(parseOptions(process.argv.slice(2)));
   leaveSignalsAlone();
-  // A terminal, npm and tsx each hand the same Ctrl-C on: the first one counts, the others change nothing.
+  // A terminal, npm and tsx each forward the same Ctrl-C. The first one ends the run, and the others do nothing.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => run.end());
   await run.whole();
 }

@@ -1,4 +1,4 @@
-// Where a run speaks: lines that stay, and below them, on a terminal, a block that is drawn anew in place.
+// The output of a run: permanent lines, and on a terminal a block below them that is redrawn in place.
 
 interface Terminal {
   isTTY?: boolean;
@@ -21,7 +21,7 @@ export class Screen {
   }
 
   get width(): number {
-    // The last column stays free: a full line would wrap on some terminals.
+    // The last column stays free, because a full line would wrap on some terminals.
     return (this.#out.columns || 80) - 1;
   }
 
@@ -29,19 +29,19 @@ export class Screen {
     return this.#out.rows || 24;
   }
 
-  /** A line that stays, above the block. */
+  /** Writes a permanent line above the block. */
   say(line: string): void {
     this.#out.write(`${this.#erase()}${line}\n${this.#text()}`);
   }
 
-  /** Draws the block anew in place of the last one. */
+  /** Redraws the block in place. */
   draw(lines: readonly string[]): void {
     const erase = this.#erase();
     this.#block = lines.slice(0, this.height - 1);
     this.#out.write(`${HIDE_CURSOR}${erase}${this.#text()}`);
   }
 
-  /** Leaves the block where it is and gives the cursor back. */
+  /** Leaves the block and restores the cursor. */
   end(): void {
     this.#block = [];
     if (this.live) this.#out.write(SHOW_CURSOR);

@@ -1,4 +1,4 @@
-// Shows what goes on until the run ends: in place on a terminal, else a line for each pod that changed.
+// Shows the state until the run ends: a table on a terminal, otherwise a line for each changed pod.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Screen } from "./screen.ts";
 import { lastLines, type NamedPod, rowsOf, rowText, summary, tableLines } from "./table.ts";
@@ -31,7 +31,7 @@ function block(screen: Screen, pods: readonly NamedPod[], sight: Sight): string[
   return ["", bold, ...rows, ...below];
 }
 
-/** Where no terminal is: a line for each pod that changed, and a summary after ten seconds of silence. */
+/** Without a terminal: a line for each changed pod, and a summary after ten seconds of silence. */
 export class ChangedLines {
   readonly #before = new Map<string, string>();
   #spokeAt = 0;

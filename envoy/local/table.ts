@@ -1,7 +1,7 @@
-// The live table: what was seen, as lines of text. Pure: nothing here knows a terminal or a clock.
+// The live table as lines of text. Pure: it uses no terminal and no clock.
 import type { EndpointJson, Sight } from "./watch.ts";
 
-/** A pod as it is named to people. */
+/** A pod with its name for people. */
 export interface NamedPod {
   name: string;
   address: string;
@@ -31,7 +31,7 @@ const COLUMNS: readonly { key: keyof Row; title: string; right?: boolean }[] = [
   { key: "models", title: "MODELS" },
 ];
 
-/** Counters of requests by outcome, in the order in which they are told; the rest of the filter's is no news here. */
+/** The counters of outcomes that the table shows, in this order. */
 const OUTCOMES = [
   "picked",
   "unknown_model",
@@ -44,12 +44,12 @@ const OUTCOMES = [
   "rerouted",
 ];
 
-/** One row a pod, in the order of `pods`; a pod that the snapshot lacks is shown all the same. */
+/** A row for each pod, in the order of `pods`, also for pods that are not in the snapshot. */
 export function rowsOf(pods: readonly NamedPod[], sight: Sight): Row[] {
   const { snapshot, picks } = sight;
   return pods.map(({ name, address }) => {
     const endpoint = snapshot?.endpoints.find((one) => one.address === address);
-    // The last reading of a pod that is down says nothing any more.
+    // The last reading of a pod that is down is no longer valid.
     const reading = endpoint?.ready ? endpoint : undefined;
     const models = snapshot?.models.filter(({ endpoints }) => endpoints.includes(address)) ?? [];
     const names = (kind: "base" | "adapter") => models.filter((model) => model.kind === kind).map(({ name }) => name);
@@ -61,7 +61,7 @@ export function rowsOf(pods: readonly NamedPod[], sight: Sight): Row[] {
       running: known(reading?.running),
       kv: reading?.kvUsage == null ? "-" : `${(reading.kvUsage * 100).toFixed(1)}%`,
       inFlight: known(endpoint?.inFlight),
-      // The log tells of a pick when its request has ended.
+      // The log has a pick only after its request has ended.
       picks: String((picks.get(address) ?? 0) + (endpoint?.inFlight ?? 0)),
       models: [...names("base"), ...names("adapter")].join(", ") || "-",
     };
@@ -79,7 +79,7 @@ function known(value: number | null | undefined): string {
   return value == null ? "-" : String(value);
 }
 
-/** Aligned lines, the first of them titles; each cut to `width`, and at most `height` of them. */
+/** Aligned lines, of which the first has the titles. At most `height` lines of at most `width` characters. */
 export function tableLines(rows: readonly Row[], width: number, height: number): string[] {
   const shown = rows.length + 1 > height ? rows.slice(0, Math.max(1, height - 2)) : rows;
   const all = [Object.fromEntries(COLUMNS.map(({ key, title }) => [key, title])) as unknown as Row, ...shown];
@@ -93,7 +93,7 @@ export function tableLines(rows: readonly Row[], width: number, height: number):
   return lines.map((line) => cut(line, width));
 }
 
-/** Age of the snapshot and what became of the requests. */
+/** Age of the snapshot and counts of outcomes. */
 export function summary(sight: Sight): string {
   const { snapshot, counters } = sight;
   const requests = counters.get("requests") ?? 0;
@@ -105,7 +105,7 @@ export function summary(sight: Sight): string {
   return `${age}; ${count}${outcomes.length > 0 ? `: ${outcomes.join(", ")}` : ""}`;
 }
 
-/** The newest requests, one a line. */
+/** A line for each of the newest requests. */
 export function lastLines(pods: readonly NamedPod[], sight: Sight, width: number): string[] {
   const names = new Map(pods.map(({ address, name }) => [address, name]));
   return sight.last.map(({ time, model, reason, upstream, status, milliseconds }) => {
@@ -125,7 +125,7 @@ function duration(ms: number): string {
   return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** Control characters would move the cursor: model names come from clients. */
+/** Removes control characters, which would move the cursor. Model names come from clients. */
 function cut(line: string, width: number): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
   const clean = line.replace(/[\x00-\x1f\x7f-\x9f]/g, "?");

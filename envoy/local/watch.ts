@@ -1,9 +1,9 @@
-// What a local run looks at: the snapshot that the filter holds, the filter's counters and the access log.
+// Reads the state of a local run: the filter's snapshot, its counters and the access log.
 import { SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { type AccessLine, AccessLog } from "./access.ts";
 import type { LocalEnvoy } from "./envoy.ts";
 
-/** The read-back of protocol/README.md, as far as it is shown. */
+/** The part of the read-back (protocol/README.md) that the table shows. */
 interface SnapshotJson {
   ageMs: number;
   stale: boolean;
@@ -23,11 +23,11 @@ export interface EndpointJson {
 }
 
 export interface Sight {
-  /** Undefined while the filter has none. */
+  /** Undefined while the filter has no snapshot. */
   snapshot: SnapshotJson | undefined;
-  /** The filter's counters that are not zero, without their prefix. */
+  /** The filter's counters above zero, without their prefix. */
   counters: ReadonlyMap<string, number>;
-  /** By address, of requests that have ended. */
+  /** Picks of ended requests by address. */
   picks: ReadonlyMap<string, number>;
   last: readonly AccessLine[];
 }

@@ -14,7 +14,7 @@ const title = (kind: BodyKind) => `${kind.text}, model ${kind.position}, ${kind.
 
 describe("bench bodies", () => {
   for (const kind of KINDS) {
-    test(`${title(kind)}: valid JSON of exactly that size with its model where it was asked for`, () => {
+    test(`${title(kind)}: valid JSON of exactly this size with its model at the requested position`, () => {
       for (const body of makeBodies(kind, 4, MODELS, 7)) {
         assert.equal(body.bytes.length, kind.bytes);
         const parsed = JSON.parse(body.bytes.toString("utf8")) as Record<string, unknown>;
@@ -26,7 +26,7 @@ describe("bench bodies", () => {
     });
   }
 
-  test("no two bodies of a pool are alike, and neither are their halves", () => {
+  test("all bodies of a pool are different, and so are their halves", () => {
     for (const text of TEXTS) {
       const bodies = makeBodies({ text, position: "first", bytes: 16 * 1024 }, 64, ["m"], 1);
       const halves = bodies.flatMap(({ bytes }) => [
@@ -44,7 +44,7 @@ describe("bench bodies", () => {
     assert.notDeepEqual(bytes(3), bytes(4));
   });
 
-  test("the bulk is what its name says", () => {
+  test("the bulk has the kind of text that its name says", () => {
     const share = (text: (typeof TEXTS)[number], pattern: RegExp) => {
       const [body] = makeBodies({ text, position: "first", bytes: 64 * 1024 }, 1, MODELS, 1);
       const content = (body?.bytes ?? Buffer.alloc(0)).toString("utf8");
@@ -57,7 +57,7 @@ describe("bench bodies", () => {
     assert.ok(share("schemas", /[{}[\]:,"]/g) > 0.2);
   });
 
-  test("the model pattern of the Lua contender finds nothing but the model", () => {
+  test("the model pattern of the Lua contender finds only the model", () => {
     for (const text of TEXTS) {
       const [body] = makeBodies({ text, position: "last", bytes: 128 * 1024 }, 1, MODELS, 5);
       const found = [...(body?.bytes.toString("utf8") ?? "").matchAll(/"model"\s*:\s*"([^"]+)"/g)];
@@ -69,7 +69,7 @@ describe("bench bodies", () => {
     }
   });
 
-  test("a size without room for the frame is refused with the least that would do", () => {
+  test("a size without room for the frame is refused with the smallest valid size", () => {
     const kind = { text: "image", position: "first", bytes: SMALLEST_BODY_BYTES - 1 } as const;
     assert.throws(() => makeBodies(kind, 1, MODELS, 1), new RegExp(`${SMALLEST_BODY_BYTES} or more`));
   });

@@ -8,13 +8,13 @@ import { Gateway, routed } from "../../testkit/filter/gateway.ts";
 const bytesOf = (shape: typeof GATEWAYS): Uint8Array =>
   encodeSnapshot({ version: 1_700_000_000_500_000n, source: 1n, ...viewOf(shape, 0) });
 
-test("20 clusters of 500 pods fit into a snapshot, as gateways into 64 KiB", () => {
+test("20 clusters of 500 pods fit into a snapshot, and as gateways into 64 KiB", () => {
   assert.ok(bytesOf(TWENTY_CLUSTERS).length <= MAX_SNAPSHOT_BYTES, `${bytesOf(TWENTY_CLUSTERS).length}`);
   assert.ok(bytesOf(GATEWAYS).length <= 64 * 1024, `${bytesOf(GATEWAYS).length}`);
 });
 
 for (const shape of [TWENTY_CLUSTERS, GATEWAYS]) {
-  test(`with ${shape.name}, the nearest is filled first and the rest is spread by order`, () => {
+  test(`with ${shape.name}, the nearest cluster is filled first, and the others follow in their order`, () => {
     const gateway = new Gateway();
     assert.equal(gateway.push(bytesOf(shape)).status, 200);
     gateway.settle();
@@ -24,7 +24,7 @@ for (const shape of [TWENTY_CLUSTERS, GATEWAYS]) {
       const network = first.split(".")[1] as string;
       networks.set(network, (networks.get(network) ?? 0) + 1);
     }
-    // Half full at 0.3 of 0.6: the nearest has room for far more than these.
+    // The nearest cluster is half full, at 0.3 of 0.6, and has room for many more requests.
     assert.deepEqual([...networks], [["10", 400]]);
     gateway.assertHealthy();
   });

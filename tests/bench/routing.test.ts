@@ -38,7 +38,7 @@ function seen(contender: string, all: Sent[], hits = 80): Seen {
   };
 }
 
-test("what is sent during warm-up is in no figure; what was cut off counts with as long as it waited, what was refused does not", () => {
+test("requests of the warm-up are in no figure; a cut request counts with the time that it waited, and a refused one does not count", () => {
   const all = [
     sent(50, 9999),
     sent(200, 10),
@@ -57,7 +57,7 @@ test("bursts are judged one by one, and pod by pod", () => {
   assert.equal(burstLimit(200, 8), 30);
 });
 
-test("claims hold a contender against EPP and the better of round robin and least request", () => {
+test("claims compare a contender with EPP and with the better of round robin and least request", () => {
   const shared = load("shared");
   const rows = (own: number, hits: number) => [
     rowOf("round-robin", [seen("round-robin", [sent(200, 100)])], shared),
@@ -76,7 +76,7 @@ test("claims hold a contender against EPP and the better of round robin and leas
   );
 });
 
-test("the same seed gives the same requests, for as long as the load says", () => {
+test("the same seed gives the same requests, for the duration of the load", () => {
   const one = { ...load("adapters"), seconds: 5 };
   const { requests, adapters, params, warm } = requestsOf(one, 3);
   assert.deepEqual(

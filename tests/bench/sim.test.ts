@@ -20,7 +20,7 @@ test("the endpoint picker's scores are those of its documentation", () => {
   assert.deepEqual(scores([metrics[0] as never, metrics[0] as never], [0, 0], 0), [3, 3], "equal queues score 1");
 });
 
-test("its prefix index counts the blocks from the start that a pod was sent, and forgets the oldest", () => {
+test("the prefix index counts the leading blocks that a pod was sent, and forgets the oldest blocks", () => {
   const index = new PrefixIndex(2, 4);
   index.insert([1, 2, 3], 0);
   assert.deepEqual([...index.match([1, 2, 9, 3])], [2, 0]);
@@ -50,7 +50,7 @@ test("weights decide how often an index is drawn", () => {
   assert.ok(Math.abs((counts[0] ?? 0) - 4500) < 200, String(counts));
 });
 
-test("a seed decides everything: the same figures again, others with another seed", () => {
+test("the same seed gives the same figures, and another seed gives others", () => {
   const once = simulate(small(3), epp, { seed: 3 });
   const again = simulate(small(3), epp, { seed: 3 });
   assert.deepEqual({ ...once, wallMs: 0 }, { ...again, wallMs: 0 });
@@ -59,13 +59,13 @@ test("a seed decides everything: the same figures again, others with another see
 
 test("with the filter's own code every request is answered once, and no count is left", () => {
   for (const profile of ["load", "tokens"] as const) {
-    // close() of the contender throws when a count is left; simulate() when a request is not answered once.
+    // close() of the contender throws if a count is left, and simulate() throws if a request is not answered once.
     const figures = simulate(small(5), pilotfish({ profile, workers: 2 }), { seed: 5 });
     assert.equal(figures.answered, 150);
   }
 });
 
-test("fixed homes: equal beginnings go to one pod, and each pod has as many of them", () => {
+test("fixed homes: equal prefixes go to one pod, and all pods have the same number of prefixes", () => {
   const load = makeLoad("shared-80", { seed: 6, requests: 400 });
   const router = home.start({ pods: { length: 4 } } as never);
   const homes = new Map<string, Set<number>>();

@@ -12,7 +12,7 @@ const OPTIONS: PlotOptions = {
 };
 const point = (x: number, y: number) => ({ x, y, low: y, high: y });
 
-/** Positions of the dots, by line. */
+/** Positions of the dots of each line. */
 function dots(svg: string): { x: number; y: number; label: string }[] {
   return [...svg.matchAll(/<circle cx="([^"]+)" cy="([^"]+)"[^>]*><title>([^<]*)</g)].map((match) => ({
     x: Number(match[1]),
@@ -34,14 +34,14 @@ describe("bench plot", () => {
     assert.ok(second.x > first.x && second.y < first.y);
   });
 
-  test("a value that no logarithm has is drawn on the floor, with its true figure in the label", () => {
+  test("a value without a logarithm is drawn on the floor, with its true figure in the label", () => {
     const svg = plot([{ title: "p", lines: [{ name: "a", points: [point(1, -3), point(10, 1)] }] }], OPTIONS);
     const [below, floor] = dots(svg);
     assert.equal(below?.y, floor?.y);
     assert.match(below?.label ?? "", /-3/);
   });
 
-  test("every dot lies inside the picture, and nothing in it is not a number", () => {
+  test("every dot lies inside the picture, and no coordinate is NaN", () => {
     const panels = [1, 2, 3].map((n) => ({
       title: `panel ${n}`,
       lines: [{ name: "a", points: [{ x: 512 * n, y: 3 * n, low: -1, high: 1e6 }] }],
@@ -53,7 +53,7 @@ describe("bench plot", () => {
     assert.doesNotMatch(svg, /NaN|Infinity|undefined/);
   });
 
-  test("a line keeps its colour in every panel and is in the legend once", () => {
+  test("a line has the same colour in every panel and is in the legend once", () => {
     const lines = (names: string[]) => names.map((name) => ({ name, points: [point(1, 2)] }));
     const svg = plot(
       [
@@ -76,7 +76,7 @@ describe("bench plot", () => {
     assert.doesNotMatch(svg, /<b>/);
   });
 
-  test("without a point there is nothing to draw", () => {
+  test("a plot without a point is refused", () => {
     assert.throws(() => plot([{ title: "p", lines: [] }], OPTIONS), /no panel has a point/);
   });
 });

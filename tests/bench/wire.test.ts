@@ -9,7 +9,7 @@ import { cpuNanoseconds, wasmMemories } from "../../testkit/cpu.ts";
 
 const HEAD = "POST / HTTP/1.1\r\nhost: a";
 
-/** How much of `text` the reader leaves when it is fed in pieces of `step` bytes. */
+/** The bytes of `text` that the reader leaves when it gets pieces of `step` bytes. */
 function leftover(head: string, text: string, step: number): string {
   const reader = new BodyReader(head);
   const bytes = Buffer.from(text);
@@ -22,12 +22,12 @@ function leftover(head: string, text: string, step: number): string {
 }
 
 describe("the bench's upstream", () => {
-  test("finds a body's end by Content-Length, however it is cut", () => {
+  test("finds a body's end by Content-Length, in pieces of any size", () => {
     for (let step = 1; step <= 12; step++)
       assert.equal(leftover(`${HEAD}\r\ncontent-length: 5`, "helloPOST /", step), "POST /", `${step}`);
   });
 
-  test("finds a chunked body's end, however it is cut", () => {
+  test("finds a chunked body's end, in pieces of any size", () => {
     const chunked = "5\r\nhello\r\n1a\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\nPOST /";
     for (let step = 1; step <= 60; step++)
       assert.equal(leftover(`${HEAD}\r\ntransfer-encoding: chunked`, chunked, step), "POST /", `${step}`);
@@ -39,7 +39,7 @@ describe("the bench's upstream", () => {
 });
 
 describe("the bench's client", () => {
-  test("sends the header only where no filter sets it", () => {
+  test("sends the header only if no filter sets it", () => {
     const [body] = makeBodies({ text: "ascii", position: "last", bytes: 1024 }, 1, ["m"], 1);
     assert.ok(body);
     assert.match(prepare(body, true).bytes.toString(), /\r\nx-gateway-model-name: m\r\ncontent-length: 1024\r\n\r\n\{/);
@@ -109,7 +109,7 @@ describe("the claims", () => {
     rows: [row("pilotfish", cpu, 40), row("lua-pattern", lua, 0), row("bbr", 0, 400)],
   });
 
-  test("compare with Lua where the issue says so: as much at first, a tenth at last from 128 KiB", () => {
+  test("compare with Lua: the same cost with the model first, a tenth with the model last from 128 KiB", () => {
     const holds = (bytes: number, position: "first" | "last", cpu: number, lua: number) =>
       checkClaims([cell(bytes, position, cpu, lua)], []).map((claim) => claim.holds);
     assert.deepEqual(holds(1024, "first", 20, 20), [true]);

@@ -88,13 +88,13 @@ test("a real Envoy refuses an unknown field, so that the checks above mean somet
 });
 
 describe("the configuration", () => {
-  test("sends each model to its own pool and everything else to a 404", () => {
+  test("routes each model to its own pool and everything else to a 404", () => {
     const text = JSON.stringify(envoyConfig(base));
     for (const model of ["m", "m-adapter", "n"]) assert.ok(text.includes(`{"exact":"${model}"}`));
     assert.equal(text.split("direct_response").length - 1, 1);
   });
 
-  test("hands the secret to the VM and nothing when there is none", () => {
+  test("gives the VM the secret, and no environment without a secret", () => {
     const withSecret = envoyYaml({ ...base, wasm: { file: "f.wasm", secret: "open sesame" } });
     assert.match(withSecret, /PILOTFISH_SECRET: open sesame/);
     assert.doesNotMatch(envoyYaml({ ...base, wasm: { file: "f.wasm" } }), /environment_variables/);
@@ -104,7 +104,7 @@ describe("the configuration", () => {
     assert.deepEqual(parse(envoyYaml(everything)), JSON.parse(JSON.stringify(envoyConfig(everything))));
   });
 
-  test("gives the snapshot listener the very same filter and no pool", () => {
+  test("gives the snapshot listener the same filter and no pool", () => {
     const config = envoyConfig({ ...base, snapshotPort: 0, wasm: { file: "f.wasm", secret: "s" } });
     const [llm, snapshots] = JSON.parse(JSON.stringify(config)).static_resources.listeners;
     const manager = (one: typeof llm) => one.filter_chains[0].filters[0].typed_config;
@@ -125,7 +125,7 @@ describe("the configuration", () => {
     for (const [change, message] of bad) assert.throws(() => envoyConfig({ ...base, ...change }), message);
   });
 
-  test("reads endpoints of both address families and refuses ports that are none", () => {
+  test("reads endpoints of both address families and refuses invalid ports", () => {
     assert.deepEqual(parseEndpoint("[2001:db8::1]:80"), { address: "2001:db8::1", port: 80 });
     for (const wrong of ["1.2.3.4", "1.2.3.4:0", "1.2.3.4:65536", "::1:80", ":80"])
       assert.throws(() => parseEndpoint(wrong));
@@ -134,13 +134,13 @@ describe("the configuration", () => {
 
 for (const example of EXAMPLES) {
   describe(`envoy/local/${example.file}`, () => {
-    test("is what the generator writes, and opens with what it shows", async () => {
+    test("is what the generator writes, and begins with its purpose", async () => {
       assert.equal(await readFile(exampleUrl(example), "utf8"), exampleText(example));
       assert.match(example.header, /^# Shows .{40}/);
     });
 
     test("is accepted by a real Envoy", async () => {
-      // The module itself is not built for the units.
+      // Unit tests do not build the module.
       const text = JSON.stringify(envoyConfig(example.options));
       const placed = JSON.parse(text.replaceAll(/"[^"]*pilotfish\.wasm"/g, JSON.stringify(wasmFile)));
       const { how, log } = await validate(placed);

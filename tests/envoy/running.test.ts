@@ -12,7 +12,7 @@ import { freePorts } from "../../testkit/ports.ts";
 import { until } from "../../testkit/until.ts";
 import { passingFilter } from "./wasm.ts";
 
-// Three pods that say who they are. A pod answers 503 when the header x-fail names it.
+// Three pods that answer with their number. A pod answers 503 if the header x-fail names it.
 const pods: http.Server[] = [];
 const hosts: string[] = [];
 let folder: string;
@@ -31,7 +31,7 @@ before(async () => {
     pods.push(pod);
     hosts.push(`127.0.0.1:${(pod.address() as AddressInfo).port}`);
   }
-  // Other tests are given ports meanwhile, and this Envoy is started again on its own.
+  // This Envoy restarts on its ports, so they must not be ports that other tests may get.
   const [port, adminPort, snapshotPort, plainPort] = (await freePorts(4)) as [number, number, number, number];
   envoy = await startEnvoy(
     {
@@ -75,7 +75,7 @@ describe("a real Envoy with this configuration", () => {
     assert.deepEqual(await ask([2, 1], { "x-fail": "2" }), { status: 200, type: null, text: "1" });
   });
 
-  test("serves requests without a list, and with a list of strangers, by its own balancing", async () => {
+  test("balances requests without a list, and with a list of unknown addresses", async () => {
     assert.equal((await ask(undefined)).status, 200);
     assert.equal((await ask(undefined, { "x-gateway-destination-endpoint": "192.0.2.1:80" })).status, 200);
   });
@@ -92,7 +92,7 @@ describe("a real Envoy with this configuration", () => {
     assert.equal((await ask([1], {}, envoy.plainUrl)).text, "1");
   });
 
-  test("takes a body up to the buffer limit and far above it, as long as nothing holds it", async () => {
+  test("accepts a body far above the buffer limit as long as no filter buffers it", async () => {
     const response = await fetch(`${envoy.url}/`, {
       method: "POST",
       body: new Uint8Array(12 << 20),
@@ -101,7 +101,7 @@ describe("a real Envoy with this configuration", () => {
     assert.equal(response.status, 200);
   });
 
-  test("writes its access log and counts where the harness reads them", async () => {
+  test("writes the access log and the counters that the test reads", async () => {
     const count = async () => (await envoy.stats("^http.llm.downstream_rq_2xx$")).get("http.llm.downstream_rq_2xx");
     const earlier = (await count()) ?? 0;
     await ask([0, 1], { "x-fail": "0" });
@@ -110,7 +110,7 @@ describe("a real Envoy with this configuration", () => {
     await until("its line in the log", async () => (await envoy.accessLog()).at(-1) === wanted);
   });
 
-  test("gives both workers connections", async () => {
+  test("gives connections to both workers", async () => {
     await Promise.all(Array.from({ length: 8 }, () => ask([0])));
     const stats = await envoy.stats("^listener.llm.worker_[01].downstream_cx_total$");
     const workers = [...stats];
@@ -134,7 +134,7 @@ describe("a real Envoy with this configuration", () => {
     await assert.rejects(startEnvoy({ pools, port: envoy.port }), /Address already in use/);
   });
 
-  test("shows its last lines when it refuses its configuration", async () => {
+  test("an Envoy that refuses its configuration fails with its last lines", async () => {
     const pools = [{ name: "pool", models: ["m"], endpoints: hosts }];
     const started = startEnvoy({ pools, edit: (bootstrap) => Object.assign(bootstrap, { no_such_thing: 1 }) });
     await assert.rejects(started, { code: "ENVOY_START", message: /no_such_thing/ });

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-// The least that Envoy runs as a filter, and it lets every request pass:
+// The smallest module that Envoy runs as a filter. It lets every request pass:
 //   (module (memory (export "memory") 1)
 //     (func (export "proxy_abi_version_0_2_1"))
 //     (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024))

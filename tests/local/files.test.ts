@@ -16,12 +16,12 @@ after(() => rm(parent, { recursive: true, force: true }));
 const line = (pick: string | null, model = "m") =>
   `${JSON.stringify({ time: "", model, pick, reason: "", upstream: pick, status: 200, milliseconds: 1 })}\n`;
 
-test("the access log is followed across half lines, and picks are counted by pod", async () => {
+test("the access log is read across incomplete lines, and picks are counted by pod", async () => {
   const path = join(parent, "follow.log");
   const log = new AccessLog(path);
   await log.read();
   const text = Buffer.from(line("a", "mödel") + line("b") + line(null) + line("a"));
-  // Every place to cut, inside a character too.
+  // Cuts at every position, also inside a character.
   for (const byte of text) {
     await appendFile(path, Buffer.of(byte));
     await log.read();
@@ -32,7 +32,7 @@ test("the access log is followed across half lines, and picks are counted by pod
   await new AccessLog(path).read();
 });
 
-test("a model keeps its letters when a read ends inside of one", async () => {
+test("a model's name stays intact if a read ends inside a character", async () => {
   const path = join(parent, "letters.log");
   const log = new AccessLog(path);
   const text = Buffer.from(line("a", "mödel"));
@@ -45,14 +45,14 @@ test("a model keeps its letters when a read ends inside of one", async () => {
   assert.equal(log.last[0]?.model, "mödel");
 });
 
-test("a log that has grown is put aside without losing a line", async () => {
+test("a large log is renamed without losing a line", async () => {
   const path = join(parent, "grown.log");
   await writeFile(path, line("a"));
   const log = new AccessLog(path);
   await log.read();
   await log.rotate(10_000, () => assert.fail("not grown yet"));
   await log.rotate(10, async () => {
-    // Envoy writes to the old file until it has opened the new one.
+    // Envoy writes to the old file until it has opened the new file.
     await appendFile(`${path}.1`, line("b"));
     await writeFile(path, line("c"));
   });
@@ -61,7 +61,7 @@ test("a log that has grown is put aside without losing a line", async () => {
   assert.deepEqual(Object.fromEntries(log.picks), { a: 1, b: 1, c: 1 });
 });
 
-test("a second run takes a folder of its own, and leaves none behind", async () => {
+test("a second run uses a spare folder and removes it at the end", async () => {
   const first = await takeFolder(parent, process.pid);
   assert.equal(first.path, join(parent, "run"));
   assert.equal((await stat(first.path)).mode & 0o777, 0o700);
@@ -74,7 +74,7 @@ test("a second run takes a folder of its own, and leaves none behind", async () 
   assert.equal(await readFile(first.file("envoy.log"), "utf8"), "first");
 });
 
-test("the folder of a run that was killed is taken over and cleared", async () => {
+test("the folder of a killed run is reused and cleared", async () => {
   const folder = await takeFolder(parent, 2 ** 22 + 1);
   await writeFile(folder.file("access.log"), "old");
   const next = await takeFolder(parent, process.pid);

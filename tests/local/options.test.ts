@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { command, parseOptions } from "../../envoy/local/options.ts";
 
-/** What commander would print is kept off the test's output. */
+/** Keeps commander's messages out of the test's output. */
 function refused(argv: string[]): string {
   let text = "";
   const program = command().exitOverride();
@@ -15,7 +15,7 @@ function refused(argv: string[]): string {
   return text;
 }
 
-test("without options everything is simulated, on port 10000, with a table", () => {
+test("without options pods are simulated, the port is 10000, and the table is on", () => {
   assert.deepEqual(parseOptions([]), {
     pods: [],
     port: 10_000,
@@ -27,7 +27,7 @@ test("without options everything is simulated, on port 10000, with a table", () 
   });
 });
 
-test("pods are told apart by commas, blanks and further --pods", () => {
+test("pods are separated by commas, blanks and further --pods", () => {
   const { pods } = parseOptions(["--pods", "http://a:1,http://b:2  http://[::1]:3", "--pods", "http://c"]);
   assert.deepEqual(
     pods.map(({ host, port }) => [host, port]),
@@ -40,7 +40,7 @@ test("pods are told apart by commas, blanks and further --pods", () => {
   );
 });
 
-test("an option that cannot be is refused with its name, its value and what was expected", () => {
+test("an invalid option is refused with its name, its value and what is expected", () => {
   const cases: [string[], RegExp][] = [
     [["--pods", "10.0.0.7:8000"], /--pods <urls>.*"10\.0\.0\.7:8000", expected http:\/\/host:port/],
     [["--pods", "https://a:1"], /"https:\/\/a:1", expected http:\/\/host:port/],

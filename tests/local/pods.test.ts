@@ -21,7 +21,7 @@ test("models of the same pods share a pool, named after their base model", () =>
   ]);
 });
 
-test("an adapter that only some pods have is a pool of its own", () => {
+test("an adapter on only some of the pods gets a pool of its own", () => {
   const pools = poolsOf([pod(1, base("llama"), { name: "sql", parent: "llama" }), pod(2, base("llama"))]);
   assert.deepEqual(pools, [
     { name: "llama", models: ["llama"], endpoints: ["127.0.0.1:1", "127.0.0.1:2"] },
@@ -29,7 +29,7 @@ test("an adapter that only some pods have is a pool of its own", () => {
   ]);
 });
 
-test("base models are named once, in the order of the pods", () => {
+test("base models are listed once, in the order of the pods", () => {
   const adapter = { name: "sql", parent: "llama" };
   assert.deepEqual(baseModels([pod(1, base("llama"), adapter), pod(2, base("qwen"), base("llama"))]), [
     "llama",
@@ -37,7 +37,7 @@ test("base models are named once, in the order of the pods", () => {
   ]);
 });
 
-test("a pod is asked for its models, adapters with their base", async () => {
+test("the models of a pod are read from the pod, adapters with their base", async () => {
   const real = await startPod({ name: "p", models: [{ id: "llama", adapters: ["sql"] }] });
   try {
     const asked = await askPod("p", { origin: real.url, host: "localhost", port: real.port });
@@ -51,7 +51,7 @@ test("a pod is asked for its models, adapters with their base", async () => {
   }
 });
 
-test("a pod that has no models to tell is an error that names it and what it answered", async () => {
+test("a pod without models is an error with the pod's name and its answer", async () => {
   let answer = { status: 200, body: "" };
   const server = createServer((_request, response) => {
     response.writeHead(answer.status).end(answer.body);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Screen } from "../../envoy/local/screen.ts";
 
-/** Understands what Screen uses: up, clear to the end, carriage return, newline. */
+/** A terminal with the controls that Screen uses: up, clear to the end, carriage return, newline. */
 class Glass {
   isTTY = true;
   columns = 40;
@@ -22,7 +22,7 @@ class Glass {
   }
 }
 
-test("the block is drawn in place, and lines that stay go above it", () => {
+test("the block is redrawn in place, and permanent lines go above it", () => {
   const glass = new Glass();
   const screen = new Screen(glass);
   screen.say("hello");
@@ -37,13 +37,13 @@ test("the block is drawn in place, and lines that stay go above it", () => {
   assert.deepEqual(glass.lines, ["hello", "pod-1 ended", "a 3", "bye", ""]);
 });
 
-test("a block is never higher than the terminal: what scrolls off cannot be drawn over", () => {
+test("a block is never higher than the terminal, because scrolled lines cannot be redrawn", () => {
   const glass = new Glass();
   new Screen(glass).draw(Array.from({ length: 30 }, (_, i) => String(i)));
   assert.equal(glass.lines.length, glass.rows);
 });
 
-test("what is no terminal gets no escape", () => {
+test("an output that is no terminal gets no escape sequence", () => {
   let text = "";
   const screen = new Screen({
     write: (more) => {

@@ -27,7 +27,7 @@ function sight(endpoints: EndpointJson[], more: Partial<Sight> = {}): Sight {
   return { snapshot, counters: new Map(), picks: new Map(), last: [], ...more };
 }
 
-test("a row says what the filter's snapshot says, base models first", () => {
+test("a row shows the filter's snapshot, base models first", () => {
   const seen = sight([endpoint("127.0.0.1:8001", { waiting: 4, running: 8, kvUsage: 0.0256, inFlight: 12 })], {
     picks: new Map([["127.0.0.1:8001", 30]]),
   });
@@ -44,7 +44,7 @@ test("a row says what the filter's snapshot says, base models first", () => {
   });
 });
 
-test("what is not known is a dash, also the last load of a pod that is down", () => {
+test("an unknown value is a dash, and so is the last load of a pod that is down", () => {
   const seen = sight([
     endpoint("127.0.0.1:8001", { ready: false, waiting: 4, running: 8 }),
     endpoint("127.0.0.1:8002", { waiting: null, kvUsage: null }),
@@ -54,7 +54,7 @@ test("what is not known is a dash, also the last load of a pod that is down", ()
   assert.deepEqual([vague?.state, vague?.waiting, vague?.running, vague?.kv], ["ready", "-", "0", "-"]);
 });
 
-test("pods are shown before the first snapshot, and each state has its word", () => {
+test("pods are shown before the first snapshot, and each state has a word", () => {
   const nothing = rowsOf(pods, { ...sight([]), snapshot: undefined });
   assert.deepEqual(
     nothing.map(({ pod, state, models }) => [pod, state, models]),
@@ -70,7 +70,7 @@ test("pods are shown before the first snapshot, and each state has its word", ()
   assert.deepEqual([a?.state, b?.state], ["draining", "asleep"]);
 });
 
-test("columns are aligned, numbers to the right, and no line is wider than the terminal", () => {
+test("columns are aligned, numbers on the right, and no line is wider than the terminal", () => {
   const rows = rowsOf(pods, sight([endpoint("127.0.0.1:8001", { waiting: 12 }), endpoint("127.0.0.1:8002")]));
   const [titles = "", first = "", second = ""] = tableLines(rows, 200, 20);
   const end = titles.indexOf("WAITING") + "WAITING".length;
@@ -90,7 +90,7 @@ test("more pods than lines are counted, not shown", () => {
   assert.equal(tableLines(rowsOf(many, sight([])), 200, 51).length, 51);
 });
 
-test("the summary counts what became of the requests, and says when the snapshot is stale", () => {
+test("the summary counts the outcomes of requests, and says if the snapshot is stale", () => {
   const counters = new Map([
     ["requests", 7],
     ["picked", 5],
@@ -117,7 +117,7 @@ test("a request's line names the pod that answered", () => {
   assert.deepEqual(lastLines(pods, sight([], { last }), 200), ["10:11:12  llama -> pod-2  200  64 ms  picked"]);
 });
 
-test("without a terminal only pods that changed are told, and after ten silent seconds the summary", () => {
+test("without a terminal only changed pods are printed, and the summary after ten silent seconds", () => {
   const lines = new ChangedLines();
   const still = sight([endpoint("127.0.0.1:8001"), endpoint("127.0.0.1:8002")]);
   assert.equal(lines.of(pods, still, 1000).length, 2);

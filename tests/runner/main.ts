@@ -1,7 +1,6 @@
-// `npm test`: builds, then runs every suite as a process of its own, and ends with one line of counts.
+// `npm test`: builds, runs each suite as a process of its own, and prints one line of counts at the end.
 //
-//   tsx tests/runner/main.ts [suite ...]      build, lint, types, assembly, units, envoy, integration, gateway;
-//                                            without: all, in order
+//   tsx tests/runner/main.ts [suite ...]      build, lint, types, assembly, units, envoy, integration, gateway; default: all
 import { spawn } from "node:child_process";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -12,7 +11,7 @@ interface Suite {
   run(): Promise<Counts>;
 }
 
-/** Folders of tests that need a plain Envoy and nothing that is built first. */
+/** Folders of integration/ whose tests need only a plain Envoy. */
 const PLAIN_ENVOY = ["requests", "picks", "product"];
 
 const ASC = ["node_modules/assemblyscript/bin/asc.js"];
@@ -31,7 +30,7 @@ const suites: Record<string, Suite> = {
   gateway: { title: "a real Envoy Gateway", run: gatewayTests },
 };
 
-/** Without `envoy`, which is a part of `integration`. */
+/** All suites but `envoy`, which is a part of `integration`. */
 const ALL = Object.keys(suites).filter((name) => name !== "envoy");
 
 async function main(): Promise<void> {
@@ -76,7 +75,7 @@ async function asPect(): Promise<Counts> {
   return countAsPect(output, code);
 }
 
-/** Its ports are fixed: in a network of its own nothing is in their way (testkit/envoy-gateway/network.ts). */
+/** Envoy Gateway's ports are fixed, so these tests run in a network of their own (testkit/envoy-gateway/network.ts). */
 async function gatewayTests(): Promise<Counts> {
   const { ownNetwork, prepare } = await import("../../testkit/envoy-gateway/network.ts");
   await prepare();
@@ -84,11 +83,11 @@ async function gatewayTests(): Promise<Counts> {
 }
 
 interface Selection {
-  /** Of these folders in the folder only. */
+  /** Only the tests in these folders of the folder. */
   only?: readonly string[];
-  /** Of a folder in the folder, none. */
+  /** No tests of this folder of the folder. */
   without?: string;
-  /** What the tests are run by. */
+  /** The command prefix that runs the tests. */
   command?: string[];
 }
 
@@ -102,7 +101,7 @@ async function nodeTests(folder: string, selection: Selection = {}): Promise<Cou
       (!without || !name.startsWith(`${folder}/${without}`)) &&
       (!only || only.some((part) => name.startsWith(`${folder}/${part}/`))),
   );
-  // Integration files each start Envoys and pods: one after the other, or they measure each other.
+  // Integration tests start Envoys and pods, so their files run one after the other and do not disturb each other.
   const concurrency = folder.startsWith("integration") ? 1 : availableParallelism();
   const args = ["--import", "tsx", "--test", `--test-concurrency=${concurrency}`, "--test-reporter=spec"];
   args.push("--test-reporter-destination=stdout", "--test-reporter=./tests/runner/counts.mjs");

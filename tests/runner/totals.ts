@@ -14,7 +14,7 @@ export function addCounts(total: Counts, more: Counts): void {
   total.skipped += more.skipped;
 }
 
-/** From as-pect's summary, "[Tests]: 12 / 14"; its exit code counts as one failure where the summary shows none. */
+/** Counts of as-pect's summary, "[Tests]: 12 / 14". A bad exit code without a failure in the summary counts as one failure. */
 export function countAsPect(output: string, exitCode: number): Counts {
   const escapes = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g");
   const match = /\[Tests\]:\s*(\d+)\s*\/\s*(\d+)/.exec(output.replace(escapes, ""));

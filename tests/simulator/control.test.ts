@@ -35,7 +35,7 @@ test("parameters are read and changed over HTTP while the pod runs", async () =>
   assert.equal(pod.params.slots, 3);
 });
 
-test("a wrong patch is refused whole, naming key, value and expectation", async () => {
+test("a wrong patch is refused as a whole, with key, value and expectation", async () => {
   const cases: [object, string][] = [
     [{ slots: 0 }, "slots: 0 is not allowed, expected a whole number from 1 to 100000"],
     [{ slots: 2.5 }, "slots: 2.5 is not allowed, expected a whole number from 1 to 100000"],
@@ -61,7 +61,7 @@ test("no inherited name passes as a parameter", () => {
   }
 });
 
-test("adapters come and go at run time, by the control route and by vLLM's own", async () => {
+test("adapters are loaded and unloaded at run time, by the control route and by vLLM's own routes", async () => {
   assert.equal((await chat("a")).status, 404);
   assert.deepEqual(await (await post("/sim/adapters", { add: ["a", "b"] })).json(), { adapters: ["a", "b"] });
   assert.equal((await chat("a")).status, 200);
@@ -75,7 +75,7 @@ test("adapters come and go at run time, by the control route and by vLLM's own",
   assert.equal((await post("/v1/unload_lora_adapter", { lora_name: "c" })).status, 404);
 });
 
-test("fail modes: 500 answers, reset cuts, hang says nothing, and each ends when it is told to", async () => {
+test("fail modes: 500 answers, reset cuts, hang sends nothing, and each mode can be switched off", async () => {
   pod.set({ fail: "500" });
   const failed = await chat();
   assert.equal(failed.status, 500);
@@ -104,7 +104,7 @@ test("requests beyond max-num-queued-reqs are refused with 503 and counted", asy
   for (const response of await Promise.all(accepted)) assert.equal(response.status, 200);
 });
 
-test("stats count what was received, finished and refused, in all and for each model", async () => {
+test("stats count received, finished and refused requests, in total and for each model", async () => {
   await chat();
   await chat();
   await chat("nobody");
@@ -138,7 +138,7 @@ test("options that cannot work are refused at the start", async () => {
   await assert.rejects(startPod({ name: "a", models: [{ id: "m", adapters: ["m"] }] }), /models: "m" is not allowed/);
 });
 
-test("a multipart body is split at its delimiters and nowhere else", () => {
+test("a multipart body is split at its delimiters only", () => {
   assert.equal(boundaryOf('Multipart/Form-Data; charset=x; boundary="a b"'), "a b");
   assert.equal(boundaryOf("application/json"), null);
   const text =
@@ -156,7 +156,7 @@ test("a multipart body is split at its delimiters and nowhere else", () => {
   }
 });
 
-test("the command line starts a pod, says where it listens, and ends clean on SIGTERM", async () => {
+test("the command line starts a pod, prints its URL, and ends cleanly on SIGTERM", async () => {
   const main = fileURLToPath(new URL("../../simulator/main.ts", import.meta.url));
   const flags = ["--name", "cli", "--model", "m1", "--lora", "a1", "--slots", "5", "--set", "fail=500"];
   const child = spawn(process.execPath, ["--import", "tsx", main, ...flags], { stdio: ["ignore", "pipe", "inherit"] });

@@ -6,7 +6,7 @@ import { promptOf } from "../../simulator/engine/prompt.ts";
 import type { EngineRequest, Sequence } from "../../simulator/engine/sequence.ts";
 import { defaultParams, type PodParams } from "../../simulator/params.ts";
 
-/** An engine whose steps last 10 ms plus 1 ms per prefilled token, so that times can be read off. */
+/** An engine whose steps last 10 ms plus 1 ms per prefilled token, so that times are easy to compute. */
 function rig(patch: Partial<PodParams> = {}) {
   const clock = new SimClock();
   const base = { stepBaseMs: 10, prefillTokenMs: 1, sequenceMs: 0, contextTokenMs: 0, blockSize: 4, kvBlocks: 1000 };
@@ -15,7 +15,7 @@ function rig(patch: Partial<PodParams> = {}) {
   return { clock, params, engine };
 }
 
-/** Distinct prompts by default; equal `from` and a common start share a prefix. */
+/** A prompt that differs from all others by default. Prompts with the same `from` share a prefix. */
 function request(tokens: number, outputTokens: number, more: Partial<EngineRequest> & { from?: number } = {}) {
   const { from = Math.floor(Math.random() * 1e9) * 1000, ...rest } = more;
   const hashes = Array.from({ length: Math.floor(tokens / 4) }, (_, i) => from + i);
@@ -104,12 +104,12 @@ test("a long prompt is prefilled in chunks of the budget while others keep decod
   assert.equal(events.length, 2, "the step in which the long prompt came in has not ended");
   clock.drain();
   const ends = events.filter((event) => event.includes("length"));
-  // It comes in at 24; two steps prefill 49 tokens each beside the decoding one, a third the other 22.
+  // The prompt arrives at 24. Two steps prefill 49 tokens each while the other request decodes, and a third step the last 22.
   assert.equal(ends[0], `${24 + 59 + 59 + 32} length 1`);
   assert.equal(events.filter((event) => event.includes("token")).length, 9);
 });
 
-test("a prompt that begins like an earlier one is prefilled from where they part", () => {
+test("a prompt that shares a prefix with an earlier one is prefilled from the first difference", () => {
   const { engine, clock } = rig();
   engine.submit(request(40, 1, { from: 1 }));
   clock.drain();
@@ -130,7 +130,7 @@ test("the last prompt token is computed even when the whole prompt is cached", (
   assert.equal(again.cachedTokens, 36);
 });
 
-test("the least recently used prefix is evicted, its end before its beginning", () => {
+test("the least recently used prefix is evicted, its end first", () => {
   const { engine, clock } = rig({ kvBlocks: 12 });
   engine.submit(request(16, 1, { from: 100 }));
   clock.drain();
@@ -143,7 +143,7 @@ test("the least recently used prefix is evicted, its end before its beginning", 
   assert.equal(engine.cache.match([200, 201, 202, 203], 4), 4);
 });
 
-test("a full cache preempts the newest request, which starts over and still finishes whole", () => {
+test("a full cache preempts the newest request, which starts again and finishes completely", () => {
   const { engine, clock } = rig({ kvBlocks: 10 });
   const first = engine.submit(request(16, 12));
   const second = engine.submit(request(16, 12));
@@ -166,7 +166,7 @@ test("a preempted request goes to the head of the queue", () => {
   assert.notEqual(second.state, "waiting", "the third would have fitted earlier");
 });
 
-test("a step that had to make room admits nobody, even where a first chunk would fit", () => {
+test("a step that preempted a request admits none, even if a first chunk would fit", () => {
   const { engine, clock } = rig({ kvBlocks: 10, tokenBudget: 8 });
   engine.submit(request(16, 12, { hashes: [] }));
   const second = engine.submit(request(16, 12, { hashes: [] }));
@@ -189,7 +189,7 @@ test("an adapter in use stays resident when another one comes in", () => {
   assert.ok(again.lastTokenAt - at < 100, "no third load");
 });
 
-test("blocks in use never exceed the cache, whatever comes and goes", () => {
+test("blocks in use never exceed the cache, whatever requests begin and end", () => {
   const { engine, clock } = rig({ kvBlocks: 40, slots: 8, tokenBudget: 30 });
   const live: Sequence[] = [];
   for (let i = 0; i < 300; i++) {
@@ -205,7 +205,7 @@ test("blocks in use never exceed the cache, whatever comes and goes", () => {
   assert.equal(length + abort, 300);
 });
 
-test("requests for an adapter beyond max_loras wait, while later ones that need none pass them", () => {
+test("requests for an adapter beyond max_loras wait, while later requests without an adapter overtake them", () => {
   const { engine, clock } = rig({ maxLoras: 1 });
   engine.enableLora();
   const order: string[] = [];
@@ -226,7 +226,7 @@ test("requests for an adapter beyond max_loras wait, while later ones that need 
   assert.equal(engine.stats.deferred, 0);
 });
 
-test("the step that brings in an adapter that is not resident takes the time to load it", () => {
+test("a step that loads an adapter takes the loading time", () => {
   const { engine, clock } = rig({ maxLoras: 1, loraLoadMs: 100 });
   for (const adapter of ["a", "a", "b", "a"]) {
     engine.submit(request(4, 1, { adapter }));
@@ -235,7 +235,7 @@ test("the step that brings in an adapter that is not resident takes the time to 
   assert.equal(clock.now(), 4 * 14 + 3 * 100);
 });
 
-test("an aborted request frees slot, queue place and blocks at once and is heard of no more", () => {
+test("an aborted request frees its slot, queue entry and blocks at once, and its listener is not called again", () => {
   const { engine, clock } = rig({ slots: 1 });
   const { events, submit } = log(engine, clock);
   const running = submit(request(16, 50));
@@ -253,7 +253,7 @@ test("an aborted request frees slot, queue place and blocks at once and is heard
   assert.deepEqual([engine.stats.running, engine.stats.waiting, engine.stats.kvUsage], [0, 0, 0]);
 });
 
-test("a sleeping engine takes requests and runs them when it wakes", () => {
+test("a sleeping engine queues requests and runs them when it wakes", () => {
   const { engine, clock, params } = rig({ asleep: true });
   engine.submit(request(4, 1));
   clock.drain();
@@ -296,7 +296,7 @@ test("a closed engine leaves no timer", () => {
   assert.equal(clock.pending, 0);
 });
 
-test("hashes tell prompts apart from the block in which they differ, and adapters altogether", () => {
+test("hashes differ from the first different block on, and in all blocks for different adapters", () => {
   const text = "x".repeat(16 * 4 * 3);
   const one = promptOf(text, 16, "");
   const other = promptOf(`${text.slice(0, 100)}y${text.slice(101)}`, 16, "");

@@ -26,7 +26,7 @@ async function post(path: string, body: string | Buffer | FormData, headers: Rec
   return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text) };
 }
 
-test("the openai client gets a chat answer of the length it asked for, from the model it named", async () => {
+test("the openai client gets a chat answer of the requested length and model", async () => {
   const { data, response } = await client.chat.completions
     .create({ model: "sql", messages: HELLO, max_completion_tokens: 5 })
     .withResponse();
@@ -43,7 +43,7 @@ test("a chat without a limit ends by itself", async () => {
   assert.equal(data.usage?.completion_tokens, pod.params.outputTokens);
 });
 
-test("the openai client reads a stream token by token, with usage when it asked for it", async () => {
+test("the openai client reads a stream token by token, with usage on request", async () => {
   const stream = await client.chat.completions.create({
     model: "base",
     messages: HELLO,
@@ -61,7 +61,7 @@ test("the openai client reads a stream token by token, with usage when it asked 
   assert.equal(chunks[3]?.usage, undefined);
 });
 
-test("the bytes of a stream are those of vLLM", async () => {
+test("a stream has the same bytes as vLLM's", async () => {
   const body = JSON.stringify({ messages: HELLO, max_tokens: 2, stream: true });
   const { headers, text } = await post("/v1/chat/completions", body);
   assert.equal(headers.get("content-type"), "text/event-stream; charset=utf-8");
@@ -101,7 +101,7 @@ test("embeddings come as floats and as base64, the same for the same text", asyn
   assert.notDeepEqual(floats.data[0]?.embedding, floats.data[1]?.embedding);
 });
 
-test("the Responses API answers, streamed and not", async () => {
+test("the Responses API answers, streamed or whole", async () => {
   const data = await client.responses.create({ model: "base", input: "hi", max_output_tokens: 3 });
   assert.equal(data.output_text, "the quick pod");
   const stream = await client.responses.create({ model: "base", input: "hi", stream: true });
@@ -115,7 +115,7 @@ test("the Responses API answers, streamed and not", async () => {
   assert.equal(completed, pod.params.outputTokens);
 });
 
-test("a transcription reads the model part before or after the file", async () => {
+test("a transcription finds the model part before or after the file", async () => {
   for (const order of ["model first", "model last"]) {
     const form = new FormData();
     if (order === "model first") form.append("model", "sql");
@@ -170,7 +170,7 @@ test("an unknown model is vLLM's 404", async () => {
   });
 });
 
-test("what FastAPI refuses is refused with its text", async () => {
+test("a body that FastAPI refuses is refused with FastAPI's message", async () => {
   const cases: [string, string, string][] = [
     ['{"messages":', "body.12", "'type': 'json_invalid', 'loc': ('body', 12), 'msg': 'JSON decode error'"],
     [
@@ -211,7 +211,7 @@ test("what FastAPI refuses is refused with its text", async () => {
   );
 });
 
-test("a prompt that leaves no room for the tokens asked for is refused with the context length", async () => {
+test("a prompt without room for the requested tokens is refused with the context length", async () => {
   const messages = [{ role: "user", content: "x".repeat(7600) }];
   const { status, json } = await post("/v1/chat/completions", JSON.stringify({ messages, max_tokens: 500 }));
   assert.equal(status, 400);
@@ -224,7 +224,7 @@ test("a prompt that leaves no room for the tokens asked for is refused with the 
   );
 });
 
-test("the load report comes on answers that are not streamed, when asked for", async () => {
+test("a whole answer has the load report on request", async () => {
   const body = { messages: HELLO, max_tokens: 1 };
   const asked = { "endpoint-load-metrics-format": "TEXT" };
   const whole = await post("/v1/chat/completions", JSON.stringify(body), asked);
@@ -238,7 +238,7 @@ test("the load report comes on answers that are not streamed, when asked for", a
   assert.equal(unasked.headers.get("endpoint-load-metrics"), null);
 });
 
-test("usage tells the cached tokens of a repeated prompt when the server is told to", async () => {
+test("usage reports the cached tokens of a repeated prompt if so configured", async () => {
   pod.set({ promptTokensDetails: true });
   const content = "a prompt of its own, long enough for some blocks of the cache. ".repeat(8);
   const ask = () =>
@@ -249,7 +249,7 @@ test("usage tells the cached tokens of a repeated prompt when the server is told
   pod.set({ promptTokensDetails: false });
 });
 
-test("a client that goes away frees its slot and its place in the queue", async () => {
+test("a client that goes away frees its slot or its queue entry", async () => {
   pod.set({ slots: 1, speed: 1 });
   const controllers = [new AbortController(), new AbortController(), new AbortController()];
   const aborted = pod.stats().aborted;
@@ -270,7 +270,7 @@ test("a client that goes away frees its slot and its place in the queue", async 
   pod.set({ slots: 128, speed: 100 });
 });
 
-test("health is 200 and empty, unknown paths are 404, other methods 405, all in vLLM's shape", async () => {
+test("health is 200 and empty, unknown paths are 404, other methods are 405, all in vLLM's format", async () => {
   const health = await fetch(`${pod.url}/health`);
   assert.deepEqual([health.status, await health.text()], [200, ""]);
   const unknown = await fetch(`${pod.url}/v1/nothing`);
@@ -280,7 +280,7 @@ test("health is 200 and empty, unknown paths are 404, other methods 405, all in 
   assert.deepEqual(await (await fetch(`${pod.url}/version`)).json(), { version: "0.32.0" });
 });
 
-test("a body over the limit is refused by its length alone", async () => {
+test("a body over the limit is refused by its declared length", async () => {
   const socket = connect(pod.port, "127.0.0.1");
   socket.write(
     "POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n",

@@ -5,11 +5,11 @@ import { type Holding, KvCache } from "../../simulator/engine/kv-cache.ts";
 
 const BLOCK = 4;
 
-/** A prompt of `blocks` blocks; those of one `from` begin alike. */
+/** A prompt of `blocks` blocks. Prompts with the same `from` share a prefix. */
 const chain = (from: number, blocks: number) => Array.from({ length: blocks }, (_, i) => from + i);
 const holding = (hashes: number[]): Holding => ({ hashes, blocks: [], plain: 0 });
 
-/** A sequence with this prompt that is admitted whole. */
+/** A sequence whose whole prompt is admitted. */
 function admitted(cache: KvCache, hashes: number[]): Holding {
   const taken = holding(hashes);
   cache.match(hashes, hashes.length);
@@ -26,21 +26,21 @@ function serve(cache: KvCache, hashes: number[], answer: number): void {
 
 const cachedOf = (cache: KvCache, hashes: number[]) => cache.match(hashes, hashes.length);
 
-describe("blocks that nobody uses", () => {
-  test("of an answer keep their room until it is needed, in their turn", () => {
+describe("unused blocks", () => {
+  test("of an answer stay until their room is needed, in the order of their release", () => {
     const cache = new KvCache(10, BLOCK);
     serve(cache, chain(100, 3), 2);
     assert.deepEqual([cache.used, cache.usage, cache.cachedBlocks], [0, 0, 3]);
     serve(cache, chain(200, 3), 2);
     assert.equal(cache.evictions, 0, "5 and 5 of 10");
-    // The first answer's blocks were given back before all others.
+    // The first answer's blocks were released first.
     serve(cache, chain(300, 2), 0);
     assert.deepEqual([cache.evictions, cachedOf(cache, chain(100, 3))], [0, 3]);
     serve(cache, chain(400, 1), 0);
     assert.deepEqual([cache.evictions, cachedOf(cache, chain(100, 3))], [1, 2]);
   });
 
-  test("answers drive out the prompts that were used before", () => {
+  test("of answers evict prompts that were used before", () => {
     const cache = new KvCache(10, BLOCK);
     serve(cache, chain(100, 3), 0);
     for (const from of [200, 300]) serve(cache, chain(from, 1), 3);
@@ -50,7 +50,7 @@ describe("blocks that nobody uses", () => {
     assert.deepEqual([cachedOf(cache, [200]), cachedOf(cache, [300]), cachedOf(cache, [400])], [1, 1, 1]);
   });
 
-  test("go in the order in which they were given back, a prompt's end before its beginning", () => {
+  test("are evicted in the order of their release, a prompt's end before its beginning", () => {
     const cache = new KvCache(6, BLOCK);
     const first = admitted(cache, chain(100, 2));
     const second = admitted(cache, chain(200, 2));
@@ -65,7 +65,7 @@ describe("blocks that nobody uses", () => {
     assert.deepEqual(orders, ["2,1,2", "2,0,2", "2,0,1", "2,0,0", "1,0,0", "0,0,0"]);
   });
 
-  test("are used again from where they are, and then go last", () => {
+  test("that are used again are evicted last", () => {
     const cache = new KvCache(4, BLOCK);
     serve(cache, chain(100, 2), 0);
     serve(cache, chain(200, 2), 0);
@@ -75,11 +75,11 @@ describe("blocks that nobody uses", () => {
   });
 });
 
-/** The same with lists that are searched. */
+/** A simple model of the cache, with lists. */
 class Model {
-  /** Hashes, null for what an answer left; the next to go first. */
+  /** Unused blocks in the order of eviction: hashes, or null for a block of an answer. */
   idle: (number | null)[] = [];
-  /** How many use a block. */
+  /** Number of users of a block. */
   readonly users = new Map<number, number>();
   plain = 0;
   evictions = 0;
@@ -103,7 +103,7 @@ class Model {
     return this.users.has(hash) || this.idle.includes(hash);
   }
 
-  /** Makes a sequence that holds `taken` of its hashes and `plain` blocks hold `tokens`; false: there is no room. */
+  /** Grows a sequence with `taken` hashed and `plain` plain blocks to `tokens`. Returns false if room lacks. */
   extend(taken: Taken, tokens: number): boolean {
     const all = Math.ceil(tokens / BLOCK);
     const found = taken.hashed === 0 && taken.plain === 0 ? this.cached(taken.hashes) : 0;
@@ -148,7 +148,7 @@ interface Taken {
   plain: number;
 }
 
-test("whatever comes and goes, it is what lists would say", () => {
+test("the cache equals the simple model for every sequence of operations", () => {
   const step = fc.record({
     kind: fc.constantFrom("admit", "admit", "grow", "grow", "release", "release", "resize"),
     from: fc.integer({ min: 0, max: 3 }),

@@ -6,7 +6,7 @@ import { type Pod, type PodOptions, startPod } from "../../simulator/pod.ts";
 import { capture } from "../../testkit/captures.ts";
 import { sample, shapeOf, valuesOf } from "./exposition-lines.ts";
 
-/** The geometry of the captured server. */
+/** The cache size of the captured server. */
 const CAPTURED: Partial<PodParams> = { blockSize: 128, kvBlocks: 32_768, maxModelLen: 2048, speed: 100 };
 
 async function withPod(options: Partial<PodOptions>, use: (pod: Pod) => Promise<void>): Promise<void> {
@@ -36,13 +36,13 @@ async function scrape(pod: Pod): Promise<string> {
 
 const PYTHON_VALUE = /^(\d{1,6}\.\d+|\d(\.\d+)?e[+-]\d\d|\+Inf)$/;
 
-test("every value of the captures reads as a number that is written back the same way", () => {
+test("every value of the captures is parsed and written back unchanged", () => {
   for (const name of ["idle", "load", "lora_load", "dp2_load"]) {
     for (const value of valuesOf(capture(name).toString())) assert.equal(sampleValue(Number(value)), value);
   }
 });
 
-test("numbers are written as prometheus_client writes them", () => {
+test("numbers have the format of prometheus_client", () => {
   assert.equal(sampleValue(0), "0.0");
   assert.equal(sampleValue(0.00000975), "9.75e-06");
   assert.equal(sampleValue(999_999), "999999.0");
@@ -54,7 +54,7 @@ test("numbers are written as prometheus_client writes them", () => {
   assert.equal(pythonFloat(7680), "7680.0");
 });
 
-test("an idle pod's metrics are those of an idle vLLM, line by line, but for the values", async () => {
+test("an idle pod's metrics equal those of an idle vLLM line by line, except for the values", async () => {
   await withPod({}, async (pod) => {
     const text = await scrape(pod);
     assert.deepEqual(shapeOf(text), shapeOf(capture("idle").toString()));
@@ -62,7 +62,7 @@ test("an idle pod's metrics are those of an idle vLLM, line by line, but for the
   });
 });
 
-test("a used pod's metrics are those of a used vLLM, line by line, but for the values", async () => {
+test("a used pod's metrics equal those of a used vLLM line by line, except for the values", async () => {
   await withPod({}, async (pod) => {
     assert.equal(await chat(pod, {}), 200);
     assert.equal(await chat(pod, { model: "unknown" }), 404);
@@ -73,7 +73,7 @@ test("a used pod's metrics are those of a used vLLM, line by line, but for the v
   });
 });
 
-test("two data-parallel ranks have a series each, in the order of a real pair", async () => {
+test("each of two data-parallel ranks has its series, in the order of a real pair", async () => {
   await withPod({ models: [{ id: "tiny-dp" }], engines: 2 }, async (pod) => {
     await Promise.all([chat(pod, {}), chat(pod, {}), chat(pod, {}), chat(pod, {})]);
     const text = await scrape(pod);
@@ -86,7 +86,7 @@ test("two data-parallel ranks have a series each, in the order of a real pair", 
   });
 });
 
-test("adapters add vllm:lora_requests_info, whose old series stay with their time", async () => {
+test("adapters add vllm:lora_requests_info, whose old series keep their time", async () => {
   const models = [{ id: "tiny-lora", adapters: ["sql-lora", "tweet-lora"] }];
   await withPod({ models, params: { ...CAPTURED, maxLoras: 2 } }, async (pod) => {
     await chat(pod, { model: "sql-lora" });
@@ -107,7 +107,7 @@ test("adapters add vllm:lora_requests_info, whose old series stay with their tim
   });
 });
 
-test("counters and histograms hold what was served", async () => {
+test("counters and histograms count the served requests", async () => {
   await withPod({}, async (pod) => {
     for (let i = 0; i < 3; i++) await chat(pod, { max_tokens: 5 });
     await fetch(`${pod.url}/health`);
@@ -135,7 +135,7 @@ test("a model name with quotes and line breaks cannot break the exposition", asy
   });
 });
 
-test("pretended traffic, sleep and a changed cache show in the next scrape of an idle pod", async () => {
+test("extra traffic, sleep and a changed cache show in the next scrape of an idle pod", async () => {
   await withPod({}, async (pod) => {
     await scrape(pod);
     pod.set({ extraWaiting: 7, extraRunning: 3, asleep: true, kvBlocks: 100 });

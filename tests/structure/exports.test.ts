@@ -1,11 +1,11 @@
-// An export that no other file imports is either dead or used at home only: both are to be mended where they stand.
+// An export that no other file imports is dead, or its file alone uses it. Delete it, or drop the keyword `export`.
 import { deepEqual, equal } from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { exportedNames, importedNames, unusedExports, unusedLocals } from "./exports.ts";
 import { sources } from "./imports.ts";
 
-/** Files whose exports are for somebody else than a file of this project. */
+/** Files whose exports are used by something other than a file of this project. */
 const EXCEPTIONS: readonly { path: string; reason: string }[] = [
   { path: "assembly/main.ts", reason: "Envoy calls the exports of the module" },
   { path: "assembly/host/abort.ts", reason: "asconfig.json names it: asc calls it where the program ends" },

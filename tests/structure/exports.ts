@@ -1,5 +1,5 @@
-// Which names a file exports, which of another file's names it imports, and which exports nobody imports. Works on the text
-// of TypeScript and AssemblyScript alike: all files are formatted by Biome, so a declaration begins at the start of a line.
+// The names that a file exports, the names that it imports from other files, and the exports that no file imports. It reads the text
+// of TypeScript and AssemblyScript. Biome formats all files, so a declaration begins at the start of a line.
 import { resolveImport } from "./imports.ts";
 
 /** File -> its text, for all files that may import each other. */
@@ -15,7 +15,7 @@ const NAMESPACE = /^import (?:type )?\* as (\w+) from "(\.[^"]+)"/gm;
 const ALL = /^export \* from "(\.[^"]+)"/gm;
 const COMMENT = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm;
 
-/** The names of `{ a, type b as c }`: inside the braces of an import the first of a pair counts, of an export the last. */
+/** The names in `{ a, type b as c }`. Of a pair, an import takes the first name and an export has the last. */
 function names(list: string, side: "first" | "last"): string[] {
   const parts = list.split(",").map((part) => part.trim().replace(/^type /, ""));
   return parts.filter(Boolean).map((part) => part.split(/ as |: /).at(side === "first" ? 0 : -1) as string);
@@ -27,7 +27,7 @@ export function exportedNames(text: string): string[] {
   return [...[...bare.matchAll(DECLARED)].map(([, name]) => name as string), ...renamed];
 }
 
-/** `file name` for each name that a file takes from another one. */
+/** `file name` for each name that a file imports from another file. */
 export function importedNames(file: string, text: string, texts: Texts): string[] {
   const found: string[] = [];
   const target = (path: string): string | undefined => resolveImport(file, path, texts);
@@ -46,7 +46,7 @@ export function importedNames(file: string, text: string, texts: Texts): string[
   return found;
 }
 
-/** `file: name` for each export that no other file imports. `excepted` says which files export to something else than files. */
+/** `file: name` for each export that no other file imports. Files for which `excepted` is true are left out. */
 export function unusedExports(texts: Texts, excepted: (file: string) => boolean): string[] {
   const imported = new Set([...texts].flatMap(([file, text]) => importedNames(file, text, texts)));
   const unused: string[] = [];
@@ -59,7 +59,7 @@ export function unusedExports(texts: Texts, excepted: (file: string) => boolean)
 
 const LOCAL = /^(?:@\w+(?:\([^)]*\))?\s*)?(?:function|const|let|class) (\w+)/gm;
 
-/** Names that are declared at the top of a file, not exported, and never used in it: tsc reports these in TypeScript only. */
+/** Top-level names of a file that are neither exported nor used. tsc reports these in TypeScript only. */
 export function unusedLocals(text: string): string[] {
   const bare = text.replace(COMMENT, "");
   const declared = [...bare.matchAll(LOCAL)].map(([, name]) => name as string);

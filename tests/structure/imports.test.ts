@@ -1,4 +1,4 @@
-// The structure of the code, checked: imports go in one declared direction, and folders and files stay small.
+// Checks the structure of the code: imports lead in one declared direction, and folders and files are small.
 import { deepEqual, equal, match, throws } from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -12,7 +12,7 @@ const MAX_LINES_OF_A_FILE = 400;
 const files = sources(".");
 const graph = readGraph(".", files);
 
-test("no file imports itself, on however long a way", () => {
+test("no file imports itself, directly or through other files", () => {
   deepEqual(cycles(graph), []);
 });
 

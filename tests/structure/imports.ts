@@ -1,20 +1,20 @@
-// Every import of the project's own files, as a graph: what imports.test.ts checks, and what people may want to look at.
+// The graph of all imports between the project's files, which imports.test.ts checks.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import type { Layer } from "./layers.ts";
 
-/** File -> the project's files that it imports. Paths count from the root, with forward slashes. */
+/** File -> the project's files that it imports. Paths are relative to the root, with forward slashes. */
 export type Graph = ReadonlyMap<string, readonly string[]>;
 
-/** The files that may be imported: a set of them, or a map by them. */
+/** The files that may be imported: a set, or a map with the files as keys. */
 type Known = Pick<ReadonlySet<string>, "has">;
 
 /** `import ... from "x"`, `export ... from "x"`, `import "x"`, `import("x")`; types count as well. */
 const IMPORT =
   /(?:^|\n)\s*(?:import|export)\s[^;"'`]*?from\s*"(\.[^"]+)"|(?:^|\n)\s*import\s*"(\.[^"]+)"|\bimport\(\s*"(\.[^"]+)"/g;
 
-/** Sources that git knows, or that it does not ignore. */
+/** The sources that git tracks, and untracked sources that git does not ignore. */
 export function sources(root: string): string[] {
   const args = ["ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", "*.ts"];
   const known = execFileSync("git", args, { cwd: root, encoding: "utf8" }).split("\0").filter(Boolean);
