@@ -1,11 +1,8 @@
-// Compiles multipart-entry.ts once per state of the sources and drives it: any body, any splits, windows at either end
-// of memory, so that reading past the slack is a trap.
-import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+// Drives the multipart scanner on its own: any body, any splits, windows at either end of memory, so that reading past the
+// slack is a trap.
+import { buildEntry, instantiate } from "./build.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
+/** assembly/scan/block.ts */
 const SLACK = 64;
 const WINDOW = 65536;
 /** What may wait for the next window: header lines. */
@@ -50,40 +47,13 @@ export const refused = (code: number, offset: number): Form => ({
   first: 0,
 });
 
-function build(): Uint8Array {
-  const folder = `${root}assembly/scan/`;
-  const hash = createHash("sha256");
-  const sources = readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
-    .map((name) => folder + name);
-  const config = `${root}testkit/scan/multipart-asconfig.json`;
-  for (const path of [...sources.sort(), `${root}tests/assembly/entries/multipart.ts`, config])
-    hash.update(readFileSync(path));
-  const path = `${root}build/multipart-${hash.digest("hex").slice(0, 16)}.wasm`;
-  if (!existsSync(path)) {
-    mkdirSync(`${root}build`, { recursive: true });
-    const temporary = `${path}.${process.pid}`;
-    const asc = fileURLToPath(import.meta.resolve("assemblyscript/bin/asc.js"));
-    const args = [asc, "--config", config, "--target", "release", "--outFile", temporary];
-    const made = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8" });
-    if (made.status !== 0) throw new Error(`asc failed:\n${made.stdout}${made.stderr}`);
-    renameSync(temporary, path);
-  }
-  return readFileSync(path);
-}
-
 export class FormScanner {
   readonly wasm: Exports;
   place: "start" | "end" = "end";
   private readonly state: number;
 
   constructor() {
-    // The types of Node know no constructors of WebAssembly.
-    const { Module, Instance } = WebAssembly as unknown as {
-      Module: new (bytes: Uint8Array) => object;
-      Instance: new (module: object) => { exports: Exports };
-    };
-    this.wasm = new Instance(new Module(build())).exports;
+    this.wasm = instantiate<Exports>(buildEntry("multipart"));
     this.state = this.wasm.state.value;
   }
 

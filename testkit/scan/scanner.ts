@@ -1,10 +1,7 @@
-// Compiles entry.ts once per state of the sources and drives it: any body, any splits, windows at either end of memory.
-import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+// Drives the JSON scanner on its own: any body, any splits, windows at either end of memory.
+import { buildEntry, instantiate } from "./build.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
+/** assembly/scan/block.ts */
 const SLACK = 64;
 export const STATUS_MORE = 0;
 export const STATUS_DONE = 1;
@@ -56,55 +53,9 @@ export interface Outcome {
   hashed: string[];
 }
 
-/** The wasm with release flags, built again only when a source changed. */
-export function build(flags: string[] = []): Uint8Array {
-  const folder = `${root}assembly/scan/`;
-  const hash = createHash("sha256").update(flags.join(" "));
-  const sources = readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
-    .sort();
-  for (const path of [
-    ...sources.map((name) => folder + name),
-    `${root}tests/assembly/entries/json.ts`,
-    `${root}testkit/scan/asconfig.json`,
-  ]) {
-    hash.update(readFileSync(path));
-  }
-  const path = `${root}build/scan-${hash.digest("hex").slice(0, 16)}.wasm`;
-  // Test files run at once: one builds, the others wait for it, or build for themselves where it does not come.
-  const lock = `${path}.lock`;
-  mkdirSync(`${root}build`, { recursive: true });
-  for (let waits = 0; !existsSync(path) && waits < 300 && !taken(lock); waits++) {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
-  }
-  if (!existsSync(path)) {
-    const temporary = `${path}.${process.pid}`;
-    const asc = fileURLToPath(import.meta.resolve("assemblyscript/bin/asc.js"));
-    const config = ["--config", "testkit/scan/asconfig.json", "--target", "release", "--outFile", temporary];
-    const made = spawnSync(process.execPath, [asc, ...config, ...flags], { cwd: root, encoding: "utf8" });
-    if (made.status === 0) renameSync(temporary, path);
-    rmSync(lock, { recursive: true, force: true });
-    if (made.status !== 0) throw new Error(`asc failed:\n${made.stdout}${made.stderr}`);
-  }
-  return readFileSync(path);
-}
-
-function taken(lock: string): boolean {
-  try {
-    mkdirSync(lock);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The types of Node know no constructors of WebAssembly. */
-function instantiate(bytes: Uint8Array): Exports {
-  const { Module, Instance } = WebAssembly as unknown as {
-    Module: new (bytes: Uint8Array) => object;
-    Instance: new (module: object) => { exports: Exports };
-  };
-  return new Instance(new Module(bytes)).exports;
+/** The scanner's wasm, with the release's flags and further ones of asc. */
+export function build(flags: readonly string[] = []): Uint8Array {
+  return buildEntry("json", flags);
 }
 
 export class Scanner {
@@ -119,7 +70,7 @@ export class Scanner {
     fields: readonly Field[],
     options: { maxDepth?: number; rejectDuplicates?: boolean; bytes?: Uint8Array } = {},
   ) {
-    this.wasm = instantiate(options.bytes ?? build());
+    this.wasm = instantiate<Exports>(options.bytes ?? build());
     this.fields = fields;
     this.stateAt = this.wasm.state.value;
     this.tableAt = this.wasm.table.value;

@@ -6,20 +6,20 @@
 // Python joins a high and a low surrogate that follow each other and keeps any other surrogate by itself; such a lone
 // half is counted as three bytes here (it is written as U+FFFD) and flagged.
 import { hexDigit } from "../../base/bytes";
-import { CAPTURE_LONE_SURROGATE, CAPTURE_TOO_LONG, STATE_CAPTURE, STATE_SURROGATE } from "./state";
+import { CAPTURE_LONE_SURROGATE, CAPTURE_TOO_LONG, ScanState } from "./state";
 
 const BACKSLASH = 0x5c;
 const REPLACEMENT = 0xfffd;
 
-export function decodeStart(state: usize): void {
-  store<u32>(state, 0, STATE_SURROGATE);
-  store<u32>(state, 0, STATE_CAPTURE);
+export function decodeStart(state: ScanState): void {
+  state.surrogate = 0;
+  state.capture = 0;
 }
 
 /** Appends a segment to what stands at `to` and returns the new length. Over `capacity` only the flag is set. */
-export function decodeSegment(state: usize, to: usize, length: u32, capacity: u32, from: usize, end: usize): u32 {
+export function decodeSegment(state: ScanState, to: usize, length: u32, capacity: u32, from: usize, end: usize): u32 {
   while (from < end) {
-    if (load<u32>(state, STATE_CAPTURE) & CAPTURE_TOO_LONG) return length;
+    if (state.capture & CAPTURE_TOO_LONG) return length;
     const c = load<u8>(from);
     if (c != BACKSLASH) {
       length = decodeFlush(state, to, length, capacity);
@@ -44,15 +44,15 @@ export function decodeSegment(state: usize, to: usize, length: u32, capacity: u3
     }
     const unit = hexUnit(from + 2);
     from += 6;
-    const high = load<u32>(state, STATE_SURROGATE);
+    const high = state.surrogate;
     if (high != 0 && (unit & 0xfc00) == 0xdc00) {
-      store<u32>(state, 0, STATE_SURROGATE);
+      state.surrogate = 0;
       length = put(state, to, length, capacity, 0x10000 + ((high & 0x3ff) << 10) + (unit & 0x3ff));
       continue;
     }
     length = decodeFlush(state, to, length, capacity);
     if ((unit & 0xfc00) == 0xd800) {
-      store<u32>(state, unit, STATE_SURROGATE);
+      state.surrogate = unit;
     } else if ((unit & 0xfc00) == 0xdc00) {
       length = lone(state, to, length, capacity);
     } else {
@@ -63,22 +63,22 @@ export function decodeSegment(state: usize, to: usize, length: u32, capacity: u3
 }
 
 /** At the end of a string: a high surrogate that still waits stands alone. */
-export function decodeFlush(state: usize, to: usize, length: u32, capacity: u32): u32 {
-  if (load<u32>(state, STATE_SURROGATE) == 0) return length;
-  store<u32>(state, 0, STATE_SURROGATE);
+export function decodeFlush(state: ScanState, to: usize, length: u32, capacity: u32): u32 {
+  if (state.surrogate == 0) return length;
+  state.surrogate = 0;
   return lone(state, to, length, capacity);
 }
 
-function lone(state: usize, to: usize, length: u32, capacity: u32): u32 {
-  store<u32>(state, load<u32>(state, STATE_CAPTURE) | CAPTURE_LONE_SURROGATE, STATE_CAPTURE);
+function lone(state: ScanState, to: usize, length: u32, capacity: u32): u32 {
+  state.capture |= CAPTURE_LONE_SURROGATE;
   return put(state, to, length, capacity, REPLACEMENT);
 }
 
-function tooLong(state: usize): void {
-  store<u32>(state, load<u32>(state, STATE_CAPTURE) | CAPTURE_TOO_LONG, STATE_CAPTURE);
+function tooLong(state: ScanState): void {
+  state.capture |= CAPTURE_TOO_LONG;
 }
 
-function put(state: usize, to: usize, length: u32, capacity: u32, code: u32): u32 {
+function put(state: ScanState, to: usize, length: u32, capacity: u32, code: u32): u32 {
   const size: u32 = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
   if (size > capacity - length) {
     tooLong(state);

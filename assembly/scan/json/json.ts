@@ -13,37 +13,18 @@
 import { utf8Boundary } from "../utf8";
 import { ERROR_TOO_LARGE } from "./errors";
 import { fieldsCount } from "./fields";
-import {
-  MODE_START,
-  RECORD_BYTES,
-  STATE_CONFIG,
-  STATE_ERROR_OFFSET,
-  STATE_HASHED_LENGTH,
-  STATE_HASHED_POINTER,
-  STATE_HASHING,
-  STATE_KEY,
-  STATE_MODE,
-  STATE_OFFSET,
-  STATE_OUTER,
-  STATE_RECORDS,
-  STATE_STATUS,
-  STATE_WANTED,
-  STATE_WINDOW,
-  STATUS_MORE,
-  STATUS_PAUSED,
-} from "./state";
+import { clearState, MODE_START, ScanState, STATUS_MORE, STATUS_PAUSED } from "./state";
 import { scanStructure } from "./structure";
 import { fail } from "./values";
 
 /** `state`: fieldsStateBytes(table) bytes, 8-aligned. `table` stays as long as the state does (fields.ts). */
 export function jsonInit(state: usize, table: usize): void {
-  // The key, the stack and what the fields capture are written before they are read.
-  memory.fill(state, 0, STATE_KEY);
-  memory.fill(state + STATE_RECORDS, 0, fieldsCount(table) * RECORD_BYTES);
-  store<usize>(state, table, STATE_CONFIG);
-  store<u32>(state, MODE_START, STATE_MODE);
-  store<i32>(state, -1, STATE_WANTED);
-  store<i32>(state, -1, STATE_OUTER);
+  const scan = changetype<ScanState>(state);
+  clearState(scan, fieldsCount(table));
+  scan.table = table;
+  scan.mode = MODE_START;
+  scan.wanted = -1;
+  scan.outer = -1;
 }
 
 /**
@@ -51,14 +32,15 @@ export function jsonInit(state: usize, table: usize): void {
  * consumed. STATUS_PAUSED: feed the rest of the same window again. After STATUS_DONE or an error it does nothing.
  */
 export function jsonFeed(state: usize, data: usize, length: u32, last: bool): u32 {
-  const status = jsonStatus(state);
+  const scan = changetype<ScanState>(state);
+  const status = scan.status;
   if (status != STATUS_MORE && status != STATUS_PAUSED) return 0;
-  store<i32>(state, STATUS_MORE, STATE_STATUS);
-  store<usize>(state, data, STATE_WINDOW);
-  store<usize>(state, data, STATE_HASHED_POINTER);
-  store<u32>(state, 0, STATE_HASHED_LENGTH);
-  if (<u64>load<u32>(state, STATE_OFFSET) + length > <u64>u32.MAX_VALUE) {
-    fail(state, ERROR_TOO_LARGE, data);
+  scan.status = STATUS_MORE;
+  scan.window = data;
+  scan.hashedPointer = data;
+  scan.hashedLength = 0;
+  if (<u64>scan.offset + length > <u64>u32.MAX_VALUE) {
+    fail(scan, ERROR_TOO_LARGE, data);
     return 0;
   }
   // A character that the window's end cuts waits for the next window.
@@ -77,7 +59,7 @@ export function jsonFeed(state: usize, data: usize, length: u32, last: bool): u3
   v128.store(end, zero, 32);
   v128.store(end, zero, 48);
 
-  const p = scanStructure(state, data, end, last);
+  const p = scanStructure(scan, data, end, last);
 
   store<u32>(data - 4, before);
   v128.store(end, after0);
@@ -85,33 +67,33 @@ export function jsonFeed(state: usize, data: usize, length: u32, last: bool): u3
   v128.store(end, after2, 32);
   v128.store(end, after3, 48);
 
-  if (load<u32>(state, STATE_HASHING)) {
-    store<u32>(state, <u32>(p - load<usize>(state, STATE_HASHED_POINTER)), STATE_HASHED_LENGTH);
+  if (scan.hashing) {
+    scan.hashedLength = <u32>(p - scan.hashedPointer);
   }
-  store<u32>(state, load<u32>(state, STATE_OFFSET) + <u32>(p - data), STATE_OFFSET);
+  scan.offset = scan.offset + <u32>(p - data);
   return <u32>(p - data);
 }
 
 /** STATUS_MORE, STATUS_DONE, STATUS_PAUSED (state.ts), or minus an error code (errors.ts). */
 export function jsonStatus(state: usize): i32 {
-  return load<i32>(state, STATE_STATUS);
+  return changetype<ScanState>(state).status;
 }
 
 /** Where in the body the error is. */
 export function jsonErrorOffset(state: usize): u32 {
-  return load<u32>(state, STATE_ERROR_OFFSET);
+  return changetype<ScanState>(state).errorOffset;
 }
 
 /** Bytes of the body consumed so far. */
 export function jsonOffset(state: usize): u32 {
-  return load<u32>(state, STATE_OFFSET);
+  return changetype<ScanState>(state).offset;
 }
 
 /** The part of the last fed window that lies in a hashed field's value, as written; one at most. */
 export function jsonHashedPointer(state: usize): usize {
-  return load<usize>(state, STATE_HASHED_POINTER);
+  return changetype<ScanState>(state).hashedPointer;
 }
 
 export function jsonHashedLength(state: usize): u32 {
-  return load<u32>(state, STATE_HASHED_LENGTH);
+  return changetype<ScanState>(state).hashedLength;
 }

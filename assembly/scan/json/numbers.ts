@@ -5,7 +5,7 @@
 // Most numbers are short and whole in the window: their digits are told from one mask, and in an array those of many
 // numbers at once. The others go byte by byte through a state that outlives the window.
 import { Block } from "../block";
-import { STATE_DIGITS, STATE_NUMBER } from "./state";
+import { ScanState } from "./state";
 
 const ZERO: u32 = 0x30;
 const MINUS = 0x2d;
@@ -140,9 +140,9 @@ export function numberList(p: usize): usize {
 }
 
 /** Reads on in a number of any length; returns where it stops to be one, or `end`. */
-export function numberLong(state: usize, p: usize, end: usize): usize {
-  let at = load<u32>(state, STATE_NUMBER);
-  let digits = load<u32>(state, STATE_DIGITS);
+export function numberLong(state: ScanState, p: usize, end: usize): usize {
+  let at = state.number;
+  let digits = state.digits;
   while (p < end) {
     const c: u32 = load<u8>(p);
     if (c - ZERO < 10) {
@@ -169,18 +169,18 @@ export function numberLong(state: usize, p: usize, end: usize): usize {
     }
     p++;
   }
-  store<u32>(state, at, STATE_NUMBER);
-  store<u32>(state, digits, STATE_DIGITS);
+  state.number = at;
+  state.digits = digits;
   return p;
 }
 
 /** Whether what was read is a number if `next` comes after it. */
-export function numberEnded(state: usize, next: u32): bool {
-  const at = load<u32>(state, STATE_NUMBER);
+export function numberEnded(state: ScanState, next: u32): bool {
+  const at = state.number;
   if (at == AFTER_ZERO) return next - ZERO >= 10;
   return at == IN_INTEGER || at == IN_FRACTION || at == IN_EXPONENT;
 }
 
-export function numberTooManyDigits(state: usize): bool {
-  return load<u32>(state, STATE_NUMBER) == IN_INTEGER && load<u32>(state, STATE_DIGITS) > MAX_INTEGER_DIGITS;
+export function numberTooManyDigits(state: ScanState): bool {
+  return state.number == IN_INTEGER && state.digits > MAX_INTEGER_DIGITS;
 }

@@ -1,68 +1,104 @@
-// Layout of one stream's scanner state: fixed fields, key buffer, bracket stack, then a record per wanted field,
-// then the bytes that the fields capture. Nothing else is kept between windows.
+// What the scanner keeps of one body between windows: a ScanState, the bytes of the top-level key that is being read, the
+// stack of brackets, a FieldRecord for each wanted field, and the bytes that the fields capture.
 
-/** i32 STATUS_ value, or minus an error code. */
-export const STATE_STATUS = 0;
-export const STATE_MODE = 4;
-/** u32 open brackets. */
-export const STATE_DEPTH = 8;
-/** i32 the field whose value comes next or is being read at depth 1; -1 none. */
-export const STATE_WANTED = 12;
-/** i32 the field whose value is the object or array now open at depth 1; -1 none. */
-export const STATE_OUTER = 16;
-/** u32 bytes of the body that earlier windows consumed. */
-export const STATE_OFFSET = 20;
-export const STATE_ERROR_OFFSET = 24;
-export const STATE_CONFIG = 28;
-/** u64 one bit per open bracket, the innermost lowest, 1 an object; older words lie in STATE_STACK. */
-export const STATE_BRACKETS = 32;
-export const STATE_NUMBER = 40;
-/** u32 digits of the integer part so far. */
-export const STATE_DIGITS = 44;
-/** u32 body offset of the number being read. */
-export const STATE_NUMBER_START = 48;
-/** u32 a high surrogate whose low half may follow; 0 none. */
-export const STATE_SURROGATE = 52;
-/** u32 CAPTURE_ flags of the string being captured. */
-export const STATE_CAPTURE = 56;
-export const STATE_KEY_LENGTH = 60;
-export const STATE_KEY_START = 64;
-/** usize, u32: the part of the last window that lies in a hashed field's value. */
-export const STATE_HASHED_POINTER = 68;
-export const STATE_HASHED_LENGTH = 72;
-/** u32 1 while a hashed field's value is open. */
-export const STATE_HASHING = 76;
-/** u32 one bit per wanted field that was seen. */
-export const STATE_SEEN = 80;
-/** usize start of the window that is being read. */
-export const STATE_WINDOW = 84;
-export const STATE_KEY = 96;
+@unmanaged
+export class ScanState {
+  /** A STATUS_ value, or minus an error code. */
+  status: i32 = 0;
+  /** A MODE_ value. */
+  mode: u32 = 0;
+  /** Number of open brackets. */
+  depth: u32 = 0;
+  /** The field whose value comes next or is being read, at depth 1; -1 if none. */
+  wanted: i32 = 0;
+  /** The field whose value is the object or array that is open at depth 1; -1 if none. */
+  outer: i32 = 0;
+  /** Bytes of the body that earlier windows consumed. */
+  offset: u32 = 0;
+  errorOffset: u32 = 0;
+  /** The wanted fields: a FieldTable (fields.ts). */
+  table: usize = 0;
+  /** A bit for each open bracket, the innermost lowest; 1 is an object. Older brackets lie in the stack. */
+  brackets: u64 = 0;
+  /** What was read last of a number that a window cut (numbers.ts). */
+  number: u32 = 0;
+  /** Digits of the number's integer part so far. */
+  digits: u32 = 0;
+  /** Body offset of the number. */
+  numberStart: u32 = 0;
+  /** A high surrogate whose low half may follow; 0 if none. */
+  surrogate: u32 = 0;
+  /** CAPTURE_ flags of the string that is being captured. */
+  capture: u32 = 0;
+  keyLength: u32 = 0;
+  /** Body offset of the top-level key. */
+  keyStart: u32 = 0;
+  /** The part of the last window that lies in a hashed field's value. */
+  hashedPointer: usize = 0;
+  hashedLength: u32 = 0;
+  /** 1 while a hashed field's value is open. */
+  hashing: u32 = 0;
+  /** A bit for each wanted field that was seen. */
+  seen: u32 = 0;
+  /** Start of the window that is being read. */
+  window: usize = 0;
+
+  /** KEY_BYTES for the top-level key. */
+  get key(): usize {
+    return changetype<usize>(this) + KEY;
+  }
+  /** The 64 brackets below depth 64 n lie at `stack` + 8 n. The innermost brackets are in `brackets`. */
+  get stack(): usize {
+    return changetype<usize>(this) + STACK;
+  }
+  record(index: u32): FieldRecord {
+    return changetype<FieldRecord>(changetype<usize>(this) + RECORDS + index * offsetof<FieldRecord>());
+  }
+}
+
+/** What was found of a wanted field. */
+@unmanaged
+export class FieldRecord {
+  /** A VALUE_ kind (fields.ts). */
+  kind: u32 = 0;
+  /** Body offsets of the value's first byte and of the byte behind it; quotes and brackets belong to the value. */
+  start: u32 = 0;
+  end: u32 = 0;
+  /** Bytes captured. */
+  length: u32 = 0;
+}
+
 export const KEY_BYTES: u32 = 64;
-export const STATE_STACK = 160;
 export const MAX_DEPTH: u32 = 1024;
-// The stack's word of depth 64 n lies at STATE_STACK + 8 n; the last 64 brackets are in STATE_BRACKETS.
-export const STATE_RECORDS: u32 = 288;
 
-export const RECORD_BYTES: u32 = 16;
-/** u8 KIND_ value. */
-export const RECORD_KIND = 0;
-/** u32, u32 where the value stands in the body, quotes and brackets included. */
-export const RECORD_START = 4;
-export const RECORD_END = 8;
-/** u32 bytes captured. */
-export const RECORD_LENGTH = 12;
+const KEY: u32 = offsetof<ScanState>();
+const STACK: u32 = KEY + KEY_BYTES;
+/** The stack has a bit for each bracket. */
+const RECORDS: u32 = STACK + MAX_DEPTH / 8;
 
+/** Bytes of the state before what the fields capture, for a number of wanted fields. */
+export function stateBytes(fields: u32): u32 {
+  return RECORDS + fields * offsetof<FieldRecord>();
+}
+
+/** The key, the stack and the captured bytes are written before they are read, so they are not cleared. */
+export function clearState(state: ScanState, fields: u32): void {
+  memory.fill(changetype<usize>(state), 0, offsetof<ScanState>());
+  memory.fill(changetype<usize>(state.record(0)), 0, fields * offsetof<FieldRecord>());
+}
+
+// Flags of a capture.
 export const CAPTURE_TOO_LONG: u32 = 1;
 export const CAPTURE_LONE_SURROGATE: u32 = 2;
 
-// Grammar positions between windows.
+// Modes: positions in the grammar.
 export const MODE_KEY_OR_CLOSE: u32 = 0;
 export const MODE_KEY: u32 = 1;
 export const MODE_COLON: u32 = 2;
 export const MODE_VALUE_OR_CLOSE: u32 = 3;
 export const MODE_VALUE: u32 = 4;
 export const MODE_AFTER: u32 = 5;
-/** From here on: inside a token. */
+/** From here on: inside a token, or before the object. */
 export const MODE_IN_KEY: u32 = 6;
 export const MODE_IN_STRING: u32 = 7;
 export const MODE_IN_NUMBER: u32 = 8;

@@ -33,14 +33,7 @@ import {
   MODE_KEY_OR_CLOSE,
   MODE_VALUE,
   MODE_VALUE_OR_CLOSE,
-  STATE_BRACKETS,
-  STATE_CONFIG,
-  STATE_DEPTH,
-  STATE_MODE,
-  STATE_OUTER,
-  STATE_STACK,
-  STATE_STATUS,
-  STATE_WANTED,
+  ScanState,
   STATUS_DONE,
   STATUS_MORE,
   STATUS_PAUSED,
@@ -63,7 +56,7 @@ const NULL: u32 = 0x6c6c756e;
 const FALS: u32 = 0x736c6166;
 
 /** Finishes a token that the last window cut, or the body's start. */
-function resume(state: usize, p: usize, end: usize, last: bool, mode: u32): usize {
+function resume(state: ScanState, p: usize, end: usize, last: bool, mode: u32): usize {
   if (mode == MODE_IN_KEY) return keyRest(state, p, end, last);
   if (mode == MODE_IN_STRING) return stringRest(state, p, end, last);
   if (mode == MODE_IN_NUMBER) return numberRest(state, p, end, last);
@@ -71,25 +64,25 @@ function resume(state: usize, p: usize, end: usize, last: bool, mode: u32): usiz
 }
 
 /** Reads on from `p` and returns how far it came. Leaves in the state what is to come, or how it ended. */
-export function scanStructure(state: usize, p: usize, end: usize, last: bool): usize {
-  let mode = load<u32>(state, STATE_MODE);
+export function scanStructure(state: ScanState, p: usize, end: usize, last: bool): usize {
+  let mode = state.mode;
   if (mode >= MODE_IN_KEY) {
     p = resume(state, p, end, last, mode);
-    mode = load<u32>(state, STATE_MODE);
-    if (mode >= MODE_IN_KEY || load<i32>(state, STATE_STATUS) != STATUS_MORE) return p;
+    mode = state.mode;
+    if (mode >= MODE_IN_KEY || state.status != STATUS_MORE) return p;
   }
-  let wanted = load<i32>(state, STATE_WANTED);
+  let wanted = state.wanted;
   if (mode == MODE_AFTER && wanted >= 0) {
-    store<i32>(state, -1, STATE_WANTED);
+    state.wanted = -1;
     if (valueEnd(state, wanted, p)) {
-      store<i32>(state, STATUS_PAUSED, STATE_STATUS);
+      state.status = STATUS_PAUSED;
       return p;
     }
     wanted = -1;
   }
-  const maxDepth = fieldsDepth(load<usize>(state, STATE_CONFIG));
-  let depth = load<u32>(state, STATE_DEPTH);
-  let brackets = load<u64>(state, STATE_BRACKETS);
+  const maxDepth = fieldsDepth(state.table);
+  let depth = state.depth;
+  let brackets = state.brackets;
   // Special bytes of the 64 from `base` on, lowest first: short strings find their quote here without loading again.
   let base: usize = 0;
   let special: u64 = 0;
@@ -129,11 +122,11 @@ export function scanStructure(state: usize, p: usize, end: usize, last: bool): u
         if (short) p = stop + 1;
       }
       if (!short) {
-        store<u32>(state, depth, STATE_DEPTH);
+        state.depth = depth;
         p = depth == 1 ? topKey(state, p, end, last) : keyRest(state, p, end, last);
-        mode = load<u32>(state, STATE_MODE);
-        wanted = load<i32>(state, STATE_WANTED);
-        if (mode != MODE_COLON || load<i32>(state, STATE_STATUS) != STATUS_MORE) break;
+        mode = state.mode;
+        wanted = state.wanted;
+        if (mode != MODE_COLON || state.status != STATUS_MORE) break;
       }
       mode = MODE_COLON;
       c = load<u8>(p);
@@ -178,9 +171,9 @@ export function scanStructure(state: usize, p: usize, end: usize, last: bool): u
           if (bits != 0 && load<u8>(stop) == QUOTE) {
             p = stop + 1;
           } else {
-            store<u32>(state, depth, STATE_DEPTH);
+            state.depth = depth;
             p = stringRest(state, p, end, last);
-            mode = load<u32>(state, STATE_MODE);
+            mode = state.mode;
             if (mode != MODE_AFTER) break;
           }
           quick = true;
@@ -215,16 +208,16 @@ export function scanStructure(state: usize, p: usize, end: usize, last: bool): u
         }
       }
       if (!quick) {
-        store<u32>(state, mode, STATE_MODE);
+        state.mode = mode;
         p = valueSlow(state, p, end, last);
-        if (load<i32>(state, STATE_STATUS) != STATUS_MORE) break;
+        if (state.status != STATUS_MORE) break;
         if (!open || p >= end) {
-          mode = load<u32>(state, STATE_MODE);
+          mode = state.mode;
           if (mode != MODE_AFTER) break;
           if (wanted >= 0) {
-            store<i32>(state, -1, STATE_WANTED);
+            state.wanted = -1;
             if (valueEnd(state, wanted, p)) {
-              store<i32>(state, STATUS_PAUSED, STATE_STATUS);
+              state.status = STATUS_PAUSED;
               break;
             }
             wanted = -1;
@@ -236,15 +229,15 @@ export function scanStructure(state: usize, p: usize, end: usize, last: bool): u
           fail(state, ERROR_DEPTH, p);
           break;
         }
-        if ((depth & 63) == 0 && depth != 0) store<u64>(state + STATE_STACK + (depth >> 3), brackets);
+        if ((depth & 63) == 0 && depth != 0) store<u64>(state.stack + (depth >> 3), brackets);
         const object = (c & BRACE_BIT) >> 5;
         brackets = (brackets << 1) | object;
         mode = object ? MODE_KEY_OR_CLOSE : MODE_VALUE_OR_CLOSE;
         depth++;
         p++;
         if (wanted >= 0) {
-          store<i32>(state, wanted, STATE_OUTER);
-          store<i32>(state, -1, STATE_WANTED);
+          state.outer = wanted;
+          state.wanted = -1;
           wanted = -1;
         }
         continue;
@@ -268,28 +261,28 @@ export function scanStructure(state: usize, p: usize, end: usize, last: bool): u
       } else if (p < end) {
         fail(state, ERROR_TRAILING_BYTES, p);
       } else if (last) {
-        store<i32>(state, STATUS_DONE, STATE_STATUS);
+        state.status = STATUS_DONE;
       }
       break;
     }
     p++;
     depth--;
     brackets >>= 1;
-    if ((depth & 63) == 0 && depth != 0) brackets = load<u64>(state + STATE_STACK + (depth >> 3));
+    if ((depth & 63) == 0 && depth != 0) brackets = load<u64>(state.stack + (depth >> 3));
     if (depth == 1) {
-      const outer = load<i32>(state, STATE_OUTER);
+      const outer = state.outer;
       if (outer >= 0) {
-        store<i32>(state, -1, STATE_OUTER);
+        state.outer = -1;
         if (valueEnd(state, outer, p)) {
-          store<i32>(state, STATUS_PAUSED, STATE_STATUS);
+          state.status = STATUS_PAUSED;
           break;
         }
       }
     }
   }
 
-  store<u32>(state, mode, STATE_MODE);
-  store<u32>(state, depth, STATE_DEPTH);
-  store<u64>(state, brackets, STATE_BRACKETS);
+  state.mode = mode;
+  state.depth = depth;
+  state.brackets = brackets;
   return p;
 }

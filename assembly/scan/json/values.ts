@@ -20,24 +20,7 @@ import {
 } from "./errors";
 import { VALUE_ARRAY, VALUE_FALSE, VALUE_NULL, VALUE_NUMBER, VALUE_OBJECT, VALUE_STRING, VALUE_TRUE } from "./fields";
 import { NUMBER_START, numberEnded, numberLong, numberTooManyDigits } from "./numbers";
-import {
-  MODE_AFTER,
-  MODE_COLON,
-  MODE_IN_KEY,
-  MODE_IN_NUMBER,
-  MODE_IN_STRING,
-  MODE_VALUE,
-  STATE_DEPTH,
-  STATE_DIGITS,
-  STATE_ERROR_OFFSET,
-  STATE_KEY_START,
-  STATE_MODE,
-  STATE_NUMBER,
-  STATE_NUMBER_START,
-  STATE_OFFSET,
-  STATE_STATUS,
-  STATE_WANTED,
-} from "./state";
+import { MODE_AFTER, MODE_COLON, MODE_IN_KEY, MODE_IN_NUMBER, MODE_IN_STRING, MODE_VALUE, ScanState } from "./state";
 import { escapeCut, scanString } from "./strings";
 
 const QUOTE: u32 = 0x22;
@@ -52,13 +35,13 @@ const NULL: usize = memory.data<u8>([0x6e, 0x75, 0x6c, 0x6c]);
 const NAN: usize = memory.data<u8>([0x4e, 0x61, 0x4e]);
 const MINUS_INFINITY: usize = memory.data<u8>([0x2d, 0x49, 0x6e, 0x66, 0x69, 0x6e, 0x69, 0x74, 0x79]);
 
-export function fail(state: usize, code: i32, p: usize): void {
-  store<i32>(state, -code, STATE_STATUS);
-  store<u32>(state, bodyOffset(state, p), STATE_ERROR_OFFSET);
+export function fail(state: ScanState, code: i32, p: usize): void {
+  state.status = -code;
+  state.errorOffset = bodyOffset(state, p);
 }
 
 /** `code` at `p`; at the window's end it is too early to say, at the body's end it is the end that is wrong. */
-export function failAt(state: usize, code: i32, p: usize, end: usize, last: bool): void {
+export function failAt(state: ScanState, code: i32, p: usize, end: usize, last: bool): void {
   if (p < end) {
     fail(state, code, p);
   } else if (last) {
@@ -67,9 +50,9 @@ export function failAt(state: usize, code: i32, p: usize, end: usize, last: bool
 }
 
 /** BOM and white space before the object, and encodings that Python's json.detect_encoding would take for others. */
-export function bodyStart(state: usize, p: usize, end: usize, last: bool): usize {
+export function bodyStart(state: ScanState, p: usize, end: usize, last: bool): usize {
   const size = end - p;
-  const first = load<u32>(state, STATE_OFFSET) == 0;
+  const first = state.offset == 0;
   if (first) {
     if (size < 4 && !last) return p;
     const a: u32 = size > 0 ? load<u8>(p) : 1;
@@ -86,7 +69,7 @@ export function bodyStart(state: usize, p: usize, end: usize, last: bool): usize
   if (p >= end) {
     if (last) fail(state, ERROR_EMPTY, end);
   } else if (c == BRACE) {
-    store<u32>(state, MODE_VALUE, STATE_MODE);
+    state.mode = MODE_VALUE;
   } else if (c == BRACKET || c == QUOTE || c == MINUS || c - 0x30 < 10 || literalBytes(literalAt(c)) > 0) {
     fail(state, ERROR_NOT_OBJECT, p);
   } else {
@@ -96,44 +79,44 @@ export function bodyStart(state: usize, p: usize, end: usize, last: bool): usize
 }
 
 /** From a top-level key's first quote. */
-export function topKey(state: usize, p: usize, end: usize, last: bool): usize {
+export function topKey(state: ScanState, p: usize, end: usize, last: bool): usize {
   keyBegin(state, p);
   return keyRest(state, p + 1, end, last);
 }
 
 /** From inside a key. */
-export function keyRest(state: usize, p: usize, end: usize, last: bool): usize {
-  const top = load<u32>(state, STATE_DEPTH) == 1;
+export function keyRest(state: ScanState, p: usize, end: usize, last: bool): usize {
+  const top = state.depth == 1;
   const stop = scanString(p, end);
   if (top) keySegment(state, p, stop);
   if (load<u8>(stop) != QUOTE) {
-    store<u32>(state, MODE_IN_KEY, STATE_MODE);
+    state.mode = MODE_IN_KEY;
     failString(state, stop, end, last);
     return stop;
   }
-  store<u32>(state, MODE_COLON, STATE_MODE);
+  state.mode = MODE_COLON;
   if (top && !keyEnd(state)) {
     fail(state, ERROR_DUPLICATE, stop);
-    store<u32>(state, load<u32>(state, STATE_KEY_START), STATE_ERROR_OFFSET);
+    state.errorOffset = state.keyStart;
   }
   return stop + 1;
 }
 
 /** From inside a string value. */
-export function stringRest(state: usize, p: usize, end: usize, last: bool): usize {
-  const wanted = load<i32>(state, STATE_WANTED);
+export function stringRest(state: ScanState, p: usize, end: usize, last: bool): usize {
+  const wanted = state.wanted;
   const stop = scanString(p, end);
   if (wanted >= 0) valueSegment(state, wanted, p, stop);
   if (load<u8>(stop) == QUOTE) {
-    store<u32>(state, MODE_AFTER, STATE_MODE);
+    state.mode = MODE_AFTER;
     return stop + 1;
   }
-  store<u32>(state, MODE_IN_STRING, STATE_MODE);
+  state.mode = MODE_IN_STRING;
   failString(state, stop, end, last);
   return stop;
 }
 
-function failString(state: usize, p: usize, end: usize, last: bool): void {
+function failString(state: ScanState, p: usize, end: usize, last: bool): void {
   const c: u32 = load<u8>(p);
   if (p >= end || (c == BACKSLASH && escapeCut(p, end))) {
     if (last) fail(state, ERROR_UNEXPECTED_END, end);
@@ -143,26 +126,26 @@ function failString(state: usize, p: usize, end: usize, last: bool): void {
 }
 
 /** From inside a number. */
-export function numberRest(state: usize, p: usize, end: usize, last: bool): usize {
-  const wanted = load<i32>(state, STATE_WANTED);
+export function numberRest(state: ScanState, p: usize, end: usize, last: bool): usize {
+  const wanted = state.wanted;
   const stop = numberLong(state, p, end);
   if (wanted >= 0) valueRaw(state, wanted, p, stop);
-  store<u32>(state, MODE_IN_NUMBER, STATE_MODE);
+  state.mode = MODE_IN_NUMBER;
   if (stop >= end && !last) return stop;
   if (!numberEnded(state, load<u8>(stop))) {
     failAt(state, ERROR_NUMBER, stop, end, last);
   } else if (numberTooManyDigits(state)) {
     fail(state, ERROR_INTEGER_DIGITS, stop);
-    store<u32>(state, load<u32>(state, STATE_NUMBER_START), STATE_ERROR_OFFSET);
+    state.errorOffset = state.numberStart;
   } else {
-    store<u32>(state, MODE_AFTER, STATE_MODE);
+    state.mode = MODE_AFTER;
   }
   return stop;
 }
 
 /** A value from its first byte on. Of objects and arrays only the kind is noted: STATE_MODE is left alone. */
-export function valueSlow(state: usize, p: usize, end: usize, last: bool): usize {
-  const wanted = load<i32>(state, STATE_WANTED);
+export function valueSlow(state: ScanState, p: usize, end: usize, last: bool): usize {
+  const wanted = state.wanted;
   if (p >= end) {
     if (last) fail(state, ERROR_UNEXPECTED_END, end);
     return p;
@@ -174,9 +157,9 @@ export function valueSlow(state: usize, p: usize, end: usize, last: bool): usize
   const minusEnds = c == MINUS && p + 1 >= end;
   if (minusEnds && !last) return p;
   if (c - 0x30 < 10 || (c == MINUS && load<u8>(p, 1) != 0x49)) {
-    store<u32>(state, bodyOffset(state, p), STATE_NUMBER_START);
-    store<u32>(state, NUMBER_START, STATE_NUMBER);
-    store<u32>(state, 0, STATE_DIGITS);
+    state.numberStart = bodyOffset(state, p);
+    state.number = NUMBER_START;
+    state.digits = 0;
     return numberRest(state, p, end, last);
   }
   const literal = literalAt(c);
@@ -190,7 +173,7 @@ export function valueSlow(state: usize, p: usize, end: usize, last: bool): usize
     fail(state, ERROR_LITERAL, p);
   } else if (left == size) {
     if (wanted >= 0) valueRaw(state, wanted, p, p + size);
-    store<u32>(state, MODE_AFTER, STATE_MODE);
+    state.mode = MODE_AFTER;
     return p + size;
   } else if (last) {
     fail(state, ERROR_UNEXPECTED_END, end);

@@ -22,18 +22,7 @@ import { closed, preamble } from "./lines";
 import { begin, headers, partData } from "./part";
 import { readContentType } from "./part-headers";
 import {
-  AT_DELIMITER,
-  AT_ERROR_OFFSET,
-  AT_FIRST,
-  AT_KIND,
-  AT_MODE,
-  AT_OFFSET,
-  AT_STATUS,
-  AT_VALUE,
-  AT_VALUE_END,
-  AT_VALUE_LENGTH,
-  AT_VALUE_START,
-  AT_WINDOW,
+  FormState,
   MODE_BEGIN,
   MODE_CLOSED,
   MODE_DATA,
@@ -42,7 +31,6 @@ import {
   MODE_PREAMBLE,
   MULTIPART_DONE,
   MULTIPART_MORE,
-  multipartFail,
 } from "./state";
 
 export { multipartSentence } from "./errors";
@@ -50,9 +38,11 @@ export { MULTIPART_STATE_BYTES } from "./state";
 
 /** `contentType`: the header's whole value. False where it gives no boundary to read by: the status says why. */
 export function multipartInit(state: usize, contentType: usize, length: u32): bool {
-  memory.fill(state, 0, AT_DELIMITER);
-  const error = readContentType(state, contentType, contentType + length);
-  store<i32>(state, -error, AT_STATUS);
+  // The delimiter and the value are written before they are read.
+  memory.fill(state, 0, offsetof<FormState>());
+  const form = changetype<FormState>(state);
+  const error = readContentType(form, contentType, contentType + length);
+  form.status = -error;
   return error == 0;
 }
 
@@ -62,69 +52,69 @@ export function multipartInit(state: usize, contentType: usize, length: u32): bo
  * 64 bytes before and behind the window must be readable. Done as soon as nothing that follows can matter.
  */
 export function multipartFeed(state: usize, data: usize, length: u32, last: bool): u32 {
+  const form = changetype<FormState>(state);
   const end = data + length;
-  store<usize>(state, data, AT_WINDOW);
+  form.window = data;
   let p = data;
-  if (multipartStatus(state) >= 0 && load<u32>(state, AT_OFFSET) + length < length)
-    multipartFail(state, MULTIPART_TOO_LARGE, p);
+  if (form.status >= 0 && form.offset + length < length) form.fail(MULTIPART_TOO_LARGE, p);
   // Each step reads on in its mode; one that stays in its mode without an error wants more bytes.
-  while (multipartStatus(state) >= 0) {
-    const mode = load<u32>(state, AT_MODE);
-    p = step(state, mode, p, end);
-    if (load<u32>(state, AT_MODE) == mode) break;
+  while (form.status >= 0) {
+    const mode = form.mode;
+    p = step(form, mode, p, end);
+    if (form.mode == mode) break;
   }
-  if (multipartStatus(state) == MULTIPART_MORE && last) {
-    const mode = load<u32>(state, AT_MODE);
-    if (mode < MODE_CLOSED) multipartFail(state, MULTIPART_UNEXPECTED_END, end);
+  if (form.status == MULTIPART_MORE && last) {
+    const mode = form.mode;
+    if (mode < MODE_CLOSED) form.fail(MULTIPART_UNEXPECTED_END, end);
     else {
-      store<i32>(state, MULTIPART_DONE, AT_STATUS);
+      form.status = MULTIPART_DONE;
       p = end;
     }
   }
   const consumed = <u32>(p - data);
-  store<u32>(state, load<u32>(state, AT_OFFSET) + consumed, AT_OFFSET);
+  form.offset = form.offset + consumed;
   return consumed;
 }
 
 export function multipartStatus(state: usize): i32 {
-  return load<i32>(state, AT_STATUS);
+  return changetype<FormState>(state).status;
 }
 
 /** Body offset of the byte that cannot stand where it stands; 0 where the content type is wrong. */
 export function multipartErrorOffset(state: usize): u32 {
-  return load<u32>(state, AT_ERROR_OFFSET);
+  return changetype<FormState>(state).errorOffset;
 }
 
 /** VALUE_STRING, VALUE_TOO_LONG or VALUE_UNREPRESENTABLE (not UTF-8) of the last part named model. */
 export function multipartKind(state: usize): u32 {
-  return load<u32>(state, AT_KIND);
+  return changetype<FormState>(state).kind;
 }
 
 /** The value's bytes as they stand in the body; valid as long as the state is, and only where its kind is VALUE_STRING. */
 export function multipartValue(state: usize): usize {
-  return state + AT_VALUE;
+  return changetype<FormState>(state).value;
 }
 
 export function multipartValueLength(state: usize): u32 {
-  return load<u32>(state, AT_KIND) == VALUE_STRING ? load<u32>(state, AT_VALUE_LENGTH) : 0;
+  return changetype<FormState>(state).kind == VALUE_STRING ? changetype<FormState>(state).valueLength : 0;
 }
 
 /** Offset in the body of the value's first byte. */
 export function multipartValueStart(state: usize): u32 {
-  return load<u32>(state, AT_VALUE_START);
+  return changetype<FormState>(state).valueStart;
 }
 
 /** Offset in the body of the byte after the value. */
 export function multipartValueEnd(state: usize): u32 {
-  return load<u32>(state, AT_VALUE_END);
+  return changetype<FormState>(state).valueEnd;
 }
 
 /** Offset in the body of the first delimiter line. */
 export function multipartFirst(state: usize): u32 {
-  return load<u32>(state, AT_FIRST);
+  return changetype<FormState>(state).first;
 }
 
-function step(state: usize, mode: u32, p: usize, end: usize): usize {
+function step(state: FormState, mode: u32, p: usize, end: usize): usize {
   switch (mode) {
     case MODE_PREAMBLE:
       return preamble(state, p, end);
@@ -137,7 +127,7 @@ function step(state: usize, mode: u32, p: usize, end: usize): usize {
     case MODE_CLOSED:
       return closed(state, p, end);
     case MODE_LAST_LINE:
-      if (p < end) multipartFail(state, MULTIPART_DELIMITER, p);
+      if (p < end) state.fail(MULTIPART_DELIMITER, p);
       return p;
     default:
       return end;

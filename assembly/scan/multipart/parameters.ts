@@ -18,25 +18,104 @@ const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
 const BACKSLASH = 0x5c;
 
-/** The parameter that nextParameter() found last; pointers into the value. */
-export class Parameter {
-  static key: usize = 0;
-  static keyEnd: usize = 0;
-  /** Without quotes, escapes as they stand. */
-  static value: usize = 0;
-  static valueEnd: usize = 0;
-  static quoted: bool = false;
-  /** A backslash that escapes neither quote nor backslash. */
-  static stray: bool = false;
-  /** No parameter was found because the value is malformed. */
-  static malformed: bool = false;
+/** Reads the parameters of a value one by one, with next(). Pointers go into the value. */
+@unmanaged
+export class Parameters {
+  /** Where next() reads on, and where the value ends. */
+  at: usize = 0;
+  end: usize = 0;
+  /** The parameter that next() found. */
+  key: usize = 0;
+  keyEnd: usize = 0;
+  /** Without the quotes, with escapes as written. */
+  value: usize = 0;
+  valueEnd: usize = 0;
+  /** The value has a backslash that escapes neither a quote nor a backslash. */
+  stray: bool = false;
+  /** next() stopped because the value is malformed. */
+  malformed: bool = false;
 
-  static keyIs(lower: string): bool {
-    return isWord(Parameter.key, Parameter.keyEnd, lower);
+  keyIs(lower: string): bool {
+    return isWord(this.key, this.keyEnd, lower);
   }
-  static valueIs(lower: string): bool {
-    return isWord(Parameter.value, Parameter.valueEnd, lower);
+  valueIs(lower: string): bool {
+    return isWord(this.value, this.valueEnd, lower);
   }
+
+  /** Reads one more parameter; false at the end, and where the value is malformed. */
+  next(): bool {
+    const end = this.end;
+    let p = this.at;
+    do {
+      p = skipBlanks(p, end);
+      if (p == end) return false;
+      if (load<u8>(p) != SEMICOLON) return this.fail();
+      p = skipBlanks(p + 1, end);
+      if (p == end) return false;
+    } while (load<u8>(p) == SEMICOLON);
+    this.key = p;
+    while (p < end && isToken(load<u8>(p))) p++;
+    this.keyEnd = p;
+    if (p == this.key || p == end || load<u8>(p) != EQUALS) return this.fail();
+    p++;
+    this.stray = false;
+    if (p < end && load<u8>(p) == QUOTE) return this.quoted(p + 1);
+    this.value = p;
+    while (p < end && isPlain(load<u8>(p))) p++;
+    this.valueEnd = p;
+    this.at = p;
+    return p == this.value ? this.fail() : true;
+  }
+
+  /** From behind the first quote on. */
+  private quoted(p: usize): bool {
+    const end = this.end;
+    let escapedQuote = false;
+    let semicolon = false;
+    this.value = p;
+    while (true) {
+      if (p >= end) return this.fail();
+      const c = load<u8>(p);
+      if (c == QUOTE) break;
+      p++;
+      if ((c < SPACE && c != TAB) || c == 0x7f) return this.fail();
+      if (c == SEMICOLON) semicolon = true;
+      if (c != BACKSLASH) continue;
+      const next: u32 = p < end ? load<u8>(p) : 0;
+      if (next == QUOTE) {
+        escapedQuote = true;
+        p++;
+      } else if (next == BACKSLASH) {
+        p++;
+        if (p < end && load<u8>(p) == QUOTE) return this.fail();
+      } else {
+        this.stray = true;
+      }
+    }
+    this.valueEnd = p;
+    this.at = p + 1;
+    return escapedQuote && semicolon ? this.fail() : true;
+  }
+
+  private fail(): bool {
+    this.malformed = true;
+    return false;
+  }
+}
+
+const reader: usize = memory.data(offsetof<Parameters>(), 8);
+
+/** A reader of the parameters that follow `p`, behind a value's type. Valid until the next call. */
+export function parametersOf(p: usize, end: usize): Parameters {
+  memory.fill(reader, 0, offsetof<Parameters>());
+  const parameters = changetype<Parameters>(reader);
+  parameters.at = p;
+  parameters.end = end;
+  return parameters;
+}
+
+function isPlain(c: u32): bool {
+  return c > SPACE && c != 0x7f && c != QUOTE && c != BACKSLASH && c != SEMICOLON && c != COMMA;
 }
 
 /** Whether the bytes are `lower`, a word of lower-case ASCII, in any case. */
@@ -75,65 +154,4 @@ export function typeEnd(p: usize, end: usize): usize {
   while (stop < end && load<u8>(stop) != SEMICOLON) stop++;
   while (stop > p && (load<u8>(stop - 1) == SPACE || load<u8>(stop - 1) == TAB)) stop--;
   return stop;
-}
-
-/** Reads the parameter that follows `p` into Parameter; the byte after it, 0 where there is none. */
-export function nextParameter(p: usize, end: usize): usize {
-  Parameter.malformed = false;
-  while (true) {
-    p = skipBlanks(p, end);
-    if (p == end) return 0;
-    if (load<u8>(p) != SEMICOLON) return malformed();
-    p = skipBlanks(p + 1, end);
-    if (p == end) return 0;
-    if (load<u8>(p) != SEMICOLON) break;
-  }
-  Parameter.key = p;
-  while (p < end && isToken(load<u8>(p))) p++;
-  Parameter.keyEnd = p;
-  if (p == Parameter.key || p == end || load<u8>(p) != EQUALS) return malformed();
-  p++;
-  Parameter.stray = false;
-  Parameter.quoted = p < end && load<u8>(p) == QUOTE;
-  if (Parameter.quoted) return quotedValue(p + 1, end);
-  Parameter.value = p;
-  while (p < end && isPlain(load<u8>(p))) p++;
-  Parameter.valueEnd = p;
-  return p == Parameter.value ? malformed() : p;
-}
-
-function isPlain(c: u32): bool {
-  return c > SPACE && c != 0x7f && c != QUOTE && c != BACKSLASH && c != SEMICOLON && c != COMMA;
-}
-
-function quotedValue(p: usize, end: usize): usize {
-  let escapedQuote = false;
-  let semicolon = false;
-  Parameter.value = p;
-  while (true) {
-    if (p >= end) return malformed();
-    const c = load<u8>(p);
-    if (c == QUOTE) break;
-    p++;
-    if ((c < SPACE && c != TAB) || c == 0x7f) return malformed();
-    if (c == SEMICOLON) semicolon = true;
-    if (c != BACKSLASH) continue;
-    const next: u32 = p < end ? load<u8>(p) : 0;
-    if (next == QUOTE) {
-      escapedQuote = true;
-      p++;
-    } else if (next == BACKSLASH) {
-      p++;
-      if (p < end && load<u8>(p) == QUOTE) return malformed();
-    } else {
-      Parameter.stray = true;
-    }
-  }
-  Parameter.valueEnd = p;
-  return escapedQuote && semicolon ? malformed() : p + 1;
-}
-
-function malformed(): usize {
-  Parameter.malformed = true;
-  return 0;
 }

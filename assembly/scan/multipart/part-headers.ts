@@ -14,11 +14,9 @@ import {
   MULTIPART_NO_DISPOSITION,
   MULTIPART_TYPE,
 } from "./errors";
-import { isToken, isWord, nextParameter, Parameter, skipBlanks, startsWith, typeEnd } from "./parameters";
+import { isToken, isWord, Parameters, parametersOf, skipBlanks, startsWith, typeEnd } from "./parameters";
 import {
-  AT_DELIMITER,
-  AT_DELIMITER_LENGTH,
-  AT_PART,
+  FormState,
   MAX_BOUNDARY_BYTES,
   PART_ASCII,
   PART_DISPOSITION,
@@ -34,36 +32,37 @@ const SPACE: u32 = 0x20;
 const MODEL = "model";
 
 /** Writes the delimiter into the state; an error's code, 0 where the content type is good. */
-export function readContentType(state: usize, p: usize, end: usize): i32 {
+export function readContentType(state: FormState, p: usize, end: usize): i32 {
   p = skipBlanks(p, end);
   const stop = typeEnd(p, end);
   if (!isWord(p, stop, "multipart/form-data")) return MULTIPART_TYPE;
   let length: u32 = 0;
-  for (p = nextParameter(stop, end); p != 0; p = nextParameter(p, end)) {
-    if (startsWith(Parameter.key, Parameter.keyEnd, "boundary")) {
+  const parameters = parametersOf(stop, end);
+  while (parameters.next()) {
+    if (startsWith(parameters.key, parameters.keyEnd, "boundary")) {
       // Also "boundary*" and "boundary*0": some parsers take them for the boundary.
-      if (!Parameter.keyIs("boundary") || length != 0) return MULTIPART_BOUNDARY;
-      length = readBoundary(state + AT_DELIMITER + 2);
+      if (!parameters.keyIs("boundary") || length != 0) return MULTIPART_BOUNDARY;
+      length = readBoundary(parameters, state.delimiter + 2);
       if (length == 0) return MULTIPART_BOUNDARY;
-    } else if (startsWith(Parameter.key, Parameter.keyEnd, "charset")) {
-      if (!Parameter.keyIs("charset") || !(Parameter.valueIs("utf-8") || Parameter.valueIs("utf8"))) {
+    } else if (startsWith(parameters.key, parameters.keyEnd, "charset")) {
+      if (!parameters.keyIs("charset") || !(parameters.valueIs("utf-8") || parameters.valueIs("utf8"))) {
         return MULTIPART_CHARSET;
       }
     }
   }
-  if (Parameter.malformed) return MULTIPART_TYPE;
+  if (parameters.malformed) return MULTIPART_TYPE;
   if (length == 0) return MULTIPART_BOUNDARY;
-  store<u8>(state + AT_DELIMITER, HYPHEN);
-  store<u8>(state + AT_DELIMITER, HYPHEN, 1);
-  store<u32>(state, length + 2, AT_DELIMITER_LENGTH);
+  store<u8>(state.delimiter, HYPHEN);
+  store<u8>(state.delimiter, HYPHEN, 1);
+  state.delimiterLength = length + 2;
   return 0;
 }
 
-/** Bytes of the boundary in Parameter, escapes undone; 0 where it cannot be one. */
-function readBoundary(to: usize): u32 {
-  if (Parameter.stray) return 0;
+/** Writes the parameter's value without its escapes. Its length; 0 if it cannot be a boundary. */
+function readBoundary(parameters: Parameters, to: usize): u32 {
+  if (parameters.stray) return 0;
   let length: u32 = 0;
-  for (let p = Parameter.value; p < Parameter.valueEnd; p++) {
+  for (let p = parameters.value; p < parameters.valueEnd; p++) {
     // Each backslash here escapes a quote or a backslash.
     if (load<u8>(p) == BACKSLASH) p++;
     const c = load<u8>(p);
@@ -76,7 +75,7 @@ function readBoundary(to: usize): u32 {
 }
 
 /** Reads one header line, its CR LF left out, into the open part's flags; an error's code or 0. */
-export function readHeader(state: usize, line: usize, end: usize): i32 {
+export function readHeader(state: FormState, line: usize, end: usize): i32 {
   let p = line;
   while (p < end && isToken(load<u8>(p))) p++;
   if (p == line || p == end || load<u8>(p) != COLON) return MULTIPART_HEADER;
@@ -93,37 +92,39 @@ export function readHeader(state: usize, line: usize, end: usize): i32 {
 }
 
 /** What the header lines said, at the blank line; an error's code or 0. */
-export function closeHeaders(state: usize): i32 {
-  const part = load<u32>(state, AT_PART);
+export function closeHeaders(state: FormState): i32 {
+  const part = state.part;
   if ((part & PART_DISPOSITION) == 0) return MULTIPART_NO_DISPOSITION;
   if ((part & PART_MODEL) == 0) return 0;
   if (part & PART_FILE) return MULTIPART_MODEL_FILE;
   return part & PART_ENCODED ? MULTIPART_MODEL_ENCODED : 0;
 }
 
-function readDisposition(state: usize, value: usize, end: usize): i32 {
-  if (load<u32>(state, AT_PART) & PART_DISPOSITION) return MULTIPART_DISPOSITION;
+function readDisposition(state: FormState, value: usize, end: usize): i32 {
+  if (state.part & PART_DISPOSITION) return MULTIPART_DISPOSITION;
   flag(state, PART_DISPOSITION);
   const stop = typeEnd(value, end);
   if (!isWord(value, stop, "form-data")) return MULTIPART_DISPOSITION;
   let named = false;
-  for (let p = nextParameter(stop, end); p != 0; p = nextParameter(p, end)) {
-    if (Parameter.keyIs("name")) {
-      if (named || Parameter.stray) return MULTIPART_DISPOSITION;
+  const parameters = parametersOf(stop, end);
+  while (parameters.next()) {
+    if (parameters.keyIs("name")) {
+      if (named || parameters.stray) return MULTIPART_DISPOSITION;
       named = true;
       // Escapes make quotes and backslashes, so a name with one is never this one.
       const length = <usize>MODEL.length;
-      if (Parameter.valueEnd - Parameter.value == length && sameCase(Parameter.value, MODEL)) flag(state, PART_MODEL);
-    } else if (startsWith(Parameter.key, Parameter.keyEnd, "name*")) {
+      if (parameters.valueEnd - parameters.value == length && sameCase(parameters.value, MODEL))
+        flag(state, PART_MODEL);
+    } else if (startsWith(parameters.key, parameters.keyEnd, "name*")) {
       return MULTIPART_DISPOSITION;
-    } else if (Parameter.keyIs("filename")) {
+    } else if (parameters.keyIs("filename")) {
       flag(state, PART_FILE);
-    } else if (startsWith(Parameter.key, Parameter.keyEnd, "filename*")) {
+    } else if (startsWith(parameters.key, parameters.keyEnd, "filename*")) {
       // A file to some servers, a field to others.
       flag(state, PART_ENCODED);
     }
   }
-  return Parameter.malformed || !named ? MULTIPART_DISPOSITION : 0;
+  return parameters.malformed || !named ? MULTIPART_DISPOSITION : 0;
 }
 
 /** What a content type makes of a part. Apache's HttpClient says ISO-8859-1 of a text where it is told nothing else. */
@@ -131,13 +132,14 @@ function textFlags(value: usize, end: usize): u32 {
   const stop = typeEnd(value, end);
   if (startsWith(value, stop, "multipart/")) return PART_ENCODED;
   let flags: u32 = 0;
-  for (let p = nextParameter(stop, end); p != 0; p = nextParameter(p, end)) {
-    if (!startsWith(Parameter.key, Parameter.keyEnd, "charset")) continue;
-    if (!Parameter.keyIs("charset")) return PART_ENCODED;
-    if (Parameter.valueIs("us-ascii") || Parameter.valueIs("iso-8859-1")) flags = PART_ASCII;
-    else if (!Parameter.valueIs("utf-8") && !Parameter.valueIs("utf8")) return PART_ENCODED;
+  const parameters = parametersOf(stop, end);
+  while (parameters.next()) {
+    if (!startsWith(parameters.key, parameters.keyEnd, "charset")) continue;
+    if (!parameters.keyIs("charset")) return PART_ENCODED;
+    if (parameters.valueIs("us-ascii") || parameters.valueIs("iso-8859-1")) flags = PART_ASCII;
+    else if (!parameters.valueIs("utf-8") && !parameters.valueIs("utf8")) return PART_ENCODED;
   }
-  return Parameter.malformed ? PART_ENCODED : flags;
+  return parameters.malformed ? PART_ENCODED : flags;
 }
 
 function sameCase(p: usize, word: string): bool {
@@ -147,6 +149,6 @@ function sameCase(p: usize, word: string): bool {
   return true;
 }
 
-function flag(state: usize, bit: u32): void {
-  store<u32>(state, load<u32>(state, AT_PART) | bit, AT_PART);
+function flag(state: FormState, bit: u32): void {
+  state.part = state.part | bit;
 }

@@ -5,87 +5,68 @@ import { MULTIPART_BARE, MULTIPART_HEADER, MULTIPART_HEADERS_TOO_LONG } from "./
 import { lineRest } from "./lines";
 import { closeHeaders, readHeader } from "./part-headers";
 import { findLine, sameBytes } from "./search";
-import {
-  AT_DELIMITER,
-  AT_DELIMITER_LENGTH,
-  AT_HEADERS,
-  AT_KIND,
-  AT_MODE,
-  AT_PART,
-  AT_VALUE,
-  AT_VALUE_END,
-  AT_VALUE_LENGTH,
-  AT_VALUE_START,
-  MAX_HEADERS_BYTES,
-  MAX_VALUE_BYTES,
-  MODE_BEGIN,
-  MODE_DATA,
-  multipartFail,
-  multipartOffset,
-  PART_ASCII,
-  PART_MODEL,
-} from "./state";
+import { FormState, MAX_HEADERS_BYTES, MAX_VALUE_BYTES, MODE_BEGIN, MODE_DATA, PART_ASCII, PART_MODEL } from "./state";
 
 const TAB = 0x09;
 const LF = 0x0a;
 const CR = 0x0d;
 const SPACE: u32 = 0x20;
 
-export function headers(state: usize, p: usize, end: usize): usize {
+export function headers(state: FormState, p: usize, end: usize): usize {
   while (true) {
-    const before = load<u32>(state, AT_HEADERS);
+    const before = state.headers;
     let q = p;
     while (true) {
       if (q == end) return p;
-      if (before + <u32>(q - p) >= MAX_HEADERS_BYTES) return multipartFail(state, MULTIPART_HEADERS_TOO_LONG, q);
+      if (before + <u32>(q - p) >= MAX_HEADERS_BYTES) return state.fail(MULTIPART_HEADERS_TOO_LONG, q);
       const c = load<u8>(q);
       if (c == CR) {
         if (q + 1 == end) return p;
-        if (load<u8>(q, 1) != LF) return multipartFail(state, MULTIPART_HEADER, q + 1);
+        if (load<u8>(q, 1) != LF) return state.fail(MULTIPART_HEADER, q + 1);
         break;
       }
-      if ((c < SPACE && c != TAB) || c == 0x7f) return multipartFail(state, MULTIPART_HEADER, q);
+      if ((c < SPACE && c != TAB) || c == 0x7f) return state.fail(MULTIPART_HEADER, q);
       q++;
     }
     const error = q == p ? closeHeaders(state) : readHeader(state, p, q);
-    if (error != 0) return multipartFail(state, error, p);
+    if (error != 0) return state.fail(error, p);
     if (q == p) {
-      store<u32>(state, MODE_BEGIN, AT_MODE);
+      state.mode = MODE_BEGIN;
       return q + 2;
     }
-    store<u32>(state, before + <u32>(q - p) + 2, AT_HEADERS);
+    state.headers = before + <u32>(q - p) + 2;
     p = q + 2;
   }
 }
 
 /** At a part's first byte: some parsers take a delimiter here for the end of an empty part, some for data. */
-export function begin(state: usize, p: usize, end: usize): usize {
+export function begin(state: FormState, p: usize, end: usize): usize {
   const there = end - p;
-  const length = <usize>load<u32>(state, AT_DELIMITER_LENGTH);
+  const length = <usize>state.delimiterLength;
   if (there == 0) return p;
-  if (sameBytes(p, state + AT_DELIMITER, min(there, length))) {
-    return there < length ? p : multipartFail(state, MULTIPART_BARE, p);
+  if (sameBytes(p, state.delimiter, min(there, length))) {
+    return there < length ? p : state.fail(MULTIPART_BARE, p);
   }
-  store<u32>(state, MODE_DATA, AT_MODE);
-  if (load<u32>(state, AT_PART) & PART_MODEL) {
-    store<u32>(state, multipartOffset(state, p), AT_VALUE_START);
-    store<u32>(state, 0, AT_VALUE_LENGTH);
+  state.mode = MODE_DATA;
+  if (state.part & PART_MODEL) {
+    state.valueStart = state.offsetOf(p);
+    state.valueLength = 0;
   }
   return p;
 }
 
-export function partData(state: usize, p: usize, end: usize): usize {
-  const length = <usize>load<u32>(state, AT_DELIMITER_LENGTH);
-  const q = findLine(p, end, state + AT_DELIMITER, length);
+export function partData(state: FormState, p: usize, end: usize): usize {
+  const length = <usize>state.delimiterLength;
+  const q = findLine(p, end, state.delimiter, length);
   let stop = q;
   if (q < end) {
     // A CR that belongs to a LF never stays behind in an earlier window.
     const whole = load<u8>(q) == LF && q > p && load<u8>(q - 1) == CR;
     if (whole) stop--;
     if (end - q > length) {
-      if (!whole) return multipartFail(state, MULTIPART_BARE, q + 1);
+      if (!whole) return state.fail(MULTIPART_BARE, q + 1);
       // lineRest() opens the next part: what this one was must be known before.
-      const part = load<u32>(state, AT_PART);
+      const part = state.part;
       if (part & PART_MODEL) capture(state, p, stop);
       const next = lineRest(state, q + 1 + length, end);
       if (next != 0 && part & PART_MODEL) closeModel(state, part, stop);
@@ -97,27 +78,27 @@ export function partData(state: usize, p: usize, end: usize): usize {
     if (c == CR) stop--;
     else if (c == LF) stop -= end - p > 1 && load<u8>(end - 2) == CR ? 2 : 1;
   }
-  if (load<u32>(state, AT_PART) & PART_MODEL) capture(state, p, stop);
+  if (state.part & PART_MODEL) capture(state, p, stop);
   return stop;
 }
 
-function capture(state: usize, from: usize, to: usize): void {
-  const length = load<u32>(state, AT_VALUE_LENGTH);
+function capture(state: FormState, from: usize, to: usize): void {
+  const length = state.valueLength;
   if (length <= MAX_VALUE_BYTES) {
-    memory.copy(state + AT_VALUE + length, from, min<usize>(to - from, MAX_VALUE_BYTES - length));
+    memory.copy(state.value + length, from, min<usize>(to - from, MAX_VALUE_BYTES - length));
   }
-  store<u32>(state, length + <u32>(to - from), AT_VALUE_LENGTH);
+  state.valueLength = length + <u32>(to - from);
 }
 
-function closeModel(state: usize, part: u32, stop: usize): void {
-  store<u32>(state, multipartOffset(state, stop), AT_VALUE_END);
-  const length = load<u32>(state, AT_VALUE_LENGTH);
-  const value = state + AT_VALUE;
+function closeModel(state: FormState, part: u32, stop: usize): void {
+  state.valueEnd = state.offsetOf(stop);
+  const length = state.valueLength;
+  const value = state.value;
   let kind = VALUE_STRING;
   if (length > MAX_VALUE_BYTES) kind = VALUE_TOO_LONG;
   else if (part & PART_ASCII ? !isAscii(value, value + length) : !utf8Whole(value, value + length))
     kind = VALUE_UNREPRESENTABLE;
-  store<u32>(state, kind, AT_KIND);
+  state.kind = kind;
 }
 
 function isAscii(p: usize, end: usize): bool {

@@ -1,4 +1,6 @@
-// Compiled by asc for the scanner's tests and bench: the interface as wasm exports, and memory to put things in.
+// The JSON scanner as a module of its own, for its tests and its bench: the interface as exports, and memory for a table and
+// a state.
+import { FIELDS_BYTES } from "../../../assembly/scan/json/fields";
 
 export { errorSentence } from "../../../assembly/scan/json/errors";
 export {
@@ -21,5 +23,7 @@ export {
   jsonStatus,
 } from "../../../assembly/scan/json/json";
 
-export const table: usize = memory.data(4096, 8);
-export const state: usize = memory.data(65536, 8);
+/** Room for the state of any table that a test builds. */
+const STATE_ROOM: i32 = 65536;
+export const table: usize = memory.data(FIELDS_BYTES, 8);
+export const state: usize = memory.data(STATE_ROOM, 8);

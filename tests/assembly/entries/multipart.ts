@@ -1,4 +1,4 @@
-// Compiled by asc for the multipart scanner's tests: the interface as wasm exports, and memory to put things in.
+// The multipart scanner as a module of its own, for its tests: the interface as exports, and memory for a state.
 import { MULTIPART_STATE_BYTES } from "../../../assembly/scan/multipart/multipart";
 
 export {
@@ -15,5 +15,7 @@ export {
   multipartValueStart,
 } from "../../../assembly/scan/multipart/multipart";
 
-export const state: usize = memory.data(1024, 8);
+/** Bytes behind the state, which the tests watch for overruns. */
+const GUARD_BYTES: i32 = 64;
+export const state: usize = memory.data(MULTIPART_STATE_BYTES + GUARD_BYTES, 8);
 export const stateBytes: u32 = MULTIPART_STATE_BYTES;
