@@ -1,13 +1,13 @@
-// Requests that wait for room, in the order in which they are let go:
+// Waiting requests, in the order in which they are let go:
 //
 //   scope   whose room they wait for: a pool, or a model's endpoints         each by itself
 //   band    priority                                                         the highest first
 //   flow    fairness id                                                      in turn, one request each
-//   held    the request                                                      first come, first served
+//   request                                                                  first come, first served
 //
-// Bounded: every request needs at most one record of each kind, so four slabs of `capacity` records are all the memory there
+// Bounded: every request needs at most one record of each kind, so `capacity` records of each kind are all the memory there
 // is. Records are linked, never moved. A flow is found by a walk through its band: as many steps as the band has flows.
-// Invariant: a request is in the queue exactly once from add() to the one take() or remove() that returns it.
+// Invariant: a request is in the queue exactly once from addWaiting() to the takeNext() or removeWaiting() that takes it out.
 
 @unmanaged
 export class Scope {
@@ -17,7 +17,7 @@ export class Scope {
   bands: usize = 0;
   /** Requests that may still be let go before the next look at the endpoints; below 0, this many have to end first. */
   room: i32 = 0;
-  /** Let go at the last look. */
+  /** Requests that were let go at the last look. */
   recent: i32 = 0;
 }
 
@@ -42,15 +42,15 @@ class Flow {
 }
 
 @unmanaged
-export class Held {
+export class WaitingRequest {
   /** When it came, ns. */
   since: u64 = 0;
-  /** filter/streams.ts Stream. */
+  /** Stream (filter/streams.ts). */
   stream: usize = 0;
   flow: usize = 0;
   next: usize = 0;
   previous: usize = 0;
-  /** Among all held requests, by age. */
+  /** Among all waiting requests, by age. */
   newer: usize = 0;
   older: usize = 0;
   bytes: u32 = 0;
@@ -59,9 +59,9 @@ export class Held {
 const SCOPE: usize = offsetof<Scope>();
 const BAND: usize = offsetof<Band>();
 const FLOW: usize = offsetof<Flow>();
-const HELD: usize = offsetof<Held>();
+const REQUEST: usize = offsetof<WaitingRequest>();
 /** One of each. */
-const RECORDS: usize = SCOPE + BAND + FLOW + HELD;
+const RECORDS: usize = SCOPE + BAND + FLOW + REQUEST;
 
 let capacity: u32 = 0;
 let count: u32 = 0;
@@ -73,7 +73,7 @@ let newest: usize = 0;
 let freeScopes: usize = 0;
 let freeBands: usize = 0;
 let freeFlows: usize = 0;
-let freeHeld: usize = 0;
+let freeWaiting: usize = 0;
 
 /** Room for this many requests from now on; never less than before. For configurations only: it allocates. */
 export function growQueue(to: u32): void {
@@ -86,19 +86,19 @@ export function growQueue(to: u32): void {
     freeScope(changetype<Scope>(at));
     freeBand(changetype<Band>(at + SCOPE));
     freeFlow(changetype<Flow>(at + SCOPE + BAND));
-    freeOne(changetype<Held>(at + SCOPE + BAND + FLOW));
+    freeRequest(changetype<WaitingRequest>(at + SCOPE + BAND + FLOW));
   }
 }
 
-export function heldCount(): u32 {
+export function waitingCount(): u32 {
   return count;
 }
-/** Of the bodies of all held requests. */
-export function heldBytes(): u64 {
+/** Of the bodies of all waiting requests. */
+export function waitingBytes(): u64 {
   return bytes;
 }
 /** The request that waits longest; 0: none. The next one is its `newer`. */
-export function oldestHeld(): usize {
+export function oldestWaiting(): usize {
   return oldest;
 }
 /** First of the scopes in which a request waits; the others follow by `next`. */
@@ -106,7 +106,7 @@ export function firstScope(): usize {
   return scopes;
 }
 
-/** null when nothing waits there. */
+/** null: no request waits there. */
 export function findScope(key: u64): Scope | null {
   for (let at = scopes; at; at = changetype<Scope>(at).next) {
     if (changetype<Scope>(at).key == key) return changetype<Scope>(at);
@@ -114,47 +114,54 @@ export function findScope(key: u64): Scope | null {
   return null;
 }
 
-/** Adds a request behind the others of its flow; null when there is no room. */
-export function addHeld(key: u64, priority: i32, fairness: u64, stream: usize, size: u32, now: u64): Held | null {
-  if (!freeHeld) return null;
+/** Adds a request behind the others of its flow. `size`: bytes of its body; `now`: ns. null: there is no room. */
+export function addWaiting(
+  key: u64,
+  priority: i32,
+  fairness: u64,
+  stream: usize,
+  size: u32,
+  now: u64,
+): WaitingRequest | null {
+  if (!freeWaiting) return null;
   const flow = flowOf(bandOf(scopeOf(key), priority), fairness);
-  const held = changetype<Held>(freeHeld);
-  freeHeld = held.next;
-  held.since = now;
-  held.stream = stream;
-  held.flow = changetype<usize>(flow);
-  held.bytes = size;
-  held.next = 0;
-  held.previous = flow.last;
-  if (flow.last) changetype<Held>(flow.last).next = changetype<usize>(held);
-  else flow.first = changetype<usize>(held);
-  flow.last = changetype<usize>(held);
-  held.newer = 0;
-  held.older = newest;
-  if (newest) changetype<Held>(newest).newer = changetype<usize>(held);
-  else oldest = changetype<usize>(held);
-  newest = changetype<usize>(held);
+  const request = changetype<WaitingRequest>(freeWaiting);
+  freeWaiting = request.next;
+  request.since = now;
+  request.stream = stream;
+  request.flow = changetype<usize>(flow);
+  request.bytes = size;
+  request.next = 0;
+  request.previous = flow.last;
+  if (flow.last) changetype<WaitingRequest>(flow.last).next = changetype<usize>(request);
+  else flow.first = changetype<usize>(request);
+  flow.last = changetype<usize>(request);
+  request.newer = 0;
+  request.older = newest;
+  if (newest) changetype<WaitingRequest>(newest).newer = changetype<usize>(request);
+  else oldest = changetype<usize>(request);
+  newest = changetype<usize>(request);
   changetype<Band>(flow.band).count++;
   count++;
   bytes += size;
-  return held;
+  return request;
 }
 
 /** The request whose turn it is in a scope. */
-export function nextHeld(scope: Scope): Held {
+export function nextWaiting(scope: Scope): WaitingRequest {
   const band = changetype<Band>(scope.bands);
-  return changetype<Held>(changetype<Flow>(band.turn).first);
+  return changetype<WaitingRequest>(changetype<Flow>(band.turn).first);
 }
 
-/** Takes that request out; the next turn is another flow's. Whether it was the scope's last, which is gone then. */
+/** Takes that request out; the next turn is another flow's. True: it was the scope's last request, and the scope is gone. */
 export function takeNext(scope: Scope): bool {
   const band = changetype<Band>(scope.bands);
   const flow = changetype<Flow>(band.turn);
   band.turn = flow.next;
-  return removeHeld(changetype<Held>(flow.first));
+  return removeWaiting(changetype<WaitingRequest>(flow.first));
 }
 
-/** The request that gives way to one of a higher priority: the newest of the lowest band of all scopes; 0 if none is below. */
+/** The request that gives way to a request of a higher priority: the newest of the lowest band of all scopes; 0: none is below. */
 export function lowestBelow(priority: i32): usize {
   let lowest: usize = 0;
   for (let at = scopes; at; at = changetype<Scope>(at).next) {
@@ -166,33 +173,33 @@ export function lowestBelow(priority: i32): usize {
   }
   if (!lowest) return 0;
   const first = changetype<Band>(lowest).turn;
-  let last = changetype<Held>(changetype<Flow>(first).last);
+  let last = changetype<WaitingRequest>(changetype<Flow>(first).last);
   for (let flow = changetype<Flow>(first).next; flow != first; flow = changetype<Flow>(flow).next) {
-    const other = changetype<Held>(changetype<Flow>(flow).last);
+    const other = changetype<WaitingRequest>(changetype<Flow>(flow).last);
     if (other.since > last.since) last = other;
   }
   return changetype<usize>(last);
 }
 
-export function priorityOf(held: Held): i32 {
-  return changetype<Band>(changetype<Flow>(held.flow).band).priority;
+export function priorityOf(request: WaitingRequest): i32 {
+  return changetype<Band>(changetype<Flow>(request.flow).band).priority;
 }
 
-/** Takes a request out, wherever it stands. Whether it was the last of its scope, which is gone then. */
-export function removeHeld(held: Held): bool {
-  const flow = changetype<Flow>(held.flow);
-  if (held.previous) changetype<Held>(held.previous).next = held.next;
-  else flow.first = held.next;
-  if (held.next) changetype<Held>(held.next).previous = held.previous;
-  else flow.last = held.previous;
-  if (held.older) changetype<Held>(held.older).newer = held.newer;
-  else oldest = held.newer;
-  if (held.newer) changetype<Held>(held.newer).older = held.older;
-  else newest = held.older;
+/** Takes a request out, wherever it stands. True: it was its scope's last request, and the scope is gone. */
+export function removeWaiting(request: WaitingRequest): bool {
+  const flow = changetype<Flow>(request.flow);
+  if (request.previous) changetype<WaitingRequest>(request.previous).next = request.next;
+  else flow.first = request.next;
+  if (request.next) changetype<WaitingRequest>(request.next).previous = request.previous;
+  else flow.last = request.previous;
+  if (request.older) changetype<WaitingRequest>(request.older).newer = request.newer;
+  else oldest = request.newer;
+  if (request.newer) changetype<WaitingRequest>(request.newer).older = request.older;
+  else newest = request.older;
   count--;
-  bytes -= held.bytes;
+  bytes -= request.bytes;
   changetype<Band>(flow.band).count--;
-  freeOne(held);
+  freeRequest(request);
   return flow.first ? false : closeFlow(flow);
 }
 
@@ -298,8 +305,8 @@ function freeFlow(record: Flow): void {
   record.next = freeFlows;
   freeFlows = changetype<usize>(record);
 }
-function freeOne(record: Held): void {
-  record.next = freeHeld;
+function freeRequest(record: WaitingRequest): void {
+  record.next = freeWaiting;
   record.stream = 0;
-  freeHeld = changetype<usize>(record);
+  freeWaiting = changetype<usize>(record);
 }

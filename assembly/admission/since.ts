@@ -1,29 +1,43 @@
 // How many more requests are on each endpoint than when it was scraped: what this Envoy sent since then, less what ended.
-// A snapshot is older than it looks: scraped, pushed, and taken over on a tick. So counts are remembered for the last ticks,
-// and the one of the tick before the scrape is what the scrape saw.
+// A snapshot is older than it looks: its endpoints were scraped, then it was pushed, then taken over on a tick. So counts are
+// remembered for the last ticks. A scrape saw the count of the tick before it.
 //
 //   more(p) = counted(p) now - counted(p) at the last tick before p was scraped
 //
-// Bound: what ended or was sent within that tick (20 ms; 200 ms where the worker rested, filter/ticker.ts), what the other
-// workers did not tell yet (40 ms), and what was sent in the time by which one push took longer than the one before: a
-// scrape's instant is reckoned from when the snapshot came.
-// Memory: TICKS * 4 + 12 bytes for each endpoint.
+// Bound: what ended or was sent within that tick (20 ms; 200 ms where the worker was idle, filter/ticker.ts), what the other
+// workers have not published yet (40 ms), and what was sent in the time by which one push took longer than the push before: the
+// instant of a scrape is worked out from when the snapshot came.
+// Memory: TICKS * 4 + 16 bytes for each endpoint.
 import { UNKNOWN } from "../../protocol/constants";
 import { endpointCount, topologyHash } from "../endpoints/entries";
 import { counted } from "../endpoints/in-flight";
 import { SnapshotView } from "../snapshot/view";
 
 const TICKS: u32 = 16;
+const MIN_CAPACITY: u32 = 64;
+/** The same scrape in a later snapshot seems a little older or younger, by what the push took: up to this many ns. */
+const SAME: u64 = 4000000;
 
-/** i32 per endpoint and tick. */
+/** The last scrape of an endpoint. */
+@unmanaged
+class Scrape {
+  /** ns */
+  at: u64 = 0;
+  /** counted() that it saw. */
+  count: i32 = 0;
+}
+
+const SCRAPE_BYTES: u32 = (<u32>offsetof<Scrape>() + 7) & ~7;
+
+/** i32 for each tick and endpoint: counted(). */
 let samples: usize = 0;
-/** u64 ns of each sample; 0: none. */
-const times: usize = memory.data(128, 8);
-/** Per endpoint: u64 ns of its last scrape, i32 count that it saw. */
+/** u64 for each tick: ns of its samples; 0: none. */
+const times: usize = memory.data(TICKS * 8, 8);
+/** A Scrape for each endpoint. */
 let scrapes: usize = 0;
-let counts: usize = 0;
 let capacity: u32 = 0;
 let topology: u64 = 0;
+/** The tick that was sampled last. */
 let newest: u32 = 0;
 let used: bool = false;
 
@@ -32,7 +46,7 @@ export function useSince(): void {
   used = true;
 }
 
-/** On the tick, when the others' counts have been heard. */
+/** On the tick `now`, ns, when the other workers' counts have been received. */
 export function sampleCounts(now: u64): void {
   if (!used || endpointCount() == 0) return;
   fit();
@@ -51,33 +65,35 @@ export function followSince(view: SnapshotView, received: u64): void {
     if (age == UNKNOWN) continue;
     const aged = <u64>age * 1000000;
     const at = received > aged ? received - aged : 0;
-    // The same scrape in a later snapshot looks a little older or younger: by what the push took.
-    if (at < load<u64>(scrapes + i * 8) + SAME) continue;
-    store<u64>(scrapes + i * 8, at);
-    store<i32>(counts + i * 4, countAt(i, at));
+    const scrape = scrapeOf(i);
+    if (at < scrape.at + SAME) continue;
+    scrape.at = at;
+    scrape.count = countAt(i, at);
   }
 }
 
-const SAME: u64 = 4000000;
-
-/** The newest sample that is not younger than `at`; the oldest one when all are. */
+/** The newest sample that is not younger than `at`; the oldest sample when all are. */
 function countAt(endpoint: u32, at: u64): i32 {
-  let slot = newest;
+  let tick = newest;
   for (let back: u32 = 0; back < TICKS; back++) {
     const candidate = (newest + TICKS - back) % TICKS;
     const time = load<u64>(times + candidate * 8);
     if (time == 0) break;
-    slot = candidate;
+    tick = candidate;
     if (time <= at) break;
   }
-  return load<u64>(times + slot * 8) == 0 ? counted(endpoint) : load<i32>(samples + (slot * capacity + endpoint) * 4);
+  return load<u64>(times + tick * 8) == 0 ? counted(endpoint) : load<i32>(samples + (tick * capacity + endpoint) * 4);
 }
 
 export function moreThanScraped(endpoint: u32): i32 {
-  return used && topology == topologyHash() ? counted(endpoint) - load<i32>(counts + endpoint * 4) : 0;
+  return used && topology == topologyHash() ? counted(endpoint) - scrapeOf(endpoint).count : 0;
 }
 
-/** Other endpoints, or another order: what is counted now is where all of them begin. */
+function scrapeOf(endpoint: u32): Scrape {
+  return changetype<Scrape>(scrapes + endpoint * SCRAPE_BYTES);
+}
+
+/** Other endpoints, or another order: all of them begin with what is counted now. */
 function fit(): void {
   if (topology == topologyHash()) return;
   topology = topologyHash();
@@ -86,15 +102,13 @@ function fit(): void {
     if (samples) {
       heap.free(samples);
       heap.free(scrapes);
-      heap.free(counts);
     }
-    capacity = 64;
+    capacity = MIN_CAPACITY;
     while (capacity < endpoints) capacity <<= 1;
     samples = heap.alloc(capacity * TICKS * 4);
-    scrapes = heap.alloc(capacity * 8);
-    counts = heap.alloc(capacity * 4);
+    scrapes = heap.alloc(capacity * SCRAPE_BYTES);
   }
   memory.fill(times, 0, TICKS * 8);
-  memory.fill(scrapes, 0, capacity * 8);
-  for (let i: u32 = 0; i < endpoints; i++) store<i32>(counts + i * 4, counted(i));
+  memory.fill(scrapes, 0, capacity * SCRAPE_BYTES);
+  for (let i: u32 = 0; i < endpoints; i++) scrapeOf(i).count = counted(i);
 }

@@ -18,11 +18,6 @@ export function bytesOf(text: string): Bytes {
   return bytes;
 }
 
-export function freeBytes(bytes: Bytes): void {
-  heap.free(bytes.pointer);
-  heap.free(changetype<usize>(bytes));
-}
-
 export function bytesEqual(a: usize, aLength: u32, b: usize, bLength: u32): bool {
   return aLength == bLength && memory.compare(a, b, aLength) == 0;
 }

@@ -1,25 +1,24 @@
-// What this worker knows of each endpoint, beyond the snapshot. Entries are found by a hash of the endpoint's address, so
-// that a stream can give back what it took whatever snapshots came meanwhile. An entry stays while its endpoint is in the
-// snapshot, or while a stream counts on it.
+// The table of entries (entry.ts). An entry is found by a hash of its endpoint's address, so that a stream can give back what it
+// took, whatever snapshots came meanwhile. An entry stays while its endpoint is in the snapshot, or while a stream counts on it.
 import { mix, textHash } from "../base/hash";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { ENTRY_BYTES, Entry } from "./entry";
 
-const SMALLEST: u32 = 64;
+const MIN_CAPACITY: u32 = 64;
 
 let table: usize = 0;
 let mask: u32 = 0;
-/** usize per endpoint of the current snapshot: its entry. */
+/** usize for each endpoint of the current snapshot: its entry. */
 let byEndpoint: usize = 0;
-/** u64 per endpoint: its hash, once more, for loops over a whole pool. */
+/** u64 for each endpoint: its hash once more, for loops over a whole pool. */
 let hashes: usize = 0;
 let endpointCapacity: u32 = 0;
 let endpoints: u32 = 0;
 let topology: u64 = 0;
-/** Endpoints get numbers in the order in which they come; a number is never given twice (endpoints/cache/prefix-index.ts). */
+/** The number of the next endpoint that comes (Entry.number). */
 let nextNumber: u32 = 0;
 
-/** Entry of an address hash; null when there is none, as of 0. */
+/** Entry of an address hash; null: there is none, as for 0. */
 export function findEntry(hash: u64): Entry | null {
   if (!table) return null;
   let i = <u32>(hash >> 16) & mask;
@@ -46,7 +45,7 @@ export function endpointCount(): u32 {
   return endpoints;
 }
 
-/** Makes the entries follow a snapshot's endpoints; false when they are the same ones in the same order. */
+/** Makes the entries follow a snapshot's endpoints. False: they are the same endpoints in the same order. */
 export function followEndpoints(view: SnapshotView): bool {
   const hash = topologyOf(view);
   if (hash == topology && endpoints == view.endpointCount) return false;
@@ -98,12 +97,12 @@ function rebuild(incoming: u32): void {
   const oldCapacity = old ? mask + 1 : 0;
   let kept: u32 = 0;
   for (let i: u32 = 0; i < oldCapacity; i++) if (matters(changetype<Entry>(old + i * ENTRY_BYTES))) kept++;
-  let capacity = SMALLEST;
+  let capacity = MIN_CAPACITY;
   while (capacity * 3 < (incoming + kept) * 4) capacity <<= 1;
   table = heap.alloc(capacity * ENTRY_BYTES);
   memory.fill(table, 0, capacity * ENTRY_BYTES);
   mask = capacity - 1;
-  // Who moves keeps its number: those that come next follow without a gap, so that few have the same low bits.
+  // An entry that moves keeps its number. The next endpoints' numbers follow without a gap, so that few share their low bits.
   const numbered = nextNumber;
   for (let i: u32 = 0; i < oldCapacity; i++) {
     const entry = changetype<Entry>(old + i * ENTRY_BYTES);
@@ -111,10 +110,6 @@ function rebuild(incoming: u32): void {
     const moved = insert(entry.hash);
     memory.copy(changetype<usize>(moved), changetype<usize>(entry), ENTRY_BYTES);
     moved.endpoint = NONE;
-    moved.inFlight.others = 0;
-    moved.inFlight.othersSettled = 0;
-    moved.tokens.othersPending = 0;
-    moved.tokens.workersPending = 0;
   }
   nextNumber = numbered;
   if (old) heap.free(old);

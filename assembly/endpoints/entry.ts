@@ -24,7 +24,7 @@ export class InFlight {
 
 /** waiting-tokens.ts: uncached prompt tokens. */
 @unmanaged
-export class WaitingTokens {
+class WaitingTokens {
   /** Instant of `queue`, ns. */
   queueAt: u64 = 0;
   /** Estimate of the tokens that are still to be prefilled. */
@@ -47,7 +47,7 @@ export class WaitingTokens {
 
 /** remote.ts: requests and tokens of other Envoys, and what this Envoy had when they were received. */
 @unmanaged
-export class Remote {
+class Remote {
   requests: i32 = 0;
   /** Of these, the settled ones. */
   settled: i32 = 0;
@@ -63,7 +63,7 @@ export class Remote {
 
 /** load-reports.ts: what the endpoint reported with an answer. */
 @unmanaged
-export class LoadReport {
+class LoadReport {
   /** When, ns; 0: never. */
   at: u64 = 0;
   /** -1: not reported. */
@@ -73,7 +73,7 @@ export class LoadReport {
 
 /** speed.ts */
 @unmanaged
-export class Speed {
+class Speed {
   /** Logarithm of how many times as long as predicted its answers take. */
   slowness: f32 = 0;
   samples: u32 = 0;
@@ -81,7 +81,7 @@ export class Speed {
 
 /** health.ts */
 @unmanaged
-export class Health {
+class Health {
   /** Instants, ns. */
   ejectedUntil: u64 = 0;
   rampFrom: u64 = 0;
@@ -97,7 +97,7 @@ export class Health {
 
 /** adapters.ts: adapters of the endpoint in the current snapshot. */
 @unmanaged
-export class AdapterCounts {
+class AdapterCounts {
   /** With running requests. */
   active: u32 = 0;
   /** With waiting requests only. */

@@ -39,11 +39,11 @@ export function pickerNames(): string[] {
   return names;
 }
 
-export const MAX_SCORERS: u32 = 16;
+const MAX_SCORERS: u32 = 16;
 
 /** One of a profile's scorers. */
 @unmanaged
-export class WeightedScorer {
+class WeightedScorer {
   weight: f64 = 0;
   /** The scorer's own, such as a threshold. */
   parameter: f64 = 0;

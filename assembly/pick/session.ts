@@ -19,7 +19,7 @@ export const SESSION_NONE: u32 = 0;
 /** One of the session's homes comes first. */
 export const SESSION_AT_HOME: u32 = 1;
 /** The session's homes are too busy for it. */
-export const SESSION_AWAY: u32 = 2;
+const SESSION_AWAY: u32 = 2;
 
 const FACTOR: f64 = 2;
 const SLACK_TOKENS: f64 = RATE / 2;

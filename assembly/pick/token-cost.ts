@@ -5,7 +5,7 @@
 //
 //   s  how much slower than the usual candidate p answers (endpoints/speed.ts)
 //   Q  uncached tokens that wait on p for their first output token (endpoints/waiting-tokens.ts)
-//   u  uncached tokens of this prompt there: max(16, T - match). T = bytes of the prompt / TOKEN_BYTES; match: the tokens of
+//   u  uncached tokens of this prompt there: max(16, T - match). T = bytes of the prompt / 4 (tokensOf()); match: the tokens of
 //      its beginning that p has cached (endpoints/cache/prefix-index.ts)
 //   h  share of the candidates' caches whose blocks were used again, 0...1 (endpoints/cache/lru.ts). A prefill evicts as much as
 //      it adds. The share h of that is prefilled once more and evicts the next: h + h² + ... = h / (1 - h) further prefills,
@@ -21,7 +21,7 @@ import { MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { adapterCost } from "../endpoints/adapters";
 import { clockOf } from "../endpoints/cache/lru";
 import { askForPrefix, matchPrefix } from "../endpoints/cache/prefix-index";
-import { blockBytes, Prompt, piecesOf, TOKEN_BYTES } from "../endpoints/cache/prompt";
+import { blockBytes, Prompt, piecesOf, tokensOf } from "../endpoints/cache/prompt";
 import { entryOf } from "../endpoints/entries";
 import { Entry } from "../endpoints/entry";
 import { seenInFlight, unseenInFlight, workersBeside } from "../endpoints/in-flight";
@@ -50,7 +50,7 @@ const W: f32 = 0.7;
 
 /** What all candidates of a pick have in common. */
 @unmanaged
-export class CommonTerms {
+class CommonTerms {
   /** q */
   waitingPerRequest: f32 = 0;
   /** P */
@@ -64,7 +64,7 @@ export class CommonTerms {
 
 /** The terms of one candidate's cost. */
 @unmanaged
-export class TokenTerms {
+class TokenTerms {
   queue: f32 = 0;
   uncached: f32 = 0;
   requests: f32 = 0;
@@ -80,7 +80,7 @@ const terms = changetype<TokenTerms>(memory.data(offsetof<TokenTerms>(), 4));
 export function uncachedTokens(input: PickInput, entry: Entry): i32 {
   if (!input.prompt) return max(input.tokens, MIN_TOKENS);
   const blocks = matchPrefix(changetype<Prompt>(input.prompt), input.seed, entry);
-  return max(input.tokens - <i32>((piecesOf(blocks) * blockBytes()) / TOKEN_BYTES), MIN_TOKENS);
+  return max(input.tokens - tokensOf(piecesOf(blocks) * blockBytes()), MIN_TOKENS);
 }
 
 /** Gives every candidate its cost. */

@@ -1,15 +1,16 @@
-// What is learned of a place under a policy, and outlives snapshots: what a request takes of a pod's KV cache there, and
-// since when the place is back.
+// What is learned of a place under a policy, and outlives snapshots: what a request takes of a pod's KV cache there, and since
+// when the place is back.
 //
-//   perRequest = sum of the KV usage of its pods / requests that they hold, both from the same scrapes
+//   perRequest = sum of the KV usage of its pods / requests on them, both from the same scrapes
 //
-// So target / perRequest is how many requests a pod holds at its target, and at the target the two agree whatever the relation
-// between requests and memory is. It rises four times as fast as it falls: young requests hold little, and would let too many in.
+// So target / perRequest is the number of requests with which a pod is at its target. At the target the two agree, whatever the
+// relation between requests and memory is. perRequest rises four times as fast as it falls: requests that have just begun use
+// little memory, and would let too many in.
 import { POLICY_SHORT } from "../../protocol/constants";
 import { mix, textHash } from "../base/hash";
 import { SnapshotView } from "../snapshot/view";
 
-/** Time constant of what is learned; a quarter of it upwards. */
+/** Time constant of perRequest; a quarter of it upwards. */
 const LONG_MILLISECONDS: f32 = 4000;
 const SHORT_MILLISECONDS: f32 = 1000;
 
@@ -19,23 +20,23 @@ export class Learned {
   key: u64 = 0;
   /** Version of the snapshot that was looked at last. */
   version: u64 = 0;
-  /** ns; it gets its full share a ramp's length after this. 0: it has it. */
+  /** ns; the place has its full share a ramp's length (rooms.ts) later. 0: it has its full share. */
   backSince: u64 = 0;
   /** Share of one pod's KV cache; 0: not known yet. */
   perRequest: f32 = 0;
-  /** Nothing in it was ready at the last look. */
+  /** No endpoint of it was usable at the last look. */
   absent: bool = false;
 }
 
 const LEARNED_BYTES: u32 = offsetof<Learned>();
 
-/** policies x places records of the current snapshot, and the hash that they belong to. */
+/** A record for each policy and place of the current snapshot, and the hash of these lists. */
 let table: usize = 0;
 let places: u32 = 0;
 let records: u32 = 0;
 let lists: u64 = 0;
 
-/** Makes the records follow a snapshot's policies and places. What is new beside what is known comes in slowly. */
+/** Makes the records follow a snapshot's policies and places. A place that is new beside known ones gets its share slowly. */
 export function followPlaces(view: SnapshotView, now: u64): void {
   const hash = listsOf(view);
   if (hash == lists) return;
@@ -63,9 +64,9 @@ export function learnedOf(policy: u32, place: u32): Learned {
   return changetype<Learned>(table + (policy * places + place) * LEARNED_BYTES);
 }
 
-/** `kv`: sum over pods; `requests`: on them, from the same scrapes; `age`: milliseconds since the last look. */
+/** `kv`: sum of KV usage over pods; `requests`: on these pods, from the same scrapes; `age`: milliseconds since the last look. */
 export function learn(learned: Learned, kv: f32, requests: f32, flags: u32, age: f32): void {
-  // A handful of requests says little of how much one takes, and the caches may hold what others left.
+  // A handful of requests says little of how much one takes: the caches may be full of what former requests left.
   if (requests < 2 || kv <= 0) return;
   const seen = kv / requests;
   if (learned.perRequest == 0) {
@@ -92,7 +93,7 @@ function keyOf(view: SnapshotView, policyHash: u64, place: u32): u64 {
   return mix(policyHash ^ textHash(view.placeName(place), view.placeNameLength(place))) | 1;
 }
 
-/** At most 2,048 records are looked through, and only when a policy or a place comes or goes. */
+/** Looks through MAX_POLICIES * MAX_PLACES records at most, and only when a policy or a place comes or goes. */
 function find(from: usize, count: u32, key: u64): usize {
   for (let i: u32 = 0; i < count; i++) {
     const at = from + i * LEARNED_BYTES;

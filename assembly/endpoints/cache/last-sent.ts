@@ -32,7 +32,7 @@ const SLOT_BYTES: u32 = offsetof<Slot>();
 
 /** Endpoints of the current snapshot; NONE: none is known. */
 @unmanaged
-export class LastSent {
+class LastSent {
   last: u32 = 0;
   before: u32 = 0;
 }

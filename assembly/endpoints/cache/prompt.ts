@@ -1,20 +1,21 @@
-// Hashes of a prompt's blocks, made while the body is scanned: hash i stands for the first i + 1 blocks of the raw bytes
-// of `messages`, `prompt` and `input`, as they are written. The model and cache_salt come in later (prefix-index.ts), because
-// they may stand behind the prompt.
+// Hashes of a prompt's blocks, made while the body is scanned. Hash i stands for the first i + 1 blocks of the raw bytes of
+// `messages`, `prompt` and `input`, as they are written. The model and cache_salt are mixed in later (prefix-index.ts), because they
+// may stand behind the prompt.
 //
-//   digest(block) = fold of four sums of (a + k) * (b + l) over its 32-bit words a, b (NH, of UMAC); k, l move on with each 32 bytes
-//   chain(i) = mix(chain(i - 1) ^ digest(i))      for each 512 bytes (64 for the scorers)
+//   digest(piece) = fold of four sums of (a + k) * (b + l) over its 32-bit words a, b (NH, of UMAC); k, l move on with each 32 bytes
+//   chain(i) = mix(chain(i - 1) ^ digest(i))      for each piece of 512 bytes (64 for the scorers)
 //
-// Pieces are digested by themselves and chained by one multiply, so the chain's latency is paid once per piece. A block's
-// hash is the chain at its end. Of profile "tokens" the first 64 blocks have one piece, the next 64 have four, and further ones 16:
-// so 256 blocks reach 1.2 MiB, some 300,000 tokens, and the end of a long prompt is known less exactly, but as exactly for its
-// length.
+// Pieces are digested by themselves and chained by one multiply, so the chain's latency is paid once a piece. A block's hash is
+// the chain at its end. Under profile "tokens" each of the first 64 blocks is one piece, each of the next 64 four pieces, and each
+// further block 16. So 256 blocks reach 1.2 MiB, some 300,000 tokens. The match of a long prompt is known in coarser steps, but no
+// coarser for its length.
 //
-// Memory: PROMPT_BYTES for each body that is being scanned, and each request that is followed (running-prompts.ts), MAX_PROMPTS of
-// them; further bodies go without.
+// Memory: PROMPT_BYTES for each body that is being scanned, and for each running prompt (running-prompts.ts); MAX_PROMPTS of them.
+// Further bodies have no prompt.
+import { MAX_PREFIX_BLOCKS } from "../../../protocol/constants";
 import { mix } from "../../base/hash";
 
-/** Of a piece, which the first blocks are one of: of profile "tokens", and of the scorers, as the endpoint picker's. */
+/** Bytes of a piece: under profile "tokens", and for the scorers, as in the Gateway API's endpoint picker. */
 export const BLOCK_BYTES: u32 = 512;
 export const SMALL_BLOCK_BYTES: u32 = 64;
 let block: u32 = BLOCK_BYTES;
@@ -27,46 +28,48 @@ export function tokensOf(bytes: u32): i32 {
   return <i32>(bytes / TOKEN_BYTES);
 }
 
-/** What is beyond is not hashed. */
-export const MAX_BLOCKS: u32 = 256;
+/** Blocks of a prompt that are hashed; what is beyond is not. */
+export const MAX_BLOCKS: u32 = MAX_PREFIX_BLOCKS;
 const SINGLE_BLOCKS: u32 = 64;
 const FOURFOLD_BLOCKS: u32 = 128;
 let single: u32 = SINGLE_BLOCKS;
 
+/** Bytes of a piece. */
 export function blockBytes(): u32 {
   return block;
 }
-/** Pieces of that many bytes that a block has, by its place in the prompt. */
+/** Pieces in the block with this index. */
 export function pieces(index: u32): u32 {
   return index < single ? 1 : index < FOURFOLD_BLOCKS ? 4 : 16;
 }
-/** Pieces of that many blocks, from the first one on. */
+/** Pieces in the first `blocks` blocks. */
 export function piecesOf(blocks: u32): u32 {
   if (blocks <= single) return blocks;
   if (blocks <= FOURFOLD_BLOCKS) return SINGLE_BLOCKS + (blocks - SINGLE_BLOCKS) * 4;
   return SINGLE_BLOCKS + (FOURFOLD_BLOCKS - SINGLE_BLOCKS) * 4 + (blocks - FOURFOLD_BLOCKS) * 16;
 }
-/** For all prompts of the VM: before the first one. */
+/** For all prompts of the VM, before the first of them. */
 export function setBlockBytes(bytes: u32): void {
   block = bytes;
   single = bytes == BLOCK_BYTES ? SINGLE_BLOCKS : MAX_BLOCKS;
 }
 
+/** Prompts that are open at a time. */
 export const MAX_PROMPTS: u32 = 1024;
 
 @unmanaged
 export class Prompt {
   chain: u64 = 0;
   next: usize = 0;
-  /** Of the hashed fields, all of them. */
+  /** All bytes of the hashed fields. */
   bytes: u32 = 0;
-  /** Bytes of the piece that is not full yet. */
+  /** Bytes that the last piece has; it is not full. */
   fill: u32 = 0;
-  /** Pieces that the block lacks. */
+  /** Pieces that the last block lacks. */
   lacks: u32 = 0;
-  /** Full blocks, hashed. */
+  /** Full blocks, which are hashed. */
   count: u32 = 0;
-  // running-prompts.ts: where it was sent, of which model and cache_salt, and when it was last used; `next` and `before` link them
+  // Of a running prompt (running-prompts.ts): when it was last used, its neighbours, its model and cache_salt, its endpoint's hash
   stamp: u32 = 0;
   before: usize = 0;
   seed: u64 = 0;
@@ -80,7 +83,7 @@ const PROMPT_BYTES: usize = HASHES + <usize>MAX_BLOCKS * 8;
 let free: usize = 0;
 let made: u32 = 0;
 
-/** null when too many bodies are being scanned: the request is picked without affinity. */
+/** null: too many prompts are open. The request is picked without affinity. */
 export function openPrompt(): Prompt | null {
   if (!free) {
     if (made == MAX_PROMPTS) return null;
@@ -127,7 +130,7 @@ export function feedPrompt(prompt: Prompt, data: usize, length: u32): void {
   memory.copy(partial, at, prompt.fill);
 }
 
-/** Where the hashes lie, 8 bytes each. */
+/** Where the hashes of the blocks lie, a u64 each. */
 export function promptHashes(prompt: Prompt): usize {
   return changetype<usize>(prompt) + HASHES;
 }
@@ -145,7 +148,7 @@ function addPiece(prompt: Prompt, from: usize): void {
   prompt.lacks = pieces(prompt.count);
 }
 
-/** k and l of the first 32 bytes, and what they move on by: odd, so that none comes again within a block. */
+/** k and l of the first 32 bytes, and what they move on by: odd numbers, so that none comes again within a piece. */
 const KEYS: usize = memory.data<u64>(
   [
     0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93, 0x9fb21c651e98df25,

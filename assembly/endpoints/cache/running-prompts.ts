@@ -1,11 +1,10 @@
-// Prompts of requests that are under way. The server evicts none of their blocks until the request ends, and counts their age
-// from then on; the prefix index counts it from when they were sent. So a prompt is used once more when its request ends,
-// and before that each time that half of what its endpoint holds was used after it. Where few requests are under way, or
-// short ones, neither happens.
+// Running prompts: the hashes of in-flight requests' prompts. The server evicts none of a request's blocks until the request ends,
+// and counts their age from then on. The prefix index counts their age from when they were sent. So a prompt is used once more
+// when its request ends, and before that each time that half of its endpoint's cache was used after it. Where few requests are in
+// flight, or short ones, neither happens.
 //
-// Memory: the prompts that scanned bodies left behind, MAX_LASTING of them at most. Of further requests the blocks age from
-// when they were sent.
-
+// Memory: the prompts that scanned bodies left behind, MAX_RUNNING of them at most. The blocks of further requests age from when
+// they were sent.
 import { findEntry } from "../entries";
 import { Entry } from "../entry";
 import { ageOf, clockOf } from "./lru";
@@ -13,18 +12,18 @@ import { lastStamp } from "./prefix-index";
 import { insertPrefix } from "./prefix-updates";
 import { closePrompt, MAX_PROMPTS, Prompt } from "./prompt";
 
-/** A quarter is left for bodies that are being scanned, another one for held requests (filter/request/hold.ts). */
-const MAX_LASTING: u32 = MAX_PROMPTS / 2;
-/** Ages (lru.ts) from which on a prompt is used again: while its request is under way, and at its end. */
+/** A quarter is left for bodies that are being scanned, another quarter for waiting requests (filter/request/hold.ts). */
+const MAX_RUNNING: u32 = MAX_PROMPTS / 2;
+/** Ages (lru.ts) from which on a prompt is used again: while its request is in flight, and at its end. */
 const REFRESHED: f32 = 0.5;
 const AGED: f32 = 0.03125;
 
 let first: usize = 0;
 let count: u32 = 0;
 
-/** The prompt was sent to the endpoint. False: it is not followed, whoever opened it closes it. */
+/** The prompt was sent to the endpoint. False: it is not followed, and the caller closes it. */
 export function followPrompt(prompt: Prompt, seed: u64, entry: Entry): bool {
-  if (prompt.count == 0 || count == MAX_LASTING) return false;
+  if (prompt.count == 0 || count == MAX_RUNNING) return false;
   count++;
   prompt.seed = seed;
   prompt.endpoint = entry.hash;
@@ -36,14 +35,14 @@ export function followPrompt(prompt: Prompt, seed: u64, entry: Entry): bool {
   return true;
 }
 
-/** Another endpoint than the picked one serves it; 0: one that is not known. */
+/** Another endpoint than the picked one serves the prompt. `endpoint`: its hash; 0: it is not known. */
 export function movePrompt(prompt: Prompt, endpoint: u64): void {
   prompt.endpoint = endpoint;
   const entry = findEntry(endpoint);
   if (entry !== null) use(prompt, entry);
 }
 
-/** The endpoint was restarted: what was under way there is over, though its requests may not know yet. */
+/** The endpoint was restarted: its prompts are over, though the requests may not have ended yet. */
 export function forgetPrompts(entry: Entry): void {
   for (let at = first; at; at = changetype<Prompt>(at).next) {
     if (changetype<Prompt>(at).endpoint == entry.hash) changetype<Prompt>(at).endpoint = 0;

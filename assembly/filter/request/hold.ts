@@ -1,14 +1,14 @@
 // Where a request waits (admission/queue.ts) when there is no room for it. resume.ts says how it goes on.
 import {
-  addHeld,
+  addWaiting,
   findScope,
-  Held,
-  heldBytes,
-  heldCount,
   lowestBelow,
-  nextHeld,
-  removeHeld,
+  nextWaiting,
+  removeWaiting,
   Scope,
+  WaitingRequest,
+  waitingBytes,
+  waitingCount,
 } from "../../admission/queue";
 import { roomLeft } from "../../admission/saturation";
 import { newRandom, Random } from "../../base/random";
@@ -38,7 +38,7 @@ export function hold(stream: Stream, admission: AdmissionConfig): void {
   const fits = makeRoom(stream, admission);
   const first = findScope(stream.scope) === null;
   const waiting = fits
-    ? addHeld(stream.scope, stream.priority, stream.fairness, changetype<usize>(stream), stream.buffered, tickTime())
+    ? addWaiting(stream.scope, stream.priority, stream.fairness, changetype<usize>(stream), stream.buffered, tickTime())
     : null;
   if (waiting === null) {
     refuseFull(stream, admission, HOLD_FULL);
@@ -48,7 +48,7 @@ export function hold(stream: Stream, admission: AdmissionConfig): void {
   stream.waiting = changetype<usize>(waiting);
   stream.phase = PHASE_WAITING;
   if (first) findRoom(findScope(stream.scope)!);
-  if (stream.prompt && heldCount() > MAX_HASHED) dropPrompt(stream);
+  if (stream.prompt && waitingCount() > MAX_HASHED) dropPrompt(stream);
 }
 
 /** Whether the request fits into the queue. Requests of lower priorities give way to it, the newest first. */
@@ -56,22 +56,22 @@ function makeRoom(stream: Stream, admission: AdmissionConfig): bool {
   const size: u64 = stream.buffered;
   if (size > <u64>admission.hold.maxBytes) return false;
   let displaced: u32 = 0;
-  while (heldCount() >= admission.hold.maxRequests || heldBytes() + size > <u64>admission.hold.maxBytes) {
+  while (waitingCount() >= admission.hold.maxRequests || waitingBytes() + size > <u64>admission.hold.maxBytes) {
     const lowest = displaced < MAX_DISPLACED ? lowestBelow(stream.priority) : 0;
     if (!lowest) break;
-    const victim = changetype<Stream>(changetype<Held>(lowest).stream);
+    const victim = changetype<Stream>(changetype<WaitingRequest>(lowest).stream);
     takeOut(victim);
     if (setEffectiveContext(victim.id))
       refuseFull(victim, changetype<Root>(victim.root).config.admission, HOLD_DISPLACED);
     displaced++;
   }
   if (displaced > 0) setEffectiveContext(stream.id);
-  return heldCount() < admission.hold.maxRequests && heldBytes() + size <= <u64>admission.hold.maxBytes;
+  return waitingCount() < admission.hold.maxRequests && waitingBytes() + size <= <u64>admission.hold.maxBytes;
 }
 
 /** Sets how many requests of a scope this worker may let go until the next tick. */
 export function findRoom(scope: Scope): void {
-  const stream = changetype<Stream>(nextHeld(scope).stream);
+  const stream = changetype<Stream>(nextWaiting(scope).stream);
   const view = current();
   const model = hasSnapshot() ? findModel(view, stream.served, stream.servedLength) : NONE;
   if (model == NONE) return;
@@ -85,7 +85,7 @@ export function findRoom(scope: Scope): void {
 
 /** The request leaves the queue without going on. */
 export function takeOut(stream: Stream): void {
-  removeHeld(changetype<Held>(stream.waiting));
+  removeWaiting(changetype<WaitingRequest>(stream.waiting));
   stream.waiting = 0;
   if (stream.prompt) dropPrompt(stream);
 }

@@ -8,7 +8,16 @@
 // go itself. It receives what the others let go two ticks later at most. Until then it assumes that each of them let go as many
 // as it did. Bound: together the workers exceed the room by less than one request a worker and tick. In the two ticks after a
 // worker began to hold requests they exceed it by that worker's share as well.
-import { findScope, firstScope, Held, heldCount, nextHeld, oldestHeld, Scope, takeNext } from "../../admission/queue";
+import {
+  findScope,
+  firstScope,
+  nextWaiting,
+  oldestWaiting,
+  Scope,
+  takeNext,
+  WaitingRequest,
+  waitingCount,
+} from "../../admission/queue";
 import { AdmissionConfig, MODE_HOLD } from "../../config/admission-config";
 import { ROLE_READER } from "../../config/config";
 import { continueRequest, setEffectiveContext } from "../../host/calls";
@@ -28,8 +37,8 @@ import { measureScope } from "./scope";
 
 /** On the tick: measures the room anew, lets go as many as there is room for, and refuses requests that waited too long. */
 export function tendWaiting(now: u64): void {
-  exchangeWaiting(heldCount(), now);
-  if (heldCount() == 0) return;
+  exchangeWaiting(waitingCount(), now);
+  if (waitingCount() == 0) return;
   for (let at = firstScope(); at; ) {
     const scope = changetype<Scope>(at);
     at = scope.next;
@@ -37,8 +46,8 @@ export function tendWaiting(now: u64): void {
     scope.recent = 0;
     letGo(scope, true);
   }
-  for (let at = oldestHeld(); at; ) {
-    const waiting = changetype<Held>(at);
+  for (let at = oldestWaiting(); at; ) {
+    const waiting = changetype<WaitingRequest>(at);
     at = waiting.newer;
     const stream = changetype<Stream>(waiting.stream);
     const admission = changetype<Root>(stream.root).config.admission;
@@ -49,7 +58,7 @@ export function tendWaiting(now: u64): void {
 
 /** A request of a scope is over: another one has room. After the stream's record was closed. */
 export function roomFreed(key: u64): void {
-  if (key == 0 || heldCount() == 0) return;
+  if (key == 0 || waitingCount() == 0) return;
   const scope = findScope(key);
   if (scope === null) return;
   scope.room++;
@@ -65,8 +74,8 @@ export function abortWaiting(stream: Stream): void {
 
 /** Requests of a root that is deleted go on. */
 export function releaseRoot(root: Root): void {
-  for (let at = oldestHeld(); at; ) {
-    const waiting = changetype<Held>(at);
+  for (let at = oldestWaiting(); at; ) {
+    const waiting = changetype<WaitingRequest>(at);
     at = waiting.newer;
     const stream = changetype<Stream>(waiting.stream);
     if (stream.root != changetype<usize>(root)) continue;
@@ -78,7 +87,7 @@ export function releaseRoot(root: Root): void {
 /** `shared`: the other workers, too, may have found this room. */
 function letGo(scope: Scope, shared: bool): void {
   while (true) {
-    const stream = changetype<Stream>(nextHeld(scope).stream);
+    const stream = changetype<Stream>(nextWaiting(scope).stream);
     const free = isFree(stream);
     if (!free && scope.room <= 0) return;
     if (!free) {

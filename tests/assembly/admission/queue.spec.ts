@@ -1,17 +1,17 @@
 import {
-  addHeld,
+  addWaiting,
   findScope,
   firstScope,
   growQueue,
-  Held,
-  heldBytes,
-  heldCount,
   lowestBelow,
-  nextHeld,
-  oldestHeld,
+  nextWaiting,
+  oldestWaiting,
   priorityOf,
-  removeHeld,
+  removeWaiting,
   takeNext,
+  WaitingRequest,
+  waitingBytes,
+  waitingCount,
 } from "../../../assembly/admission/queue";
 import { newRandom } from "../../../assembly/base/random";
 
@@ -24,8 +24,8 @@ const CLEO: u64 = 3;
 let clock: u64 = 0;
 
 /** `id` stands for the stream. */
-function add(id: usize, fairness: u64, priority: i32 = 0, scope: u64 = POOL, size: u32 = 10): Held | null {
-  return addHeld(scope, priority, fairness, id, size, ++clock);
+function add(id: usize, fairness: u64, priority: i32 = 0, scope: u64 = POOL, size: u32 = 10): WaitingRequest | null {
+  return addWaiting(scope, priority, fairness, id, size, ++clock);
 }
 
 /** Streams in the order in which a scope lets them go. */
@@ -34,7 +34,7 @@ function drain(scope: u64 = POOL): usize[] {
   while (true) {
     const found = findScope(scope);
     if (found === null) return order;
-    order.push(nextHeld(found).stream);
+    order.push(nextWaiting(found).stream);
     takeNext(found);
   }
 }
@@ -42,9 +42,9 @@ function drain(scope: u64 = POOL): usize[] {
 describe("the hold queue", () => {
   beforeAll(() => growQueue(CAPACITY));
   beforeEach(() => {
-    while (oldestHeld()) removeHeld(changetype<Held>(oldestHeld()));
-    expect(heldCount()).toBe(0);
-    expect(heldBytes()).toBe(0);
+    while (oldestWaiting()) removeWaiting(changetype<WaitingRequest>(oldestWaiting()));
+    expect(waitingCount()).toBe(0);
+    expect(waitingBytes()).toBe(0);
     expect(firstScope()).toBe(0);
   });
 
@@ -61,12 +61,12 @@ describe("the hold queue", () => {
     expect(drain()).toStrictEqual([1, 11, 21, 2, 12, 3, 4, 5, 6]);
   });
 
-  test("who comes while another's turn is next waits for a round", () => {
+  test("a client who comes while another client's turn is next waits for a round", () => {
     add(1, ANNE);
     add(2, ANNE);
     add(11, BEN);
     const scope = findScope(POOL)!;
-    expect(nextHeld(scope).stream).toBe(1);
+    expect(nextWaiting(scope).stream).toBe(1);
     takeNext(scope);
     add(21, CLEO);
     expect(drain()).toStrictEqual([11, 2, 21]);
@@ -90,58 +90,58 @@ describe("the hold queue", () => {
     expect(drain(100)).toStrictEqual([1, 3]);
   });
 
-  test("a request that goes away is in no order any more, wherever it stood", () => {
+  test("a request that goes away leaves the queue, wherever it stood", () => {
     const first = add(1, ANNE)!;
     add(2, ANNE);
     const alone = add(11, BEN)!;
     const last = add(3, ANNE)!;
     const high = add(31, CLEO, 9)!;
-    expect(removeHeld(alone)).toBe(false);
-    expect(removeHeld(first)).toBe(false);
-    expect(removeHeld(last)).toBe(false);
-    expect(removeHeld(high)).toBe(false);
-    expect(heldCount()).toBe(1);
+    expect(removeWaiting(alone)).toBe(false);
+    expect(removeWaiting(first)).toBe(false);
+    expect(removeWaiting(last)).toBe(false);
+    expect(removeWaiting(high)).toBe(false);
+    expect(waitingCount()).toBe(1);
     expect(drain()).toStrictEqual([2]);
-    expect(removeHeld(add(4, ANNE)!)).toBe(true);
+    expect(removeWaiting(add(4, ANNE)!)).toBe(true);
   });
 
-  test("the one that gives way is the newest of the lowest priority, and never one of the same", () => {
+  test("the newest request of the lowest priority gives way, and never one of the same priority", () => {
     add(1, ANNE, 5);
     add(2, ANNE, -3, 200);
     add(3, BEN, -3, 200);
     add(4, CLEO, 1);
-    expect(changetype<Held>(lowestBelow(0)).stream).toBe(3);
+    expect(changetype<WaitingRequest>(lowestBelow(0)).stream).toBe(3);
     expect(lowestBelow(-3)).toBe(0);
-    removeHeld(changetype<Held>(lowestBelow(9)));
-    removeHeld(changetype<Held>(lowestBelow(9)));
-    expect(changetype<Held>(lowestBelow(9)).stream).toBe(4);
-    expect(priorityOf(changetype<Held>(lowestBelow(9)))).toBe(1);
+    removeWaiting(changetype<WaitingRequest>(lowestBelow(9)));
+    removeWaiting(changetype<WaitingRequest>(lowestBelow(9)));
+    expect(changetype<WaitingRequest>(lowestBelow(9)).stream).toBe(4);
+    expect(priorityOf(changetype<WaitingRequest>(lowestBelow(9)))).toBe(1);
   });
 
-  test("no more than its capacity is held, and every place comes back", () => {
+  test("no more requests wait than its capacity, and every record comes back", () => {
     for (let round = 0; round < 3; round++) {
       for (let i: u32 = 0; i < CAPACITY; i++) {
         const held = add(i + 1, i, <i32>i, i);
         expect(held !== null).toBe(true, "the worst case: each with a scope, band and flow of its own");
       }
       expect(add(1000, ANNE) === null).toBe(true);
-      expect(heldBytes()).toBe(CAPACITY * 10);
+      expect(waitingBytes()).toBe(CAPACITY * 10);
       for (let i: u32 = 0; i < CAPACITY; i++) expect(drain(i)).toStrictEqual([i + 1]);
-      expect(heldCount()).toBe(0);
+      expect(waitingCount()).toBe(0);
     }
   });
 
-  test("the oldest comes first by age, whatever goes in between", () => {
+  test("requests are listed by age, oldest first, whatever leaves in between", () => {
     const second = add(2, BEN, 3, 300)!;
     add(1, ANNE, 9);
     add(3, CLEO, -1, 400);
-    removeHeld(second);
-    expect(changetype<Held>(oldestHeld()).stream).toBe(1);
-    expect(changetype<Held>(changetype<Held>(oldestHeld()).newer).stream).toBe(3);
-    expect(changetype<Held>(changetype<Held>(oldestHeld()).newer).newer).toBe(0);
+    removeWaiting(second);
+    expect(changetype<WaitingRequest>(oldestWaiting()).stream).toBe(1);
+    expect(changetype<WaitingRequest>(changetype<WaitingRequest>(oldestWaiting()).newer).stream).toBe(3);
+    expect(changetype<WaitingRequest>(changetype<WaitingRequest>(oldestWaiting()).newer).newer).toBe(0);
   });
 
-  test("20,000 random steps: what is in comes out once, by priority, and the sums are right", () => {
+  test("over 20,000 random steps every request comes out once, by priority, and the sums are right", () => {
     const random = newRandom(42);
     const inside = new Map<usize, i32>();
     const records = new Map<usize, usize>();
@@ -162,7 +162,7 @@ describe("the hold queue", () => {
       } else if (draw == 3) {
         const scope = findScope(1 + (random.next() % 3));
         if (scope === null) continue;
-        const held = nextHeld(scope);
+        const held = nextWaiting(scope);
         const stream = held.stream;
         if (!inside.has(stream) || priorityOf(held) != inside.get(stream)) mistakes++;
         takeNext(scope);
@@ -171,17 +171,17 @@ describe("the hold queue", () => {
       } else if (inside.size > 0) {
         const keys = inside.keys();
         const stream = keys[random.next() % keys.length];
-        removeHeld(changetype<Held>(records.get(stream)));
+        removeWaiting(changetype<WaitingRequest>(records.get(stream)));
         inside.delete(stream);
         records.delete(stream);
       }
-      if (heldCount() != inside.size) mistakes++;
+      if (waitingCount() != inside.size) mistakes++;
     }
     expect(mistakes).toBe(0);
     let sum: u64 = 0;
     const keys = inside.keys();
     for (let i = 0; i < keys.length; i++) sum += keys[i];
-    expect(heldBytes()).toBe(sum);
+    expect(waitingBytes()).toBe(sum);
     const left = drain(1).length + drain(2).length + drain(3).length;
     expect(left).toBe(inside.size);
   });

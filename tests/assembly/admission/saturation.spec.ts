@@ -12,7 +12,7 @@ const MS: u64 = 1000000;
 /** Long after any other spec's clock, ns. */
 let now: u64 = 5000000000 * MS;
 
-/** Endpoints with these queues; each test has addresses of its own, so that nothing is counted on them. */
+/** Endpoints with these queues. Each test has addresses of its own, so that no requests are counted on them. */
 let group = 0;
 function pool(waiting: u32[]): Builder {
   group++;
@@ -52,7 +52,7 @@ describe("saturation", () => {
     expect(saturation.endpoints).toBe(3);
   });
 
-  test("is 1 without an endpoint that may get requests", () => {
+  test("is 1 without a usable endpoint", () => {
     look(take(pool([])));
     expect(saturation.toShed).toBe(1);
     const builder = pool([0, 0, 0]);
@@ -65,7 +65,7 @@ describe("saturation", () => {
     expect(saturation.endpoints).toBe(0);
   });
 
-  test("takes an endpoint whose signals are unknown or stale for a full one", () => {
+  test("counts an endpoint as full whose signals are unknown or stale", () => {
     const builder = pool([0, UNKNOWN, 0, 0]);
     builder.pods[1].kv = NaN;
     const view = take(builder);
@@ -75,7 +75,7 @@ describe("saturation", () => {
     expect(saturation.toShed).toBe(1);
   });
 
-  test("takes an endpoint that is ejected for a full one, until it is back", () => {
+  test("counts an ejected endpoint as full, until it is back", () => {
     const view = take(pool([5, 5, 0, 0]));
     eject(entryOf(2), now + 1000 * MS, 1000, 1);
     eject(entryOf(3), now + 1000 * MS, 1000, 1);
@@ -89,7 +89,7 @@ describe("saturation", () => {
     expect(roomLeft(saturation, limits)).toBe(10);
   });
 
-  test("of a pool of which more than half is ejected heeds no ejection, as picks do", () => {
+  test("ignores ejections when more than half of the pool is ejected, as picks do", () => {
     const view = take(pool([5, 0, 0]));
     eject(entryOf(1), now + 1000 * MS, 1000, 1);
     eject(entryOf(2), now + 1000 * MS, 1000, 1);
@@ -98,7 +98,7 @@ describe("saturation", () => {
     expect(saturation.toLetGo).toBeCloseTo(1 / 3);
   });
 
-  test("reads what an endpoint says where it says only one of the two", () => {
+  test("uses the one signal of an endpoint that reports only one", () => {
     const builder = pool([UNKNOWN, 4]);
     builder.pods[0].kv = 0.6;
     builder.pods[1].kv = NaN;
@@ -106,7 +106,7 @@ describe("saturation", () => {
     expect(saturation.toShed).toBeCloseTo((0.75 + 0.8) / 2);
   });
 
-  test("counts what was sent since the scrape where a queue shows that the batch is full", () => {
+  test("counts requests sent since the scrape where a queue shows that the batch is full", () => {
     const view = take(pool([3, 0]));
     sampleCounts(now);
     started(0);
@@ -117,7 +117,7 @@ describe("saturation", () => {
     expect(saturation.toLetGo).toBeCloseTo((1 + 8) / 2);
   });
 
-  test("takes off what ended since the scrape", () => {
+  test("subtracts requests that ended since the scrape", () => {
     const builder = pool([5]);
     take(builder);
     const hash = started(0);
@@ -152,7 +152,7 @@ describe("saturation", () => {
     expect(saturation.toLetGo).toBeCloseTo(1);
     expect(saturation.toShed).toBe(0);
     expect(roomLeft(saturation, limits)).toBe(0);
-    // And one from after it did.
+    // A scrape from after the burst did see it.
     now += 100 * MS;
     sampleCounts(now);
     builder.version += 1000;
@@ -160,7 +160,7 @@ describe("saturation", () => {
     expect(saturation.toLetGo).toBe(0);
   });
 
-  test("leaves room for as many as fit until it is saturated, and owes what is too much", () => {
+  test("leaves room for the requests that fit until it is saturated; below 0 for those that are too many", () => {
     look(take(pool([0, 0])));
     expect(roomLeft(saturation, limits)).toBe(10);
     look(take(pool([5, 4])));

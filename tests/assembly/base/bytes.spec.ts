@@ -16,7 +16,7 @@ describe("comparison in constant time", () => {
     }
   });
 
-  test("sees another length, also where the longer one repeats the shorter", () => {
+  test("sees another length, also where the longer text repeats the shorter", () => {
     for (let i = 0; i < secret.length; i++) expect(same(secret.substring(0, i), secret)).toBe(false);
     expect(same(secret + secret, secret)).toBe(false);
     expect(same(secret, secret + secret)).toBe(false);
@@ -30,7 +30,7 @@ describe("comparison in constant time", () => {
     expect(same("", secret)).toBe(false);
   });
 
-  test("differences that cancel each other out are seen", () => {
+  test("sees differences that cancel each other out", () => {
     expect(same("ba", "ab")).toBe(false);
     expect(same("\u0001\u0001aaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaa")).toBe(false);
   });

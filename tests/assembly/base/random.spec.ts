@@ -9,11 +9,11 @@ describe("random source", () => {
       if (x < 0 || x >= 1) throw new Error("out of range");
       bins[<i32>(x * 10)]++;
     }
-    // sd of a bin is 95: 600 is more than six of them
+    // The standard deviation of a bin is 95: 600 is more than six of them.
     for (let i = 0; i < 10; i++) expect(abs(bins[i] - 10000)).toBeLessThan(600);
   });
 
-  test("a seed of zero does not stick at zero", () => {
+  test("does not stick at zero with a seed of zero", () => {
     expect(newRandom(0).next()).not.toBe(0);
   });
 });

@@ -23,7 +23,7 @@ function escapedText(text: string): string {
 }
 
 describe("writer", () => {
-  test("numbers of every length", () => {
+  test("writes numbers of every length", () => {
     expect(numberText(0)).toBe("0");
     expect(numberText(u64.MAX_VALUE)).toBe("18446744073709551615");
     let power: u64 = 1;
@@ -34,7 +34,7 @@ describe("writer", () => {
     }
   });
 
-  test("fractions have four decimals, rounded", () => {
+  test("writes fractions with four decimals, rounded", () => {
     expect(fractionText(0)).toBe("0.0000");
     expect(fractionText(1)).toBe("1.0000");
     expect(fractionText(0.0625)).toBe("0.0625");
@@ -43,13 +43,13 @@ describe("writer", () => {
     expect(fractionText(0.0101)).toBe("0.0101");
   });
 
-  test("quotes, backslashes and control characters are escaped, all else stays", () => {
+  test("escapes quotes, backslashes and control characters, and nothing else", () => {
     expect(escapedText('a"b\\c')).toBe('a\\"b\\\\c');
     expect(escapedText("\n\0\x1f\x7f")).toBe("\\u000a\\u0000\\u001f\x7f");
     expect(escapedText("/\u00fc\ud83d\udc1f")).toBe("/\u00fc\ud83d\udc1f");
   });
 
-  test("what does not fit is dropped, said, and nothing behind the room is touched", () => {
+  test("drops what does not fit, sets `overflowed`, and touches nothing behind its room", () => {
     for (let room: u32 = 0; room < 10; room++) {
       memory.fill(buffer, 0xee, 256);
       const writer = writeTo(buffer, room);
@@ -60,7 +60,7 @@ describe("writer", () => {
     }
   });
 
-  test("bytes are written whole or not at all", () => {
+  test("writes bytes whole or not at all", () => {
     memory.fill(buffer, 0xee, 256);
     const at = bytesAt("abcdef");
     const writer = writeTo(buffer, 5);
@@ -74,7 +74,7 @@ describe("writer", () => {
     expect(writer.length).toBe(5);
   });
 
-  test("a new text begins without the last one's overflow", () => {
+  test("begins a new text without the last text's overflow", () => {
     const full = writeTo(buffer, 1);
     full.raw("ab");
     expect(full.overflowed).toBe(true);

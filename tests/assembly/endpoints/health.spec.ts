@@ -1,4 +1,3 @@
-import { newRandom } from "../../../assembly/base/random";
 import { entryOf } from "../../../assembly/endpoints/entries";
 import { Entry } from "../../../assembly/endpoints/entry";
 import {
@@ -19,35 +18,19 @@ import {
   started,
 } from "../../../assembly/endpoints/in-flight";
 import { Choice, pick } from "../../../assembly/pick/pick";
-import { newPickInput } from "../../../assembly/pick/pick-input";
 import { KIND_LOAD, KIND_TOKENS, newProfile } from "../../../assembly/pick/profile";
 import { wholeModel } from "../../../assembly/places/range";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { Builder } from "../support/builder";
+import { input, pods, random } from "../support/picks";
 
 const SECOND: u64 = 1000000000;
-const random = newRandom(3);
 let choice: Choice = changetype<Choice>(0);
-const input = newPickInput();
 const profile = newProfile(KIND_LOAD);
 profile.ejection.failures = 3;
 profile.ejection.base = 1000;
 profile.ejection.max = 60000;
-const told: usize = memory.data(65536, 8);
-let subnet = 0;
-
-function pods(count: i32): Builder {
-  subnet++;
-  const builder = new Builder();
-  const all: u32[] = [];
-  for (let i = 0; i < count; i++) {
-    builder.pod(`10.${100 + subnet}.${100 + i / 100}.${100 + (i % 100)}:8000`);
-    all.push(i);
-  }
-  builder.model("m", all);
-  return builder;
-}
-
+const published: usize = memory.data(65536, 8);
 function opened(builder: Builder, now: u64): SnapshotView {
   const view = builder.view();
   followTopology(view);
@@ -56,7 +39,7 @@ function opened(builder: Builder, now: u64): SnapshotView {
   return view;
 }
 
-/** Fails until it is ejected; how many failures that took. */
+/** Fails until the endpoint is ejected. Returns how many failures that took. */
 function failUntilOut(entry: Entry, now: u64): i32 {
   for (let i = 1; i <= 10; i++) if (endpointFailed(entry, profile.ejection, now)) return i;
   return -1;
@@ -72,8 +55,8 @@ function share(view: SnapshotView, endpoint: u32, draws: i32): i32 {
   return got;
 }
 
-describe("a pod whose answers fail", () => {
-  test("is out after three in a row, for twice as long each time, sixty seconds at most", () => {
+describe("an endpoint whose answers fail", () => {
+  test("is ejected after three failures in a row, twice as long each time, for sixty seconds at most", () => {
     opened(pods(2), SECOND);
     const entry = entryOf(0);
     let now = 100 * SECOND;
@@ -82,17 +65,17 @@ describe("a pod whose answers fail", () => {
       const out: u64 = round < 6 ? 1 << round : 60;
       expect(isEjected(entry, now + out * SECOND - 1)).toBe(true);
       expect(isEjected(entry, now + out * SECOND)).toBe(false);
-      // While it is out, what still fails there is no news.
+      // While it is ejected, further failures change nothing.
       expect(endpointFailed(entry, profile.ejection, now)).toBe(false);
       now += out * SECOND;
     }
-    // Eight minutes of service later it begins anew.
+    // After eight minutes of service it begins anew.
     now += 481 * SECOND;
     expect(failUntilOut(entry, now)).toBe(3);
     expect(isEjected(entry, now + SECOND)).toBe(false);
   });
 
-  test("stays in when one answer in three is good", () => {
+  test("is not ejected when every third answer is good", () => {
     opened(pods(2), SECOND);
     for (let i = 0; i < 100; i++) {
       expect(endpointFailed(entryOf(1), profile.ejection, SECOND)).toBe(false);
@@ -101,14 +84,14 @@ describe("a pod whose answers fail", () => {
     }
   });
 
-  test("is never out where no number of failures ejects", () => {
+  test("is never ejected where `failures` is 0", () => {
     opened(pods(2), SECOND);
     profile.ejection.failures = 0;
     expect(failUntilOut(entryOf(0), SECOND)).toBe(-1);
     profile.ejection.failures = 3;
   });
 
-  test("is in no list while it is out, and returns with a tenth of its weight", () => {
+  test("is in no choice while it is ejected, and returns with a tenth of its weight", () => {
     const view = opened(pods(4), 1000 * SECOND);
     eject(entryOf(2), 1004 * SECOND, 4000, 3);
     for (let i = 0; i < 200; i++) {
@@ -122,14 +105,14 @@ describe("a pod whose answers fail", () => {
     // With a request on each, at a tenth of its weight it is as busy as with ten.
     const held: u64[] = [];
     for (let i: u32 = 0; i < 4; i++) held.push(started(i));
-    publishOwn(told);
+    publishOwn(published);
     expect(share(view, 2, 100)).toBe(0);
     input.now = 1008 * SECOND;
     expect(share(view, 2, 400)).toBeGreaterThan(40);
     for (let i = 0; i < held.length; i++) finished(held[i], publishGeneration() - 1);
   });
 
-  test("counts for nothing when more than half of a model's pods are out", () => {
+  test("is picked all the same when more than half of the model's endpoints are ejected", () => {
     const view = opened(pods(5), 2000 * SECOND);
     eject(entryOf(0), 2010 * SECOND, 10000, 1);
     eject(entryOf(1), 2010 * SECOND, 10000, 1);
@@ -138,7 +121,7 @@ describe("a pod whose answers fail", () => {
     expect(share(view, 0, 300)).toBeGreaterThan(20);
   });
 
-  test("is still picked when it is the only one", () => {
+  test("is still picked when the model has no other endpoint", () => {
     const view = opened(pods(1), 3000 * SECOND);
     eject(entryOf(0), 3010 * SECOND, 10000, 1);
     choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
@@ -146,7 +129,7 @@ describe("a pod whose answers fail", () => {
     expect(choice.first).toBe(0);
   });
 
-  test("of a large pool is in no sample", () => {
+  test("is in no sample of a large pool while it is ejected", () => {
     const view = opened(pods(300), 4000 * SECOND);
     const tokens = newProfile(KIND_TOKENS);
     for (let i = 0; i < 100; i++) eject(entryOf(i), 4010 * SECOND, 10000, 1);
@@ -159,14 +142,14 @@ describe("a pod whose answers fail", () => {
   });
 });
 
-describe("a pod that becomes ready", () => {
-  test("gets its share over ten seconds, and those of the first snapshot at once", () => {
+describe("an endpoint that becomes usable", () => {
+  test("gets its share over ten seconds; the first snapshot's endpoints get theirs at once", () => {
     const builder = pods(3);
     builder.pods[2].flags = 0;
     opened(builder, 5000 * SECOND);
     builder.pods[2].flags = 1;
     opened(builder, 5001 * SECOND);
-    // Another spec's pods came before: these are new to this worker too, and all alike.
+    // Other tests' endpoints came before: these are new to this worker, and all alike.
     expect(weightOf(entryOf(2), 5001 * SECOND)).toBe(0.1);
     expect(weightOf(entryOf(2), 5006 * SECOND)).toBe(0.55);
     expect(weightOf(entryOf(2), 5011 * SECOND)).toBe(1);
@@ -174,7 +157,7 @@ describe("a pod that becomes ready", () => {
     expect(anyTrouble(5011 * SECOND)).toBe(false);
   });
 
-  test("gets it at once where slowStart is 0s", () => {
+  test("gets its share at once where slowStart is 0s", () => {
     setSlowStart(0);
     const builder = pods(2);
     builder.pods[1].flags = 0;

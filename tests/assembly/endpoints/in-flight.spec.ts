@@ -37,7 +37,7 @@ function builder(addresses: string[]): Builder {
   return b;
 }
 
-/** All that is known of an endpoint; scrapes here are two seconds apart, so the average is the last one. */
+/** All in-flight requests that are known. Scrapes here are two seconds apart, so the average is the last scrape's. */
 function inFlight(endpoint: u32): i32 {
   return seenInFlight(endpoint) + <i32>unseenInFlight(endpoint);
 }
@@ -49,7 +49,7 @@ function follow(b: Builder): void {
 }
 
 describe("own requests", () => {
-  test("are exact over started and finished", () => {
+  test("are exact over started() and finished()", () => {
     follow(builder([A, B]));
     const first = started(0);
     const second = started(0);
@@ -65,7 +65,7 @@ describe("own requests", () => {
     expect(ownInFlight()).toBe(0);
   });
 
-  test("stay with their endpoint when others come before it", () => {
+  test("stay with their endpoint when other endpoints come before it in the snapshot", () => {
     follow(builder([B, C]));
     const held = started(0);
     follow(builder([A, B, C]));
@@ -75,7 +75,7 @@ describe("own requests", () => {
     expect(counted(1)).toBe(0);
   });
 
-  test("of an endpoint that went away are given back after it, and wait for it otherwise", () => {
+  test("of an endpoint that went away are given back later, or are there when it returns", () => {
     follow(builder([A, B]));
     const first = started(0);
     const second = started(0);
@@ -90,7 +90,7 @@ describe("own requests", () => {
     expect(ownInFlight()).toBe(0);
   });
 
-  test("by address are counted where the snapshot has it, and nowhere else", () => {
+  test("are counted by address where the snapshot has it, and nowhere else", () => {
     follow(builder([A, B]));
     const at = bytesAt(B);
     const hash = startedAt(at, bytesLength);
@@ -102,7 +102,7 @@ describe("own requests", () => {
     expect(ownInFlight()).toBe(0);
   });
 
-  test("on an endpoint that is gone and idle are nobody's: it is forgotten", () => {
+  test("an endpoint that is gone and idle is forgotten", () => {
     follow(builder([A, B]));
     const held = started(0);
     follow(builder([B]));
@@ -147,7 +147,7 @@ describe("own requests", () => {
 });
 
 describe("unseen requests", () => {
-  test("are those that the server reports and no worker sent", () => {
+  test("are those that the server reports and that no worker sent", () => {
     const b = builder([A, B]);
     b.pods[0].running = 5;
     b.pods[0].waiting = 2;
@@ -172,12 +172,12 @@ describe("unseen requests", () => {
     expect(inFlight(0)).toBe(0);
   });
 
-  test("are only reckoned from a scrape that is newer than the last", () => {
+  test("change only with a scrape that is newer than the last", () => {
     const b = builder([A]);
     b.pods[0].running = 4;
     follow(b);
     expect(inFlight(0)).toBe(4);
-    // Two seconds later by the version, but the scrape is the old one: more would be counted twice.
+    // The version is two seconds later, but the scrape is the old one: the new request would be counted twice.
     const held = started(0);
     const same = builder([A]);
     same.pods[0].running = 4;
@@ -191,7 +191,7 @@ describe("unseen requests", () => {
     finished(held, publishGeneration());
   });
 
-  test("are 0 where the server does not say, or was never scraped", () => {
+  test("are 0 where the server does not report them, or was never scraped", () => {
     for (let lack = 0; lack < 3; lack++) {
       const b = builder([A]);
       b.pods[0].running = 9;
@@ -205,7 +205,7 @@ describe("unseen requests", () => {
     }
   });
 
-  test("follow a producer whose clock was ahead, and one that began at 1970", () => {
+  test("follow a producer whose clock was ahead, and a producer whose clock began at 1970", () => {
     const ahead = builder([A]);
     ahead.version = version + 3600000000;
     ahead.pods[0].running = 9;
@@ -236,7 +236,7 @@ describe("unseen requests", () => {
     expect(unseenInFlight(0)).toBe(2);
   });
 
-  test("of four billion do not overflow", () => {
+  test("four billion of them do not overflow", () => {
     const b = builder([A]);
     b.pods[0].running = 0xfffffffe;
     b.pods[0].waiting = 0xfffffffe;
@@ -246,7 +246,7 @@ describe("unseen requests", () => {
 });
 
 describe("exchange", () => {
-  test("a request is told once it has lived through a tick, and a short one never", () => {
+  test("a request counts as settled once it has lived through a tick; a short request never does", () => {
     follow(builder([A, B]));
     publishOwn(vector);
     const since = publishGeneration();
@@ -268,14 +268,14 @@ describe("exchange", () => {
     expect(ownChanged()).toBe(false);
   });
 
-  test("a vector told is the others' count, once for each worker", () => {
+  test("what a worker published is added to the others' count, once for each worker", () => {
     follow(builder([A, B, C]));
     const first = started(0);
     const second = started(2);
     expect(ownChanged()).toBe(true);
     publishOwn(vector);
     expect(load<i32>(vector)).toBe(1);
-    expect(load<i32>(vector, 4)).toBe(0, "a request that may be over before the others hear of it");
+    expect(load<i32>(vector, 4)).toBe(0, "a request that may be over before the others receive its count");
     expect(ownChanged()).toBe(true);
     publishOwn(vector);
     expect(ownChanged()).toBe(false);
@@ -297,7 +297,7 @@ describe("exchange", () => {
     publishOwn(vector);
   });
 
-  test("what was not told yet counts once more for each other worker, and never less than it is", () => {
+  test("what is not published yet counts once more for each other worker", () => {
     follow(builder([A]));
     publishOwn(vector);
     store<u64>(vector, 0);
@@ -317,7 +317,7 @@ describe("exchange", () => {
     publishOwn(vector);
   });
 
-  test("negative numbers of another worker are not believed", () => {
+  test("negative numbers of another worker count as 0", () => {
     follow(builder([A]));
     store<i32>(vector, -5);
     beginOthers();
@@ -327,7 +327,7 @@ describe("exchange", () => {
     beginOthers();
   });
 
-  test("another topology has another hash, and begins with nothing of the others", () => {
+  test("another topology has another hash, and begins without counts of the other workers", () => {
     follow(builder([A, B]));
     const before = topologyHash();
     follow(builder([A, B]));

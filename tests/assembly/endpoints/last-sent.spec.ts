@@ -1,7 +1,12 @@
 import { newRandom } from "../../../assembly/base/random";
 import { findLastSent } from "../../../assembly/endpoints/cache/last-sent";
 import { followCaches, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
-import { insertPrefix, receiveUpdate, takeUpdate } from "../../../assembly/endpoints/cache/prefix-updates";
+import {
+  insertPrefix,
+  receiveUpdate,
+  takeUpdate,
+  UPDATE_BYTES,
+} from "../../../assembly/endpoints/cache/prefix-updates";
 import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt, Prompt } from "../../../assembly/endpoints/cache/prompt";
 import { entryOf } from "../../../assembly/endpoints/entries";
 import { eject } from "../../../assembly/endpoints/health";
@@ -19,11 +24,11 @@ let choice: Choice = changetype<Choice>(0);
 const profile = newProfile(KIND_TOKENS);
 const input = newPickInput();
 const text: usize = memory.data(65536, 8);
-const news: usize = memory.data(32768, 8);
+const update: usize = memory.data(UPDATE_BYTES, 8);
 const SECOND: u64 = 1000000000;
 const PICKS = 50;
 
-/** Idle endpoints of model m, numbers `first` to `last`, each of which has room for 65 of the tests' blocks. */
+/** Idle endpoints of model m, `first` to `last`. Each cache has room for 65 of the tests' blocks. */
 function pool(first: i32, last: i32): SnapshotView {
   const b = new Builder();
   const all: u32[] = [];
@@ -40,7 +45,7 @@ function pool(first: i32, last: i32): SnapshotView {
   return view;
 }
 
-/** `shared` blocks that many prompts have, and `more` of the one that goes by this number. */
+/** The prompt with this number: `shared` blocks that all prompts have, then `more` blocks of its own. */
 function prompt(number: u32, shared: u32, more: u32): Prompt {
   const result = openPrompt()!;
   for (let i: u32 = 0; i < (shared + more) * BLOCK_BYTES; i += 4) {
@@ -60,7 +65,7 @@ function sent(to: u32, number: u32, shared: u32, more: u32): void {
   closePrompt(what);
 }
 
-/** Of PICKS, those that go to the endpoint. */
+/** How many of PICKS picks go to the endpoint. */
 function picksOf(view: SnapshotView, endpoint: u32): i32 {
   let times = 0;
   for (let i = 0; i < PICKS; i++) {
@@ -71,7 +76,7 @@ function picksOf(view: SnapshotView, endpoint: u32): i32 {
 }
 
 describe("in a pool of a thousand", () => {
-  test("a conversation goes on where it was, though all begin alike", () => {
+  test("a conversation stays on its endpoint, though all conversations begin alike", () => {
     const view = pool(0, 999);
     sent(17, 1, 20, 4);
     for (let other: u32 = 2; other < 40; other++) sent(20 * other, other, 20, 4);
@@ -80,7 +85,7 @@ describe("in a pool of a thousand", () => {
     closePrompt(next);
   });
 
-  test("a prompt finds the last two that were sent it, and no third", () => {
+  test("a prompt finds the last two endpoints that were sent it, and no third", () => {
     const view = pool(0, 999);
     sent(300, 50, 0, 6);
     sent(301, 50, 0, 6);
@@ -95,7 +100,7 @@ describe("in a pool of a thousand", () => {
     closePrompt(again);
   });
 
-  test("one that is ejected is no candidate", () => {
+  test("an ejected endpoint is no candidate", () => {
     const view = pool(0, 999);
     sent(400, 60, 0, 6);
     const again = prompt(60, 0, 6);
@@ -106,7 +111,7 @@ describe("in a pool of a thousand", () => {
     closePrompt(again);
   });
 
-  test("another model's prompt of the same text is another one", () => {
+  test("the same text for another model is another prompt", () => {
     pool(0, 999);
     sent(500, 70, 0, 6);
     const again = prompt(70, 0, 6);
@@ -114,14 +119,14 @@ describe("in a pool of a thousand", () => {
     closePrompt(again);
   });
 
-  test("what another worker sent is found", () => {
+  test("a prompt that another worker sent is found", () => {
     pool(0, 999);
-    takeUpdate(news);
+    takeUpdate(update);
     sent(600, 80, 0, 6);
-    const bytes = takeUpdate(news);
-    // This worker itself sent it elsewhere since.
+    const bytes = takeUpdate(update);
+    // Since then this worker sent the prompt to another endpoint.
     sent(601, 80, 0, 6);
-    receiveUpdate(news, bytes);
+    receiveUpdate(update, bytes);
     const again = prompt(80, 0, 6);
     const found = findLastSent(again, input.seed);
     expect(found.last).toBe(600);
@@ -131,7 +136,7 @@ describe("in a pool of a thousand", () => {
 });
 
 describe("when pods come and go", () => {
-  test("a holder is found at its new place in the snapshot, and one that is gone is not", () => {
+  test("an endpoint is found at its new index in the snapshot, and an endpoint that is gone is not", () => {
     pool(0, 999);
     sent(700, 90, 0, 6);
     sent(10, 91, 0, 6);
@@ -144,7 +149,7 @@ describe("when pods come and go", () => {
     closePrompt(lost);
   });
 
-  test("those that stay keep their numbers, and the next ones follow without a gap", () => {
+  test("endpoints that stay keep their numbers, and the numbers of the next ones follow without a gap", () => {
     pool(2000, 2099);
     const last = entryOf(99).number;
     pool(2000, 2100);

@@ -12,16 +12,16 @@ import {
 
 const random = newRandom(3);
 const BLOCKS = 1500;
-/** As the prefix index has them; 0: it does not know the block. */
+/** Each block's stamp, as the prefix index keeps it; 0: it does not know the block. */
 const stamps = new StaticArray<u32>(BLOCKS);
 let clock: Clock = clockOf(0);
-/** The exact cache: its blocks, the one that was used longest ago first. */
+/** An exact LRU cache: its blocks, the block that was used longest ago first. */
 let cached: i32[] = [];
 let capacity: i32 = 0;
-/** The largest capacity that what is held was counted with. */
+/** The largest capacity since the oldest cached block was used. */
 let largest: i32 = 0;
 
-/** Of how many blocks next to the first that is evicted the clock may be wrong (lru.ts). */
+/** For how many blocks at the eviction point the clock may be wrong (lru.ts). */
 function slack(): i32 {
   return largest / 7 + 1;
 }
@@ -47,7 +47,7 @@ function resize(blocks: u32): void {
   while (cached.length > capacity) cached.shift();
 }
 
-/** Uses a block, as prefix.ts does. */
+/** Uses a block, as prefix-index.ts does. */
 function use(block: i32): void {
   stamps[block] = stamps[block] == 0 ? newStamp(clock, 1) : renewedStamp(clock, stamps[block], 1);
   const at = cached.indexOf(block);
@@ -56,7 +56,7 @@ function use(block: i32): void {
   cached.push(block);
 }
 
-/** What breaks a promise of lru.ts; "" when nothing does. */
+/** Which promise of lru.ts is broken; "": none. */
 function problem(): string {
   let held: i32 = 0;
   let hot: i32 = 0;
@@ -80,7 +80,7 @@ function problem(): string {
   return "";
 }
 
-/** A while of traffic with hot blocks, new ones, some that come again after long, and bursts of one. */
+/** Random traffic: hot blocks, new blocks, blocks that come again after long, and bursts of one block. */
 function traffic(uses: i32): void {
   const shares = [0, 10, 50, 90, 99];
   let hotShare: i32 = 0;
@@ -106,8 +106,8 @@ function traffic(uses: i32): void {
   }
 }
 
-describe("what a cache holds", () => {
-  test("is what an exact LRU of its capacity holds, but for a seventh of it and one", () => {
+describe("the blocks in a cache", () => {
+  test("are those of an exact LRU cache, but for a seventh of its capacity and one block", () => {
     const capacities: i32[] = [1, 2, 3, 5, 11, 12, 13, 23, 24, 25, 48, 100, 255, 256, 600];
     for (let i = 0; i < capacities.length; i++) {
       begin(i, capacities[i], 0);
@@ -121,7 +121,7 @@ describe("what a cache holds", () => {
     }
   });
 
-  test("counts a long block as the several that it is", () => {
+  test("count by their size: a long block counts as several", () => {
     const sizes: i32[] = [1, 4, 16];
     const room: i32 = 2000;
     begin(21, room, 0);
@@ -151,7 +151,7 @@ describe("what a cache holds", () => {
     }
   });
 
-  test("is nothing of what it held before it was emptied", () => {
+  test("are all gone once the cache is emptied", () => {
     begin(20, 100, 0);
     for (let i = 0; i < 80; i++) use(i);
     expect([clock.blocks, clock.hot]).toStrictEqual([80, 0]);
@@ -169,7 +169,7 @@ describe("what a cache holds", () => {
     }
   });
 
-  test("follows a capacity that shrinks and grows", () => {
+  test("follow a capacity that shrinks and grows", () => {
     begin(21, 300, 0);
     for (let round = 0; round < 200; round++) {
       traffic(100);
@@ -177,7 +177,7 @@ describe("what a cache holds", () => {
       resize(1 + (random.next() % (round % 2 ? 600 : 20)));
       expect(problem()).toBe("", `round ${round}, after another capacity`);
     }
-    // What is left of the larger capacities goes with the blocks that were used then.
+    // The error of a larger capacity goes with the blocks that were used then.
     resize(100);
     for (let i = 0; i < 300; i++) use(i);
     largest = 100;
@@ -185,7 +185,7 @@ describe("what a cache holds", () => {
     expect(problem()).toBe("");
   });
 
-  test("grows without forgetting anything", () => {
+  test("all stay when the capacity grows", () => {
     begin(22, 50, 0);
     for (let i = 0; i < 50; i++) use(i);
     for (let i = 0; i < 50; i++) use(i);
@@ -195,7 +195,7 @@ describe("what a cache holds", () => {
     expect([clock.blocks, clock.hot]).toStrictEqual([400, 50]);
   });
 
-  test("is the same when stamps wrap", () => {
+  test("are the same when stamps wrap", () => {
     const capacities: i32[] = [7, 64, 600];
     for (let i = 0; i < capacities.length; i++) {
       begin(23, capacities[i], 0xfffffffe - 8 * capacities[i]);
@@ -205,13 +205,13 @@ describe("what a cache holds", () => {
     }
   });
 
-  test("is what is used all the time, however long nothing has to be evicted", () => {
+  test("stay while they are used, however long no block has to be evicted", () => {
     const hot: i32[] = [5, 30];
     for (let k = 0; k < hot.length; k++) {
       begin(24, 100, 0x12345678);
       for (let i = 100; i < 160; i++) use(i);
       for (let i = 0; i < 2 * hot[k]; i++) use(i % hot[k]);
-      // The hot ones were used for an hour: stamps may be 2^31 apart.
+      // The hot blocks were used for an hour: stamps may be 2^31 apart.
       clock.last = 0x12345678 + 0x7fffff00;
       for (let i = 0; i < 3000; i++) {
         use(i % hot[k]);
@@ -224,7 +224,7 @@ describe("what a cache holds", () => {
       }
       for (let i = 100; i < 160; i++) if (isCachedAt(clock, stamps[i])) expect(i).toBe(-1, "too old for a stamp");
       expect([clock.blocks, clock.hot]).toStrictEqual([hot[k], hot[k]]);
-      // As the clock sees it, the others are gone, and there is as much room.
+      // For the clock the other blocks are gone, and their room is free.
       cached = [];
       for (let i = 0; i < hot[k]; i++) use(i);
       traffic(3000);
@@ -232,7 +232,7 @@ describe("what a cache holds", () => {
     }
   });
 
-  test("is the nearer to be evicted the longer ago it was used", () => {
+  test("are nearer to eviction the longer ago they were used", () => {
     begin(25, 100, 0);
     for (let i = 0; i < 250; i++) use(i);
     expect(ageOf(clock, stamps[249])).toBeLessThan(0.02);

@@ -25,7 +25,7 @@ import { Builder } from "../support/builder";
 usePrefixes(BLOCK_BYTES);
 const random = newRandom(7);
 const text: usize = memory.data(262144, 8);
-const news: usize = memory.data(32768, 8);
+const update: usize = memory.data(UPDATE_BYTES, 8);
 
 /** `blocks` blocks that depend on `start`, then blocks that depend on `other` from block `fork` on. */
 function prompt(blocks: u32, start: u32, fork: u32, other: u32): Prompt {
@@ -37,12 +37,12 @@ function prompt(blocks: u32, start: u32, fork: u32, other: u32): Prompt {
   return result;
 }
 
-/** Two endpoints whose caches hold `blocks` blocks each. */
+/** Two endpoints whose caches have room for `blocks` blocks each. */
 function pool(blocks: u32): void {
   const b = new Builder();
   b.pod("10.0.0.1:8000").kvBlocks = blocks;
   b.pod("10.0.0.2:8000").kvBlocks = blocks;
-  // BLOCK_BYTES at four bytes a token
+  // BLOCK_BYTES, at four bytes a token.
   for (let i = 0; i < b.pods.length; i++) b.pods[i].blockTokens = BLOCK_BYTES / 4;
   const view = b.view();
   followTopology(view);
@@ -65,7 +65,7 @@ describe("hashes of a prompt", () => {
     closePrompt(cut);
   });
 
-  test("differ from the first block that differs on", () => {
+  test("differ from the first different block on", () => {
     const a = prompt(6, 1, 6, 1);
     const hashes = new StaticArray<u64>(6);
     for (let i: u32 = 0; i < 6; i++) hashes[i] = promptHash(a, i);
@@ -111,7 +111,7 @@ describe("hashes of a prompt", () => {
     heap.free(spare);
   });
 
-  test("stop at the most blocks, and count all bytes", () => {
+  test("stop at MAX_BLOCKS, while all bytes are counted", () => {
     const a = openPrompt()!;
     const bytes = piecesOf(MAX_BLOCKS) * BLOCK_BYTES;
     expect(bytes).toBe(1212416);
@@ -125,7 +125,7 @@ describe("hashes of a prompt", () => {
 });
 
 describe("the prefix index", () => {
-  test("finds the longest prefix that was sent to an endpoint, and nothing on the other", () => {
+  test("finds the longest prefix that was sent to an endpoint, and nothing on another endpoint", () => {
     pool(1000);
     for (let shared: u32 = 0; shared <= 20; shared++) {
       const first = prompt(20, 100 + shared, 20, 0);
@@ -139,7 +139,7 @@ describe("the prefix index", () => {
     }
   });
 
-  test("of a long prompt knows the end by longer blocks, which count as long in the cache", () => {
+  test("knows the end of a long prompt by longer blocks, which count as several in the cache", () => {
     pool(1000);
     const first = prompt(400, 7, 400, 0);
     expect(first.count).toBe(133, "64 of one piece, 64 of four, 5 of 16");
@@ -189,7 +189,7 @@ describe("the prefix index", () => {
     closePrompt(hot);
   });
 
-  test("a long prompt stays whole while the table is full of what came once", () => {
+  test("a long prompt stays whole while the table is full of blocks that came once", () => {
     pool(4000);
     for (let i: u32 = 0; i < 2000; i++) {
       if (i % 100 == 0) {
@@ -204,31 +204,30 @@ describe("the prefix index", () => {
     }
   });
 
-  test("another worker's news are worth as much as own traffic", () => {
+  test("another worker's prefix update counts as much as own traffic", () => {
     pool(1000);
-    takeUpdate(news);
+    takeUpdate(update);
     const p = prompt(12, 77, 12, 0);
     insertPrefix(p, 3, entryOf(0));
-    const bytes = takeUpdate(news);
+    const bytes = takeUpdate(update);
     expect(bytes).toBe(24 + 12 * 8);
-    expect(takeUpdate(news + bytes)).toBe(0, "told once");
-    // the same endpoint under another address: as a worker that never sent the prompt
-    store<u64>(news, textHash(changetype<usize>("10.0.0.2:8000"), 0));
-    receiveUpdate(news, bytes);
+    expect(takeUpdate(update + bytes)).toBe(0, "each update is taken once");
+    // An address that is not known: such a record changes nothing.
+    store<u64>(update, textHash(changetype<usize>("10.0.0.2:8000"), 0));
+    receiveUpdate(update, bytes);
     expect(matchPrefix(p, 3, entryOf(1))).toBe(0, "an endpoint that is not known is skipped");
-    store<u64>(news, entryOf(1).hash);
-    receiveUpdate(news, bytes);
+    store<u64>(update, entryOf(1).hash);
+    receiveUpdate(update, bytes);
     expect(matchPrefix(p, 3, entryOf(1))).toBe(12);
     closePrompt(p);
   });
 
-  test("news that lie about their length are not read past their end", () => {
-    store<u64>(news, entryOf(1).hash);
-    store<u64>(news, 1, 8);
-    store<u64>(news, 0xffffffffffffffff, 16);
-    receiveUpdate(news, 64);
-    store<u64>(news, 200, 16);
-    receiveUpdate(news, 64);
-    expect(UPDATE_BYTES).toBe(32768);
+  test("an update with a wrong length is not read past its end", () => {
+    store<u64>(update, entryOf(1).hash);
+    store<u64>(update, 1, 8);
+    store<u64>(update, 0xffffffffffffffff, 16);
+    receiveUpdate(update, 64);
+    store<u64>(update, 200, 16);
+    receiveUpdate(update, 64);
   });
 });

@@ -7,7 +7,12 @@ import {
   matchPrefix,
   usePrefixes,
 } from "../../../assembly/endpoints/cache/prefix-index";
-import { insertPrefix, takeUpdate, updateWaiting } from "../../../assembly/endpoints/cache/prefix-updates";
+import {
+  insertPrefix,
+  takeUpdate,
+  UPDATE_BYTES,
+  updateWaiting,
+} from "../../../assembly/endpoints/cache/prefix-updates";
 import {
   BLOCK_BYTES,
   closePrompt,
@@ -34,9 +39,9 @@ const CACHE: u32 = 100;
 const BLOCKS: u32 = 20;
 const SEED: u64 = 5;
 const text: usize = memory.data(32768, 8);
-const news: usize = memory.data(32768, 8);
+const update: usize = memory.data(UPDATE_BYTES, 8);
 const open: Prompt[] = [];
-/** Of prompts that are like no other. */
+/** Makes each prompt different from all others. */
 let salt: u32 = 1000000;
 
 const A = "10.0.0.1:8000";
@@ -70,7 +75,7 @@ function prompt(start: u32, blocks: u32 = BLOCKS): Prompt {
   return result;
 }
 
-/** A request that begins. */
+/** A request begins. */
 function begin(start: u32, entry: Entry): Prompt {
   const result = prompt(start);
   insertPrefix(result, SEED, entry);
@@ -78,7 +83,7 @@ function begin(start: u32, entry: Entry): Prompt {
   return result;
 }
 
-/** Requests that pass, of `blocks` blocks together; `ticks`: with a tick after each. */
+/** Other requests begin and end, with `blocks` blocks together. `ticks`: with a tick after each. */
 function pass(blocks: u32, entry: Entry, ticks: bool): void {
   for (let i: u32 = 0; i < blocks; i += 10) {
     const other = prompt(salt++, 10);
@@ -88,15 +93,15 @@ function pass(blocks: u32, entry: Entry, ticks: bool): void {
   }
 }
 
-/** Blocks of a prompt that an endpoint is taken to hold. */
-function held(start: u32, entry: Entry): u32 {
+/** Blocks of a prompt that are cached on an endpoint, by the index. */
+function cached(start: u32, entry: Entry): u32 {
   const asked = prompt(start);
   const blocks = matchPrefix(asked, SEED, entry);
   closePrompt(asked);
   return blocks;
 }
 
-/** Opens all prompts there are, and closes them again; how many. */
+/** Opens all prompts that are free, and closes them again. Returns how many. */
 function openable(): u32 {
   const opened: Prompt[] = [];
   for (let one = openPrompt(); one !== null; one = openPrompt()) opened.push(one);
@@ -104,24 +109,24 @@ function openable(): u32 {
   return opened.length;
 }
 
-describe("the prompt of a request that is under way", () => {
-  test("is not forgotten, however much passes", () => {
+describe("a running prompt", () => {
+  test("stays cached, however many other requests pass", () => {
     fresh();
-    const lasting = begin(1, entryOf(0));
+    const running = begin(1, entryOf(0));
     const gone = prompt(2);
     insertPrefix(gone, SEED, entryOf(0));
     closePrompt(gone);
     pass(10 * CACHE, entryOf(0), true);
-    expect(held(1, entryOf(0))).toBe(BLOCKS);
-    expect(held(2, entryOf(0))).toBe(0, "that of one that has ended");
-    expect(held(1, entryOf(1))).toBe(0, "it was never sent there");
-    endPrompt(lasting);
+    expect(cached(1, entryOf(0))).toBe(BLOCKS);
+    expect(cached(2, entryOf(0))).toBe(0, "that of one that has ended");
+    expect(cached(1, entryOf(1))).toBe(0, "it was never sent there");
+    endPrompt(running);
   });
 
-  test("is used anew once half of what is held was used after it, not before", () => {
+  test("is used again once half of the cache was used after it, not before", () => {
     fresh();
     pass(2 * CACHE, entryOf(0), false);
-    const lasting = begin(1, entryOf(0));
+    const running = begin(1, entryOf(0));
     pass(40, entryOf(0), false);
     const stamp = lastStamp(entryOf(0));
     refreshPrompts();
@@ -131,96 +136,96 @@ describe("the prompt of a request that is under way", () => {
     expect(lastStamp(entryOf(0))).toBe(stamp + 2 * (20 + BLOCKS));
     refreshPrompts();
     expect(lastStamp(entryOf(0))).toBe(stamp + 2 * (20 + BLOCKS), "once");
-    endPrompt(lasting);
+    endPrompt(running);
   });
 
   test("ages from its end", () => {
     fresh();
-    const lasting = begin(1, entryOf(0));
+    const running = begin(1, entryOf(0));
     const next = openPrompt()!;
     pass(60, entryOf(0), false);
-    endPrompt(lasting);
-    // What is opened next is this one: what the other one holds would still be there to use.
+    endPrompt(running);
+    // The prompt that is opened next takes this memory: a later use of the ended prompt would be seen.
     closePrompt(next);
     pass(60, entryOf(0), true);
-    expect(held(1, entryOf(0))).toBe(BLOCKS);
+    expect(cached(1, entryOf(0))).toBe(BLOCKS);
     pass(60, entryOf(0), true);
-    expect(held(1, entryOf(0))).toBe(0);
+    expect(cached(1, entryOf(0))).toBe(0);
   });
 
-  test("is not used again at its end when next to nothing came after it", () => {
+  test("is not used again at its end when next to no block was used after it", () => {
     fresh();
     pass(2 * CACHE, entryOf(0), false);
-    takeUpdate(news);
-    const lasting = begin(1, entryOf(0));
-    const told = updateWaiting();
+    takeUpdate(update);
+    const running = begin(1, entryOf(0));
+    const published = updateWaiting();
     const stamp = lastStamp(entryOf(0));
-    endPrompt(lasting);
-    expect(updateWaiting()).toBe(told);
+    endPrompt(running);
+    expect(updateWaiting()).toBe(published);
     expect(lastStamp(entryOf(0))).toBe(stamp);
   });
 
-  test("goes on where another endpoint serves it", () => {
+  test("moves to the endpoint that serves it", () => {
     fresh();
-    const lasting = begin(1, entryOf(0));
-    movePrompt(lasting, entryOf(1).hash);
-    expect(held(1, entryOf(1))).toBe(BLOCKS, "at once");
+    const running = begin(1, entryOf(0));
+    movePrompt(running, entryOf(1).hash);
+    expect(cached(1, entryOf(1))).toBe(BLOCKS, "at once");
     pass(2 * CACHE, entryOf(0), true);
     pass(2 * CACHE, entryOf(1), true);
-    expect(held(1, entryOf(0))).toBe(0);
-    expect(held(1, entryOf(1))).toBe(BLOCKS);
+    expect(cached(1, entryOf(0))).toBe(0);
+    expect(cached(1, entryOf(1))).toBe(BLOCKS);
     pass(60, entryOf(1), false);
-    endPrompt(lasting);
+    endPrompt(running);
     pass(60, entryOf(1), false);
-    expect(held(1, entryOf(1))).toBe(BLOCKS, "aged from the end there");
+    expect(cached(1, entryOf(1))).toBe(BLOCKS, "aged from the end there");
   });
 
-  test("is nowhere when one serves it that is not known", () => {
+  test("is nowhere when the endpoint that serves it is not known", () => {
     fresh();
     expect(findEntry(0) === null).toBe(true);
-    const lasting = begin(1, entryOf(0));
-    movePrompt(lasting, 0);
-    takeUpdate(news);
+    const running = begin(1, entryOf(0));
+    movePrompt(running, 0);
+    takeUpdate(update);
     refreshPrompts();
-    endPrompt(lasting);
+    endPrompt(running);
     expect(updateWaiting()).toBe(0);
   });
 
-  test("is forgotten with the cache of an endpoint that was restarted", () => {
+  test("is forgotten with the cache of its endpoint, which was restarted", () => {
     fresh();
     const ended = begin(1, entryOf(0));
     const elsewhere = begin(1, entryOf(1));
     forgetPrefixes(entryOf(0));
     forgetPrompts(entryOf(0));
     refreshPrompts();
-    expect(held(1, entryOf(0))).toBe(0);
+    expect(cached(1, entryOf(0))).toBe(0);
     pass(2 * CACHE, entryOf(1), true);
-    expect(held(1, entryOf(1))).toBe(BLOCKS);
+    expect(cached(1, entryOf(1))).toBe(BLOCKS);
     endPrompt(ended);
     endPrompt(elsewhere);
-    expect(held(1, entryOf(0))).toBe(0);
+    expect(cached(1, entryOf(0))).toBe(0);
   });
 
-  test("does no harm when its endpoint is not there any more", () => {
+  test("does no harm when its endpoint is gone", () => {
     fresh();
-    const lasting = begin(1, entryOf(0));
+    const running = begin(1, entryOf(0));
     const other = begin(2, entryOf(1));
     pool([B]);
     pool([B, C]);
     expect(findEntry(textHash(bytesAt(A), bytesLength)) === null).toBe(true);
     refreshPrompts();
-    expect(held(1, entryOf(0))).toBe(0, "not on one of the others");
-    endPrompt(lasting);
+    expect(cached(1, entryOf(0))).toBe(0, "not on one of the others");
+    endPrompt(running);
     pool([A, B]);
-    expect(held(1, entryOf(0))).toBe(0, "it came anew");
+    expect(cached(1, entryOf(0))).toBe(0, "it came anew");
     pass(2 * CACHE, entryOf(1), true);
-    expect(held(2, entryOf(1))).toBe(BLOCKS);
+    expect(cached(2, entryOf(1))).toBe(BLOCKS);
     endPrompt(other);
   });
 });
 
-describe("prompts of requests under way", () => {
-  test("are half of all at most, and leave nothing behind in whatever order they end", () => {
+describe("running prompts", () => {
+  test("are half of all prompts at most, and leave nothing behind in whatever order they end", () => {
     fresh();
     for (let round = 0; round < 3; round++) {
       while (true) {
@@ -240,11 +245,11 @@ describe("prompts of requests under way", () => {
     }
     const one = begin(3, entryOf(0));
     pass(2 * CACHE, entryOf(0), true);
-    expect(held(3, entryOf(0))).toBe(BLOCKS, "and others are followed as well as ever");
+    expect(cached(3, entryOf(0))).toBe(BLOCKS, "and others are followed as well as ever");
     endPrompt(one);
   });
 
-  test("shorter than a block are not followed", () => {
+  test("are at least a block long", () => {
     fresh();
     const short = openPrompt()!;
     feedPrompt(short, text, BLOCK_BYTES - 1);

@@ -30,8 +30,8 @@ let choice: Choice = changetype<Choice>(0);
 const profile = newProfile(KIND_TOKENS);
 const input = newPickInput();
 const text: usize = memory.data(65536, 8);
-const told: usize = memory.data(65536, 8);
-/** Prompts of 64 blocks that fill most of a cache whose size is not told (2,000,000 bytes). */
+const published: usize = memory.data(65536, 8);
+/** Prompts of 64 blocks that fill most of a cache whose size is not reported (2,000,000 bytes). */
 const FILLING: u64 = 56;
 const SECOND: u64 = 1000000000;
 
@@ -67,37 +67,37 @@ describe("tokens that wait on an endpoint", () => {
     expect(entry.tokens.pending).toBe(0);
   });
 
-  test("of other workers are heard as they are sent, and go when they are done", () => {
+  test("of other workers count once they are received, and go when they are done", () => {
     pool(2, 10);
     const entry = entryOf(1);
-    memory.fill(told, 0, 2 * PUBLISHED_BYTES);
-    store<i32>(told + PUBLISHED_BYTES, 1);
-    store<i32>(told + PUBLISHED_BYTES, 4000, 8);
-    store<i32>(told + PUBLISHED_BYTES, 4000, 12);
+    memory.fill(published, 0, 2 * PUBLISHED_BYTES);
+    store<i32>(published + PUBLISHED_BYTES, 1);
+    store<i32>(published + PUBLISHED_BYTES, 4000, 8);
+    store<i32>(published + PUBLISHED_BYTES, 4000, 12);
     beginOthers();
-    addOthers(told);
+    addOthers(published);
     endOthers(SECOND);
     expect(queueOf(entry, SECOND, 0)).toBe(4000);
-    store<i32>(told + PUBLISHED_BYTES, 0, 8);
+    store<i32>(published + PUBLISHED_BYTES, 0, 8);
     beginOthers();
-    addOthers(told);
+    addOthers(published);
     endOthers(SECOND);
     expect(queueOf(entry, SECOND, 0)).toBe(0);
   });
 
-  test("of a burst are taken to have been sent by every worker, until they are told", () => {
+  test("of a burst count as if every worker had sent them, until they are published", () => {
     pool(2, 20);
-    publishOwn(told);
+    publishOwn(published);
     tokensSent(entryOf(0), 1000, SECOND);
     expect(queueOf(entryOf(0), SECOND, 3)).toBe(4000);
-    publishOwn(told);
+    publishOwn(published);
     expect(queueOf(entryOf(0), SECOND, 3)).toBe(1000);
     tokensDone(entryOf(0), 1000);
   });
 });
 
-describe("the rule", () => {
-  test("sends a prompt where its beginning is cached, until that endpoint is busier by more than it saves", () => {
+describe("profile tokens", () => {
+  test("sends a prompt where its beginning is cached, until that endpoint is busier by more than the cache saves", () => {
     const view = pool(4, 30);
     const prompt = openPrompt()!;
     for (let i = 0; i < 65536; i += 4) store<u32>(text + i, i * 0x9e3779b1);
@@ -111,16 +111,16 @@ describe("the rule", () => {
     expect(uncachedTokens(input, entryOf(0))).toBe(input.tokens);
     choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.first).toBe(2);
-    // it saves 0.4 times 8,176 tokens: n requests cost 100 n (1 + n / 64), so 23 are cheaper and 25 are not
+    // The cache saves 0.4 times 8,176 tokens. n requests cost 100 n (1 + n / 64): 23 are cheaper than that, 25 are not.
     for (let i = 0; i < 23; i++) started(2);
-    publishOwn(told);
+    publishOwn(published);
     choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.first).toBe(2);
     for (let i = 0; i < 2; i++) started(2);
-    publishOwn(told);
+    publishOwn(published);
     choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.first == 2).toBe(false);
-    // Once the caches are full of what is asked for again, each prefill costs a hundred.
+    // When the caches are full of blocks that are used again, each prefill costs a hundred.
     for (let i = 0; i < 4; i++) {
       for (let seed: u64 = 100; seed < 100 + FILLING; seed++) {
         insertPrefix(prompt, seed, entryOf(i));
@@ -158,7 +158,7 @@ describe("the rule", () => {
       const counts = new StaticArray<i32>(8);
       const tokens = new StaticArray<i32>(8);
       for (let i = 0; i < 200; i++) {
-        // One in ten is twenty times as long as the others.
+        // One prompt in ten is twenty times as long as the others.
         input.tokens = random.next() % 10 == 0 ? 10000 : 500;
         choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
         counts[choice.first]++;
@@ -174,7 +174,7 @@ describe("the rule", () => {
     }
   });
 
-  test("in a pool of a thousand finds three different usable ones, and the home of a prompt again", () => {
+  test("finds three different usable endpoints of a thousand, and the home of a prompt again", () => {
     const view = pool(1000, 50);
     const prompt = openPrompt()!;
     feedPrompt(prompt, text, 8 * BLOCK_BYTES);
@@ -191,12 +191,12 @@ describe("the rule", () => {
       choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       if (choice.first == home) again++;
     }
-    // The first pick may have been a random one: then the homes are cold and as good as it.
+    // The first pick may have been a random endpoint: then the homes are cold and as good.
     expect(again == 50 || uncachedTokens(input, entryOf(choice.first)) > 16).toBe(true);
     closePrompt(prompt);
   });
 
-  test("an endpoint that does not tell its requests is no better than others: its lack is dropped for all, or penalised", () => {
+  test("prefers no endpoint that does not report its requests: the signal is dropped for all, or penalised", () => {
     const b = new Builder();
     b.pod("10.1.190.1:8000").running = 30;
     b.pod("10.1.190.2:8000").running = 30;

@@ -1,9 +1,9 @@
-// Compiled by asc with the release's flags: picks in a loop, as a request makes them, without a host around.
+// Compiled by asc with the release's flags: picks in a loop, as requests make them, without a host.
 
 import { newRandom } from "../../../assembly/base/random";
 import { adapterSent, followAdapters } from "../../../assembly/endpoints/adapters";
 import { followCaches, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
-import { insertPrefix, takeUpdate } from "../../../assembly/endpoints/cache/prefix-updates";
+import { insertPrefix, takeUpdate, UPDATE_BYTES } from "../../../assembly/endpoints/cache/prefix-updates";
 import {
   BLOCK_BYTES,
   closePrompt,
@@ -36,6 +36,7 @@ import {
 import { SCORE_KV, SCORE_PREFIX, SCORE_QUEUE } from "../../../assembly/pick/scorers";
 import { wholeModel } from "../../../assembly/places/range";
 import { newView, SnapshotView } from "../../../assembly/snapshot/view";
+import { MAX_ENDPOINTS } from "../../../protocol/constants";
 import { Builder } from "../support/builder";
 
 export const LOAD: u32 = 0;
@@ -49,9 +50,9 @@ let choice: Choice = changetype<Choice>(0);
 const input = newPickInput();
 const random = newRandom(42);
 const text: usize = memory.data(65536, 8);
-const told: usize = memory.data(163840, 8);
-const news: usize = memory.data(32768, 8);
-/** Requests that are in flight, oldest first: u64 hash, u32 since, i32 tokens. */
+const published: usize = memory.data(MAX_ENDPOINTS * PUBLISHED_BYTES, 8);
+const update: usize = memory.data(UPDATE_BYTES, 8);
+/** In-flight requests, oldest first: u64 hash, u32 since, i32 tokens. */
 const flights: usize = memory.data(65536, 8);
 let view: SnapshotView = newView();
 let profile: Profile = newProfile(KIND_LOAD);
@@ -89,7 +90,7 @@ export function prepare(pods: u32, kind: u32, customerCount: u32): void {
   if (kind == TWO) profile.picker = PICKER_TWO;
 }
 
-/** `count` requests, a millisecond apart; `blocks` of prompt, of which half are the customer's own. `counts`: with the pick. */
+/** `count` requests, a millisecond apart, with `blocks` blocks of 64 bytes, half of which are the customer's. `picksToo`: with picks. */
 export function run(count: u32, blocks: u32, picksToo: bool): u32 {
   let sum: u32 = 0;
   let open: u32 = 0;
@@ -123,8 +124,8 @@ export function run(count: u32, blocks: u32, picksToo: bool): u32 {
     }
     closePrompt(prompt);
     if ((i & 15) == 0) {
-      publishOwn(told);
-      takeUpdate(news);
+      publishOwn(published);
+      takeUpdate(update);
     }
   }
   return sum;

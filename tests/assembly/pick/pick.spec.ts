@@ -14,7 +14,7 @@ import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../support/builder";
 
-// Tolerance of the shares: of 9,000 draws over three equal pods each gets 3,000, standard deviation 45; 270 is six.
+// Tolerance of the shares: of 9,000 draws each of three equal endpoints gets 3,000, standard deviation 45. 270 is six of these.
 const DRAWS = 9000;
 const TOLERANCE = 270;
 
@@ -63,7 +63,7 @@ function onlyFirst(view: SnapshotView, endpoint: u32): bool {
 }
 
 describe("pick", () => {
-  test("equal pods get equal shares, in every place", () => {
+  test("gives equal endpoints equal shares, as first and as second", () => {
     const view = opened(three());
     const seconds = new StaticArray<i32>(3);
     const counts = new StaticArray<i32>(3);
@@ -90,7 +90,7 @@ describe("pick", () => {
     expect(choice.third).toBe(0);
   });
 
-  test("of many endpoints keeps the three cheapest, wherever they stand", () => {
+  test("keeps the three cheapest of many endpoints, wherever they stand", () => {
     const builder = new Builder();
     builder.manyPods(200);
     const all: u32[] = [];
@@ -109,7 +109,7 @@ describe("pick", () => {
     expect(choice.third).toBe(0);
   });
 
-  test("of a thousand looks at thirty-two, and the best of those wins", () => {
+  test("looks at thirty-two of a thousand endpoints, and takes the best of these", () => {
     const builder = new Builder();
     builder.manyPods(1000);
     const all: u32[] = [];
@@ -131,7 +131,7 @@ describe("pick", () => {
     expect(sum / 1000).toBeLessThan(40);
   });
 
-  test("one endpoint is one pick, none is no pick", () => {
+  test("chooses one endpoint of one, and none of none", () => {
     const builder = three();
     builder.model("n", [1]);
     builder.model("o", []);
@@ -145,7 +145,7 @@ describe("pick", () => {
     expect(choice.first).toBe(0xffffffff);
   });
 
-  test("never lists an endpoint that is not ready, draining or asleep, however idle", () => {
+  test("never lists an endpoint that is not ready, is draining or is asleep, however idle it is", () => {
     for (let flags: u16 = 0; flags < 8; flags++) {
       const builder = three();
       builder.pods[1].flags = flags;
@@ -159,7 +159,7 @@ describe("pick", () => {
     }
   });
 
-  test("flags that are not known are not read", () => {
+  test("ignores flags that are not known", () => {
     const builder = three();
     for (let i = 0; i < 3; i++) builder.pods[i].flags = 0xfff9;
     const view = opened(builder);
@@ -168,10 +168,10 @@ describe("pick", () => {
   });
 });
 
-describe("cost", () => {
-  test("a waiting request of somebody else weighs as much as two in flight", () => {
+describe("the cost of profile load", () => {
+  test("counts another sender's waiting request as two in-flight requests", () => {
     const builder = three();
-    // One of three is taken for noise; the two others and the queue of two make four.
+    // One of the three requests counts as noise. The two others and the queue of two make four.
     builder.pods[0].waiting = 2;
     builder.pods[0].running = 1;
     builder.pods[1].waiting = 2;
@@ -187,7 +187,7 @@ describe("cost", () => {
     for (let i = 0; i < held.length; i++) finished(held[i], publishGeneration());
   });
 
-  test("own requests in a pod's queue count once, however old the scrape is", () => {
+  test("counts own requests in an endpoint's queue once, however old the scrape is", () => {
     const builder = three();
     const held: u64[] = [];
     opened(builder);
@@ -199,7 +199,7 @@ describe("cost", () => {
     for (let i = 0; i < 3; i++) expect(abs(counts[i] - DRAWS / 3)).toBeLessThan(TOLERANCE);
   });
 
-  test("a full KV cache weighs as much as four requests", () => {
+  test("counts a full KV cache as four requests", () => {
     const builder = three();
     builder.pods[0].kv = 1;
     builder.pods[1].running = 4;
@@ -211,7 +211,7 @@ describe("cost", () => {
     expect(choice.third).toBe(2);
   });
 
-  test("a tenth of a request decides nothing for sure, a fifth does", () => {
+  test("decides by a fifth of a request, and by a tenth only in part", () => {
     const builder = three();
     builder.pods[2].waiting = 9;
     // 4 * 0.0125 is half of the tie's width: the other one still wins one time in eight.
@@ -223,7 +223,7 @@ describe("cost", () => {
     expect(onlyFirst(opened(builder), 1)).toBe(true);
   });
 
-  test("a signal that one candidate lacks is dropped for all", () => {
+  test("drops a signal for all candidates when one lacks it", () => {
     const builder = three();
     builder.pods[0].waiting = UNKNOWN;
     builder.pods[1].waiting = 500;
@@ -237,7 +237,7 @@ describe("cost", () => {
     for (let i = 0; i < 3; i++) expect(abs(counts[i] - DRAWS / 3)).toBeLessThan(TOLERANCE);
   });
 
-  test("a signal that only an unusable endpoint lacks is kept", () => {
+  test("keeps a signal that only an unusable endpoint lacks", () => {
     const builder = three();
     builder.pods[0].waiting = UNKNOWN;
     builder.pods[0].flags = 0;
@@ -245,7 +245,7 @@ describe("cost", () => {
     expect(onlyFirst(opened(builder), 2)).toBe(true);
   });
 
-  test("a queue of four billion is a cost like any other", () => {
+  test("is a number for a queue of four billion too", () => {
     const builder = three();
     builder.pods[0].waiting = 0xfffffffe;
     builder.pods[1].waiting = 0xfffffffe;

@@ -1,32 +1,10 @@
-import { newRandom } from "../../../assembly/base/random";
-import { followAdapters } from "../../../assembly/endpoints/adapters";
-import { followCaches, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
+import { usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
 import { insertPrefix } from "../../../assembly/endpoints/cache/prefix-updates";
 import { closePrompt, feedPrompt, openPrompt, SMALL_BLOCK_BYTES } from "../../../assembly/endpoints/cache/prompt";
 import { entryOf } from "../../../assembly/endpoints/entries";
-import {
-  finished,
-  followScrapes,
-  followTopology,
-  publishGeneration,
-  publishOwn,
-  started,
-} from "../../../assembly/endpoints/in-flight";
+import { finished, followScrapes, publishGeneration, publishOwn, started } from "../../../assembly/endpoints/in-flight";
 import { tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
-import { beginCandidates, CANDIDATES_BYTES, Candidates, findCandidates } from "../../../assembly/pick/candidates";
-import { Choice, costCandidates, pick } from "../../../assembly/pick/pick";
-import { newPickInput } from "../../../assembly/pick/pick-input";
-import {
-  addScorer,
-  KIND_SCORERS,
-  newProfile,
-  PICKER_BEST,
-  PICKER_RANDOM,
-  PICKER_TWO,
-  PICKER_WEIGHTED,
-  Profile,
-  pickerNames,
-} from "../../../assembly/pick/profile";
+import { Profile } from "../../../assembly/pick/profile";
 import {
   SCORE_ACTIVE,
   SCORE_KV,
@@ -43,46 +21,12 @@ import {
   scorerName,
   scorerNames,
 } from "../../../assembly/pick/scorers";
-import { wholeModel } from "../../../assembly/places/range";
-import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
-import { Builder } from "../support/builder";
+import { candidates, input, lookAt, near, one, opened, pods, score } from "../support/picks";
 
 usePrefixes(SMALL_BLOCK_BYTES);
-const random = newRandom(5);
-const candidates = changetype<Candidates>(memory.data(CANDIDATES_BYTES, 8));
-let choice: Choice = changetype<Choice>(0);
-const input = newPickInput();
 const text: usize = memory.data(65536, 8);
-const told: usize = memory.data(4096, 8);
-let subnet = 0;
-
-/** `count` idle pods with addresses of their own; model 0 is on all of them. */
-function pods(count: i32): Builder {
-  subnet++;
-  const builder = new Builder();
-  const all: u32[] = [];
-  for (let i = 0; i < count; i++) {
-    builder.pod(`10.${100 + subnet}.${100 + i / 100}.${100 + (i % 100)}:8000`);
-    all.push(i);
-  }
-  builder.model("m", all);
-  return builder;
-}
-
-function opened(builder: Builder): SnapshotView {
-  const view = builder.view();
-  followTopology(view);
-  followCaches(view);
-  followAdapters(view);
-  return view;
-}
-
-function one(scorer: u32, parameter: f64 = 0): Profile {
-  const profile = newProfile(KIND_SCORERS);
-  addScorer(profile, scorer, 1, parameter);
-  return profile;
-}
+const published: usize = memory.data(4096, 8);
 
 function penalising(scorer: u32): Profile {
   const profile = one(scorer);
@@ -91,20 +35,8 @@ function penalising(scorer: u32): Profile {
   return profile;
 }
 
-/** Score of candidate `i` of model `model`: costs are best - score. */
-function score(view: SnapshotView, profile: Profile, i: u32, model: u32 = 0): f64 {
-  beginCandidates(candidates, view, model, wholeModel(view, model), input.now);
-  findCandidates(candidates, profile, input, random);
-  costCandidates(candidates, profile, input);
-  return profile.best - candidates.cost(i);
-}
-
-function near(x: f64, expected: f64): void {
-  expect(Math.abs(x - expected) < 1e-6).toBe(true, `${x} is ${expected}`);
-}
-
 describe("queue-scorer and running-requests-size-scorer", () => {
-  test("are (most - x) / (most - least) over the candidates", () => {
+  test("are (highest - x) / (highest - lowest) over the candidates", () => {
     const builder = pods(3);
     builder.pods[0].waiting = 10;
     builder.pods[1].waiting = 4;
@@ -128,7 +60,7 @@ describe("queue-scorer and running-requests-size-scorer", () => {
     for (let i: u32 = 0; i < 3; i++) near(score(view, one(SCORE_QUEUE), i), 1);
   });
 
-  test("look at candidates only", () => {
+  test("compare candidates only", () => {
     const builder = pods(3);
     builder.pods[0].waiting = 1000;
     builder.pods[0].flags = 0;
@@ -140,7 +72,7 @@ describe("queue-scorer and running-requests-size-scorer", () => {
     expect(candidates.count).toBe(2);
   });
 
-  test("are dropped for all when one does not tell, or that one is the worst where that is penalised", () => {
+  test("are dropped for all when one pod does not report, or that pod counts as the worst with penalise", () => {
     const builder = pods(3);
     builder.pods[0].waiting = UNKNOWN;
     builder.pods[1].waiting = 4;
@@ -164,7 +96,7 @@ describe("kv-cache-utilization-scorer", () => {
     near(score(view, one(SCORE_KV), 1), 0);
   });
 
-  test("of an old scrape is the worst where that is penalised", () => {
+  test("of an old scrape is the worst with penalise", () => {
     const builder = pods(3);
     builder.pods[0].age = 1500;
     builder.pods[1].kv = 0.5;
@@ -184,7 +116,7 @@ describe("kv-cache-utilization-scorer", () => {
 });
 
 describe("prefix-cache-scorer", () => {
-  test("is matched of all blocks of 64 bytes, 0 for a prompt without one", () => {
+  test("is the share of the prompt's blocks of 64 bytes that match, 0 for a prompt without a block", () => {
     const view = opened(pods(2));
     for (let i = 0; i < 4096; i += 4) store<u32>(text + i, i * 0x9e3779b1);
     const first = openPrompt()!;
@@ -216,7 +148,7 @@ describe("lora-affinity-scorer", () => {
       adapter.kind = 1;
       adapter.base = 0;
     }
-    // z0: running on pod 0, waiting on pod 2; pods 2 and 3 are full of the others
+    // z0 runs on pod 0 and waits on pod 2. The other adapters fill pods 2 and 3.
     builder.models[1].states = [1, 0, 2, 0];
     builder.models[2].states = [1, 0, 1, 1];
     builder.models[3].states = [0, 1, 0, 1];
@@ -229,11 +161,11 @@ describe("lora-affinity-scorer", () => {
 });
 
 describe("scorers of what this Envoy sent", () => {
-  test("active-request-scorer is (most - n) / most", () => {
+  test("active-request-scorer is (highest - n) / highest", () => {
     const view = opened(pods(3));
     for (let i: u32 = 0; i < 3; i++) near(score(view, one(SCORE_ACTIVE), i), 1);
     const held: u64[] = [started(0), started(0), started(0), started(0), started(1)];
-    publishOwn(told);
+    publishOwn(published);
     near(score(view, one(SCORE_ACTIVE), 0), 0);
     near(score(view, one(SCORE_ACTIVE), 1), 0.75);
     near(score(view, one(SCORE_ACTIVE), 2), 1);
@@ -249,7 +181,7 @@ describe("scorers of what this Envoy sent", () => {
     tokensDone(entryOf(1), 1000);
   });
 
-  test("load-aware-scorer is half of what is left of the limit", () => {
+  test("load-aware-scorer is half of the share of the limit that is left", () => {
     const builder = pods(3);
     builder.pods[1].waiting = 32;
     builder.pods[2].waiting = 1000;
@@ -266,8 +198,8 @@ describe("scorers of what this Envoy sent", () => {
     tokensSent(entryOf(0), 8000, 1);
     tokensSent(entryOf(1), 2000, 1);
     input.now = 1;
-    // Told, or the others would be taken to have sent as much.
-    publishOwn(told);
+    // Published, or each other worker would be assumed to have sent as much.
+    publishOwn(published);
     near(score(view, one(SCORE_LATENCY), 0), 0);
     near(score(view, one(SCORE_LATENCY), 1), 0.75);
     near(score(view, one(SCORE_LATENCY), 2), 1);
@@ -275,7 +207,7 @@ describe("scorers of what this Envoy sent", () => {
     tokensDone(entryOf(1), 2000);
   });
 
-  test("latency-scorer counts others' requests where all tell theirs, or takes one that does not for the worst", () => {
+  test("latency-scorer counts others' requests where all pods report theirs; a pod that does not counts as the worst with penalise", () => {
     const builder = pods(3);
     builder.pods[0].running = 40;
     builder.pods[1].running = 20;
@@ -326,8 +258,7 @@ describe("every scorer", () => {
     input.seed = 9;
     for (let type: u32 = 0; type < SCORERS; type++) {
       const profile = one(type, 100);
-      beginCandidates(candidates, view, 1, wholeModel(view, 1), input.now);
-      findCandidates(candidates, profile, input, random);
+      lookAt(view, 1, profile);
       candidates.home = candidates.link(0);
       expect(scoreCandidates(candidates, profile, input, 0)).toBe(true, `scorer ${type} has a signal`);
       expect(candidates.score(0) > 0).toBe(true, `scorer ${type} has a formula`);
@@ -340,121 +271,7 @@ describe("every scorer", () => {
   test("without a case is dropped, whatever the candidates report", () => {
     const view = opened(pods(2));
     const profile = one(SCORERS);
-    beginCandidates(candidates, view, 0, wholeModel(view, 0), input.now);
-    findCandidates(candidates, profile, input, random);
+    lookAt(view, 0, profile);
     expect(scoreCandidates(candidates, profile, input, 0)).toBe(false);
-  });
-});
-
-describe("every picker", () => {
-  test("has a name, by whose index it is known", () => {
-    const names = pickerNames();
-    expect(names.indexOf("max-score-picker")).toBe(PICKER_BEST);
-    expect(names.indexOf("weighted-random-picker")).toBe(PICKER_WEIGHTED);
-    expect(names.indexOf("random-picker")).toBe(PICKER_RANDOM);
-    expect(names.indexOf("p2c-picker")).toBe(PICKER_TWO);
-    expect(names.includes("")).toBe(false);
-  });
-});
-
-describe("weights and pickers", () => {
-  test("the endpoint picker's default is 2 queue + 2 kv + 3 prefix, the highest wins", () => {
-    const builder = pods(3);
-    builder.pods[0].waiting = 10;
-    builder.pods[1].waiting = 5;
-    builder.pods[0].kv = 0.1;
-    builder.pods[1].kv = 0.5;
-    builder.pods[2].kv = 0.9;
-    const view = opened(builder);
-    const profile = newProfile(KIND_SCORERS);
-    addScorer(profile, SCORE_QUEUE, 2, 0);
-    addScorer(profile, SCORE_KV, 2, 0);
-    addScorer(profile, SCORE_PREFIX, 3, 0);
-    near(score(view, profile, 0), 2 * 0 + 2 * 0.9);
-    near(score(view, profile, 1), 2 * 0.5 + 2 * 0.5);
-    near(score(view, profile, 2), 2 * 1 + 2 * 0.1);
-    for (let i = 0; i < 100; i++) {
-      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
-      expect(choice.first).toBe(2);
-      expect(choice.second).toBe(1);
-      expect(choice.third).toBe(0);
-    }
-  });
-
-  test("equal scores are decided at random", () => {
-    const view = opened(pods(4));
-    const counts = new StaticArray<i32>(4);
-    const profile = one(SCORE_QUEUE);
-    for (let i = 0; i < 4000; i++) {
-      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
-      counts[choice.first]++;
-    }
-    // 1,000 each, standard deviation 27
-    for (let i = 0; i < 4; i++) expect(abs(counts[i] - 1000)).toBeLessThan(160);
-  });
-
-  test("weighted-random-picker picks in proportion to the score, and never a score of nothing before another", () => {
-    const builder = pods(3);
-    builder.pods[0].kv = 0.75;
-    builder.pods[1].kv = 0.25;
-    builder.pods[2].kv = 1;
-    const view = opened(builder);
-    const profile = one(SCORE_KV);
-    profile.picker = PICKER_WEIGHTED;
-    const counts = new StaticArray<i32>(3);
-    for (let i = 0; i < 4000; i++) {
-      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
-      counts[choice.first]++;
-      expect(choice.third).toBe(2);
-    }
-    // 0.25 to 0.75
-    expect(abs(counts[0] - 1000)).toBeLessThan(160);
-    expect(counts[2]).toBe(0);
-  });
-
-  test("random-picker does not look at scores", () => {
-    const builder = pods(3);
-    builder.pods[0].kv = 1;
-    const view = opened(builder);
-    const profile = one(SCORE_KV);
-    profile.picker = PICKER_RANDOM;
-    const counts = new StaticArray<i32>(3);
-    for (let i = 0; i < 3000; i++) {
-      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
-      counts[choice.first]++;
-    }
-    for (let i = 0; i < 3; i++) expect(abs(counts[i] - 1000)).toBeLessThan(160);
-  });
-
-  test("p2c-picker takes the better of two", () => {
-    const builder = pods(4);
-    for (let i = 0; i < 4; i++) builder.pods[i].kv = <f32>i / 4;
-    const view = opened(builder);
-    const profile = one(SCORE_KV);
-    profile.picker = PICKER_TWO;
-    const counts = new StaticArray<i32>(4);
-    for (let i = 0; i < 6000; i++) {
-      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
-      counts[choice.first]++;
-      expect(choice.first).toBeLessThan(choice.second);
-    }
-    // Of six pairs the best pod is in three, the next in two of the rest, the next in one.
-    expect(abs(counts[0] - 3000)).toBeLessThan(240);
-    expect(abs(counts[1] - 2000)).toBeLessThan(240);
-    expect(abs(counts[2] - 1000)).toBeLessThan(240);
-    expect(counts[3]).toBe(0);
-  });
-
-  test("p2c-picker finds the only usable ones of a large pool", () => {
-    const builder = pods(200);
-    for (let i = 0; i < 200; i++) if (i != 77 && i != 78) builder.pods[i].flags = 0;
-    const view = opened(builder);
-    const profile = one(SCORE_KV);
-    profile.picker = PICKER_TWO;
-    for (let i = 0; i < 50; i++) {
-      choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
-      expect(choice.count).toBe(2);
-      expect(choice.first == 77 || choice.first == 78).toBe(true);
-    }
   });
 });
