@@ -13,10 +13,8 @@ export const LAYERS: readonly (readonly Layer[])[] = [
 
   // The filter, AssemblyScript.
   [{ path: "assembly/base", pure: true }],
-  [
-    { path: "assembly/scan", pure: true },
-    { path: "assembly/snapshot", pure: true },
-  ],
+  [{ path: "assembly/scan", pure: true }],
+  [{ path: "assembly/snapshot", pure: true }],
   [{ path: "assembly/route", pure: true }],
   [{ path: "assembly/endpoints", pure: true }],
   [{ path: "assembly/places", pure: true }],
