@@ -68,7 +68,7 @@ test("an unknown CA and a wrong name are refused; serverName sets the name; veri
   ] as const) {
     const pod = await startTlsPod(t, certificate);
     const seen = await scene(t, pod, { tls, failures: 1 });
-    await until("told", () => seen() !== undefined && (!ready || seen()?.ready));
+    await until("the pod in a snapshot", () => seen() !== undefined && (!ready || seen()?.ready));
     assert.equal(seen()?.ready, ready, JSON.stringify([certificate, tls]));
     if (!ready) assert.deepEqual(pod.tokens, []);
   }

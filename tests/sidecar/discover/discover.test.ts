@@ -67,12 +67,12 @@ test("a closed source resolves and reports nothing", async () => {
   let answer: ((addresses: string[]) => void) | undefined;
   const resolve = () => new Promise<string[]>((resolveAddresses) => (answer = resolveAddresses));
   const source = dnsSource(options, { log, failed: () => {}, resolve });
-  let told = 0;
-  source.start(() => told++);
+  let reports = 0;
+  source.start(() => reports++);
   source.close();
   answer?.(["10.0.0.1"]);
   await new Promise((resolveLater) => setTimeout(resolveLater, 10));
-  assert.equal(told, 0);
+  assert.equal(reports, 0);
 });
 
 test("a pod stays while one source lists it; sources that have not reported are listed", () => {
@@ -102,7 +102,7 @@ test("pods that a name loses leave the snapshot, and their series leave the metr
   for (const server of [...pods, filter]) t.after(() => server.close());
   const [kept, lost] = pods as [(typeof pods)[0], (typeof pods)[0]];
   lost.models = modelList("only-there");
-  // Two names, since addresses of one share a port.
+  // Two names, since all addresses of one name have the same port.
   const names = new Map([
     ["kept.test", ["127.0.0.1"]],
     ["lost.test", ["127.0.0.1"]],

@@ -34,7 +34,7 @@ test("pods of a pool appear, change and vanish as the API server says", async (t
   server.remove(PODS, "default", "a");
   await until("gone", () => addresses()?.length === 2);
   server.remove(POOLS, "default", "llama");
-  await until("a pool that goes takes its pods along", () => addresses()?.length === 0);
+  await until("the pods of the removed pool to vanish", () => addresses()?.length === 0);
 });
 
 test("nothing is reported before pools and pods are listed; an unchanged result is reported once", async (t) => {
@@ -54,12 +54,12 @@ test("nothing is reported before pools and pods are listed; an unchanged result 
   assert.equal(watched.reports(), 0);
   server.instead = answer;
   release();
-  await until("told", () => watched.addresses()?.length === 1);
-  const told = watched.reports();
+  await until("the first report", () => watched.addresses()?.length === 1);
+  const reports = watched.reports();
   server.put(PODS, pod("x", "other", "10.0.0.9"));
   server.put(PODS, pod("b", "vllm", "10.0.0.2"));
   await until("the second", () => watched.addresses()?.length === 2);
-  assert.equal(watched.reports(), told + 1);
+  assert.equal(watched.reports(), reports + 1);
 });
 
 test("a list is read in pages; a page token that expires starts the list again", async (t) => {
@@ -72,7 +72,7 @@ test("a list is read in pages; a page token that expires starts the list again",
   const watched = watchCluster(t, server);
   await until("all", () => watched.addresses()?.length === 5);
   const pages = server.requests.filter((url) => url.includes("/pods") && url.includes("continue="));
-  // The first second page was refused; then two further pages were given.
+  // The first request for page two was refused; after the new list, pages two and three were read.
   assert.ok(expired > 1);
   assert.equal(pages.length, 3);
 });
@@ -91,7 +91,7 @@ test("while the API server is down pods stay; the watch continues from its versi
   assert.deepEqual(watched.addresses(), ["10.0.0.1:8000", "10.0.0.2:8000"]);
   server.requests = [];
   await server.start();
-  await until("what it missed", () => isDeepStrictEqual(watched.addresses(), ["10.0.0.2:8000", "10.0.0.3:8000"]));
+  await until("the missed pod", () => isDeepStrictEqual(watched.addresses(), ["10.0.0.2:8000", "10.0.0.3:8000"]));
   const lists = server.requests.filter((url) => url.includes("/pods") && !url.includes("watch=true"));
   assert.deepEqual(lists, []);
 });
@@ -144,7 +144,7 @@ test("a silent watch times out, and a new list has the missed changes", async (t
   const watched = watchCluster(t, server, { times });
   await until("the first report", () => watched.addresses());
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
-  await until("the pod that no event told of", () => watched.addresses()?.length === 1);
+  await until("the pod without an event", () => watched.addresses()?.length === 1);
   const asked = server.requests.filter((url) => url.includes("/pods")).map((url) => url.includes("watch=true"));
   assert.deepEqual(asked.slice(0, 3), [false, true, false]);
 });
@@ -152,7 +152,7 @@ test("a silent watch times out, and a new list has the missed changes", async (t
 test("a bookmark moves the version on, so that a quiet watch continues without a list", async (t) => {
   const server = await startServer(t);
   const watched = watchCluster(t, server, { times: { ...TIMES, watchMs: 100 } });
-  await until("told", () => watched.addresses());
+  await until("the first report", () => watched.addresses());
   server.requests = [];
   const count = (part: string) =>
     server.requests.filter((url) => url.includes("/pods") && url.includes("watch=true") === (part === "watch")).length;
@@ -162,7 +162,7 @@ test("a bookmark moves the version on, so that a quiet watch continues without a
   const from = `resourceVersion=${resourceVersion}&`;
   await until("a watch from there", () => server.requests.some((url) => url.includes("/pods") && url.includes(from)));
   assert.equal(count("list"), 0);
-  // Without them nobody knows whether the server still has the version.
+  // Without bookmarks the version may be unknown to the server.
   server.bookmarks = false;
   await until("a list", () => count("list") >= 1);
 });
@@ -192,7 +192,7 @@ test("a server that ends each watch at once is asked with growing waits", async 
     else response.writeHead(200).end(JSON.stringify({ metadata: { resourceVersion: "7" }, items: [] }));
   };
   const watched = watchCluster(t, server, { times: { ...TIMES, retryMinMs: 50, retryMaxMs: 100_000 } });
-  await until("told", () => watched.addresses());
+  await until("the first report", () => watched.addresses());
   const pods = () => server.requests.filter((url) => url.includes("/pods")).length;
   await until("it asked again", () => pods() >= 2);
   await new Promise((resolve) => setTimeout(resolve, 500));
@@ -203,7 +203,7 @@ test("a missing CRD is no error; its objects appear with it, and vanish with it"
   const server = await startServer(t);
   server.installed.delete(POOLS);
   const watched = watchCluster(t, server);
-  await until("told", () => watched.addresses());
+  await until("the first report", () => watched.addresses());
   assert.deepEqual([watched.addresses(), watched.lines], [[], []]);
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
   server.put(POOLS, pool("llama", "vllm", 8000));
@@ -218,7 +218,7 @@ test("a missing CRD is no error; its objects appear with it, and vanish with it"
   server.expire();
   await server.kill();
   await server.start();
-  await until("the pools of an API that is gone are gone", () => watched.addresses()?.length === 0);
+  await until("the pools of the removed API to vanish", () => watched.addresses()?.length === 0);
 });
 
 test("a single 404 for an API, as from a starting server, removes no pod", async (t) => {
@@ -240,10 +240,10 @@ test("a single 404 for an API, as from a starting server, removes no pod", async
     // Every other list fails until then, so that only the pools get a 404, and only one.
     response.writeHead(watch ? 410 : poolList ? 404 : 503).end("{}");
   };
-  const told = watched.reports();
+  const reports = watched.reports();
   await server.start();
   await until("it watches again", () => missing > 0 && server.watching >= 3);
-  assert.deepEqual([watched.addresses(), watched.reports()], [["10.0.0.1:8000"], told]);
+  assert.deepEqual([watched.addresses(), watched.reports()], [["10.0.0.1:8000"], reports]);
 });
 
 test("the EndpointSlices of a configured Service are pods, and only its slices are watched", async (t) => {
@@ -301,7 +301,7 @@ test("a broken object is logged with its field and keeps its last good state", a
   server.put(PODS, pod("c", "vllm", "10.0.0.3"));
   server.expire();
   await server.start();
-  await until("a list does not take it away either", () => watched.addresses()?.length === 3);
+  await until("the pod after a list", () => watched.addresses()?.length === 3);
   server.remove(POOLS, "default", "llama");
   await until("none", () => watched.addresses()?.length === 0);
 });
@@ -309,10 +309,10 @@ test("a broken object is logged with its field and keeps its last good state", a
 test("a closed source sends no request", async (t) => {
   const server = await startServer(t);
   const { source, addresses } = watchCluster(t, server);
-  await until("told", () => addresses() && server.watching >= 2);
+  await until("the first report", () => addresses() && server.watching >= 2);
   source.close();
   await until("its watches are gone", () => server.watching === 0);
-  // A request that was under way when it was closed may still arrive.
+  // A request that was sent before close() may still arrive.
   await new Promise((resolve) => setTimeout(resolve, 100));
   const asked = server.requests.length;
   await new Promise((resolve) => setTimeout(resolve, 200));

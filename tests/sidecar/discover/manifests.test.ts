@@ -31,7 +31,7 @@ function folder(t: TestContext) {
     source,
     lines,
     directory,
-    start: () => source.start((told) => (pods = told)),
+    start: () => source.start((reported) => (pods = reported)),
     addresses: () => pods?.map(({ address }) => address),
     write: (name: string, text: string) => writeFileSync(join(directory, name), text),
     remove: (name: string) => unlinkSync(join(directory, name)),
@@ -120,7 +120,7 @@ test("a missing folder is logged, and read once it exists", async (t) => {
   const { directory, start, addresses, lines, write } = folder(t);
   rmSync(directory, { recursive: true });
   start();
-  await until("said", () => lines.some(({ error }) => String(error).startsWith("ENOENT")));
+  await until("the warning", () => lines.some(({ error }) => String(error).startsWith("ENOENT")));
   assert.equal(addresses(), undefined);
   const { mkdirSync } = await import("node:fs");
   mkdirSync(directory);

@@ -55,7 +55,7 @@ function seen(manifests: object[], pools: Array<{ name: string }> = []): Cluster
   return [{ source: "test", followed, ...view, problems: [], watches: [] }];
 }
 
-const said = (...manifests: object[]) => {
+const objectsIn = (...manifests: object[]) => {
   const objects = objectsOf(seen(manifests));
   assert.ok(objects);
   return objects;
@@ -73,7 +73,7 @@ test("objectives keep priority and pool; objectives of other pools are left out"
     objective("batch", -1, "q"),
     objective("plain", undefined, "p"),
   ];
-  assert.deepEqual(said(...manifests).objectives, [
+  assert.deepEqual(objectsIn(...manifests).objectives, [
     { name: "batch", priority: -1, pool: "default/q" },
     { name: "food-review", priority: 10, pool: "default/p" },
     { name: "plain", priority: 0, pool: "default/p" },
@@ -86,7 +86,7 @@ test("objectives keep priority and pool; objectives of other pools are left out"
 });
 
 test("rewrites for one name and for any name both count; for the same name the oldest wins", () => {
-  const { rules } = said(
+  const { rules } = objectsIn(
     pool("p", "x", 80),
     rewrite("young", "2026-02-01T00:00:00Z", [matching(["chat"], [["new"]]), matching([], [["young-any"]])]),
     rewrite("old", "2026-01-01T00:00:00Z", [
@@ -124,7 +124,7 @@ test("rewrites for one name and for any name both count; for the same name the o
 });
 
 test("an InferenceModel becomes a rule with its targets, and its criticality a priority", () => {
-  const { rules } = said(
+  const { rules } = objectsIn(
     pool("p", "x", 80),
     model("review", {
       criticality: "Standard",
@@ -149,7 +149,7 @@ test("an InferenceModel becomes a rule with its targets, and its criticality a p
 });
 
 test("for one name a rewrite gives the targets, and the InferenceModel gives the priority", () => {
-  const { rules } = said(
+  const { rules } = objectsIn(
     pool("p", "x", 80),
     model("chat", { criticality: "Sheddable", targetModels: [{ name: "by-model" }] }),
     rewrite("r", "2026-01-01T00:00:00Z", [matching(["chat"], [["by-rewrite"]])]),
@@ -184,7 +184,7 @@ const built = (pods: Pod[], manifests: object[], memory = new ModelMemory()) => 
     pods,
     {},
     { version: 5n, source: 6n, now: 0 },
-    { objects: said(...manifests), memory },
+    { objects: objectsIn(...manifests), memory },
   );
   return decodeSnapshot(encodeSnapshot(view));
 };
@@ -222,7 +222,7 @@ test("a pool without pods keeps its last models and the models that objects decl
     built(pods, objects, memory).models.map((m) => `${m.name} ${m.kind} ${m.base} ${m.pool} ${m.endpoints.length}`);
   const llama = base("llama");
   const sql = { name: "sql", parent: "llama" };
-  // Nobody has ever listed a model: only what is declared is known.
+  // No pod has listed a model yet: only declared models are known.
   assert.deepEqual(shown([]), ["llama base llama default/p 0", "review-1 base review-1 default/p 0"]);
   assert.deepEqual(shown([podOf(A, [llama, sql], ["default/p"])]), [
     "llama base llama default/p 1",
@@ -230,7 +230,7 @@ test("a pool without pods keeps its last models and the models that objects decl
   ]);
   const gone = ["llama base llama default/p 0", "review-1 base review-1 default/p 0", "sql adapter llama default/p 0"];
   assert.deepEqual(shown([]), gone);
-  // A pod that has come and not yet said what it serves changes nothing.
+  // A new pod without a model list changes nothing.
   assert.deepEqual(shown([podOf(B, [], ["default/p"])]), gone);
   assert.deepEqual(shown([podOf(B, [llama], ["default/p"])]), ["llama base llama default/p 1"]);
   assert.deepEqual(shown([], [pool("q", "y", 80)]), [], "a pool that is deleted takes its models along");

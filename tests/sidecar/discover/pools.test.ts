@@ -117,7 +117,7 @@ test("/pools and /pools/static show the load as JSON, /metrics as Prometheus tex
   const get = async (path: string) => fetch(sidecar.url + path);
   const { pools } = (await (await get("/pools")).json()) as { pools: object[] };
   assert.equal(pools.length, 1);
-  // For a moment in which no scrape came, on a machine that stood still, the pool counts as full.
+  // On a stalled machine the reading may be old for a moment, and the pool then counts as full.
   const young = { waiting: 4, running: 2, kvUsage: 0.25, ready: 1, saturation: 0.8 };
   await until("a young reading", async () => {
     const one = (await (await get("/pools/static")).json()) as Record<string, unknown>;

@@ -58,8 +58,8 @@ for (const name of ["idle", "load", "lora_load", "dp2_load"]) {
   test(`${name} cut off at any byte, its whole lines are read, and nothing is thrown`, () => {
     const body = capture(name);
     const seen = new Map<number, Reading>();
-    // Each cut within a line gives what the last whole line gave; all 50,000 cuts would take a minute, so the lines of
-    // the families that are read are cut at every byte, and the others once.
+    // A cut within a line must read as the last whole line. All 50,000 cuts would take a minute, so lines of metrics that
+    // the tables name are cut at every byte, and other lines once.
     let start = 0;
     for (let end = body.indexOf(10); end >= 0; end = body.indexOf(10, start)) {
       const whole = parse(body.subarray(0, start));

@@ -38,40 +38,41 @@ function feed(pieces: readonly Buffer[], { maxBytes = 10_000, ends = false } = {
   return got;
 }
 
-const ANSWERS: Record<string, { text: string; body: string; status?: number; keepAlive?: boolean; ends?: boolean }> = {
-  "content-length": { text: `${OK}Content-Length: 5\r\n\r\nhello`, body: "hello" },
-  "no body": { text: `${OK}content-length: 0\r\n\r\n`, body: "" },
-  "one chunk": { text: `${OK}transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`, body: "hello" },
-  "chunks, extensions and trailers": {
-    text: `${OK}Transfer-Encoding: Chunked\r\n\r\n3;a="b;c"\r\nhel\r\n00000002\r\nlo\r\n0 ;x\r\nx-sum: 1\r\ny: 2\r\n\r\n`,
-    body: "hello",
-  },
-  "chunks that hold line ends": {
-    text: `${OK}transfer-encoding: chunked\r\n\r\n7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n`,
-    body: "\r\n0\r\n\r\n",
-  },
-  "until the end": { text: `${OK}\r\nhello`, body: "hello", keepAlive: false, ends: true },
-  "interim answers first": {
-    text: `HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi`,
-    body: "hi",
-  },
-  "204 with a length": { text: "HTTP/1.1 204 No Content\r\ncontent-length: 9\r\n\r\n", body: "", status: 204 },
-  "a server that closes": {
-    text: `${OK}connection: Close\r\ncontent-length: 2\r\n\r\nhi`,
-    body: "hi",
-    keepAlive: false,
-  },
-  "HTTP/1.0": { text: "HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nhi", body: "hi", keepAlive: false },
-  "HTTP/1.0 that keeps alive": {
-    text: "HTTP/1.0 500 Oops\r\nConnection: keep-alive\r\ncontent-length: 2\r\n\r\nhi",
-    body: "hi",
-    status: 500,
-  },
-  "the same length twice": { text: `${OK}content-length: 2\r\ncontent-length: 2\r\n\r\nhi`, body: "hi" },
-  "no reason": { text: "HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nhi", body: "hi" },
-};
+const RESPONSES: Record<string, { text: string; body: string; status?: number; keepAlive?: boolean; ends?: boolean }> =
+  {
+    "content-length": { text: `${OK}Content-Length: 5\r\n\r\nhello`, body: "hello" },
+    "no body": { text: `${OK}content-length: 0\r\n\r\n`, body: "" },
+    "one chunk": { text: `${OK}transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`, body: "hello" },
+    "chunks, extensions and trailers": {
+      text: `${OK}Transfer-Encoding: Chunked\r\n\r\n3;a="b;c"\r\nhel\r\n00000002\r\nlo\r\n0 ;x\r\nx-sum: 1\r\ny: 2\r\n\r\n`,
+      body: "hello",
+    },
+    "chunks with line ends inside": {
+      text: `${OK}transfer-encoding: chunked\r\n\r\n7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n`,
+      body: "\r\n0\r\n\r\n",
+    },
+    "a body until the connection ends": { text: `${OK}\r\nhello`, body: "hello", keepAlive: false, ends: true },
+    "interim responses first": {
+      text: `HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi`,
+      body: "hi",
+    },
+    "204 with a length": { text: "HTTP/1.1 204 No Content\r\ncontent-length: 9\r\n\r\n", body: "", status: 204 },
+    "connection: close": {
+      text: `${OK}connection: Close\r\ncontent-length: 2\r\n\r\nhi`,
+      body: "hi",
+      keepAlive: false,
+    },
+    "HTTP/1.0": { text: "HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nhi", body: "hi", keepAlive: false },
+    "HTTP/1.0 with keep-alive": {
+      text: "HTTP/1.0 500 Oops\r\nConnection: keep-alive\r\ncontent-length: 2\r\n\r\nhi",
+      body: "hi",
+      status: 500,
+    },
+    "the same length twice": { text: `${OK}content-length: 2\r\ncontent-length: 2\r\n\r\nhi`, body: "hi" },
+    "no reason phrase": { text: "HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nhi", body: "hi" },
+  };
 
-for (const [name, { text, body, status = 200, keepAlive = true, ends = false }] of Object.entries(ANSWERS)) {
+for (const [name, { text, body, status = 200, keepAlive = true, ends = false }] of Object.entries(RESPONSES)) {
   test(`${name}: reads the same split at any byte, and byte by byte`, () => {
     const all = bytes(text);
     const expected: Got = { status, body, keepAlive, trailing: false, whole: true };
@@ -103,20 +104,20 @@ test("bytes after the end of a response are noticed", () => {
 const REFUSED: Record<string, string> = {
   "not HTTP": "hello\r\n\r\n",
   "HTTP/2": "HTTP/2 200\r\n\r\n",
-  "a status that is none": "HTTP/1.1 2000 OK\r\n\r\n",
+  "a status of four digits": "HTTP/1.1 2000 OK\r\n\r\n",
   "another protocol": "HTTP/1.1 101 Switching\r\n\r\n",
   "two lengths": `${OK}content-length: 2\r\ncontent-length: 3\r\n\r\n`,
-  "a length that is no number": `${OK}content-length: 2, 2\r\n\r\n`,
+  "a length that is not a number": `${OK}content-length: 2, 2\r\n\r\n`,
   "a negative length": `${OK}content-length: -1\r\n\r\n`,
   "length and chunks": `${OK}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n`,
   "gzip as transfer encoding": `${OK}transfer-encoding: gzip, chunked\r\n\r\n`,
   "a header without a name": `${OK}: x\r\n\r\n`,
   "a header without a colon": `${OK}content-length 5\r\n\r\n`,
-  "a size that is none": `${OK}transfer-encoding: chunked\r\n\r\nx\r\n`,
-  "a negative size": `${OK}transfer-encoding: chunked\r\n\r\n-1\r\n`,
-  "a size beyond 32 bits": `${OK}transfer-encoding: chunked\r\n\r\n100000000\r\n`,
+  "a chunk size that is not a number": `${OK}transfer-encoding: chunked\r\n\r\nx\r\n`,
+  "a negative chunk size": `${OK}transfer-encoding: chunked\r\n\r\n-1\r\n`,
+  "a chunk size beyond 32 bits": `${OK}transfer-encoding: chunked\r\n\r\n100000000\r\n`,
   "a chunk longer than its size": `${OK}transfer-encoding: chunked\r\n\r\n2\r\nhello\r\n`,
-  "line feeds alone": `${OK}transfer-encoding: chunked\r\n\r\n5\nhello\n`,
+  "line feeds without CR": `${OK}transfer-encoding: chunked\r\n\r\n5\nhello\n`,
   "a head without end": `${OK}${"x: y\r\n".repeat(5000)}`,
   "a size line without end": `${OK}transfer-encoding: chunked\r\n\r\n${"0".repeat(1000)}`,
 };

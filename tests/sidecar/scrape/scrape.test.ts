@@ -81,7 +81,7 @@ test("a pod that never responds delays no other pod, and is not ready in the sna
   assert.equal(seen(0)?.ready, false);
   assert.equal(seen(0)?.scrapeAgeMs, null);
   await until("twenty scrapes of another", () => (pods[1]?.scrapes ?? 0) >= 20);
-  // One at a time, each given up after its time.
+  // One scrape at a time, each until its timeout.
   const most = 2 + (performance.now() - begun) / TIMEOUT_MS;
   assert.ok((pods[0]?.scrapes ?? 0) <= most, `${pods[0]?.scrapes} scrapes of the dead one`);
   assert.equal(filter.stored?.endpoints.length, 3);
@@ -98,7 +98,7 @@ test("a failing pod is scraped less and less often, the others as before", async
     },
   );
   await until("sixty scrapes of the good one", () => (pods[1]?.scrapes ?? 0) >= 60);
-  // 20, 40, 80, 160 ms, and so on: in twice the time one more.
+  // Waits of 20, 40, 80, 160 ms, and so on: one more scrape in twice the time.
   const most = 4 + Math.log2((performance.now() - begun) / 20);
   assert.ok((pods[0]?.scrapes ?? 0) <= most, `${pods[0]?.scrapes} scrapes of the failing one`);
 });
@@ -111,7 +111,7 @@ test("a change of load is pushed before the heartbeat", async (t) => {
 });
 
 const BROKEN: Record<string, (pod: FakePod) => void> = {
-  "answers 500": (pod) => {
+  "responds 500": (pod) => {
     pod.metrics = (_request, response) => response.writeHead(500).end("vllm:num_requests_waiting 99\n");
   },
   "resets the connection": (pod) => {
@@ -158,13 +158,13 @@ const BROKEN: Record<string, (pod: FakePod) => void> = {
       more();
     };
   },
-  "says a longer body than it sends": (pod) => {
+  "announces a longer body than it sends": (pod) => {
     pod.metrics = (_request, response) => {
       response.writeHead(200, { "content-length": "1000" });
       response.write("vllm:num_requests_waiting 99\n");
     };
   },
-  "says a length and chunks": (pod) => {
+  "sends a length and chunks": (pod) => {
     pod.metrics = (request) =>
       request.socket.end(
         "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n1d\r\nvllm:num_requests_waiting 99\n\r\n0\r\n\r\n",
@@ -185,7 +185,7 @@ for (const [what, breakIt] of Object.entries(BROKEN)) {
     breakIt(pod);
     await until("down", () => seen(0)?.ready === false);
     assert.equal(seen(1)?.ready, true);
-    // Nothing of a broken answer is believed.
+    // Nothing of a broken response counts.
     assert.equal(seen(0)?.waiting, 0);
     pod.metrics = gauges(4, 0);
     await until("up again", () => seen(0)?.ready && seen(0)?.waiting === 4);
