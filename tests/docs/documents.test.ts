@@ -1,8 +1,9 @@
 // Every path, link, anchor, command, configuration key, metric and table of every document is checked against the tree.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { LAYERS } from "../structure/layers.ts";
 import { allDocuments, CHECKS, wrongMentions } from "./checks.ts";
-import { links, parseDocument, readDocument } from "./markdown.ts";
+import { links, parseDocument, readDocument, tables } from "./markdown.ts";
 import { refusalsInCode, refusalsOnPage } from "./refusals.ts";
 
 const DOCUMENTS = allDocuments();
@@ -63,4 +64,25 @@ test("each kind of fault is found", () => {
     problems('[x](../README.md) `README.md` `make run ARGS="--port 0"` `pick.profile` `text/plain`'),
     [],
   );
+});
+
+test("ARCHITECTURE.md lists the folders in the order in which they may import", () => {
+  const [listed = []] = tables(readDocument("ARCHITECTURE.md")).filter(([head]) => head?.[0] === "folder");
+  const named = listed
+    .slice(2)
+    .flatMap(([cell = ""]) => [...cell.matchAll(/`([\w./-]+?)\/?`/g)].map((match) => match[1]));
+  const declared = LAYERS.flat().map(({ path }) =>
+    path
+      .split("/")
+      .slice(0, path.startsWith("assembly/") ? 2 : 1)
+      .join("/"),
+  );
+  const folders = [...new Set(declared)].filter((path) => !/^assembly\/(main|metric-list)\.ts$/.test(path));
+  assert.deepEqual([...named].sort(), [...folders].sort());
+  const rank = (path = "") => folders.indexOf(path);
+  const rows = listed
+    .slice(2)
+    .map(([cell = ""]) => [...cell.matchAll(/`([\w./-]+?)\/?`/g)].map((match) => rank(match[1])));
+  for (const [i, row] of rows.entries())
+    for (const below of rows.slice(i + 1)) assert.ok(Math.max(...row) < Math.min(...below), listed[i + 2]?.[0]);
 });
