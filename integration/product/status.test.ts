@@ -95,7 +95,10 @@ test("/status says why an Envoy does not answer", async () => {
 test("the page loads nothing from other origins", async () => {
   const page = await fetch(sidecar.url);
   assert.match(page.headers.get("content-type") ?? "", /^text\/html/);
-  assert.match(page.headers.get("content-security-policy") ?? "", /default-src 'none'/);
+  assert.match(
+    page.headers.get("content-security-policy") ?? "",
+    /^default-src 'none'; style-src 'sha256-[^ ]+; script-src 'sha256-/,
+  );
   assert.ok(!/(?:src|href)=|https?:\/\/(?!www\.w3\.org\/2000\/svg)/.test(await page.text()));
 });
 
