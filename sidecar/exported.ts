@@ -1,4 +1,4 @@
-// What AutoscalingMetrics ask for: readings of the pods that they select, under the names that they export them as.
+// The metrics that AutoscalingMetrics ask for: readings of the selected pods, under their export names.
 import { isIP } from "node:net";
 import type { Signal } from "./engines/engine-rows.ts";
 import { type EngineTable, enginesFor } from "./engines/index.ts";
@@ -9,13 +9,13 @@ export interface Exported {
   /** The AutoscalingMetric. */
   namespace: string;
   object: string;
-  /** Its `exportName`; the metric's own name where it has none. */
+  /** Its `exportName`, else the metric's own name. */
   name: string;
   endpoint: string;
   value: number;
 }
 
-/** Sorted by namespace, object, name and endpoint. A metric that no signal of the pod's server stands for is left out. */
+/** Sorted by namespace, object, name and endpoint. Leaves out metrics that are no signal in the table of the pod's engine. */
 export function exportedMetrics(pods: readonly Pod[], seen: readonly ClusterSeen[], table: EngineTable): Exported[] {
   const found: Exported[] = [];
   for (const { pods: objects, policies } of seen) {

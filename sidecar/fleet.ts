@@ -1,4 +1,4 @@
-// The pods that there are, each with its scraper.
+// All pods of the sources, each with its scraper.
 import type { DirectoryObserver } from "./discover/directory.ts";
 import { type EngineName, enginesFor } from "./engines/index.ts";
 import type { Pod, PodAddress } from "./pod.ts";
@@ -9,15 +9,15 @@ import { Scraper } from "./scrape/scraper.ts";
 import type { ScraperParts } from "./scrape/scraper-parts.ts";
 
 interface FleetObserver {
-  /** Discovery told which pods there are, new ones or the same. */
+  /** A source reported its pods, with or without a change. */
   reported(): void;
   vanished(address: string): void;
 }
 
 interface FleetParts extends Omit<ScraperParts, "parser" | "limit"> {
-  /** Scrapes that are under way at once. */
+  /** The most scrapes at once. */
   concurrency: number;
-  /** Pods that a cluster tells have no scheme of their own. */
+  /** The scheme of pods from a cluster. */
   scheme: "http" | "https";
 }
 
@@ -43,7 +43,7 @@ export class Fleet implements DirectoryObserver {
     return this.#scrapers.size;
   }
 
-  /** Whether each pod was asked once for all that a snapshot says, and answered or failed to. */
+  /** Whether each pod's metrics, models and probe succeeded or failed at least once. */
   get settled(): boolean {
     for (const scraper of this.#scrapers.values()) if (!scraper.settled) return false;
     return true;

@@ -1,14 +1,14 @@
-// Whether a pod may be sent requests, as far as its scrapes tell.
+// Whether a pod is ready, by its scrapes and probes.
 //
 //   starting ── metrics read and models known ──▶ ready
-//   ready    ── a failed scrape ──▶ failing      still ready: one slow answer is no outage
+//   ready    ── a failed scrape ──▶ failing      still ready: one slow response is not an outage
 //   failing  ── a good scrape ──▶ ready
 //   failing  ── `threshold` failures in a row ──▶ down
-//   any      ── connection refused ──▶ down      nothing listens there: the next request would fail as well
-//   down     ── a good scrape ──▶ starting       it may have come back with other models: they are read again
+//   any      ── connection refused ──▶ down      nothing listens there: the next request would fail
+//   down     ── a good scrape ──▶ starting       its models may have changed: they are read again
 //
-// ready and failing are ready; starting and down are not. Where pods are probed, a pod is ready only while its probes
-// succeed as well; one that was down must pass a probe anew.
+// A pod is ready in the states ready and failing. A probed pod is ready only while its probes succeed as well. A pod that was
+// down must pass a new probe.
 import type { Failure } from "./http.ts";
 
 type HealthState = "starting" | "ready" | "failing" | "down";
@@ -19,12 +19,12 @@ export class Health {
   #failures = 0;
   #metrics = false;
   #models = false;
-  /** undefined: nobody probes. null: not known yet. */
+  /** The result of the probes. undefined: the pod is not probed; null: no result yet. */
   #probe: boolean | null | undefined;
-  /** Probes in a row that say the other thing than #probe. */
+  /** Probes in a row with the opposite result of #probe. */
   #turning = 0;
 
-  /** `threshold` failures in a row take a pod down. */
+  /** After `threshold` failures in a row the pod is down. */
   constructor(threshold: number, probed = false) {
     this.#threshold = threshold;
     if (probed) this.#probe = null;
@@ -39,7 +39,7 @@ export class Health {
     return served && (this.#probe === undefined || this.#probe === true);
   }
 
-  /** What the probes say: null where they have not said yet, undefined where there are none. */
+  /** The result of the probes. undefined: the pod is not probed; null: no result yet. */
   get probe(): boolean | null | undefined {
     return this.#probe;
   }
@@ -85,7 +85,7 @@ export class Health {
       return;
     }
     this.#turning++;
-    // Of a pod of which nothing is known a single failure says that it is not up.
+    // Without a result yet, one failed probe is enough.
     if (this.#turning < (good ? successes : this.#probe === null ? 1 : failures)) return;
     this.#probe = good;
     this.#turning = 0;

@@ -1,5 +1,5 @@
-// HTTP requests as the sidecar needs them: one deadline for the whole exchange, a bound on the answer's body, and
-// failures as a short list of reasons that are fit for a metric's label.
+// HTTP requests of the sidecar: one deadline for the whole exchange, a limit of the response's body, and failures as a short
+// list of reasons, which metrics use as a label.
 import type { Dispatcher } from "undici";
 
 export const FAILURES = ["refused", "unreachable", "timeout", "reset", "status", "too_large", "invalid"] as const;
@@ -32,7 +32,7 @@ export interface Answer {
 const UNREACHABLE = new Set(["EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "ENETDOWN", "ENOTFOUND", "EAI_AGAIN"]);
 const TIMEOUTS = new Set(["UND_ERR_CONNECT_TIMEOUT", "ETIMEDOUT"]);
 
-/** A failure of ours as it is; anything else by the code that Node or undici gave it. */
+/** An HttpFailure unchanged; any other error by its code of Node or undici. */
 export function toFailure(error: unknown): HttpFailure {
   if (error instanceof HttpFailure) return error;
   const { code, name, message } = error as { code?: string; name?: string; message?: string };
@@ -44,7 +44,7 @@ export function toFailure(error: unknown): HttpFailure {
   return new HttpFailure("reset", text);
 }
 
-/** Resolves with any status; rejects with an HttpFailure. The connection of a failed exchange is not used again. */
+/** Resolves with any status. Rejects with an HttpFailure; the connection of a failed exchange is not used again. */
 export function exchange(client: Dispatcher, request: Exchange): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | undefined;
@@ -61,7 +61,7 @@ export function exchange(client: Dispatcher, request: Exchange): Promise<Answer>
       controller?.abort(failure);
     };
     const timer = setTimeout(
-      () => fail(new HttpFailure("timeout", `no whole answer within ${request.timeoutMs} ms`)),
+      () => fail(new HttpFailure("timeout", `no whole response within ${request.timeoutMs} ms`)),
       request.timeoutMs,
     );
 

@@ -4,7 +4,7 @@ export type Log = Pick<Logger, "debug" | "info" | "warn" | "error">;
 export const LOG_LEVELS = ["silent", "error", "warn", "info", "debug"] as const;
 type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** JSON lines on stderr. The secret is never handed to it; the redaction is for the day that somebody does. */
+/** JSON lines on stderr. No code logs a secret; the redaction guards against a mistake. */
 export function createLog(level: LogLevel): Logger {
   const redact = ["secret", "*.secret", "headers", "*.headers"];
   return pino(

@@ -1,29 +1,30 @@
+// A pod: where it is, what the cluster says of it, and what its scrapes have read.
 import { isIPv6, SocketAddress } from "node:net";
 import type { EngineName } from "./engines/index.ts";
 import type { Reading } from "./engines/reading.ts";
 import type { Health } from "./health.ts";
 
-/** Where a pod is and how it is spoken to, as discovery found it. */
+/** Where a pod is and how it is scraped, by discovery. */
 export interface PodAddress {
-  /** ip:port as the snapshot has it; identifies the pod. */
+  /** ip:port, as in the snapshot. Identifies the pod. */
   address: string;
   /** http://ip:port */
   origin: string;
   engine: EngineName;
-  /** Where it is; absent: in the place of this sidecar. */
+  /** Absent: the place of this sidecar. */
   place?: string;
-  /** How it is probed, where a HealthCheckPolicy says so; in place of the configuration's `health`. */
+  /** The probe of a HealthCheckPolicy, which replaces the configuration's `health`. */
   probe?: { path: string; intervalMs: number; timeoutMs: number; failures: number; successes: number };
-  /** What the cluster says of it; absent where no cluster was asked, and then nothing speaks against the pod. */
+  /** The pod's state in its cluster. Absent: the pod is not from a cluster, and counts as ready and not draining. */
   cluster?: ClusterState;
 }
 
 interface ClusterState {
   ready: boolean;
-  /** It ends: what runs there is finished, nothing new is sent. */
+  /** The pod terminates: in-flight requests may end, and new requests go elsewhere. */
   draining: boolean;
   asleep: boolean;
-  /** The pools and Services that it belongs to. */
+  /** The pools and Services that it belongs to: `InferencePool default/llama`. */
   of: string[];
 }
 
@@ -34,19 +35,19 @@ export interface ListedModel {
   parent: string | null;
 }
 
-/** What is known of a pod; written by its scraper only, but for `cluster`, which discovery writes. */
+/** All that is known of a pod. Its scraper writes everything but `place` and `cluster`, which discovery writes. */
 export interface Pod extends PodAddress {
   health: Health;
   reading: Reading | null;
-  /** Clock.now() when the last good scrape was asked for: the reading is at least as new. */
+  /** Clock.now() at the start of the last good scrape: the reading is not older. */
   scrapedAt: number | null;
-  /** The last answer of /v1/models, kept while the pod is down: its models exist, they are only not served there. */
+  /** The last response of /v1/models. Kept while the pod is down, since its models still exist. */
   models: readonly ListedModel[];
-  /** Of a gateway to another cluster, for which it stands: the pods behind it that are ready. */
+  /** For a gateway to another cluster: how many pods behind it are ready. */
   gateway?: number;
 }
 
-/** ip and port as Envoy prints them; the filter's header is compared as text. */
+/** ip:port in the form that Envoy prints: Envoy compares the filter's header as text. */
 export function podAddress(ip: string, port: number): string {
   if (!isIPv6(ip)) return `${ip}:${port}`;
   return `[${new SocketAddress({ address: ip, family: "ipv6" }).address}]:${port}`;

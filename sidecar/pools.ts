@@ -1,20 +1,20 @@
-// The load of each pool, from its pods: what an autoscaler and a person ask for.
+// The load of each pool, from its pods: for autoscalers and for people.
 //
-//   saturation = mean over ready pods of max(waiting / FULL_WAITING_REQUESTS, KV usage / FULL_KV_USAGE); a pod whose reading is stale or lacks one of the
-//   two counts as 1, and so does a pool without ready pods. From 1 on the pool takes no more. It is the endpoint picker's formula
-//   (Gateway API Inference Extension v1.5.0, saturation detector "utilization").
-
+//   saturation = mean over ready pods of max(waiting / 5, KV usage / 0.8)
+//
+// A pod with a stale or incomplete reading counts as 1, and so does a pool without ready pods. At 1 the pool is full. The
+// formula is the endpoint picker's (Gateway API Inference Extension v1.5.0, saturation detector "utilization").
 import { FULL_KV_USAGE, FULL_WAITING_REQUESTS } from "../protocol/constants.ts";
 import type { Exported } from "./exported.ts";
 import type { ClusterSeen } from "./kubernetes/cluster-objects.ts";
 import type { Pod } from "./pod.ts";
 
-/** Readings older than this count as full; with slow scrapes, older than two and a half of their intervals. */
+/** A reading is stale after STALE_MS, or after STALE_INTERVALS scrape intervals if that is longer. */
 const STALE_MS = 200;
 const STALE_INTERVALS = 2.5;
 
 interface PoolName {
-  /** InferencePool, Service, or "static" for pods that no cluster listed. */
+  /** InferencePool, Service, or "static" for pods that are not from a cluster. */
   kind: string;
   namespace: string;
   name: string;
@@ -23,30 +23,30 @@ interface PoolName {
 export interface PoolLoad extends PoolName {
   endpoints: number;
   ready: number;
-  /** Requests over all pods, as last read; of pods that do not tell, none. */
+  /** Requests of all pods by their last reading; 0 for a pod without the number. */
   waiting: number;
   running: number;
-  /** Mean over the ready pods that tell, 0...1; null when none does. */
+  /** Mean over the ready pods with the number, 0 to 1; null: no pod has it. */
   kvUsage: number | null;
-  /** Tokens that the KV caches of the ready pods hold together; 0 when none tells. */
+  /** Size of the KV caches of all ready pods, in tokens; 0 for a pod without the number. */
   cacheTokens: number;
   saturation: number;
-  /** Of the oldest reading of a ready pod; null without any. */
+  /** Age of the oldest reading of a ready pod; null: no reading. */
   ageMs: number | null;
-  /** By the `exportName` of an AutoscalingMetric: mean over the pool's pods that it selects. */
+  /** Export name of an AutoscalingMetric -> mean over the selected pods of the pool. */
   exported: Readonly<Record<string, number>>;
 }
 
 const STATIC_POOL: PoolName = { kind: "static", namespace: "", name: "static" };
 
-/** "InferencePool ns/name", as discovery says it. */
+/** `of`: "InferencePool ns/name". */
 function parsePool(of: string): PoolName {
   const [kind = "", path = ""] = of.split(" ");
   const slash = path.indexOf("/");
   return { kind, namespace: path.slice(0, slash), name: path.slice(slash + 1) };
 }
 
-/** Pools of the pods, and those that the cluster knows though they have none; sorted by kind, namespace and name. */
+/** All pools of pods, and pools of the cluster without pods; sorted by kind, namespace and name. */
 export function poolLoads(
   pods: Iterable<Pod>,
   seen: readonly ClusterSeen[],
