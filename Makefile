@@ -1,10 +1,10 @@
-# `make help` lists the targets. Each installs what it needs; nothing outside this folder and the cache is touched.
+# `make help` lists the targets. A target installs what it needs, and changes only this folder and the cache.
 SHELL := /bin/bash
 TSX := node_modules/.bin/tsx
 ENVOY_MATRIX := 1.36.4 1.37.0 1.39.1 1.40.0
 
 .PHONY: help
-help: ## This list
+help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 node_modules/.package-lock.json: package.json package-lock.json
@@ -26,7 +26,7 @@ debug: node_modules/.package-lock.json ## Build the filter with names, checks an
 	@mkdir -p build && node node_modules/assemblyscript/bin/asc.js --target debug
 
 .PHONY: trap
-trap: node_modules/.package-lock.json ## File and line of a trap of the debug build: LOG=envoy.log
+trap: node_modules/.package-lock.json ## Print file and line of a trap of the debug build: LOG=envoy.log
 	@$(TSX) testkit/debug/main.ts $(LOG)
 
 .PHONY: build-sidecar
@@ -34,39 +34,39 @@ build-sidecar: node_modules/.package-lock.json ## Compile the sidecar to JavaScr
 	@npm run --silent build:sidecar
 
 .PHONY: run
-run: build/pilotfish.wasm ## Pods, sidecar and Envoy on this machine; PODS="http://…" for real pods
+run: build/pilotfish.wasm ## Run pods, sidecar and Envoy on this machine; PODS="http://…" for real pods
 	@exec node --import tsx envoy/local/run.ts $(if $(PODS),--pods "$(PODS)") $(ARGS)
 
 .PHONY: test
-test: node_modules/.package-lock.json ## Every test, on a real Envoy at the end
+test: node_modules/.package-lock.json ## Run every test, at the end on a real Envoy
 	@$(TSX) tests/runner/main.ts
 
 .PHONY: test-units
-test-units: node_modules/.package-lock.json ## The tests that need no Envoy
+test-units: node_modules/.package-lock.json ## Run the tests that need no Envoy
 	@$(TSX) tests/runner/main.ts build lint types assembly units
 
 .PHONY: test-matrix
-test-matrix: build/pilotfish.wasm ## The tests on a plain Envoy, on each supported version of it
+test-matrix: build/pilotfish.wasm ## Run the tests on a plain Envoy, for each supported version
 	@set -e; for v in $(ENVOY_MATRIX); do echo "== Envoy $$v"; PILOTFISH_ENVOY_VERSION=$$v PILOTFISH_RUNTIME=binary $(TSX) tests/runner/main.ts envoy; done
 
 .PHONY: test-istio
-test-istio: build/pilotfish.wasm ## The Istio example as the Envoy configuration that it stands for, on a plain Envoy
+test-istio: build/pilotfish.wasm ## Test the Istio example as the Envoy configuration that Istio makes of it, on a plain Envoy
 	@node --import tsx --test integration/product/istio.test.ts
 
 .PHONY: test-servers
-test-servers: node_modules/.package-lock.json ## The metrics of each supported model server, read as the sidecar reads them
+test-servers: node_modules/.package-lock.json ## Test the reading of the metrics of each supported model server
 	@node --import tsx --test tests/sidecar/scrape/corpus.test.ts tests/sidecar/scrape/engines.test.ts tests/simulator/metrics.test.ts
 
 .PHONY: spec
-spec: node_modules/.package-lock.json ## One spec of the filter: FILE=tests/assembly/route/models.spec.ts
+spec: node_modules/.package-lock.json ## Run one spec of the filter: FILE=tests/assembly/route/models.spec.ts
 	@$(if $(FILE),,echo "make spec: FILE is missing, for example FILE=tests/assembly/route/models.spec.ts" >&2; exit 1;) PILOTFISH_SPEC="$(FILE)" $(TSX) tests/runner/main.ts assembly
 
 .PHONY: test-file
-test-file: node_modules/.package-lock.json ## One test file: FILE=tests/local/table.test.ts
+test-file: node_modules/.package-lock.json ## Run one test file: FILE=tests/local/table.test.ts
 	@$(if $(FILE),,echo "make test-file: FILE is missing, for example FILE=tests/local/table.test.ts" >&2; exit 1;) node --import tsx --test $(FILE)
 
 .PHONY: watch
-watch: node_modules/.package-lock.json ## One test file, run again whenever a file changes that it imports: FILE=tests/local/table.test.ts
+watch: node_modules/.package-lock.json ## Run one test file again after each change of a file that it imports: FILE=tests/local/table.test.ts
 	@$(if $(FILE),,echo "make watch: FILE is missing, for example FILE=tests/local/table.test.ts" >&2; exit 1;) node --import tsx --test --watch $(FILE)
 
 .PHONY: format
@@ -78,39 +78,39 @@ docs: node_modules/.package-lock.json ## Write the generated files: readers of t
 	@$(TSX) schemas/generate/main.ts
 
 .PHONY: clean
-clean: ## Remove what was built here; the cache of Envoys stays
+clean: ## Remove build/; the cache stays
 	@rm -rf build
 
 .PHONY: peers
-peers: node_modules/.package-lock.json ## Build the peers that the benches run against, into the cache (needs Go)
+peers: node_modules/.package-lock.json ## Build the peers of the benches, BBR and EPP, into the cache (needs Go)
 	@$(TSX) testkit/peers/peers.ts
 
 .PHONY: bench-body
-bench-body: build/pilotfish.wasm ## model -> header: CPU and latency beside the peers; ARGS="--full"
+bench-body: build/pilotfish.wasm ## Measure CPU and latency of body -> model header, beside the peers; ARGS="--full"
 	@$(TSX) bench/body/main.ts $(ARGS)
 
 .PHONY: bench-routing
-bench-routing: build/pilotfish.wasm ## Picks on a real Envoy beside round robin, least request and EPP; ARGS="--help"
+bench-routing: build/pilotfish.wasm ## Measure picks on a real Envoy, beside round robin, least request and EPP; ARGS="--help"
 	@$(TSX) bench/routing/main.ts $(ARGS)
 
 .PHONY: bench-sidecar
-bench-sidecar: build/pilotfish.wasm build-sidecar ## The sidecar with 100 and 1,000 pods: CPU, ages at the filter; ARGS="--memory 600"
+bench-sidecar: build/pilotfish.wasm build-sidecar ## Measure the sidecar with 100 and 1,000 pods: CPU, ages at the filter; ARGS="--memory 600"
 	@$(TSX) bench/sidecar/main.ts $(ARGS)
 
 .PHONY: bench-modes
-bench-modes: build/pilotfish.wasm ## CPU of reader and holder against the flag, 8 KiB bodies, in one run
+bench-modes: build/pilotfish.wasm ## Measure CPU of reader and holder beside the single filter, with bodies of 8 KiB
 	@$(TSX) bench/body/main.ts --only pilotfish,pilotfish-stock --sizes 8k --regimes back-to-back --repetitions 41 --no-memory $(ARGS)
 
 .PHONY: bench-scan
-bench-scan: node_modules/.package-lock.json ## The body scanner alone, GB/s
+bench-scan: node_modules/.package-lock.json ## Measure the body scanner alone, in GB/s
 	@$(TSX) bench/scan.ts
 
 .PHONY: bench-metrics
-bench-metrics: node_modules/.package-lock.json ## The sidecar's parser of metrics alone, MB/s
+bench-metrics: node_modules/.package-lock.json ## Measure the sidecar's parser of metrics alone, in MB/s
 	@$(TSX) bench/metrics-parser.ts $(ARGS)
 
 .PHONY: bench-pick
-bench-pick: build/pilotfish.wasm ## What a pick costs, of 16 and of 1,000 pods; ARGS="--envoy" in a real Envoy too
+bench-pick: build/pilotfish.wasm ## Measure the cost of a pick among 16 and 1,000 pods; ARGS="--envoy" also in a real Envoy
 	@$(TSX) bench/pick/main.ts $(ARGS)
 
 .PHONY: profile
@@ -118,31 +118,31 @@ profile: node_modules/.package-lock.json ## Which functions of the filter take t
 	@$(TSX) bench/profile.ts $(ARGS)
 
 .PHONY: test-long
-test-long: build/pilotfish.wasm ## 200,000 generated documents and ten minutes of fuzzing
+test-long: build/pilotfish.wasm ## Run the scanner on 200,000 generated documents, and fuzz it for ten minutes
 	@PILOTFISH_SCAN_DOCUMENTS=200000 node --import tsx --test tests/scan/json.test.ts tests/scan/multipart.test.ts
 	@PILOTFISH_FUZZ_SECONDS=600 node --import tsx --test tests/scan/fuzz.test.ts tests/scan/multipart-fuzz.test.ts
 
 .PHONY: sim
-sim: build/pilotfish.wasm ## The real wasm picks in a discrete-event simulation; ARGS="--help"
+sim: build/pilotfish.wasm ## Simulate picks by the release wasm, in discrete events; ARGS="--help"
 	@$(TSX) bench/sim/main.ts $(ARGS)
 
 .PHONY: sim-places
-sim-places: build/pilotfish.wasm ## What 20 clusters of 500 pods cost: snapshot, taking it over, a decision
+sim-places: build/pilotfish.wasm ## Measure 20 clusters of 500 pods: the snapshot, its reception, a decision
 	@$(TSX) bench/places/main.ts
 
 .PHONY: test-gateway
-test-gateway: build/pilotfish.wasm ## A real Envoy Gateway: stock and single mode (built once, about 15 minutes; needs Go)
+test-gateway: build/pilotfish.wasm ## Test on a real Envoy Gateway (built once in about 15 minutes; needs Go); ARGS="modes changes"
 	@$(TSX) integration/gateway/main.ts $(ARGS)
 
 .PHONY: test-kubernetes
-test-kubernetes: build/pilotfish.wasm ## A real kube-apiserver drives the sidecar (built once, about 10 minutes; needs Go)
+test-kubernetes: build/pilotfish.wasm ## Test the sidecar on a real kube-apiserver (built once in about 10 minutes; needs Go)
 	@$(TSX) testkit/kubernetes/build.ts >/dev/null
 	@node --import tsx --test --test-concurrency=1 integration/kubernetes/*.test.ts
 
 .PHONY: gateway-manifests
-gateway-manifests: node_modules/.package-lock.json ## A ready folder for Envoy Gateway: NAME=inference NAMESPACE=default MODEL=llama
+gateway-manifests: node_modules/.package-lock.json ## Write manifests for Envoy Gateway: NAME=inference NAMESPACE=default MODEL=llama
 	@$(TSX) envoy/gateway/render.ts $(if $(NAME),--name $(NAME)) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 .PHONY: artefact
-artefact: build/pilotfish.wasm ## The module as an OCI image with sums and bill of materials, without Docker
+artefact: build/pilotfish.wasm ## Write the module as an OCI image with checksums and a bill of materials, without Docker
 	@$(TSX) envoy/artefact/oci.ts $(ARGS)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Starts a Docker engine for the testcontainers path on a CI machine that has none, and stops it again.
-#   .ci/docker.sh start   0: an engine answers (a running one is used as it is); 3: this machine cannot run one
-#   .ci/docker.sh stop    ends the engine that `start` started, by its pid; leaves any other alone
-# Installing and starting want root and apt; everything the engine writes lies in the cache folder.
+# Starts a Docker engine for tests by testcontainers on a CI machine without one, and stops it again.
+#   .ci/docker.sh start   exit 0: an engine answers (a running engine is used); exit 3: this machine cannot run an engine
+#   .ci/docker.sh stop    ends the engine that `start` started, by its pid, and no other engine
+# Installing and starting need root and apt. The engine writes into the cache folder only.
 set -euo pipefail
 
 cache="${PILOTFISH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pilotfish}"
@@ -33,16 +33,16 @@ install_engine() {
 start() {
   if answers; then say "an engine answers already"; return 0; fi
   [ "$(uname -s)" = Linux ] || give_up "no engine answers, and only Linux can start one here"
-  [ "$(id -u)" = 0 ] || give_up "no engine answers, and starting one wants root"
+  [ "$(id -u)" = 0 ] || give_up "no engine answers, and starting an engine needs root"
   mkdir -p "$state"
   install_engine
-  # Where an init system runs, the package has started its own engine: that one serves as well.
+  # If an init system runs, the package has started its own engine, which is used.
   if answers; then say "the engine of the package answers"; return 0; fi
-  command -v docker >/dev/null 2>&1 || give_up "dockerd is there, the docker command is not"
+  command -v docker >/dev/null 2>&1 || give_up "dockerd is installed, but the docker command is not"
   [ -e "$pidfile" ] && ! ours && rm -f "$pidfile"
 
   say "starting dockerd (log: $log)"
-  # The containers share the host's network: no bridge, no firewall rule is needed or changed.
+  # The containers share the host's network, so no bridge and no firewall rule is needed.
   setsid dockerd --data-root "$state/data" --exec-root "$state/run" --pidfile "$pidfile" \
     --host unix:///var/run/docker.sock --bridge none --iptables=false --ip6tables=false \
     >"$log" 2>&1 </dev/null &

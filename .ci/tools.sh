@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Installs what some tests use and skip without: by apt Chromium (status page) and Prometheus' promtool (dashboard and alerts),
-# by pip, into the cache, the form parser of model servers. Prints the folder for PYTHONPATH; says on stderr what it did; never
-# fails the run.
+# Installs tools without which some tests are skipped: by apt Chromium (status page) and Prometheus' promtool (dashboard and alerts),
+# and by pip, into the cache, the form parser of model servers. Prints the folder for PYTHONPATH, logs on stderr, and never fails.
 set -uo pipefail
 
 say() { echo "tools: $*" >&2; }
@@ -26,7 +25,7 @@ if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" != 0 ]; then
 fi
 say "installing ${wanted[*]} by apt ..."
 log="$(mktemp)"
-# Not started as services: a policy that forbids it stands for the time of the installation.
+# A temporary policy keeps the packages from starting services.
 policy=/usr/sbin/policy-rc.d
 [ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && made=1; }
 export DEBIAN_FRONTEND=noninteractive

@@ -30,7 +30,7 @@ export function wholeNumber(min: number, max: number): (given: string) => number
   };
 }
 
-export type LocalEnvoy = Extract<Found, { kind: "binary" }>;
+type LocalEnvoy = Extract<Found, { kind: "binary" }>;
 
 /** An Envoy binary, and a kernel that accounts CPU time per thread: the benches read it from /proc. */
 export async function findLocalEnvoy(): Promise<LocalEnvoy> {
@@ -50,7 +50,7 @@ export async function peerOrWhy(peer: Peer): Promise<{ path?: string; why?: stri
   }
 }
 
-export type Isolation = { isolated: boolean } | { status: Promise<number> };
+type Isolation = { isolated: boolean } | { status: Promise<number> };
 
 /**
  * Runs this program again in a network of its own, because peers listen on every interface: `status` is the exit status of

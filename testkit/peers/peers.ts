@@ -44,7 +44,7 @@ export function buildPeer(peer: Peer, progress?: Progress): Promise<string> {
   return buildGoProgram(program, progress ? { progress } : {});
 }
 
-export class PeerError extends Error {
+class PeerError extends Error {
   override readonly name = "PeerError";
   readonly code = "PEER_START";
 }
@@ -107,7 +107,7 @@ export function startBbr(path: string, folder: string): Promise<RunningPeer> {
   return startPeer(BBR, { path, folder, server: "http://127.0.0.1:1", args: ["--streaming=true", plugin] });
 }
 
-export interface EppStart {
+interface EppStart {
   path: string;
   folder: string;
   /** `ip:port`; the port is the same for all, as in an InferencePool. */

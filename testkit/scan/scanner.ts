@@ -3,9 +3,8 @@ import { buildEntry, instantiate } from "./build.ts";
 
 /** assembly/scan/block.ts */
 const SLACK = 64;
-export const STATUS_MORE = 0;
-export const STATUS_DONE = 1;
-export const STATUS_PAUSED = 2;
+const STATUS_DONE = 1;
+const STATUS_PAUSED = 2;
 
 interface Exports {
   memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
