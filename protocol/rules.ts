@@ -74,15 +74,18 @@ export const LAST_RULE: u32 = 46;
 function ruleText(rule: u32): string {
   switch (rule) {
     case BROKEN_BODY_LENGTH:
-      return `body-length: A body has ${HEADER_BYTES} to ${MAX_SNAPSHOT_BYTES} bytes`;
+      return limited(limited("body-length: A body has # to # bytes", HEADER_BYTES), MAX_SNAPSHOT_BYTES);
     case BROKEN_MAGIC:
       return "magic: A body begins with the bytes PFSN";
     case BROKEN_MAJOR:
-      return `major-version: The major version is ${MAJOR}: run a filter and a sidecar of the same release`;
+      return limited("major-version: The major version is #: run a filter and a sidecar of the same release", MAJOR);
     case BROKEN_TOTAL_BYTES:
       return "total-bytes: totalBytes is the length of the body";
     case BROKEN_DIRECTORY:
-      return `directory: A snapshot has at most ${MAX_SECTIONS} sections, and its directory ends inside the body`;
+      return limited(
+        "directory: A snapshot has at most # sections, and its directory ends inside the body",
+        MAX_SECTIONS,
+      );
     case BROKEN_VERSION:
       return "version: The version is not 0";
     case BROKEN_SECTION_BOUNDS:
@@ -96,17 +99,23 @@ function ruleText(rule: u32): string {
     case BROKEN_SECTION_MISSING:
       return "section-missing: STRINGS, ENDPOINTS, MODELS and MODEL_ENDPOINTS are there";
     case BROKEN_ENDPOINT_ADDRESS:
-      return `endpoint-address: An address is ip:port or [ipv6]:port, of at most ${MAX_ADDRESS_BYTES} bytes inside STRINGS`;
+      return limited(
+        "endpoint-address: An address is ip:port or [ipv6]:port, of at most # bytes inside STRINGS",
+        MAX_ADDRESS_BYTES,
+      );
     case BROKEN_ENDPOINT_ORDER:
       return "endpoint-order: Endpoints ascend strictly by the bytes of their addresses";
     case BROKEN_ENDPOINT_KV_USAGE:
       return "endpoint-kv-usage: KV usage is NaN or a number from 0 to 1";
     case BROKEN_MODEL_NAME:
-      return `model-name: ${nameRule("A model's name", MAX_MODEL_NAME_BYTES)}`;
+      return nameRule("model-name: A model's name", MAX_MODEL_NAME_BYTES);
     case BROKEN_MODEL_ORDER:
       return "model-order: Models ascend strictly by the bytes of their names";
     case BROKEN_MODEL_TOTAL:
-      return `model-total: The ranges of all models add up to at most ${MAX_MODEL_ENDPOINTS} records of MODEL_ENDPOINTS`;
+      return limited(
+        "model-total: The ranges of all models add up to at most # records of MODEL_ENDPOINTS",
+        MAX_MODEL_ENDPOINTS,
+      );
     case BROKEN_MODEL_RANGE:
       return "model-range: A model's range lies inside MODEL_ENDPOINTS";
     case BROKEN_SERVED_INDEX:
@@ -120,35 +129,38 @@ function ruleText(rule: u32): string {
     case BROKEN_MODEL_BASE:
       return "model-base: A base model names itself as its base; an adapter names a base model, or none (0xffffffff)";
     case BROKEN_POOL_NAME:
-      return `pool-name: ${nameRule("A pool's name", MAX_POOL_NAME_BYTES)}`;
+      return nameRule("pool-name: A pool's name", MAX_POOL_NAME_BYTES);
     case BROKEN_POOL_ORDER:
       return "pool-order: Pools ascend strictly by the bytes of their names";
     case BROKEN_POOL_INDEX:
       return "pool-index: A pool is 0 (none), or 1 + an index into POOLS";
     case BROKEN_OBJECTIVE_NAME:
-      return `objective-name: ${nameRule("An objective's name", MAX_MODEL_NAME_BYTES)}`;
+      return nameRule("objective-name: An objective's name", MAX_MODEL_NAME_BYTES);
     case BROKEN_OBJECTIVE_ORDER:
       return "objective-order: Objectives ascend strictly by the bytes of their names, then by pool";
     case BROKEN_RULE_NAME:
-      return `rule-name: ${nameRule("A rule's name", MAX_MODEL_NAME_BYTES)}; length 0 stands for any name`;
+      return `${nameRule("rule-name: A rule's name", MAX_MODEL_NAME_BYTES)}; length 0 stands for any name`;
     case BROKEN_RULE_ORDER:
       return "rule-order: Records of RULES ascend by the bytes of their names, then by pool";
     case BROKEN_RULE_TARGET:
-      return `rule-target: ${nameRule("A rule's target", MAX_MODEL_NAME_BYTES)}`;
+      return nameRule("rule-target: A rule's target", MAX_MODEL_NAME_BYTES);
     case BROKEN_RULE_WEIGHT:
-      return `rule-weight: A target's weight is at most ${MAX_WEIGHT}`;
+      return limited("rule-weight: A target's weight is at most #", MAX_WEIGHT);
     case BROKEN_RULE_TARGETS:
-      return `rule-targets: A rule has at most ${MAX_TARGETS_OF_RULE} targets`;
+      return limited("rule-targets: A rule has at most # targets", MAX_TARGETS_OF_RULE);
     case BROKEN_RULE_PRIORITY:
       return "rule-priority: All records of a rule have the same priority";
     case BROKEN_PLACE_NAME:
-      return `place-name: A place's name has 1 to ${MAX_PLACE_NAME_BYTES} letters, digits, - and _ inside STRINGS`;
+      return limited(
+        "place-name: A place's name has 1 to # letters, digits, - and _ inside STRINGS",
+        MAX_PLACE_NAME_BYTES,
+      );
     case BROKEN_PLACE_ORDER:
       return "place-order: Places ascend strictly by the bytes of their names";
     case BROKEN_PLACE_INDEX:
       return "place-index: An endpoint's place is 0 (none), or 1 + an index into PLACES";
     case BROKEN_POLICY_NAME:
-      return `policy-name: ${nameRule("A policy's name", MAX_MODEL_NAME_BYTES)}`;
+      return nameRule("policy-name: A policy's name", MAX_MODEL_NAME_BYTES);
     case BROKEN_POLICY_ORDER:
       return "policy-order: Policies ascend strictly by the bytes of their names";
     case BROKEN_POLICY_INDEX:
@@ -158,20 +170,32 @@ function ruleText(rule: u32): string {
     case BROKEN_POLICY_LIMIT:
       return "policy-limit: A policy's target is above 0 and at most 1 in mode 1; it has 1 or more requests in flight in mode 2";
     case BROKEN_ENVOYS:
-      return `envoys: The number of other Envoys is at most ${MAX_ENVOYS}`;
+      return limited("envoys: The number of other Envoys is at most #", MAX_ENVOYS);
     case BROKEN_REMOTE_RECORDS:
       return "remote-records: REMOTE has as many records as ENDPOINTS";
     case BROKEN_REMOTE_COUNTS:
-      return `remote-counts: A record of REMOTE has at most ${MAX_REMOTE} requests, no more settled ones than requests, and at most ${MAX_REMOTE_PENDING} waiting tokens`;
+      return limited(
+        limited(
+          "remote-counts: A record of REMOTE has at most # requests, no more settled ones than requests, and at most # waiting tokens",
+          MAX_REMOTE,
+        ),
+        MAX_REMOTE_PENDING,
+      );
     case BROKEN_PREFIXES:
-      return `prefixes: PREFIXES holds whole records of 1 to ${MAX_PREFIX_BLOCKS} blocks`;
+      return limited("prefixes: PREFIXES holds whole records of 1 to # blocks", MAX_PREFIX_BLOCKS);
     default:
       return "unknown: This number names no rule";
   }
 }
 
 function nameRule(what: string, most: u32): string {
-  return `${what} has 1 to ${most} bytes inside STRINGS, is valid UTF-8 and has no control characters`;
+  return limited(`${what} has 1 to # bytes inside STRINGS, is valid UTF-8 and has no control characters`, most);
+}
+
+/** The text with its first # replaced by a limit. (A template string for each rule would make the module larger.) */
+function limited(text: string, limit: u32): string {
+  const at = text.indexOf("#");
+  return text.substring(0, at) + limit.toString() + text.substring(at + 1);
 }
 
 /** Never changes, so that tools may compare it. */

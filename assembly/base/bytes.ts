@@ -22,6 +22,24 @@ export function bytesEqual(a: usize, aLength: u32, b: usize, bLength: u32): bool
   return aLength == bLength && memory.compare(a, b, aLength) == 0;
 }
 
+/** For hot loops: takes steps of eight bytes at any alignment. memory.compare() does so only if both are aligned alike. */
+export function sameBytes(a: usize, b: usize, length: usize): bool {
+  let i: usize = 0;
+  for (; i + 8 <= length; i += 8) {
+    if (load<u64>(a + i) != load<u64>(b + i)) return false;
+  }
+  for (; i < length; i++) {
+    if (load<u8>(a + i) != load<u8>(b + i)) return false;
+  }
+  return true;
+}
+
+/** Order of unsigned bytes; a text comes before longer texts that begin with it. Below 0, 0 or above 0. */
+export function compareBytes(a: usize, aLength: u32, b: usize, bLength: u32): i32 {
+  const order = memory.compare(a, b, min(aLength, bLength));
+  return order != 0 ? order : <i32>aLength - <i32>bLength;
+}
+
 /** Equal or not, in time that depends on the lengths only. */
 export function equalConstantTime(a: usize, aLength: u32, b: usize, bLength: u32): bool {
   let difference: u32 = aLength ^ bLength;

@@ -1,5 +1,6 @@
 // The index of models by name.
-import { compareBytes, NONE, SnapshotView } from "../snapshot/view";
+import { compareBytes } from "../base/bytes";
+import { NONE, SnapshotView } from "../snapshot/view";
 
 /** Index of the model with this name, by binary search; NONE if the snapshot has no such model. */
 export function findModel(view: SnapshotView, name: usize, length: u32): u32 {

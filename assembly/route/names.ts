@@ -5,9 +5,8 @@
 // An exact pattern beats a prefix, and a longer prefix beats a shorter one. Of two equal patterns the earlier one wins. One of
 // the targets is drawn by weight. If all weights are 0, all targets are equally likely (InferenceModelRewrite and
 // InferenceModel of the Gateway API Inference Extension). A name without a rule stands for itself. Rules do not chain.
-import { bytesEqual } from "../base/bytes";
+import { bytesEqual, compareBytes } from "../base/bytes";
 import { Random } from "../base/random";
-import { compareBytes } from "../snapshot/view";
 
 @unmanaged
 export class Target {

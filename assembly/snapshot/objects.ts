@@ -1,4 +1,5 @@
 // Accessors of POOLS, OBJECTIVES and RULES in a verified snapshot, in place. A section that is not there has no records.
+
 import {
   ENDPOINT_POOL,
   MODEL_POOL,
@@ -18,7 +19,8 @@ import {
   RULE_TARGET_OFFSET,
   RULE_WEIGHT,
 } from "../../protocol/constants";
-import { compareBytes, NONE, SnapshotView } from "./view";
+import { compareBytes } from "../base/bytes";
+import { NONE, SnapshotView } from "./view";
 
 /** Place of the endpoint's pool: its index + 1; 0 for none. */
 export function endpointPool(view: SnapshotView, endpoint: u32): u32 {

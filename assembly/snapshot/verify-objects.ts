@@ -1,4 +1,5 @@
 // The optional sections POOLS, OBJECTIVES and RULES, and the pools of endpoints and models.
+
 import {
   MAX_MODEL_NAME_BYTES,
   MAX_POOL_NAME_BYTES,
@@ -23,6 +24,7 @@ import {
   BROKEN_RULE_WEIGHT,
   VALID,
 } from "../../protocol/rules";
+import { compareBytes } from "../base/bytes";
 import { isNameAt } from "./name";
 import {
   compareRules,
@@ -43,7 +45,7 @@ import {
   ruleTargetLength,
   ruleWeight,
 } from "./objects";
-import { compareBytes, SnapshotView } from "./view";
+import { SnapshotView } from "./view";
 
 /** After the endpoints and models were verified. */
 export function verifyObjects(view: SnapshotView): u32 {

@@ -1,4 +1,5 @@
 // The optional sections PLACES and POLICIES, and the places of endpoints and policies of models.
+
 import {
   MAX_MODEL_NAME_BYTES,
   MAX_PLACE_NAME_BYTES,
@@ -18,8 +19,9 @@ import {
   BROKEN_POLICY_ORDER,
   VALID,
 } from "../../protocol/rules";
+import { compareBytes } from "../base/bytes";
 import { inStrings, isNameAt } from "./name";
-import { compareBytes, NONE, SnapshotView } from "./view";
+import { NONE, SnapshotView } from "./view";
 
 /** After the endpoints and models were verified. */
 export function verifyPlaces(view: SnapshotView): u32 {

@@ -1,5 +1,6 @@
 // Checks a pushed snapshot whole before anything of it is used. After verify() returned VALID, every offset, index and text
 // that view.ts can reach is inside the bytes. protocol/rules.ts has the rules.
+
 import {
   ADAPTER_WAITING,
   DIRECTORY_ENTRY_BYTES,
@@ -43,13 +44,14 @@ import {
   BROKEN_VERSION,
   VALID,
 } from "../../protocol/rules";
+import { compareBytes } from "../base/bytes";
 import { isAddress } from "./address";
 import { inStrings, isNameAt } from "./name";
 import { openSections } from "./sections";
 import { verifyObjects } from "./verify-objects";
 import { verifyPlaces } from "./verify-places";
 import { verifyTraffic } from "./verify-traffic";
-import { compareBytes, NONE, SnapshotView } from "./view";
+import { NONE, SnapshotView } from "./view";
 
 /** VALID when `bytes` at `base` are a snapshot, and `view` is open on it; else the number of the first broken rule. */
 export function verify(view: SnapshotView, base: usize, bytes: u32): u32 {

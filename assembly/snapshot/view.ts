@@ -242,10 +242,3 @@ export function newView(): SnapshotView {
   memory.fill(pointer, 0, offsetof<SnapshotView>());
   return changetype<SnapshotView>(pointer);
 }
-
-/** Bytes compared as unsigned, the shorter first when one begins the other: < 0, 0 or > 0. */
-export function compareBytes(a: usize, aLength: u32, b: usize, bLength: u32): i32 {
-  const common = aLength < bLength ? aLength : bLength;
-  const order = memory.compare(a, b, common);
-  return order != 0 ? order : <i32>aLength - <i32>bLength;
-}

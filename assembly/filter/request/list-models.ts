@@ -1,7 +1,7 @@
 // GET /v1/models and /v1/models/{id}, answered from the snapshot: models, adapters with their base, and the names of rules.
 
 import { MAX_MODEL_NAME_BYTES } from "../../../protocol/constants";
-import { bytesOf } from "../../base/bytes";
+import { bytesOf, compareBytes } from "../../base/bytes";
 import { Writer, writeTo } from "../../base/writer";
 import { Config } from "../../config/config";
 import { largeBuffer } from "../../host/memory";
@@ -17,7 +17,7 @@ import {
   ruleTargetLength,
   ruleTarget as snapshotTarget,
 } from "../../snapshot/objects";
-import { compareBytes, NONE, SnapshotView } from "../../snapshot/view";
+import { NONE, SnapshotView } from "../../snapshot/view";
 import { count, MODELS_LISTED } from "../../stats";
 import { isStale } from "../freshness";
 import { GET } from "../headers/header-names";

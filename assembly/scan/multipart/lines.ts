@@ -1,7 +1,7 @@
 // Delimiter lines: the first one and what stands before it, the end of each one, the line of the last.
 
+import { sameBytes } from "../../base/bytes";
 import { MULTIPART_DELIMITER, MULTIPART_PARTS, MULTIPART_PREAMBLE } from "./errors";
-import { sameBytes } from "./search";
 import {
   FormState,
   LINE_INSIDE,

@@ -1,5 +1,6 @@
 // Finds where a line that may be a delimiter begins in a part's data: CR or LF, then a hyphen. 64 bytes a step, so that a
 // file of hundreds of megabytes costs little more than its copying.
+import { sameBytes } from "../../base/bytes";
 import { Block } from "../block";
 
 const HYPHEN = 0x2d;
@@ -56,16 +57,4 @@ export function findLine(p: usize, end: usize, delimiter: usize, length: usize):
     p += 64;
   }
   return end;
-}
-
-/** Steps of eight bytes whatever the alignment, which memory.compare() takes only where both are aligned alike. */
-export function sameBytes(p: usize, q: usize, length: usize): bool {
-  let i: usize = 0;
-  for (; i + 8 <= length; i += 8) {
-    if (load<u64>(p + i) != load<u64>(q + i)) return false;
-  }
-  for (; i < length; i++) {
-    if (load<u8>(p + i) != load<u8>(q + i)) return false;
-  }
-  return true;
 }
