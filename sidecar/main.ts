@@ -34,6 +34,7 @@ async function main(): Promise<void> {
   const { config: file, flags, check } = parseArguments(process.argv.slice(2));
   const config = loadConfig(file, flags, process.env);
   if (check) {
+    for (const warning of config.warnings) console.error(`pilotfish: ${warning}`);
     console.log("configuration: good");
     return;
   }

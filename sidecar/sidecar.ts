@@ -43,6 +43,7 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
   const { clock = systemClock, random = Math.random, resolve = resolveSystem, watchTimes = WATCH_TIMES } = given;
   const own = given.log === undefined ? createLog(config.log.level) : undefined;
   const log = given.log ?? (own as Log);
+  for (const warning of config.warnings) log.warn({}, warning);
   const views = new Views(() => run, clock);
   const pools = () => views.pools();
   const exported = () => views.exported();
@@ -100,6 +101,7 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
     for (const { address } of before.pods()) if (!kept.has(address)) metrics.forget(address);
     await before.close();
     metrics.reloaded("ok");
+    for (const warning of next.warnings) log.warn({}, warning);
     log.info({ url: server.url, targets: after.targets.map((target) => target.origin) }, "configuration taken over");
   };
   return {

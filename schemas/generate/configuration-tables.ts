@@ -13,7 +13,7 @@ export function configurationTables(schema: Schema, level = 2): string {
   return objectTables("", schema)
     .filter(({ rows }) => rows.length > 0)
     .map(({ path, description, rows }) => {
-      const heading = path === "" ? [] : [`${"#".repeat(level)} \`${path}\``, "", description, ""];
+      const heading = path === "" ? [] : [`${"#".repeat(level)} \`${path}\``, "", ...(description === "" ? [] : [description, ""])];
       return [...heading, table(["key", "type", "default", "description"], rows)].join("\n");
     })
     .join("\n\n");
@@ -37,6 +37,7 @@ function objectTables(path: string, schema: Schema): ObjectTable[] {
 /** Objects that a value may be or contain, with their paths. */
 function objectsOf(path: string, schema: Schema): Array<[path: string, object: Schema]> {
   const { properties, items, anyOf, additionalProperties: more } = schema;
+  if (schema["x-as"] !== undefined) return [];
   if (properties !== undefined) return [[path, schema]];
   if (items !== undefined) return objectsOf(`${path}[]`, items);
   if (typeof more === "object") return objectsOf(`${path}.NAME`, more);

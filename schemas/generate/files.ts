@@ -1,6 +1,5 @@
 // Every generated file: the readers of the filter's configuration, the JSON Schemas, and the tables of docs/reference/.
 import { readFileSync } from "node:fs";
-import { configTable } from "../../sidecar/config/table.ts";
 import { configurationTables, table } from "./configuration-tables.ts";
 import { filterSchema } from "./filter-schema.ts";
 import { formatted } from "./format.ts";
@@ -8,6 +7,7 @@ import { metricList } from "./metric-list.ts";
 import { filterMetrics, sidecarMetrics } from "./metrics.ts";
 import { generatedReaders } from "./readers.ts";
 import { published } from "./schema.ts";
+import { sidecarSchema } from "./sidecar-schema.ts";
 
 /** Path -> text. */
 export async function generatedFiles(): Promise<Map<string, string>> {
@@ -17,13 +17,12 @@ export async function generatedFiles(): Promise<Map<string, string>> {
   add("assembly/metric-list.ts", metricList());
   const filter = filterSchema();
   add("schemas/filter.schema.json", JSON.stringify(published(filter, "Configuration of the Pilotfish filter")));
+  const sidecar = sidecarSchema();
+  add("schemas/sidecar.schema.json", JSON.stringify(published(sidecar, "Configuration of the Pilotfish sidecar")));
   const pages: Record<string, Record<string, string>> = {
     "docs/reference/filter-configuration.md": { "filter-configuration": configurationTables(filter) },
     "docs/reference/sidecar-configuration.md": {
-      "sidecar-configuration": table(
-        ["key", "default", "meaning"],
-        configTable().map((row) => [`\`${row.key}\``, `\`${row.default}\``, row.meaning]),
-      ),
+      "sidecar-configuration": configurationTables(sidecar),
     },
     "docs/reference/metrics.md": {
       "filter-metrics": table(["metric", "type", "labels", "description"], filterMetrics()),

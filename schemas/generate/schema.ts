@@ -27,6 +27,8 @@ export interface Schema {
   "x-type"?: string;
   /** For the documents: what counts without the key, where `default` does not say it. */
   "x-absent"?: string;
+  /** For the documents: the entries of this list have the keys of that object. */
+  "x-as"?: string;
   /** For the documents: this key is another name of that one. */
   "x-same-as"?: string;
   [keyword: string]: unknown;
@@ -41,7 +43,7 @@ export function published(schema: Schema, title: string): Schema {
 }
 
 function withoutAnnotations(schema: Schema): Schema {
-  const { "x-type": kind, "x-absent": absent, "x-same-as": same, $schema: _, ...rest } = schema;
+  const { "x-type": kind, "x-absent": absent, "x-same-as": same, "x-as": __, $schema: _, ...rest } = schema;
   const sentences = [
     rest.description,
     same !== undefined && `Another name of \`${same}\`.`,

@@ -1,4 +1,4 @@
-const DURATION = /^(0|[1-9][0-9]*)(\.[0-9]+)?(ms|s|m|h)$/;
+export const DURATION = /^(0|[1-9][0-9]*)(\.[0-9]+)?(ms|s|m|h)$/;
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 
 /** Milliseconds of "100ms", "2s", "1.5m"; undefined for anything else. */
@@ -8,7 +8,7 @@ export function parseDuration(text: string): number | undefined {
   return Number(`${found[1]}${found[2] ?? ""}`) * UNITS[found[3] as keyof typeof UNITS];
 }
 
-const SIZE = /^([1-9][0-9]*)(B|KiB|MiB)$/;
+export const SIZE = /^([1-9][0-9]*)(B|KiB|MiB)$/;
 const SIZES = { B: 1, KiB: 1024, MiB: 1 << 20 } as const;
 
 /** Bytes of "64KiB", "4MiB"; undefined for anything else. */

@@ -2,10 +2,7 @@
 import { z } from "zod";
 import { type Engine, type GaugeRow, IDENTIFYING_SIGNALS, type Row, type Signal } from "../engines/engine-rows.ts";
 import { AUTO, ENGINES, type EngineTable, engineTable } from "../engines/index.ts";
-
-function expected(text: string): { error: string } {
-  return { error: text };
-}
+import { described, expected } from "./values.ts";
 
 const SELECTOR =
   /^([a-zA-Z_:][a-zA-Z0-9_:]{0,255})(?:\{\s*([a-zA-Z_][a-zA-Z0-9_]{0,255})\s*=\s*(?:"([^"\\\n]*)"|([^"{}=,\s]+))\s*\})?$/;
@@ -29,23 +26,54 @@ const selector = z.string(expected(SELECTOR_TEXT)).transform((text, context): Se
 /** Several are tried in their order: an older server may have another name for it. */
 const selectors = z.preprocess((value) => (typeof value === "string" ? [value] : value), z.array(selector)).optional();
 
+/** Without the key, the built-in engine of this name counts. */
+const fromTable = (description: string) => described(description, "the built-in engine's");
+
+/** The metric of a signal. */
+const signal = (description: string) =>
+  selectors.meta({
+    "x-type": '`name` or `name{label="value"}`, or a list',
+    "x-or": { type: "string" },
+    ...fromTable(description),
+  });
+
 const METRIC = z.string(expected("a metric's name")).regex(/^[a-zA-Z_:][a-zA-Z0-9_:]{0,255}$/, "a metric's name");
 const LABEL = z.string(expected("a label's name")).regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,255}$/, "a label's name");
 const PATH = z.string(expected("a path that begins with /")).regex(/^\/[\x21-\x7e]*$/, "a path that begins with /");
 
 const engine = z.strictObject(
   {
-    waiting: selectors,
-    running: selectors,
-    kvUsage: selectors,
-    awake: selectors,
-    kvBlocks: selectors,
-    blockTokens: selectors,
-    cacheInfo: z.strictObject({ metric: METRIC, kvBlocks: LABEL.optional(), blockTokens: LABEL.optional() }).optional(),
-    adapters: z.strictObject({ metric: METRIC, max: LABEL, running: LABEL, waiting: LABEL }).optional(),
-    port: z.int(expected("a port")).min(1, "a port").max(65535, "a port").optional(),
-    path: PATH.optional(),
-    health: PATH.optional(),
+    waiting: signal("The metric of waiting requests."),
+    running: signal("The metric of running requests."),
+    kvUsage: signal("The metric of KV-cache usage, 0 to 1."),
+    awake: signal("The metric that is 0 while the engine sleeps."),
+    kvBlocks: signal("The metric of the number of KV-cache blocks."),
+    blockTokens: signal("The metric of the tokens in a KV-cache block."),
+    cacheInfo: z
+      .strictObject({
+        metric: METRIC.describe("The metric's name."),
+        kvBlocks: LABEL.optional().meta(described("The label with the number of KV-cache blocks.", "none")),
+        blockTokens: LABEL.optional().meta(described("The label with the tokens in a block.", "none")),
+      })
+      .optional()
+      .meta(fromTable("A metric whose labels describe the KV cache.")),
+    adapters: z
+      .strictObject({
+        metric: METRIC.describe("The metric's name."),
+        max: LABEL.describe("The label with the number of adapters that fit."),
+        running: LABEL.describe("The label with the running adapters."),
+        waiting: LABEL.describe("The label with the waiting adapters."),
+      })
+      .optional()
+      .meta(fromTable("A metric whose labels name the adapters (LoRA).")),
+    port: z
+      .int(expected("a port"))
+      .min(1, "a port")
+      .max(65535, "a port")
+      .optional()
+      .meta(described("The port of the metrics.", "the pod's port")),
+    path: PATH.optional().meta(described("The path of the metrics.", "`scrape.path`")),
+    health: PATH.optional().meta(described("The path on which a healthy pod responds with 200.", "`/health`")),
   },
   expected("an object of signals and their metrics"),
 );
@@ -92,7 +120,7 @@ function engineOf(name: string, given: z.output<typeof engine>): Engine {
 export const engines = z
   .record(z.string().regex(ENGINE_NAME, ENGINE_NAME_TEXT), engine, expected("an object of engines by name"))
   .prefault({})
-  .describe("Model servers by their metrics' names and labels: see `docs/how-to/model-servers.md`.")
+  .describe("Model servers by name, with the names and labels of their metrics. See `docs/how-to/model-servers.md`.")
   .transform((given, context): EngineTable => {
     const made = Object.entries(given).map(([name, one]) => engineOf(name, one));
     for (const { name, rows } of made) {

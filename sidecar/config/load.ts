@@ -3,10 +3,12 @@ import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import type { z } from "zod";
 import { AUTO } from "../engines/index.ts";
+import { isObject, type Json } from "./json.ts";
+import { configurationKeys } from "./json-schema.ts";
 import { nearest } from "./nearest.ts";
 import { SECRET_KEYS, secretsOf } from "./push.ts";
+import { withNewNames } from "./renamed.ts";
 import { type Config, schema } from "./schema.ts";
-import { configTable } from "./table.ts";
 
 /** What is wrong with a configuration; `problems` has a line for each, with key, value and expectation. */
 export class ConfigError extends Error {
@@ -20,7 +22,6 @@ export class ConfigError extends Error {
 }
 
 type Issue = z.core.$ZodIssue;
-type Json = Record<string, unknown>;
 
 /** The value at a path; of a shorthand (a URL in place of an object) the shorthand itself. */
 function at(input: unknown, path: readonly PropertyKey[]): unknown {
@@ -47,7 +48,7 @@ function shown(key: string, value: unknown): string {
 function unknownKey(path: readonly PropertyKey[], key: string): string {
   const full = keyOf([...path, key]);
   const parent = keyOf(path.filter((part) => typeof part !== "number"));
-  const known = configTable().map((row) => row.key);
+  const known = configurationKeys();
   const siblings = known
     .filter((name) => parent === "" || name.startsWith(`${parent}.`))
     .map((name) => name.slice(parent === "" ? 0 : parent.length + 1).split(".")[0] as string);
@@ -94,8 +95,10 @@ function crossChecks(config: Config): string[] {
   }
   const tls = push.tls;
   if ((tls.cert === undefined) !== (tls.key === undefined)) problems.push("push.tls: expected cert and key together");
-  if (push.retryMax < push.retryMin) {
-    problems.push(`push.retryMax: got ${ms(push.retryMax)}, expected at least push.retryMin (${ms(push.retryMin)})`);
+  if (push.maxBackoff < push.minBackoff) {
+    problems.push(
+      `push.maxBackoff: got ${ms(push.maxBackoff)}, expected at least push.minBackoff (${ms(push.minBackoff)})`,
+    );
   }
   if (push.heartbeat < push.interval) {
     problems.push(`push.heartbeat: got ${ms(push.heartbeat)}, expected at least push.interval (${ms(push.interval)})`);
@@ -120,13 +123,15 @@ function crossChecks(config: Config): string[] {
 
 /** Checks a configuration as it stands in YAML: durations are text, everything may be missing. Throws ConfigError. */
 export function parseConfig(input: unknown, env: NodeJS.ProcessEnv): Config {
-  const parsed = schema.safeParse(input ?? {});
-  if (!parsed.success) throw new ConfigError(parsed.error.issues.flatMap((issue) => lines(issue, input ?? {})));
+  const { input: named, warnings, problems: renamed } = withNewNames(input ?? {});
+  const parsed = schema.safeParse(named);
+  if (!parsed.success)
+    throw new ConfigError([...renamed, ...parsed.error.issues.flatMap((issue) => lines(issue, named))]);
   const { push, ...rest } = parsed.data;
   const { secret: _given, ...others } = push;
   const { secrets, problems } = secretsOf(push, env);
-  const config: Config = { ...rest, push: { ...others, secrets } };
-  problems.push(...crossChecks(config));
+  const config: Config = { ...rest, push: { ...others, secrets }, warnings };
+  problems.push(...renamed, ...crossChecks(config));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }
@@ -143,10 +148,6 @@ function readYaml(file: string): unknown {
     throw new ConfigError(document.errors.map((error) => `${file}: ${error.message.split("\n")[0]}`));
   }
   return document.toJS({ maxAliasCount: 100 });
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** `over` wins key by key; lists are replaced, not joined. */

@@ -5,46 +5,56 @@ import { MAX_WEIGHT } from "../../protocol/constants.ts";
 import { isAddress, nameProblem } from "../../protocol/grammar.ts";
 import type { Policy } from "../policies/policy.ts";
 import { placeName } from "./cluster.ts";
-
-function expected(text: string): { error: string } {
-  return { error: text };
-}
+import { described, expected } from "./values.ts";
 
 const WEIGHT = `an integer from 0 to ${MAX_WEIGHT}`;
 const label = z.string(expected("text")).min(1, "text").optional();
+const none = (description: string) => described(description, "none");
 
 const place = z.strictObject(
   {
-    name: placeName,
-    region: label,
-    zone: label,
+    name: placeName.describe("The place's name."),
+    region: label.meta(none("The region of the place.")),
+    zone: label.meta(none("The zone of the place.")),
     order: z
       .int(expected("an integer from 0"))
       .min(0, "an integer from 0")
       .max(1_000_000, "at most 1000000")
-      .optional(),
-    weight: z.int(expected(WEIGHT)).min(0, WEIGHT).max(MAX_WEIGHT, WEIGHT).default(1),
+      .optional()
+      .meta(
+        described(
+          "The rank of the place with `spill: order`: the lowest is filled first.",
+          "the place's index in the list",
+        ),
+      ),
+    weight: z
+      .int(expected(WEIGHT))
+      .min(0, WEIGHT)
+      .max(MAX_WEIGHT, WEIGHT)
+      .default(1)
+      .describe("The share of the place with `spill: weight`."),
   },
   expected("an object with name"),
 );
 
 export const places = z
   .strictObject({
-    here: placeName.default("here").describe("The place of pods that name no other, and of this sidecar's Envoys."),
-    region: label.describe("The region of `places.here`."),
+    here: placeName
+      .default("here")
+      .describe("The place of this sidecar's Envoys, and of pods that name no other place."),
+    region: label.meta(none("The region of `places.here`.")),
     spill: z
       .enum(["order", "weight", "roundTrip"], expected("order, weight or roundTrip"))
       .default("order")
-      .describe("Where requests go that the nearest place has no room for: docs/how-to/places.md."),
-    list: z
-      .array(place, expected("a list of objects with name"))
-      .prefault([])
-      .describe("Objects with `name`, `region`, `zone`, `order` (the lowest is filled first) and `weight` (`1`)."),
+      .describe(
+        "Where a request goes if the nearest place has no room. `order`: by `order`. `weight`: by `weight`. `roundTrip`: to the place that answers soonest. See docs/how-to/places.md.",
+      ),
+    list: z.array(place, expected("a list of objects with name")).prefault([]).describe("What is known of the places."),
     export: z
       .array(z.string(expected("a pool, as name, namespace/name or *")), expected("a list of pools"))
       .prefault([])
       .describe(
-        'Pools that peers may import, `*` all pods, beside those annotated `networking.gke.io/export: "True"`.',
+        'The pools that peers may import; `*` stands for all pods. A pool with the annotation `networking.gke.io/export: "True"` is exported anyway.',
       ),
   })
   .prefault({});
@@ -63,15 +73,30 @@ const policy = z
           z.string(expected("a model name")).refine((name) => nameProblem(name) === null, "a model name"),
           expected("a list of model names"),
         )
-        .prefault([]),
-      pools: names,
-      services: names,
-      balancingMode: z.enum(["CUSTOM_METRICS", "IN_FLIGHT", "ORDER"], expected("CUSTOM_METRICS, IN_FLIGHT or ORDER")),
-      maxUtilizationPercent: percent,
-      maxInFlightRequestsPerEndpoint: count,
-      trafficDuration: z.enum(["SHORT", "LONG"], expected("SHORT or LONG")).default("LONG"),
-      timeoutSec: count,
-      dryRun: z.boolean(expected("true or false")).default(false),
+        .prefault([])
+        .describe("The models to which the policy applies. An empty list: all models."),
+      pools: names.describe("The InferencePools to which the policy applies, as `[namespace/]name`."),
+      services: names.describe("The Services to which the policy applies, as `[namespace/]name`."),
+      balancingMode: z
+        .enum(["CUSTOM_METRICS", "IN_FLIGHT", "ORDER"], expected("CUSTOM_METRICS, IN_FLIGHT or ORDER"))
+        .describe(
+          "What fills a place. `CUSTOM_METRICS`: KV-cache usage. `IN_FLIGHT`: in-flight requests. `ORDER`: the places are filled one after the other.",
+        ),
+      maxUtilizationPercent: percent.meta(none("KV-cache usage at which a place is full, with `CUSTOM_METRICS`.")),
+      maxInFlightRequestsPerEndpoint: count.meta(
+        none("In-flight requests of each endpoint at which a place is full, with `IN_FLIGHT`."),
+      ),
+      trafficDuration: z
+        .enum(["SHORT", "LONG"], expected("SHORT or LONG"))
+        .default("LONG")
+        .describe(
+          "How long requests of the policy take. With `SHORT`, what was learned of a place counts for 1 s instead of 4 s.",
+        ),
+      timeoutSec: count.meta(none("Seconds after which Envoy gives up a request.")),
+      dryRun: z
+        .boolean(expected("true or false"))
+        .default(false)
+        .describe("`true`: the policy is evaluated and counted, but not applied."),
     },
     expected("an object with balancingMode"),
   )
@@ -87,11 +112,7 @@ const policy = z
 export const policies = z
   .array(policy, expected("a list of policies"))
   .prefault([])
-  .describe(
-    "How full a place may get: objects with `models`, `pools` or `services`, `balancingMode` (`CUSTOM_METRICS` with " +
-      "`maxUtilizationPercent` of the KV cache, `IN_FLIGHT` with `maxInFlightRequestsPerEndpoint`, `ORDER`), `trafficDuration` " +
-      "(`LONG`), `timeoutSec`, `dryRun`. The first one wins, before those of manifests.",
-  )
+  .describe("How full a place may get. The first policy that applies counts; policies of manifests come after these.")
   .transform((list): Policy[] =>
     list.map((given, i) => ({
       name: `policies[${i}]`,
@@ -120,12 +141,21 @@ export function peersOf(url: z.ZodType<{ origin: string }>, duration: (text: str
   const peer = z
     .strictObject(
       {
-        url,
-        place: placeName.optional(),
-        mode: z.enum(["pods", "gateway"], expected("pods or gateway")).default("pods"),
-        gateway: z.string(expected("ip:port")).refine(isAddress, "ip:port").optional(),
-        interval: duration("200ms"),
-        staleAfter: duration("2s"),
+        url: url.describe("The other sidecar's own address (its `listen`)."),
+        place: placeName.optional().meta(described("The place of the peer's pods.", "what the peer says")),
+        mode: z
+          .enum(["pods", "gateway"], expected("pods or gateway"))
+          .default("pods")
+          .describe(
+            "`pods`: the peer's pods are used one by one. `gateway`: all of them count as one endpoint, at `gateway`.",
+          ),
+        gateway: z
+          .string(expected("ip:port"))
+          .refine(isAddress, "ip:port")
+          .optional()
+          .meta({ "x-type": "`ip:port`", ...none("The address of the peer's gateway, with `mode: gateway`.") }),
+        interval: duration("200ms").describe("How often the peer is read."),
+        staleAfter: duration("2s").describe("The age at which the peer's pods are no longer used."),
       },
       expected("an object with url"),
     )
@@ -136,8 +166,5 @@ export function peersOf(url: z.ZodType<{ origin: string }>, duration: (text: str
   return z
     .array(peer, expected("a list of objects with url"))
     .prefault([])
-    .describe(
-      "Sidecars of other clusters, whose pools are used as well: objects with `url`, `place` (what it says), `mode` (`pods`: its " +
-        "pods one by one; `gateway`: all of them as one, at `gateway`, `ip:port`), `interval` (`200ms`), `staleAfter` (`2s`).",
-    );
+    .describe("Sidecars of other clusters whose exported pools are used as well.");
 }

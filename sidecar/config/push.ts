@@ -2,19 +2,22 @@
 import { z } from "zod";
 import { SECRET_ENV, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { namespace } from "./cluster.ts";
-import { duration, expected, file, hostName, integer, origin, path } from "./values.ts";
+import { described, duration, expected, file, hostName, integer, origin, path } from "./values.ts";
 
 // What a header value can hold without quoting; Envoy refuses other bytes.
 export const SECRET = /^[\x21-\x7e]{1,1024}$/;
 const SECRET_TEXT = "1...1024 visible ASCII characters";
 const secret = z.string(expected(SECRET_TEXT)).regex(SECRET, SECRET_TEXT);
 
-const port = integer(1, 65535).describe("Of the listener with the filter.");
-const scheme = z.enum(["http", "https"], expected("http or https")).default("http");
+const port = integer(1, 65535).describe("The port of the listener with the filter.");
+const scheme = z
+  .enum(["http", "https"], expected("http or https"))
+  .default("http")
+  .describe("The scheme of the listener.");
 
 const dns = z.strictObject(
   {
-    name: hostName.describe("The name; every A and AAAA address of it is an Envoy."),
+    name: hostName.describe("The name. Each of its A and AAAA addresses is an Envoy."),
     port,
     scheme,
     interval: duration("100ms", "1h").prefault("5s").describe("How often the name is resolved."),
@@ -30,11 +33,17 @@ const kubernetes = z
         .string(expected("a label selector"))
         .regex(SELECTOR, "a label selector")
         .describe("Labels of the Envoys' pods, such as `gateway.envoyproxy.io/owning-gateway-name=llm`."),
-      namespace: namespace.optional().describe("Where they are; without it, the own one."),
+      namespace: namespace.optional().meta(described("The namespace of the Envoys.", "the sidecar's own")),
       port,
       scheme,
-      kubeconfig: file.optional(),
-      context: z.string(expected("a context's name")).min(1, "a context's name").optional(),
+      kubeconfig: file
+        .optional()
+        .meta(described("The kubeconfig that leads to the cluster.", "as for `kubernetes.kubeconfig`")),
+      context: z
+        .string(expected("a context's name"))
+        .min(1, "a context's name")
+        .optional()
+        .meta(described("The context of the kubeconfig.", "the current context")),
     },
     expected("an object with selector and port"),
   )
@@ -51,66 +60,78 @@ export const push = z
     targets: urls
       .prefault([])
       .describe(
-        "Envoy listeners that carry the filter: `http://host:port` or `https://host:port`. One of these three is needed.",
+        "Envoy listeners with the filter, such as `http://127.0.0.1:10000`. One of `targets`, `dns` and `kubernetes` is needed.",
       ),
-    dns: names
-      .prefault([])
-      .describe(
-        "Envoys by name, as of a headless Service: objects with `name`, `port`, `scheme` (`http`) and `interval` (`5s`).",
-      ),
-    kubernetes: kubernetes.describe(
-      "Envoys by label: `selector`, `port`, `namespace` (the own one), `scheme` (`http`), `kubeconfig`, `context`.",
-    ),
+    dns: names.prefault([]).describe("Envoys by name, such as the name of a headless Service."),
+    kubernetes: kubernetes.meta(described("Envoys by the labels of their pods.", "none")),
     peers: z
-      .strictObject({ targets: urls.prefault([]), dns: names.prefault([]), kubernetes }, expected("an object of keys"))
+      .strictObject(
+        {
+          targets: urls.prefault([]).describe("The other sidecars' Envoys by address."),
+          dns: names.prefault([]).describe("The other sidecars' Envoys by name."),
+          kubernetes: kubernetes.meta(described("The other sidecars' Envoys by the labels of their pods.", "none")),
+        },
+        expected("an object of keys"),
+      )
       .prefault({})
       .describe(
-        "Envoys that other sidecars push to, given by `targets`, `dns` and `kubernetes` as here: what they have in flight is asked for.",
+        "Envoys that other sidecars push to, given by `targets`, `dns` and `kubernetes` as here. They are asked for their in-flight requests.",
       ),
     exchange: z
       .boolean(expected("true or false"))
       .default(true)
-      .describe("Tell each Envoy what the others have in flight, where there are several."),
-    path: path.default(SNAPSHOT_PATH).describe("Where the filter takes snapshots: its `snapshot.path`."),
+      .describe("`true`: each of several Envoys learns the in-flight requests of the others."),
+    path: path.default(SNAPSHOT_PATH).describe("The path to which snapshots are POSTed: the filter's `snapshot.path`."),
     secret: z
       .union([secret, z.array(secret).min(1, SECRET_TEXT).max(4, "at most 4 secrets")], expected(SECRET_TEXT))
       .optional()
-      .describe(
-        "The secret that the filter knows, or a list that is tried in turn. Better left out, and given otherwise.",
-      ),
+      .meta({
+        "x-type": "text, or a list of up to 4",
+        ...described(
+          "The secret that the filter knows, or several that are tried in turn. A file or a variable keeps the secret out of the configuration.",
+          "`secretFile`, else `secretEnv`",
+        ),
+      }),
     secretFile: file
       .optional()
-      .describe(
-        "File with the secret, as of a mounted Kubernetes Secret; a line each for several. Read again when it changes.",
+      .meta(
+        described(
+          "The file with the secret, such as a mounted Kubernetes Secret. Several secrets stand on a line each. The file is read again when it changes.",
+          "none",
+        ),
       ),
     secretEnv: z
       .string(expected("the name of an environment variable"))
       .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of an environment variable")
       .default(SECRET_ENV)
       .describe(
-        "Variable that holds the secret when neither of both is given; the one with `_NEXT` behind it, a second one.",
+        "The environment variable with the secret, if neither `secret` nor `secretFile` is given. The variable with `_NEXT` behind the name has a second secret.",
       ),
     tls: z
       .strictObject({
-        ca: file.optional().describe("PEM file of the CAs that Envoys are believed by; without it, the system's."),
-        cert: file.optional().describe("PEM file of the certificate that is shown to Envoys (mTLS), with `key`."),
-        key: file.optional().describe("PEM file of its private key."),
+        ca: file.optional().meta(described("PEM file of the CAs that sign the Envoys' certificates.", "the system's")),
+        cert: file
+          .optional()
+          .meta(described("PEM file of the sidecar's certificate for Envoys (mTLS), with `key`.", "none")),
+        key: file.optional().meta(described("PEM file of the private key of `cert`.", "none")),
         serverName: z
           .string(expected("a host name"))
           .min(1, "a host name")
           .optional()
-          .describe("The name that Envoys' certificates must have; without it, the target's."),
+          .meta(described("The name that the Envoys' certificates must have.", "the target's")),
       })
       .prefault({}),
-    interval: duration("1ms", "10s").prefault("50ms").describe("At most one push per target in this time."),
+    interval: duration("1ms", "10s").prefault("50ms").describe("The shortest time between two pushes to a target."),
     heartbeat: duration("10ms", "10s")
       .prefault("500ms")
-      .describe("A push at least this often, though nothing changed; well below the filter's stale limit."),
-    timeout: duration("10ms", "1m").prefault("1s").describe("How long a target's answer may take."),
-    retryMin: duration("1ms", "1m")
+      .describe(
+        "The longest time between two pushes, even if nothing changed. It must be well below the filter's `snapshot.staleAfter`.",
+      ),
+    timeout: duration("10ms", "1m").prefault("1s").describe("The longest time for a target's response."),
+    minBackoff: duration("1ms", "1m")
       .prefault("50ms")
-      .describe("The wait after a first failure; it doubles with each further one."),
-    retryMax: duration("1ms", "10m").prefault("1s").describe("The longest wait between tries."),
+      .describe("The wait after a first failed push. The wait doubles with each further failure."),
+    maxBackoff: duration("1ms", "10m").prefault("1s").describe("The longest wait between two tries."),
   })
   .prefault({});
 

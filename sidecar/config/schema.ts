@@ -1,5 +1,5 @@
-// Every key of the configuration: its shape, its default and a sentence of what it means. load.ts turns what is wrong
-// into lines, table.ts the descriptions into the README's table.
+// Every key of the sidecar's configuration: its type, default, range and description. load.ts turns what is wrong into lines.
+// `make docs` writes schemas/sidecar.schema.json and docs/reference/sidecar-configuration.md from this.
 import { isIP } from "node:net";
 import { z } from "zod";
 import { isAddress, nameProblem } from "../../protocol/grammar.ts";
@@ -8,28 +8,30 @@ import { clusters, kubernetes, manifests, placeName } from "./cluster.ts";
 import { engineName, engines } from "./engines.ts";
 import { peersOf, places, policies } from "./places.ts";
 import { push } from "./push.ts";
-import { duration, expected, file, hostName, integer, origin, path, size } from "./values.ts";
+import { described, duration, expected, file, hostName, integer, origin, path, size } from "./values.ts";
 
-const engine = engineName("Whose metric names the pod speaks.");
+const engine = engineName("The model server of the pod, for the names of its metrics.");
 
 const podUrl = origin(["http:", "https:"], "http://host:port without a path");
 
-const endpoint = z.preprocess(
-  (value) => (typeof value === "string" ? { url: value } : value),
-  z.strictObject(
-    {
-      url: podUrl.describe("`http://host:port` or `https://host:port`; a name stands for its first address."),
-      engine,
-      place: placeName.optional(),
-    },
-    expected("http://host:port, or an object with url"),
-  ),
-);
+const endpoint = z
+  .preprocess(
+    (value) => (typeof value === "string" ? { url: value } : value),
+    z.strictObject(
+      {
+        url: podUrl.describe("`http://host:port` or `https://host:port`. A host name stands for its first address."),
+        engine,
+        place: placeName.optional().meta(described("The place of the pod.", "`places.here`")),
+      },
+      expected("http://host:port, or an object with url"),
+    ),
+  )
+  .meta({ "x-or": { type: "string", "x-type": "URL without a path" } });
 
 const dns = z.strictObject(
   {
-    name: hostName.describe("The name; every A and AAAA address of it is a pod."),
-    port: integer(1, 65535).describe("Where the pods listen."),
+    name: hostName.describe("The name. Each of its A and AAAA addresses is a pod."),
+    port: integer(1, 65535).describe("The port on which the pods listen."),
     interval: duration("100ms", "1h").prefault("5s").describe("How often the name is resolved."),
     engine,
   },
@@ -40,11 +42,11 @@ const modelName = z.string().refine((name) => nameProblem(name) === null, "a mod
 
 const staticModel = z
   .strictObject({
-    base: modelName.optional().describe("Makes it an adapter of that base model."),
+    base: modelName.optional().meta(described("The base model, if the model is an adapter.", "none")),
     endpoints: z
       .array(z.string().refine(isAddress, "ip:port"))
       .optional()
-      .describe("`ip:port` of the pods that serve it; without it, all of them do."),
+      .meta(described("The addresses of the pods that serve the model.", "all pods")),
   })
   .nullable()
   .transform((value) => value ?? {});
@@ -66,11 +68,11 @@ export const schema = z.strictObject(
     endpoints: z
       .array(endpoint, expected("a list of http://host:port"))
       .prefault([])
-      .describe("Pods by address: `http://host:port`, or an object with `url`, `engine` and `place`."),
+      .describe("Pods by address. A URL alone is short for an object with `url`."),
     dns: z
       .array(dns, expected("a list of objects with name and port"))
       .prefault([])
-      .describe("Pods by name: objects with `name`, `port`, `interval` (`5s`) and `engine`. Each address is a pod."),
+      .describe("Pods by name, such as the name of a headless Service."),
     kubernetes,
     clusters,
     manifests,
@@ -82,46 +84,57 @@ export const schema = z.strictObject(
     engines,
     scrape: z
       .strictObject({
-        interval: duration("10ms", "10m").prefault("100ms").describe("How often each pod's metrics are read."),
-        timeout: duration("10ms", "1m").prefault("1s").describe("How long a pod's whole answer may take."),
-        path: path.default("/metrics").describe("Where the pods tell their metrics."),
-        maxBytes: size("64MiB").prefault("4MiB").describe("A longer answer is refused unread."),
+        interval: duration("10ms", "10m").prefault("100ms").describe("How often the metrics of each pod are read."),
+        timeout: duration("10ms", "1m").prefault("1s").describe("The longest time for a pod's whole response."),
+        path: path.default("/metrics").describe("The path of the pods' metrics."),
+        maxBytes: size("64MiB").prefault("4MiB").describe("The largest response. A larger one counts as a failure."),
         failures: integer(1, 1000)
           .default(3)
-          .describe("Failures in a row that take a pod down; a refused connection does at once."),
+          .describe(
+            "Failed scrapes in a row after which a pod is not ready. After a refused connection the pod is not ready at once.",
+          ),
         maxBackoff: duration("10ms", "10m")
           .prefault("1s")
-          .describe("How long a failing pod waits for its next scrape at most."),
+          .describe("The longest time between two scrapes of a failing pod."),
         concurrency: integer(1, 100_000)
           .default(1000)
-          .describe("Scrapes under way at once, all pods together; those of failing pods have a quarter of it."),
+          .describe("The most scrapes at the same time, of all pods together. Failing pods have a quarter of them."),
         gzip: z
           .boolean(expected("true or false"))
           .default(false)
-          .describe("Ask for compressed answers: a tenth of the bytes for some CPU on both sides."),
+          .describe("`true`: ask for compressed responses. They have a tenth of the bytes and cost CPU on both sides."),
         scheme: z
           .enum(["http", "https"], expected("http or https"))
           .default("http")
-          .describe("Of pods found by name or in a cluster; an endpoint's URL has its own."),
+          .describe("The scheme of pods that are found by name or in a cluster. A URL in `endpoints` has its own."),
         tls: z
           .strictObject({
-            ca: file.optional().describe("PEM file of the CAs that pods are believed by; without it, the system's."),
-            cert: file.optional().describe("PEM file of the certificate that is shown to pods (mTLS), with `key`."),
-            key: file.optional().describe("PEM file of its private key."),
+            ca: file
+              .optional()
+              .meta(described("PEM file of the CAs that sign the pods' certificates.", "the system's")),
+            cert: file
+              .optional()
+              .meta(described("PEM file of the sidecar's certificate for pods (mTLS), with `key`.", "none")),
+            key: file.optional().meta(described("PEM file of the private key of `cert`.", "none")),
             serverName: z
               .string(expected("a host name"))
               .min(1, "a host name")
               .optional()
-              .describe("The name that pods' certificates must have; without it, their address."),
+              .meta(described("The name that the pods' certificates must have.", "the pod's address")),
             verify: z
               .boolean(expected("true or false"))
               .default(true)
-              .describe("false: any certificate is taken, as of a server that made its own."),
+              .describe("`false`: every certificate is accepted, such as one that the server signed itself."),
           })
           .prefault({}),
         bearerTokenFile: file
           .optional()
-          .describe("File of a token that goes to the pods with each request; read again when it changes."),
+          .meta(
+            described(
+              "The file of a token that is sent to the pods with each request. The file is read again when it changes.",
+              "none",
+            ),
+          ),
       })
       .prefault({}),
     health: z
@@ -129,37 +142,48 @@ export const schema = z.strictObject(
         probe: z
           .boolean(expected("true or false"))
           .default(false)
-          .describe("Ask each pod whether it can serve; without it, its scrapes are all that is known."),
-        path: path.optional().describe("Where pods answer 200 while they can."),
-        interval: duration("100ms", "10m").prefault("2s").describe("How often each pod is asked."),
-        timeout: duration("10ms", "1m").prefault("1s").describe("How long its answer may take."),
-        failures: integer(1, 1000).default(3).describe("Failures in a row that take a pod out."),
-        successes: integer(1, 1000).default(1).describe("Successes in a row that bring it back."),
+          .describe("`true`: probe each pod's health. `false`: a pod is ready while its scrapes succeed."),
+        path: path
+          .optional()
+          .meta(described("The path on which a healthy pod responds with 200.", "the model server's")),
+        interval: duration("100ms", "10m").prefault("2s").describe("How often each pod is probed."),
+        timeout: duration("10ms", "1m").prefault("1s").describe("The longest time for the response to a probe."),
+        failures: integer(1, 1000).default(3).describe("Failed probes in a row after which a pod is not ready."),
+        successes: integer(1, 1000)
+          .default(1)
+          .describe("Successful probes in a row after which the pod is ready again."),
       })
       .prefault({}),
     models: z
       .strictObject({
-        interval: duration("100ms", "24h").prefault("10s").describe("How often each pod's `/v1/models` is read."),
+        interval: duration("100ms", "24h")
+          .prefault("10s")
+          .describe("How often the models of each pod are read from `/v1/models`."),
         discover: z
           .boolean(expected("true or false"))
           .default(true)
-          .describe("false: only `models.static` counts, pods are not asked."),
+          .describe("`false`: pods are not asked, and only `models.static` counts."),
         static: z
           .record(modelName, staticModel, expected("an object of model names"))
           .prefault({})
-          .describe("Model name → `base` and `endpoints` (`ip:port`); wins over what pods say."),
+          .describe("Models by name, with `base` and `endpoints`. They win over what pods report."),
       })
       .prefault({}),
     push,
     listen: listen("ip:port, such as 127.0.0.1:9400")
       .prefault("127.0.0.1:9400")
-      .describe("Where `/healthz`, `/readyz`, `/metrics` and `/objects` are served; port 0 takes a free one."),
+      .meta({
+        "x-type": "`ip:port`",
+        ...described(
+          "The sidecar's own address: status page, `/healthz`, `/readyz`, `/metrics`, `/objects`, `/pools/`. Port 0 takes a free port.",
+        ),
+      }),
     log: z
       .strictObject({
         level: z
           .enum(LOG_LEVELS, expected(`one of ${LOG_LEVELS.join(", ")}`))
           .default("info")
-          .describe("Log lines are JSON on stderr."),
+          .describe("The lowest level that is logged. Log lines are JSON on stderr."),
       })
       .prefault({}),
   },
@@ -169,6 +193,8 @@ export const schema = z.strictObject(
 type Parsed = z.output<typeof schema>;
 /** A configuration that was checked: durations in milliseconds, sizes in bytes, addresses taken apart. */
 export type Config = Omit<Parsed, "push"> & {
+  /** What works, but should be changed: a line for each. */
+  warnings: readonly string[];
   push: Omit<Parsed["push"], "secret"> & {
     /** Tried in this order. Empty: they are in push.secretFile. */
     secrets: readonly string[];

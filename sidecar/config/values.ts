@@ -1,32 +1,43 @@
 // The kinds of values that the configuration is made of: what is expected of each is said in one line.
 import { isIP } from "node:net";
 import { z } from "zod";
-import { parseDuration, parseSize } from "./duration.ts";
+import { DURATION, parseDuration, parseSize, SIZE } from "./duration.ts";
 
 export function expected(text: string): { error: string } {
   return { error: text };
+}
+
+/** What the JSON Schema and the reference say of a key: `absent` is what counts without the key, where no default says it. */
+export function described(description: string, absent?: string) {
+  return { description, ...(absent !== undefined && { "x-absent": absent }) };
 }
 
 export function duration(min: string, max: string) {
   const least = parseDuration(min) ?? 0;
   const most = parseDuration(max) ?? Number.POSITIVE_INFINITY;
   const text = `a duration from ${min} to ${max}, such as 100ms or 2s`;
-  return z.string(expected(text)).transform((value, context) => {
-    const ms = parseDuration(value);
-    if (ms !== undefined && ms >= least && ms <= most) return ms;
-    context.addIssue(text);
-    return z.NEVER;
-  });
+  return z
+    .string(expected(text))
+    .transform((value, context) => {
+      const ms = parseDuration(value);
+      if (ms !== undefined && ms >= least && ms <= most) return ms;
+      context.addIssue(text);
+      return z.NEVER;
+    })
+    .meta({ pattern: DURATION.source, "x-type": `duration, ${min} to ${max}` });
 }
 
 export function size(max: string) {
   const text = `a size up to ${max}, such as 64KiB or 4MiB`;
-  return z.string(expected(text)).transform((value, context) => {
-    const bytes = parseSize(value);
-    if (bytes !== undefined && bytes <= (parseSize(max) ?? 0)) return bytes;
-    context.addIssue(text);
-    return z.NEVER;
-  });
+  return z
+    .string(expected(text))
+    .transform((value, context) => {
+      const bytes = parseSize(value);
+      if (bytes !== undefined && bytes <= (parseSize(max) ?? 0)) return bytes;
+      context.addIssue(text);
+      return z.NEVER;
+    })
+    .meta({ pattern: SIZE.source, "x-type": `size, up to ${max}` });
 }
 
 export function integer(min: number, max: number) {
@@ -34,7 +45,7 @@ export function integer(min: number, max: number) {
   return z.int(expected(text)).min(min, text).max(max, text);
 }
 
-export const file = z.string(expected("a file")).min(1, "a file");
+export const file = z.string(expected("a file")).min(1, "a file").meta({ "x-type": "path of a file" });
 
 export interface Origin {
   origin: string;
@@ -53,19 +64,27 @@ export function parseOrigin(text: string, protocols: readonly string[]): Origin 
 }
 
 export function origin(protocols: readonly string[], text: string) {
-  return z.string(expected(text)).transform((value, context) => {
-    const parsed = parseOrigin(value, protocols);
-    if (parsed !== undefined && parsed.port > 0) return parsed;
-    context.addIssue(text);
-    return z.NEVER;
-  });
+  return z
+    .string(expected(text))
+    .transform((value, context) => {
+      const parsed = parseOrigin(value, protocols);
+      if (parsed !== undefined && parsed.port > 0) return parsed;
+      context.addIssue(text);
+      return z.NEVER;
+    })
+    .meta({
+      pattern: `^(${protocols.map((protocol) => protocol.slice(0, -1)).join("|")})://[^/]+/?$`,
+      "x-type": "URL without a path",
+    });
 }
 
 export const path = z
   .string(expected("a path that begins with /"))
-  .regex(/^\/[\x21-\x7e]*$/, "a path that begins with /");
+  .regex(/^\/[\x21-\x7e]*$/, "a path that begins with /")
+  .meta({ "x-type": "path of a URL" });
 
 export const hostName = z
   .string(expected("a host name"))
   .regex(/^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$/, "a host name")
-  .refine((name) => isIP(name) === 0, "a host name, not an address");
+  .refine((name) => isIP(name) === 0, "a host name, not an address")
+  .meta({ "x-type": "host name" });

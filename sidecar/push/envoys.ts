@@ -144,9 +144,9 @@ export class Envoys {
   }
 
   #target(envoy: Envoy): Target {
-    const { interval, heartbeat, retryMin, retryMax } = this.#config;
+    const { interval, heartbeat, minBackoff, maxBackoff } = this.#config;
     const { snapshots, clock, log, random, pushed } = this.#parts;
-    const options = { intervalMs: interval, heartbeatMs: heartbeat, retryMinMs: retryMin, retryMaxMs: retryMax };
+    const options = { intervalMs: interval, heartbeatMs: heartbeat, retryMinMs: minBackoff, retryMaxMs: maxBackoff };
     const exchange: TargetParts["exchange"] = {
       cursor: () => (this.#exchanging ? this.#reports.cursor(envoy.origin) : undefined),
       others: (index) => (this.#exchanging ? this.#reports.othersOf(envoy.origin, index) : undefined),

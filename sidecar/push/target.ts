@@ -4,7 +4,7 @@
 //   idle     ── `heartbeat` since the last push ──▶ sending
 //   sending  ── accepted ──▶ idle
 //   sending  ── another sidecar's snapshot is in use there ──▶ waiting, until it gives way
-//   sending  ── anything else ──▶ waiting        retryMin, doubled with each failure up to retryMax, half of it random
+//   sending  ── anything else ──▶ waiting        push.minBackoff, doubled with each failure up to push.maxBackoff, half of it random
 //   waiting  ── time is up ──▶ sending           changes meanwhile go along, they hurry nothing
 //
 // Each push is the whole truth, made as it is sent, so an Envoy that was away is told everything by the first one.

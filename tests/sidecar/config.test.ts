@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parseDuration, parseSize } from "../../sidecar/config/duration.ts";
+import { configurationKeys, configurationSchema } from "../../sidecar/config/json-schema.ts";
 import { ConfigError, loadConfig, parseConfig } from "../../sidecar/config/load.ts";
 import { nearest } from "../../sidecar/config/nearest.ts";
-import { configTable } from "../../sidecar/config/table.ts";
 
 const ENV = { PILOTFISH_SECRET: "s3cret" };
 const GOOD = { endpoints: ["http://10.0.0.1:8000"], push: { targets: ["http://127.0.0.1:10000"] } };
@@ -93,8 +93,8 @@ test("all problems are told at once", () => {
 
 test("what only shows when two keys are read together is refused too", () => {
   refused(
-    { ...GOOD, push: { ...GOOD.push, retryMin: "2s", retryMax: "1s" } },
-    "push.retryMax: got 1000ms, expected at least push.retryMin (2000ms)",
+    { ...GOOD, push: { ...GOOD.push, minBackoff: "2s", maxBackoff: "1s" } },
+    "push.maxBackoff: got 1000ms, expected at least push.minBackoff (2000ms)",
   );
   refused(
     { ...GOOD, push: { ...GOOD.push, interval: "1s" } },
@@ -157,18 +157,37 @@ test("flags win over the file, key by key", () => {
   }
 });
 
-test("every key has a meaning and a default that the schema takes", () => {
-  const rows = configTable();
-  assert.ok(rows.length > 15);
-  for (const { key, meaning } of rows) assert.ok(meaning.endsWith("."), key);
-  assert.deepEqual(
-    rows.filter((row) => row.default === "required").map((row) => row.key),
-    [],
-  );
-  const row = (key: string) => rows.find((each) => each.key === key)?.default;
-  assert.deepEqual(
-    [row("scrape.interval"), row("push.heartbeat"), row("listen")],
-    ["100ms", "500ms", "127.0.0.1:9400"],
+test("every key has a description, and a default that the schema takes or a word for what counts without it", () => {
+  let keys = 0;
+  const check = (node: Record<string, unknown>, path: string, required: unknown): void => {
+    const { properties, items, additionalProperties, anyOf, default: usual, description } = node;
+    for (const [key, child] of Object.entries((properties ?? {}) as Record<string, Record<string, unknown>>))
+      check(child, `${path}.${key}`, ((node.required ?? []) as string[]).includes(key));
+    for (const inside of [items, additionalProperties, ...((anyOf ?? []) as unknown[])])
+      if (typeof inside === "object" && inside !== null) check(inside as Record<string, unknown>, `${path}[]`, true);
+    if (path.endsWith("[]") || path === "" || (properties !== undefined && usual !== undefined)) return;
+    keys++;
+    assert.match(String(description), /\.$/, `${path}: a description`);
+    assert.ok(
+      required || usual !== undefined || node["x-absent"] !== undefined || node.deprecated,
+      `${path}: a default`,
+    );
+  };
+  check(configurationSchema(), "", true);
+  assert.ok(keys > 80, `${keys} keys`);
+  assert.ok(configurationKeys().includes("push.maxBackoff"));
+});
+
+test("the former name of a key works and gives a warning; both names at once are refused", () => {
+  const { retryMin, ...push } = { ...GOOD.push, retryMin: "7ms" };
+  const config = parseConfig({ ...GOOD, push: { ...push, retryMin } }, ENV);
+  assert.equal(config.push.minBackoff, 7);
+  assert.deepEqual(config.warnings, [
+    "push.retryMin: this key is now called push.minBackoff; the former name still works",
+  ]);
+  assert.throws(
+    () => parseConfig({ ...GOOD, push: { ...push, retryMin, minBackoff: "8ms" } }, ENV),
+    /push\.retryMin: got a value, expected none beside push\.minBackoff/,
   );
 });
 

@@ -12,7 +12,7 @@ const settings = (endpoints: readonly string[], targets: readonly string[], more
     {
       endpoints,
       scrape: { interval: "20ms", timeout: "2s", maxBackoff: "100ms" },
-      push: { targets, interval: "10ms", heartbeat: "100ms", timeout: "2s", retryMin: "10ms", retryMax: "50ms" },
+      push: { targets, interval: "10ms", heartbeat: "100ms", timeout: "2s", minBackoff: "10ms", maxBackoff: "50ms" },
       listen: "127.0.0.1:0",
       ...more,
     },

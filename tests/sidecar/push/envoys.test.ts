@@ -35,8 +35,8 @@ const QUICK = {
   interval: "10ms",
   heartbeat: "100ms",
   timeout: `${TIMEOUT_MS}ms`,
-  retryMin: "10ms",
-  retryMax: "50ms",
+  minBackoff: "10ms",
+  maxBackoff: "50ms",
 };
 
 async function scene(t: TestContext, count: number) {

@@ -1,0 +1,24 @@
+// The sidecar's configuration as JSON Schema, annotated for the documents as the filter's is.
+import { configurationSchema } from "../../sidecar/config/json-schema.ts";
+import type { Schema } from "./schema.ts";
+
+export function sidecarSchema(): Schema {
+  const schema = withRequired(configurationSchema() as Schema);
+  return { description: "The configuration of the Pilotfish sidecar, a YAML file.", ...schema };
+}
+
+/** A key that may not be left out says so in its row. */
+function withRequired(schema: Schema): Schema {
+  const { properties, items, additionalProperties: more, anyOf, required = [] } = schema;
+  const inside = Object.entries(properties ?? {}).map(([key, property]) => [
+    key,
+    { ...(required.includes(key) && { "x-absent": "required" }), ...withRequired(property) },
+  ]);
+  return {
+    ...schema,
+    ...(properties && { properties: Object.fromEntries(inside) }),
+    ...(items && { items: withRequired(items) }),
+    ...(anyOf && { anyOf: anyOf.map(withRequired) }),
+    ...(typeof more === "object" && { additionalProperties: withRequired(more) }),
+  };
+}
