@@ -34,7 +34,10 @@ function wrongLinks(document: Document): string[] {
  */
 function wrongPaths(document: Document): string[] {
   const home = dirname(document.path);
-  return spans(document).flatMap((span) => {
+  // Drawings name files too.
+  const drawn = document.fences.filter(({ language }) => language === "").flatMap(({ text }) => text.split(/\s+/));
+  const words = drawn.filter((word) => /^[a-z][\w-]*(\/[\w.-]+)+\.ts$/.test(word));
+  return [...spans(document), ...words].flatMap((span) => {
     if (!/^[\w.@*[\]-]+(\/[\w.@*-]*)*$/.test(span) || /^\.[a-z]+$/.test(span)) return [];
     // A key of a list's entries, such as plugins[].json.
     if (span.includes("[].")) return [];
