@@ -13,7 +13,8 @@ export function configurationTables(schema: Schema, level = 2): string {
   return objectTables("", schema)
     .filter(({ rows }) => rows.length > 0)
     .map(({ path, description, rows }) => {
-      const heading = path === "" ? [] : [`${"#".repeat(level)} \`${path}\``, "", ...(description === "" ? [] : [description, ""])];
+      const heading =
+        path === "" ? [] : [`${"#".repeat(level)} \`${path}\``, "", ...(description === "" ? [] : [description, ""])];
       return [...heading, table(["key", "type", "default", "description"], rows)].join("\n");
     })
     .join("\n\n");
