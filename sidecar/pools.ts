@@ -1,6 +1,6 @@
 // The load of each pool, from its pods: for autoscalers and for people.
 //
-//   saturation = mean over ready pods of max(waiting / 5, KV usage / 0.8)
+//   saturation = mean over ready pods of max(waiting / FULL_WAITING_REQUESTS, KV usage / FULL_KV_USAGE)
 //
 // A pod with a stale or incomplete reading counts as 1, and so does a pool without ready pods. At 1 the pool is full. The
 // formula is the endpoint picker's (Gateway API Inference Extension v1.5.0, saturation detector "utilization").
