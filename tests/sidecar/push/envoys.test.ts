@@ -1,15 +1,10 @@
 // Several Envoys: what they tell each other through a sidecar, how they are found, who pushes to them, by which secret.
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import type { RemoteCounts } from "../../../protocol/snapshot.ts";
 import { SnapshotError } from "../../../protocol/snapshot-error.ts";
 import { addressHash } from "../../../protocol/traffic.ts";
 import { decodeReport, encodeReport } from "../../../protocol/traffic-report.ts";
-import { Secrets } from "../../../sidecar/credentials/secrets.ts";
 import { apiClient } from "../../../sidecar/kubernetes/api-client.ts";
 import { createLog } from "../../../sidecar/log.ts";
 import { envoySources } from "../../../sidecar/push/find.ts";
@@ -312,91 +307,3 @@ test("Envoys of a label are followed by watch, also while they are not ready", a
   server.remove(PODS, "default", "envoy-1");
   await until("the first to be gone", () => are("10.0.0.2"));
 });
-
-function folder(t: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), "pilotfish-"));
-  t.after(() => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
-
-test("a secret from a file is read again when it changes; both secrets work while one takes the other's place", async (t) => {
-  const { pod, filters } = await scene(t, 2);
-  const [first, second] = filters as unknown as [FakeFilter, FakeFilter];
-  const file = join(folder(t), "secret");
-  const mount = (content: string) => {
-    // As a mounted Secret changes: by a link that is swapped.
-    writeFileSync(`${file}.new`, content);
-    renameSync(`${file}.new`, file);
-  };
-  mount(`${SECRET}\n`);
-  const push = { ...QUICK, targets: [first.url, second.url], secretFile: file };
-  const said: string[] = [];
-  const log = Object.assign(createLog("silent"), { info: (_: object, text: string) => void said.push(text) });
-  await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push }, parts: { log: log as never } });
-  await until("both", () => first.answers.length > 3 && second.answers.length > 3);
-  mount(`next-secret\n${SECRET}\n`);
-  await until("the file to be read again", () => said.includes("secrets read again"));
-  second.secret = "next-secret";
-  const at = second.answers.length;
-  await until("the new secret at the second", () => second.answers.slice(at).filter((one) => one === 200).length > 3);
-  first.secret = "next-secret";
-  const then = first.answers.length;
-  await until("the new secret at the first", () => first.answers.slice(then).filter((one) => one === 200).length > 3);
-  // At most one refused try for each change, and it is followed by the other secret at once.
-  const refused = [...first.answers, ...second.answers].filter((one) => one === 401).length;
-  assert.ok(refused <= 4, `${refused} refused`);
-});
-
-test("a secret file that is empty or broken leaves the last secrets in use, and is never quoted", (t) => {
-  const file = join(folder(t), "secret");
-  writeFileSync(file, "one\n\n two \n");
-  const lines: unknown[] = [];
-  const keep = (detail: unknown, message: string) => void lines.push(detail, message);
-  const log = Object.assign(createLog("silent"), { warn: keep, info: keep }) as never;
-  const secrets = new Secrets([], file, log);
-  t.after(() => secrets.close());
-  assert.deepEqual(secrets.inTurn(undefined), ["one", "two"]);
-  assert.deepEqual(secrets.inTurn("two"), ["two", "one"]);
-  assert.deepEqual(secrets.inTurn("gone"), ["one", "two"]);
-  for (const content of ["", "\n", "hunter2 with blanks", "a\nb\nc\nd\ne"]) {
-    writeFileSync(file, content);
-    secrets.look();
-    assert.deepEqual(secrets.inTurn(undefined), ["one", "two"], JSON.stringify(content));
-  }
-  assert.doesNotMatch(JSON.stringify(lines), /hunter2/);
-  assert.throws(() => new Secrets([], `${file}-none`, log), /push\.secretFile: got ".*-none", expected/);
-});
-
-const pem = (name: string): string => fileURLToPath(new URL(`../../fixtures/tls/${name}`, import.meta.url));
-
-test("an Envoy's listener with TLS: its certificate is checked against a CA of one's own, a client certificate is shown", async (t) => {
-  const pod = await startPod();
-  const keys = { key: readFileSync(pem("server.key")), cert: readFileSync(pem("server.pem")) };
-  const mutual = { ...keys, ca: readFileSync(pem("ca.pem")), requestCert: true, rejectUnauthorized: true };
-  const filter = await startFilter(0, mutual);
-  for (const server of [pod, filter]) t.after(() => server.close());
-  const url = filter.url.replace("http:", "https:");
-  const sidecarWith = (tls: object) => {
-    const push = { ...QUICK, targets: [url], tls };
-    return quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
-  };
-  const ca = { ca: pem("ca.pem") };
-  const without = await sidecarWith(ca);
-  const unknown = await sidecarWith({ cert: pem("client.pem"), key: pem("client.key") });
-  for (const url of [without.url, unknown.url]) {
-    let failed = 0;
-    while (failed < 2) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      failed = await fails(url);
-    }
-  }
-  assert.equal(filter.stored, undefined);
-  await sidecarWith({ ...ca, cert: pem("client.pem"), key: pem("client.key") });
-  await until("a snapshot", () => filter.stored);
-});
-
-async function fails(url: string): Promise<number> {
-  const body = await (await fetch(`${url}/metrics`)).text();
-  const lines = body.split("\n").filter((line) => /pushes_total.*result="(reset|refused|timeout|invalid)"/.test(line));
-  return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
-}
