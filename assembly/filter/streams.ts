@@ -7,7 +7,7 @@ export const PHASE_PASS: u32 = 0;
 export const PHASE_SCAN: u32 = 1;
 /** A snapshot is being pushed on the reserved path. */
 export const PHASE_PUSH: u32 = 2;
-/** The request went on; the response may tell which endpoint answered. */
+/** The request went on; the response may show which endpoint answered. */
 export const PHASE_SENT: u32 = 3;
 /** Answered by the filter. */
 export const PHASE_REPLIED: u32 = 4;

@@ -1,4 +1,4 @@
-// Who may go and who is refused where pods are saturated, and rules for names: the release wasm in the emulated host.
+// Which requests are admitted and which are refused where endpoints are saturated, and the snapshot's rules for names.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
@@ -6,8 +6,8 @@ import { FAIRNESS_HEADER, OBJECTIVE_HEADER } from "../../../protocol/constants.t
 import { A, answerOf, B, base, endpoint, Gateway, routed } from "../../../testkit/filter/gateway.ts";
 import { asking, fate, fed, objective, pool, ROOMY, SATURATED } from "../support/admission.ts";
 
-describe("as the endpoint picker admits, where nothing is configured", () => {
-  test("at saturation only a request with a priority below 0 is refused, with Retry-After", () => {
+describe("admission without a configuration is the endpoint picker's", () => {
+  test("at saturation a request with a priority below 0 is refused, with Retry-After, and no other", () => {
     const gateway = fed({}, SATURATED());
     assert.equal(fate(gateway.send(asking())), "continue");
     assert.equal(fate(gateway.send(asking(objective("urgent")))), "continue");
@@ -20,19 +20,19 @@ describe("as the endpoint picker admits, where nothing is configured", () => {
     assert.equal(gateway.counters().picked, 2);
   });
 
-  test("below saturation nobody is", () => {
+  test("below saturation no request is refused", () => {
     const gateway = fed({}, pool(5, 4));
     assert.equal(fate(gateway.send(asking(objective("batch")))), "continue");
   });
 
-  test("an objective that is unknown, or of another pool, is of priority 0", () => {
+  test("an objective that is unknown, or of another pool, has priority 0", () => {
     const gateway = fed({}, SATURATED());
     assert.equal(fate(gateway.send(asking(objective("nobody")))), "continue");
     assert.equal(fate(gateway.send(asking(objective("batch-of-q")))), "continue");
     assert.equal(gateway.counters().shed, undefined);
   });
 
-  test("no pod at all is saturation 1", () => {
+  test("a pool without endpoints is saturated", () => {
     const gateway = fed(
       {},
       pool(0, 0, { endpoints: [endpoint(A, { ready: false, pool: "default/p" })], models: [base("m", [A])] }),
@@ -42,7 +42,7 @@ describe("as the endpoint picker admits, where nothing is configured", () => {
     assert.equal(gateway.counters().no_endpoint, 1);
   });
 
-  test("a whole pool counts, not only the pods of the model that is asked for", () => {
+  test("all endpoints of a pool count, not only the endpoints of the requested model", () => {
     const view = pool(15, 0);
     const gateway = fed(
       {},
@@ -51,7 +51,7 @@ describe("as the endpoint picker admits, where nothing is configured", () => {
     assert.equal(fate(gateway.send(asking(objective("batch"), "only-b"))), "429 saturated");
   });
 
-  test("the headers of objective and fairness id do not reach the pod, unless told to", () => {
+  test("the headers of objective and fairness id do not reach the endpoint, unless the configuration lets them", () => {
     const both = { ...objective("urgent"), [FAIRNESS_HEADER]: "anne" };
     const stripped = fed({}, ROOMY()).send(asking(both)).outcome.requestHeaders;
     assert.equal(stripped?.get(OBJECTIVE_HEADER), undefined);
@@ -61,7 +61,7 @@ describe("as the endpoint picker admits, where nothing is configured", () => {
     assert.equal(passed?.get(FAIRNESS_HEADER), "anne");
   });
 
-  test("a stale snapshot, the mode off and a dry run refuse nobody", () => {
+  test("a stale snapshot, the mode off and a dry run refuse no request", () => {
     const stale = fed({}, SATURATED());
     stale.process.advance(3000);
     assert.equal(fate(stale.send(asking(objective("batch")))), "continue");
@@ -70,7 +70,7 @@ describe("as the endpoint picker admits, where nothing is configured", () => {
     assert.equal(fate(dry.send(asking(objective("batch")))), "continue");
   });
 
-  test("thresholds and waits are configured under the endpoint picker's names", () => {
+  test("thresholds and timeouts have the endpoint picker's names", () => {
     const limits = { queueDepthThreshold: 10, kvCacheUtilThreshold: 0.5, metricsStalenessThreshold: "500ms" };
     const gateway = fed({ saturation: limits, retryAfter: "7s" }, SATURATED());
     assert.equal(fate(gateway.send(asking(objective("batch")))), "continue");
@@ -90,17 +90,17 @@ test("the configuration in docs/how-to/admission.md is accepted as it stands", (
   const gateway = new Gateway({ configuration: JSON.parse(block) });
   gateway.feed(SATURATED());
   assert.equal(fate(gateway.send(asking(objective("batch")))), "429 saturated");
-  assert.equal(fate(gateway.send(asking(objective("interactive")))), "held");
+  assert.equal(fate(gateway.send(asking(objective("interactive")))), "waits");
 });
 
 describe("priorities", () => {
-  test("come from the configuration where there is no cluster, and win over the snapshot's", () => {
+  test("the configuration's priorities win over the snapshot's", () => {
     const gateway = fed({ objectives: { batch: 3, mine: -5 } }, SATURATED());
     assert.equal(fate(gateway.send(asking(objective("batch")))), "continue");
     assert.equal(fate(gateway.send(asking(objective("mine")))), "429 saturated");
   });
 
-  test("of a name that a rule gives one hold for requests without an objective", () => {
+  test("a rule's priority holds for requests that name no objective", () => {
     const rule = { pool: "default/p", targets: [{ model: "m", weight: 1 }] };
     const rules = [
       { ...rule, model: "cheap", priority: -1 },
@@ -116,7 +116,7 @@ describe("priorities", () => {
 describe("rules of the snapshot", () => {
   const rules = [{ model: "food-review", pool: "default/p", priority: null, targets: [{ model: "m", weight: 1 }] }];
 
-  test("put the served name into the body and keep the client's for the route, as behind the body-based router", () => {
+  test("a rule writes the served name into the body and keeps the client's name for the route, as the body-based router does", () => {
     const gateway = fed({}, pool(0, 0, { rules }));
     const stream = gateway.send(asking({}, "food-review"));
     assert.equal(JSON.parse(stream.outcome.body.toString()).model, "m");
@@ -127,7 +127,7 @@ describe("rules of the snapshot", () => {
     assert.equal(gateway.counters().rewritten, 1);
   });
 
-  test("give way to the configuration's, and stay when the snapshot is stale", () => {
+  test("the configuration's rules win, and the snapshot's rules stay when the snapshot is stale", () => {
     const own = { models: { rules: [{ name: "food-review", model: "other" }] } };
     const gateway = fed({}, pool(0, 0, { rules }), own);
     assert.equal(routed(gateway.send(asking({}, "food-review")).outcome).model, "other");
@@ -136,7 +136,7 @@ describe("rules of the snapshot", () => {
     assert.equal(JSON.parse(stale.send(asking({}, "food-review")).outcome.body.toString()).model, "m");
   });
 
-  test("are listed by GET /v1/models beside the models", () => {
+  test("GET /v1/models lists the names of rules beside the models", () => {
     const more = [
       ...rules,
       { model: "chat", pool: "default/p", priority: null, targets: [{ model: "nobody", weight: 1 }] },
@@ -149,7 +149,7 @@ describe("rules of the snapshot", () => {
     assert.deepEqual(listed, ["m of m", "food-review of m"]);
   });
 
-  test("outlive the snapshot that they came with: the answer gets the client's name back", () => {
+  test("a response gets the client's name back although the rule's snapshot is gone", () => {
     const gateway = fed({}, pool(0, 0, { rules }));
     const stream = gateway.send(asking({}, "food-review"));
     for (let i = 0; i < 3; i++) gateway.feed(pool(0, 0, { rules: [], models: [base(`x${i}`, [A])] }));

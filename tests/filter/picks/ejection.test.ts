@@ -1,4 +1,4 @@
-// Pods whose answers fail, seen by one worker and heard of by the others.
+// Endpoints whose responses fail: one worker sees it, and the others receive it.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { A, B, base, C, chat, endpoint, Gateway, routed } from "../../../testkit/filter/gateway.ts";
@@ -30,9 +30,9 @@ function answered(g: Gateway, upstream: string, status: number, properties: Reco
 
 const flags = (bit: number) => ({ "response.flags": 1n << BigInt(bit) });
 
-describe("a pod that fails", () => {
+describe("ejection", () => {
   for (const status of [500, 502, 503, 504]) {
-    test(`with ${status} three times in a row is in no list for a second`, () => {
+    test(`an endpoint that answers ${status} three times in a row is in no list for a second`, () => {
       const g = gateway();
       answered(g, B, status);
       answered(g, B, status);
@@ -47,7 +47,7 @@ describe("a pod that fails", () => {
     });
   }
 
-  test("with a good answer in between stays", () => {
+  test("an endpoint with a good response in between stays", () => {
     const g = gateway();
     for (const status of [503, 503, 200, 503, 503, 404, 503, 503]) answered(g, B, status);
     assert.equal(listed(g).length, 3);
@@ -55,7 +55,7 @@ describe("a pod that fails", () => {
   });
 
   for (const status of [200, 400, 401, 404, 408, 422, 429, 501]) {
-    test(`an answer of ${status} never ejects`, () => {
+    test(`a response of ${status} never ejects`, () => {
       const g = gateway();
       for (let i = 0; i < 20; i++) answered(g, A, status);
       assert.equal(listed(g).length, 3);
@@ -63,7 +63,7 @@ describe("a pod that fails", () => {
     });
   }
 
-  test("what Envoy answered by itself is not the pod's fault: no host, a full circuit breaker, a fault that was injected", () => {
+  test("a response that Envoy made itself ejects nothing: no host, a full circuit breaker, an injected fault", () => {
     const g = gateway();
     for (const bit of [1, 7, 8, 9, 10, 11, 12, 14, 17]) for (let i = 0; i < 4; i++) answered(g, A, 503, flags(bit));
     assert.equal(g.counters().pod_failed, undefined);
@@ -71,7 +71,7 @@ describe("a pod that fails", () => {
     assert.equal(g.counters().ejected, 1);
   });
 
-  test("whose requests another pod answered after a retry is out", () => {
+  test("an endpoint whose requests another one answered after a retry is ejected", () => {
     const g = gateway();
     for (let i = 0; i < 60 && !g.counters().ejected; i++) {
       const stream = g.stream();
@@ -85,7 +85,7 @@ describe("a pod that fails", () => {
     assert.equal(g.counters().pod_failed, 3);
   });
 
-  test("that breaks its answers off is out, however Envoy calls it; a client that goes away ejects nobody", () => {
+  test("an endpoint that breaks its responses off is ejected, whichever flag Envoy sets; a client that goes away ejects nothing", () => {
     let g = gateway();
     const begin = (properties: Record<string, bigint>) => {
       const stream = g.stream();
@@ -96,7 +96,7 @@ describe("a pod that fails", () => {
     };
     for (let i = 0; i < 10; i++) begin(flags(14));
     assert.equal(g.counters().pod_failed, undefined);
-    // A reset, a connection that is lost, and one that is closed in the middle of an answer.
+    // A reset, a lost connection, and a connection that is closed in the middle of a response.
     for (const bit of [4, 6, 23]) {
       g = gateway();
       for (let i = 0; i < 3; i++) begin(flags(bit));
@@ -105,14 +105,14 @@ describe("a pod that fails", () => {
     }
   });
 
-  test("is out for all workers within a tick of each, and the times double for all of them", () => {
+  test("an endpoint is ejected for all workers within a tick of each, and the times double for all of them", () => {
     const g = gateway(3);
     for (let i = 0; i < 3; i++) answered(g, B, 503);
     g.settle();
     for (let worker = 0; worker < 3; worker++) assert.ok(!listed(g, worker).includes(B), `worker ${worker}`);
     g.process.advance(SECOND);
     for (let worker = 0; worker < 3; worker++) assert.ok(listed(g, worker).includes(B), `worker ${worker}`);
-    // The second time in a row it is two seconds, also where another worker sees it fail.
+    // The second ejection in a row lasts two seconds, also where another worker saw the failure.
     for (let i = 0; i < 3; i++) {
       const stream = g.stream(2);
       stream.send(chat("m"));
@@ -126,14 +126,14 @@ describe("a pod that fails", () => {
     g.assertHealthy();
   });
 
-  test("with most of its model's pods is picked all the same, which is counted", () => {
+  test("with most of a model's endpoints ejected, all are picked, which is counted", () => {
     const g = gateway();
     for (const pod of [A, B]) for (let i = 0; i < 3; i++) answered(g, pod, 503);
     assert.equal(listed(g).length, 3);
     assert.ok((g.counters().panic ?? 0) > 0);
   });
 
-  test("is not ejected where failures is 0, and after one failure where it is 1", () => {
+  test("failures: 0 ejects nothing, failures: 1 ejects after one failure", () => {
     const never = gateway(1, { ejection: { failures: 0 } });
     for (let i = 0; i < 10; i++) answered(never, A, 503);
     assert.equal(listed(never).length, 3);

@@ -1,4 +1,4 @@
-// The configuration of the Gateway API's endpoint picker, as it is, and what the filter makes of it.
+// The configuration of the Gateway API's endpoint picker, unchanged, and what the filter does with it.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConfigurationRefused, Process, Root } from "../../../emulator/index.ts";
@@ -6,7 +6,7 @@ import { SECRET_ENV } from "../../../protocol/constants.ts";
 import { A, B, base, C, endpoint, Gateway, routed, SECRET } from "../../../testkit/filter/gateway.ts";
 import { release } from "../../../testkit/filter/release.ts";
 
-/** What the endpoint picker v1.5.0 runs with when it is given nothing. */
+/** The default configuration of the endpoint picker v1.5.0. */
 const DEFAULT = {
   apiVersion: "inference.networking.x-k8s.io/v1alpha1",
   kind: "EndpointPickerConfig",
@@ -49,7 +49,7 @@ function refusal(pick: object): string {
   return vm.logs.filter((line) => line.level === "error").map((line) => line.text)[0] ?? "";
 }
 
-/** Which pod gets a request when the three have these numbers. */
+/** Which endpoint gets a request when the three have these numbers. */
 function winner(pick: object, fields: object[]): string | undefined {
   const gateway = new Gateway({ configuration: { pick } });
   gateway.feed({
@@ -64,7 +64,7 @@ function winner(pick: object, fields: object[]): string | undefined {
 }
 
 describe("pick.config", () => {
-  test("the endpoint picker's default is accepted, and what says nothing here is named once", () => {
+  test("the endpoint picker's default is accepted, and a log line names the plugins without effect", () => {
     const logs = configured({ config: DEFAULT });
     assert.deepEqual(
       logs.filter((line) => line.text.includes("plugins")).map((line) => line.text),
@@ -73,7 +73,7 @@ describe("pick.config", () => {
     assert.ok(logs.every((line) => line.level === "info"));
   });
 
-  test("scorers decide by their weights, as the named profile of the default does", () => {
+  test("scorers decide by their weights, as the default's named profile does", () => {
     // 2 queue + 2 kv: A 2·0 + 2·1, B 2·1 + 2·0.1, C 2·0.6 + 2·0.45
     const pods = [{ waiting: 10 }, { waiting: 0, kvUsage: 0.9 }, { waiting: 4, kvUsage: 0.55 }];
     assert.equal(winner({ config: DEFAULT }, pods), B);
@@ -83,7 +83,7 @@ describe("pick.config", () => {
     assert.equal(winner({ config: kv }, pods), A);
   });
 
-  test("plugins are referred to by name, without a weight it is 1, and a plugin that no profile names is not used", () => {
+  test("plugins are referred to by name, a missing weight is 1, and a plugin that no profile names is not used", () => {
     const config = {
       kind: "EndpointPickerConfig",
       plugins: [
@@ -153,21 +153,21 @@ describe("pick.config", () => {
     test(`${what} refuses the configuration`, () => assert.match(refusal({ config }), expected));
   }
 
-  test("beside a profile it is refused", () => {
+  test("pick.config beside pick.profile is refused", () => {
     assert.match(refusal({ profile: "load", config: DEFAULT }), /pick\.config: given beside pick\.profile/);
     assert.match(refusal({ picker: "p2c-picker", config: DEFAULT }), /pick\.config: given beside/);
   });
 });
 
 describe("pick.picker", () => {
-  test("of an unknown name is refused with the known ones", () => {
+  test("an unknown picker is refused with the known names", () => {
     assert.match(
       refusal({ picker: "best" }),
       /one of max-score-picker, weighted-random-picker, random-picker, p2c-picker/,
     );
   });
 
-  test("p2c over a thousand pods gives two of them", () => {
+  test("p2c over a thousand endpoints lists two of them", () => {
     const gateway = new Gateway({ configuration: { pick: { picker: "p2c-picker" } } });
     const addresses = Array.from(
       { length: 1000 },
@@ -182,7 +182,7 @@ describe("pick.picker", () => {
 });
 
 describe("pick.onStale", () => {
-  test("ignore picks with a stale snapshot as with a fresh one, fallback does not and counts it", () => {
+  test("ignore picks by a stale snapshot as by a fresh one; fallback does not pick and counts it", () => {
     for (const onStale of ["ignore", "fallback"]) {
       const gateway = new Gateway({ configuration: { pick: { profile: "load", onStale } } });
       const endpoints = [
@@ -202,7 +202,7 @@ describe("pick.onStale", () => {
     }
   });
 
-  test("penalise picks with a stale snapshot, and an endpoint that was not scraped lately is the worst", () => {
+  test("penalise picks by a stale snapshot, and an endpoint without a recent scrape is the worst", () => {
     const gateway = new Gateway({ configuration: { pick: { profile: "epp", onStale: "penalise" } } });
     gateway.feed({
       endpoints: [endpoint(A, { scrapeAgeMs: 5000 }), endpoint(B, { kvUsage: 0.5 }), endpoint(C, { kvUsage: 0.9 })],
@@ -211,7 +211,7 @@ describe("pick.onStale", () => {
     const fresh = gateway.chat("m");
     assert.equal(routed(fresh.outcome).destination?.split(",")[0], B);
     fresh.abort();
-    // Two seconds on, nobody's numbers count any more: all are equal.
+    // Two seconds later no endpoint's numbers count any more: all are equal.
     gateway.process.advance(3000);
     const seen = new Set<string | undefined>();
     for (let i = 0; i < 60; i++) {

@@ -1,4 +1,4 @@
-// The explanation of a pick, for those who have the secret, and what a dry run counts.
+// The explanation of a pick, for clients with the secret, and what a dry run counts.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { A, B, base, C, chat, endpoint, Gateway, routed } from "../../../testkit/filter/gateway.ts";
@@ -35,7 +35,7 @@ describe("an explanation", () => {
     epp: /^scorers candidates=3; 1 (\S+) score=4\.0000 0=1\.0000\*2\.0000 1=1\.0000\*2\.0000 2=0\.0000\*3\.0000; 2 (\S+) score=4\.0000 .*; 3 10\.0\.0\.2:8000 score=1\.0000 0=0\.0000\*2\.0000 1=0\.5000\*2\.0000 2=0\.0000\*3\.0000$/,
   };
   for (const [profile, pattern] of Object.entries(patterns)) {
-    test(`of profile ${profile} has each candidate's numbers, the picked ones in their order`, () => {
+    test(`profile ${profile}: an explanation has each candidate's numbers, the picked ones in their order`, () => {
       const { text = "", picked, upstream } = explained(gateway({ profile }), DEBUG);
       const match = pattern.exec(text);
       assert.ok(match, text);
@@ -44,7 +44,7 @@ describe("an explanation", () => {
     });
   }
 
-  test("is not given for a wrong secret, nor without one, and the header never reaches the pod", () => {
+  test("a wrong or missing secret gets no explanation, and the header never reaches the endpoint", () => {
     const g = gateway({});
     for (const secret of ["", "x", `${DEBUG}x`, DEBUG.slice(1)]) {
       const { text, upstream } = explained(g, secret);
@@ -57,7 +57,7 @@ describe("an explanation", () => {
     assert.equal(g.counters().explained, undefined);
   });
 
-  test("of 256 candidates ends with a whole one, below 4 KiB, and begins with the picked ones", () => {
+  test("an explanation of 256 candidates begins with the picked ones and ends with a whole one, below 4 KiB", () => {
     const many = Array.from({ length: 256 }, (_, i) => `10.1.${100 + Math.floor(i / 100)}.${100 + (i % 100)}:8000`);
     const { text = "", picked } = explained(gateway({ profile: "load" }, many), DEBUG);
     assert.ok(text.length < 4096 && text.length > 3900, `${text.length}`);
@@ -66,7 +66,7 @@ describe("an explanation", () => {
     for (const [i, address] of picked.entries()) assert.ok(text.includes(`; ${i + 1} ${address} `));
   });
 
-  test("waits in one of sixteen places, which all come free again", () => {
+  test("an explanation waits in one of sixteen slots, and all slots become free again", () => {
     const g = gateway({});
     const request = chat("m");
     const headers = { ...request.headers, "x-pilotfish-debug": DEBUG };
@@ -82,7 +82,7 @@ describe("an explanation", () => {
     g.assertHealthy();
   });
 
-  test("tells the weight of a pod that comes back", () => {
+  test("an explanation has the weight of an endpoint that returns", () => {
     const g = gateway({ profile: "load", ejection: { failures: 1, baseTime: "2s" } });
     const stream = g.chat("m");
     stream.respond({ status: 503, body: "{}", upstreamAddress: C });
@@ -103,7 +103,7 @@ describe("an explanation", () => {
 });
 
 describe("a dry run", () => {
-  test("changes nothing, and counts whether Envoy went where it would have", () => {
+  test("a dry run changes nothing, and counts whether Envoy chose the endpoint that would have been picked", () => {
     const g = gateway({ dryRun: true, profile: "epp" });
     const answer = (upstream: (would: string) => string) => {
       const stream = g.chat("m");

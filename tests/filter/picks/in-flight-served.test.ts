@@ -1,11 +1,11 @@
-// Requests in flight are counted where they are answered, whatever was picked.
+// In-flight requests are counted on the endpoint that answers, whatever was picked.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { A, B, C, complete, type Gateway, JSON_TYPE } from "../../../testkit/filter/gateway.ts";
 import { fed, NOBODY } from "../support/in-flight.ts";
 
-describe("a request that another pod answered", () => {
-  test("is counted there from then on, and as rerouted", () => {
+describe("a request that another endpoint answered", () => {
+  test("the request is counted there from then on, and as rerouted", () => {
     const gateway = fed();
     const stream = gateway.chat("lora");
     assert.deepEqual(gateway.inFlight(), { ...NOBODY, [A]: 1 });
@@ -16,7 +16,7 @@ describe("a request that another pod answered", () => {
     assert.equal(gateway.counters().rerouted, 1);
   });
 
-  test("that no snapshot lists is counted nowhere, once", () => {
+  test("a request is counted nowhere when no snapshot lists the endpoint that answered", () => {
     const gateway = fed();
     const stream = gateway.chat("lora");
     stream.respond({ body: "{}", upstreamAddress: "6.6.6.6:6" });
@@ -27,7 +27,7 @@ describe("a request that another pod answered", () => {
     assert.equal(gateway.gauge("in_flight"), 0);
   });
 
-  test("is not rerouted where the pick answered, or where Envoy names nobody", () => {
+  test("a request is not rerouted where the pick answered, or where Envoy names no endpoint", () => {
     const gateway = fed();
     complete(gateway.chat("lora"), A);
     const stream = gateway.chat("lora");
@@ -38,7 +38,7 @@ describe("a request that another pod answered", () => {
     assert.equal(gateway.counters().rerouted, undefined);
   });
 
-  test("without a pick is counted on whoever answers, and is no reroute", () => {
+  test("a request without a pick is counted on the endpoint that answers, and is not rerouted", () => {
     const gateway = fed();
     const stream = gateway.chat("not-listed");
     stream.respond({ chunks: ["{"], upstreamAddress: B, end: false });
@@ -61,7 +61,7 @@ for (const profile of ["load", "tokens"]) {
       for (let i = 0; i < 200; i++) complete(gateway.chat("lora"), A);
       return gateway;
     };
-    /** Two streams at a time: at most one in 16 is looked at. */
+    /** Two streams at a time: at most one in 16 is verified. */
     const elsewhere = (gateway: Gateway) => {
       const streams = [gateway.chat("lora"), gateway.chat("lora")];
       for (const stream of streams) stream.respond({ chunks: ["{"], upstreamAddress: C, end: false });
@@ -75,7 +75,7 @@ for (const profile of ["load", "tokens"]) {
       }
     };
 
-    test("what another pod answers at once is counted there if it lasts for a tick", () => {
+    test("a request that another endpoint answers at once is counted there if it is open for a tick", () => {
       const gateway = trusted();
       const streams = elsewhere(gateway);
       assert.ok((gateway.inFlight()[A] ?? 0) >= 1, "one at least is not looked at yet");
@@ -88,7 +88,7 @@ for (const profile of ["load", "tokens"]) {
       assert.equal(gateway.gauge("in_flight"), 0);
     });
 
-    test("what another pod answers after a tick is counted there at once", () => {
+    test("a request that another endpoint answers after a tick is counted there at once", () => {
       const gateway = trusted();
       const stream = gateway.chat("lora");
       gateway.settle();
@@ -96,7 +96,7 @@ for (const profile of ["load", "tokens"]) {
       assert.deepEqual(gateway.inFlight(), { ...NOBODY, [C]: 1 });
     });
 
-    test("one in 16 of the short ones is looked at, and all of them again after one that was not followed", () => {
+    test("one in 16 short requests is verified, and all of them after a pick that was not followed", () => {
       const gateway = trusted();
       for (let i = 0; i < 16; i++) complete(gateway.chat("lora"), B);
       const first = gateway.counters().rerouted ?? 0;
@@ -106,7 +106,7 @@ for (const profile of ["load", "tokens"]) {
       assert.deepEqual(gateway.inFlight(), NOBODY);
     });
 
-    test("a few answers in the next tick do not end it, as many longer ones do", () => {
+    test("a few responses in the next tick do not end this; many longer ones do", () => {
       const gateway = trusted();
       late(gateway, 20);
       const streams = elsewhere(gateway);
@@ -119,7 +119,7 @@ for (const profile of ["load", "tokens"]) {
   });
 }
 
-test("with profile tokens a streamed answer is looked at however many picks were followed", () => {
+test("with profile tokens a streamed response is verified however many picks were followed", () => {
   const gateway = fed(1, { pick: { profile: "tokens" } });
   for (let i = 0; i < 200; i++) complete(gateway.chat("lora"), A);
   const body = JSON.stringify({ model: "lora", stream: true, messages: [{ role: "user", content: "hello" }] });

@@ -1,4 +1,4 @@
-// Requests in flight: exact in every worker, given back however a request ends.
+// In-flight requests: exact in every worker, and uncounted however a request ends.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
@@ -20,7 +20,7 @@ import { fed, NOBODY, picked } from "../support/in-flight.ts";
 import { sequence } from "../support/sequence.ts";
 
 describe("a worker's own requests", () => {
-  test("spread over idle pods, are shown by endpoint and by the gauge, and end at 0", () => {
+  test("requests spread over idle endpoints, are shown by endpoint and by the gauge, and end at 0", () => {
     const gateway = fed();
     const streams = Array.from({ length: 9 }, () => gateway.chat("m"));
     assert.deepEqual(gateway.inFlight(), { [A]: 3, [B]: 3, [C]: 3 });
@@ -42,7 +42,7 @@ describe("a worker's own requests", () => {
     assert.equal(gateway.inFlight()[A], 0);
   });
 
-  test("a pod whose queue is longer by 5 gets none until the others have caught up", () => {
+  test("an endpoint whose queue is longer by 5 gets no request until the others have caught up", () => {
     const gateway = new Gateway();
     const pods = [endpoint(A, { waiting: 5 }), endpoint(B), endpoint(C)];
     gateway.feed({ endpoints: pods, models: [base("m", [A, B, C])] });
@@ -98,7 +98,7 @@ describe("an abort", () => {
     ],
   ];
   for (const [when, begin] of phases) {
-    test(`${when} gives back what was counted`, () => {
+    test(`an abort ${when} uncounts the request`, () => {
       const gateway = fed();
       for (let i = 0; i < 100; i++) begin(gateway).abort();
       gateway.settle();
@@ -108,7 +108,7 @@ describe("an abort", () => {
     });
   }
 
-  test("10,000 requests over two workers, a third of them aborted, leave nothing in flight", () => {
+  test("10,000 requests on two workers, a third of them aborted, leave nothing in flight", () => {
     const gateway = fed(2);
     const open: Stream[] = [];
     const next = sequence(1);
@@ -135,7 +135,7 @@ describe("an abort", () => {
 });
 
 describe("snapshots that come while requests are in flight", () => {
-  test("keep their counts, also of a pod that goes away and comes back", () => {
+  test("counts stay with a new snapshot, also for an endpoint that leaves and returns", () => {
     const gateway = fed();
     const streams = [gateway.chat("lora"), gateway.chat("lora")];
     gateway.feed({ endpoints: [endpoint(D)], models: [base("m", [D])] });
@@ -148,7 +148,7 @@ describe("snapshots that come while requests are in flight", () => {
     assert.deepEqual(gateway.inFlight(), NOBODY);
   });
 
-  test("that list the pods in another order of places move no count", () => {
+  test("a snapshot that lists the endpoints in another order of places moves no count", () => {
     const gateway = fed();
     const stream = gateway.chat("lora");
     const before = "10.0.0.0:8000";
@@ -158,7 +158,7 @@ describe("snapshots that come while requests are in flight", () => {
     assert.deepEqual(gateway.inFlight(), { [before]: 0, ...NOBODY });
   });
 
-  test("an empty one takes the other workers' counts out of the gauge", () => {
+  test("an empty snapshot takes the other workers' counts out of the gauge", () => {
     const gateway = fed(2);
     const stream = gateway.chat("m", 1);
     gateway.settle();

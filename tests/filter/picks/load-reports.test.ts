@@ -1,4 +1,4 @@
-// What pods say of their load with an answer: asked for, used until the next scrape, and nobody else's business.
+// Load reports of endpoints: requested, used until the next scrape, and kept from the client.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { A, B, base, chat, endpoint, Gateway, routed } from "../../../testkit/filter/gateway.ts";
@@ -20,7 +20,7 @@ function feed(g: Gateway, waiting = 0, scrapeAgeMs = 10): void {
   g.settle();
 }
 
-/** A request that `upstream` answers with this report; returns the answer's headers. */
+/** A request that `upstream` answers with this report. Returns the response's headers. */
 function answered(g: Gateway, upstream: string, report: string | undefined) {
   const stream = g.chat("m");
   const headers = report === undefined ? {} : { [REPORT]: report };
@@ -42,7 +42,7 @@ function shareOfA(g: Gateway): number {
 
 const isEven = (share: number) => share > 0.2 && share < 0.8;
 
-test("a report is asked for, and does not reach the client", () => {
+test("a load report is requested, and does not reach the client", () => {
   const g = gateway();
   const stream = g.send({ ...chat("m"), headers: { "content-type": "application/json", [ASK]: "BIN" } });
   assert.deepEqual(stream.outcome.requestHeaders?.get(ASK), "TEXT");
@@ -53,33 +53,33 @@ test("a report is asked for, and does not reach the client", () => {
   g.assertHealthy();
 });
 
-test("a pod that says it has a queue is picked less, until its next scrape says otherwise", () => {
+test("an endpoint that reports a queue is picked less, until its next scrape says otherwise", () => {
   const g = gateway();
   assert.ok(isEven(shareOfA(g)));
   answered(g, A, text("9.0", "0.0"));
   assert.equal(shareOfA(g), 0);
-  // This scrape was asked for after the report.
+  // This scrape was made after the report.
   g.process.advance(100);
   feed(g, 0, 10);
   assert.ok(isEven(shareOfA(g)));
   g.assertHealthy();
 });
 
-test("a scrape that is older than the report does not take its place", () => {
+test("a scrape that is older than the report does not replace it", () => {
   const g = gateway();
   answered(g, A, text("9.0", "0.0"));
   feed(g, 0, 5000);
   assert.equal(shareOfA(g), 0);
 });
 
-test("a full cache counts as well, and one that a report does not speak of is the scrape's", () => {
+test("a full cache counts as well; without a cache in the report the scrape's value counts", () => {
   const g = gateway();
   answered(g, A, text("0.0", "9.5e-01"));
   answered(g, B, text("0.0"));
   assert.equal(shareOfA(g), 0);
 });
 
-test("of several ranks queues add up, of the cache the mean counts", () => {
+test("the queues of several ranks are added up, and the mean of their caches counts", () => {
   const g = gateway();
   answered(g, A, `${text("2.0", "0.1")}, ${text("2.0", "0.3").slice(5)}`);
   answered(g, B, text("3.0", "0.2"));
@@ -88,7 +88,7 @@ test("of several ranks queues add up, of the cache the mean counts", () => {
   assert.ok(isEven(shareOfA(g)));
 });
 
-test("a report is forgotten when it is as old as a stale snapshot, though no newer scrape came", () => {
+test("a report is dropped when it is as old as a stale snapshot, although no newer scrape came", () => {
   const g = new Gateway({
     configuration: { snapshot: { staleAfter: "2s" }, pick: { profile: "epp", loadReports: true } },
   });
@@ -115,7 +115,7 @@ for (const report of [
   "TEXT named_metrics.num_requests_waiting",
   `TEXT ${"a=1,".repeat(2000)}num_requests_waiting=9`,
 ]) {
-  test(`a report that cannot be read changes nothing, is counted and goes no further: ${report.slice(0, 60)}`, () => {
+  test(`an unreadable report changes nothing, is counted and does not reach the client: ${report.slice(0, 60)}`, () => {
     const g = gateway();
     assert.equal(answered(g, A, report)?.get(REPORT), undefined);
     assert.ok(isEven(shareOfA(g)));
@@ -124,13 +124,13 @@ for (const report of [
   });
 }
 
-test("an answer without a report is no error", () => {
+test("a response without a report is no error", () => {
   const g = gateway();
   answered(g, A, undefined);
   assert.deepEqual([g.counters().load_reports ?? 0, g.counters().load_report_unreadable ?? 0], [0, 0]);
 });
 
-test("without pick.loadReports nothing is asked, read or removed", () => {
+test("without pick.loadReports no report is requested, read or removed", () => {
   const g = gateway({ loadReports: false });
   const stream = g.chat("m");
   assert.equal(stream.outcome.requestHeaders?.get(ASK), undefined);

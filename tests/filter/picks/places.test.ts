@@ -1,4 +1,4 @@
-// Places: the nearest is filled to its target, the rest goes on, and nothing swings.
+// Places: the nearest place is filled to its target, the rest goes to the next, and nothing oscillates.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { mean, World } from "../support/places-world.ts";
@@ -16,7 +16,7 @@ function watch(world: World, place: string, ms: number, rate: number): number[] 
   return seen;
 }
 
-/** Within 5 % of the target in every second; from one moment to the next, single requests come and go. */
+/** Within 5 % of the target as the mean of each second: single requests come and go in between. */
 function held(seen: readonly number[]): void {
   const seconds = Array.from({ length: Math.floor(seen.length / 100) }, (_, i) =>
     mean(seen.slice(i * 100, i * 100 + 100)),
@@ -34,8 +34,8 @@ describe("a target utilization", () => {
     world.gateway.assertHealthy();
   });
 
-  test("above it, the nearest stays within 60 ± 5 % and the far one takes the rest", () => {
-    // Three pods of 12 requests at 60 %: 36 a second fill it, 60 a second come.
+  test("above it, the nearest place stays within 60 ± 5 % and the far place takes the rest", () => {
+    // Three endpoints with 12 requests each are at 60 %: 36 requests a second fill the place, and 60 a second come.
     const world = new World({ places: NEAR_FAR, policy: SIXTY });
     world.run(6000, 60);
     const seen = watch(world, "near", 10000, 60);
@@ -44,15 +44,15 @@ describe("a target utilization", () => {
     assert.ok(world.utilization("far") > 0.3, `far ${world.utilization("far")}`);
   });
 
-  test("requests that grow while they run do not make it swing", () => {
-    // Eight pods, so that the sizes of single requests do not count.
+  test("requests that grow while they run make no oscillation", () => {
+    // Eight endpoints, so that the sizes of single requests do not count.
     const places = NEAR_FAR.map((place) => ({ ...place, pods: 8 }));
     const world = new World({ places, policy: SIXTY, kv: [0.02, 0.08], duration: 2000 });
     world.run(8000, 80);
     held(watch(world, "near", 8000, 80));
   });
 
-  test("with four workers it is the same", () => {
+  test("four workers keep the same bounds", () => {
     const world = new World({ places: NEAR_FAR, policy: SIXTY, workers: 4 });
     world.run(6000, 60);
     const seen = watch(world, "near", 6000, 60);
@@ -60,7 +60,7 @@ describe("a target utilization", () => {
     held(seen);
   });
 
-  test("when there is room again, everything comes back", () => {
+  test("when the nearest place has room again, all requests come back", () => {
     const world = new World({ places: NEAR_FAR, policy: SIXTY });
     world.run(8000, 60);
     world.run(3000, 20);
@@ -69,7 +69,7 @@ describe("a target utilization", () => {
     assert.equal(world.got.far, before);
   });
 
-  test("over the target everywhere, requests spread by how full the places are", () => {
+  test("over the target in all places, requests spread by how full the places are", () => {
     const world = new World({ places: NEAR_FAR, policy: SIXTY });
     world.run(10000, 100);
     const [near, far] = [world.utilization("near"), world.utilization("far")];
@@ -78,10 +78,10 @@ describe("a target utilization", () => {
   });
 });
 
-describe("requests in flight", () => {
+describe("a limit of in-flight requests", () => {
   const policy = { mode: "in-flight" as const, mostInFlight: 4 };
 
-  test("one worker never exceeds the limit of an endpoint while there is room anywhere", () => {
+  test("one worker never exceeds the limit of an endpoint while any place has room", () => {
     const world = new World({ places: NEAR_FAR, policy });
     world.run(10000, 17);
     assert.equal(world.gateway.counters()["places.full"], undefined);
@@ -89,13 +89,13 @@ describe("requests in flight", () => {
     assert.ok((world.got.near ?? 0) > 100 && (world.got.far ?? 0) > 25, JSON.stringify(world.got));
   });
 
-  test("several exceed it by no more than what the others start within two ticks", () => {
+  test("several workers exceed the limit by no more than what the others start within two ticks", () => {
     const world = new World({ places: NEAR_FAR, policy, workers: 3 });
     world.run(10000, 16);
     assert.ok(Math.max(...Object.values(world.highest)) <= 4 + 2, JSON.stringify(world.highest));
   });
 
-  test("a gateway takes as many times the limit as pods stand behind it", () => {
+  test("a gateway takes the limit once for each pod behind it", () => {
     const places = [
       { name: "near", pods: 1 },
       { name: "far", pods: 1, behind: 5 },
@@ -108,7 +108,7 @@ describe("requests in flight", () => {
     assert.equal(world.gateway.counters()["places.full"], 1);
   });
 
-  test("a burst fills the nearest to its limit and no further", () => {
+  test("a burst fills the nearest place to its limit and no further", () => {
     const world = new World({ places: NEAR_FAR, policy });
     for (let i = 0; i < 20; i++) world.send(0);
     assert.deepEqual(world.got, { near: 12, far: 8 });
@@ -116,7 +116,7 @@ describe("requests in flight", () => {
 });
 
 describe("losing a place", () => {
-  test("moves its share with the next snapshot, and gives it back slowly, without an overshoot", () => {
+  test("the share of a lost place moves with the next snapshot, and returns slowly, without an overshoot", () => {
     const world = new World({ places: NEAR_FAR, policy: SIXTY });
     world.run(8000, 40);
     world.down.add("near");
@@ -133,7 +133,7 @@ describe("losing a place", () => {
     assert.ok(Math.abs(mean(seen.slice(-300)) - 0.6) < 0.04, `back at ${mean(seen.slice(-300))}`);
   });
 
-  test("whose pods all fail, requests go elsewhere before a snapshot says so, and come slowly back", () => {
+  test("when all endpoints of a place fail, requests leave it before a snapshot says so, and return slowly", () => {
     const world = new World({ places: NEAR_FAR, policy: SIXTY });
     const [near] = NEAR_FAR;
     assert.ok(near);
@@ -149,14 +149,14 @@ describe("losing a place", () => {
     const before = { ...world.got };
     for (let i = 0; i < 20; i++) world.send();
     assert.equal((world.got.far ?? 0) - (before.far ?? 0), 20, JSON.stringify(world.got));
-    // Out for a second; then a fiftieth, and evenly more.
+    // Ejected for a second; then a fiftieth, and steadily more.
     world.gateway.process.advance(1100);
     for (let i = 0; i < 100; i++) world.send();
     const back = (world.got.near ?? 0) - (before.near ?? 0);
     assert.ok(back < 25, `${back} of 100 at once`);
   });
 
-  test("an endpoint in another place is the last of those that are tried", () => {
+  test("an endpoint in another place is the last to be tried", () => {
     const world = new World({ places: NEAR_FAR, policy: SIXTY });
     const { stream } = world.send();
     const tried = stream.outcome.requestHeaders?.get("x-gateway-destination-endpoint")?.split(",") ?? [];
@@ -168,7 +168,7 @@ describe("losing a place", () => {
 });
 
 describe("order and weight", () => {
-  test("places of one order share by weight, and one that is full leaves its share to the others", () => {
+  test("places of one order share by weight, and a full place leaves its share to the others", () => {
     const places = [
       { name: "a", pods: 2, order: 0, weight: 3 },
       { name: "b", pods: 2, order: 0, weight: 1 },
@@ -182,8 +182,8 @@ describe("order and weight", () => {
   });
 });
 
-describe("what is seen", () => {
-  test("each place has a counter of its own, and a dry run counts without moving anything", () => {
+describe("what users see", () => {
+  test("each place has a counter of its own, and a dry run counts and moves nothing", () => {
     const world = new World({ places: NEAR_FAR, policy: { ...SIXTY, dryRun: true } });
     world.run(4000, 60);
     const metrics = world.gateway.process.metrics.values();
@@ -199,7 +199,7 @@ describe("what is seen", () => {
     assert.equal(world.gateway.process.metrics.values()["pilotfish.place.far.picked"], 0);
   });
 
-  test("a timeout of the policy goes along for Envoy's router", () => {
+  test("the timeout of a policy is sent to Envoy's router", () => {
     const world = new World({ places: NEAR_FAR, policy: { ...SIXTY, timeoutMs: 300_000 } });
     const { stream } = world.send();
     assert.equal(stream.outcome.requestHeaders?.get("x-envoy-upstream-rq-timeout-ms"), "300000");

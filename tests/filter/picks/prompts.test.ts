@@ -1,5 +1,5 @@
-// What the prefix index knows of prompts, from the first byte of a body to the end of its request: the release wasm in the
-// emulated host. A prompt that is left behind would be missing for good: without one a request is picked without affinity.
+// Records of prompts, from the first byte of a body to the end of its request. A record that is not given back would be missing
+// for good, and a request without a record is picked without affinity.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
@@ -7,7 +7,7 @@ import { A, adapter, B, base, C, complete, endpoint, Gateway, JSON_TYPE } from "
 import { fate, fed, HOLD, objective, ROOMY, SATURATED } from "../support/admission.ts";
 import { picked } from "../support/in-flight.ts";
 
-/** assembly/endpoints/cache/prompt.ts: more than this many are never open. */
+/** Limit of open records: assembly/endpoints/cache/prompt.ts. */
 const MOST_PROMPTS = 1024;
 const MANY = MOST_PROMPTS + 100;
 
@@ -19,7 +19,7 @@ function ask(gateway: Gateway, text = fresh(), model = "m", headers: Record<stri
   return gateway.send({ path: "/v1/completions", headers: { ...JSON_TYPE, ...headers }, body: body(text, model) });
 }
 
-/** A body of which the end has not come. */
+/** A body whose end has not come. */
 function begin(gateway: Gateway): Stream {
   const stream = gateway.stream();
   stream.sendHeaders({ ":method": "POST", ":path": "/v1/completions", ":authority": "x", ...JSON_TYPE });
@@ -27,7 +27,7 @@ function begin(gateway: Gateway): Stream {
   return stream;
 }
 
-/** Whether requests with the same prompt go to the same pod, where all are idle. */
+/** Whether requests with the same prompt go to the same endpoint, where all are idle. */
 function hasAffinity(gateway: Gateway): boolean {
   let same = true;
   for (let i = 0; i < 6; i++) {
@@ -43,13 +43,13 @@ function hasAffinity(gateway: Gateway): boolean {
   return same;
 }
 
-describe("no prompt is left behind", () => {
+describe("all records of prompts are given back", () => {
   const world = () => {
     const hold = { ...HOLD, hold: { timeout: "10s", maxRequests: 300 } };
     return fed(hold, ROOMY(), { body: { maxBytes: 8192 }, snapshot: { staleAfter: "3600s" } });
   };
   const fill = (gateway: Gateway) => {
-    // What was let go before is in none of the queues any more.
+    // The requests that went on before are in no queue any more.
     gateway.process.advance(200);
     gateway.feed(SATURATED());
     const held = Array.from({ length: 300 }, () => ask(gateway));
@@ -57,7 +57,7 @@ describe("no prompt is left behind", () => {
     return held;
   };
 
-  /** How many requests each of them is. */
+  /** How many requests each way makes. */
   const ways: Record<string, (gateway: Gateway) => number> = {
     "a client that goes before its body is whole"(gateway) {
       begin(gateway).abort();
@@ -178,7 +178,7 @@ describe("no prompt is left behind", () => {
     });
   }
 
-  test("by requests under way: bodies that come meanwhile have theirs", () => {
+  test("in-flight requests leave records for the bodies that come meanwhile", () => {
     const gateway = world();
     const streams = Array.from({ length: MANY }, () => ask(gateway));
     const first = Array.from({ length: 10 }, () => {
@@ -196,7 +196,7 @@ describe("no prompt is left behind", () => {
     assert.ok(hasAffinity(gateway));
   });
 
-  test("or it would show: while as many bodies are scanned as there are prompts, no request has affinity", () => {
+  test("these tests would see a lost record: while all records are in use, no request has affinity", () => {
     const gateway = world();
     const streams = Array.from({ length: MOST_PROMPTS }, () => begin(gateway));
     assert.ok(!hasAffinity(gateway));
@@ -205,10 +205,10 @@ describe("no prompt is left behind", () => {
   });
 });
 
-describe("where a prompt is taken to be", () => {
-  test("it stays for as long as its request is under way, and ages from its end", () => {
+describe("the endpoint that has a prompt", () => {
+  test("a prompt stays cached for as long as its request is in flight, and ages from its end", () => {
     const gateway = new Gateway({ configuration: { snapshot: { staleAfter: "3600s" } } });
-    // Caches of 64 KiB of prompts.
+    // Caches for 64 KiB of prompts.
     const cache = { kvBlocks: 128, blockTokens: 128 };
     const endpoints = [endpoint(A, cache), endpoint(B, cache)];
     gateway.feed({ endpoints, models: [base("m", [A, B]), adapter("lora", "m", [A])] });
@@ -232,7 +232,7 @@ describe("where a prompt is taken to be", () => {
     const lasting = sentToA();
     lasting.stream.respond({ chunks: ["{"], upstreamAddress: A, end: false });
     passing(60);
-    // One more request is on A than on B: only what is held there draws others to it.
+    // A has one request more than B: only its cached blocks attract requests.
     const again = ask(gateway, lasting.text);
     assert.equal(picked(again), A);
     again.abort();
@@ -247,7 +247,7 @@ describe("where a prompt is taken to be", () => {
     busy.abort();
   });
 
-  test("it is where the request was served, too", () => {
+  test("the endpoint that served a request has its prompt as well", () => {
     const gateway = new Gateway({ configuration: { snapshot: { staleAfter: "3600s" } } });
     const pods = [A, B, C];
     const view = (usable: string[]) => ({ endpoints: usable.map((at) => endpoint(at)), models: [base("m", usable)] });

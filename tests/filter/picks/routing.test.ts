@@ -1,4 +1,4 @@
-// A request's way: body to model header, model to endpoints, endpoints to the destination header.
+// The way of a request: from the body to the model's header, from the model to its endpoints, to the destination header.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { RequestInput } from "../../../emulator/index.ts";
@@ -41,7 +41,7 @@ describe("a body", () => {
     ["in one piece with an empty end", { chunks: [BODY], emptyEnd: true }],
   ];
   for (const [way, input] of ways) {
-    test(`${way} gives model, base model and destination, and goes on unchanged`, () => {
+    test(`a body ${way} gives model, base model and destination, and goes on unchanged`, () => {
       const gateway = fed();
       const { outcome } = gateway.send(post(input));
       assert.equal(outcome.action, "continue");
@@ -53,7 +53,7 @@ describe("a body", () => {
     });
   }
 
-  test("cut at any two bytes gives the same", () => {
+  test("a body that is cut at any two bytes gives the same", () => {
     const gateway = fed();
     for (let first = 1; first < bytes.length; first++) {
       const chunks = [bytes.subarray(0, first), bytes.subarray(first)];
@@ -64,7 +64,7 @@ describe("a body", () => {
     assert.deepEqual(gateway.inFlight(), { [A]: 0, [B]: 0, [C]: 0 });
   });
 
-  test("of several windows is read whole: model behind 300 KiB, the duplicate that stands last wins", () => {
+  test("a body of several windows is read whole: the model behind 300 KiB counts, and the last duplicate wins", () => {
     const gateway = fed();
     const body = `{"model":"m","prompt":"${"ü\\n".repeat(100_000)}","model":"l\\u006fra"}`;
     assert.deepEqual(routed(gateway.send(post({ body })).outcome), { model: "lora", base: "m", destination: A });
@@ -74,7 +74,7 @@ describe("a body", () => {
     gateway.assertHealthy();
   });
 
-  test("is held until its last byte: nothing goes upstream before", () => {
+  test("nothing goes upstream before the last byte of the body", () => {
     const gateway = fed();
     const stream = gateway.stream();
     stream.sendHeaders({ ":method": "POST", ":path": "/v1/completions", ...JSON_TYPE });
@@ -84,7 +84,7 @@ describe("a body", () => {
     assert.equal(routed(stream.outcome).model, "lora");
   });
 
-  test("that ends without a byte after an empty header value does not trap", () => {
+  test("an empty body after an empty header value does not trap", () => {
     const ends: RequestInput[] = [{ emptyEnd: true }, { trailers: { "x-t": "1" } }];
     for (const end of ends) {
       const gateway = fed();
@@ -95,7 +95,7 @@ describe("a body", () => {
     }
   });
 
-  test("is read for every spelling of application/json and for no content type, and for no other", () => {
+  test("a body is read for every spelling of application/json and for no content type, and for no other type", () => {
     const gateway = fed();
     const json = ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON", "Application/Json ;a=b"];
     for (const type of json) {
@@ -106,7 +106,7 @@ describe("a body", () => {
     gateway.expectCounters({ ...FED, requests: 5, picked: 5 });
   });
 
-  test("with an empty model, null or none goes on without a header, counted", () => {
+  test("a body with an empty model, null or none goes on without a header, which is counted", () => {
     const gateway = fed();
     for (const body of ["{}", '{"model":""}', '{"model":null}', '{"Model":"m"}', '{"a":{"model":"m"}}']) {
       const { outcome } = gateway.send(post({ body }));
@@ -118,7 +118,7 @@ describe("a body", () => {
 });
 
 describe("a request without a body", () => {
-  test("passes, with every method, and takes part in nothing", () => {
+  test("a request without a body passes, with every method, and nothing else is done with it", () => {
     const gateway = fed();
     for (const method of ["GET", "HEAD", "OPTIONS", "POST", "DELETE"]) {
       const stream = gateway.send({ method, path: "/v1/things", headers: JSON_TYPE });
@@ -137,13 +137,13 @@ describe("control headers that a client sends", () => {
   const sent = { [MODEL_HEADER]: "evil", [BASE_MODEL_HEADER]: "evil", [DESTINATION_HEADER]: "6.6.6.6:6" };
   const NONE = { model: undefined, base: undefined, destination: undefined };
 
-  test("never survive without a body", () => {
+  test("control headers never survive without a body", () => {
     const gateway = fed();
     assert.deepEqual(routed(gateway.send({ method: "GET", path: "/", headers: sent }).outcome), NONE);
     gateway.expectCounters({ ...FED, requests: 1, no_body: 1, control_header_stripped: 1 });
   });
 
-  test("are replaced with a body, also where the decision has nothing to put in their place", () => {
+  test("control headers are replaced with a body, also where nothing replaces them", () => {
     const gateway = fed();
     const model = (name: string) => routed(gateway.send({ ...chat(name), headers: { ...JSON_TYPE, ...sent } }).outcome);
     assert.deepEqual(model("lora"), { model: "lora", base: "m", destination: A });
@@ -159,7 +159,7 @@ describe("control headers that a client sends", () => {
     });
   });
 
-  test("never survive with a stale snapshot, or none", () => {
+  test("control headers never survive with a stale snapshot, or none", () => {
     const gateway = new Gateway();
     const send = () => routed(gateway.send({ ...chat("lora"), headers: { ...JSON_TYPE, ...sent } }).outcome);
     assert.deepEqual(send(), { model: "lora", base: undefined, destination: undefined });
@@ -169,14 +169,14 @@ describe("control headers that a client sends", () => {
     gateway.expectCounters({ ...FED, requests: 2, no_snapshot: 1, stale: 1, control_header_stripped: 2 });
   });
 
-  test("never survive beside a body that is not JSON", () => {
+  test("control headers never survive beside a body that is not JSON", () => {
     const gateway = fed();
     const headers = { "content-type": "text/plain", ...sent };
     assert.deepEqual(routed(gateway.send({ path: "/", headers, body: BODY }).outcome), NONE);
     gateway.expectCounters({ ...FED, requests: 1, unread_body: 1, control_header_stripped: 1 });
   });
 
-  test("never survive when sent twice, empty or in capitals", () => {
+  test("control headers never survive when sent twice, empty or in capitals", () => {
     const gateway = fed();
     const twice = { [MODEL_HEADER]: ["a", "b"], [DESTINATION_HEADER]: ["1.1.1.1:1", "2.2.2.2:2"] };
     const empty = { [MODEL_HEADER]: "", [BASE_MODEL_HEADER]: "", [DESTINATION_HEADER]: "" };
@@ -190,7 +190,7 @@ describe("control headers that a client sends", () => {
     gateway.expectCounters({ ...FED, requests: 3, no_body: 3, control_header_stripped: 3 });
   });
 
-  test("other headers stay, and a request without them counts nothing as stripped", () => {
+  test("other headers stay, and a request without control headers is not counted as stripped", () => {
     const gateway = fed();
     const headers = { ...JSON_TYPE, authorization: "Bearer x", "x-gateway-model-name-too": "kept" };
     const { outcome } = gateway.send({ ...chat("m"), headers });
@@ -201,14 +201,14 @@ describe("control headers that a client sends", () => {
 });
 
 describe("a pick", () => {
-  test("lists three different endpoints of the model; filter state stays empty, for the headers say the same", () => {
+  test("a pick lists three different endpoints of the model, and leaves filter state empty: the headers say the same", () => {
     const { outcome } = fed().chat("m");
     const listed = routed(outcome).destination?.split(",") ?? [];
     assert.deepEqual([...listed].sort(), [A, B, C]);
     assert.deepEqual([...outcome.filterState], []);
   });
 
-  test("leaves model, endpoint and reason in filter state with log.picks", () => {
+  test("with log.picks a pick leaves model, endpoint and reason in filter state", () => {
     const gateway = new Gateway({ configuration: { log: { picks: true } } });
     gateway.feed(threePods());
     const { outcome } = gateway.chat("m");
@@ -220,7 +220,7 @@ describe("a pick", () => {
     });
   });
 
-  test("of a dry run stands in filter state only, as no header has it", () => {
+  test("the pick of a dry run is in filter state and in no header", () => {
     const gateway = new Gateway({ configuration: { pick: { dryRun: true } } });
     gateway.feed(threePods());
     const { outcome } = gateway.chat("lora");
@@ -229,7 +229,7 @@ describe("a pick", () => {
     assert.equal(outcome.filterState.get("pilotfish.reason"), "picked");
   });
 
-  test("goes to the pod with the least to do, then to the next", () => {
+  test("a pick goes to the endpoint with the least to do, then to the next", () => {
     const gateway = new Gateway();
     const endpoints = [
       endpoint(A, { waiting: 5 }),
@@ -241,7 +241,7 @@ describe("a pick", () => {
     assert.equal(routed(gateway.chat("m").outcome).destination, `${C},${D},${A}`);
   });
 
-  test("leaves out what is not ready, draining or asleep, as a fallback too", () => {
+  test("endpoints that are not ready, draining or asleep are never listed, not even as a fallback", () => {
     const gateway = new Gateway();
     const endpoints = [
       endpoint(A, { ready: false }),
@@ -260,13 +260,13 @@ describe("a pick", () => {
     gateway.expectCounters({ ...FED, requests: 3, picked: 1, no_endpoint: 2 });
   });
 
-  test("of an adapter whose base is not listed sets no base model", () => {
+  test("an adapter whose base is not listed gets no base model header", () => {
     const gateway = new Gateway();
     gateway.feed({ endpoints: [endpoint(A)], models: [adapter("orphan", null, [A])] });
     assert.deepEqual(routed(gateway.chat("orphan").outcome), { model: "orphan", base: undefined, destination: A });
   });
 
-  test("never lists an endpoint that the newest snapshot no longer has", () => {
+  test("an endpoint that the newest snapshot no longer has is never listed", () => {
     const gateway = fed();
     gateway.chat("m");
     gateway.feed({ endpoints: [endpoint(B)], models: [base("m", [B])] });
@@ -274,7 +274,7 @@ describe("a pick", () => {
     assert.equal(routed(gateway.chat("lora").outcome).destination, undefined);
   });
 
-  test("compares names byte by byte: case, blanks inside and Unicode forms are other models", () => {
+  test("names are compared byte by byte: another case, blanks inside or another Unicode form is another model", () => {
     const gateway = new Gateway();
     gateway.feed({ endpoints: [endpoint(A)], models: [base("a b", [A]), base("modèle-🐟", [A])] });
     for (const name of ["A b", "a  b", "ab", "mode\u0300le-🐟"]) {
@@ -285,7 +285,7 @@ describe("a pick", () => {
   });
 });
 
-describe("without a pick the request goes on, and says why", () => {
+describe("a request without a pick goes on, and filter state says why", () => {
   const reason = (gateway: Gateway, model = "m") => {
     const { outcome } = gateway.chat(model);
     assert.equal(routed(outcome).destination, undefined);
@@ -301,7 +301,7 @@ describe("without a pick the request goes on, and says why", () => {
     gateway.expectCounters({ requests: 1, no_snapshot: 1 });
   });
 
-  test("a stale one, from the age that is configured on, until a newer one comes", () => {
+  test("a stale snapshot, from the configured age on, until a newer one comes", () => {
     const gateway = new Gateway({ configuration: { snapshot: { staleAfter: "300ms" } } });
     gateway.feed(threePods());
     gateway.process.advance(260);

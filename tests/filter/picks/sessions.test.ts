@@ -1,4 +1,4 @@
-// Sessions: the same endpoint for the same name, whichever worker is asked, without a table and without an exchange.
+// Sessions: every worker picks the same endpoint for the same name, without a table and without an exchange.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { A, B, base, C, chat, D, endpoint, Gateway, routed } from "../../../testkit/filter/gateway.ts";
@@ -25,7 +25,7 @@ const names = Array.from({ length: 200 }, (_, i) => `session-${i}`);
 
 describe("a session", () => {
   for (const profile of ["load", "tokens", "epp"]) {
-    test(`has one endpoint for all workers, and after a restart: ${profile}`, () => {
+    test(`a session has one endpoint on all workers, and after a restart: ${profile}`, () => {
       const g = gateway({ profile }, 3);
       const again = gateway({ profile });
       for (const name of names.slice(0, 50)) {
@@ -39,7 +39,7 @@ describe("a session", () => {
     });
   }
 
-  test("of many goes to every endpoint alike", () => {
+  test("many sessions spread evenly over the endpoints", () => {
     const g = gateway();
     const counts = new Map<string, number>();
     for (const name of names) counts.set(pickOf(g, session(name)), (counts.get(pickOf(g, session(name))) ?? 0) + 1);
@@ -47,7 +47,7 @@ describe("a session", () => {
     for (const pod of PODS) assert.ok(Math.abs((counts.get(pod) ?? 0) - 50) < 30, JSON.stringify([...counts]));
   });
 
-  test("leaves its endpoint only when that one goes, and only those that were there do", () => {
+  test("sessions leave their endpoint only when it goes, and all other sessions stay", () => {
     const g = gateway();
     const before = new Map(names.map((name) => [name, pickOf(g, session(name))]));
     g.feed({
@@ -61,7 +61,7 @@ describe("a session", () => {
     }
   });
 
-  test("is sent elsewhere when its endpoint has far too much to do, and back when that is over", () => {
+  test("a session goes elsewhere while its endpoint has far too much to do, and returns after that", () => {
     const g = gateway({ profile: "load" });
     const home = pickOf(g, session("busy"));
     const request = chat("m");
@@ -74,7 +74,7 @@ describe("a session", () => {
       "a few requests more are no reason to leave a warm cache",
     );
     g.settle();
-    // Others have nothing to do: five are more than twice that and four.
+    // The others have nothing to do: five requests are more than twice nothing plus four.
     const elsewhere = pickOf(g, session("busy"));
     assert.notEqual(elsewhere, home);
     for (let i = 0; i < 20; i++)
@@ -84,21 +84,21 @@ describe("a session", () => {
     assert.equal(pickOf(g, session("busy")), home);
   });
 
-  test("without a name goes by load alone", () => {
+  test("a request without a session goes by load alone", () => {
     const g = gateway();
     const seen = new Set(Array.from({ length: 60 }, () => pickOf(g, {})));
     assert.equal(seen.size, 4);
     assert.equal(g.counters()["session.kept"], undefined);
   });
 
-  test("is named by the header that is configured, and by no other", () => {
+  test("the configured header names a session, and no other header does", () => {
     const g = gateway({ session: { header: "X-Conversation" } });
     const home = pickOf(g, { "x-conversation": "one" });
     for (let i = 0; i < 20; i++) assert.equal(pickOf(g, { "x-conversation": "one" }), home);
     assert.ok(new Set(Array.from({ length: 60 }, () => pickOf(g, session("one")))).size > 1);
   });
 
-  test("is named by a cookie where it is configured, and the header comes first", () => {
+  test("a configured cookie names a session, and the header wins", () => {
     const g = gateway({ session: { cookie: "sid" } });
     const home = pickOf(g, { cookie: "a=1; sid=seven; b=2" });
     for (const cookie of ["sid=seven", "sid=seven; x=y", "xsid=eight; sid=seven"])

@@ -1,4 +1,4 @@
-// What the filter accepts as its configuration, and how it says what it does not.
+// Which configurations the filter accepts, and what it logs when it refuses one.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConfigurationRefused, Process, Root } from "../../../emulator/index.ts";
@@ -6,7 +6,7 @@ import { SECRET_ENV } from "../../../protocol/constants.ts";
 import { Gateway, SECRET, threePods } from "../../../testkit/filter/gateway.ts";
 import { release } from "../../../testkit/filter/release.ts";
 
-/** The line that the refusal logged. */
+/** The line that the filter logged with the refusal. */
 function refusal(configuration: string, environment: Record<string, string> = {}): string {
   const process = new Process();
   const vm = process.startVm(release, { environment });
@@ -79,12 +79,12 @@ describe("a configuration", () => {
     });
   }
 
-  test("a value of any size is quoted in part", () => {
+  test("a long value is quoted in part", () => {
     const line = refusal(snapshot({ path: `/${"x".repeat(5000)}` }));
     assert.ok(line.length < 300, line);
   });
 
-  test("a secret in the environment is held to the same rules", () => {
+  test("a secret in the environment has to keep the same rules", () => {
     assert.match(refusal("", { [SECRET_ENV]: "short" }), /PILOTFISH_SECRET: 5 characters given, 16 to 256/);
   });
 
@@ -93,7 +93,7 @@ describe("a configuration", () => {
     assert.match(gateway.worker().vm.logs[0]?.text ?? "", /no secret/);
   });
 
-  test("the secret is found among other variables, and one that begins with its name is another", () => {
+  test("the secret's variable is found among others, and a variable whose name begins alike is another", () => {
     const environment = { A: "b", PILOTFISH_SECRET_OLD: "old-old-old-old-old", [SECRET_ENV]: SECRET, Z: "" };
     const root = new Process().startRoot(release, { environment });
     assert.doesNotMatch(JSON.stringify(root.vm.logs), /no secret/);
@@ -101,7 +101,7 @@ describe("a configuration", () => {
     assert.match(JSON.stringify(other.vm.logs), /no secret/);
   });
 
-  test("a secret is never in a line, wherever it stands", () => {
+  test("a secret is never in a log line, wherever the configuration has it", () => {
     const secret = "hunter2-hunter2-hunter2";
     const texts = [
       snapshot({ secret, staleAfter: 1 }),

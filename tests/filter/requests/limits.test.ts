@@ -1,4 +1,4 @@
-// What a request may cost: host calls (each a crossing out of the VM) and linear memory (which never shrinks).
+// Limits of what a request costs: host calls (each leaves the VM) and linear memory (which never shrinks).
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Root, type Stream } from "../../../emulator/index.ts";
@@ -16,7 +16,7 @@ import {
   threePods,
 } from "../../../testkit/filter/gateway.ts";
 
-/** Its worker is busy: with a request under way it does on its ticks what a resting one does when a request comes. */
+/** Its worker is busy: an in-flight request keeps it ticking. An idle worker does the work of its ticks when a request comes. */
 function fed(configuration: object = {}): Gateway {
   const gateway = new Gateway({ configuration });
   gateway.feed(threePods());
@@ -30,16 +30,15 @@ function calls(stream: Stream): number {
 }
 
 describe("host calls", () => {
-  // Measured, and exact: headers 9 (path, count, three control headers, length, encoding, type), body 1, decision 7,
-  // response 1.
-  test("of a routed chat request, its response included, are at most 17", () => {
+  // The bounds are measured and exact.
+  test("a routed chat request takes at most 17, its response included", () => {
     const gateway = fed();
     const stream = gateway.chat("m");
     complete(stream, routed(stream.outcome).destination?.split(",")[0] as string);
     assert.ok(stream.hostCallCount() <= 17, JSON.stringify([...stream.hostCalls]));
   });
 
-  test("do not grow with the number of pods, models or requests in flight", () => {
+  test("the number of endpoints, models or in-flight requests adds none", () => {
     const small = fed();
     const one = calls(small.chat("m"));
     const large = new Gateway();
@@ -51,7 +50,7 @@ describe("host calls", () => {
     assert.equal(calls(large.chat("m")), one);
   });
 
-  test("of a worker that rests are at most 6 more: clock, bulletin, two tick periods, and two keys to tell the others", () => {
+  test("an idle worker takes at most 6 more: clock, summary, two tick periods, and two keys to publish", () => {
     const gateway = new Gateway();
     gateway.feed(threePods());
     gateway.process.advance(1000);
@@ -62,7 +61,7 @@ describe("host calls", () => {
       return stream.hostCallCount();
     };
     of(gateway, "x".repeat(4096));
-    // By now nobody else can have claimed this worker's key.
+    // By now no other worker can have claimed this worker's key.
     gateway.process.advance(1500);
     const busy = of(fed());
     for (const content of ["", "x".repeat(4096), "y".repeat(4096)]) {
@@ -72,7 +71,7 @@ describe("host calls", () => {
     }
   });
 
-  test("of a body are one for each 64 KiB and one for what the scanner put off", () => {
+  test("a body takes one for each 64 KiB and one for what the scanner put off", () => {
     const gateway = fed();
     const of = (bytes: number) => {
       const stream = gateway.send({
@@ -88,12 +87,12 @@ describe("host calls", () => {
     assert.ok(of(1024 * 1024) <= 18, String(of(1024 * 1024)));
   });
 
-  test("of a request without a body are at most 6", () => {
+  test("a request without a body takes at most 6", () => {
     const gateway = fed();
     assert.ok(calls(gateway.send({ method: "GET", path: "/metrics" })) <= 6);
   });
 
-  test("read no shared data and no log; the time at the pick only, and at a streamed answer's first byte: profile load not at all", () => {
+  test("a request reads no shared data and logs nothing; it reads the time at the pick and at a streamed response's first byte, with profile load never", () => {
     const times = (profile: string, streamed: boolean) => {
       const gateway = fed({ pick: { profile } });
       const body = JSON.stringify({ model: "m", stream: streamed, messages: [] });
@@ -108,7 +107,7 @@ describe("host calls", () => {
 });
 
 describe("linear memory", () => {
-  /** `control`: with pushes, refusals and read-backs, whose large buffers leave room in which a leak would hide. */
+  /** `control`: with pushes, refusals and read-backs. Their large buffers leave room that could hide a leak. */
   function traffic(gateway: Gateway, requests: number, control: boolean): void {
     const long = JSON.stringify({ prompt: "y".repeat(200_000), model: "m" });
     const open: Stream[] = [];
@@ -132,7 +131,7 @@ describe("linear memory", () => {
     for (const stream of open) stream.abort();
   }
 
-  test("is the same after 20,000 requests, pushes, read-backs and refusals as after the first 2,000", () => {
+  test("20,000 requests, pushes, read-backs and refusals need no more than the first 2,000", () => {
     const gateway = new Gateway();
     traffic(gateway, 2000, true);
     const { vm } = gateway.worker();
@@ -141,9 +140,9 @@ describe("linear memory", () => {
     gateway.assertHealthy();
   });
 
-  // The heap doubles when it grows, so up to half of the memory is free: 70,000 times 32 bytes (16 and the heap's own)
-  // are more than that as long as the memory is below 4.2 MiB.
-  test("is below 4 MiB with a small snapshot, and 70,000 requests lose not 16 bytes each", () => {
+  // The heap doubles when it grows, so up to half of the memory is free. 70,000 times 32 bytes (16 and the heap's own) are more
+  // than that half, as long as the memory is below 4.2 MiB.
+  test("a small snapshot needs less than 4 MiB, and 70,000 requests lose less than 16 bytes each", () => {
     const gateway = new Gateway({ configuration: { snapshot: { staleAfter: "3600s" } } });
     gateway.feed(threePods());
     traffic(gateway, 2000, false);
@@ -154,7 +153,7 @@ describe("linear memory", () => {
     gateway.assertHealthy();
   });
 
-  test("does not depend on the size of a body", () => {
+  test("the size of a body does not count", () => {
     const gateway = fed();
     gateway.chat("m").abort();
     const { vm } = gateway.worker();
@@ -165,7 +164,7 @@ describe("linear memory", () => {
     assert.equal(growth, 0);
   });
 
-  test("is at most 30 MiB after 10,000 endpoints and their read-back, and stays there", () => {
+  test("10,000 endpoints and their read-back need at most 30 MiB, and no more later", () => {
     const gateway = new Gateway();
     const endpoints = Array.from({ length: 10_000 }, (_, i) => endpoint(`10.1.${i >> 8}.${i & 255}:8000`));
     const round = () => {
@@ -181,7 +180,7 @@ describe("linear memory", () => {
     assert.equal(growth, 0);
   });
 
-  test("stays over 200 configuration changes", () => {
+  test("200 configuration changes need no more", () => {
     const gateway = fed();
     const { vm } = gateway.worker();
     const change = () => {

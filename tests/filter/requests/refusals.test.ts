@@ -1,11 +1,11 @@
-// Bodies that are answered by the filter: in OpenAI's error shape, with a stable code and a place.
+// Bodies that the filter refuses: in OpenAI's error shape, with a stable code and the byte at fault.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { answerOf, Gateway, JSON_TYPE } from "../../../testkit/filter/gateway.ts";
 
 const post = (body: string | Uint8Array) => ({ path: "/v1/completions", headers: JSON_TYPE, body });
 
-test("a refusal names the field that is at fault", () => {
+test("a refusal names the field at fault", () => {
   const fields = [
     { field: "user", header: "x-user" },
     { field: "käufer", header: "x-buyer" },
@@ -17,7 +17,7 @@ test("a refusal names the field that is at fault", () => {
   }
 });
 
-test("a form without a model is told to add a part, one that cannot be read to have it written by a library", () => {
+test("the refusal of a form without a model asks for a part; the refusal of an unreadable form asks for a client library", () => {
   const gateway = new Gateway({ configuration: { body: { requireModel: true } } });
   const send = (body: string) =>
     answerOf(gateway.send({ path: "/", headers: { "content-type": "multipart/form-data; boundary=b" }, body })).json
@@ -27,7 +27,7 @@ test("a form without a model is told to add a part, one that cannot be read to h
   assert.match(send("--b").message, /Let a client library write form and content type\.$/);
 });
 
-describe("a body that is not the JSON object that a server reads", () => {
+describe("a body that is not a JSON object by the server's rules", () => {
   const bodies: [string, string | Uint8Array, number][] = [
     ["a missing colon", '{"model" "m"}', 9],
     ["a trailing comma", '{"model":"m",}', 13],
@@ -62,7 +62,7 @@ describe("a body that is not the JSON object that a server reads", () => {
     });
   }
 
-  test("is refused the same byte by byte, and with trailers, at the same byte", () => {
+  test("a bad body is refused at the same byte when it comes byte by byte, and with trailers", () => {
     for (const [what, body, offset] of bodies) {
       const chunks = [...Buffer.from(body as string)].map((byte) => Uint8Array.of(byte));
       for (const end of [{}, { emptyEnd: true }, { trailers: { "x-t": "1" } }]) {
@@ -75,14 +75,14 @@ describe("a body that is not the JSON object that a server reads", () => {
     }
   });
 
-  test("a first byte of a character that trailers cut is seen", () => {
+  test("a character that trailers cut after its first byte is refused", () => {
     const gateway = new Gateway();
     const chunks = [Buffer.concat([Buffer.from('{"model":"m"}'), Buffer.of(0xe2)])];
     assert.equal(answerOf(gateway.send({ path: "/", chunks, trailers: { "x-t": "1" } })).status, 400);
     gateway.expectCounters({ requests: 1, invalid_body: 1 });
   });
 
-  test("is refused before its end, and what still comes is dropped", () => {
+  test("a bad body is refused before its end, and what still comes is dropped", () => {
     const gateway = new Gateway();
     const stream = gateway.stream();
     stream.sendHeaders({ ":method": "POST", ":path": "/", ...JSON_TYPE });
@@ -92,7 +92,7 @@ describe("a body that is not the JSON object that a server reads", () => {
     gateway.expectCounters({ requests: 1, invalid_body: 1 });
   });
 
-  test("nesting beyond the limit is refused, however deep it goes", () => {
+  test("nesting beyond the limit is refused, however deep it is", () => {
     const gateway = new Gateway();
     const { status, json } = answerOf(gateway.send(post(`{"a":${"[".repeat(1_000_000)}`)));
     assert.equal(status, 400);
@@ -137,7 +137,7 @@ describe("a model that no header can carry", () => {
     });
   }
 
-  test("a name of 256 bytes, of quotes and backslashes, or of any Unicode is carried", () => {
+  test("a header carries a name of 256 bytes, of quotes and backslashes, or of any Unicode", () => {
     for (const name of ["m".repeat(256), "ü".repeat(128), '"\\/', "模型-🐟", "a b"]) {
       const gateway = new Gateway();
       const { outcome } = gateway.send(post(JSON.stringify({ model: name })));

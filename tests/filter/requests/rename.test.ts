@@ -1,4 +1,4 @@
-// What a client that asked for an alias sees of an answer while it comes: nothing but a served name is ever kept back.
+// What a client that asked for an alias receives while the response comes: only the start of a served name is ever kept back.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
@@ -10,7 +10,7 @@ function asked(): Stream {
   return gateway.chat("alias");
 }
 
-test("each byte is passed on as it comes, but for those that may be the beginning of the served name", () => {
+test("each byte is passed on as it comes, unless it may belong to the start of the served name", () => {
   const stream = asked();
   stream.respond({ chunks: ["{"], upstreamAddress: A, end: false });
   let sent = "{";
@@ -25,7 +25,7 @@ test("each byte is passed on as it comes, but for those that may be the beginnin
   assert.match(sent, /"model":"lora"$/);
 });
 
-test("trailers take nothing of an answer with them that ends in a quote", () => {
+test("a response that ends in a quote is whole before its trailers", () => {
   for (const text of ['He said "hi"', '{"a":"mod"', '{"model":', '{"model": "']) {
     const stream = asked();
     const { body } = stream.respond({ chunks: [text], trailers: { "x-t": "1" }, upstreamAddress: A });

@@ -1,4 +1,4 @@
-// What has no body that could end: a WebSocket's headers are followed by whatever both sides say.
+// WebSockets: what follows the headers never ends, so it is no body.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MODEL_HEADER } from "../../../protocol/constants.ts";
@@ -6,7 +6,7 @@ import { chat, Gateway, JSON_TYPE, routed } from "../../../testkit/filter/gatewa
 
 const upgrade = { ":path": "/v1/realtime", connection: "upgrade", upgrade: "websocket" };
 
-test("a WebSocket's request goes on at once, and what follows is not looked at", () => {
+test("a WebSocket's request goes on at once, and what follows is not read", () => {
   const gateway = new Gateway();
   const stream = gateway.stream();
   stream.sendHeaders({ ":method": "GET", ...upgrade, [MODEL_HEADER]: "forged" });
@@ -17,7 +17,7 @@ test("a WebSocket's request goes on at once, and what follows is not looked at",
   gateway.expectCounters({ requests: 1, no_body: 1, control_header_stripped: 1 });
 });
 
-test("where a body may follow, the header keeps nobody from reading it", () => {
+test("with another method the upgrade header is ignored, and the body is read", () => {
   const gateway = new Gateway();
   const stream = gateway.send({ ...chat("m"), headers: { ...JSON_TYPE, upgrade: "websocket" } });
   assert.equal(routed(stream.outcome).model, "m");

@@ -1,4 +1,4 @@
-// Two or more Envoys on one clock, and a sidecar between them that merges reports as the real one does.
+// Two or more Envoys on one clock, and a sidecar between them that merges traffic reports as the real sidecar does.
 import assert from "node:assert/strict";
 import type { Stream } from "../../../emulator/index.ts";
 import { REPORT_HEADER, SECRET_HEADER, SNAPSHOT_PATH } from "../../../protocol/constants.ts";
@@ -15,7 +15,7 @@ export function askReport(gateway: Gateway, worker = 0, cursor = "0.0"): Traffic
   return reportOf(gateway.send({ method: "GET", path: SNAPSHOT_PATH, headers }, worker));
 }
 
-/** The report that answers a push. */
+/** The traffic report in the response to a push. */
 export function pushForReport(gateway: Gateway, body: Uint8Array, worker = 0, cursor = "0.0"): TrafficReport {
   const headers = { [SECRET_HEADER]: SECRET, [REPORT_HEADER]: cursor };
   return reportOf(gateway.send({ method: "POST", path: SNAPSHOT_PATH, headers, body }, worker));
@@ -52,7 +52,7 @@ export class Envoys {
     return this.all[i] as Gateway;
   }
 
-  /** Milliseconds, in ticks of 5 ms, on all Envoys alike. */
+  /** Moves all Envoys on by milliseconds, 5 ms at a time. */
   advance(ms: number): void {
     for (let left = ms; left > 0; left -= 5) {
       for (const gateway of this.all) gateway.process.advance(Math.min(5, left));
@@ -60,7 +60,7 @@ export class Envoys {
     this.#now += ms;
   }
 
-  /** One push to each Envoy, by workers in turn, with what the others reported. */
+  /** One push to each Envoy, to its workers in turn, with what the others reported. */
   round(view = this.#view): void {
     this.#view = view;
     this.#version += 50_000n;
@@ -85,7 +85,7 @@ export class Envoys {
     }
   }
 
-  /** In flight of this Envoy and of the others, as one of its workers sees it. */
+  /** In-flight requests of this Envoy and of the others, by the counts of one of its workers. */
   seen(i: number, worker = 0): Record<string, [own: number, elsewhere: number]> {
     const { endpoints } = this.envoy(i).read(worker).json as {
       endpoints: { address: string; inFlight: number; inFlightElsewhere: number }[];

@@ -1,4 +1,4 @@
-// Three pods that serve a model, and what is in flight on them.
+// Three endpoints that serve a model, and the in-flight requests on them.
 import type { Stream } from "../../../emulator/index.ts";
 import { A, B, C, Gateway, routed, threePods } from "../../../testkit/filter/gateway.ts";
 

@@ -1,5 +1,5 @@
-// Two or more places of pods around one Envoy of the emulator, on its clock: requests come, hold some of a pod's KV cache for a
-// while, and end; every 100 ms a snapshot says what the pods hold.
+// Two or more places with pods around one Envoy of the emulator, on its clock. Requests come, take a part of a pod's KV cache for a
+// while, and end. Every 100 ms a snapshot reports the pods' load.
 
 import type { Stream } from "../../../emulator/index.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
@@ -11,7 +11,7 @@ interface WorldPlace {
   pods: number;
   order?: number;
   weight?: number;
-  /** Its pods are one endpoint each for so many. */
+  /** Pods behind each endpoint of the place. */
   behind?: number;
 }
 
@@ -19,9 +19,9 @@ interface WorldOptions {
   places: readonly WorldPlace[];
   policy: Partial<PolicyView>;
   workers?: number;
-  /** Milliseconds that a request lasts on average; each lasts between half of it and half more. */
+  /** Mean milliseconds of a request; a request takes between half and one and a half of this. */
   duration?: number;
-  /** Share of a pod's KV cache that a request holds when it begins, and when it ends. */
+  /** Share of a pod's KV cache that a request takes when it begins, and when it ends. */
   kv?: readonly [number, number];
 }
 
@@ -38,12 +38,12 @@ const SCRAPE_MS = 100;
 export class World {
   readonly gateway: Gateway;
   readonly open: Request[] = [];
-  /** Places that answer nothing and are known to. */
+  /** Places that are down, and are known to be. */
   readonly down = new Set<string>();
   readonly options: WorldOptions;
   /** Requests that each place got so far. */
   readonly got: Record<string, number> = {};
-  /** Most requests that an endpoint held at once. */
+  /** The most requests that an endpoint had at once. */
   readonly highest: Record<string, number> = {};
   now = 0;
   #turn = 0;
@@ -144,7 +144,7 @@ export class World {
     if (answer.status !== 200) throw new Error(JSON.stringify(answer.json));
   }
 
-  /** One more request; returns where it went. */
+  /** Sends one more request. Returns where it went. */
   send(worker = this.#turn++ % (this.options.workers ?? 1)): Request {
     const stream = this.gateway.chat("m", worker);
     const address = routed(stream.outcome).destination?.split(",")[0] as string;

@@ -1,4 +1,4 @@
-// Who may use the reserved path, and for what.
+// Which requests the reserved path accepts.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Root } from "../../../emulator/index.ts";
@@ -55,14 +55,14 @@ describe("authentication", () => {
     assert.equal(gateway.push(snapshot(1n), { [SECRET_HEADER]: "another-secret-of-24-chr" }).status, 200);
   });
 
-  test("whoever lacks the secret is not told which reserved paths exist", () => {
+  test("a request without the secret learns nothing about which reserved paths exist", () => {
     const gateway = new Gateway();
     for (const path of ["/.pilotfish/", "/.pilotfish/other", SNAPSHOT_PATH]) {
       assert.equal(gateway.control({ method: "GET", path }).status, 401, path);
     }
   });
 
-  test("the secret is in no answer and in no log", () => {
+  test("the secret is in no response and in no log line", () => {
     const gateway = new Gateway();
     const said: unknown[] = [gateway.push(snapshot(2n)), gateway.push(snapshot(1n)), gateway.read()];
     said.push(gateway.push(snapshot(1n), { [SECRET_HEADER]: `${SECRET}x` }), gateway.worker().vm.logs);
@@ -70,12 +70,12 @@ describe("authentication", () => {
   });
 });
 
-describe("two secrets, while the one takes the other's place", () => {
+describe("two secrets, while one replaces the other", () => {
   const next = "the-next-secret-of-24-chr";
   const status = (gateway: Gateway, secret: string) =>
     gateway.control({ method: "GET", path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: secret } }).status;
 
-  test("each of a list is the secret, and nothing else is", () => {
+  test("each secret of a list is accepted, and nothing else is", () => {
     const gateway = new Gateway({ configuration: { snapshot: { secret: [SECRET, next] } } });
     for (const secret of [SECRET, next]) {
       assert.equal(gateway.push(snapshot(BigInt(secret.length)), { [SECRET_HEADER]: secret }).status, 200);
@@ -91,7 +91,7 @@ describe("two secrets, while the one takes the other's place", () => {
     assert.deepEqual([status(alone, SECRET), status(alone, next)], [401, 404]);
   });
 
-  test("a configuration change takes the old one away without touching the snapshot", () => {
+  test("a configuration change removes the old secret and keeps the snapshot", () => {
     const gateway = new Gateway({ configuration: { snapshot: { secret: [SECRET, next] } } });
     gateway.push(snapshot(1n));
     const configuration = JSON.stringify({ snapshot: { secret: next } });
@@ -154,7 +154,7 @@ describe("paths and methods", () => {
     gateway.expectCounters({ "snapshot.malformed": 1 });
   });
 
-  test("a path of one's own can be configured, and the default one is then 404", () => {
+  test("another path can be configured, and the default path is then 404", () => {
     const gateway = new Gateway({ configuration: { snapshot: { path: "/.pilotfish/mine" } } });
     const push = (path: string) =>
       gateway.control({ method: "POST", path, headers: AUTHENTIC, body: snapshot(1n) }).status;
@@ -163,7 +163,7 @@ describe("paths and methods", () => {
 });
 
 describe("where bodies never come, because Envoy's plugin lacks allow_on_headers_stop_iteration", () => {
-  test("a push is answered with an error, and neither it nor its secret reaches an upstream", () => {
+  test("a push is refused, and neither the push nor its secret reaches an upstream", () => {
     const gateway = new Gateway({ bodies: false });
     for (let i = 0; i < 2; i++) {
       const stream = gateway.stream();

@@ -1,4 +1,4 @@
-// Pushes: by several sidecars, of which version and size, in which pieces, to which worker.
+// Pushes: by several sidecars, of any version and size, in any pieces, to any worker.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Root } from "../../../emulator/index.ts";
@@ -23,7 +23,7 @@ describe("several sidecars push to one Envoy", () => {
   const from = (source: bigint, version: bigint, complete: boolean) => snapshot(version, { source, complete });
   const source = (gateway: Gateway) => gateway.read().json.source;
 
-  test("two complete views that differ do not take turns: the first stays while it is pushed", () => {
+  test("two complete views that differ do not take turns: the first keeps its lease while it is pushed", () => {
     const gateway = new Gateway({ workers: 2 });
     for (let i = 0n; i < 40n; i++) {
       assert.equal(gateway.push(from(1n, 100n + 2n * i, true), AUTHENTIC, 0).status, 200);
@@ -36,7 +36,7 @@ describe("several sidecars push to one Envoy", () => {
     gateway.expectCounters({ "snapshot.stored": 40, "snapshot.held": 40, "snapshot.read": 40 });
   });
 
-  test("the next one takes over a second after the first fell silent, before the snapshot is stale", () => {
+  test("the next sidecar takes over a second after the first fell silent, before the snapshot is stale", () => {
     const gateway = new Gateway();
     gateway.push(from(1n, 100n, true));
     gateway.process.advance(990);
@@ -48,7 +48,7 @@ describe("several sidecars push to one Envoy", () => {
     assert.equal(gateway.push(from(1n, 300n, true)).status, 409, "and keeps it");
   });
 
-  test("a complete view takes the place of an incomplete one at once; the other way round never", () => {
+  test("a complete view replaces an incomplete one at once, and never the other way round", () => {
     const gateway = new Gateway();
     gateway.push(from(1n, 100n, false));
     assert.equal(gateway.push(from(2n, 200n, true)).status, 200);
@@ -56,7 +56,7 @@ describe("several sidecars push to one Envoy", () => {
     assert.equal(source(gateway), "2");
   });
 
-  test("one that has just started and knows half of it does not push a complete one away", () => {
+  test("a sidecar that has just started, with half a view, does not replace a complete one", () => {
     const gateway = new Gateway();
     gateway.push(from(1n, 100n, true));
     for (let i = 0n; i < 100n; i++) {
@@ -67,7 +67,7 @@ describe("several sidecars push to one Envoy", () => {
     }
   });
 
-  test("one whose view went bad gives way: incomplete while another is complete", () => {
+  test("a sidecar whose view became incomplete loses its lease to a complete one", () => {
     const gateway = new Gateway();
     gateway.push(from(1n, 100n, true));
     assert.equal(gateway.push(from(2n, 110n, true)).status, 409);
@@ -75,7 +75,7 @@ describe("several sidecars push to one Envoy", () => {
     assert.equal(gateway.push(from(2n, 130n, true)).status, 200);
   });
 
-  test("a short stale limit shortens what a sidecar keeps the others off", () => {
+  test("a short stale limit shortens the lease", () => {
     const gateway = new Gateway({ configuration: { snapshot: { staleAfter: "400ms" } } });
     gateway.push(from(1n, 100n, true));
     gateway.process.advance(150);
@@ -84,7 +84,7 @@ describe("several sidecars push to one Envoy", () => {
     assert.equal(gateway.push(from(2n, 200n, true)).status, 200);
   });
 
-  test("one that takes over has to go past the version that is stored", () => {
+  test("a sidecar that takes over has to exceed the stored version", () => {
     const gateway = new Gateway();
     gateway.push(from(1n, 100n, false));
     const { status, json } = gateway.push(from(2n, 90n, true));
@@ -94,7 +94,7 @@ describe("several sidecars push to one Envoy", () => {
 });
 
 describe("versions", () => {
-  test("a version that is not above the stored one is 409, with the stored one beside the error", () => {
+  test("a version that is not above the stored one is 409, and the response has the stored version", () => {
     const gateway = new Gateway();
     assert.equal(gateway.push(snapshot(20n)).status, 200);
     for (const version of [20n, 19n, 1n]) {
@@ -117,7 +117,7 @@ describe("versions", () => {
     assert.equal(gateway.push(snapshot(1n << 63n)).json.version, String(highest));
   });
 
-  test("once the stored one is stale, any version is taken", () => {
+  test("once the stored snapshot is stale, any version is accepted", () => {
     const gateway = new Gateway({ configuration: { snapshot: { staleAfter: "500ms" } } });
     gateway.push(snapshot(1_000_000n));
     gateway.process.advance(499);
@@ -127,7 +127,7 @@ describe("versions", () => {
     assert.equal(gateway.read().json.version, "5");
   });
 
-  test("an answer that refuses does not make the stored one younger", () => {
+  test("a refused push does not renew the stored snapshot", () => {
     const gateway = new Gateway();
     gateway.push(snapshot(9n));
     gateway.process.advance(1500);
@@ -141,7 +141,7 @@ describe("versions", () => {
 describe("sizes", () => {
   const small = { configuration: { snapshot: { maxBytes: 4096 } } };
 
-  test("a content-length over the limit is 413 before any of the body", () => {
+  test("a content-length over the limit is 413 before the body comes", () => {
     const gateway = new Gateway(small);
     const stream = gateway.stream();
     const headers = { ":method": "POST", ":path": SNAPSHOT_PATH, ...AUTHENTIC, "content-length": "4097" };
@@ -161,7 +161,7 @@ describe("sizes", () => {
     });
   }
 
-  test("a body that grows over the limit is 413 with the piece that passes it", () => {
+  test("a body that grows over the limit is 413 with the piece that exceeds it", () => {
     const gateway = new Gateway(small);
     const stream = gateway.stream();
     stream.sendHeaders({ ":method": "POST", ":path": SNAPSHOT_PATH, ...AUTHENTIC });
@@ -171,7 +171,7 @@ describe("sizes", () => {
     gateway.expectCounters({ "snapshot.too_large": 1 });
   });
 
-  test("a snapshot of exactly the limit is read, one byte more is not", () => {
+  test("a snapshot of exactly the limit is accepted, and one byte more is not", () => {
     const gateway = new Gateway();
     const limit = 1024 * 1024;
     assert.equal(gateway.push(Buffer.alloc(limit)).status, 400);
@@ -188,7 +188,7 @@ describe("sizes", () => {
     gateway.assertHealthy();
   });
 
-  test("what is too large to be shown as JSON says so, and is used all the same", () => {
+  test("a read-back that is too large for JSON is an error, and the snapshot is used all the same", () => {
     const gateway = new Gateway();
     const endpoints = threePods().endpoints;
     const addresses = endpoints.map(({ address }) => ({ address, state: "listed" as const }));
@@ -243,7 +243,7 @@ describe("how a body may come", () => {
 });
 
 describe("workers", () => {
-  test("what one worker was pushed, another uses from its next tick on", () => {
+  test("a snapshot that one worker received is used by another from its next tick on", () => {
     const gateway = new Gateway({ workers: 2 });
     gateway.push(snapshot(1n), AUTHENTIC, 0);
     assert.notEqual(routed(gateway.chat("m", 0).outcome).destination, undefined, "at once where it was pushed");
@@ -253,7 +253,7 @@ describe("workers", () => {
     gateway.expectCounters({ "snapshot.stored": 1, requests: 3, picked: 2, no_snapshot: 1 });
   });
 
-  test("the order of versions holds over workers", () => {
+  test("the order of versions holds on all workers", () => {
     const gateway = new Gateway({ workers: 2 });
     assert.equal(gateway.push(snapshot(2n), AUTHENTIC, 0).status, 200);
     assert.equal(gateway.push(snapshot(1n), AUTHENTIC, 1).status, 409);
@@ -275,7 +275,7 @@ describe("workers", () => {
     assert.notEqual(routed(gateway.chat("m", 1).outcome).destination, undefined);
   });
 
-  test("a worker that is read back without a pause still ticks", () => {
+  test("a worker that answers read-backs without a pause still ticks", () => {
     const gateway = new Gateway({ workers: 2 });
     gateway.push(snapshot(1n), AUTHENTIC, 0);
     const held = gateway.chat("m", 0);

@@ -1,4 +1,4 @@
-// Requests in flight as workers tell each other of them.
+// In-flight requests as workers publish and receive them.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
@@ -6,15 +6,15 @@ import { A, B, base, C, complete, D, endpoint, Gateway, SUMMARY, threePods } fro
 import { fed, NOBODY, picked, total } from "../support/in-flight.ts";
 import { sequence } from "../support/sequence.ts";
 
-/** Where the bulletin (assembly/workers/bulletin.ts) counts the keys that workers claimed, u64. */
+/** Where the summary (assembly/workers/summary.ts) counts the keys that workers claimed, u64. */
 const WORKERS = 24;
 
 function workerKeys(gateway: Gateway): string[] {
   return gateway.process.shared.keys("pilotfish").filter((key) => key.startsWith("pilotfish.worker."));
 }
 
-describe("what workers tell each other", () => {
-  test("a request on one worker is seen by the other within two ticks, and its end too", () => {
+describe("counts of other workers", () => {
+  test("the other worker receives a request within two ticks, and its end too", () => {
     const gateway = fed(2);
     const stream = gateway.chat("lora", 0);
     assert.equal(total(gateway.inFlight(1)), 0);
@@ -25,7 +25,7 @@ describe("what workers tell each other", () => {
     assert.deepEqual(gateway.inFlight(1), NOBODY);
   });
 
-  test("each worker sees the sum of all, and counts nobody twice", () => {
+  test("each worker has the sum of all, and counts no worker twice", () => {
     const gateway = fed(4);
     const streams = [0, 1, 2, 3].flatMap((worker) => [gateway.chat("m", worker), gateway.chat("m", worker)]);
     gateway.settle();
@@ -35,17 +35,17 @@ describe("what workers tell each other", () => {
     for (const worker of [0, 1, 2, 3]) assert.equal(total(gateway.inFlight(worker)), 0, `worker ${worker}`);
   });
 
-  test("what another worker sent steers the picks; what it was not told yet counts once for each worker", () => {
+  test("requests of another worker steer the picks; a request that is not published yet counts once for each worker", () => {
     const gateway = new Gateway({ workers: 2 });
     gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B]), base("only-a", [A])] });
     for (let i = 0; i < 5; i++) gateway.chat("only-a", 0);
     gateway.settle();
-    // A burst reaches all workers at once: three untold requests on B weigh six, one more than the five on A.
+    // A burst reaches all workers at once: three unpublished requests on B weigh six, one more than the five on A.
     const picks = Array.from({ length: 4 }, () => picked(gateway.chat("m", 1)));
     assert.deepEqual(picks, [B, B, B, A]);
   });
 
-  test("two workers that claimed the same key part at the next tick", () => {
+  test("two workers that claimed the same key have two keys after the next tick", () => {
     const gateway = fed(2);
     gateway.chat("lora", 0);
     gateway.chat("lora", 1);
@@ -53,9 +53,9 @@ describe("what workers tell each other", () => {
     second.tickDue = undefined;
     gateway.process.advance(20);
     assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0"]);
-    // As if both had read "no worker yet" before either wrote: the second claims the key of the first.
-    const bulletin = Buffer.from(gateway.process.shared.get("pilotfish", SUMMARY)?.value ?? "");
-    gateway.process.shared.set("pilotfish", SUMMARY, bulletin.fill(0, WORKERS, WORKERS + 8));
+    // As if both had read the summary before either wrote: the second claims the key of the first.
+    const summary = Buffer.from(gateway.process.shared.get("pilotfish", SUMMARY)?.value ?? "");
+    gateway.process.shared.set("pilotfish", SUMMARY, summary.fill(0, WORKERS, WORKERS + 8));
     second.tick();
     assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0"]);
     gateway.process.advance(60);
@@ -63,7 +63,7 @@ describe("what workers tell each other", () => {
     assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0", "pilotfish.worker.1"]);
   });
 
-  test("a worker that died is believed for 1.5 s, then its counts are forgotten", () => {
+  test("the counts of a worker that died are used for 1.5 s, and then dropped", () => {
     const gateway = fed(2);
     gateway.chat("lora", 1);
     gateway.settle();
@@ -77,7 +77,7 @@ describe("what workers tell each other", () => {
     gateway.assertHealthy();
   });
 
-  test("a worker with nothing new to tell is believed for as long as it lives", () => {
+  test("the counts of a worker with nothing new are used for as long as it lives", () => {
     const gateway = fed(2);
     gateway.chat("lora", 1);
     gateway.process.advance(1900);
@@ -100,7 +100,7 @@ describe("what workers tell each other", () => {
     assert.equal(gateway.inFlight(0)[A], 1);
   });
 
-  test("a worker that stood still for longer than that, and whose key another took, claims one anew", () => {
+  test("a worker that stood still for longer, and whose key another worker took, claims a new key", () => {
     const gateway = fed(2);
     gateway.chat("lora", 1);
     gateway.settle();
@@ -109,7 +109,7 @@ describe("what workers tell each other", () => {
     gateway.process.advance(10_100);
     gateway.feed(threePods());
     gateway.chat("lora", 0);
-    // So long that the other one does not doubt its key any more.
+    // So long that the other worker does not doubt its key any more.
     gateway.process.advance(1500);
     assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0"]);
     still.tickDue = gateway.process.now;
@@ -120,7 +120,7 @@ describe("what workers tell each other", () => {
     assert.deepEqual([gateway.inFlight(0)[A], gateway.inFlight(1)[A]], [2, 2]);
   });
 
-  test("counts for another topology are not added to the wrong pods", () => {
+  test("counts for another topology are not added to the wrong endpoints", () => {
     const gateway = fed(2);
     gateway.chat("lora", 1);
     gateway.settle();
@@ -144,8 +144,8 @@ describe("what workers tell each other", () => {
 });
 
 describe("many requests", () => {
-  // Seen over 40 seeds: at 24 open requests the standard deviation of a pod's share is 18, 3 % of the mean.
-  test("2,000 short ones over three equal pods from two workers are spread within 10 % of the mean", () => {
+  // Measured with 40 seeds: at 24 open requests the standard deviation of an endpoint's share is 18, 3 % of the mean.
+  test("2,000 short requests of two workers spread over three equal endpoints within 10 % of the mean", () => {
     const gateway = fed(2);
     const next = sequence(1);
     const counts: Record<string, number> = { [A]: 0, [B]: 0, [C]: 0 };

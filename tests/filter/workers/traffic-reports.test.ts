@@ -1,5 +1,5 @@
-// What Envoys tell each other by way of the sidecar: a test knows every request of each of them, and looks at what the
-// others believe.
+// What Envoys report to each other through the sidecar: a test knows every request of each Envoy, and compares it with the
+// counts of the others.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
@@ -9,13 +9,13 @@ import { A, B, base, C, complete, endpoint, Gateway, routed, threePods } from ".
 import { askReport, Envoys, pushForReport } from "../support/envoys.ts";
 import { sequence } from "../support/sequence.ts";
 
-/** ARCHITECTURE.md, "What Envoys share": a tick of the teller, two intervals of 50 ms, a tick of the hearer. */
+/** ARCHITECTURE.md, "What Envoys share": a tick of the worker that publishes, two intervals of 50 ms, a tick of the receiver. */
 const BOUND_MS = 20 + 2 * 50 + 20;
 
 const picked = (stream: Stream) => routed(stream.outcome).destination?.split(",")[0] as string;
 
-describe("a report", () => {
-  test("holds the requests of all workers, whichever of them is asked, and only endpoints that have some", () => {
+describe("a traffic report", () => {
+  test("a report has the requests of all workers, whichever worker answers, and only endpoints with requests", () => {
     const gateway = new Gateway({ workers: 2, configuration: { pick: { profile: "load" } } });
     gateway.feed(threePods());
     const streams = [gateway.chat("lora", 0), gateway.chat("lora", 1), gateway.chat("lora", 1)];
@@ -31,14 +31,14 @@ describe("a report", () => {
     gateway.expectCounters({ "snapshot.stored": 1, requests: 3, picked: 3, reported: 4 });
   });
 
-  test("is of one Envoy: all workers name the same id, another Envoy another", () => {
+  test("all workers of an Envoy report the same id, and another Envoy reports another", () => {
     const gateway = new Gateway({ workers: 3 });
     const ids = [0, 1, 2].map((worker) => askReport(gateway, worker).instance);
     assert.equal(new Set(ids).size, 1);
     assert.notEqual(askReport(new Gateway({ seed: 2 })).instance, ids[0]);
   });
 
-  test("is given before the first push, and to whoever has the secret only", () => {
+  test("a report is given before the first push, and only for the secret", () => {
     const gateway = new Gateway();
     const { version, counts } = askReport(gateway);
     assert.deepEqual([version, counts.size], [0n, 0]);
@@ -50,7 +50,7 @@ describe("a report", () => {
     assert.equal(stream.localResponse?.status, 401);
   });
 
-  test("is not given for a header that says something else", () => {
+  test("a header with another value gets no report", () => {
     const gateway = new Gateway();
     gateway.feed(threePods());
     for (const value of ["", "1", "-1.0", "0.0.0", "a.b", "0x1.0"]) {
@@ -62,18 +62,18 @@ describe("a report", () => {
 });
 
 describe("the view of another Envoy's requests", () => {
-  test("is within the stated bound of the truth at every moment, for two Envoys with two workers each", () => {
+  test("counts of another Envoy are within the stated bound of the truth, for two Envoys with two workers each", () => {
     const envoys = new Envoys(2, threePods());
     const next = sequence(3);
     const slots = [0, 1, 2, 3];
-    // How many each worker (of Envoy 0, 0, 1, 1) had on each pod, every 5 ms.
+    // How many requests each worker (of Envoy 0, 0, 1, 1) had on each endpoint, every 5 ms.
     const history: Record<string, number>[][] = slots.map(() => []);
     const open: Stream[][] = slots.map(() => []);
     const steps = BOUND_MS / 5;
     let compared = 0;
     for (let step = 0; step < 800; step++) {
       for (const slot of slots) {
-        // Bursts now and then, quiet in between; ends of every kind.
+        // Bursts now and then, quiet in between, and ends of every kind.
         const mine = open[slot] as Stream[];
         for (let n = step % 97 < 5 ? next(4) : next(2); n > 0; n--)
           mine.push(envoys.envoy(slot >> 1).chat("m", slot & 1));
@@ -90,7 +90,7 @@ describe("the view of another Envoy's requests", () => {
       if (step % 10 === 9) envoys.round();
       if (step < steps || step % 7 !== 0) continue;
       for (const i of [0, 1]) {
-        // Each worker's part is what it was at some moment within the bound.
+        // Each worker's part is its count at some moment within the bound.
         const others = slots.filter((slot) => slot >> 1 !== i).map((slot) => history[slot]?.slice(-steps - 1) ?? []);
         for (const [address, [, elsewhere]] of Object.entries(envoys.seen(i, next(2)))) {
           const sum = (pick: (...counts: number[]) => number) =>
@@ -109,7 +109,7 @@ describe("the view of another Envoy's requests", () => {
     }
   });
 
-  test("steers the picks: what one Envoy sent to a pod keeps the others away from it", () => {
+  test("requests that one Envoy sent to an endpoint keep the others away from it", () => {
     const view = { endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B]), base("only-a", [A])] };
     const envoys = new Envoys(2, view);
     for (let i = 0; i < 6; i++) envoys.envoy(0).chat("only-a", i % 2);
@@ -118,17 +118,17 @@ describe("the view of another Envoy's requests", () => {
     assert.deepEqual(picks, [B, B, B]);
   });
 
-  test("a burst that comes to both Envoys at once is taken for one: what was not told yet counts for each", () => {
+  test("a burst reaches both Envoys at once: what one has not reported yet counts for each", () => {
     const view = { endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B]), base("only-a", [A])] };
     const envoys = new Envoys(2, view, { workers: 1 });
     for (let i = 0; i < 5; i++) envoys.envoy(0).chat("only-a");
     envoys.run(200);
-    // Three on B weigh six with those that the other Envoy is likely to have sent: one more than the five on A.
+    // With what the other Envoy is likely to have sent, three on B weigh six: one more than the five on A.
     const picks = Array.from({ length: 4 }, () => picked(envoys.envoy(1).chat("m")));
     assert.deepEqual(picks, [B, B, B, A]);
   });
 
-  test("is not counted again as unseen, when the pod's own metrics tell of the same requests", () => {
+  test("requests in the endpoint's own metrics are not counted again as unseen", () => {
     const pods = (running: number) => ({
       endpoints: [endpoint(A, { running }), endpoint(B)],
       models: [base("m", [A, B]), base("only-a", [A]), base("only-b", [B])],
@@ -140,7 +140,7 @@ describe("the view of another Envoy's requests", () => {
       envoys.advance(50);
       envoys.round(pods(4));
     }
-    // Four on A in all: five on B are more, however long the metrics have told of those four.
+    // A has four in all: five on B are more, however long the metrics have shown those four.
     for (let i = 0; i < 5; i++) envoys.envoy(1).chat("only-b");
     envoys.run(200);
     assert.equal(picked(envoys.envoy(1).chat("m")), A);
@@ -158,7 +158,7 @@ describe("the view of another Envoy's requests", () => {
     assert.deepEqual(envoys.seen(1)[A], [0, 0]);
   });
 
-  test("a sidecar that died leaves no counts behind: after 2 s its last word is not believed", () => {
+  test("the counts of a sidecar that died are dropped after 2 s", () => {
     const envoys = new Envoys(2, threePods(), { configuration: { pick: { onStale: "ignore" } } });
     for (let i = 0; i < 3; i++) envoys.envoy(0).chat("lora", i % 2);
     envoys.run(150);
@@ -170,7 +170,7 @@ describe("the view of another Envoy's requests", () => {
     assert.equal(envoys.envoy(1).gauge("in_flight_elsewhere"), 0);
   });
 
-  test("a worker whose VM fails takes its requests out of the others' views within 1.5 s", () => {
+  test("the requests of a worker whose VM failed leave the others' counts within 1.5 s", () => {
     const envoys = new Envoys(2, threePods());
     envoys.envoy(0).chat("lora", 1);
     envoys.run(150);
@@ -181,7 +181,7 @@ describe("the view of another Envoy's requests", () => {
     assert.deepEqual(envoys.seen(1)[A], [0, 0]);
   });
 
-  test("three Envoys see the sum of the other two, nobody sees itself", () => {
+  test("each of three Envoys receives the sum of the other two", () => {
     const envoys = new Envoys(3, threePods());
     for (const i of [0, 1, 2]) for (let n = 0; n <= i; n++) envoys.envoy(i).chat("lora", n % 2);
     envoys.run(200);
@@ -195,7 +195,7 @@ describe("the view of another Envoy's requests", () => {
     );
   });
 
-  test("10,000 requests over two Envoys, a third aborted, leave nothing anywhere", () => {
+  test("10,000 requests on two Envoys, a third of them aborted, leave no count anywhere", () => {
     const envoys = new Envoys(2, threePods());
     const next = sequence(5);
     const open: Stream[] = [];
@@ -230,7 +230,7 @@ describe("prefixes", () => {
   };
   const tokens = { configuration: { pick: { profile: "tokens" } } };
 
-  test("a report holds what all workers sent, once: the cursor goes on where the last one ended", () => {
+  test("a report has what all workers sent, once: the next one goes on where the last one ended", () => {
     const gateway = new Gateway({ workers: 2, ...tokens });
     gateway.feed(threePods());
     const first = send(gateway, "one", 0);
@@ -248,7 +248,7 @@ describe("prefixes", () => {
     assert.equal(decodePrefixes(askReport(gateway, 1, cursor).prefixes, "prefixes").length, 3, "another worker's list");
   });
 
-  test("a prefix that one Envoy sent to a pod draws the other Envoy's requests there", () => {
+  test("a prefix that one Envoy sent to an endpoint attracts the other Envoy's requests", () => {
     const envoys = new Envoys(2, threePods(), tokens);
     for (const salt of ["a", "b", "c", "d", "e", "f"]) {
       const first = send(envoys.envoy(0), salt, 0);
@@ -264,7 +264,7 @@ describe("prefixes", () => {
     }
   });
 
-  test("an idle worker, which looks up every 200 ms, hears of them too", () => {
+  test("an idle worker, which ticks every 200 ms, receives them too", () => {
     const envoys = new Envoys(2, threePods(), tokens);
     envoys.run(1000);
     const first = send(envoys.envoy(0), "idle", 0);
@@ -273,7 +273,7 @@ describe("prefixes", () => {
     for (const worker of [0, 1]) assert.equal(picked(send(envoys.envoy(1), "idle", worker)), picked(first));
   });
 
-  test("memory stays bounded under a flood of prefixes, and reports stay within their size", () => {
+  test("a flood of prefixes exceeds neither the limit of memory nor the size of a report", () => {
     const gateway = new Gateway({ workers: 2, ...tokens });
     gateway.feed(threePods());
     let largest = 0;
@@ -289,7 +289,7 @@ describe("prefixes", () => {
   });
 });
 
-test("a reader, which has the headers no more when the body is whole, answers a push with a report as well", () => {
+test("a reader answers a push with a report as well, although the headers have left it when the body is whole", () => {
   const gateway = new Gateway({ configuration: { role: "reader" } });
   const snapshot = (version: bigint) => encodeSnapshot({ version, source: 7n, ...threePods() });
   gateway.push(snapshot(1_700_000_000_000_000n));

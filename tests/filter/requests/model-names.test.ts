@@ -1,4 +1,4 @@
-// Names from configuration and path, as far as headers depend on them: no client may steer by what it adds elsewhere.
+// Names from the configuration and the path, and the headers that follow from them: a client cannot steer by what it adds elsewhere.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { A, Gateway, JSON_TYPE, routed, threePods } from "../../../testkit/filter/gateway.ts";
@@ -14,7 +14,7 @@ function fed(configuration: object): Gateway {
 describe("a model in the path", () => {
   const configuration = { paths: ["/openai/deployments/{model}/"] };
 
-  test("is taken from the path, whatever headers are read after it", () => {
+  test("the model is taken from the path, whatever headers are read after it", () => {
     const gateway = fed(configuration);
     const evil = `/openai/deployments/lora/${"x".repeat(400)}`;
     const hostile = [
@@ -32,7 +32,7 @@ describe("a model in the path", () => {
     assert.equal(routed(outcome).model, "m");
   });
 
-  test("is percent-decoded, and refused where it is none", () => {
+  test("the name is percent-decoded, and a text that is no name is refused", () => {
     const gateway = fed(configuration);
     const at = (name: string) =>
       gateway.send({ method: "GET", path: `/openai/deployments/${name}/chat`, headers: JSON_TYPE }).outcome;
@@ -47,7 +47,7 @@ describe("a model in the path", () => {
 });
 
 describe("the model's header", () => {
-  test("of another name but of the same length is stripped from clients too", () => {
+  test("a model header of another name with the same length is removed from clients' requests too", () => {
     const header = "x-some-other-header1";
     const gateway = fed({ body: { fields: [{ field: "model", header }] } });
     const sent = { ...JSON_TYPE, [header]: "evil" };
@@ -68,7 +68,7 @@ describe("the model's header", () => {
 describe("an alias", () => {
   const configuration = { models: { rules: [{ name: "gpt-4", model: "lora" }] } };
 
-  test("is routed as what it stands for, also in the body, with its length put right", () => {
+  test("an alias is routed as its model, also in the body, and the length is corrected", () => {
     const gateway = fed(configuration);
     const body = '{"stream":true, "model" : "gpt-4","messages":[]}';
     for (const input of [{ body }, { chunks: [body.slice(0, 9), body.slice(9)], trailers: { "x-t": "1" } }]) {
@@ -79,7 +79,7 @@ describe("an alias", () => {
     gateway.assertHealthy();
   });
 
-  test("is given its name back in the answer, cut anywhere", () => {
+  test("the response has the alias again, wherever its chunks are cut", () => {
     const answer = 'data: {"id":"1","model":"lora","text":"\\"model\\":\\"lora\\""}\n\ndata: [DONE]\n\n';
     for (let cut = 1; cut < answer.length; cut++) {
       const gateway = fed(configuration);
@@ -90,7 +90,7 @@ describe("an alias", () => {
     }
   });
 
-  test("in the path is never half replaced: the header names what the path names", () => {
+  test("an alias in the path is replaced wholly: the header and the path name the same model", () => {
     const gateway = fed({ ...configuration, paths: ["/openai/deployments/{model}/"] });
     for (const padding of [0, 4000, 5000, 50_000]) {
       const path = `/openai/deployments/gpt-4/chat?pad=${"x".repeat(padding)}`;

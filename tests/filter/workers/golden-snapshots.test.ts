@@ -1,4 +1,4 @@
-// What the filter makes of the golden and the malformed fixtures of protocol/.
+// The golden and the malformed fixtures of protocol/, pushed into the filter.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
@@ -19,7 +19,7 @@ interface Golden {
   remote?: { counts: Record<string, { requests: number }> };
 }
 
-/** What the filter keeps of a fixture's JSON, in the shape that it reads back. */
+/** The part of a fixture's JSON that the filter reads back, in the filter's shape. */
 function shown(golden: Golden, length: number): object {
   const { version, source, pools, objectives, rules } = golden;
   const endpoints = golden.endpoints.map((endpoint) => {
@@ -40,7 +40,7 @@ function shown(golden: Golden, length: number): object {
   return { version, source, ageMs: 0, stale: false, bytes: length, endpoints, models, ...objects };
 }
 
-test("a read-back says every metric of the filter, over all workers", () => {
+test("a read-back has every metric of the filter, of all workers together", () => {
   const gateway = new Gateway({ workers: 2 });
   gateway.push(bytes("small"));
   gateway.settle();
@@ -59,12 +59,12 @@ describe("golden snapshots", () => {
     .map((name) => name.replace(".snapshot.bin", ""));
 
   for (const name of names) {
-    test(`${name} is stored and read back as its JSON says`, () => {
+    test(`${name} is stored and read back as its JSON`, () => {
       const gateway = new Gateway();
       const golden: Golden = JSON.parse(readFileSync(new URL(`${name}.json`, fixtures), "utf8"));
       assert.deepEqual(gateway.push(bytes(name)), { status: 200, json: { version: golden.version } });
       const { status, json } = gateway.read();
-      // In the order of their places, not of their addresses, where there are places.
+      // With places, endpoints are in the order of their places, not of their addresses.
       for (const model of json.models) model.endpoints.sort();
       assert.deepEqual({ status, json }, { status: 200, json: shown(golden, bytes(name).length) });
       gateway.expectCounters({ "snapshot.stored": 1, "snapshot.read": 1 });
@@ -72,7 +72,7 @@ describe("golden snapshots", () => {
     });
   }
 
-  test("there are at least those that the README names", () => {
+  test("the fixtures that the README names exist", () => {
     const expected = ["small", "empty", "adapters", "ipv6", "thousand", "unknown", "places", "objects", "future-minor"];
     for (const name of expected) {
       assert.ok(names.includes(name), name);
@@ -119,7 +119,7 @@ describe("malformed snapshots", () => {
     });
   }
 
-  test("no prefix of a snapshot is taken for one", () => {
+  test("no part of a snapshot is accepted as a snapshot", () => {
     const good = bytes("adapters");
     const cut = new Gateway();
     for (let length = 0; length < good.length; length++) {

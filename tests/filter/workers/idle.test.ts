@@ -1,4 +1,4 @@
-// A worker that has few requests rests between them: its timer rings every 200 ms, and requests bring the ticks along.
+// A worker with few requests is idle between them: it ticks every 200 ms, and with a request.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Root } from "../../../emulator/index.ts";
@@ -8,8 +8,8 @@ import { fed, NOBODY, picked, total } from "../support/in-flight.ts";
 const BUSY = 20;
 const RESTING = 200;
 
-describe("a worker rests", () => {
-  test("as soon as its last request has ended, and is busy as long as one is under way", () => {
+describe("a worker is idle", () => {
+  test("a worker is idle when its last request has ended, and busy while one is in flight", () => {
     const gateway = fed();
     const { vm } = gateway.worker();
     const period = () => vm.roots.map((root) => root.tickPeriod);
@@ -26,7 +26,7 @@ describe("a worker rests", () => {
     assert.deepEqual(period(), [RESTING]);
   });
 
-  test("not where more than two requests came since its last tick: the next tick finds out whether they went on", () => {
+  test("a worker with more than two requests since its last tick stays busy until the next tick", () => {
     const gateway = fed();
     const root = gateway.worker();
     gateway.process.advance(RESTING);
@@ -38,7 +38,7 @@ describe("a worker rests", () => {
     assert.equal(root.tickPeriod, RESTING);
   });
 
-  test("with every root of its VM", () => {
+  test("all roots of an idle worker's VM tick every 200 ms", () => {
     const gateway = fed();
     const { vm } = gateway.worker();
     gateway.workers.push(new Root(vm, { allowOnHeadersStopIteration: true }));
@@ -53,7 +53,7 @@ describe("a worker rests", () => {
     );
   });
 
-  test("and asks for no ticks of a root that is gone", () => {
+  test("an idle worker asks for no ticks of a deleted root", () => {
     const gateway = fed();
     const stream = gateway.chat("m");
     gateway.worker().close();
@@ -62,7 +62,7 @@ describe("a worker rests", () => {
     gateway.assertHealthy();
   });
 
-  test("also when its last request had no record, or was refused", () => {
+  test("a worker becomes idle also when its last request had no record, or was refused", () => {
     const gateway = fed();
     gateway.send({ method: "GET", path: "/" });
     assert.equal(gateway.worker().tickPeriod, BUSY);
@@ -73,8 +73,8 @@ describe("a worker rests", () => {
   });
 });
 
-describe("a worker that goes to rest", () => {
-  test("tells at once that its requests have ended", () => {
+describe("a worker that becomes idle", () => {
+  test("the worker publishes at once that its requests have ended", () => {
     const gateway = fed(2);
     const stream = gateway.chat("lora", 0);
     gateway.settle();
@@ -84,7 +84,7 @@ describe("a worker that goes to rest", () => {
     assert.deepEqual(gateway.inFlight(1), NOBODY);
   });
 
-  test("tells at once which prompts it sent where", () => {
+  test("the worker publishes at once which prompts it sent to which endpoint", () => {
     const gateway = new Gateway({ workers: 2, configuration: { pick: { profile: "tokens" } } });
     gateway.feed(threePods());
     const chat = (worker: number, text: string) => {
@@ -111,7 +111,7 @@ describe("a worker that goes to rest", () => {
     }
   });
 
-  test("shows all gauges as they are within 200 ms", () => {
+  test("all gauges are right within 200 ms", () => {
     const gateway = fed(2);
     const streams = [0, 1, 0, 1, 0].map((worker) => gateway.chat("m", worker));
     gateway.settle();
@@ -122,8 +122,8 @@ describe("a worker that goes to rest", () => {
   });
 });
 
-describe("a request that comes to a resting worker", () => {
-  test("is picked for by what the others told meanwhile", () => {
+describe("a request that comes to an idle worker", () => {
+  test("the pick uses what the others published meanwhile", () => {
     const gateway = new Gateway({ workers: 2 });
     gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B]), base("only-a", [A])] });
     complete(gateway.chat("m", 1), A);
@@ -134,7 +134,7 @@ describe("a request that comes to a resting worker", () => {
     assert.equal(total(gateway.inFlight(1)), 6);
   });
 
-  test("finds the snapshot that was pushed to another worker meanwhile", () => {
+  test("the pick uses the snapshot that another worker received meanwhile", () => {
     const gateway = fed(2);
     gateway.process.advance(1000);
     gateway.feed({ endpoints: [endpoint(B)], models: [base("m", [B])] }, 0);

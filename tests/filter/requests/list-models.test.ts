@@ -1,4 +1,4 @@
-// GET /v1/models/{id}: what the list says of one model, for clients that ask for it alone.
+// GET /v1/models/{id}: one entry of the list of models.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { A, adapter, base, endpoint, Gateway } from "../../../testkit/filter/gateway.ts";
@@ -25,7 +25,7 @@ function fed(models: object = {}): Gateway {
   return gateway;
 }
 
-test("models, adapters and aliases are there as in the list, by their names as written or percent-encoded", () => {
+test("models, adapters and aliases have the entries of the list, by their names as written or percent-encoded", () => {
   const gateway = fed();
   const list = gateway.control({ method: "GET", path: "/v1/models" }).json.data as { id: string }[];
   assert.deepEqual(list.map(({ id }) => id).sort(), ["chat", "gpt-4", "lora", "org/m"]);
@@ -36,7 +36,7 @@ test("models, adapters and aliases are there as in the list, by their names as w
   gateway.assertHealthy();
 });
 
-test("all other names, and other methods, are an upstream's to answer, and so are all where the list is off", () => {
+test("an upstream answers for other names and other methods, and for all names where the list is off", () => {
   const ids = ["", "nobody", "nowhere", "gone", "wild-1", "wild-*", "lora/x", "%zz", "%ff", "lor", "x".repeat(300)];
   for (const id of ids) {
     const { outcome } = fed().send({ method: "GET", path: `/v1/models/${id}` });

@@ -1,27 +1,22 @@
-// Every counter of assembly/stats.ts has a way to it here that moves it once, and no other than those named with it.
+// A way to each counter of assembly/stats.ts: what moves this counter once, and which other counters move with it.
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import { Result } from "../../../emulator/codes.ts";
-import { Process, Root } from "../../../emulator/index.ts";
 import { HEADER_SOURCE, HEADER_VERSION, SECRET_HEADER, SNAPSHOT_PATH } from "../../../protocol/constants.ts";
 import {
   A,
   B,
   base,
-  COUNTERS,
   chat,
   endpoint,
-  GAUGES,
-  Gateway,
+  type Gateway,
   JSON_TYPE,
   SECRET,
   threePods,
 } from "../../../testkit/filter/gateway.ts";
-import { release } from "../../../testkit/filter/release.ts";
-import { ADMISSION_WAYS } from "../support/admission-set-ups.ts";
-import { askReport } from "../support/envoys.ts";
+import { ADMISSION_WAYS } from "./admission-counter-ways.ts";
+import { askReport } from "./envoys.ts";
 
-interface Way {
+export interface Way {
   way: (gateway: Gateway) => void;
   also?: Record<string, number>;
   configuration?: object;
@@ -31,7 +26,7 @@ interface Way {
 const ALIAS = { models: { rules: [{ name: "alias", model: "m" }] } };
 const FIELD = { body: { fields: [{ field: "user", header: "x-user" }] } };
 
-/** A near place and a far one with a pod each, and what of a pod's requests a policy allows. */
+/** A near place and a far place with an endpoint each, and a policy that allows one request on an endpoint. */
 function twoPlaces(dryRun = false): Parameters<Gateway["feed"]>[0] {
   const place = (name: string, order: number) => ({ name, order, weight: 1, roundTripUs: null });
   const policy = { name: "one", mode: "in-flight" as const, mostInFlight: 1, target: null, timeoutMs: null };
@@ -43,7 +38,7 @@ function twoPlaces(dryRun = false): Parameters<Gateway["feed"]>[0] {
   };
 }
 
-/** An answer with this load report. */
+/** A response with this load report. */
 function reportWay(report: string): Way {
   return {
     way: (g) => {
@@ -57,7 +52,7 @@ function reportWay(report: string): Way {
   };
 }
 
-const WAYS: Record<string, Way> = {
+export const WAYS: Record<string, Way> = {
   ...ADMISSION_WAYS,
   "pilotfish.places.spilled": {
     way: (g) => {
@@ -212,7 +207,7 @@ const WAYS: Record<string, Way> = {
   "pilotfish.shared.failed": {
     way: (g) => {
       g.feed(threePods());
-      // Whenever this worker writes, another one was faster.
+      // Whenever this worker writes, another worker was faster.
       const write = g.process.shared.set.bind(g.process.shared);
       g.process.shared.set = (vmId, key, value, cas) => (cas ? Result.CasMismatch : write(vmId, key, value, cas));
       const next = Buffer.from(g.process.shared.get("pilotfish", "pilotfish.snapshot")?.value ?? []);
@@ -257,7 +252,7 @@ const WAYS: Record<string, Way> = {
   "pilotfish.session.moved": {
     way: (g) => {
       g.feed(threePods());
-      // Of a model with three pods both homes are busy, the third is not.
+      // Of the model's three endpoints both homes are busy, and the third is not.
       for (let i = 0; i < 11; i++) g.send({ ...chat("m"), headers: { ...JSON_TYPE, "x-session-id": "s" } });
     },
     also: { requests: 11, picked: 11, "snapshot.stored": 1, "session.kept": 10 },
@@ -347,62 +342,3 @@ const WAYS: Record<string, Way> = {
     way: (g) => void g.control({ method: "PUT", path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: SECRET } }),
   },
 };
-
-describe("counters", () => {
-  test("all of the list have a way here", () => {
-    assert.deepEqual(Object.keys(WAYS).sort(), [...COUNTERS].sort());
-  });
-
-  test("all are there from the first configuration on, and are 0", () => {
-    const gateway = new Gateway();
-    const metrics = gateway.process.metrics.values();
-    assert.deepEqual(Object.keys(metrics).sort(), [...COUNTERS, ...GAUGES].sort());
-    assert.deepEqual([...new Set(Object.values(metrics))], [0]);
-    new Process().startVm(release);
-  });
-
-  for (const [name, { way, also = {}, configuration = {}, bodies = true }] of Object.entries(WAYS)) {
-    test(`${name} is moved once by its way, and nothing else but what belongs to it`, () => {
-      const gateway = new Gateway({ configuration, bodies });
-      way(gateway);
-      gateway.expectCounters({ ...also, [name.replace("pilotfish.", "")]: 1 });
-    });
-  }
-
-  test("two roots of one VM count into the same counters, once", () => {
-    const gateway = new Gateway();
-    new Root(gateway.worker().vm, { allowOnHeadersStopIteration: true });
-    gateway.send({ method: "GET", path: "/" });
-    gateway.expectCounters({ requests: 1, no_body: 1 });
-  });
-});
-
-describe("gauges", () => {
-  test("follow the snapshot: its age in milliseconds and its endpoints", () => {
-    const gateway = new Gateway();
-    gateway.feed(threePods());
-    gateway.process.advance(1000);
-    assert.equal(gateway.gauge("snapshot.endpoints"), 3);
-    const age = gateway.gauge("snapshot.age_ms") ?? -1;
-    assert.ok(age > 840 && age <= 1040, `${age}: set every 200 ms`);
-    const busy = gateway.chat("m");
-    gateway.process.advance(1000);
-    const later = gateway.gauge("snapshot.age_ms") ?? -1;
-    assert.ok(later > 1840 && later <= 2040, `${later}: of a busy worker as well`);
-    busy.abort();
-    gateway.feed({ endpoints: [endpoint(A)], models: [] });
-    gateway.process.advance(160);
-    assert.equal(gateway.gauge("snapshot.endpoints"), 1);
-    assert.ok((gateway.gauge("snapshot.age_ms") ?? -1) <= 200);
-  });
-
-  test("are the list's five", () => {
-    assert.deepEqual(GAUGES, [
-      "pilotfish.hold.now",
-      "pilotfish.in_flight",
-      "pilotfish.in_flight_elsewhere",
-      "pilotfish.snapshot.age_ms",
-      "pilotfish.snapshot.endpoints",
-    ]);
-  });
-});

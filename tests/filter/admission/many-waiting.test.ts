@@ -1,4 +1,4 @@
-// Held requests over two workers, behind a reader, and by the thousands.
+// Waiting requests on two workers, behind a reader, and by the thousands.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Root, Stream } from "../../../emulator/index.ts";
@@ -9,10 +9,10 @@ import { asking, fate, fed, HOLD, objective, pool, ROOMY, SATURATED } from "../s
 import { sequence } from "../support/sequence.ts";
 
 describe("two workers", () => {
-  test("together let go what there is room for, give or take one each", () => {
+  test("two workers together let go as many as there is room for, give or take one each", () => {
     const gateway = fed({ ...HOLD, hold: { timeout: "60s" } }, SATURATED(), {}, 2);
     const streams = Array.from({ length: 100 }, (_, i) => gateway.send(asking(), i % 2));
-    assert.ok(streams.every((stream) => fate(stream) === "held"));
+    assert.ok(streams.every((stream) => fate(stream) === "waits"));
     gateway.settle();
     const gone = () => streams.filter((stream) => fate(stream) === "continue").length;
     for (let round = 1; round <= 5; round++) {
@@ -26,7 +26,7 @@ describe("two workers", () => {
 });
 
 describe("a reader with a holder behind it", () => {
-  /** Both in one VM, as two entries of one plugin are; pushes come on another listener. */
+  /** Both are in one VM, as two entries of one plugin are. Pushes come on another listener. */
   function pair(admission: object, view: Partial<SnapshotView>) {
     const gateway = new Gateway();
     const { vm } = gateway.worker();
@@ -42,14 +42,14 @@ describe("a reader with a holder behind it", () => {
     return { gateway, send };
   }
 
-  test("holds, resumes, refuses and gives up as one filter does", () => {
+  test("a reader and its holder hold, resume, refuse and time out as one filter does", () => {
     const rules = [{ model: "alias", pool: null, priority: null, targets: [{ model: "m", weight: 1 }] }];
     const { gateway, send } = pair(HOLD, pool(5, 5, { rules }));
     const first = send({}, "alias");
     const second = send();
-    assert.deepEqual([first, second, send(objective("batch"))].map(fate), ["held", "held", "429 saturated"]);
+    assert.deepEqual([first, second, send(objective("batch"))].map(fate), ["waits", "waits", "429 saturated"]);
     gateway.feed(pool(5, 4, { rules }));
-    assert.deepEqual([first, second].map(fate), ["continue", "held"]);
+    assert.deepEqual([first, second].map(fate), ["continue", "waits"]);
     assert.deepEqual(routed(first.outcome), { model: "alias", base: "m", destination: `${B},${A}` });
     assert.equal(JSON.parse(first.outcome.body.toString()).model, "m");
     gateway.feed(pool(9, 9, { rules }));
@@ -57,7 +57,7 @@ describe("a reader with a holder behind it", () => {
     gateway.process.advance(1000);
     assert.equal(fate(second), "503 hold_timeout");
     const gone = send();
-    assert.equal(fate(gone), "held");
+    assert.equal(fate(gone), "waits");
     gone.abort();
     gateway.feed(ROOMY());
     const { held, resumed } = gateway.counters();
@@ -71,8 +71,8 @@ describe("a reader with a holder behind it", () => {
   });
 });
 
-describe("10,000 requests, held, shed, aborted and retried", () => {
-  test("are each answered once, over two workers, and all counts return to 0", () => {
+describe("10,000 requests that wait, are refused, are aborted and are retried", () => {
+  test("each request is answered once, on two workers, and all counts return to 0", () => {
     const admission = { mode: "hold", hold: { maxRequests: 12, timeout: "300ms" } };
     const gateway = fed(admission, SATURATED(), {}, 2);
     const next = sequence(7);
@@ -82,12 +82,12 @@ describe("10,000 requests, held, shed, aborted and retried", () => {
     const tally = (what: string) => {
       fates[what] = (fates[what] ?? 0) + 1;
     };
-    /** Sorts out what has become of those that were held. */
+    /** Sorts out what has become of the waiting requests. */
     const look = () => {
       const held: Stream[] = [];
       for (const stream of waiting) {
         const what = fate(stream);
-        if (what === "held") held.push(stream);
+        if (what === "waits") held.push(stream);
         else if (what === "continue") running.push(stream);
         else {
           tally(what);

@@ -1,4 +1,4 @@
-// A way to each counter of admission: outcomes.test.ts walks them.
+// A way to each counter of admission, for counters.test.ts.
 
 import type { Stream } from "../../../emulator/index.ts";
 import { OBJECTIVE_HEADER } from "../../../protocol/constants.ts";

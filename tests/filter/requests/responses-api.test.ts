@@ -1,4 +1,4 @@
-// The Responses API over two workers: whoever needs a response is sent to the pod that gave it.
+// The Responses API on two workers: a request that needs a response goes to its owner.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { A, adapter, B, base, C, endpoint, Gateway, JSON_TYPE, routed } from "../../../testkit/filter/gateway.ts";
@@ -19,7 +19,7 @@ const create = (more: object = {}) => ({
   body: JSON.stringify({ model: "m", input: "hello", ...more }),
 });
 
-/** Creates a response with worker 0, answered by `pod` with these chunks. */
+/** Creates a response with worker 0. The endpoint `pod` answers with these chunks. */
 function created(g: Gateway, pod: string, chunks: string[], headers = JSON_TYPE, more: object = {}): void {
   const stream = g.send(create(more));
   assert.equal(stream.outcome.requestHeaders?.get("accept-encoding"), undefined, "an id cannot be read in a gzip");
@@ -45,7 +45,7 @@ function byId(g: Gateway, path: string, worker: number, method = "GET") {
 }
 
 describe("a response", () => {
-  test("is gone on from at the pod that gave it, by any worker, at once", () => {
+  test("a request that goes on from a response is sent to its owner, by any worker, at once", () => {
     const g = gateway();
     for (const [i, pod] of [A, B, C, B].entries()) {
       const id = `resp_${i}${"0123456789abcdef".repeat(2)}`;
@@ -58,7 +58,7 @@ describe("a response", () => {
   });
 
   for (const method of ["GET", "DELETE"]) {
-    test(`${method} by its id goes there, with its model`, () => {
+    test(`${method} by a response's id goes to its owner, with its model`, () => {
       const g = gateway();
       created(g, B, [whole("resp_abc")]);
       for (const worker of [0, 1]) {
@@ -69,7 +69,7 @@ describe("a response", () => {
     });
   }
 
-  test("of an adapter goes there with the adapter and its base", () => {
+  test("a request for an adapter's response has the adapter and its base in its headers", () => {
     const g = gateway();
     created(g, B, [whole("resp_abc")], JSON_TYPE, { model: "lora" });
     const seen = byId(g, "/v1/responses/resp_abc", 1);
@@ -84,13 +84,13 @@ describe("a response", () => {
       ],
     },
   };
-  // The name that was asked for, the header that routes were matched on, and the name in the answer.
+  // The name that the client asked for, the header that routes match, and the name in the response's body.
   for (const [asked, header, named] of [
     ["gpt-4", "m", "gpt-4"],
     ["review", "review", "review"],
     ["wild-1", "m", "m"],
   ])
-    test(`that ${asked} was asked for takes the same route again, and says so where the name is still known`, () => {
+    test(`a response of ${asked} takes the same route again, and names ${asked} where that name is still known`, () => {
       const g = gateway(own);
       created(g, B, [whole("resp_abc")], JSON_TYPE, { model: asked });
       const headers = { "accept-encoding": "gzip" };
@@ -105,7 +105,7 @@ describe("a response", () => {
       g.assertHealthy();
     });
 
-  test("is no excuse to leave a body unread that some server may find at another path", () => {
+  test("a POST on another path below the responses is read as any other body", () => {
     const g = gateway();
     created(g, B, [whole("resp_abc")]);
     for (const rest of ["", "/", "/..", "/../../chat/completions", "/cancel/../../../chat/completions"]) {
@@ -116,7 +116,7 @@ describe("a response", () => {
     }
   });
 
-  test("its cancel and its input items go there", () => {
+  test("a response's cancel and its input items go to its owner", () => {
     const g = gateway();
     created(g, C, [whole("resp_abc")]);
     assert.equal(byId(g, "/v1/responses/resp_abc/cancel", 1, "POST").destination, C);
@@ -127,7 +127,7 @@ describe("a response", () => {
     body.abort();
   });
 
-  test("is learnt from a stream, wherever its chunks are cut", () => {
+  test("an owner is learnt from a stream, wherever its chunks are cut", () => {
     const text = `event: response.created\ndata: {"response":{"id": "resp_cut42","x":"\\"id\\":\\"resp_no\\""},"type":"response.created"}\n\n`;
     for (let cut = 1; cut < text.length; cut++) {
       const g = cut % 40 === 1 ? gateway() : shared;
@@ -138,7 +138,7 @@ describe("a response", () => {
   });
   let shared = gateway();
 
-  test("is not learnt from what is no id of a response, nor from a refusal", () => {
+  test("an owner is not learnt from another id, nor from a refusal", () => {
     const g = gateway();
     for (const text of [
       '{"id":"msg_1","previous":"resp_x"}',
@@ -155,7 +155,7 @@ describe("a response", () => {
     assert.equal(g.counters()["response.unknown"], 1);
   });
 
-  test("that nobody knows is asked for as any other: picked, or passed on", () => {
+  test("a request for an unknown response is picked or passed on as any other", () => {
     const g = gateway();
     assert.equal(next(g, "resp_unknown", 0)?.split(",").length, 3);
     assert.deepEqual(byId(g, "/v1/responses/resp_unknown", 0), {
@@ -169,7 +169,7 @@ describe("a response", () => {
     for (const id of [null, 5, "", { id: 1 }]) assert.equal(next(g, id, 0)?.split(",").length, 3, JSON.stringify(id));
   });
 
-  test("whose pod is gone or drains is picked as usual", () => {
+  test("a request whose owner is gone or drains is picked as usual", () => {
     const g = gateway();
     created(g, B, [whole("resp_gone")]);
     g.feed({ endpoints: [endpoint(A), endpoint(C)], models: [base("m", [A, C])] });
@@ -178,7 +178,7 @@ describe("a response", () => {
     assert.equal(g.counters()["response.unknown"], 2);
   });
 
-  test("of sixteen thousand the oldest are forgotten, and memory does not grow", () => {
+  test("beyond sixteen thousand the oldest responses are forgotten, and memory does not grow", () => {
     const g = gateway();
     const id = (i: number) => `resp_${i.toString(16).padStart(32, "0")}`;
     for (let i = 0; i < 20_000; i++) created(g, [A, B, C][i % 3] as string, [whole(id(i))]);
@@ -188,12 +188,12 @@ describe("a response", () => {
       if (list.length === 1) known++;
       if (list.length === 1) assert.equal(list[0], [A, B, C][i % 3]);
     }
-    // 16,384 of 20,000: 82 %, less what uneven keys cost.
+    // 16,384 of 20,000 are 82 %; uneven keys cost a little.
     assert.ok(known > 300 && known < 340, `${known} of 400 are known`);
     assert.equal(next(g, id(19_999), 0)?.split(",").length, 1);
   });
 
-  test("is of no account where pick.responses is false", () => {
+  test("pick.responses: false ignores responses", () => {
     const g = gateway({ pick: { responses: false } });
     const stream = g.send(create());
     stream.respond({ status: 200, headers: JSON_TYPE, body: whole("resp_abc"), upstreamAddress: B });
@@ -202,7 +202,7 @@ describe("a response", () => {
     assert.equal(byId(g, "/v1/responses/resp_abc", 0).destination, undefined);
   });
 
-  test("is remembered with the pod that answered, not the one that was picked", () => {
+  test("the owner is the endpoint that answered, not the one that was picked", () => {
     const g = gateway();
     const stream = g.send(create());
     const picked = routed(stream.outcome).destination?.split(",") as string[];
