@@ -52,9 +52,9 @@ describe("all records of prompts are given back", () => {
     // The requests that went on before are in no queue any more.
     gateway.process.advance(200);
     gateway.feed(SATURATED());
-    const held = Array.from({ length: 300 }, () => ask(gateway));
-    assert.ok(held.every((stream) => fate(stream) === "held"));
-    return held;
+    const waiting = Array.from({ length: 300 }, () => ask(gateway));
+    assert.ok(waiting.every((stream) => fate(stream) === "waits"));
+    return waiting;
   };
 
   /** How many requests each way makes. */
@@ -82,54 +82,54 @@ describe("all records of prompts are given back", () => {
       stream.finish();
       return 1;
     },
-    "a model that nobody serves"(gateway) {
+    "a model that no endpoint serves"(gateway) {
       const stream = ask(gateway, fresh(), "other");
       assert.equal(stream.outcome.action, "continue");
       complete(stream, A);
       return 1;
     },
-    "an answer that is whole"(gateway) {
+    "a response that is whole"(gateway) {
       const stream = ask(gateway);
       complete(stream, picked(stream));
       return 1;
     },
-    "a client that goes before the answer"(gateway) {
+    "a client that goes before the response"(gateway) {
       ask(gateway).abort();
       return 1;
     },
-    "an answer that breaks off"(gateway) {
+    "a response that breaks off"(gateway) {
       const stream = ask(gateway);
       stream.respond({ chunks: ["{"], upstreamAddress: picked(stream), end: false });
       stream.abort();
       return 1;
     },
-    "a retry that another pod answers"(gateway) {
+    "a retry that another endpoint answers"(gateway) {
       const stream = ask(gateway);
       complete(stream, picked(stream) === A ? B : A);
       return 1;
     },
-    "an answer of a pod that is not known"(gateway) {
+    "a response of an unknown endpoint"(gateway) {
       complete(ask(gateway), C);
       return 1;
     },
-    "an Envoy that found no pod"(gateway) {
+    "an Envoy that found no endpoint"(gateway) {
       const stream = ask(gateway);
       stream.respond({ status: 503, body: "no healthy upstream" });
       stream.finish();
       return 1;
     },
-    "a pod that goes while it answers"(gateway) {
+    "an endpoint that leaves while it answers"(gateway) {
       const streams = Array.from({ length: 100 }, () => ask(gateway));
       gateway.feed({ endpoints: [endpoint(C)], models: [base("m", [C])] });
       gateway.feed(ROOMY());
       for (const stream of streams) stream.abort();
       return 100;
     },
-    "held ones whose clients go"(gateway) {
+    "waiting requests whose clients go"(gateway) {
       for (const stream of fill(gateway)) stream.abort();
       return 300;
     },
-    "held ones that go on"(gateway) {
+    "waiting requests that go on"(gateway) {
       let left = fill(gateway);
       for (let i = 0; left.length > 0; i++) {
         assert.ok(i < 100);
@@ -139,7 +139,7 @@ describe("all records of prompts are given back", () => {
       }
       return 300;
     },
-    "held ones whose time is over"(gateway) {
+    "waiting requests whose time is over"(gateway) {
       const streams = fill(gateway);
       gateway.process.advance(10_100);
       for (const stream of streams) {
@@ -148,16 +148,16 @@ describe("all records of prompts are given back", () => {
       }
       return 300;
     },
-    "held ones that give way, those that do not fit and those that never wait"(gateway) {
+    "requests that are displaced, that do not fit and that never wait"(gateway) {
       const streams = fill(gateway);
       for (const name of ["urgent", "", "batch"]) {
         for (let i = 0; i < 100; i++) streams.push(ask(gateway, fresh(), "m", name ? objective(name) : {}));
       }
       const fates = streams.map(fate);
       const count = (what: string) => fates.filter((one) => one === what).length;
-      assert.deepEqual([count("held"), count("429 queue_full"), count("429 saturated")], [300, 200, 100]);
+      assert.deepEqual([count("waits"), count("429 queue_full"), count("429 saturated")], [300, 200, 100]);
       for (const stream of streams) {
-        if (fate(stream) === "held") stream.abort();
+        if (fate(stream) === "waits") stream.abort();
         else stream.finish();
       }
       return 600;
