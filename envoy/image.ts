@@ -23,8 +23,8 @@ export async function buildImage(
   const root = await mkdtemp(join(tmpdir(), "pilotfish-image-"));
   try {
     const began = Date.now();
-    await place(binary, root, "/usr/local/bin/envoy");
-    for (const library of await linkedLibraries(binary)) await place(library, root, library);
+    await copyInto(binary, root, "/usr/local/bin/envoy");
+    for (const library of await linkedLibraries(binary)) await copyInto(library, root, library);
     await mkdir(join(root, "tmp"), { recursive: true });
     progress(`${image}: importing`);
     await importTree(root, image);
@@ -48,7 +48,7 @@ export async function linkedLibraries(binary: string): Promise<string[]> {
   return found;
 }
 
-async function place(source: string, root: string, path: string): Promise<void> {
+async function copyInto(source: string, root: string, path: string): Promise<void> {
   const target = join(root, path);
   await mkdir(dirname(target), { recursive: true });
   await copyFile(await realpath(source), target);

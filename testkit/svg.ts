@@ -82,8 +82,8 @@ type Scale = ((value: number) => number) & { low: number; high: number };
 function scale(values: readonly number[], from: number, to: number): Scale {
   const low = Math.floor(Math.log10(Math.min(...values)) + 1e-9);
   const high = Math.max(Math.ceil(Math.log10(Math.max(...values)) - 1e-9), low + 1);
-  const place = (value: number) => from + ((Math.log10(value) - low) / (high - low)) * (to - from);
-  return Object.assign(place, { low, high });
+  const position = (value: number) => from + ((Math.log10(value) - low) / (high - low)) * (to - from);
+  return Object.assign(position, { low, high });
 }
 
 function drawPanel(panel: Panel, names: readonly string[], x: Scale, y: Scale, options: PlotOptions): string[] {
@@ -112,21 +112,21 @@ function drawPanel(panel: Panel, names: readonly string[], x: Scale, y: Scale, o
       `text-anchor="middle" transform="translate(12 ${(MARGIN.top + bottom) / 2}) rotate(-90)"`,
     ),
   );
-  const place = (value: number) => round(y(Math.max(value, options.floorY)));
+  const position = (value: number) => round(y(Math.max(value, options.floorY)));
   for (const line of panel.lines) {
     const stroke = colour(names.indexOf(line.name));
     const sorted = [...line.points].sort((a, b) => a.x - b.x);
-    const path = sorted.map((point, i) => `${i === 0 ? "M" : "L"}${round(x(point.x))} ${place(point.y)}`).join("");
+    const path = sorted.map((point, i) => `${i === 0 ? "M" : "L"}${round(x(point.x))} ${position(point.y)}`).join("");
     out.push(`<path d="${path}" fill="none" stroke="${stroke}" stroke-width="2"/>`);
     for (const point of sorted) {
       const at = round(x(point.x));
       // A spread may exceed the decades of the medians, so it is cut at the panel's edge.
-      const low = Math.min(place(point.low), bottom);
-      const high = Math.max(place(point.high), MARGIN.top);
+      const low = Math.min(position(point.low), bottom);
+      const high = Math.max(position(point.high), MARGIN.top);
       const label = `${line.name}, ${options.formatX(point.x)}: ${point.y.toPrecision(3)}`;
       out.push(
         `<path d="M${at} ${low}V${high}" stroke="${stroke}" stroke-opacity="0.4" stroke-width="3"/>`,
-        `<circle cx="${at}" cy="${place(point.y)}" r="3" fill="${stroke}"><title>${escaped(label)}</title></circle>`,
+        `<circle cx="${at}" cy="${position(point.y)}" r="3" fill="${stroke}"><title>${escaped(label)}</title></circle>`,
       );
     }
   }

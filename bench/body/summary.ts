@@ -64,7 +64,7 @@ export interface Claim {
 const KIB = 1024;
 const PROMPTS = new Set(["ascii", "chinese", "code"]);
 /** Added CPU of reader and holder against the flag, at 8 KiB. */
-const MOST_FOR_ROLES_US = 12;
+const MAX_ROLES_US = 12;
 const MEMORY_LIMIT_BYTES = 4 * KIB * KIB;
 
 /** Checks every claim for which this run has figures. */
@@ -84,8 +84,8 @@ export function checkClaims(cells: readonly Cell[], memory: readonly MemoryRow[]
     if (cell.bytes === 8 * KIB && cell.rolesUs) {
       const { median: more, low, high } = cell.rolesUs;
       const figures = `${more.toFixed(1)} µs (${low.toFixed(0)}…${high.toFixed(0)})`;
-      const text = `reader and holder cost at most ${MOST_FOR_ROLES_US} µs of CPU more than one filter`;
-      claims.push({ claim: text, where, figures, holds: more <= MOST_FOR_ROLES_US });
+      const text = `reader and holder cost at most ${MAX_ROLES_US} µs of CPU more than one filter`;
+      claims.push({ claim: text, where, figures, holds: more <= MAX_ROLES_US });
     }
     if (PROMPTS.has(cell.text) && cell.bytes >= KIB && cell.bytes <= KIB * KIB) {
       if (cell.position === "first") claim("added CPU no more than the Lua pattern's", "addedCpuUs", "lua-pattern", 1);

@@ -107,11 +107,11 @@ function sendOne(
   began: number,
   open: Set<http.ClientRequest>,
   results: Sent[],
-  place: number,
+  position: number,
 ): Promise<void> {
   const since = () => performance.now() - began - at;
   const sent: Sent = { at, late: since(), wait: 0, cut: true, status: 0, pod: -1 };
-  results[place] = sent;
+  results[position] = sent;
   return new Promise((done) => {
     const request = http.request({
       host: "127.0.0.1",

@@ -33,8 +33,8 @@ async function start({ model, adapters, params }: PodsStart): Promise<string[]> 
     pods = [];
     try {
       for (const [i, one] of params.entries()) {
-        const place = { host: `127.0.1.${i + 1}`, port: pods[0]?.port ?? 0 };
-        pods.push(await startPod({ name: `pod-${i}`, models, params: one, ...place }));
+        const listen = { host: `127.0.1.${i + 1}`, port: pods[0]?.port ?? 0 };
+        pods.push(await startPod({ name: `pod-${i}`, models, params: one, ...listen }));
       }
       return pods.map(({ address }) => address);
     } catch (error) {

@@ -94,10 +94,10 @@ export async function startStage(
     { found, concurrency: 1, logLevel: "error" },
   );
   const directory = join(folder, "manifests");
-  const write = async (told: readonly string[]) => {
+  const write = async (listed: readonly string[]) => {
     await mkdir(directory, { recursive: true });
     // The file is moved into the folder, because an incomplete file would be a smaller cluster for a moment.
-    await writeFile(join(folder, "next"), JSON.stringify(manifestsOf(told)));
+    await writeFile(join(folder, "next"), JSON.stringify(manifestsOf(listed)));
     await rename(join(folder, "next"), join(directory, "pods.json"));
   };
   if (manifests !== undefined) await write(addresses.slice(0, manifests));

@@ -55,7 +55,7 @@ A large pool, some 20 s:
   make sim ARGS="--only one-prompt --pods 1000 --rate 10000 --requests 4000 --contenders rr,epp,tokens-2 --no-herd"
 What four pods carry that share prompts as well as can be (bench/sim/loads.ts):
   make sim ARGS="--only fitting-80 --rate 42 --requests 12600 --contenders home,epp,tokens-2 --no-herd"
-PILOTFISH_WASM=<file> puts another module in the place of build/pilotfish.wasm.`,
+PILOTFISH_WASM=<file> replaces build/pilotfish.wasm by another module.`,
   );
 
 async function main(): Promise<void> {

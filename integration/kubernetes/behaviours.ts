@@ -207,7 +207,7 @@ export function behaviours(name: string, subject: () => Cluster): void {
     cluster.gate.hush();
     await put(t, cluster, pod("b", "vllm", "127.0.0.2"));
     const before = performance.now();
-    await until("what no event told of", () => ready().length === 2, 30_000);
+    await until("the pod that no event reported", () => ready().length === 2, 30_000);
     t.diagnostic(`silence of ${TIMES.watchMs} ms watches made good after ${Math.round(performance.now() - before)} ms`);
   });
 }

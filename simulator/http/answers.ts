@@ -102,7 +102,7 @@ export function responsesShape(head: Head): Shape {
   const event = (type: string, body: object) =>
     `event: ${type}\ndata: ${JSON.stringify({ ...body, sequence_number: serial++, type })}\n\n`;
   const item = `msg_${head.id}`;
-  const place = { item_id: item, output_index: 0, content_index: 0 };
+  const position = { item_id: item, output_index: 0, content_index: 0 };
   const part = (text: string) => ({ type: "output_text", text, annotations: [], logprobs: null });
   const message = (text: string, status: string) => ({
     id: item,
@@ -140,21 +140,21 @@ export function responsesShape(head: Head): Shape {
             },
     };
   };
-  const delta = (text: string) => event("response.output_text.delta", { ...place, delta: text, logprobs: [] });
+  const delta = (text: string) => event("response.output_text.delta", { ...position, delta: text, logprobs: [] });
   return {
     start: () =>
       event("response.created", { response: response(null, null) }) +
       event("response.in_progress", { response: response(null, null) }) +
       event("response.output_item.added", { output_index: 0, item: message("", "in_progress") }) +
-      event("response.content_part.added", { ...place, part: part("") }),
+      event("response.content_part.added", { ...position, part: part("") }),
     delta: (_, text) => delta(text),
     last: (_, text) => delta(text),
     end(_, choices, total) {
       const choice = choices[0] as Choice;
       const text = fillerText(0, choice.tokens);
       return (
-        event("response.output_text.done", { ...place, text, logprobs: [] }) +
-        event("response.content_part.done", { ...place, part: part(text) }) +
+        event("response.output_text.done", { ...position, text, logprobs: [] }) +
+        event("response.content_part.done", { ...position, part: part(text) }) +
         event("response.output_item.done", { output_index: 0, item: message(text, "completed") }) +
         event("response.completed", { response: response(choice, total) })
       );

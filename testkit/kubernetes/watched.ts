@@ -56,8 +56,8 @@ export function watchCluster(t: Closer, server: FakeApiServer, more: Partial<Kub
       access: async () => ({ client: apiClient(credentials), server: "test", namespace: "default" }),
     },
   );
-  source.start((told) => {
-    pods = told;
+  source.start((found) => {
+    pods = found;
     reports++;
   });
   t.after(async () => source.close());
