@@ -1,4 +1,4 @@
-// Byte strings in unmanaged memory: what the ABI takes. Made once (at start or configuration), never on a request.
+// Byte strings in unmanaged memory, which the ABI takes. They are made at start or configuration, never for a request.
 
 /** `length` bytes at `pointer`, never freed. */
 @unmanaged

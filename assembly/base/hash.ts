@@ -1,6 +1,6 @@
 // Hashes of short texts and mixing of hashes. No cryptographic strength.
 
-/** Hash of a text; never 0. Multiply and fold over 8-byte words, as wyhash does. Not for texts that an attacker may choose to collide. */
+/** Hash of a text; never 0. It multiplies and folds 8-byte words, as wyhash does. An attacker can choose texts that collide. */
 export function textHash(text: usize, length: u32): u64 {
   let hash: u64 = 0x9e3779b97f4a7c15 ^ length;
   let i: u32 = 0;

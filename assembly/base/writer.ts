@@ -69,7 +69,7 @@ export class Writer {
 
 const writer = changetype<Writer>(heap.alloc(offsetof<Writer>()));
 
-/** The one writer of the VM, begun on `capacity` bytes at `start`. */
+/** The VM's only writer, which begins on `capacity` bytes at `start`. */
 export function writeTo(start: usize, capacity: u32): Writer {
   writer.start = start;
   writer.at = start;

@@ -40,7 +40,7 @@ class WaitingTokens {
   /** The same with what other Envoys have. */
   othersPending: i32 = 0;
   othersSent: i32 = 0;
-  /** Sums of the exchange that is under way. */
+  /** Sums of the current round of the exchange (in-flight.ts). */
   receivedPending: i32 = 0;
   receivedSent: i32 = 0;
 }

@@ -1,8 +1,8 @@
-// In-flight requests for each endpoint, as this worker knows them: Entry.inFlight (entry.ts says what each field holds).
+// In-flight requests for each endpoint, as this worker knows them: Entry.inFlight (entry.ts says what each field means).
 //
-// A request is settled when it has lived through a tick. Shorter requests are over before the other workers receive of them, and
-// would only keep the others away from an endpoint that is idle again. So costs count settled requests of the others only. The
-// unseen requests, and people, count all of them.
+// A request is settled when it has lived through a tick. A shorter request is over before the other workers receive its count, and
+// would only keep them away from an endpoint that is idle again. So a cost counts only the settled requests of other workers. The
+// limits of places, the estimate of unseen requests, and the metrics count all requests.
 // Invariant: every started() is followed by exactly one finished() with the same hash.
 import {
   MAX_REMOTE,
@@ -79,7 +79,7 @@ export function followScrapes(view: SnapshotView): void {
   }
 }
 
-/** Rises whenever this worker publishes: tells finished() whether a request is settled. */
+/** Rises whenever this worker publishes: by it finished() knows whether a request is settled. */
 let generation: u32 = 1;
 
 export function publishGeneration(): u32 {
@@ -175,7 +175,7 @@ export function workersBeside(): i32 {
   return otherWorkers;
 }
 
-/** What a traffic report says of an endpoint: the 16 bytes of a remote record (protocol/). False: there is nothing to say. */
+/** An endpoint in a traffic report: the bytes of a record of the section REMOTE (protocol/). False: there is nothing to report. */
 export function reportEntry(endpoint: u32, target: usize): bool {
   const entry = entryOf(endpoint);
   const part = entry.inFlight;

@@ -29,7 +29,7 @@ const ADAPTER_CANDIDATES: u32 = 4;
 /** Random draws for each wanted candidate. When most of a pool is down, fewer candidates are found. */
 const DRAWS: u32 = 3;
 
-/** The candidates of one pick, and what is worked out for each. A candidate's number is its place in these lists. */
+/** The candidates of one pick, and what is worked out for each. A candidate is known by its index in these lists. */
 @unmanaged
 export class Candidates {
   view: SnapshotView = changetype<SnapshotView>(0);

@@ -1,6 +1,5 @@
-// The pick: which endpoint gets a request, and two fallbacks. A pick takes what it needs as arguments (the snapshot, what is
-// known of the request, the range, the clock, the random source), reads what is known of the endpoints (endpoints/), and
-// returns a Choice:
+// The pick: which endpoint gets a request, and two fallbacks. Its arguments are the snapshot, the model, the profile, what is known
+// of the request, the range and the random source. It reads what is known of the endpoints (endpoints/), and returns a Choice:
 //
 //   candidates (candidates.ts) -> a cost for each (load-cost.ts, token-cost.ts, scorers.ts) -> the session's home first, where
 //   its load allows (session.ts) -> the picker's key (picker.ts) -> the three candidates with the lowest keys
@@ -37,7 +36,7 @@ export class Choice {
   panic: bool = false;
   /** Tokens of the prompt that `first` has to prefill; 0 under profile "load", which does not look at prompts. */
   uncached: i32 = 0;
-  /** Among what it was chosen (explain.ts). */
+  /** The candidates among which it was chosen (explain.ts). */
   candidates: Candidates = changetype<Candidates>(0);
 }
 

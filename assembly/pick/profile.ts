@@ -1,4 +1,4 @@
-// What decides a pick, as the configuration says it: a profile, or scorers with weights under their names in the Gateway
+// What decides a pick, from the configuration: a profile, or scorers with weights under their names in the Gateway
 // API's endpoint picker, and a picker that chooses among the candidates.
 import { EjectionLimits } from "../endpoints/health";
 

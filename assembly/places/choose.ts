@@ -1,4 +1,4 @@
-// The place for a request. The nearest place that has room takes it; what it does not take goes on to the next order:
+// The place for a request. The nearest place that has room takes the request; else the next order is asked:
 //
 //   for each order, nearest first:   taken with the probability of the largest room among its places, by a place that is drawn
 //                                    in proportion to weight * room

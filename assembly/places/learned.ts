@@ -66,7 +66,7 @@ export function learnedOf(policy: u32, place: u32): Learned {
 
 /** `kv`: sum of KV usage over pods; `requests`: on these pods, from the same scrapes; `age`: milliseconds since the last look. */
 export function learn(learned: Learned, kv: f32, requests: f32, flags: u32, age: f32): void {
-  // A handful of requests says little of how much one takes: the caches may be full of what former requests left.
+  // A handful of requests shows little: the caches may be full of what former requests left.
   if (requests < 2 || kv <= 0) return;
   const seen = kv / requests;
   if (learned.perRequest == 0) {

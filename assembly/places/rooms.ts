@@ -60,7 +60,7 @@ const ROOMS_AT: u32 = (<u32>offsetof<Rooms>() + 7) & ~7;
 const ROOMS_BYTES: u32 = ROOMS_AT + MAX_PLACES * ROOM_BYTES;
 /** Models whose rooms are kept. Two models that share a slot only have their rooms worked out more often. */
 const SLOTS: u32 = 32;
-/** A place with more links is looked through every LARGE_NANOSECONDS only. What is sent to it meanwhile is counted all the same. */
+/** A place with more links is looked through every LARGE_NANOSECONDS only. Requests that are sent to it meanwhile are counted all the same. */
 const LARGE: u32 = 128;
 const LARGE_NANOSECONDS: u64 = 100000000;
 
@@ -163,7 +163,7 @@ function addUp(room: Room, view: SnapshotView, learned: Learned, flags: u32, now
   const trouble = anyTrouble(now);
   for (let link = room.first; link < room.first + room.count; link++) {
     const endpoint = view.linkEndpoint(link);
-    // A place whose endpoints all failed is lost before a snapshot says so.
+    // A place whose endpoints are all ejected is lost before a snapshot shows it.
     if (!view.usable(endpoint) || (trouble && isEjected(entryOf(endpoint), now))) continue;
     const pods = view.endpointWeight(endpoint);
     room.pods += pods;

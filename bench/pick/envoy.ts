@@ -1,5 +1,5 @@
-// The same in a real Envoy: CPU of one worker per request, when it picks among 16 or 1,000 pods, against one pod. A dry run:
-// the pick is made and counted, and every request goes to the same echo.
+// The same in a real Envoy: a worker's CPU for each request when it picks among 16 or 1,000 pods, compared with one pod. It is a
+// dry run: the filter picks and counts, and every request goes to the same echo server.
 import { Agent } from "node:http";
 import { checkSchedstat, cpuNanoseconds } from "../../testkit/cpu.ts";
 import { startEcho } from "../../testkit/echo.ts";
@@ -12,7 +12,7 @@ const PODS = [1, 16, 1000];
 
 export async function inEnvoy(): Promise<void> {
   checkSchedstat();
-  console.log(`\nµs of an Envoy's CPU per request, median of ${ROUNDS} rounds of ${REQUESTS}, prompts of 8 KiB`);
+  console.log(`\nµs of Envoy's CPU for each request, median of ${ROUNDS} rounds of ${REQUESTS}, prompts of 8 KiB`);
   console.log("| profile | 1 pod | 16 pods | 1,000 pods | pick of 16 | pick of 1,000 |");
   console.log("| --- | --- | --- | --- | --- | --- |");
   for (const profile of ["load", "tokens", "epp"]) await measure(profile);

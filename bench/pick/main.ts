@@ -1,5 +1,5 @@
-// What a pick costs: `make bench-pick`. The filter's own code, compiled with the release's flags, in Node's V8 (Envoy's is V8
-// too); with --envoy also as CPU of a real Envoy per request, against one that has a single pod to choose from.
+// What a pick costs: `make bench-pick`. It runs the filter's own code, compiled with the release's flags, in Node's V8 (Envoy has V8
+// too). With --envoy it also measures a real Envoy's CPU for each request, compared with a model on a single pod.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,8 +7,8 @@ import { Command } from "commander";
 import { inEnvoy } from "./envoy.ts";
 
 const { envoy } = new Command("bench-pick")
-  .description("What a pick costs, of 16 and of 1,000 pods, by profile and length of the prompt")
-  .option("--envoy", "as CPU of a real Envoy too: some minutes")
+  .description("What a pick among 16 and among 1,000 pods costs, by profile and length of the prompt")
+  .option("--envoy", "also measure the CPU of a real Envoy; takes some minutes")
   .parse()
   .opts<{ envoy?: boolean }>();
 
@@ -65,14 +65,14 @@ for (const [name, profile] of Object.entries(PROFILES)) {
     bench.prepare(pods, profile, CUSTOMERS);
     const cells = BLOCKS.map((blocks) => {
       const time = (picksToo: number) => {
-        // CPU time, so that other processes of this machine count less.
+        // CPU time, so that other processes of this machine disturb less.
         const began = process.cpuUsage();
         bench.run(COUNT, blocks, picksToo);
         const { user, system } = process.cpuUsage(began);
         return (user + system) / COUNT;
       };
       for (let i = 0; i < 3; i++) time(1);
-      // What making and hashing the prompt takes is taken off: it is done while the body is scanned.
+      // The time of making and hashing the prompt is subtracted: the filter does that while it scans the body.
       const bare = median(Array.from({ length: ROUNDS }, () => time(0)));
       return (median(Array.from({ length: ROUNDS }, () => time(1))) - bare).toFixed(2);
     });

@@ -155,7 +155,7 @@ function settle(clock: Clock): void {
   if (blocksOf(clock, clock.epochs - 1) > capacity / EPOCHS_OF_CAPACITY) beginEpoch(clock);
 }
 
-/** Epoch of the stamp that was looked for last, where a search begins: the blocks of a prompt were used together before. */
+/** The epoch that was found last, where the next search begins: the blocks of a prompt were used together before. */
 let guess: u32 = 0;
 
 function epochOf(clock: Clock, stamp: u32): u32 {
