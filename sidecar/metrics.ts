@@ -1,9 +1,10 @@
-// The sidecar's own metrics: one list. Labels are endpoints, targets, sources and fixed words; the series of a pod
-// that is gone are removed.
+// The sidecar's own metrics, made of the list in metric-list.ts. Labels are endpoints, targets, sources and fixed words. The series
+// of an endpoint that is gone are removed.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock } from "./clock.ts";
 import type { Exported } from "./exported.ts";
 import { FAILURES, type Failure } from "./http.ts";
+import { METRICS } from "./metric-list.ts";
 import { exportedGauge, poolGauges } from "./metrics-pools.ts";
 import type { Pod } from "./pod.ts";
 import type { PoolLoad } from "./pools.ts";
@@ -34,15 +35,18 @@ export interface Metrics {
   forget(endpoint: string): void;
 }
 
+type Row = (typeof METRICS)[keyof typeof METRICS];
+
+/** prom-client changes the arrays that it gets. */
+const optionsOf = ({ name, help, labelNames }: Row) => ({ name, help, labelNames: [...labelNames] });
+
 function perEndpoint(registry: Registry, watched: Watched, clock: Clock): void {
-  const gauge = (name: string, help: string, value: (pod: Pod) => number | null) =>
+  const gauge = (row: Row, value: (pod: Pod) => number | null) =>
     new Gauge({
-      name,
-      help,
-      labelNames: ["endpoint"],
+      ...optionsOf(row),
       registers: [registry],
       collect() {
-        // Made anew at each reading, so nothing of a pod outlives it.
+        // Made anew at each reading, so that nothing of an endpoint outlives the endpoint.
         this.reset();
         for (const pod of watched.pods()) {
           const now = value(pod);
@@ -50,39 +54,27 @@ function perEndpoint(registry: Registry, watched: Watched, clock: Clock): void {
         }
       },
     });
-  const age = (pod: Pod) => (pod.scrapedAt === null ? null : (clock.now() - pod.scrapedAt) / 1000);
-  gauge("pilotfish_endpoint_ready", "1 where the pod may be sent requests.", (pod) => Number(pod.health.ready));
-  gauge("pilotfish_endpoint_asleep", "1 where the engine sleeps.", (pod) => Number(pod.reading?.asleep ?? false));
-  gauge(
-    "pilotfish_endpoint_waiting",
-    "Requests that wait on the pod, as last read.",
-    (pod) => pod.reading?.waiting ?? null,
-  );
-  gauge(
-    "pilotfish_endpoint_running",
-    "Requests that run on the pod, as last read.",
-    (pod) => pod.reading?.running ?? null,
-  );
-  gauge(
-    "pilotfish_endpoint_kv_usage",
-    "Share of the KV cache in use, 0 to 1, as last read.",
-    (pod) => pod.reading?.kvUsage ?? null,
-  );
-  gauge("pilotfish_scrape_age_seconds", "How old the pod's last good reading is.", age);
+  gauge(METRICS.endpointReady, (pod) => Number(pod.health.ready));
+  gauge(METRICS.endpointAsleep, (pod) => Number(pod.reading?.asleep ?? false));
+  gauge(METRICS.endpointWaiting, (pod) => pod.reading?.waiting ?? null);
+  gauge(METRICS.endpointRunning, (pod) => pod.reading?.running ?? null);
+  gauge(METRICS.endpointKvUsage, (pod) => pod.reading?.kvUsage ?? null);
+  gauge(METRICS.scrapeAge, (pod) => (pod.scrapedAt === null ? null : (clock.now() - pod.scrapedAt) / 1000));
 }
 
 export function createMetrics(watched: Watched, clock: Clock): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
+  const counter = (row: Row) => new Counter<string>({ ...optionsOf(row), registers });
+  const gauge = (row: Row) => new Gauge<string>({ ...optionsOf(row), registers });
   perEndpoint(registry, watched, clock);
   poolGauges(registry, watched.pools);
   exportedGauge(registry, watched.exported);
   const tally = new Tally(BUCKETS);
-  new Counter({
-    name: "pilotfish_scrapes_total",
-    help: "Reads of a pod's metrics by result: ok, or why there was none.",
-    labelNames: ["endpoint", "result"],
+  const failed = new Map<string, Map<Failure, number>>();
+  new Counter<string>({
+    ...optionsOf(METRICS.scrapes),
     registers,
     collect() {
       this.reset();
@@ -91,63 +83,24 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
         for (const [result, times] of reasons) this.inc({ endpoint, result }, times);
     },
   });
-  const failed = new Map<string, Map<Failure, number>>();
-  registry.registerMetric(
-    tally.histogram(
-      "pilotfish_scrape_duration_seconds",
-      "How long good reads of metrics took, all pods together.",
-    ) as unknown as Histogram,
-  );
-  new Gauge({
-    name: "pilotfish_scrape_last_duration_seconds",
-    help: "How long the pod's last good read took.",
-    labelNames: ["endpoint"],
+  const { name, help } = METRICS.scrapeDuration;
+  registry.registerMetric(tally.histogram(name, help) as unknown as Histogram);
+  new Gauge<string>({
+    ...optionsOf(METRICS.scrapeLastDuration),
     registers,
     collect() {
       this.reset();
       for (const { endpoint, lastSeconds } of tally.endpoints()) this.set({ endpoint }, lastSeconds);
     },
   });
-  const models = new Counter({
-    name: "pilotfish_models_errors_total",
-    help: "Reads of a pod's /v1/models that failed, by why.",
-    labelNames: ["endpoint", "result"],
-    registers,
-  });
-  const probes = new Counter({
-    name: "pilotfish_probe_errors_total",
-    help: "Probes of a pod's health that failed, by why.",
-    labelNames: ["endpoint", "result"],
-    registers,
-  });
-  const crowded = new Counter({
-    name: "pilotfish_scrapes_put_off_total",
-    help: "Scrapes that waited for another interval because `scrape.concurrency` of them were under way.",
-    registers,
-  });
-  const discovery = new Counter({
-    name: "pilotfish_discovery_errors_total",
-    help: "Failed attempts to learn which pods there are.",
-    labelNames: ["source"],
-    registers,
-  });
-  const pushes = new Counter({
-    name: "pilotfish_pushes_total",
-    help: "Pushed snapshots by result: ok, or why it was not taken.",
-    labelNames: ["target", "result"],
-    registers,
-  });
-  const pushSeconds = new Histogram({
-    name: "pilotfish_push_duration_seconds",
-    help: "How long pushes took, to the filter's answer.",
-    labelNames: ["target"],
-    buckets: BUCKETS,
-    registers,
-  });
-  new Gauge({
-    name: "pilotfish_push_age_seconds",
-    help: "How long ago the last push was begun that the target took.",
-    labelNames: ["target"],
+  const models = counter(METRICS.modelsErrors);
+  const probes = counter(METRICS.probeErrors);
+  const crowded = counter(METRICS.scrapesPutOff);
+  const discovery = counter(METRICS.discoveryErrors);
+  const pushes = counter(METRICS.pushes);
+  const pushSeconds = new Histogram<string>({ ...optionsOf(METRICS.pushDuration), buckets: BUCKETS, registers });
+  new Gauge<string>({
+    ...optionsOf(METRICS.pushAge),
     registers,
     collect() {
       for (const { origin, acceptedAt } of watched.targets()) {
@@ -155,24 +108,11 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
       }
     },
   });
-  const snapshotBytes = new Gauge({ name: "pilotfish_snapshot_bytes", help: "Size of the last snapshot.", registers });
-  const endpoints = new Gauge({ name: "pilotfish_snapshot_endpoints", help: "Pods in the last snapshot.", registers });
-  const listed = new Gauge({
-    name: "pilotfish_snapshot_models",
-    help: "Models and adapters in the last snapshot.",
-    registers,
-  });
-  const dropped = new Gauge({
-    name: "pilotfish_snapshot_dropped",
-    help: "Pods, models and objects that the last snapshot had no room for.",
-    registers,
-  });
-  const reloads = new Counter({
-    name: "pilotfish_config_reloads_total",
-    help: "Changed configurations by result: ok, or refused because they are wrong.",
-    labelNames: ["result"],
-    registers,
-  });
+  const snapshotBytes = gauge(METRICS.snapshotBytes);
+  const endpoints = gauge(METRICS.snapshotEndpoints);
+  const listed = gauge(METRICS.snapshotModels);
+  const dropped = gauge(METRICS.snapshotDropped);
+  const reloads = counter(METRICS.configReloads);
   for (const result of ["ok", "refused"]) reloads.inc({ result }, 0);
 
   const known = new Set<string>();
@@ -211,14 +151,4 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
       }
     },
   };
-}
-
-/** Name and help of each of the sidecar's own metrics (without those of the process): what the README's table says. */
-export async function metricsTable(): Promise<Array<{ name: string; type: string; meaning: string }>> {
-  const nothing: Watched = { pods: () => [], targets: () => [], pools: () => [], exported: () => [] };
-  const { registry } = createMetrics(nothing, { now: () => 0, epochMicros: () => 0n });
-  const all = await registry.getMetricsAsJSON();
-  return all
-    .filter(({ name }) => /^(pilotfish|inference_pool)_/.test(name))
-    .map(({ name, type, help }) => ({ name, type: String(type), meaning: help }));
 }

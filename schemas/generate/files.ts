@@ -10,7 +10,7 @@ import { published } from "./schema.ts";
 import { sidecarSchema } from "./sidecar-schema.ts";
 
 /** Path -> text. */
-export async function generatedFiles(): Promise<Map<string, string>> {
+export function generatedFiles(): Map<string, string> {
   const files = new Map<string, string>();
   const add = (path: string, text: string) => files.set(path, formatted(path, text));
   for (const [path, text] of generatedReaders()) add(path, text);
@@ -26,7 +26,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
     },
     "docs/reference/metrics.md": {
       "filter-metrics": table(["metric", "type", "labels", "description"], filterMetrics()),
-      "sidecar-metrics": table(["metric", "type", "meaning"], await sidecarMetrics()),
+      "sidecar-metrics": table(["metric", "type", "labels", "description"], sidecarMetrics()),
     },
   };
   for (const [page, blocks] of Object.entries(pages)) files.set(page, withBlocks(page, blocks));

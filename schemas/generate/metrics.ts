@@ -1,5 +1,5 @@
 // The metrics of both programs, from the list of each.
-import { metricsTable } from "../../sidecar/metrics.ts";
+import { METRICS } from "../../sidecar/metric-list.ts";
 import { FILTER_METRICS } from "../metrics/filter-metrics.ts";
 
 /** Name, type, labels and description of each metric of the filter. */
@@ -12,6 +12,12 @@ export function filterMetrics(): string[][] {
   ]);
 }
 
-export async function sidecarMetrics(): Promise<string[][]> {
-  return (await metricsTable()).map((row) => [`\`${row.name}\``, row.type, row.meaning]);
+/** The same of the sidecar, without the metrics of its process. */
+export function sidecarMetrics(): string[][] {
+  return Object.values(METRICS).map(({ name, type, labelNames, help }) => [
+    `\`${name}\``,
+    type,
+    labelNames.map((label) => `\`${label}\``).join(", "),
+    help,
+  ]);
 }

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { metricsTable } from "../../sidecar/metrics.ts";
+import { METRICS } from "../../sidecar/metric-list.ts";
 import { SECRET, startFilter } from "../../testkit/sidecar/fake-filter.ts";
 import { startPod } from "../../testkit/sidecar/fake-pod.ts";
 import { quickSidecar } from "../../testkit/sidecar/quick-sidecar.ts";
@@ -156,7 +156,11 @@ test("its own endpoints: alive from the start, ready from the first accepted pus
   assert.match(body, new RegExp(`^pilotfish_endpoint_ready\\{endpoint="${pod.address}"\\} 1$`, "m"));
   assert.match(body, new RegExp(`^pilotfish_scrapes_total\\{endpoint="${pod.address}",result="ok"\\} [1-9]`, "m"));
   assert.match(body, /^pilotfish_snapshot_bytes [1-9]/m);
-  for (const { name } of await metricsTable()) assert.ok(body.includes(`# TYPE ${name} `), name);
+  const shown = [...body.matchAll(/^# TYPE ((?:pilotfish|inference_pool)_\w+) (\w+)$/gm)].map(([, ...row]) =>
+    row.join(" "),
+  );
+  const listed = Object.values(METRICS).map(({ name, type }) => `${name} ${type}`);
+  assert.deepEqual(shown.sort(), listed.sort());
   assert.equal((await get("/nothing")).status, 404);
   assert.equal((await get("/metrics", "POST")).status, 405);
 });

@@ -37,6 +37,7 @@ export const LAYERS: readonly (readonly Layer[])[] = [
   // Programs and their parts, TypeScript.
   [{ path: "emulator" }, { path: "simulator" }],
   [{ path: "sidecar/clock.ts" }, { path: "sidecar/log.ts" }, { path: "sidecar/http.ts" }, { path: "sidecar/tally.ts" }],
+  [{ path: "sidecar/metric-list.ts" }],
   [{ path: "sidecar/health.ts" }, { path: "sidecar/engines" }, { path: "sidecar/kubernetes" }],
   [{ path: "sidecar/pod.ts" }, { path: "sidecar/policies" }],
   [{ path: "sidecar/config" }],

@@ -1,0 +1,146 @@
+// Every metric of the sidecar, with its name, type, labels and description. metrics.ts and metrics-pools.ts make prom-client's metrics
+// of them, and `make docs` the table of docs/reference/metrics.md. The names inference_pool_* are the endpoint picker's (Gateway API
+// Inference Extension v1.5.0), so that what was built on them goes on working.
+import { FULL_KV_USAGE, FULL_WAITING_REQUESTS } from "../protocol/constants.ts";
+
+interface SidecarMetric {
+  name: string;
+  type: "counter" | "gauge" | "histogram";
+  labelNames: readonly string[];
+  help: string;
+}
+
+const metric =
+  (type: SidecarMetric["type"]) =>
+  (name: string, labelNames: readonly string[], help: string): SidecarMetric => ({ name, type, labelNames, help });
+const counter = metric("counter");
+const gauge = metric("gauge");
+const histogram = metric("histogram");
+
+const POOL = ["kind", "namespace", "pool"];
+const PICKER_POOL = ["name", "namespace"];
+
+export const METRICS = {
+  endpointReady: gauge("pilotfish_endpoint_ready", ["endpoint"], "1 if the endpoint is ready for requests, else 0."),
+  endpointAsleep: gauge("pilotfish_endpoint_asleep", ["endpoint"], "1 if the endpoint's engine sleeps, else 0."),
+  endpointWaiting: gauge(
+    "pilotfish_endpoint_waiting",
+    ["endpoint"],
+    "Waiting requests of the endpoint, as last scraped.",
+  ),
+  endpointRunning: gauge(
+    "pilotfish_endpoint_running",
+    ["endpoint"],
+    "Running requests of the endpoint, as last scraped.",
+  ),
+  endpointKvUsage: gauge(
+    "pilotfish_endpoint_kv_usage",
+    ["endpoint"],
+    "KV-cache usage of the endpoint, 0 to 1, as last scraped.",
+  ),
+  scrapeAge: gauge(
+    "pilotfish_scrape_age_seconds",
+    ["endpoint"],
+    "Seconds since the endpoint's last successful scrape.",
+  ),
+
+  scrapes: counter(
+    "pilotfish_scrapes_total",
+    ["endpoint", "result"],
+    "Scrapes by result: `ok`, or why the scrape failed.",
+  ),
+  scrapeDuration: histogram(
+    "pilotfish_scrape_duration_seconds",
+    [],
+    "Duration of successful scrapes, of all endpoints together.",
+  ),
+  scrapeLastDuration: gauge(
+    "pilotfish_scrape_last_duration_seconds",
+    ["endpoint"],
+    "Duration of the endpoint's last successful scrape.",
+  ),
+  modelsErrors: counter(
+    "pilotfish_models_errors_total",
+    ["endpoint", "result"],
+    "Failed reads of `/v1/models`, by cause.",
+  ),
+  probeErrors: counter("pilotfish_probe_errors_total", ["endpoint", "result"], "Failed health probes, by cause."),
+  scrapesPutOff: counter(
+    "pilotfish_scrapes_put_off_total",
+    [],
+    "Scrapes that were put off by an interval, because `scrape.concurrency` scrapes were running.",
+  ),
+  discoveryErrors: counter("pilotfish_discovery_errors_total", ["source"], "Failed attempts to find endpoints."),
+
+  pushes: counter(
+    "pilotfish_pushes_total",
+    ["target", "result"],
+    "Pushes by result: `ok`, or why the snapshot was not stored.",
+  ),
+  pushDuration: histogram(
+    "pilotfish_push_duration_seconds",
+    ["target"],
+    "Duration of pushes, until the filter's response.",
+  ),
+  pushAge: gauge(
+    "pilotfish_push_age_seconds",
+    ["target"],
+    "Seconds since the start of the last push that the target stored.",
+  ),
+  snapshotBytes: gauge("pilotfish_snapshot_bytes", [], "Size of the last snapshot in bytes."),
+  snapshotEndpoints: gauge("pilotfish_snapshot_endpoints", [], "Endpoints in the last snapshot."),
+  snapshotModels: gauge("pilotfish_snapshot_models", [], "Models and adapters in the last snapshot."),
+  snapshotDropped: gauge(
+    "pilotfish_snapshot_dropped",
+    [],
+    "Endpoints, models and objects that did not fit into the last snapshot.",
+  ),
+  configReloads: counter(
+    "pilotfish_config_reloads_total",
+    ["result"],
+    "Changes of the configuration file by result: `ok`, or `refused` if the file has an error.",
+  ),
+
+  poolEndpoints: gauge("pilotfish_pool_endpoints", POOL, "Endpoints of the pool."),
+  poolReady: gauge("pilotfish_pool_ready", POOL, "Endpoints of the pool that are ready for requests."),
+  poolWaiting: gauge("pilotfish_pool_waiting", POOL, "Waiting requests of the pool's endpoints."),
+  poolRunning: gauge("pilotfish_pool_running", POOL, "Running requests of the pool's endpoints."),
+  poolKvUsage: gauge("pilotfish_pool_kv_usage", POOL, "KV-cache usage, 0 to 1: mean over the ready endpoints."),
+  poolCacheTokens: gauge(
+    "pilotfish_pool_cache_tokens",
+    POOL,
+    "Capacity of the KV caches of the ready endpoints, in tokens.",
+  ),
+  poolSaturation: gauge(
+    "pilotfish_pool_saturation",
+    POOL,
+    "Saturation of the pool: mean over the ready endpoints of " +
+      `max(waiting / ${FULL_WAITING_REQUESTS}, KV-cache usage / ${FULL_KV_USAGE}). At 1 the pool is full.`,
+  ),
+  poolAge: gauge("pilotfish_pool_age_seconds", POOL, "Seconds since the oldest last scrape of a ready endpoint."),
+  pickerKvUsage: gauge(
+    "inference_pool_average_kv_cache_utilization",
+    PICKER_POOL,
+    "Mean KV-cache usage of an InferencePool, under the endpoint picker's name.",
+  ),
+  pickerQueueSize: gauge(
+    "inference_pool_average_queue_size",
+    PICKER_POOL,
+    "Waiting requests per ready endpoint of an InferencePool, under the endpoint picker's name.",
+  ),
+  pickerRunning: gauge(
+    "inference_pool_average_running_requests",
+    PICKER_POOL,
+    "Running requests per ready endpoint of an InferencePool, under the endpoint picker's name.",
+  ),
+  pickerReady: gauge(
+    "inference_pool_ready_pods",
+    PICKER_POOL,
+    "Ready endpoints of an InferencePool, under the endpoint picker's name.",
+  ),
+  exported: gauge(
+    "pilotfish_exported",
+    ["namespace", "object", "name", "endpoint"],
+    "Readings that an AutoscalingMetric (`object`) exports under its `exportName` (`name`).",
+  ),
+} as const satisfies Record<string, SidecarMetric>;
