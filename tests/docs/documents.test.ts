@@ -1,9 +1,11 @@
 // Every path, link, anchor, command, configuration key, metric and table of every document is checked against the tree.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { RENAMED } from "../../sidecar/config/renamed.ts";
 import { LAYERS } from "../structure/layers.ts";
 import { allDocuments, CHECKS, wrongMentions } from "./checks.ts";
-import { links, parseDocument, readDocument, tables } from "./markdown.ts";
+import { links, parseDocument, readDocument, tables, treeFiles } from "./markdown.ts";
 import { refusalsInCode, refusalsOnPage } from "./refusals.ts";
 
 const DOCUMENTS = allDocuments();
@@ -24,6 +26,25 @@ test("comments and manifests name only documents that exist", () => {
 
 test("the page of refusals has each code of the filter with its status, and no other", () => {
   assert.deepEqual(refusalsOnPage(), refusalsInCode());
+});
+
+test("the changelog names every key that has a new name", () => {
+  const changelog = readDocument("CHANGELOG.md").text;
+  const rows = treeFiles("schemas/filter").map((file) => readFileSync(file, "utf8"));
+  const former = rows.flatMap((text) => [...text.matchAll(/^ +formerly: "(\w+)"/gm)].map((match) => match[1] ?? ""));
+  assert.ok(former.length > 0);
+  for (const key of [...former, ...Object.keys(RENAMED)]) assert.match(changelog, new RegExp(`[.\`]${key}\``), key);
+});
+
+test("CHANGELOG.md follows Keep a Changelog 1.1", () => {
+  const headings = readDocument("CHANGELOG.md").prose.filter((line) => line.startsWith("#"));
+  assert.deepEqual(headings.slice(0, 2), ["# Changelog", "## [Unreleased]"]);
+  const kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
+  for (const heading of headings.slice(2))
+    assert.match(
+      heading,
+      new RegExp(`^(## \\[\\d+\\.\\d+\\.\\d+\\] - \\d{4}-\\d\\d-\\d\\d|### (${kinds.join("|")}))$`),
+    );
 });
 
 test("the index of docs/ links every page below it", () => {
