@@ -16,8 +16,17 @@ interface Quick {
   parts?: SidecarParts;
 }
 
-/** How long a quick sidecar waits for an answer. */
+/** How long a quick sidecar waits for a response. */
 export const TIMEOUT_MS = 2000;
+
+/** `push` with short times, for a test that sets further keys. */
+export const QUICK_PUSH = {
+  interval: "10ms",
+  heartbeat: "100ms",
+  timeout: `${TIMEOUT_MS}ms`,
+  minBackoff: "10ms",
+  maxBackoff: "50ms",
+};
 
 /** A sidecar with short intervals, quiet, on a free port; closed after the test. */
 export async function quickSidecar(
@@ -27,14 +36,7 @@ export async function quickSidecar(
   const input = {
     endpoints,
     scrape: { interval: "20ms", timeout: `${TIMEOUT_MS}ms`, maxBackoff: "100ms", maxBytes: "256KiB" },
-    push: {
-      targets,
-      interval: "10ms",
-      heartbeat: "100ms",
-      timeout: `${TIMEOUT_MS}ms`,
-      minBackoff: "10ms",
-      maxBackoff: "50ms",
-    },
+    push: { ...QUICK_PUSH, targets },
     listen: "127.0.0.1:0",
     ...more,
   };

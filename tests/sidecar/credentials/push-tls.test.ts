@@ -5,16 +5,8 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { startFilter } from "../../../testkit/sidecar/fake-filter.ts";
 import { startPod } from "../../../testkit/sidecar/fake-pod.ts";
-import { quickSidecar, TIMEOUT_MS } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { QUICK_PUSH, quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
 import { until } from "../../../testkit/until.ts";
-
-const QUICK = {
-  interval: "10ms",
-  heartbeat: "100ms",
-  timeout: `${TIMEOUT_MS}ms`,
-  retryMin: "10ms",
-  retryMax: "50ms",
-};
 
 const pem = (name: string): string => fileURLToPath(new URL(`../../fixtures/tls/${name}`, import.meta.url));
 
@@ -26,7 +18,7 @@ test("pushes over TLS check the Envoy's certificate by push.tls.ca, and show the
   for (const server of [pod, filter]) t.after(() => server.close());
   const url = filter.url.replace("http:", "https:");
   const sidecarWith = (tls: object) => {
-    const push = { ...QUICK, targets: [url], tls };
+    const push = { ...QUICK_PUSH, targets: [url], tls };
     return quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
   };
   const ca = { ca: pem("ca.pem") };

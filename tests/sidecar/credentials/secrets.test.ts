@@ -8,16 +8,8 @@ import { Secrets } from "../../../sidecar/credentials/secrets.ts";
 import { createLog } from "../../../sidecar/log.ts";
 import { SECRET, startFilter } from "../../../testkit/sidecar/fake-filter.ts";
 import { startPod } from "../../../testkit/sidecar/fake-pod.ts";
-import { quickSidecar, TIMEOUT_MS } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { QUICK_PUSH, quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
 import { until } from "../../../testkit/until.ts";
-
-const QUICK = {
-  interval: "10ms",
-  heartbeat: "100ms",
-  timeout: `${TIMEOUT_MS}ms`,
-  retryMin: "10ms",
-  retryMax: "50ms",
-};
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), "pilotfish-"));
@@ -36,7 +28,7 @@ test("a changed secret file is read again; while a secret is replaced, both work
     renameSync(`${file}.new`, file);
   };
   mount(`${SECRET}\n`);
-  const push = { ...QUICK, targets: [first.url, second.url], secretFile: file };
+  const push = { ...QUICK_PUSH, targets: [first.url, second.url], secretFile: file };
   const lines: string[] = [];
   const log = Object.assign(createLog("silent"), { info: (_: object, text: string) => void lines.push(text) });
   await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push }, parts: { log: log as never } });

@@ -17,7 +17,7 @@ import { freePorts } from "../../../testkit/ports.ts";
 import { type FakeFilter, SECRET, startFilter } from "../../../testkit/sidecar/fake-filter.ts";
 import { startPod } from "../../../testkit/sidecar/fake-pod.ts";
 import { text } from "../../../testkit/sidecar/listen.ts";
-import { quickSidecar, TIMEOUT_MS } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { QUICK_PUSH, quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
 import { until } from "../../../testkit/until.ts";
 
 const counts = (requests: number, lasted = requests, pending = 0, sent = 0): RemoteCounts => ({
@@ -26,14 +26,6 @@ const counts = (requests: number, lasted = requests, pending = 0, sent = 0): Rem
   pending,
   sent,
 });
-const QUICK = {
-  interval: "10ms",
-  heartbeat: "100ms",
-  timeout: `${TIMEOUT_MS}ms`,
-  minBackoff: "10ms",
-  maxBackoff: "50ms",
-};
-
 async function scene(t: TestContext, count: number) {
   const pod = await startPod();
   const filters = await Promise.all(Array.from({ length: count }, () => startFilter()));
@@ -57,7 +49,7 @@ test("each Envoy is told the sum of what the others have in flight, and nothing 
 
 test("counts that change are told to the others though no pod's metrics change, and asked for without a push", async (t) => {
   const { pod, hash, filters } = await scene(t, 2);
-  const push = { ...QUICK, targets: filters.map(({ url }) => url), heartbeat: "10s" };
+  const push = { ...QUICK_PUSH, targets: filters.map(({ url }) => url), heartbeat: "10s" };
   await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
   await until("a snapshot", () => filters[1]?.stored?.remote);
   for (const requests of [3, 4, 5]) {
@@ -89,7 +81,7 @@ test("an Envoy that is known by two addresses is one, and not its own other", as
   const [first, second] = filters as unknown as [FakeFilter, FakeFilter];
   first.counts.set(hash, counts(5));
   const alias = first.url.replace("127.0.0.1", "localhost");
-  const push = { ...QUICK, targets: [first.url, second.url], peers: { targets: [alias] } };
+  const push = { ...QUICK_PUSH, targets: [first.url, second.url], peers: { targets: [alias] } };
   await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
   await until("the second to know", () => second.stored?.remote?.counts[pod.address]?.requests === 5);
   await until("reads by the other address", () => first.reportsRead > 5);
@@ -104,7 +96,7 @@ test("peers are asked and never pushed to: a sidecar beside each Envoy is enough
   first.counts.set(hash, counts(2));
   second.counts.set(hash, counts(3));
   for (const [own, other] of [[first, second] as const, [second, first] as const]) {
-    const push = { ...QUICK, targets: [own.url], peers: { targets: [other.url] } };
+    const push = { ...QUICK_PUSH, targets: [own.url], peers: { targets: [other.url] } };
     await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
   }
   await until("the first to know", () => first.stored?.remote?.counts[pod.address]?.requests === 3);
@@ -250,7 +242,7 @@ test("a reload keeps the sidecar's id, so that no filter takes it for another on
   const sidecar = await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url] });
   const before = (await until("a snapshot", () => filter.stored)).source;
   const { parseConfig } = await import("../../../sidecar/config/load.ts");
-  const next = { endpoints: [pod.url], push: { ...QUICK, targets: [filter.url] }, listen: "127.0.0.1:0" };
+  const next = { endpoints: [pod.url], push: { ...QUICK_PUSH, targets: [filter.url] }, listen: "127.0.0.1:0" };
   await sidecar.reload(parseConfig(next, { PILOTFISH_SECRET: SECRET }));
   await until("a further one", () => filter.answers.length > 3);
   assert.equal(filter.stored?.source, before);
@@ -262,7 +254,7 @@ test("Envoys behind a name come and go with its addresses, each filled when it a
   for (const server of [pod, filter]) t.after(() => server.close());
   const port = Number(filter.address.split(":")[1]);
   let addresses = ["127.0.0.1"];
-  const push = { ...QUICK, dns: [{ name: "envoy.test", port, interval: "100ms" }] };
+  const push = { ...QUICK_PUSH, dns: [{ name: "envoy.test", port, interval: "100ms" }] };
   const parts = { resolve: async () => addresses };
   const sidecar = await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push }, parts });
   await until("a snapshot", () => filter.stored);
