@@ -25,7 +25,7 @@ describe("a trap", () => {
   around(
     async () => {
       const statement = `  if (headLength(HEAD_PATH) == ${TRAP.length}) unreachable();`;
-      trapping = buildTrapping(FILE, "stripAndReadHead(config.body);", statement);
+      trapping = buildTrapping(FILE, "  stripAndReadHead(", statement);
       echo = await startEcho("echo");
       const pools = [{ name: "pool", models: ["m"], endpoints: [echo.address] }];
       const filter = { admission: { mode: "hold", hold: { timeout: "60s" } } };
