@@ -51,7 +51,7 @@ import { beginError, sendBytes, sendError, sendJson } from "../local-reply";
 import { leaveGarbage, Root } from "../root";
 import { openStream, PHASE_PUSH, PHASE_REPLIED, Stream, stateOf } from "../streams";
 import { writeSnapshot } from "./readback";
-import { hasAsk, makeReport, parseAsk, ReportAsk, readAsk, reportPointer, setReportVersion } from "./traffic-report";
+import { hasAsk, makeReport, parseAsk, ReportAsk, readAsk, setReportVersion, TrafficReport } from "./traffic-report";
 
 const READBACK_BYTES: u32 = 2097152;
 /** Two numbers of 20 digits, and a dot. */
@@ -69,7 +69,7 @@ export function reservedHeaders(id: u32, root: Root, endOfStream: bool): i32 {
     refuse(404, SNAPSHOT_OTHER, "Nothing is here; the snapshot's path is set by snapshot.path.", CODE_NOT_FOUND);
   } else if (isMethod(GET)) {
     const ask = readAsk();
-    if (ask !== null) report(ask);
+    if (ask !== null) answerReport(ask);
     else readBack(root);
   } else if (!isMethod(POST)) {
     refuse(405, SNAPSHOT_OTHER, "POST a snapshot here, or GET the current one.", CODE_METHOD);
@@ -108,15 +108,15 @@ export function reservedBody(stream: Stream, length: u32, endOfStream: bool): i3
     stream.phase = PHASE_REPLIED;
     // Before the body is read: a host call for the report overwrites the body.
     const ask = parseAsk(stream.name, stream.nameLength);
-    const reported = ask === null ? 0 : makeReport(readClock(), ask);
-    if (getBuffer(REQUEST_BODY, 0, min(length, limit))) storePush(root, resultPointer(), resultLength(), reported);
+    const report: TrafficReport | null = ask === null ? null : makeReport(readClock(), ask);
+    if (getBuffer(REQUEST_BODY, 0, min(length, limit))) storePush(root, resultPointer(), resultLength(), report);
     else refuseMalformed(BROKEN_BODY_LENGTH);
   }
   return BODY_STOP_AND_BUFFER;
 }
 
-/** `reported`: bytes of the traffic report that is the response; 0 when none was asked for. */
-function storePush(root: Root, data: usize, bytes: u32, reported: u32): void {
+/** `report`: the traffic report that is the response; null when none was asked for. */
+function storePush(root: Root, data: usize, bytes: u32, report: TrafficReport | null): void {
   const broken = verify(pushed, data, bytes);
   if (broken != VALID) {
     refuseMalformed(broken);
@@ -128,8 +128,8 @@ function storePush(root: Root, data: usize, bytes: u32, reported: u32): void {
   if (stored.outcome == STORED) {
     count(SNAPSHOT_STORED);
     followSnapshot();
-    if (reported > 0) {
-      sendReport(version, reported);
+    if (report !== null) {
+      sendReport(version, report);
       return;
     }
     const writer = writeTo(largeBuffer(4096), 4096);
@@ -156,19 +156,19 @@ function storePush(root: Root, data: usize, bytes: u32, reported: u32): void {
   }
 }
 
-function sendReport(version: u64, bytes: u32): void {
+function sendReport(version: u64, report: TrafficReport): void {
   count(REPORTED);
-  setReportVersion(version);
-  sendBytes(200, reportPointer(), bytes);
+  setReportVersion(report, version);
+  sendBytes(200, report.pointer, report.length);
 }
 
 /** Also before the first push, when nothing is counted yet. */
-function report(ask: ReportAsk): void {
+function answerReport(ask: ReportAsk): void {
   const now = readClock();
   readSummary();
   followSnapshot();
-  const bytes = makeReport(now, ask);
-  sendReport(hasSnapshot() ? current().version : 0, bytes);
+  const report = makeReport(now, ask);
+  sendReport(hasSnapshot() ? current().version : 0, report);
 }
 
 function readBack(root: Root): void {

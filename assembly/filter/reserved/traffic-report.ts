@@ -38,11 +38,17 @@ export class ReportAsk {
   position: u64 = 0;
 }
 
+@unmanaged
+export class TrafficReport {
+  pointer: usize = 0;
+  length: u32 = 0;
+  /** Bytes that are allocated at `pointer`; grows with the endpoints. */
+  capacity: u32 = 0;
+}
+
 const ASKED = bytesOf(REPORT_HEADER);
 const asked: usize = memory.data(offsetof<ReportAsk>(), 8);
-/** Grows with the endpoints. */
-let report: usize = 0;
-let capacity: u32 = 0;
+const made: usize = memory.data(offsetof<TrafficReport>(), 8);
 
 /** What the request asks for; null: for no report. Valid until the next call. Only while the request's headers are there. */
 export function readAsk(): ReportAsk | null {
@@ -70,10 +76,11 @@ export function parseAsk(text: usize, length: u32): ReportAsk | null {
   return second ? ask : null;
 }
 
-/** Writes the report to reportPointer(); its length in bytes. `now` in ns. */
-export function makeReport(now: u64, ask: ReportAsk): u32 {
+/** The report of this moment, `now` in ns. Valid until the next call. */
+export function makeReport(now: u64, ask: ReportAsk): TrafficReport {
   receiveCounts(now);
-  reserve(REPORT_HEADER_BYTES + endpointCount() * REPORT_RECORD_BYTES + MAX_PREFIX_WORDS * 8);
+  const made = reserve(REPORT_HEADER_BYTES + endpointCount() * REPORT_RECORD_BYTES + MAX_PREFIX_WORDS * 8);
+  const report = made.pointer;
   memory.fill(report, 0, REPORT_HEADER_BYTES);
   let records: u32 = 0;
   let at = report + REPORT_HEADER_BYTES;
@@ -83,35 +90,33 @@ export function makeReport(now: u64, ask: ReportAsk): u32 {
     at += REPORT_RECORD_BYTES;
     records++;
   }
-  at += writePrefixes(at, ask);
-  const bytes = <u32>(at - report);
+  at += writePrefixes(report, at, ask);
+  made.length = <u32>(at - report);
   store<u32>(report, REPORT_MAGIC, HEADER_MAGIC);
   store<u16>(report, <u16>MAJOR, HEADER_MAJOR);
   store<u16>(report, <u16>MINOR, HEADER_MINOR);
-  store<u32>(report, bytes, HEADER_TOTAL_BYTES);
+  store<u32>(report, made.length, HEADER_TOTAL_BYTES);
   store<u32>(report, records, REPORT_RECORDS);
   store<u64>(report, instanceId(), REPORT_INSTANCE);
-  return bytes;
+  return made;
 }
 
-/** The report is of the moment before this snapshot was taken in. */
-export function setReportVersion(version: u64): void {
-  store<u64>(report, version, REPORT_VERSION);
+/** The report is of the moment before this snapshot was taken over. */
+export function setReportVersion(report: TrafficReport, version: u64): void {
+  store<u64>(report.pointer, version, REPORT_VERSION);
 }
 
-export function reportPointer(): usize {
+function reserve(bytes: u32): TrafficReport {
+  const report = changetype<TrafficReport>(made);
+  if (bytes <= report.capacity) return report;
+  if (report.pointer) heap.free(report.pointer);
+  report.capacity = bytes + bytes / 4;
+  report.pointer = heap.alloc(report.capacity);
   return report;
 }
 
-function reserve(bytes: u32): void {
-  if (bytes <= capacity) return;
-  if (report) heap.free(report);
-  capacity = bytes + bytes / 4;
-  report = heap.alloc(capacity);
-}
-
-/** Prefix updates that the sidecar does not have, the newest MAX_PREFIX_WORDS of them; how many bytes. */
-function writePrefixes(target: usize, ask: ReportAsk): u32 {
+/** Writes prefix updates that the sidecar does not have, the newest MAX_PREFIX_WORDS of them. How many bytes. */
+function writePrefixes(report: usize, target: usize, ask: ReportAsk): u32 {
   const ring = allPrefixes();
   if (ring === null) return 0;
   store<u64>(report, workerId(), REPORT_RING);

@@ -16,7 +16,7 @@ import {
 import { ADMISSION_WAYS } from "./admission-counter-ways.ts";
 import { askReport } from "./envoys.ts";
 
-export interface Way {
+interface Way {
   way: (gateway: Gateway) => void;
   also?: Record<string, number>;
   configuration?: object;
