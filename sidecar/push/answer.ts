@@ -1,4 +1,4 @@
-// What a filter's answer to a push means, and what whoever runs the sidecar can do about it.
+// What a filter's response to a push means, and what an operator can do about it.
 import { CODE_LEASED, CODE_TOO_LARGE, REPORT_MAGIC } from "../../protocol/constants.ts";
 import { decodeReport, type TrafficReport } from "../../protocol/traffic-report.ts";
 import { FAILURES } from "../http.ts";
@@ -18,13 +18,13 @@ export type PushResult = (typeof PUSH_RESULTS)[number];
 
 export interface Verdict {
   result: PushResult;
-  /** What the filter said, or what came in its place. */
+  /** The filter's sentence, or what is wrong with the response. */
   detail: string;
-  /** Of an outdated push: the version that the filter holds. */
+  /** For outdated: the version that the filter has. */
   stored?: bigint;
-  /** Of a push that another sidecar's keeps off: until when, in ms. */
-  heldMs?: number;
-  /** Of an accepted push that asked for it. */
+  /** For held: how long the lease of another sidecar lasts, milliseconds. */
+  leaseMs?: number;
+  /** For an accepted push that asked for a traffic report. */
   report?: TrafficReport;
 }
 
@@ -37,22 +37,23 @@ const BY_STATUS: Readonly<Record<number, PushResult>> = {
   503: "not_stored",
 };
 
-/** A result that lasts needs somebody to do something; the log says what. */
+/** What to do about a result that lasts; goes to the log. */
 export const HINTS: Readonly<Partial<Record<PushResult, string>>> = {
   malformed: "the filter refuses the snapshot: are filter and sidecar of one version?",
-  unauthenticated: "the filter knows another secret: compare PILOTFISH_SECRET on both sides",
-  outdated: "another sidecar or a clock that jumped is ahead: going past its version",
-  held: "another sidecar pushes to this Envoy and knows as much: standing by",
-  snapshot_too_large: "more pods or models than one filter takes: split them over several gateways",
-  not_stored: "Envoy would not keep the snapshot: it is pushed again",
-  unexpected: "no answer of the filter's: is it on this listener, and does push.path say what its snapshot.path says?",
-  refused: "nothing listens there: is Envoy up, and is this the listener's address?",
-  unreachable: "no route to the target: is its address right?",
-  timeout: "the target does not answer in time",
-  reset: "the target ended the connection",
+  unauthenticated: "the filter has another secret: compare PILOTFISH_SECRET on both sides",
+  outdated: "another sidecar, or a clock that jumped, is ahead: the next push has a higher version",
+  held: "another sidecar has the lease of this Envoy, and its snapshot is as complete: standing by",
+  snapshot_too_large: "the snapshot has more pods or models than one filter takes: split them over several gateways",
+  not_stored: "Envoy did not store the snapshot: it is pushed again",
+  unexpected:
+    "the response is not the filter's: is the filter on this listener, and is push.path the same as its snapshot.path?",
+  refused: "nothing listens there: is Envoy up, and is this its listener's address?",
+  unreachable: "the network has no route to the target: is its address right?",
+  timeout: "the target did not answer within push.timeout",
+  reset: "the target closed the connection",
 };
 
-const MOST_HELD_MS = 5000;
+const MAX_LEASE_MS = 5000;
 const VERSION = /^[0-9]{1,20}$/;
 
 interface AnswerJson {
@@ -70,7 +71,7 @@ function parse(body: Buffer): AnswerJson | undefined {
   }
 }
 
-/** Only an answer in the filter's own form counts: an upstream's 200 or 401 is not the filter's. */
+/** `sent`: the version that was pushed. Only a response in the filter's own form counts: an upstream may answer 200 or 401 too. */
 export function judge(status: number, body: Buffer, sent: bigint): Verdict {
   if (status === 200 && body.length >= 4 && body.readUInt32LE(0) === REPORT_MAGIC) return reported(body, sent);
   const json = parse(body);
@@ -85,11 +86,11 @@ export function judge(status: number, body: Buffer, sent: bigint): Verdict {
     verdict.stored = BigInt(json.version);
   }
   if (held && Number.isInteger(json.heldMs))
-    verdict.heldMs = Math.min(Math.max(json.heldMs as number, 0), MOST_HELD_MS);
+    verdict.leaseMs = Math.min(Math.max(json.heldMs as number, 0), MAX_LEASE_MS);
   return verdict;
 }
 
-/** A report is taken whole or not at all; that the push was accepted is told by its version. */
+/** A traffic report is taken whole or not at all. Its version shows that the push was accepted. */
 function reported(body: Buffer, sent: bigint): Verdict {
   try {
     const report = decodeReport(body);

@@ -1,4 +1,4 @@
-// One Envoy as it is spoken to: one connection, the secret that works there, reports when they are wanted.
+// The connection to one Envoy, and the secret that works there.
 import { type buildConnector, Pool } from "undici";
 import { REPORT_HEADER, SECRET_HEADER } from "../../protocol/constants.ts";
 import type { Secrets } from "../credentials/secrets.ts";
@@ -28,12 +28,12 @@ export class Envoy {
     this.#pool = new Pool(origin, { connections: 1, pipelining: 1, connect: options.connect });
   }
 
-  /** The secret that the Envoy took last, or the one that is tried first. */
+  /** The secret that the Envoy took last, or the first that will be tried. */
   get secret(): string {
     return this.#options.secrets.inTurn(this.#worked)[0] ?? "";
   }
 
-  /** `cursor`: a report is wanted, with what is new since. Rejects as http.ts exchange() does. */
+  /** With a cursor the response is a traffic report of what is new since. Rejects as http.ts exchange() does. */
   push(body: Uint8Array, cursor: string | undefined): Promise<Answer> {
     return this.#ask("POST", { "content-type": "application/octet-stream" }, body, cursor);
   }

@@ -1,6 +1,6 @@
-// The Envoys that snapshots go to, and those whose requests in flight are asked for, as they come and go. Each has a state
-// of its own. What one of them reports makes the others due: with several Envoys each of them hears of the rest's traffic
-// within two intervals (ARCHITECTURE.md, "What Envoys share").
+// The Envoys of a run, as they come and go: targets, which get snapshots, and peers, which are only asked for traffic reports.
+// A report that says something new makes pushes to the other Envoys due. So each Envoy receives the others' traffic within two
+// intervals (ARCHITECTURE.md, "What Envoys share").
 import { buildConnector } from "undici";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
@@ -10,9 +10,9 @@ import type { Secrets } from "../credentials/secrets.ts";
 import type { Log } from "../log.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
 import { type Connect, Envoy } from "./envoy.ts";
-import { type EnvoySource, envoySources, type FindParts } from "./find.ts";
-import { Reader } from "./reader.ts";
-import { Reports } from "./reports.ts";
+import { type EnvoySource, envoySources, type FindParts } from "./envoy-sources.ts";
+import { EnvoyTraffic } from "./envoy-traffic.ts";
+import { ReportReader } from "./report-reader.ts";
 import { Target, type TargetParts } from "./target.ts";
 
 interface EnvoysParts extends FindParts {
@@ -27,18 +27,18 @@ interface EnvoysParts extends FindParts {
 
 interface Known {
   envoy: Envoy;
-  reader: Reader | undefined;
+  reader: ReportReader;
+  /** Undefined: a peer. */
   target: Target | undefined;
 }
 
-/** Of a sidecar's reports, all Envoys together; each Envoy is asked by as many sidecars as there are. */
-const READ_SPACING_MS = 5;
+/** The least time between two questions of a sidecar, whichever Envoys it asks. */
+const MIN_QUESTION_SPACING_MS = 5;
 
 export class Envoys {
   readonly #config: Config["push"];
   readonly #parts: EnvoysParts;
-  readonly #reports: Reports;
-  readonly #access: Access;
+  readonly #traffic: EnvoyTraffic;
   readonly #connect: Connect;
   readonly #sources: Array<{ source: EnvoySource; pushed: boolean; origins: readonly string[] }>;
   readonly #known = new Map<string, Known>();
@@ -48,19 +48,18 @@ export class Envoys {
   constructor(config: Config["push"], parts: EnvoysParts) {
     this.#config = config;
     this.#parts = parts;
-    // A reload begins anew under the same source: by the clock, its records' numbers are above those before. Of 48 bits.
+    // The run after a reload has the same source, so its records need higher numbers: tens of microseconds fit into 48 bits.
     const first = Number(parts.clock.epochMicros() / 10n);
-    this.#reports = new Reports(() => parts.clock.now(), first);
-    this.#access = parts.certificates;
+    this.#traffic = new EnvoyTraffic(() => parts.clock.now(), first);
     this.#connect = (options, callback) => {
-      // Made for each connection: it is to have the newest certificates.
+      // A connector for each connection: certificates may have changed since the last one.
       const { serverName } = config.tls;
-      const secureContext = this.#access.context;
+      const secureContext = parts.certificates.context;
       const named = serverName === undefined ? {} : { servername: serverName };
       buildConnector({ secureContext, ...named, timeout: config.timeout })(options, callback);
     };
-    const of = (places: Parameters<typeof envoySources>[0], pushed: boolean) =>
-      envoySources(places, parts).map((source) => ({ source, pushed, origins: [] as readonly string[] }));
+    const of = (found: Parameters<typeof envoySources>[0], pushed: boolean) =>
+      envoySources(found, parts).map((source) => ({ source, pushed, origins: [] as readonly string[] }));
     this.#sources = [...of(config, true), ...of(config.peers, false)];
     for (const each of this.#sources) {
       each.source.start((origins) => {
@@ -79,18 +78,13 @@ export class Envoys {
     return { secret: this.#known.get(origin)?.envoy.secret ?? "", connect: this.#connect };
   }
 
-  /** Requests in flight that each Envoy told last. */
-  get inFlight(): ReadonlyMap<string, number> {
-    return this.#reports.inFlight;
-  }
-
-  /** There is something to push from now on. */
+  /** Pushes begin. */
   start(): void {
     this.#pushing = true;
     for (const target of this.targets) target.start();
   }
 
-  /** The snapshot would say something else now. */
+  /** The next snapshot says something new. */
   changed(): void {
     if (this.#pushing) for (const target of this.targets) target.changed();
   }
@@ -98,11 +92,11 @@ export class Envoys {
   async close(): Promise<void> {
     this.#closed = true;
     for (const { source } of this.#sources) source.close();
-    this.#access.close();
+    this.#parts.certificates.close();
     await Promise.all([...this.#known.keys()].map((origin) => this.#forget(origin)));
   }
 
-  /** Whom there is to hear from, and to tell. */
+  /** Traffic reports are wanted: several Envoys are known. */
   get #exchanging(): boolean {
     return this.#config.exchange && this.#known.size > 1;
   }
@@ -113,7 +107,7 @@ export class Envoys {
       for (const origin of origins) wanted.set(origin, pushed || wanted.get(origin) === true);
     for (const origin of [...this.#known.keys()]) if (!wanted.has(origin)) void this.#forget(origin);
     for (const [origin, pushed] of wanted) {
-      const known = this.#known.get(origin) ?? this.#meet(origin);
+      const known = this.#known.get(origin) ?? this.#add(origin);
       if (pushed && known.target === undefined) {
         known.target = this.#target(known.envoy);
         if (this.#pushing) known.target.start();
@@ -124,18 +118,18 @@ export class Envoys {
     }
   }
 
-  #meet(origin: string): Known {
+  #add(origin: string): Known {
     const { path, timeout } = this.#config;
     const { clock, log, random } = this.#parts;
     const envoy = new Envoy(origin, { path, timeoutMs: timeout, secrets: this.#parts.secrets, connect: this.#connect });
-    const reader = new Reader(envoy, {
+    const reader = new ReportReader(envoy, {
       clock,
       log,
       random,
       intervalMs: () =>
-        this.#exchanging ? Math.max(this.#config.interval, READ_SPACING_MS * this.#known.size) : undefined,
-      cursor: () => this.#reports.cursor(origin),
-      heard: (report) => this.#heard(origin, report),
+        this.#exchanging ? Math.max(this.#config.interval, MIN_QUESTION_SPACING_MS * this.#known.size) : undefined,
+      cursor: () => this.#traffic.cursor(origin),
+      received: (report) => this.#receive(origin, report),
     });
     const known = { envoy, reader, target: undefined };
     this.#known.set(origin, known);
@@ -148,26 +142,26 @@ export class Envoys {
     const { snapshots, clock, log, random, pushed } = this.#parts;
     const options = { intervalMs: interval, heartbeatMs: heartbeat, retryMinMs: minBackoff, retryMaxMs: maxBackoff };
     const exchange: TargetParts["exchange"] = {
-      cursor: () => (this.#exchanging ? this.#reports.cursor(envoy.origin) : undefined),
-      others: (index) => (this.#exchanging ? this.#reports.othersOf(envoy.origin, index) : undefined),
-      heard: (report) => {
-        this.#known.get(envoy.origin)?.reader?.heard();
-        this.#heard(envoy.origin, report);
+      cursor: () => (this.#exchanging ? this.#traffic.cursor(envoy.origin) : undefined),
+      others: (index) => (this.#exchanging ? this.#traffic.othersOf(envoy.origin, index) : undefined),
+      received: (report) => {
+        this.#known.get(envoy.origin)?.reader.reported();
+        this.#receive(envoy.origin, report);
       },
     };
     return new Target(envoy, { options, snapshots, clock, log, random, pushed, exchange });
   }
 
-  #heard(origin: string, report: TrafficReport): void {
+  #receive(origin: string, report: TrafficReport): void {
     if (!this.#known.has(origin)) return;
-    if (this.#reports.heard(origin, report) && this.#exchanging) this.changed();
+    if (this.#traffic.receive(origin, report) && this.#exchanging) this.changed();
   }
 
   async #forget(origin: string): Promise<void> {
     const known = this.#known.get(origin);
     this.#known.delete(origin);
-    this.#reports.forget(origin);
-    known?.reader?.close();
+    this.#traffic.forget(origin);
+    known?.reader.close();
     known?.target?.close();
     if (!this.#closed) this.#parts.log.info({ envoy: origin }, "Envoy gone");
     await known?.envoy.close();

@@ -1,13 +1,13 @@
-// One Envoy, with a state of its own.
+// Pushes snapshots to one Envoy.
 //
-//   idle     ── something changed, and `interval` since the last push ──▶ sending
+//   idle     ── the snapshot changed, and `interval` since the last push ──▶ sending
 //   idle     ── `heartbeat` since the last push ──▶ sending
 //   sending  ── accepted ──▶ idle
-//   sending  ── another sidecar's snapshot is in use there ──▶ waiting, until it gives way
-//   sending  ── anything else ──▶ waiting        push.minBackoff, doubled with each failure up to push.maxBackoff, half of it random
-//   waiting  ── time is up ──▶ sending           changes meanwhile go along, they hurry nothing
+//   sending  ── another sidecar has the lease there ──▶ waiting, until the lease ends
+//   sending  ── anything else ──▶ waiting        minBackoff, doubled with each failure up to maxBackoff, half of it random
+//   waiting  ── time is up ──▶ sending           a change does not end the wait; the push at its end contains it
 //
-// Each push is the whole truth, made as it is sent, so an Envoy that was away is told everything by the first one.
+// Each push is a whole snapshot, made as it is sent. So one push is enough for an Envoy that was away.
 import { MAX_SNAPSHOT_BYTES } from "../../protocol/constants.ts";
 import { SnapshotTooLargeError } from "../../protocol/encode.ts";
 import { withTraffic } from "../../protocol/traffic.ts";
@@ -19,7 +19,7 @@ import type { EndpointIndex } from "../snapshot/endpoint-index.ts";
 import type { MadeSnapshot, SnapshotSource } from "../snapshot/source.ts";
 import { HINTS, judge, type PushResult, type Verdict } from "./answer.ts";
 import type { Envoy } from "./envoy.ts";
-import type { Others } from "./reports.ts";
+import type { Others } from "./envoy-traffic.ts";
 
 interface PushOptions {
   intervalMs: number;
@@ -38,16 +38,16 @@ export interface TargetParts {
   exchange: TargetExchange;
 }
 
-/** What this Envoy is told of the others, and they of it. */
+/** Traffic reports: what this Envoy gets of the others, and they of it. */
 interface TargetExchange {
-  /** Which of its news are known; undefined: it is the only Envoy, and nothing is asked for. */
+  /** Which prefix updates of this Envoy have been received; undefined: no report is wanted. */
   cursor(): string | undefined;
   others(index: EndpointIndex): Others | undefined;
-  heard(report: TrafficReport): void;
+  received(report: TrafficReport): void;
 }
 
-/** Filters do not believe others' requests for longer than 2 s after they were told. */
-const MOST_SILENT_MS = 1000;
+/** A filter forgets the others' requests 2 s after the last push, so pushes that contain some come at least this often. */
+const MAX_PUSH_GAP_MS = 1000;
 
 export class Target {
   readonly origin: string;
@@ -60,8 +60,8 @@ export class Target {
   #startedAt = Number.NEGATIVE_INFINITY;
   #failures = 0;
   #acceptedAt: number | null = null;
-  #heldAt: number | null = null;
-  #others = false;
+  #leaseSeenAt: number | null = null;
+  #sentOthers = false;
   #lastResult: PushResult | undefined;
   #closed = false;
 
@@ -71,15 +71,15 @@ export class Target {
     this.#envoy = envoy;
   }
 
-  /** Clock.now() when the last accepted push was begun. */
+  /** Clock.now() when the last accepted push began; null: none was accepted. */
   get acceptedAt(): number | null {
     return this.#acceptedAt;
   }
 
-  /** Clock.now() when it last took a push, or said that another sidecar's is in use there. */
+  /** Clock.now() when this Envoy last took a push or named another sidecar's lease: it has a snapshot. */
   get suppliedAt(): number | null {
-    if (this.#acceptedAt === null || this.#heldAt === null) return this.#acceptedAt ?? this.#heldAt;
-    return Math.max(this.#acceptedAt, this.#heldAt);
+    if (this.#acceptedAt === null || this.#leaseSeenAt === null) return this.#acceptedAt ?? this.#leaseSeenAt;
+    return Math.max(this.#acceptedAt, this.#leaseSeenAt);
   }
 
   get lastResult(): PushResult | undefined {
@@ -90,7 +90,7 @@ export class Target {
     this.#schedule(0);
   }
 
-  /** The snapshot would say something else now. */
+  /** The next snapshot says something new. */
   changed(): void {
     if (this.#closed) return;
     this.#dirty = true;
@@ -104,7 +104,7 @@ export class Target {
     clearTimeout(this.#timer);
   }
 
-  /** The earlier of this time and the one that is set. */
+  /** Sends after `waitMs`, or earlier if an earlier time is set. */
   #schedule(waitMs: number): void {
     const dueAt = this.#parts.clock.now() + waitMs;
     if (this.#closed || dueAt >= this.#dueAt) return;
@@ -122,22 +122,22 @@ export class Target {
     const { verdict, snapshot } = await this.#push();
     if (this.#closed) return;
     pushed(this.origin, verdict.result, (clock.now() - this.#startedAt) / 1000, snapshot);
-    this.#report(verdict);
+    this.#log(verdict);
     if (verdict.result === "ok") {
       this.#state = "idle";
       this.#failures = 0;
       this.#acceptedAt = this.#startedAt;
-      if (verdict.report !== undefined) this.#parts.exchange.heard(verdict.report);
+      if (verdict.report !== undefined) this.#parts.exchange.received(verdict.report);
       if (this.#dirty) this.changed();
-      const heartbeat = this.#others ? Math.min(options.heartbeatMs, MOST_SILENT_MS) : options.heartbeatMs;
+      const heartbeat = this.#sentOthers ? Math.min(options.heartbeatMs, MAX_PUSH_GAP_MS) : options.heartbeatMs;
       this.#schedule(Math.max(0, this.#startedAt + heartbeat - clock.now()));
       return;
     }
     if (verdict.result === "held") {
       this.#state = "waiting";
       this.#failures = 0;
-      this.#heldAt = clock.now();
-      this.#schedule(Math.max(options.intervalMs, verdict.heldMs ?? 0) * (1 + this.#parts.random() / 10));
+      this.#leaseSeenAt = clock.now();
+      this.#schedule(Math.max(options.intervalMs, verdict.leaseMs ?? 0) * (1 + this.#parts.random() / 10));
       return;
     }
     if (verdict.stored !== undefined) this.#parts.snapshots.goPast(verdict.stored);
@@ -164,10 +164,10 @@ export class Target {
     }
   }
 
-  /** The snapshot with what other Envoys told; without it where there is no room, pods come first. */
+  /** The snapshot with the other Envoys' traffic. Where there is no room the prefixes are left out, then the counts. */
   #withOthers({ bytes, index }: MadeSnapshot): Uint8Array {
     const others = this.#parts.exchange.others(index());
-    this.#others = others !== undefined;
+    this.#sentOthers = others !== undefined;
     if (others === undefined) return bytes;
     const { envoys, counts, prefixes } = others;
     const whole = withTraffic(bytes, envoys, counts, prefixes);
@@ -182,8 +182,8 @@ export class Target {
     return longest * (0.5 + random() / 2);
   }
 
-  /** Once for each change of the result, not for each push. */
-  #report({ result, detail }: Verdict): void {
+  /** Logs each change of the result, not each push. */
+  #log({ result, detail }: Verdict): void {
     if (result === this.#lastResult) return;
     this.#lastResult = result;
     const { log } = this.#parts;

@@ -1,28 +1,30 @@
 // Finds an endpoint of a snapshot by the hash that traffic reports name it by.
 import { addressHash } from "../../protocol/traffic.ts";
 
-/** Endpoints of a snapshot in its order, found by the hash that reports name them by. */
+/** The endpoints of a snapshot, in its order. */
 export class EndpointIndex {
   readonly size: number;
-  readonly #places = new Map<bigint, number>();
+  readonly #indexes = new Map<bigint, number>();
 
   constructor(addresses: readonly string[]) {
     this.size = addresses.length;
-    for (const [place, address] of addresses.entries()) this.#places.set(hashOf(address), place);
+    for (const [index, address] of addresses.entries()) this.#indexes.set(hashOf(address), index);
   }
 
-  placeOf(hash: bigint): number | undefined {
-    return this.#places.get(hash);
+  /** Undefined: the snapshot has no such endpoint. */
+  indexOf(hash: bigint): number | undefined {
+    return this.#indexes.get(hash);
   }
 }
 
+/** Hashes of addresses, kept over snapshots: the same endpoints are in each of them. */
 const hashes = new Map<string, bigint>();
-const MOST_HASHES = 50_000;
+const MAX_HASHES = 50_000;
 
 function hashOf(address: string): bigint {
   let hash = hashes.get(address);
   if (hash === undefined) {
-    if (hashes.size >= MOST_HASHES) hashes.clear();
+    if (hashes.size >= MAX_HASHES) hashes.clear();
     hash = addressHash(address);
     hashes.set(address, hash);
   }

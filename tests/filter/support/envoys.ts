@@ -6,7 +6,7 @@ import { encodeSnapshot } from "../../../protocol/encode.ts";
 import type { SnapshotView } from "../../../protocol/snapshot.ts";
 import { withTraffic } from "../../../protocol/traffic.ts";
 import { decodeReport, type TrafficReport } from "../../../protocol/traffic-report.ts";
-import { Reports } from "../../../sidecar/push/reports.ts";
+import { EnvoyTraffic } from "../../../sidecar/push/envoy-traffic.ts";
 import { EndpointIndex } from "../../../sidecar/snapshot/endpoint-index.ts";
 import { Gateway, type GatewayOptions, SECRET } from "../../../testkit/filter/gateway.ts";
 
@@ -32,7 +32,7 @@ function reportOf(stream: Stream): TrafficReport {
 
 export class Envoys {
   readonly all: Gateway[];
-  readonly reports: Reports;
+  readonly traffic: EnvoyTraffic;
   /** Envoys that the sidecar does not reach. */
   readonly cut = new Set<number>();
   #now = 0;
@@ -41,7 +41,7 @@ export class Envoys {
 
   constructor(count: number, view: Pick<SnapshotView, "endpoints" | "models">, options: GatewayOptions = {}) {
     this.all = Array.from({ length: count }, (_, i) => new Gateway({ workers: 2, seed: i + 1, ...options }));
-    this.reports = new Reports(() => this.#now);
+    this.traffic = new EnvoyTraffic(() => this.#now);
     this.#view = view;
     this.round();
     this.round();
@@ -70,10 +70,10 @@ export class Envoys {
     for (const [i, gateway] of this.all.entries()) {
       if (this.cut.has(i)) continue;
       const origin = `envoy-${i}`;
-      const others = this.reports.othersOf(origin, new EndpointIndex(addresses));
+      const others = this.traffic.othersOf(origin, new EndpointIndex(addresses));
       const body = others === undefined ? base : withTraffic(base, others.envoys, others.counts, others.prefixes);
       const worker = Number((version / 50_000n) % BigInt(gateway.workers.length));
-      this.reports.heard(origin, pushForReport(gateway, body, worker, this.reports.cursor(origin)));
+      this.traffic.receive(origin, pushForReport(gateway, body, worker, this.traffic.cursor(origin)));
     }
   }
 

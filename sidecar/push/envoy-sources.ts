@@ -1,5 +1,5 @@
-// Where Envoys are: given, by name, by label. A source tells all that it knows each time; what it leaves out is gone.
-
+// Where Envoys are: given, behind a DNS name, pods with a label. A source reports all its Envoys each time: one that is left
+// out is gone.
 import type { Places } from "../config/push.ts";
 import { dnsSource, type Resolve } from "../discover/dns.ts";
 import { accessCluster } from "../kubernetes/api-client.ts";
@@ -50,12 +50,12 @@ function labelled(options: NonNullable<Places["kubernetes"]>, parts: FindParts):
   let pending = false;
   let closed = false;
 
-  const tell = (report: (origins: readonly string[]) => void): void => {
+  const reportAll = (report: (origins: readonly string[]) => void): void => {
     pending = false;
     if (closed || watch?.answered !== true) return;
     const origins: string[] = [];
     for (const object of watch.objects) {
-      // One that is not ready yet is told as well: without a snapshot it would begin with nothing.
+      // Pods that are not ready count too: an Envoy needs a snapshot before its first request.
       if (object.kind === "pod" && object.ip !== null) origins.push(`${scheme}://${podAddress(object.ip, port)}`);
     }
     report(origins.sort());
@@ -63,7 +63,7 @@ function labelled(options: NonNullable<Places["kubernetes"]>, parts: FindParts):
   const open = async (report: (origins: readonly string[]) => void): Promise<void> => {
     const observer: WatchObserver = {
       changed() {
-        if (!pending) setImmediate(tell, report);
+        if (!pending) setImmediate(reportAll, report);
         pending = true;
       },
       broken: (object, lines) => log.warn({ source: name, object, problems: lines }, "object not understood"),

@@ -1,44 +1,45 @@
-// Asks one Envoy for its report where no push brought one: as often as pushes could, or less often where there are so many
-// Envoys that all of them together would ask each of them without end.
+// Asks an Envoy for its traffic report when no push has brought one lately. The interval is that of pushes, or longer if there
+// are many Envoys.
 import { CODE_MALFORMED } from "../../protocol/constants.ts";
 import { decodeReport, type TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Envoy } from "./envoy.ts";
 
-interface ReaderParts {
+interface ReportReaderParts {
   clock: Clock;
   log: Log;
   random: () => number;
-  /** Undefined: nothing is asked for now. */
+  /** Undefined: no reports are wanted now. */
   intervalMs(): number | undefined;
   cursor(): string;
-  heard(report: TrafficReport): void;
+  received(report: TrafficReport): void;
 }
 
-/** How long an Envoy is left alone that gave no report: it is away, or its filter is of another release. */
+/** The wait after an Envoy that did not answer. */
 const AWAY_MS = 500;
+/** The wait after an answer that is no traffic report: the filter is of another release. */
 const OTHER_RELEASE_MS = 5000;
-/** How often it is looked up whether there is something to ask for. */
-const LOOK_MS = 250;
+/** The wait while no reports are wanted. */
+const UNWANTED_MS = 250;
 
-export class Reader {
+export class ReportReader {
   readonly #envoy: Envoy;
-  readonly #parts: ReaderParts;
+  readonly #parts: ReportReaderParts;
   #timer: NodeJS.Timeout | undefined;
-  #heardAt = Number.NEGATIVE_INFINITY;
+  #reportedAt = Number.NEGATIVE_INFINITY;
   #closed = false;
-  #said = "";
+  #logged = "";
 
-  constructor(envoy: Envoy, parts: ReaderParts) {
+  constructor(envoy: Envoy, parts: ReportReaderParts) {
     this.#envoy = envoy;
     this.#parts = parts;
     this.#later(0);
   }
 
-  /** A push was answered with a report: no need to ask for a while. */
-  heard(): void {
-    this.#heardAt = this.#parts.clock.now();
+  /** A push was answered with a report: the next question is due an interval from now. */
+  reported(): void {
+    this.#reportedAt = this.#parts.clock.now();
   }
 
   close(): void {
@@ -54,24 +55,24 @@ export class Reader {
   async #look(): Promise<void> {
     const { clock, intervalMs } = this.#parts;
     const interval = intervalMs();
-    if (interval === undefined) return this.#later(LOOK_MS);
-    const due = this.#heardAt + interval - clock.now();
+    if (interval === undefined) return this.#later(UNWANTED_MS);
+    const due = this.#reportedAt + interval - clock.now();
     // A timer may come a fraction of a millisecond early.
     if (due > 1) return this.#later(due);
     const wait = await this.#read();
-    if (wait === 0) this.heard();
+    if (wait === 0) this.reported();
     this.#later(wait === 0 ? interval : wait * (0.75 + this.#parts.random() / 2));
   }
 
-  /** How long to wait before the next one; 0 the usual time. */
+  /** Returns how long to wait before the next question, milliseconds; 0: the interval. */
   async #read(): Promise<number> {
-    const { cursor, heard } = this.#parts;
+    const { cursor, received } = this.#parts;
     try {
       const { status, body } = await this.#envoy.report(cursor());
       if (this.#closed) return 0;
       if (status !== 200) return this.#failed(`status ${status}`, AWAY_MS);
-      heard(decodeReport(body));
-      this.#said = "";
+      received(decodeReport(body));
+      this.#logged = "";
       return 0;
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
@@ -80,8 +81,9 @@ export class Reader {
   }
 
   #failed(why: string, wait: number): number {
-    if (!this.#closed && this.#said !== why) this.#parts.log.debug({ envoy: this.#envoy.origin, why }, "no report");
-    this.#said = why;
+    if (!this.#closed && this.#logged !== why)
+      this.#parts.log.debug({ envoy: this.#envoy.origin, why }, "no traffic report");
+    this.#logged = why;
     return wait;
   }
 }

@@ -1,0 +1,124 @@
+// What the Envoys of a fleet report of their own traffic, and for each Envoy the sum of the others: the sections REMOTE and
+// PREFIXES of its next snapshot (protocol/README.md).
+//
+// An Envoy counts once, by the id in its traffic reports, however many addresses it has, and never among its own others. A
+// traffic report is valid for VALID_MS; then the Envoy is gone, and its requests with it.
+import { MAX_ENVOYS, MAX_REMOTE, MAX_REMOTE_PENDING, REMOTE_BYTES } from "../../protocol/constants.ts";
+import type { RemoteCounts } from "../../protocol/snapshot.ts";
+import { writeCounts } from "../../protocol/traffic.ts";
+import type { TrafficReport } from "../../protocol/traffic-report.ts";
+import type { EndpointIndex } from "../snapshot/endpoint-index.ts";
+import { PrefixUpdates } from "./prefix-updates.ts";
+
+const VALID_MS = 1500;
+
+/** The last traffic report of an address. */
+interface Received {
+  instance: bigint;
+  /** When the report came, milliseconds. */
+  at: number;
+  counts: TrafficReport["counts"];
+  ring: bigint;
+  end: bigint;
+}
+
+/** The traffic of the other Envoys, for one Envoy. */
+export interface Others {
+  envoys: number;
+  /** The section REMOTE: REMOTE_BYTES for each endpoint. */
+  counts: Uint8Array;
+  /** The section PREFIXES. */
+  prefixes: Uint8Array;
+}
+
+export class EnvoyTraffic {
+  readonly #now: () => number;
+  /** By the origin that was asked. */
+  readonly #received = new Map<string, Received>();
+  readonly #updates: PrefixUpdates;
+
+  /** `now`: milliseconds. `first`: prefix records are numbered from here; a reload must begin above the run before. */
+  constructor(now: () => number, first = 0) {
+    this.#now = now;
+    this.#updates = new PrefixUpdates(first);
+  }
+
+  /** The cursor of the next question to an Envoy: which of its prefix updates have been received. */
+  cursor(origin: string): string {
+    const { ring = 0n, end = 0n } = this.#received.get(origin) ?? {};
+    return `${ring}.${end}`;
+  }
+
+  /** Returns whether the report says something new, so that the other Envoys are due for a push. */
+  receive(origin: string, { instance, counts, ring, end, prefixes }: TrafficReport): boolean {
+    const before = this.#received.get(origin);
+    const at = this.#now();
+    this.#received.set(origin, { instance, at, counts, ring, end });
+    // An Envoy with two addresses reports its prefixes twice: the filters ignore records that they have had.
+    if (prefixes.length > 0) this.#updates.add(instance, prefixes, at);
+    return prefixes.length > 0 || before?.instance !== instance || !sameCounts(before.counts, counts);
+  }
+
+  forget(origin: string): void {
+    this.#received.delete(origin);
+  }
+
+  /** The traffic of all Envoys but the one at `origin`; undefined: no other Envoy is known. */
+  othersOf(origin: string, index: EndpointIndex): Others | undefined {
+    const others = this.#others(origin);
+    if (others.length === 0) return undefined;
+    const instances = new Set(others.map(({ instance }) => instance));
+    const prefixes = this.#updates.of(instances, this.#now());
+    return { envoys: others.length, counts: sumsOf(others, index), prefixes };
+  }
+
+  /** The freshest valid report of each other Envoy. */
+  #others(origin: string): Received[] {
+    const own = this.#received.get(origin)?.instance;
+    const since = this.#now() - VALID_MS;
+    const byInstance = new Map<bigint, Received>();
+    for (const [asked, received] of this.#received) {
+      if (asked === origin || received.instance === own || received.at < since) continue;
+      const known = byInstance.get(received.instance);
+      if (known === undefined || known.at < received.at) byInstance.set(received.instance, received);
+    }
+    return [...byInstance.values()].slice(0, MAX_ENVOYS);
+  }
+}
+
+/** REMOTE_BYTES for each endpoint of the index: the sum over these Envoys. */
+function sumsOf(envoys: readonly Received[], index: EndpointIndex): Uint8Array {
+  const sums = new Map<number, RemoteCounts>();
+  for (const { counts } of envoys) {
+    for (const [hash, one] of counts) {
+      const at = index.indexOf(hash);
+      if (at === undefined) continue;
+      const sum = sums.get(at);
+      sums.set(at, sum === undefined ? one : sumOf(sum, one));
+    }
+  }
+  const bytes = new Uint8Array(index.size * REMOTE_BYTES);
+  const view = new DataView(bytes.buffer);
+  for (const [at, sum] of sums) writeCounts(view, at * REMOTE_BYTES, sum);
+  return bytes;
+}
+
+function sumOf(a: RemoteCounts, b: RemoteCounts): RemoteCounts {
+  const requests = Math.min(a.requests + b.requests, MAX_REMOTE);
+  return {
+    requests,
+    lasted: Math.min(a.lasted + b.lasted, requests),
+    pending: Math.min(a.pending + b.pending, MAX_REMOTE_PENDING),
+    sent: (a.sent + b.sent) >>> 0,
+  };
+}
+
+function sameCounts(a: TrafficReport["counts"], b: TrafficReport["counts"]): boolean {
+  if (a.size !== b.size) return false;
+  for (const [hash, one] of a) {
+    const other = b.get(hash);
+    if (other === undefined || other.requests !== one.requests || other.lasted !== one.lasted) return false;
+    if (other.pending !== one.pending || other.sent !== one.sent) return false;
+  }
+  return true;
+}

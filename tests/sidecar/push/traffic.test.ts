@@ -1,0 +1,200 @@
+// What several Envoys receive of each other's traffic through a sidecar.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { RemoteCounts } from "../../../protocol/snapshot.ts";
+import { SnapshotError } from "../../../protocol/snapshot-error.ts";
+import { decodeReport, encodeReport } from "../../../protocol/traffic-report.ts";
+import { EnvoyTraffic } from "../../../sidecar/push/envoy-traffic.ts";
+import { EndpointIndex } from "../../../sidecar/snapshot/endpoint-index.ts";
+import { freePorts } from "../../../testkit/ports.ts";
+import { type FakeFilter, startFilter } from "../../../testkit/sidecar/fake-filter.ts";
+import { text } from "../../../testkit/sidecar/listen.ts";
+import { quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { QUICK_PUSH, startScene } from "../../../testkit/sidecar/scene.ts";
+import { until } from "../../../testkit/until.ts";
+
+const counts = (requests: number, lasted = requests, pending = 0, sent = 0): RemoteCounts => ({
+  requests,
+  lasted,
+  pending,
+  sent,
+});
+
+test("each Envoy receives the sum of the other Envoys' in-flight requests, without its own", async (t) => {
+  const { pod, hash, filters } = await startScene(t, 3);
+  for (const [i, filter] of filters.entries()) filter.counts.set(hash, counts(10 ** i, 10 ** i - 1, 100, 7));
+  await quickSidecar(t, { endpoints: [pod.url], targets: filters.map(({ url }) => url) });
+  const received = (filter: FakeFilter | undefined) => filter?.stored?.remote?.counts[pod.address];
+  for (const [i, sum] of [110, 101, 11].entries()) {
+    await until(`Envoy ${i} to know of the others`, () => received(filters[i])?.requests === sum);
+    assert.deepEqual(received(filters[i]), counts(sum, sum - 2, 200, 14));
+    assert.equal(filters[i]?.stored?.remote?.envoys, 2);
+  }
+  filters[0].counts.clear();
+  await until("the end of the first one's requests", () => received(filters[1])?.requests === 100);
+});
+
+test("a changed count reaches the others by a question without a push, also when no pod's metrics change", async (t) => {
+  const { pod, hash, filters } = await startScene(t, 2);
+  const push = { ...QUICK_PUSH, targets: filters.map(({ url }) => url), heartbeat: "10s" };
+  await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
+  await until("a snapshot", () => filters[1]?.stored?.remote);
+  for (const requests of [3, 4, 5]) {
+    filters[0].counts.set(hash, counts(requests));
+    await until(`${requests} requests`, () => filters[1]?.stored?.remote?.counts[pod.address]?.requests === requests);
+  }
+  assert.ok(filters[0].reportsRead > 3);
+});
+
+test("a single Envoy is asked for no traffic report and receives no traffic", async (t) => {
+  const { pod, filters } = await startScene(t, 1);
+  let asked: unknown = "never";
+  const [filter] = filters;
+  filter.counts.set(1n, counts(1));
+  await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url] });
+  await until("five pushes", () => filter.answers.length >= 5);
+  assert.equal(filter.stored?.remote, undefined);
+  assert.equal(filter.reportsRead, 0);
+  filter.instead = (request, response) => {
+    asked = request.headers["x-pilotfish-report"];
+    text("{}")(request, response);
+  };
+  await until("another push", () => asked !== "never");
+  assert.equal(asked, undefined);
+});
+
+test("an Envoy with two addresses counts once, and not among its own others", async (t) => {
+  const { pod, hash, filters } = await startScene(t, 2);
+  const [first, second] = filters as unknown as [FakeFilter, FakeFilter];
+  first.counts.set(hash, counts(5));
+  const alias = first.url.replace("127.0.0.1", "localhost");
+  const push = { ...QUICK_PUSH, targets: [first.url, second.url], peers: { targets: [alias] } };
+  await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
+  await until("the second to know", () => second.stored?.remote?.counts[pod.address]?.requests === 5);
+  await until("reads by the other address", () => first.reportsRead > 5);
+  assert.equal(second.stored?.remote?.counts[pod.address]?.requests, 5);
+  assert.equal(second.stored?.remote?.envoys, 1);
+  assert.equal(first.stored?.remote?.counts[pod.address]?.requests, 0);
+});
+
+test("peers are asked and never pushed to: with a sidecar beside each Envoy all receive each other's traffic", async (t) => {
+  const { pod, hash, filters } = await startScene(t, 2);
+  const [first, second] = filters as unknown as [FakeFilter, FakeFilter];
+  first.counts.set(hash, counts(2));
+  second.counts.set(hash, counts(3));
+  for (const [own, other] of [[first, second] as const, [second, first] as const]) {
+    const push = { ...QUICK_PUSH, targets: [own.url], peers: { targets: [other.url] } };
+    await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
+  }
+  await until("the first to know", () => first.stored?.remote?.counts[pod.address]?.requests === 3);
+  await until("the second to know", () => second.stored?.remote?.counts[pod.address]?.requests === 2);
+});
+
+test("an Envoy that is gone is forgotten; when it comes back it counts as another Envoy", async (t) => {
+  const { pod, hash, filters } = await startScene(t, 1);
+  const [other] = filters;
+  const [port = 0] = await freePorts(1);
+  const dying = await startFilter(port);
+  dying.counts.set(hash, counts(9));
+  await quickSidecar(t, { endpoints: [pod.url], targets: [dying.url, other.url] });
+  const received = () => other.stored?.remote?.counts[pod.address]?.requests;
+  await until("nine elsewhere", () => received() === 9);
+  await dying.close();
+  await until("none elsewhere", () => (received() ?? 0) === 0);
+  const back = await startFilter(port);
+  t.after(() => back.close());
+  back.counts.set(hash, counts(1));
+  await until("one elsewhere", () => received() === 1);
+});
+
+test("prefix updates go to the others, numbered, with each push for half a second, and never back to their Envoy", async (t) => {
+  const { pod, hash, filters } = await startScene(t, 2);
+  const [first, second] = filters as unknown as [FakeFilter, FakeFilter];
+  await quickSidecar(t, { endpoints: [pod.url], targets: [first.url, second.url] });
+  await until("an exchange", () => second.stored?.remote);
+  first.prefixes.push({ endpoint: hash, seed: 7n, number: 0n, blocks: [1n, 2n] });
+  const update = await until("a prefix update", () => second.stored?.prefixes?.[0]);
+  assert.deepEqual(update.blocks, [1n, 2n]);
+  assert.ok(update.number > 0n);
+  first.prefixes.push({ endpoint: hash, seed: 7n, number: 0n, blocks: [3n] });
+  const both = await until("both", () => (second.stored?.prefixes?.length === 2 ? second.stored.prefixes : undefined));
+  assert.ok((both[1]?.number ?? 0n) > (both[0]?.number ?? 0n));
+  assert.equal(first.stored?.prefixes, undefined);
+  await until("the updates to end", () => second.stored?.prefixes === undefined);
+});
+
+test("a broken traffic report is refused whole, and the push counts as unexpected", async (t) => {
+  const { pod, filters } = await startScene(t, 2);
+  const [bad, good] = filters as unknown as [FakeFilter, FakeFilter];
+  const report = { version: 1n, instance: 9n, ring: 0n, end: 0n, counts: new Map([[5n, counts(1, 2)]]) };
+  bad.instead = text(Buffer.from(encodeReport({ ...report, prefixes: new Uint8Array(0) })));
+  const sidecar = await quickSidecar(t, { endpoints: [pod.url], targets: [bad.url, good.url] });
+  await until("pushes", () => good.answers.length >= 5 && bad.answers.length >= 2);
+  assert.equal(good.stored?.remote, undefined);
+  const body = await (await fetch(`${sidecar.url}/metrics`)).text();
+  assert.match(body, new RegExp(`pushes_total\\{target="${bad.url}",result="unexpected"\\} [1-9]`));
+});
+
+test("a traffic report that is cut, longer, has a hash twice or exceeds a limit is refused", () => {
+  const whole = encodeReport({
+    version: 1n,
+    instance: 2n,
+    ring: 3n,
+    end: 4n,
+    counts: new Map([
+      [5n, counts(6, 5, 4, 3)],
+      [7n, counts(1)],
+    ]),
+    prefixes: new Uint8Array(new BigUint64Array([5n, 6n, 2n, 8n, 9n]).buffer),
+  });
+  assert.deepEqual(encodeReport(decodeReport(whole)), whole);
+  for (let length = 0; length < whole.length; length++)
+    assert.throws(() => decodeReport(whole.subarray(0, length)), SnapshotError, `${length} bytes`);
+  const edits: Array<[number, number, string]> = [
+    [0, 0x51, "magic"],
+    [4, 2, "major"],
+    [12, 3, "records"],
+    [48, 6, "words"],
+    [64 + 24, 5, "a hash twice"],
+    [64 + 12, 7, "more that lasted than there are"],
+    [64 + 11, 1, "2^24 requests and more"],
+    [64 + 48 + 16, 0, "no blocks"],
+    [64 + 48 + 16, 3, "blocks behind the end"],
+  ];
+  for (const [at, value, what] of edits) {
+    const broken = whole.slice();
+    broken[at] = value;
+    assert.throws(() => decodeReport(broken), SnapshotError, what);
+  }
+  assert.throws(() => decodeReport(Buffer.concat([whole, Buffer.alloc(8)])), SnapshotError);
+});
+
+test("a filter of a release without traffic reports gets pushes, and the others exchange theirs", async (t) => {
+  const { pod, hash, filters } = await startScene(t, 3);
+  const [old, first, second] = filters as unknown as [FakeFilter, FakeFilter, FakeFilter];
+  old.reporting = false;
+  first.counts.set(hash, counts(4));
+  await quickSidecar(t, { endpoints: [pod.url], targets: filters.map(({ url }) => url) });
+  await until("the second to know", () => second.stored?.remote?.counts[pod.address]?.requests === 4);
+  await until("the old one to be pushed to", () => old.answers.length > 5);
+  assert.deepEqual(new Set(old.answers), new Set([200]));
+});
+
+test("an Envoy's prefix updates take at most 64 KiB and stay half a second, however many come", () => {
+  let now = 0;
+  const traffic = new EnvoyTraffic(() => now);
+  const words = new BigUint64Array(3 + 200).fill(1n);
+  words[2] = 200n;
+  const report = { version: 1n, ring: 1n, end: 1n, counts: new Map(), prefixes: new Uint8Array(words.buffer) };
+  for (let i = 0; i < 1000; i++) {
+    traffic.receive("a", { ...report, instance: 1n });
+    now += 0.1;
+  }
+  const index = new EndpointIndex(["10.0.0.1:80"]);
+  const others = traffic.othersOf("b", index);
+  assert.ok(others !== undefined && others.prefixes.length > 60_000 && others.prefixes.length <= 65_536);
+  now += 600;
+  assert.equal(traffic.othersOf("b", index)?.prefixes.length, 0);
+  now += 1000;
+  assert.equal(traffic.othersOf("b", index), undefined, "and the Envoy itself for 1.5 s");
+});
