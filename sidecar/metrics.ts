@@ -15,7 +15,7 @@ import { Tally } from "./tally.ts";
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
 /** What is asked for only when the metrics are read. */
-export interface Watched {
+interface Watched {
   pods(): Iterable<Pod>;
   targets(): Iterable<{ origin: string; acceptedAt: number | null }>;
   pools(): readonly PoolLoad[];

@@ -78,8 +78,8 @@ const engine = z.strictObject(
   expected("an object of signals and their metrics"),
 );
 
-export const ENGINE_NAME = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/;
-export const ENGINE_NAME_TEXT = "the name of an engine: lower-case letters, digits, - and .";
+const ENGINE_NAME = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/;
+const ENGINE_NAME_TEXT = "the name of an engine: lower-case letters, digits, - and .";
 
 const COMBINE: Readonly<Record<Signal, GaugeRow["combine"]>> = {
   waiting: "sum",

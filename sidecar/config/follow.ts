@@ -7,7 +7,7 @@ import type { Config } from "./schema.ts";
 
 const LOOK_MS = 1000;
 
-export interface Follower {
+interface Follower {
   /** Resolves when the configuration is taken over. Rejects, and the old one goes on. */
   reload(config: Config): Promise<void>;
   /** The file's content is not taken over; a line for each problem. */

@@ -135,7 +135,7 @@ export const push = z
   })
   .prefault({});
 
-export type PushConfig = z.output<typeof push>;
+type PushConfig = z.output<typeof push>;
 /** Where Envoys are. */
 export type Places = Pick<PushConfig, "targets" | "dns" | "kubernetes">;
 

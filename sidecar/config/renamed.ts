@@ -7,7 +7,7 @@ export const RENAMED: Readonly<Record<string, string>> = {
   "push.retryMax": "push.maxBackoff",
 };
 
-export interface WithNewNames {
+interface WithNewNames {
   input: unknown;
   /** A line for each former name. */
   warnings: string[];
