@@ -34,7 +34,7 @@ function checkPriority(field: string, priority: number): void {
   if ((priority | 0) !== priority) refuse(VALID, field, priority, "an integer of 32 bits");
 }
 
-/** The encoder's half of rules 16 to 18 of the README. */
+/** Throws a SnapshotError at the first broken rule. */
 export function checkObjects(view: SnapshotView): void {
   const { pools = [], objectives = [], rules = [] } = view;
   if (pools.length > MAX_POOLS) refuse(BROKEN_SECTION_RECORDS, "pools.length", pools.length, `at most ${MAX_POOLS}`);

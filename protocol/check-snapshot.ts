@@ -27,7 +27,7 @@ import type { EndpointView, ModelView, SnapshotView } from "./snapshot.ts";
 import { SnapshotError } from "./snapshot-error.ts";
 
 const MAX_U64 = (1n << 64n) - 1n;
-// The highest u32 means "unknown" on the wire, so it is not a number that a field can hold.
+// The highest u32 means "unknown" on the wire, so no field can hold it as a number.
 const MAX_U32_VALUE = 0xfffffffe;
 const MAX_U16 = 0xffff;
 
@@ -128,7 +128,7 @@ function checkPlaces({ endpoints, models, places = [], policies = [] }: Snapshot
   }
 }
 
-/** Throws a SnapshotError at the first broken rule. Order is not one of them: the encoder sorts. */
+/** Throws a SnapshotError at the first broken rule. Order is not checked, since the encoder sorts. */
 export function checkSnapshot(view: SnapshotView): void {
   if (view.version < 1n || view.version > MAX_U64)
     throw new SnapshotError(BROKEN_VERSION, "version", view.version, "1...2^64-1");

@@ -1,6 +1,6 @@
-// The wire contract of filter and sidecar: names, versions, limits and the snapshot's offsets.
-// Compiled by asc and by tsc alike (asc.d.ts tells tsc what u32 is), so: constants only, no arithmetic, no imports.
-// README.md beside this file draws the layout; the golden fixtures hold both codecs to it.
+// The wire contract of filter and sidecar: names, versions, limits and the offsets in a snapshot.
+// Both asc and tsc compile this file (asc.d.ts declares u32 for tsc), so it has constants only, no arithmetic and no imports.
+// README.md draws the layout, and the golden fixtures hold both codecs to it.
 
 // ---- paths and headers ------------------------------------------------------------------------------------------
 /** Reserved path: POST stores a snapshot, GET reads it back as JSON. Both need the secret. */
@@ -19,15 +19,15 @@ export const EXPLAIN_HEADER = "x-pilotfish-explain";
 export const SECRET_ENV = "PILOTFISH_SECRET";
 /** A second one, while the secret changes (docs/how-to/secrets.md). */
 export const SECRET_NEXT_ENV = "PILOTFISH_SECRET_NEXT";
-/** Request header that asks for a report in the answer to a push, or in place of a read-back; its value is `ring.position`. */
+/** Request header that asks for a traffic report as the response to a push or a GET; its value is `ring.end`. */
 export const REPORT_HEADER = "x-pilotfish-report";
 /** Header that HTTPRoutes match on (Gateway API Inference Extension). */
 export const MODEL_HEADER = "x-gateway-model-name";
 /** Header with the base model of an adapter; a base model names itself (Gateway API Inference Extension). */
 export const BASE_MODEL_HEADER = "x-gateway-base-model-name";
-/** Which objective a request follows (Gateway API Inference Extension). */
+/** The name of a request's objective (Gateway API Inference Extension). */
 export const OBJECTIVE_HEADER = "x-gateway-inference-objective";
-/** Whose request it is, for fairness among them (Gateway API Inference Extension). */
+/** Id of the client, for fairness among clients (Gateway API Inference Extension). */
 export const FAIRNESS_HEADER = "x-gateway-inference-fairness-id";
 /** `ip:port[,ip:port...]`, read by Envoy's override_host policy, one entry per attempt. */
 export const DESTINATION_HEADER = "x-gateway-destination-endpoint";
@@ -64,13 +64,13 @@ export const HEADER_SOURCE: u32 = 24;
 export const HEADER_FLAGS: u32 = 32;
 /** u32: Envoys whose requests REMOTE sums up. */
 export const HEADER_ENVOYS: u32 = 36;
-/** The producer knows all that it should: it was told which pods there are, and most of them answer it. */
+/** The producer knows its pods, and most of them answer it. */
 export const HEADER_COMPLETE: u32 = 1;
 
 // ---- section directory, after the header: 16 bytes an entry --------------------------------------------------------
 export const DIRECTORY_ENTRY_BYTES: u32 = 16;
 export const DIRECTORY_KIND: u32 = 0;
-/** u16: bytes per record. A newer minor version may append fields to a record; a reader skips what it does not know. */
+/** u16: bytes per record. A newer minor version may append fields to a record; a reader skips fields that it does not know. */
 export const DIRECTORY_STRIDE: u32 = 2;
 export const DIRECTORY_OFFSET: u32 = 4;
 export const DIRECTORY_RECORDS: u32 = 8;
@@ -80,10 +80,10 @@ export const SECTION_STRINGS: u32 = 1;
 export const SECTION_ENDPOINTS: u32 = 2;
 export const SECTION_MODELS: u32 = 3;
 export const SECTION_MODEL_ENDPOINTS: u32 = 4;
-/** Optional: without them there are no places. Endpoints and models point into them. */
+/** Optional. Endpoints point into PLACES, models into POLICIES. */
 export const SECTION_PLACES: u32 = 10;
 export const SECTION_POLICIES: u32 = 11;
-// Optional from here on: a snapshot without them uses none of it.
+// The sections from here on are optional.
 export const SECTION_OBJECTIVES: u32 = 5;
 export const SECTION_RULES: u32 = 6;
 export const SECTION_POOLS: u32 = 7;
@@ -97,11 +97,11 @@ export const ENDPOINT_BYTES: u32 = 64;
 export const ENDPOINT_ADDRESS_OFFSET: u32 = 0;
 export const ENDPOINT_ADDRESS_LENGTH: u32 = 4;
 export const ENDPOINT_FLAGS: u32 = 6;
-/** u32 requests waiting in the model server's queue; UNKNOWN when the server does not say. */
+/** u32 requests that wait in the model server's queue; UNKNOWN if the server does not report it. */
 export const ENDPOINT_WAITING: u32 = 8;
-/** u32 requests running; UNKNOWN when the server does not say. */
+/** u32 requests that run; UNKNOWN if the server does not report it. */
 export const ENDPOINT_RUNNING: u32 = 12;
-/** f32 fraction of the KV cache in use, 0...1; NaN when the server does not say. */
+/** f32 fraction of the KV cache in use, 0...1; NaN if the server does not report it. */
 export const ENDPOINT_KV_USAGE: u32 = 16;
 /** u32 milliseconds between the scrape and the making of this snapshot; UNKNOWN when never scraped. */
 export const ENDPOINT_SCRAPE_AGE: u32 = 20;
@@ -111,7 +111,7 @@ export const ENDPOINT_KV_BLOCKS: u32 = 24;
 export const ENDPOINT_BLOCK_TOKENS: u32 = 28;
 /** u16 adapters that can be active at once; 0 unknown or none. */
 export const ENDPOINT_MAX_LORA: u32 = 32;
-/** u32 index into POOLS + 1; 0 when it belongs to none. */
+/** u32 1 + index into POOLS; 0 if it belongs to none. */
 export const ENDPOINT_POOL: u32 = 44;
 
 /** The endpoint accepts requests (health, readiness). */
@@ -120,12 +120,12 @@ export const ENDPOINT_READY: u32 = 1;
 export const ENDPOINT_DRAINING: u32 = 2;
 /** The engine sleeps (vLLM's sleep mode): no new requests. */
 export const ENDPOINT_ASLEEP: u32 = 4;
-/** It stands for all endpoints of another cluster, behind that cluster's gateway: its numbers are their sums and means. */
+/** It is the gateway of another cluster and stands for all endpoints there: its numbers are their sums and means. */
 export const ENDPOINT_GATEWAY: u32 = 8;
 export const UNKNOWN: u32 = 0xffffffff;
 /** u32 1 + index into PLACES; 0 when it has no place. */
 export const ENDPOINT_PLACE: u32 = 36;
-/** u16 how many pods it counts for in its place; 0 is 1. Of a gateway: the pods behind it. */
+/** u16 number of pods that it stands for, such as those behind a gateway; 0 is 1. */
 export const ENDPOINT_WEIGHT: u32 = 40;
 
 // ---- model record -----------------------------------------------------------------------------------------------------
@@ -138,11 +138,11 @@ export const MODEL_KIND: u32 = 6;
 export const MODEL_BASE: u32 = 8;
 /** u32 first record in the MODEL_ENDPOINTS section. */
 export const MODEL_FIRST: u32 = 12;
-/** u32 records there. */
+/** u32 number of records there. */
 export const MODEL_COUNT: u32 = 16;
-/** u32 1 + index into POLICIES; 0 when none is for the model. */
+/** u32 1 + index into POLICIES; 0 if the model has no policy. */
 export const MODEL_POLICY: u32 = 28;
-/** u32 index into POOLS + 1; 0 when none, or more than one, serves it. */
+/** u32 1 + index into POOLS; 0 if no pool or several pools serve it. */
 export const MODEL_POOL: u32 = 24;
 export const MODEL_IS_BASE: u32 = 0;
 export const MODEL_IS_ADAPTER: u32 = 1;
@@ -153,20 +153,20 @@ export const MODEL_ENDPOINT_BYTES: u32 = 8;
 export const MODEL_ENDPOINT_INDEX: u32 = 0;
 /** u8 one of the ADAPTER_ states; ADAPTER_LISTED for base models. */
 export const MODEL_ENDPOINT_STATE: u32 = 4;
-/** Listed by the server, nothing known about requests for it. */
+/** The server lists it; nothing is known of requests for it. */
 export const ADAPTER_LISTED: u32 = 0;
 /** Has running requests. */
 export const ADAPTER_RUNNING: u32 = 1;
 /** Has only waiting requests. */
 export const ADAPTER_WAITING: u32 = 2;
 
-// ---- place record: a cluster, or whatever part of the world requests are kept in ------------------------------------------
+// ---- place record: a cluster or region that requests should stay in ------------------------------------------
 export const PLACE_BYTES: u32 = 24;
 export const PLACE_NAME_OFFSET: u32 = 0;
 export const PLACE_NAME_LENGTH: u32 = 4;
-/** u32 the lowest is filled first; places of one order share by weight. */
+/** u32 places of the lowest order are filled first; places of the same order share by weight. */
 export const PLACE_ORDER: u32 = 8;
-/** u32 microseconds to it and back as measured; UNKNOWN when not. */
+/** u32 microseconds of a round trip; UNKNOWN if it was not measured. */
 export const PLACE_ROUND_TRIP: u32 = 12;
 /** u32 share among places of the same order. */
 export const PLACE_WEIGHT: u32 = 16;
@@ -183,40 +183,40 @@ export const POLICY_FLAGS: u32 = 7;
 export const POLICY_TARGET: u32 = 8;
 /** u32 requests in flight per pod, at least 1; read with POLICY_IS_IN_FLIGHT. */
 export const POLICY_MOST_IN_FLIGHT: u32 = 12;
-/** u32 milliseconds that an answer may take; 0: the route says. */
+/** u32 milliseconds that a response may take; 0: the route decides. */
 export const POLICY_TIMEOUT: u32 = 16;
-/** No limit: places are used in their order as long as something in them is ready. */
+/** No limit: a place is used as long as one of its endpoints is ready. */
 export const POLICY_IS_ORDER: u32 = 0;
 export const POLICY_IS_UTILIZATION: u32 = 1;
 export const POLICY_IS_IN_FLIGHT: u32 = 2;
-/** Decide and count, but pick over all places as if there were none. */
+/** Decide and count, but pick from all places. */
 export const POLICY_DRY_RUN: u32 = 1;
-/** Requests are short: what was learned is forgotten sooner. */
+/** Requests are short: what the filter learned of a place is forgotten sooner. */
 export const POLICY_SHORT: u32 = 2;
-// ---- objective record: how important a request is that names it, ascending by name and pool -------------------------------
+// ---- objective record: the priority of requests that name it, ascending by name and pool -------------------------------
 export const OBJECTIVE_BYTES: u32 = 16;
 export const OBJECTIVE_NAME_OFFSET: u32 = 0;
 export const OBJECTIVE_NAME_LENGTH: u32 = 4;
-/** u32 index into POOLS + 1: for requests to that pool; 0 for all. */
+/** u32 1 + index into POOLS, for requests to that pool; 0 for all. */
 export const OBJECTIVE_POOL: u32 = 8;
 /** i32: higher is more important, below 0 may be shed. */
 export const OBJECTIVE_PRIORITY: u32 = 12;
 
-// ---- rule record: one target of a rule; those of one rule follow each other, rules ascend by name and pool ---------------------
+// ---- rule record: one target of a rule for a name; records ascend by name and pool ------------------------------------------
 export const RULE_BYTES: u32 = 32;
 /** The name that a request asks for; length 0 matches every name. */
 export const RULE_NAME_OFFSET: u32 = 0;
 export const RULE_NAME_LENGTH: u32 = 4;
 /** u16 RULE_HAS_PRIORITY. */
 export const RULE_FLAGS: u32 = 6;
-/** The model that is served in its place. */
+/** The model that is served for the name. */
 export const RULE_TARGET_OFFSET: u32 = 8;
 export const RULE_TARGET_LENGTH: u32 = 12;
-/** u32 share of this target; where the weights of a rule are all 0, its targets are drawn alike. */
+/** u32 share of this target; if all weights of a rule are 0, its targets are equally likely. */
 export const RULE_WEIGHT: u32 = 16;
-/** u32 index into POOLS + 1; 0 for all. */
+/** u32 1 + index into POOLS; 0 for all. */
 export const RULE_POOL: u32 = 20;
-/** i32 of requests for this name that name no objective. */
+/** i32 priority of requests for this name that name no objective. */
 export const RULE_PRIORITY: u32 = 24;
 export const RULE_HAS_PRIORITY: u32 = 1;
 
@@ -229,13 +229,13 @@ export const POOL_NAME_LENGTH: u32 = 4;
 export const REMOTE_BYTES: u32 = 16;
 /** u32 requests in flight. */
 export const REMOTE_REQUESTS: u32 = 0;
-/** u32 of these, those that lasted for a tick of their worker. */
+/** u32 settled requests: of these, those that have lived through a tick of their worker. */
 export const REMOTE_LASTED: u32 = 4;
-/** u32 uncached prompt tokens of requests without a first byte. */
+/** u32 waiting tokens: uncached prompt tokens of requests without a first byte. */
 export const REMOTE_PENDING: u32 = 8;
 /** u32 uncached prompt tokens ever sent; wraps. */
 export const REMOTE_SENT: u32 = 12;
-/** Of requests, and of pending tokens, in a record. */
+/** Limits of a record: of its requests, and of its waiting tokens. */
 export const MAX_REMOTE: u32 = 16777216;
 export const MAX_REMOTE_PENDING: u32 = 1073741824;
 export const MAX_ENVOYS: u32 = 1024;
@@ -246,29 +246,29 @@ export const PREFIX_WORD_BYTES: u32 = 8;
 export const PREFIX_ENDPOINT: u32 = 0;
 /** u64 hash of model and cache salt. */
 export const PREFIX_SEED: u32 = 8;
-/** u64: in the low 16 bits how many block hashes follow; the rest is a number that ascends from record to record. */
+/** u64: the low 16 bits are the number of block hashes that follow; the rest is a number that ascends from record to record. */
 export const PREFIX_COUNT: u32 = 16;
 export const PREFIX_BYTES: u32 = 24;
 export const MAX_PREFIX_BLOCKS: u32 = 256;
-/** Words of PREFIXES, and of the prefixes in a report: 64 KiB. */
+/** Words of PREFIXES, and of the prefixes in a traffic report: 64 KiB. */
 export const MAX_PREFIX_WORDS: u32 = 8192;
 
-// ---- report: what the filter of one Envoy counts; header of 64 bytes, then records, then prefix records ---------------------
+// ---- traffic report of an Envoy: a header of 64 bytes, then records, then prefix records ---------------------
 /** Bytes "PFRP". */
 export const REPORT_MAGIC: u32 = 0x50524650;
 export const REPORT_HEADER_BYTES: u32 = 64;
 export const REPORT_VERSION: u32 = 16;
-/** u64: random id of the Envoy, or rather of the VMs that share data in it. */
+/** u64: random id of the Envoy; strictly, of the VMs that share data in it. */
 export const REPORT_INSTANCE: u32 = 24;
 /** u64: random id of the list that the prefix records are cut from. */
 export const REPORT_RING: u32 = 32;
-/** u64: where that list ends, in bytes: what the next request for a report names. */
+/** u64: where that list ends, in bytes. The next request for a report names it. */
 export const REPORT_END: u32 = 40;
-/** u32 records. */
+/** u32 number of records. */
 export const REPORT_RECORDS: u32 = 12;
-/** u32 words of prefix records. */
+/** u32 number of words of prefix records. */
 export const REPORT_WORDS: u32 = 48;
-/** Record: u64 hash of the endpoint's address, then a remote record. */
+/** A record: u64 hash of the endpoint's address, then a remote record. */
 export const REPORT_RECORD_BYTES: u32 = 24;
 
 // ---- when an endpoint counts as full, unless configured otherwise -----------------------------------------------------------
@@ -285,10 +285,10 @@ export const MAX_POOLS: u32 = 1024;
 /** A namespace of 63 bytes, a slash, a name of 253. */
 export const MAX_POOL_NAME_BYTES: u32 = 317;
 export const MAX_OBJECTIVES: u32 = 4096;
-/** Rule records, each a target. */
+/** Rule records, each of which is a target. */
 export const MAX_RULE_TARGETS: u32 = 16384;
 export const MAX_TARGETS_OF_RULE: u32 = 64;
-/** Of a rule's target, and of a place: so that sums of weights fit 32 bits. */
+/** Of a rule's target, and of a place. Sums of weights fit 32 bits. */
 export const MAX_WEIGHT: u32 = 1000000;
 /** `[` + 45 characters of an IPv6 address + `]:65535`. */
 export const MAX_ADDRESS_BYTES: u32 = 54;

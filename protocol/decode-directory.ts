@@ -16,7 +16,8 @@ export interface Section {
   records: number;
 }
 
-/** Sections by what their records and strides may be. The filter has the same table (assembly/snapshot/sections.ts). */
+/** The known sections: the least stride, the greatest where it is fixed, and the limit of records. The filter has the same
+ * table in assembly/snapshot/sections.ts. */
 export const KNOWN = [
   { kind: c.SECTION_STRINGS, name: "STRINGS", least: 1, most: 1, limit: c.MAX_SNAPSHOT_BYTES },
   { kind: c.SECTION_ENDPOINTS, name: "ENDPOINTS", least: c.ENDPOINT_BYTES, limit: c.MAX_ENDPOINTS },
@@ -42,7 +43,7 @@ export const KNOWN = [
   },
 ] as const;
 type Name = (typeof KNOWN)[number]["name"];
-/** The others may be absent: what they are for is not used then. */
+/** All other sections may be absent. */
 const NEEDED = ["STRINGS", "ENDPOINTS", "MODELS", "MODEL_ENDPOINTS"] as const;
 type Sections = Record<(typeof NEEDED)[number], Section> & Partial<Record<Name, Section>>;
 

@@ -1,4 +1,4 @@
-// The optional sections POOLS, OBJECTIVES and RULES, refusing whatever the README refuses.
+// Decodes and checks the optional sections POOLS, OBJECTIVES and RULES.
 
 import { isUtf8 } from "node:buffer";
 import * as c from "./constants.ts";
@@ -56,7 +56,7 @@ export function readPools(view: DataView, section: Section, texts: Strings): Poo
   });
 }
 
-/** Of an index + 1; null for none. */
+/** The name of the pool that 1 + an index stands for; null for 0. */
 export function poolAt(pools: readonly PoolView[] | undefined, field: string, place: number): string | null {
   if (place === 0) return null;
   const pool = pools?.[place - 1];

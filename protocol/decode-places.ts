@@ -1,4 +1,4 @@
-// The optional sections PLACES and POLICIES, refusing whatever the README refuses.
+// Decodes and checks the optional sections PLACES and POLICIES.
 
 import * as c from "./constants.ts";
 import type { Section } from "./decode-directory.ts";
@@ -81,7 +81,7 @@ export function readPolicies(view: DataView, section: Section | undefined, readN
   });
 }
 
-/** The name that a record's 1 + index stands for; undefined for 0. */
+/** The name that 1 + an index stands for; undefined for 0. */
 export function namedAt(
   rule: number,
   field: string,

@@ -1,13 +1,13 @@
-// The optional sections POOLS, OBJECTIVES and RULES (see README.md): what encode.ts lays out beside the four others.
+// Encodes the optional sections POOLS, OBJECTIVES and RULES.
 import * as c from "./constants.ts";
 import type { RuleView, SnapshotView } from "./snapshot.ts";
 
-/** A section whose records are written when it is known where it and the strings begin. */
+/** A section. Its records are written once the offsets of all sections are known. */
 interface ObjectSection {
   kind: number;
   stride: number;
   records: number;
-  /** Writes the records from `at` on; `string` puts a text into STRINGS and tells its offset and length. */
+  /** Writes the records from `at` on; `string` puts a text into STRINGS and returns its offset and length. */
   write(out: DataView, at: number, string: (bytes: Buffer) => readonly [offset: number, length: number]): void;
 }
 
@@ -22,7 +22,7 @@ export function poolIndexOf(view: SnapshotView): PoolIndex {
   return new Map(names.map((name, i) => [name.toString("utf8"), i + 1]));
 }
 
-/** Those that the view has; texts of all of them, for the size of STRINGS. */
+/** The sections that the view has, and the number of bytes of their texts in STRINGS. */
 export function objectSections(view: SnapshotView, index: PoolIndex): { sections: ObjectSection[]; bytes: number } {
   const sections: ObjectSection[] = [];
   let bytes = 0;

@@ -1,4 +1,4 @@
-// The optional sections PLACES and POLICIES, and what endpoints and models say of them.
+// Encodes the optional sections PLACES and POLICIES, and the indexes into them.
 import * as c from "./constants.ts";
 import type { EndpointView, ModelView, PlaceView, PolicyMode, PolicyView, SnapshotView } from "./snapshot.ts";
 import { type Named, sortedByBytes } from "./sorted-by-bytes.ts";
@@ -10,13 +10,13 @@ export const MODE_NUMBERS: Readonly<Record<PolicyMode, number>> = {
 };
 
 interface LaidPlaces {
-  /** Kind, stride, records of the sections that are needed. */
+  /** Kind, stride and number of records of each section that the view has. */
   sections: Array<[kind: number, stride: number, records: number]>;
   stringBytes: number;
-  /** What an endpoint's and a model's record hold: 1 + index, or 0. */
+  /** For the record of an endpoint or model: 1 + index, or 0. */
   placeNumber(endpoint: EndpointView): number;
   policyNumber(model: ModelView): number;
-  /** `string`: how much of STRINGS is written before. */
+  /** `string` is the number of bytes of STRINGS that are written already. */
   write(out: DataView, offsetOf: (kind: number) => number, stringsAt: number, string: number): void;
 }
 

@@ -1,6 +1,5 @@
-// A SnapshotView to its bytes: header, directory, ENDPOINTS, MODELS, MODEL_ENDPOINTS, then what else
-// the view has, STRINGS (see README.md).
-// The same view always gives the same bytes, whatever order its lists came in.
+// Encodes a SnapshotView: header, directory, ENDPOINTS, MODELS, MODEL_ENDPOINTS, the optional sections, STRINGS.
+// Equal views give equal bytes, whatever the order of their lists.
 import { checkSnapshot } from "./check-snapshot.ts";
 import * as c from "./constants.ts";
 import { objectSections, poolIndexOf } from "./encode-objects.ts";
@@ -34,7 +33,7 @@ interface Section {
   offset: number;
 }
 
-/** Places the sections one after the other, each 8-aligned, and tells where the last one ends. */
+/** Lays the sections out one after the other, each 8-aligned. Also returns where the last one ends. */
 function layOut(records: ReadonlyArray<readonly [kind: number, stride: number, records: number]>): [Section[], number] {
   let end = c.HEADER_BYTES + records.length * c.DIRECTORY_ENTRY_BYTES;
   const sections = records.map(([kind, stride, count]) => {

@@ -88,15 +88,15 @@ export interface RuleView {
   model: string | null;
   /** Only requests to this pool; null for all. */
   pool: string | null;
-  /** Of requests that name no objective; null where the rule does not say. */
+  /** Of requests that name no objective; null if the rule has none. */
   priority: number | null;
-  /** Weights that are all 0 draw alike. */
+  /** If all weights are 0, all targets are equally likely. */
   targets: Array<{ model: string; weight: number }>;
 }
 
 export interface RemoteCounts {
   requests: number;
-  /** Of these, those that lasted for a tick. */
+  /** Settled requests: of these, those that have lived through a tick. */
   lasted: number;
   /** Prompt tokens that wait for a first byte. */
   pending: number;
@@ -107,7 +107,7 @@ export interface RemoteCounts {
 /** Section REMOTE: what other Envoys have in flight. */
 export interface RemoteView {
   envoys: number;
-  /** By address; an endpoint that is not there has nothing. */
+  /** By address. An endpoint without an entry has no requests. */
   counts: Readonly<Record<string, RemoteCounts>>;
 }
 
@@ -125,13 +125,13 @@ export interface SnapshotView {
   version: bigint;
   /** Random id of the producing process. */
   source: bigint;
-  /** The producer knows all that it should. */
+  /** The producer knows its pods, and most of them answer it. */
   complete?: boolean;
   endpoints: EndpointView[];
   models: ModelView[];
   places?: PlaceView[];
   policies?: PolicyView[];
-  /** Left out, their sections are not written: nothing of it is used. */
+  /** A list that is left out has no section. */
   pools?: PoolView[] | undefined;
   objectives?: ObjectiveView[] | undefined;
   rules?: RuleView[] | undefined;

@@ -3,7 +3,7 @@ export interface Named<T> {
   bytes: Buffer;
 }
 
-// Byte order, not JavaScript's: above U+FFFF the two differ, and the filter compares bytes.
+// JavaScript's order of strings differs from the order of their UTF-8 bytes above U+FFFF. The filter compares bytes.
 export function sortedByBytes<T>(items: readonly T[], key: (item: T) => string): Named<T>[] {
   return items
     .map((item) => ({ item, bytes: Buffer.from(key(item), "utf8") }))

@@ -18,7 +18,7 @@ export interface TrafficReport {
   prefixes: Uint8Array;
 }
 
-/** Throws a SnapshotError that names field, value and expectation. */
+/** Throws a SnapshotError that names the field, its value and what was expected. */
 export function decodeReport(body: Uint8Array): TrafficReport {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   if (body.length < c.REPORT_HEADER_BYTES)
@@ -56,7 +56,7 @@ export function decodeReport(body: Uint8Array): TrafficReport {
   };
 }
 
-/** For tests of the sidecar: what a filter would answer. */
+/** For tests of the sidecar, whose fake filter answers with reports. */
 export function encodeReport(report: TrafficReport): Uint8Array {
   const { version, instance, ring, end, counts, prefixes } = report;
   const total = c.REPORT_HEADER_BYTES + counts.size * c.REPORT_RECORD_BYTES + prefixes.length;

@@ -1,5 +1,5 @@
-// What Envoys tell each other by way of their sidecars: a filter's report, and the sections REMOTE and PREFIXES that are
-// made of the others' reports. Drawn in README.md. Both directions check every byte: reports come from another process.
+// The sections REMOTE and PREFIXES: what other Envoys have in flight, and the prefixes that they sent. Sidecars make them of the
+// Envoys' traffic reports. README.md draws them.
 
 import * as c from "./constants.ts";
 import type { Section } from "./decode-directory.ts";
@@ -55,7 +55,7 @@ export function writeCounts(view: DataView, at: number, counts: RemoteCounts): v
   view.setUint32(at + c.REMOTE_SENT, counts.sent, true);
 }
 
-/** Where each record of `bytes` begins; throws when they are not whole records. */
+/** Offsets of the records in `bytes`. Throws if the bytes are not whole records. */
 export function prefixStarts(bytes: Uint8Array, field: string): number[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length > c.MAX_PREFIX_WORDS * 8)
@@ -100,7 +100,7 @@ export function decodePrefixes(bytes: Uint8Array, field: string): PrefixRecord[]
   });
 }
 
-/** What a snapshot's header and optional sections say of other Envoys, and whether it is complete. */
+/** Decodes what a snapshot has of other Envoys, and whether it is complete. */
 export function readTraffic(
   view: DataView,
   { REMOTE, PREFIXES }: { REMOTE?: Section; PREFIXES?: Section },

@@ -1,10 +1,11 @@
-// UTF-8 by Keiser and Lemire ("Validating UTF-8 in less than one instruction per byte"): three table lookups, on the
-// high and low half of the byte before and on the high half of the byte itself, leave a bit where all three agree on
-// an error; must-be-second-or-third continuation bytes are told by the bytes two and three before.
-// The bytes before a vector are read again, unaligned, instead of being carried: whoever calls makes sure that the
-// three bytes before a string's first byte are no lead bytes (jsonFeed clears those before a window).
+// UTF-8 validation as in Keiser and Lemire, "Validating UTF-8 in less than one instruction per byte". Three lookups are made
+// for each byte: by the high half and by the low half of the byte before it, and by its own high half. A bit is left where all
+// three lookups name the same error. The bytes two and three before say where a second or third continuation byte must be.
 //
-// The constants are read from static memory on purpose: Envoy's V8 builds a literal v128 anew in each turn of a loop.
+// The bytes before a vector are read again, unaligned, instead of being carried along. So the three bytes before a string's
+// first byte must not be lead bytes: a quote and what precedes it are ASCII, and jsonFeed clears the bytes before a window.
+//
+// The constants are read from static memory on purpose: Envoy's V8 builds a literal v128 again in each turn of a loop.
 
 const TOO_SHORT: u8 = 1; // lead byte, then no continuation byte
 const TOO_LONG: u8 = 2; // ASCII, then a continuation byte
@@ -12,9 +13,9 @@ const OVERLONG_3: u8 = 4;
 const TOO_LARGE: u8 = 8; // above U+10FFFF
 const SURROGATE: u8 = 16;
 const OVERLONG_2: u8 = 32;
-const TOO_LARGE_1000: u8 = 64; // F5 to FF; shares its bit with
+const TOO_LARGE_1000: u8 = 64; // F5 to FF; has the same bit as OVERLONG_4
 const OVERLONG_4: u8 = 64;
-const TWO_CONTS: u8 = 128; // continuation byte, then another; an error unless the bytes before ask for it
+const TWO_CONTS: u8 = 128; // a continuation byte, then another: an error unless the bytes before require it
 const CARRY: u8 = 131; // TOO_SHORT | TOO_LONG | TWO_CONTS
 
 const E2: u8 = TOO_LONG | OVERLONG_2 | TWO_CONTS;
@@ -43,7 +44,7 @@ const MASKS: usize = memory.data<u8>([
 ], 16);
 
 class Lookup {
-  /** A nonzero byte where one of `v` does not fit the three before it. */
+  /** A byte is not 0 where the byte of `v` does not fit the three bytes before it. */
   @inline
   static errors(
     v: v128,
@@ -67,7 +68,7 @@ class Lookup {
   }
 }
 
-/** Whether the 64 bytes at `p` fit each other and the three before. A sequence that runs out of them is not judged. */
+/** Whether the 64 bytes at `p` are valid after the three bytes before them. A character that their end cuts is not judged. */
 export function utf8Valid(p: usize): bool {
   const t1 = v128.load(TABLES);
   const t2 = v128.load(TABLES, 16);
@@ -76,8 +77,8 @@ export function utf8Valid(p: usize): bool {
   const m60 = v128.load(MASKS, 16);
   const m70 = v128.load(MASKS, 32);
   const m80 = v128.load(MASKS, 48);
-  // A loop, as V8 would load all of a straight line's vectors first and spill most of them. One base and constant
-  // offsets: a wasm offset cannot be negative.
+  // A loop, because V8 would load all vectors of straight-line code first and spill most of them. `q` is three bytes before
+  // the vector, because the offset of a wasm load cannot be negative.
   let errors = i8x16.splat(0);
   for (let q = p - 3, stop = p + 61; q < stop; q += 16) {
     const found = Lookup.errors(
@@ -98,7 +99,8 @@ export function utf8Valid(p: usize): bool {
   return !v128.any_true(errors);
 }
 
-// biome-ignore format: three rows for bytes 0, 1 and 2 modulo 3: which bits to look at, and what they must be
+// For bytes 0, 1 and 2 modulo 3, three rows each: the bits to compare, and what these bits must be. Then E0 and ED.
+// biome-ignore format: rows of sixteen
 const TRIPLES: usize = memory.data<u8>([
   0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0,
   0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0,
@@ -111,8 +113,8 @@ const TRIPLES: usize = memory.data<u8>([
 ], 16);
 
 /**
- * Passes over characters of three bytes, sixteen at a time, from a character's first byte on. E0 and ED are left to
- * the lookups: some of what may follow other lead bytes would be overlong or a surrogate after these.
+ * Passes over characters of three bytes, sixteen at a time. `p` is a character's first byte. Stops before 48 bytes with any
+ * other character, or with a lead byte E0 or ED: after these two, some continuation bytes make an overlong form or a surrogate.
  */
 export function utf8Triples(p: usize): usize {
   const m0 = v128.load(TRIPLES);
@@ -140,9 +142,7 @@ export function utf8Triples(p: usize): usize {
   }
 }
 
-/**
- * Bytes of the well-formed character at `p`; 0 where there is none before `end`. Table 3-7 of the Unicode standard.
- */
+/** Bytes of the well-formed character at `p`; 0 if no such character ends by `end`. Table 3-7 of the Unicode standard. */
 export function utf8Length(p: usize, end: usize): u32 {
   const c = load<u8>(p);
   if (c < 0x80) return 1;
@@ -162,7 +162,7 @@ export function utf8Length(p: usize, end: usize): u32 {
   return second >= from && second <= to ? 4 : 0;
 }
 
-/** Whether all of a short text is well-formed. */
+/** Whether a text is well-formed UTF-8. For short texts: it reads byte by byte. */
 export function utf8Whole(p: usize, end: usize): bool {
   while (p < end) {
     const size = utf8Length(p, end);
@@ -172,7 +172,7 @@ export function utf8Whole(p: usize, end: usize): bool {
   return true;
 }
 
-/** `end`, or up to three bytes before it where a character begins there that is not complete. */
+/** The end of the last whole character: `end`, or the first byte of a character that `end` cuts. */
 export function utf8Boundary(data: usize, end: usize): usize {
   const from = end - data < 3 ? data : end - 3;
   for (let p = end; p > from; ) {

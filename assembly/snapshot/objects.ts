@@ -1,4 +1,4 @@
-// Accessors of POOLS, OBJECTIVES and RULES in a verified snapshot, in place. A section that is not there has no records.
+// Accessors of POOLS, OBJECTIVES and RULES in a verified snapshot, as in view.ts. An absent section has no records.
 
 import {
   ENDPOINT_POOL,
@@ -22,11 +22,11 @@ import {
 import { compareBytes } from "../base/bytes";
 import { NONE, SnapshotView } from "./view";
 
-/** Place of the endpoint's pool: its index + 1; 0 for none. */
+/** 1 + the index of the endpoint's pool; 0 if it belongs to none. */
 export function endpointPool(view: SnapshotView, endpoint: u32): u32 {
   return load<u32>(view.endpoint(endpoint), ENDPOINT_POOL);
 }
-/** Place of the one pool that serves a model; 0 when none or several do. */
+/** 1 + the index of the only pool that serves a model; 0 if none or several do. */
 export function modelPool(view: SnapshotView, model: u32): u32 {
   return load<u32>(view.model(model), MODEL_POOL);
 }
@@ -60,7 +60,7 @@ export function objectivePriority(view: SnapshotView, index: u32): i32 {
 export function ruleRecord(view: SnapshotView, index: u32): usize {
   return view.rules + index * view.ruleStride;
 }
-/** Of the name that is asked for; its length is 0 for any name. */
+/** The name that requests ask for. Its length is 0 if the rule is for any name. */
 export function ruleName(view: SnapshotView, index: u32): usize {
   return view.strings + load<u32>(ruleRecord(view, index), RULE_NAME_OFFSET);
 }
@@ -86,12 +86,12 @@ export function rulePriority(view: SnapshotView, index: u32): i32 {
   return load<i32>(ruleRecord(view, index), RULE_PRIORITY);
 }
 
-/** Whether a record belongs to the same rule as the one before it. */
+/** Whether a record belongs to the same rule as the record before it. */
 export function continuesRule(view: SnapshotView, index: u32): bool {
   return index > 0 && compareRules(view, index - 1, index) == 0;
 }
 
-/** By name, then by pool. */
+/** Order by name, then by pool: below 0, 0 or above 0. */
 export function compareRules(view: SnapshotView, a: u32, b: u32): i32 {
   const order = compareBytes(ruleName(view, a), ruleNameLength(view, a), ruleName(view, b), ruleNameLength(view, b));
   if (order != 0) return order;
@@ -99,8 +99,9 @@ export function compareRules(view: SnapshotView, a: u32, b: u32): i32 {
 }
 
 /**
- * First record of the rule for a name (length 0: the rule for any name) and a pool; a rule for all pools where that pool
- * has none. `pool` 0 is a request whose pool is not known: the first rule for the name counts. NONE when there is none.
+ * First record of the rule for a name and a pool; a length of 0 asks for the rule for any name. If the pool has no rule, a rule
+ * for all pools is found. If `pool` is 0, the request's pool is not known, and the first rule for the name is found. NONE if no
+ * rule is found.
  */
 export function findRule(view: SnapshotView, name: usize, length: u32, pool: u32): u32 {
   let low: u32 = 0;

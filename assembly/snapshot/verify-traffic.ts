@@ -20,7 +20,7 @@ import {
 } from "../../protocol/rules";
 import { SnapshotView } from "./view";
 
-/** Blocks of a prefix record; its number is above. */
+/** Number of blocks of a prefix record: the low 16 bits. The rest is the number of the record. */
 export function prefixBlocks(record: usize): u32 {
   return load<u16>(record, PREFIX_COUNT);
 }

@@ -1,5 +1,5 @@
-// Accessors of a verified snapshot, in place: nothing is decoded, every read is a load at a known offset. The layout
-// is drawn in protocol/README.md. Indexes are not checked here: verify.ts has seen every one of them.
+// Accessors of a verified snapshot. Nothing is decoded: each read is a load at a known offset of the snapshot's bytes, which
+// protocol/README.md draws. Indexes are not checked here, because verify.ts has checked all of them.
 import {
   ENDPOINT_ADDRESS_LENGTH,
   ENDPOINT_ADDRESS_OFFSET,
@@ -103,7 +103,7 @@ export class SnapshotView {
   prefixWords: u32 = 0;
   prefixStride: u32 = 0;
 
-  /** Nothing of the snapshot before stays. */
+  /** Forgets the last snapshot. */
   clear(): void {
     memory.fill(changetype<usize>(this), 0, offsetof<SnapshotView>());
   }
@@ -117,7 +117,7 @@ export class SnapshotView {
   get complete(): bool {
     return (load<u32>(this.base, HEADER_FLAGS) & HEADER_COMPLETE) != 0;
   }
-  /** Envoys that `remote` is of. */
+  /** Number of other Envoys whose requests `remote` sums up. */
   get envoys(): u32 {
     return load<u32>(this.base, HEADER_ENVOYS);
   }
@@ -134,7 +134,7 @@ export class SnapshotView {
   flags(index: u32): u32 {
     return load<u16>(this.endpoint(index), ENDPOINT_FLAGS);
   }
-  /** May get requests: ready, not on its way out, awake. */
+  /** Whether it may get requests: it is ready, not draining, and awake. */
   usable(index: u32): bool {
     return (this.flags(index) & (ENDPOINT_READY | ENDPOINT_DRAINING | ENDPOINT_ASLEEP)) == ENDPOINT_READY;
   }
@@ -163,7 +163,7 @@ export class SnapshotView {
   modelKind(index: u32): u32 {
     return load<u16>(this.model(index), MODEL_KIND);
   }
-  /** Index of the base model; NONE when it is not known. */
+  /** Index of the base model; NONE if it is not listed. */
   modelBase(index: u32): u32 {
     return load<u32>(this.model(index), MODEL_BASE);
   }
@@ -173,16 +173,16 @@ export class SnapshotView {
   modelEndpoints(index: u32): u32 {
     return load<u32>(this.model(index), MODEL_COUNT);
   }
-  /** Endpoint of a model's link record; `link` counts from the section's start. */
+  /** Index of the endpoint of a link; `link` is an index into MODEL_ENDPOINTS. */
   linkEndpoint(link: u32): u32 {
     return load<u32>(this.links + link * this.linkStride, MODEL_ENDPOINT_INDEX);
   }
 
-  /** Index of the endpoint's place; NONE when it has none. */
+  /** Index of the endpoint's place; NONE if it has no place. */
   endpointPlace(index: u32): u32 {
     return load<u32>(this.endpoint(index), ENDPOINT_PLACE) - 1;
   }
-  /** How many pods it counts for in its place. */
+  /** Number of pods that the endpoint stands for. */
   endpointWeight(index: u32): u32 {
     const weight: u32 = load<u16>(this.endpoint(index), ENDPOINT_WEIGHT);
     return weight == 0 ? 1 : weight;
@@ -206,7 +206,7 @@ export class SnapshotView {
     return load<u32>(this.place(index), PLACE_WEIGHT);
   }
 
-  /** Index of the model's policy; NONE when none is for it. */
+  /** Index of the model's policy; NONE if it has no policy. */
   modelPolicy(index: u32): u32 {
     return load<u32>(this.model(index), MODEL_POLICY) - 1;
   }
@@ -231,7 +231,7 @@ export class SnapshotView {
   policyMostInFlight(index: u32): u32 {
     return load<u32>(this.policy(index), POLICY_MOST_IN_FLIGHT);
   }
-  /** Milliseconds; 0 when the route says. */
+  /** Milliseconds; 0 if the route decides. */
   policyTimeout(index: u32): u32 {
     return load<u32>(this.policy(index), POLICY_TIMEOUT);
   }

@@ -1,4 +1,4 @@
-// What the golden fixtures hold. generate-fixtures.ts writes them; a test compares the committed files with this.
+// The views of the golden fixtures. generate-fixtures.ts writes them; a test compares the committed files with this.
 import * as c from "../constants.ts";
 import { encodeSnapshot } from "../encode.ts";
 import type { EndpointView, ModelView, SnapshotView } from "../snapshot.ts";
@@ -37,7 +37,7 @@ function thousand(): SnapshotView {
     endpoint(`10.${20 + Math.floor(i / 250)}.${Math.floor(i / 10) % 25}.${1 + (i % 10)}:8000`, {
       waiting: i % 7,
       running: i % 129,
-      // Eighths and their halves are exact in f32, so the JSON says what the bytes say.
+      // Sixteenths are exact in f32, so the JSON has the same value as the bytes.
       kvUsage: (i % 17) / 16,
       scrapeAgeMs: i % 100,
     }),
@@ -52,7 +52,7 @@ function thousand(): SnapshotView {
   return snapshot(VERSION + 1000n, endpoints, models);
 }
 
-/** name → what it says; the encoder sorts, so the lists here need no order. */
+/** Views by the name of their fixture. The encoder sorts, so the lists need no order. */
 export const GOLDEN: Readonly<Record<string, SnapshotView>> = {
   empty: snapshot(1n, [], []),
   small: snapshot(

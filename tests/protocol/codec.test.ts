@@ -70,7 +70,7 @@ function encodeDecodeSorted(said: SnapshotView): SnapshotView {
     ...(said.places && { places: said.places.toSorted((a, b) => order(a.name, b.name)) }),
     ...(said.policies && { policies: said.policies.toSorted((a, b) => order(a.name, b.name)) }),
     ...(said.pools && { pools: said.pools.toSorted((a, b) => order(a.name, b.name)) }),
-    // By name, then by pool: that pools' order is their names' order holds for the golden ones.
+    // By name, then by pool. In the golden snapshots the order of pools is that of their names.
     ...(said.objectives && {
       objectives: said.objectives.toSorted((a, b) => order(a.name, b.name) || order(a.pool ?? "", b.pool ?? "")),
     }),
@@ -132,11 +132,11 @@ test("README.md has the rules and the limits of sections as they are in the code
   }
 });
 
-test("every malformed snapshot is malformed in one place only: its golden original is accepted", () => {
+test("the golden snapshot that malformed snapshots are made of is accepted", () => {
   assert.equal(decodeSnapshot(encodeSnapshot(GOLDEN.adapters as SnapshotView)).models.length, 5);
 });
 
-test("a body over the limit is refused by the decoder, and never made by the encoder", () => {
+test("the decoder refuses a body over the limit, and the encoder makes none", () => {
   assert.throws(
     () => decodeSnapshot(new Uint8Array(c.MAX_SNAPSHOT_BYTES + 1)),
     /body length: got 1048577, expected at/,
@@ -206,7 +206,7 @@ test("flipped bytes never crash the decoder: it accepts, or refuses with a Snaps
       const body = golden.slice();
       for (const [at, byte] of edits) body[at] = byte;
       try {
-        // What is accepted must be a view that the encoder accepts as well: both sides know the same rules.
+        // The encoder must accept each view that the decoder returns: both check the same rules.
         encodeSnapshot(decodeSnapshot(body));
       } catch (error) {
         assert.ok(error instanceof SnapshotError, String(error));

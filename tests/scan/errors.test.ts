@@ -88,12 +88,12 @@ test("each kind of error has its code and the offset of the byte that is wrong, 
   }
 });
 
-test("every code is reached by a case but those of duplicates and of bodies over 4 GiB", () => {
+test("a case reaches each code, except those of duplicates and of bodies over 4 GiB", () => {
   const reached = new Set(CASES.map(([, code]) => code));
   for (let code = 1; code < 18; code++) assert.ok(reached.has(code), `code ${code}`);
 });
 
-test("a wrong byte in a long string is found at every place of a block, in every script", () => {
+test("a wrong byte in a long string is found at each position of a block, in each script", () => {
   for (const filler of ["x", "é", "你", "한", "😀", "\\n", "\\u4f60"]) {
     const unit = Buffer.from(filler);
     for (let count = 0; count < 200; count += 1 + (count >> 4)) {
@@ -106,7 +106,7 @@ test("a wrong byte in a long string is found at every place of a block, in every
   }
 });
 
-test("a wrong number in a list is told as the reference tells it, wherever it stands", () => {
+test("a wrong number in a list gives the reference's error, at each position", () => {
   for (const wrong of WRONG_NUMBERS) {
     for (const filler of ["7", "-12.5", "0.25e-7", "123456789012345678"]) {
       for (let before = 1; before < 24; before++) {

@@ -42,7 +42,7 @@ test("strings are decoded, numbers and literals are as written", () => {
   assert.deepEqual(kindAndBytes('{"stream":false}', 1), [4, "false"]);
 });
 
-test("a value that fits its capacity to the byte is kept, one byte more is too long", () => {
+test("a value of exactly its capacity is kept, one byte more is too long", () => {
   assert.deepEqual(kindAndBytes(`{"model":"${"a".repeat(16)}"}`), [1, "a".repeat(16)]);
   assert.deepEqual(kindAndBytes(`{"model":"${"a".repeat(17)}"}`), [8, ""]);
   assert.deepEqual(kindAndBytes(`{"model":"${"a".repeat(13)}\\u4f60"}`), [1, `${"a".repeat(13)}你`]);
@@ -50,7 +50,7 @@ test("a value that fits its capacity to the byte is kept, one byte more is too l
   assert.deepEqual(kindAndBytes(`{"model":${"1".repeat(17)}}`), [8, ""]);
 });
 
-test("half a surrogate pair is read and told apart, in any order and at the end", () => {
+test("half a surrogate pair is read and has a kind of its own, in any order and at the end", () => {
   for (const lone of [
     "\\ud800",
     "\\udc00",
@@ -71,7 +71,7 @@ test("start and end span the value with its quotes, also behind a byte order mar
   assert.equal(body.subarray(stream?.start, stream?.end).toString(), "true");
 });
 
-test("twenty fields fit, a twenty-first and a name of 65 bytes do not, a known name keeps its place", () => {
+test("twenty fields fit, a twenty-first and a name of 65 bytes do not, a known name keeps its index", () => {
   const full = new Scanner(Array.from({ length: 20 }, (_, index) => ({ name: `f${index}`, capacity: 8 })));
   const body = `{${Array.from({ length: 20 }, (_, index) => `"f${index}":"v${index}"`).join(",")}}`;
   for (let index = 0; index < 20; index++) assert.deepEqual(kindAndBytes(body, index, full), [1, `v${index}`]);
@@ -86,7 +86,7 @@ test("twenty fields fit, a twenty-first and a name of 65 bytes do not, a known n
   assert.equal(add(new Scanner([]), "n".repeat(64)), 0);
 });
 
-test("a name of 64 bytes is found, a key of 65 is another", () => {
+test("a name of 64 bytes is found, a key of 65 bytes equals no name", () => {
   const long = new Scanner([{ name: "n".repeat(64), capacity: 8 }]);
   assert.deepEqual(kindAndBytes(`{"${"n".repeat(64)}":"a","${"n".repeat(65)}":"b"}`, 0, long), [1, "a"]);
 });

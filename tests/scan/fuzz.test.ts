@@ -47,7 +47,7 @@ function body(): Uint8Array {
   return whole;
 }
 
-test(`no input traps, reads or writes beyond the slack, or is told differently when cut (seed ${SEED})`, () => {
+test(`no input traps, reads or writes beyond the slack, or gives another result when it is cut (seed ${SEED})`, () => {
   const scanner = new Scanner(FIELDS);
   const until = Date.now() + SECONDS * 1000;
   let bodies = 0;

@@ -34,7 +34,7 @@ const run = (bodies: fc.Arbitrary<Uint8Array>, share: number) =>
 
 test("valid bodies give the reference's fields, however they are cut", () => run(document, 0.45));
 test("damaged bodies give the reference's error and offset, however they are cut", () => run(broken, 0.45));
-test("bodies that are no objects or not UTF-8 give the reference's error", () => run(odd, 0.1));
+test("bodies that are not objects, or not UTF-8, give the reference's error", () => run(odd, 0.1));
 
 test("a small depth limit and refused duplicates follow the reference", () => {
   const options = { maxDepth: 3, rejectDuplicates: true };

@@ -74,7 +74,7 @@ test("the model is found before and after a file, and the last of several wins",
   assert.equal(scan("--xyz--").kind, 0);
 });
 
-test("values that are too long or not UTF-8 are told as such", () => {
+test("a value that is too long or not UTF-8 has a kind of its own", () => {
   reads(part("a".repeat(256)) + CLOSE, "a".repeat(256));
   assert.equal(scan(part("a".repeat(257)) + CLOSE).kind, 8);
   assert.equal(scan(part("\xff") + CLOSE).kind, 9);
@@ -112,22 +112,22 @@ test("the boundary is read quoted, escaped, in any case, among other parameters"
   refuses(form("a"), /charset other than UTF-8/, 0, "multipart/form-data; boundary=a; charset=utf-7");
 });
 
-test("preamble and epilogue are passed over, but a preamble that holds the delimiter is refused", () => {
+test("preamble and epilogue are skipped, but a preamble with the delimiter in it is refused", () => {
   reads(`\r\n${part("m")}${CLOSE}`, "m");
   reads(`A MIME preamble.\r\n\r\n${part("m")}${CLOSE}`, "m");
   reads(`${part("m")}${CLOSE}rest\r\n${part("evil")}`, "m");
   reads(`${part("m")}--xyz-- \t\r\n`, "m");
   reads(`${part("m")}--xyz--\n`, "m");
   assert.equal(scan(`ab\r\n${part("m")}${CLOSE}`).first, 4);
-  refuses(`ab${part("m")}${CLOSE}`, /start of a line/, 2);
-  refuses(`\n${part("m")}${CLOSE}`, /start of a line/, 1);
-  refuses(`${part("m")}--xyz--rest`, /where it is the last/);
-  refuses(`${part("m")}--xyz--\nrest`, /where it is the last/);
+  refuses(`ab${part("m")}${CLOSE}`, /must begin a line/, 2);
+  refuses(`\n${part("m")}${CLOSE}`, /must begin a line/, 1);
+  refuses(`${part("m")}--xyz--rest`, /if it is the last/);
+  refuses(`${part("m")}--xyz--\nrest`, /if it is the last/);
   assert.equal(scanner.scan(TYPE, bytes(`${"p".repeat(8190)}\r\n${part("m")}${CLOSE}`)).value, "m");
   assert.equal(scanner.sentence(scanner.scan(TYPE, bytes("p".repeat(9000))).code).includes("first 8192"), true);
 });
 
-test("what merely begins like a delimiter is data", () => {
+test("a line that only begins like a delimiter is data", () => {
   const almost = "\r\n--xy\r\n--xyZ--\r\n-\r\n--\r\r\n--xy\r\n".repeat(3);
   reads(part(almost) + CLOSE, almost);
   reads(part("--xy") + CLOSE, "--xy");
@@ -169,7 +169,7 @@ test("header lines that servers read differently are refused", () => {
   refuses(part("m", "Content-Type: text/plain") + CLOSE, /no Content-Disposition/);
 });
 
-test("a model that is a file, encoded or in another charset is refused, a file that is so is not", () => {
+test("a model that is a file, encoded or in another charset is refused; any other file may be all of these", () => {
   const model = "Content-Disposition: form-data; name=model";
   refuses(part("m", `${model}; filename=a`) + CLOSE, /is a file/);
   for (const header of ["; filename*=utf-8''a", "\r\nContent-Transfer-Encoding: base64"]) {
@@ -185,7 +185,7 @@ test("a model that is a file, encoded or in another charset is refused, a file t
   reads(part("AAAA", file.replace("filename", "filename*=utf-8''b; filename")) + part("m") + CLOSE, "m");
 });
 
-test("of a model in ASCII or Latin-1, as Apache's HttpClient sends it, what is ASCII is read", () => {
+test("a model that is declared as ASCII or Latin-1, as by Apache's HttpClient, is read if it is ASCII", () => {
   const model =
     "Content-Disposition: form-data; name=model\r\nContent-Transfer-Encoding: 8bit\r\nContent-Type: text/plain";
   for (const charset of ["ISO-8859-1", "US-ASCII", '"iso-8859-1"']) {

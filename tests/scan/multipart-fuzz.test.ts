@@ -54,7 +54,7 @@ function body(): Buffer {
   return random(2) ? mutated(whole) : whole;
 }
 
-test(`no form traps, reads or writes beyond the slack, or is told differently when cut (seed ${SEED})`, () => {
+test(`no form traps, reads or writes beyond the slack, or gives another result when it is cut (seed ${SEED})`, () => {
   const scanner = new FormScanner();
   const until = Date.now() + SECONDS * 1000;
   let forms = 0;

@@ -29,7 +29,7 @@ const python = process.env.PILOTFISH_PYTHON ?? "python3";
 const found = spawnSync(python, ["-c", "import starlette.formparsers, python_multipart"]);
 const skip = found.status === 0 ? false : "no Python with starlette and python-multipart here";
 
-test("what the scanner reads of a form, Starlette reads too", { skip }, () => {
+test("Starlette reads the same model in each form that the scanner accepts", { skip }, () => {
   const scanner = new FormScanner();
   const forms = [...fc.sample(document, { numRuns: 3000 }), ...fc.sample(broken, { numRuns: 2000 })].map((form) => ({
     contentType: form.contentType,

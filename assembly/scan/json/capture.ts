@@ -1,5 +1,5 @@
-// What is kept of a body: the top-level key being read, and the values of wanted fields. Off the hot path: called at
-// depth 1 only, and for values only where the key is wanted.
+// Keeps parts of a body: the top-level key that is being read, and the values of wanted fields. This is off the hot path: keys
+// are captured at depth 1 only, values only if their key is wanted.
 import { decodeFlush, decodeSegment, decodeStart } from "./escapes";
 import {
   fieldBytes,
@@ -13,11 +13,12 @@ import {
 } from "./fields";
 import { CAPTURE_TOO_LONG, KEY_BYTES, ScanState } from "./state";
 
+/** Offset in the body of the byte at `p`. */
 export function bodyOffset(state: ScanState, p: usize): u32 {
   return state.offset + <u32>(p - state.window);
 }
 
-/** At a top-level key's first quote. */
+/** `p` is the first quote of a top-level key. */
 export function keyBegin(state: ScanState, p: usize): void {
   state.keyStart = bodyOffset(state, p);
   state.keyLength = 0;
@@ -29,11 +30,11 @@ export function keySegment(state: ScanState, from: usize, to: usize): void {
   state.keyLength = decodeSegment(state, state.key, length, KEY_BYTES, from, to);
 }
 
-/** Tells whether the key is wanted; false where it may not stand twice and does. */
+/** Looks the key up and sets `wanted`. False if the field is there twice although the table forbids it. */
 export function keyEnd(state: ScanState): bool {
   const length = decodeFlush(state, state.key, state.keyLength, KEY_BYTES);
   const table = state.table;
-  // A key that is too long or no Unicode equals no name.
+  // A key that is too long, or has a lone surrogate, equals no name.
   const index = state.capture == 0 ? fieldIndex(table, state.key, length) : -1;
   state.wanted = index;
   if (index < 0) return true;
@@ -42,7 +43,7 @@ export function keyEnd(state: ScanState): bool {
   return (seen & (1 << index)) == 0 || !fieldsRejectDuplicates(table);
 }
 
-/** At a wanted value's first byte. Forgets what an earlier member of the same name left: the last wins. */
+/** `p` is the first byte of a wanted value. Overwrites what an earlier member of the same name left: the last one wins. */
 export function valueBegin(state: ScanState, index: u32, p: usize, kind: u32): void {
   const record = state.record(index);
   record.kind = kind;
@@ -56,6 +57,7 @@ export function valueBegin(state: ScanState, index: u32, p: usize, kind: u32): v
   }
 }
 
+/** Appends a segment of a string, decoded. */
 export function valueSegment(state: ScanState, index: u32, from: usize, to: usize): void {
   const capacity = fieldCapacity(state.table, index);
   if (capacity == 0) return;
@@ -64,7 +66,7 @@ export function valueSegment(state: ScanState, index: u32, from: usize, to: usiz
   record.length = decodeSegment(state, fieldBytes(changetype<usize>(state), index), length, capacity, from, to);
 }
 
-/** Appends bytes as written. */
+/** Appends bytes as they are written: of a number or literal. */
 export function valueRaw(state: ScanState, index: u32, from: usize, to: usize): void {
   const capacity = fieldCapacity(state.table, index);
   if (capacity == 0) return;
@@ -79,7 +81,7 @@ export function valueRaw(state: ScanState, index: u32, from: usize, to: usize): 
   record.length = length + size;
 }
 
-/** At the byte after a wanted value; whether the caller must hear of its end before anything else is read. */
+/** `p` is the byte behind a wanted value. True if the value is hashed: the scanner must pause here. */
 export function valueEnd(state: ScanState, index: u32, p: usize): bool {
   const record = state.record(index);
   const table = state.table;

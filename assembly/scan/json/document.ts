@@ -1,10 +1,10 @@
-// Checks a small document (a configuration) with the body scanner, so that json-as only ever parses valid JSON.
+// Checks a configuration with the body scanner first, so that json-as parses valid JSON only.
 import { SLACK_BYTES } from "../block";
 import { errorSentence } from "./errors";
 import { FIELDS_BYTES, fieldsInit, fieldsStateBytes } from "./fields";
 import { jsonErrorOffset, jsonFeed, jsonInit, jsonStatus } from "./json";
 
-/** Empty when `text` is a JSON object; else what is wrong with it and at which byte. */
+/** Empty if `text` is a JSON object; else what is wrong, and at which byte. */
 export function syntaxError(text: string): string {
   const encoded = String.UTF8.encode(text);
   const length = <u32>encoded.byteLength;

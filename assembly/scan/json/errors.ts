@@ -1,7 +1,7 @@
-// Why a body was refused: one stable code each, and the sentence that its 400 carries.
-// Codes are part of the interface (counters and tests know them): never renumber, only append.
+// Why a body is refused: a stable code for each reason, and the sentence that the 400 carries. Counters and tests use the codes,
+// so append new ones and never renumber.
 
-/** UTF-16 or UTF-32, by byte order mark or by the place of NULs: Python's json reads them, a header match would not. */
+/** UTF-16 or UTF-32, by the byte order mark or by the position of NULs. Python's json reads them; the scanner does not. */
 export const ERROR_ENCODING = 1;
 export const ERROR_EMPTY = 2;
 export const ERROR_NOT_OBJECT = 3;
@@ -32,7 +32,7 @@ export function errorSentence(code: i32): string {
     case ERROR_NOT_OBJECT:
       return "the body is not a JSON object";
     case ERROR_UNEXPECTED_END:
-      return "the body ends before the JSON object does";
+      return "the body ends inside the JSON object";
     case ERROR_EXPECTED_KEY:
       return "a key in double quotes is expected";
     case ERROR_EXPECTED_COLON:
@@ -42,25 +42,25 @@ export function errorSentence(code: i32): string {
     case ERROR_EXPECTED_COMMA:
       return "',' or a closing bracket is expected after a value";
     case ERROR_TRAILING_COMMA:
-      return "',' stands before a closing bracket";
+      return "',' comes before a closing bracket";
     case ERROR_TRAILING_BYTES:
       return "bytes follow the JSON object";
     case ERROR_LITERAL:
-      return "not a literal; true, false, null, NaN, Infinity and -Infinity are known";
+      return "a literal is none of true, false, null, NaN, Infinity and -Infinity";
     case ERROR_NUMBER:
-      return "not a number in JSON's form";
+      return "a number is not in JSON's form";
     case ERROR_INTEGER_DIGITS:
       return "an integer has more than 4300 digits";
     case ERROR_CONTROL:
       return "a control character in a string must be escaped";
     case ERROR_ESCAPE:
-      return "not an escape that JSON knows";
+      return "an escape is not one of JSON's";
     case ERROR_UTF8:
       return "a string holds bytes that are not UTF-8";
     case ERROR_DEPTH:
       return "objects and arrays are nested too deeply";
     case ERROR_DUPLICATE:
-      return "a key that may stand once stands twice";
+      return "a key that may be there once is there twice";
     case ERROR_TOO_LARGE:
       return "the body is larger than 4 GiB";
     default:

@@ -1,14 +1,13 @@
-// The body scanner: one JSON object in UTF-8, by the rules of Python's json (which vLLM reads with), window by window.
+// The body scanner. It reads one JSON object in UTF-8, window by window, by the rules of Python's json, which vLLM uses. The
+// grammar is in structure.ts.
 //
-// The grammar stands above the loop in structure.ts.
+// The scanner is stricter than Python on purpose. It refuses UTF-16 and UTF-32, a top-level value that is not an object, and
+// surrogates that are written in UTF-8. (Python decodes these with "surrogatepass", but a tokenizer cannot encode the result.)
+// Python 3.11 gives up near 990 nested brackets, later versions much later; here the table of fields has the limit.
 //
-// Stricter than Python on purpose: UTF-16 and UTF-32 are refused, so are a top-level value that is no object and
-// surrogates written in UTF-8 (Python decodes bytes with "surrogatepass"; a tokenizer cannot encode what comes of it).
-// Nesting: Python 3.11 gives up near 990 brackets, later versions far beyond; the limit here is the table's.
-//
-// Windows: jsonFeed returns the bytes that it consumed; the next window begins with the rest (11 bytes at most unless it
-// paused). The 64 bytes on either side of a window are readable and writable memory of any content, and so afterwards
-// again: zero bytes are written there meanwhile, so that no loop asks for each byte whether the window is over.
+// Windows: jsonFeed returns how many bytes it consumed. The next window begins with the rest, which is at most 11 bytes unless
+// the scanner paused. SLACK_BYTES on either side of a window must be readable and writable. jsonFeed writes zeros there and
+// puts the old bytes back before it returns. So no loop has to ask for each byte whether the window is over.
 
 import { utf8Boundary } from "../utf8";
 import { ERROR_TOO_LARGE } from "./errors";
@@ -17,7 +16,7 @@ import { clearState, MODE_START, ScanState, STATUS_MORE, STATUS_PAUSED } from ".
 import { scanStructure } from "./structure";
 import { fail } from "./values";
 
-/** `state`: fieldsStateBytes(table) bytes, 8-aligned. `table` stays as long as the state does (fields.ts). */
+/** `state` has fieldsStateBytes(table) bytes and is 8-aligned. `table` (fields.ts) must stay as long as the state is used. */
 export function jsonInit(state: usize, table: usize): void {
   const scan = changetype<ScanState>(state);
   clearState(scan, fieldsCount(table));
@@ -28,8 +27,8 @@ export function jsonInit(state: usize, table: usize): void {
 }
 
 /**
- * Reads the next `length` bytes of the body; `last` where no more follow (`length` may be 0). Returns how many it
- * consumed. STATUS_PAUSED: feed the rest of the same window again. After STATUS_DONE or an error it does nothing.
+ * Reads the next `length` bytes of the body, which may be 0; `last` if no more follow. Returns how many bytes it consumed.
+ * After STATUS_PAUSED, feed the rest of the same window again. After STATUS_DONE or an error the call does nothing.
  */
 export function jsonFeed(state: usize, data: usize, length: u32, last: bool): u32 {
   const scan = changetype<ScanState>(state);
@@ -43,7 +42,7 @@ export function jsonFeed(state: usize, data: usize, length: u32, last: bool): u3
     fail(scan, ERROR_TOO_LARGE, data);
     return 0;
   }
-  // A character that the window's end cuts waits for the next window.
+  // A character that the end of the window cuts waits for the next window.
   let end = data + length;
   if (!last) end = utf8Boundary(data, end);
 
@@ -79,7 +78,7 @@ export function jsonStatus(state: usize): i32 {
   return changetype<ScanState>(state).status;
 }
 
-/** Where in the body the error is. */
+/** Offset in the body of the error. */
 export function jsonErrorOffset(state: usize): u32 {
   return changetype<ScanState>(state).errorOffset;
 }
@@ -89,7 +88,7 @@ export function jsonOffset(state: usize): u32 {
   return changetype<ScanState>(state).offset;
 }
 
-/** The part of the last fed window that lies in a hashed field's value, as written; one at most. */
+/** The part of the last window that lies in a hashed field's value, as written. A window has at most one such part. */
 export function jsonHashedPointer(state: usize): usize {
   return changetype<ScanState>(state).hashedPointer;
 }

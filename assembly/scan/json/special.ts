@@ -1,4 +1,4 @@
-// The bytes that end or change a string, as a mask of 64: what short strings are read from.
+// The bytes that end or change a string, as a mask of 64 bits. Short strings are read from it.
 import { Block } from "../block";
 
 // biome-ignore format: rows of sixteen
@@ -13,7 +13,10 @@ export class Special {
   static of(v: v128, quote: v128, backslash: v128, space: v128): i32 {
     return i8x16.bitmask(v128.or(v128.or(i8x16.eq(v, quote), i8x16.eq(v, backslash)), i8x16.lt_s(v, space)));
   }
-  /** One bit per byte of the 64 at `p`: quotes, backslashes, controls and bytes >= 0x80 (signed, all below 0x20). */
+  /**
+   * A bit for each quote, backslash, control character and byte >= 0x80 of the 64 at `p`. As signed numbers, control characters
+   * and bytes >= 0x80 are all below 0x20.
+   */
   @inline
   static bytes(p: usize): u64 {
     const quote = v128.load(TABLES);

@@ -4,21 +4,23 @@
 //   character = any code point in UTF-8 but '"', "\" and U+0000 to U+001F
 //   escape = "\" ( '"' | "\" | "/" | "b" | "f" | "n" | "r" | "t" | "u" 4 hex digits )
 //
-// 64 bytes a step, from a character's or escape's first byte on. A block with no quote, backslash or control character
-// costs one test; UTF-8 is looked at only where a byte >= 0x80 is in the block or may want a byte of it. Whoever calls
-// has written 64 zero bytes at `end`: zero is a control character, so no loop needs to know where the window ends.
+// The loop takes steps of 64 bytes. Each block begins with the first byte of a character or escape. A block without quotes,
+// backslashes and control characters costs one test. UTF-8 is checked only if the block has a byte >= 0x80, or a character
+// before it needs continuation bytes. The caller has written 64 zero bytes at `end`. Zero is a control character, so no loop
+// needs to know where the window ends.
 import { hexDigit } from "../../base/bytes";
 import { Block } from "../block";
 import { utf8Boundary, utf8Length, utf8Triples, utf8Valid } from "../utf8";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-/** Bits 1, 3, 5, ...: where a run of backslashes begins decides which of its bytes escape. */
+/** Blocks that are validated by lookups (utf8.ts) after a block needed them. */
 const LOOKUPS = 16;
+/** Bits 1, 3, 5, ...: whether a run of backslashes begins at an even or odd byte decides which of its bytes escape. */
 const ODD_BITS: u64 = 0xaaaaaaaaaaaaaaaa;
 
-// Escape letters by two lookups: one bit per high half, and for a low half the bits of the high halves it goes with.
-// High 2: '"' '/' (bit 1), 5: '\' (2), 6: 'b' 'f' 'n' (4), 7: 'r' 't' 'u' (8).
+// Escape letters by two lookups. The high half of a byte gives one bit; the low half gives the bits of all high halves with
+// which it is an escape letter. High half 2 is '"' '/' (bit 1), 5 is '\' (2), 6 is 'b' 'f' 'n' (4), 7 is 'r' 't' 'u' (8).
 // biome-ignore format: rows of sixteen
 const TABLES: usize = memory.data<u8>([
   0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22,
@@ -52,17 +54,17 @@ class Bytes {
 }
 
 /**
- * From inside a string to its closing quote; or to the first byte, character or escape that is wrong or that the
- * window's end cuts. So everything before the result is good, and a quote at the result always closes the string.
+ * `p` is inside a string. Returns its closing quote, or else the first byte, character or escape that is wrong or that the end
+ * of the window cuts. So everything before the result is valid, and a quote at the result always closes the string.
  */
 export function scanString(p: usize, end: usize): usize {
   const quote = v128.load(TABLES);
   const backslash = v128.load(TABLES, 16);
   const control = v128.load(TABLES, 32);
   const e0 = v128.load(TABLES, 112);
-  // Blocks to come that are judged by the lookups of utf8.ts, as one with a lead byte that takes them was met.
+  // The number of next blocks that utf8Valid() judges: a lead byte that needs its lookups was met lately.
   let lookups = 0;
-  // Bytes at `p` that must be continuation bytes, as characters that began before want them.
+  // The bits of bytes at `p` that must be continuation bytes, of characters that began before `p`.
   let carry: u64 = 0;
   while (true) {
     const a = v128.load(p);
@@ -100,10 +102,10 @@ export function scanString(p: usize, end: usize): usize {
         const maybe = backslashes << 1;
         const codes = ((maybe | ODD_BITS) - backslashes) ^ ODD_BITS;
         const escaped = codes ^ backslashes;
-        // A backslash in the last byte whose letter is in the next block: begin that block with it.
+        // The last byte is a backslash and its letter is in the next block: that block begins with the backslash.
         step -= <usize>((codes & backslashes) >> 63);
         quotes &= ~escaped;
-        // Nearly all letters are of these four; the lookups are for blocks with another.
+        // Nearly all escape letters are one of four: the quote, the backslash, n and t. Blocks with others take the lookups.
         const others =
           escaped &
           ~(
@@ -131,7 +133,7 @@ export function scanString(p: usize, end: usize): usize {
           const digits = Block.bits(Bytes.hex(a), Bytes.hex(b), Bytes.hex(c), Bytes.hex(d));
           const pairs = (units << 1) | (units << 2);
           wrong |= (pairs | (pairs << 2)) & ~digits;
-          // Digits that lie in the next block: begin that with the escape.
+          // An escape whose digits lie in the next block: that block begins with the escape.
           const cut = units >> 60;
           if (cut != 0) step = 59 + <usize>ctz(cut);
         }
@@ -144,7 +146,7 @@ export function scanString(p: usize, end: usize): usize {
         const xb = v128.xor(b, e0);
         const xc = v128.xor(c, e0);
         const xd = v128.xor(d, e0);
-        // E0 is 0 now, ED 0D, leads of four bytes and more 10 to 1F, the two that are always overlong 20 and 21.
+        // Now E0 is 00, ED is 0D, leads of four and more bytes are 10 to 1F, and the always overlong C0 and C1 are 20 and 21.
         const zero = i8x16.splat(0);
         const ed = i8x16.splat(0x0d);
         const ten = i8x16.splat(0x10);
@@ -162,7 +164,8 @@ export function scanString(p: usize, end: usize): usize {
         if (!utf8Valid(p)) return scanBytes(p, end);
         lookups--;
         if (step == 64) {
-          // The lookups see what stands before a block: any bit will do. The masks do not: begin with a character.
+          // The lookups read the bytes before a block, so any bit in `carry` will do. The masks do not read them, so the next
+          // block has to begin with a character.
           if (lookups != 0) carry = load<u32>(p, 60) & 0x80808000;
           else {
             carry = 0;
@@ -172,7 +175,8 @@ export function scanString(p: usize, end: usize): usize {
           carry = 0;
         }
       } else {
-        // Only leads that any continuation byte may follow: it is enough that each byte is where one is wanted.
+        // Any continuation byte may follow these lead bytes. So the block is valid if continuation bytes are exactly where the
+        // lead bytes need them.
         const wide = Block.bits(i8x16.bitmask(a), i8x16.bitmask(b), i8x16.bitmask(c), i8x16.bitmask(d));
         const continuation = i8x16.splat(-64);
         const continued = Block.bits(
@@ -194,26 +198,26 @@ export function scanString(p: usize, end: usize): usize {
         wrong |= continued ^ ((leads << 1) | (threes << 2) | carry);
         if (~wide == 0) {
           if (wrong != 0) return scanBytes(p, end);
-          // No ASCII at all: on to the next character's first byte, and in threes from there.
+          // No ASCII at all: go to the first byte of the next character, and from there on by characters of three bytes.
           p = utf8Triples(p + 61 + <usize>ctz((leads >> 61) | 8));
           carry = 0;
           continue;
         }
-        // A step that is shorter begins the next block with a backslash: no character is open there, or `wrong` tells.
+        // A shorter step ends before a backslash: no character is open there, or `wrong` has a bit.
         carry = (leads >> 63) | (threes >> 62);
       }
     }
 
-    // All bits up to and with the first quote that closes; all where there is none.
+    // Up to and with the first closing quote; all bits if there is no closing quote.
     if ((wrong & (quotes ^ (quotes - 1))) != 0) return scanBytes(p, end);
     if (quotes != 0) return p + <usize>ctz(quotes);
     p += step;
   }
 }
 
-/** scanString, byte by byte: where something is wrong or cut. `p` may stand inside a character. */
+/** The same as scanString, byte by byte, for a block in which something is wrong or cut. `p` may be inside a character. */
 function scanBytes(p: usize, end: usize): usize {
-  // A character that may have begun before `p` is judged whole. No lead byte stands before a string (see utf8.ts).
+  // Goes back to the first byte of the character at `p`. There is no lead byte right before a string (see utf8.ts).
   for (let back: usize = 1; back <= 3; back++) {
     const c = load<u8>(p - back);
     if (c < 0x80) break;
@@ -238,7 +242,7 @@ function scanBytes(p: usize, end: usize): usize {
   return p;
 }
 
-/** Bytes of the escape at `p`; 0 where it is wrong or not complete before `end`. */
+/** Bytes of the escape at `p`; 0 if it is wrong, or `end` cuts it. */
 function escapeLength(p: usize, end: usize): u32 {
   if (end - p < 2) return 0;
   const letter = load<u8>(p, 1);
@@ -246,7 +250,7 @@ function escapeLength(p: usize, end: usize): u32 {
   return isLetter(letter) ? 2 : 0;
 }
 
-/** Whether the escape at `p` is right as far as it goes and the window's end cuts it. */
+/** Whether `end` cuts the escape at `p`, and the bytes before `end` are valid. */
 export function escapeCut(p: usize, end: usize): bool {
   if (end - p < 2) return true;
   return load<u8>(p, 1) == 0x75 && end - p < 6 && hexDigits(p + 2, end);

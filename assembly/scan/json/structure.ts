@@ -8,7 +8,8 @@
 //   literal = "true" | "false" | "null" | "NaN" | "Infinity" | "-Infinity"
 //   ws      = { " " | "\t" | "\n" | "\r" }
 //
-// string: strings.ts; number: numbers.ts. Open brackets are a bit each: no nesting can blow a stack.
+// strings.ts has the grammar of string, numbers.ts that of number. Each open bracket is a bit, so no nesting can overflow a call
+// stack.
 
 import { skipSpace } from "../space";
 import { valueEnd } from "./capture";
@@ -40,7 +41,7 @@ import {
 } from "./state";
 import { bodyStart, fail, failAt, keyRest, numberRest, stringRest, topKey, valueSlow } from "./values";
 
-/** Strings are looked up in cached masks for so many blocks; a longer one is worth scanString's wider steps. */
+/** Blocks in which a string's end is looked up in masks. A longer string goes to scanString, which takes wider steps. */
 const SHORT_BLOCKS = 4;
 const QUOTE: u32 = 0x22;
 const COMMA: u32 = 0x2c;
@@ -55,7 +56,7 @@ const TRUE: u32 = 0x65757274;
 const NULL: u32 = 0x6c6c756e;
 const FALS: u32 = 0x736c6166;
 
-/** Finishes a token that the last window cut, or the body's start. */
+/** Finishes a token that the last window cut, or begins the body. */
 function resume(state: ScanState, p: usize, end: usize, last: bool, mode: u32): usize {
   if (mode == MODE_IN_KEY) return keyRest(state, p, end, last);
   if (mode == MODE_IN_STRING) return stringRest(state, p, end, last);
@@ -63,7 +64,7 @@ function resume(state: ScanState, p: usize, end: usize, last: bool, mode: u32): 
   return bodyStart(state, p, end, last);
 }
 
-/** Reads on from `p` and returns how far it came. Leaves in the state what is to come, or how it ended. */
+/** Reads on from `p` and returns how far it came. Leaves in the state what must come next, or how the body ended. */
 export function scanStructure(state: ScanState, p: usize, end: usize, last: bool): usize {
   let mode = state.mode;
   if (mode >= MODE_IN_KEY) {
@@ -83,7 +84,7 @@ export function scanStructure(state: ScanState, p: usize, end: usize, last: bool
   const maxDepth = fieldsDepth(state.table);
   let depth = state.depth;
   let brackets = state.brackets;
-  // Special bytes of the 64 from `base` on, lowest first: short strings find their quote here without loading again.
+  // The special bytes of the 64 at `base`, the first one lowest: a short string finds its quote here without another load.
   let base: usize = 0;
   let special: u64 = 0;
 

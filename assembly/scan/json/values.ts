@@ -1,6 +1,6 @@
-// Tokens that the loop of json.ts does not read in one go: top-level keys, values that are wanted, and tokens that are
-// long, rare, wrong or cut by the window's end. Each function returns where it stopped and leaves in STATE_MODE what is
-// to come there: MODE_COLON or MODE_AFTER where the token is whole, else it waits for more or has failed.
+// The tokens that the loop of structure.ts does not read itself: top-level keys, wanted values, and tokens that are long, rare,
+// wrong or cut by the end of the window. Each function returns where it stopped. If the token is whole, `mode` is then MODE_COLON
+// or MODE_AFTER. Else the function has failed, or waits for more bytes.
 
 import { skipSpace } from "../space";
 import { bodyOffset, keyBegin, keyEnd, keySegment, valueBegin, valueRaw, valueSegment } from "./capture";
@@ -40,7 +40,7 @@ export function fail(state: ScanState, code: i32, p: usize): void {
   state.errorOffset = bodyOffset(state, p);
 }
 
-/** `code` at `p`; at the window's end it is too early to say, at the body's end it is the end that is wrong. */
+/** Fails with `code` if `p` is inside the window. Behind the window it waits for more; behind the body, the end is the error. */
 export function failAt(state: ScanState, code: i32, p: usize, end: usize, last: bool): void {
   if (p < end) {
     fail(state, code, p);
@@ -49,7 +49,7 @@ export function failAt(state: ScanState, code: i32, p: usize, end: usize, last: 
   }
 }
 
-/** BOM and white space before the object, and encodings that Python's json.detect_encoding would take for others. */
+/** Passes the BOM and white space before the object. Refuses what Python's json.detect_encoding takes for UTF-16 or UTF-32. */
 export function bodyStart(state: ScanState, p: usize, end: usize, last: bool): usize {
   const size = end - p;
   const first = state.offset == 0;
@@ -78,13 +78,13 @@ export function bodyStart(state: ScanState, p: usize, end: usize, last: bool): u
   return p;
 }
 
-/** From a top-level key's first quote. */
+/** `p` is the first quote of a top-level key. */
 export function topKey(state: ScanState, p: usize, end: usize, last: bool): usize {
   keyBegin(state, p);
   return keyRest(state, p + 1, end, last);
 }
 
-/** From inside a key. */
+/** `p` is inside a key. */
 export function keyRest(state: ScanState, p: usize, end: usize, last: bool): usize {
   const top = state.depth == 1;
   const stop = scanString(p, end);
@@ -102,7 +102,7 @@ export function keyRest(state: ScanState, p: usize, end: usize, last: bool): usi
   return stop + 1;
 }
 
-/** From inside a string value. */
+/** `p` is inside a string value. */
 export function stringRest(state: ScanState, p: usize, end: usize, last: bool): usize {
   const wanted = state.wanted;
   const stop = scanString(p, end);
@@ -125,7 +125,7 @@ function failString(state: ScanState, p: usize, end: usize, last: bool): void {
   }
 }
 
-/** From inside a number. */
+/** `p` is inside a number. */
 export function numberRest(state: ScanState, p: usize, end: usize, last: bool): usize {
   const wanted = state.wanted;
   const stop = numberLong(state, p, end);
@@ -143,7 +143,7 @@ export function numberRest(state: ScanState, p: usize, end: usize, last: bool): 
   return stop;
 }
 
-/** A value from its first byte on. Of objects and arrays only the kind is noted: STATE_MODE is left alone. */
+/** `p` is the first byte of a value. An object or array is not read: only its kind is recorded, and `mode` stays. */
 export function valueSlow(state: ScanState, p: usize, end: usize, last: bool): usize {
   const wanted = state.wanted;
   if (p >= end) {

@@ -1,9 +1,11 @@
-// Why a multipart/form-data body was refused: one stable code each, and the sentence that its 400 carries.
-// Codes are part of the interface (counters and tests know them): never renumber, only append.
+// Why a multipart/form-data body is refused: a stable code for each reason, and the sentence that the 400 carries. Counters and
+// tests use the codes, so append new ones and never renumber.
+
+import { MAX_HEADERS_BYTES, MAX_PARTS, MAX_PREAMBLE_BYTES } from "./state";
 
 export const MULTIPART_TYPE = 1;
 export const MULTIPART_BOUNDARY = 2;
-/** The server would decode names and values by it. */
+/** The server would decode names and values by this charset. */
 export const MULTIPART_CHARSET = 3;
 export const MULTIPART_PREAMBLE = 4;
 export const MULTIPART_DELIMITER = 5;
@@ -27,9 +29,9 @@ export function multipartSentence(code: i32): string {
     case MULTIPART_CHARSET:
       return "the content type names a charset other than UTF-8";
     case MULTIPART_PREAMBLE:
-      return "no delimiter line is found in the first 8192 bytes";
+      return `the first ${MAX_PREAMBLE_BYTES} bytes have no delimiter line`;
     case MULTIPART_DELIMITER:
-      return "a delimiter must stand at the start of a line and end with CR LF, or with '--' where it is the last";
+      return "a delimiter must begin a line and end with CR LF, or with '--' if it is the last delimiter";
     case MULTIPART_BARE:
       return "a delimiter inside a part must follow CR LF";
     case MULTIPART_UNEXPECTED_END:
@@ -37,9 +39,9 @@ export function multipartSentence(code: i32): string {
     case MULTIPART_HEADER:
       return "a part's header lines must be 'Name: value', end with CR LF and hold no control characters";
     case MULTIPART_HEADERS_TOO_LONG:
-      return "a part's header lines are longer than 8192 bytes";
+      return `the header lines of a part are longer than ${MAX_HEADERS_BYTES} bytes`;
     case MULTIPART_PARTS:
-      return "the body has more than 2000 parts";
+      return `the body has more than ${MAX_PARTS} parts`;
     case MULTIPART_DISPOSITION:
       return "a part's Content-Disposition must be form-data with one name and well-formed parameters";
     case MULTIPART_NO_DISPOSITION:

@@ -1,4 +1,4 @@
-// Delimiter lines: the first one and what stands before it, the end of each one, the line of the last.
+// Delimiter lines: the preamble up to the first one, the end of each one, and the line of the closing delimiter.
 
 import { sameBytes } from "../../base/bytes";
 import { MULTIPART_DELIMITER, MULTIPART_PARTS, MULTIPART_PREAMBLE } from "./errors";
@@ -22,6 +22,7 @@ const CR = 0x0d;
 const SPACE: u32 = 0x20;
 const HYPHEN = 0x2d;
 
+/** Reads up to the first delimiter line and through it. */
 export function preamble(state: FormState, p: usize, end: usize): usize {
   const delimiter = state.delimiter;
   const length = <usize>state.delimiterLength;
@@ -44,7 +45,7 @@ export function preamble(state: FormState, p: usize, end: usize): usize {
   return p;
 }
 
-/** The rest of a delimiter's line, from behind the boundary on: the byte after it, 0 where that is not there or wrong. */
+/** Reads a delimiter's line from behind the boundary on. The byte behind the line; 0 if bytes are missing or wrong. */
 export function lineRest(state: FormState, p: usize, end: usize): usize {
   if (p == end) return 0;
   const c = load<u8>(p);
@@ -63,7 +64,7 @@ export function lineRest(state: FormState, p: usize, end: usize): usize {
   return state.status < 0 ? 0 : p + 2;
 }
 
-/** In the closing delimiter's line. */
+/** `p` is in the line of the closing delimiter. */
 export function closed(state: FormState, p: usize, end: usize): usize {
   while (p < end && (load<u8>(p) == SPACE || load<u8>(p) == TAB)) p++;
   if (p == end) return p;

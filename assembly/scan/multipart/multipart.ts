@@ -3,19 +3,23 @@
 //   body = preamble *( delimiter-line part ) closing-line [ epilogue ]
 //   delimiter-line = "--" boundary CR LF
 //   closing-line = "--" boundary "--" blanks ( CR LF | [ LF ] end of the body )
-//   preamble = up to 8192 bytes, ending in CR LF where there are any, without "--" boundary
+//   preamble = up to MAX_PREAMBLE_BYTES, without "--" boundary, ending in CR LF unless empty
 //   part = *header-line CR LF data CR LF
-//   header-line = see part-headers.ts; up to 8192 bytes of them a part
+//   header-line = see part-headers.ts; up to MAX_HEADERS_BYTES in each part
 //   data = any bytes, without CR "--" boundary, LF "--" boundary or "--" boundary at its beginning
 //   epilogue = any bytes
 //
-// What vLLM (Starlette's parser on python-multipart) reads of the bodies that clients send is read; where its versions or
-// other servers read a body differently, it is refused, so that nobody makes the filter see another model than the server
-// does. The known cases: blanks behind a delimiter (padding, or data), a line that begins with the delimiter and goes on
-// (data, or a delimiter), CR or LF alone before a delimiter, no closing delimiter (python-multipart drops the last part
-// and says nothing), text before the first delimiter that holds it, repeated or extended (name*) parameters, repeated
-// Content-Disposition, a model that is a file, transfer-encoded or in another charset (that is not ASCII, where it is said
-// to be in Latin-1). Several parts named model: Starlette's FormData keeps the last one's value, so the last one wins.
+// The scanner reads what vLLM reads, which is Starlette's parser on python-multipart. If versions of these, or other servers,
+// read a body in different ways, the scanner refuses the body. So nobody can make the filter see another model than the server
+// does. The known cases:
+//   - blanks behind a delimiter, which are padding or data
+//   - a line that begins with the delimiter and goes on, which is data or a delimiter
+//   - CR or LF alone before a delimiter
+//   - no closing delimiter: python-multipart silently drops the last part
+//   - the delimiter inside the text before the first delimiter line
+//   - repeated or extended (name*) parameters, and a repeated Content-Disposition
+//   - a model that is a file, transfer-encoded, or in another charset; declared as Latin-1, it must be ASCII
+// If several parts are named model, the last one wins: Starlette's FormData keeps its value.
 import { VALUE_STRING, VALUE_TOO_LONG, VALUE_UNREPRESENTABLE } from "../json/fields";
 import { MULTIPART_DELIMITER, MULTIPART_TOO_LARGE, MULTIPART_UNEXPECTED_END } from "./errors";
 import { closed, preamble } from "./lines";
@@ -36,7 +40,7 @@ import {
 export { multipartSentence } from "./errors";
 export { MULTIPART_STATE_BYTES } from "./state";
 
-/** `contentType`: the header's whole value. False where it gives no boundary to read by: the status says why. */
+/** `contentType` is the header's whole value. False if it has no usable boundary: the status then says why. */
 export function multipartInit(state: usize, contentType: usize, length: u32): bool {
   // The delimiter and the value are written before they are read.
   memory.fill(state, 0, offsetof<FormState>());
@@ -47,9 +51,9 @@ export function multipartInit(state: usize, contentType: usize, length: u32): bo
 }
 
 /**
- * Reads `length` more bytes and returns how many it is done with: the rest comes again at the start of the next window.
- * At most 8192 bytes of header lines, or a delimiter and its line end, wait so. `last`: nothing follows this window.
- * 64 bytes before and behind the window must be readable. Done as soon as nothing that follows can matter.
+ * Reads `length` more bytes and returns how many it consumed. The next window begins with the rest, which is at most
+ * MAX_HEADERS_BYTES of header lines, or a delimiter and its line end. `last`: nothing follows this window. SLACK_BYTES on either
+ * side of the window must be readable. The status is MULTIPART_DONE as soon as the following bytes cannot matter.
  */
 export function multipartFeed(state: usize, data: usize, length: u32, last: bool): u32 {
   const form = changetype<FormState>(state);
@@ -57,7 +61,7 @@ export function multipartFeed(state: usize, data: usize, length: u32, last: bool
   form.window = data;
   let p = data;
   if (form.status >= 0 && form.offset + length < length) form.fail(MULTIPART_TOO_LARGE, p);
-  // Each step reads on in its mode; one that stays in its mode without an error wants more bytes.
+  // A step that leaves the mode as it is, without an error, needs more bytes.
   while (form.status >= 0) {
     const mode = form.mode;
     p = step(form, mode, p, end);
@@ -80,7 +84,7 @@ export function multipartStatus(state: usize): i32 {
   return changetype<FormState>(state).status;
 }
 
-/** Body offset of the byte that cannot stand where it stands; 0 where the content type is wrong. */
+/** Body offset of the wrong byte; 0 if the content type is wrong. */
 export function multipartErrorOffset(state: usize): u32 {
   return changetype<FormState>(state).errorOffset;
 }
@@ -90,7 +94,7 @@ export function multipartKind(state: usize): u32 {
   return changetype<FormState>(state).kind;
 }
 
-/** The value's bytes as they stand in the body; valid as long as the state is, and only where its kind is VALUE_STRING. */
+/** The value's bytes as they are in the body. Only if the kind is VALUE_STRING; valid as long as the state is. */
 export function multipartValue(state: usize): usize {
   return changetype<FormState>(state).value;
 }
@@ -104,7 +108,7 @@ export function multipartValueStart(state: usize): u32 {
   return changetype<FormState>(state).valueStart;
 }
 
-/** Offset in the body of the byte after the value. */
+/** Offset in the body of the byte behind the value. */
 export function multipartValueEnd(state: usize): u32 {
   return changetype<FormState>(state).valueEnd;
 }

@@ -1,14 +1,13 @@
-// Parameters of a header value, read only where every parser reads the same.
+// The parameters of a header value. A value is refused unless all parsers read the same in it.
 //
 //   value = type *( blanks ";" [ blanks parameter ] ) blanks
 //   parameter = 1*token "=" ( 1*plain | quoted )
-//   plain = any byte but controls, blank, '"', "\", ";", ","
-//   quoted = '"' *( any byte but controls, '"', "\" | escape ) '"'
-//   escape = "\" '"' | "\\" | "\", the last as Windows puts it into file names
+//   plain = any byte except controls, blank, '"', "\", ";", ","
+//   quoted = '"' *( any byte except controls, '"', "\" | escape ) '"'
+//   escape = "\" '"' | "\\" | "\", the last one in file names of Windows
 //
-// python-multipart counts quotes to find where a value ends, browsers escape nothing, RFC 9110 escapes all: they agree
-// unless a ";" stands in a quoted value with an escaped quote, or an escaped backslash stands before the closing quote.
-// Both are refused.
+// python-multipart counts quotes to find the end of a value, browsers escape nothing, and RFC 9110 allows any escape. They agree
+// unless a quoted value has both a ";" and an escaped quote, or an escaped backslash before its closing quote. Both are refused.
 
 const TAB = 0x09;
 const SPACE: u32 = 0x20;
@@ -118,12 +117,12 @@ function isPlain(c: u32): bool {
   return c > SPACE && c != 0x7f && c != QUOTE && c != BACKSLASH && c != SEMICOLON && c != COMMA;
 }
 
-/** Whether the bytes are `lower`, a word of lower-case ASCII, in any case. */
+/** Whether the bytes are the word `lower`, in lower or upper case. `lower` is lower-case ASCII. */
 export function isWord(p: usize, end: usize, lower: string): bool {
   return end - p == <usize>lower.length && startsWith(p, end, lower);
 }
 
-/** Whether the bytes begin with `lower` in any case. */
+/** Whether the bytes begin with `lower`, in lower or upper case. */
 export function startsWith(p: usize, end: usize, lower: string): bool {
   const length = lower.length;
   if (end - p < <usize>length) return false;
@@ -135,7 +134,7 @@ export function startsWith(p: usize, end: usize, lower: string): bool {
   return true;
 }
 
-/** A character of RFC 9110's token. */
+/** Whether a byte may be in a token (RFC 9110). */
 export function isToken(c: u32): bool {
   if ((c | 0x20) - 0x61 < 26 || c - 0x30 < 10) return true;
   // ! # $ % & ' * + - . ^ _ ` | ~
@@ -148,7 +147,7 @@ export function skipBlanks(p: usize, end: usize): usize {
   return p;
 }
 
-/** The end of the type that stands before the parameters, blanks trimmed. */
+/** The end of the type before the parameters, without the blanks behind it. */
 export function typeEnd(p: usize, end: usize): usize {
   let stop = p;
   while (stop < end && load<u8>(stop) != SEMICOLON) stop++;

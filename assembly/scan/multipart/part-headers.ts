@@ -1,9 +1,10 @@
-// What a part's header lines and the request's content type say.
+// Reads the header lines of a part, and the content type of the request.
 //
 //   line = 1*token ":" blanks value blanks CR LF
 //
-// No folded lines, no blank before the colon, no bare CR or LF. Exactly one Content-Disposition, form-data, with exactly
-// one name; all other headers pass. A transfer encoding or charset counts only on the part named model.
+// Folded lines, a blank before the colon and a bare CR or LF are refused. A part has exactly one Content-Disposition, which is
+// form-data and has exactly one name. All other headers pass. A transfer encoding or charset matters for the part named model
+// only.
 import {
   MULTIPART_BOUNDARY,
   MULTIPART_CHARSET,
@@ -31,7 +32,7 @@ const HYPHEN = 0x2d;
 const SPACE: u32 = 0x20;
 const MODEL = "model";
 
-/** Writes the delimiter into the state; an error's code, 0 where the content type is good. */
+/** Writes the delimiter into the state. The code of an error, or 0. */
 export function readContentType(state: FormState, p: usize, end: usize): i32 {
   p = skipBlanks(p, end);
   const stop = typeEnd(p, end);
@@ -40,7 +41,7 @@ export function readContentType(state: FormState, p: usize, end: usize): i32 {
   const parameters = parametersOf(stop, end);
   while (parameters.next()) {
     if (startsWith(parameters.key, parameters.keyEnd, "boundary")) {
-      // Also "boundary*" and "boundary*0": some parsers take them for the boundary.
+      // "boundary*" and "boundary*0" are refused as well: some parsers use them as the boundary.
       if (!parameters.keyIs("boundary") || length != 0) return MULTIPART_BOUNDARY;
       length = readBoundary(parameters, state.delimiter + 2);
       if (length == 0) return MULTIPART_BOUNDARY;
@@ -63,18 +64,18 @@ function readBoundary(parameters: Parameters, to: usize): u32 {
   if (parameters.stray) return 0;
   let length: u32 = 0;
   for (let p = parameters.value; p < parameters.valueEnd; p++) {
-    // Each backslash here escapes a quote or a backslash.
+    // Every backslash in it escapes a quote or a backslash, since none is stray.
     if (load<u8>(p) == BACKSLASH) p++;
     const c = load<u8>(p);
     if (c < SPACE || c > 0x7e || length == MAX_BOUNDARY_BYTES) return 0;
     store<u8>(to + length, c);
     length++;
   }
-  // Blanks at the end would be taken for padding.
+  // Parsers differ on whether blanks at the end are padding.
   return length != 0 && load<u8>(to + length - 1) == SPACE ? 0 : length;
 }
 
-/** Reads one header line, its CR LF left out, into the open part's flags; an error's code or 0. */
+/** Reads one header line, without its CR LF, into the flags of the open part. The code of an error, or 0. */
 export function readHeader(state: FormState, line: usize, end: usize): i32 {
   let p = line;
   while (p < end && isToken(load<u8>(p))) p++;
@@ -91,7 +92,7 @@ export function readHeader(state: FormState, line: usize, end: usize): i32 {
   return 0;
 }
 
-/** What the header lines said, at the blank line; an error's code or 0. */
+/** At the blank line: whether the header lines are enough and allowed. The code of an error, or 0. */
 export function closeHeaders(state: FormState): i32 {
   const part = state.part;
   if ((part & PART_DISPOSITION) == 0) return MULTIPART_NO_DISPOSITION;
@@ -111,7 +112,7 @@ function readDisposition(state: FormState, value: usize, end: usize): i32 {
     if (parameters.keyIs("name")) {
       if (named || parameters.stray) return MULTIPART_DISPOSITION;
       named = true;
-      // Escapes make quotes and backslashes, so a name with one is never this one.
+      // An escape stands for a quote or a backslash, so a name with an escape is never "model".
       const length = <usize>MODEL.length;
       if (parameters.valueEnd - parameters.value == length && sameCase(parameters.value, MODEL))
         flag(state, PART_MODEL);
@@ -120,14 +121,14 @@ function readDisposition(state: FormState, value: usize, end: usize): i32 {
     } else if (parameters.keyIs("filename")) {
       flag(state, PART_FILE);
     } else if (startsWith(parameters.key, parameters.keyEnd, "filename*")) {
-      // A file to some servers, a field to others.
+      // Some servers treat the part as a file, others as a field.
       flag(state, PART_ENCODED);
     }
   }
   return parameters.malformed || !named ? MULTIPART_DISPOSITION : 0;
 }
 
-/** What a content type makes of a part. Apache's HttpClient says ISO-8859-1 of a text where it is told nothing else. */
+/** PART_ flags for a content type. Apache's HttpClient declares a text as ISO-8859-1 by default. */
 function textFlags(value: usize, end: usize): u32 {
   const stop = typeEnd(value, end);
   if (startsWith(value, stop, "multipart/")) return PART_ENCODED;

@@ -1,4 +1,4 @@
-// One part: its header lines, its first byte, its data up to the next delimiter, and what is kept of it.
+// One part: its header lines, its first byte, its data up to the next delimiter, and the capture of its value.
 import { sameBytes } from "../../base/bytes";
 import { VALUE_STRING, VALUE_TOO_LONG, VALUE_UNREPRESENTABLE } from "../json/fields";
 import { utf8Whole } from "../utf8";
@@ -13,6 +13,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 const SPACE: u32 = 0x20;
 
+/** Reads header lines up to the blank line. A line that the end of the window cuts waits for the next window. */
 export function headers(state: FormState, p: usize, end: usize): usize {
   while (true) {
     const before = state.headers;
@@ -40,7 +41,7 @@ export function headers(state: FormState, p: usize, end: usize): usize {
   }
 }
 
-/** At a part's first byte: some parsers take a delimiter here for the end of an empty part, some for data. */
+/** `p` is the first byte of a part. A delimiter here is refused: it ends an empty part for some parsers, others read data. */
 export function begin(state: FormState, p: usize, end: usize): usize {
   const there = end - p;
   const length = <usize>state.delimiterLength;
@@ -56,17 +57,18 @@ export function begin(state: FormState, p: usize, end: usize): usize {
   return p;
 }
 
+/** Reads data up to the next delimiter and through its line. */
 export function partData(state: FormState, p: usize, end: usize): usize {
   const length = <usize>state.delimiterLength;
   const q = findLine(p, end, state.delimiter, length);
   let stop = q;
   if (q < end) {
-    // A CR that belongs to a LF never stays behind in an earlier window.
+    // A CR is never consumed in an earlier window than the LF behind it.
     const whole = load<u8>(q) == LF && q > p && load<u8>(q - 1) == CR;
     if (whole) stop--;
     if (end - q > length) {
       if (!whole) return state.fail(MULTIPART_BARE, q + 1);
-      // lineRest() opens the next part: what this one was must be known before.
+      // lineRest() opens the next part and clears the flags, so they are read before.
       const part = state.part;
       if (part & PART_MODEL) capture(state, p, stop);
       const next = lineRest(state, q + 1 + length, end);
@@ -74,7 +76,7 @@ export function partData(state: FormState, p: usize, end: usize): usize {
       return next != 0 ? next : stop;
     }
   } else if (end > p) {
-    // A line's end that may go on as a delimiter in the next window.
+    // A line end, or a part of one, that a delimiter may follow in the next window.
     const c = load<u8>(end - 1);
     if (c == CR) stop--;
     else if (c == LF) stop -= end - p > 1 && load<u8>(end - 2) == CR ? 2 : 1;

@@ -14,7 +14,7 @@ function named(names: string[]): SnapshotView {
 }
 
 describe("finding a model", () => {
-  test("finds each of any number of models, and none between, before or behind them", () => {
+  test("finds each model among any number of them, and no name between, before or behind them", () => {
     for (let count = 0; count < 20; count++) {
       const names: string[] = [];
       for (let i = 0; i < count; i++) names.push(`model-${String.fromCharCode(0x61 + i)}`);
@@ -30,7 +30,7 @@ describe("finding a model", () => {
     }
   });
 
-  test("a name that begins another is another", () => {
+  test("a name is not confused with a longer name that begins with it", () => {
     const view = named(["llama", "llama-3", "llama-3-70b"]);
     expect(find(view, "llama")).toBe(0);
     expect(find(view, "llama-3")).toBe(1);

@@ -46,7 +46,7 @@ describe("rules of the snapshot", () => {
     expect(drawn(b.view(), "llama")).toBe("exact");
   });
 
-  test("a rule for any name is for the models of its pool, and for unknown names only where there is one pool", () => {
+  test("a rule for any name applies to the models of its pool, and to unknown names only if there is one pool", () => {
     const b = builder();
     b.rule("", "any", 1, 2);
     expect(drawn(b.view(), "qwen")).toBe("any");
@@ -61,7 +61,7 @@ describe("rules of the snapshot", () => {
     expect(drawn(all.view(), "unknown")).toBe("any");
   });
 
-  test("a rule of the name's own pool beats one for all pools; another pool's rule is not for it", () => {
+  test("a rule of the name's own pool beats a rule for all pools; a rule of another pool does not apply", () => {
     const b = builder();
     b.rule("llama", "for-all", 1, 0);
     b.rule("llama", "for-q", 1, 2);
@@ -72,7 +72,7 @@ describe("rules of the snapshot", () => {
     expect(drawn(own.view(), "llama")).toBe("for-p");
   });
 
-  test("targets are drawn by weight, and alike where no weight is above 0", () => {
+  test("targets are drawn by weight, and equally often if all weights are 0", () => {
     const b = builder();
     b.rule("even", "a", 0, 1);
     b.rule("even", "b", 0, 1);
@@ -103,13 +103,13 @@ describe("rules of the snapshot", () => {
     expect(String.UTF8.decodeUnsafe(first.model, first.length)).toBe("kept-name");
   });
 
-  test("a name that cannot stand in JSON as it is replaces nothing", () => {
+  test("a name that needs escapes in JSON replaces nothing", () => {
     const b = builder();
     b.rule("x", 'say "hi"', 1, 1);
     expect(drawTarget(b.view(), 0, random) === null).toBe(true);
   });
 
-  test("a rule may say a priority", () => {
+  test("a rule may have a priority", () => {
     const b = builder();
     b.rule("batch", "batch", 1, 1, true, -1);
     const view = b.view();
@@ -135,7 +135,7 @@ describe("objectives of the snapshot", () => {
     expect(priority(other.view(), "only-p", 2)).toBe(0);
   });
 
-  test("many of them are all found, and those of the snapshot before are forgotten", () => {
+  test("all of many objectives are found, and those of the last snapshot are forgotten", () => {
     const b = builder();
     for (let i = 1000; i < 1400; i++) b.objective(`o${i}`, i, 0);
     const view = b.view();

@@ -21,15 +21,15 @@ function isScalar(lead: u32, second: u32, third: u32, fourth: u32, size: u32): b
 }
 
 describe("name", () => {
-  test("every byte below 0x80 but control characters", () => {
+  test("accepts each byte below 0x80 except control characters", () => {
     for (let c: u32 = 0; c < 0x80; c++) expect(accepts([<u8>c])).toBe(c >= 0x20 && c != 0x7f);
   });
 
-  test("no byte from 0x80 on stands alone", () => {
+  test("refuses a single byte from 0x80 on", () => {
     for (let c: u32 = 0x80; c < 0x100; c++) expect(accepts([<u8>c])).toBe(false);
   });
 
-  test("pairs of bytes are what UTF-8 says", () => {
+  test("accepts the pairs of bytes that UTF-8 allows", () => {
     for (let lead: u32 = 0xc0; lead < 0xe0; lead++)
       for (let second: u32 = 0; second < 256; second++) {
         const valid = (second & 0xc0) == 0x80 && isScalar(lead, second, 0, 0, 2);
@@ -37,7 +37,7 @@ describe("name", () => {
       }
   });
 
-  test("three bytes are what UTF-8 says: no overlong form, no surrogate", () => {
+  test("accepts the three bytes that UTF-8 allows: no overlong form, no surrogate", () => {
     for (let lead: u32 = 0xe0; lead < 0xf0; lead++)
       for (let second: u32 = 0; second < 256; second++)
         for (let third: u32 = 0x7f; third < 0xc1; third += 0x21) {
@@ -47,7 +47,7 @@ describe("name", () => {
         }
   });
 
-  test("four bytes are what UTF-8 says: nothing overlong, nothing above U+10FFFF", () => {
+  test("accepts the four bytes that UTF-8 allows: nothing overlong, nothing above U+10FFFF", () => {
     for (let lead: u32 = 0xf0; lead < 0x100; lead++)
       for (let second: u32 = 0; second < 256; second++) {
         const valid = lead < 0xf8 && (second & 0xc0) == 0x80 && isScalar(lead, second, 0x80, 0xbf, 4);
@@ -57,7 +57,7 @@ describe("name", () => {
     expect(accepts([0xf0, 0x9f, 0x7f, 0x9f])).toBe(false);
   });
 
-  test("a character that the end cuts is none, whatever lies behind", () => {
+  test("refuses a character that the end cuts, whatever bytes lie behind", () => {
     expect(accepts([0x61, 0xc3])).toBe(false);
     expect(accepts([0x61, 0xe2, 0x82])).toBe(false);
     expect(accepts([0x61, 0xf0, 0x9f, 0x90])).toBe(false);

@@ -42,12 +42,12 @@ function after(offset: usize, value: u32): u32 {
 }
 
 describe("verify", () => {
-  test("a good snapshot breaks none, and so does an empty one", () => {
+  test("a valid snapshot breaks no rule, nor does an empty snapshot", () => {
     expect(ruleOf(sample())).toBe(VALID);
     expect(ruleOf(new Builder())).toBe(VALID);
   });
 
-  test("the view says what was built", () => {
+  test("the view reads what was built", () => {
     const builder = sample();
     builder.pods[1].waiting = 7;
     builder.pods[1].running = 8;
@@ -68,7 +68,7 @@ describe("verify", () => {
     expect(view.linkEndpoint(view.modelFirst(1))).toBe(1);
   });
 
-  test("no byte behind the given ones is read: every prefix breaks a rule", () => {
+  test("no byte behind the length is read: each prefix breaks a rule", () => {
     const at = sample().build();
     const bytes = builtBytes;
     for (let length: u32 = 0; length < bytes; length++) expect(verify(newView(), at, length)).not.toBe(VALID);
@@ -94,13 +94,13 @@ describe("verify", () => {
     expect(after(DIRECTORY + 3 * 16 + 4, 0)).toBe(BROKEN_SECTION_BOUNDS);
   });
 
-  test("more sections than 32, or than there is room for, are refused before they are read", () => {
+  test("a directory of more than 32 sections, or past the body, is refused before it is read", () => {
     expect(after(12, 33)).toBe(BROKEN_DIRECTORY);
     expect(after(12, 0xffffffff)).toBe(BROKEN_DIRECTORY);
     expect(after(12, 0x10000000)).toBe(BROKEN_DIRECTORY);
   });
 
-  test("addresses ascend: the same twice, a shorter one behind and a signed comparison are found", () => {
+  test("addresses and names ascend: a repeated one, a shorter one behind, and bytes above 0x7f are judged right", () => {
     const twice = sample();
     twice.pods[1].address = "10.0.0.1:8000";
     expect(ruleOf(twice)).toBe(BROKEN_ENDPOINT_ORDER);
@@ -116,7 +116,7 @@ describe("verify", () => {
     expect(ruleOf(names)).toBe(BROKEN_MODEL_ORDER);
   });
 
-  test("an adapter's base is a base, at any place", () => {
+  test("an adapter's base is a base model, before or behind the adapter", () => {
     const builder = sample();
     builder.models[0].kind = 1;
     builder.models[0].base = 1;
@@ -128,7 +128,7 @@ describe("verify", () => {
     expect(ruleOf(builder)).toBe(BROKEN_MODEL_BASE);
   });
 
-  test("the models' ranges may overlap, but not ask for more than 65,536 steps", () => {
+  test("the ranges of models may overlap, but add up to at most 65,536 records", () => {
     const builder = new Builder();
     const all: u32[] = [];
     builder.manyPods(1024);
