@@ -1,6 +1,7 @@
 // Pushes: by several sidecars, of any version and size, in any pieces, to any worker.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Result } from "../../../emulator/codes.ts";
 import { Root } from "../../../emulator/index.ts";
 import { SNAPSHOT_PATH } from "../../../protocol/constants.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
@@ -243,6 +244,22 @@ describe("how a body may come", () => {
 });
 
 describe("workers", () => {
+  test("a push that other workers overtake 127 times is stored at the 128th attempt", () => {
+    const gateway = new Gateway();
+    const { shared } = gateway.process;
+    gateway.feed(threePods());
+    const write = shared.set.bind(shared);
+    let overtaken = 0;
+    shared.set = (vmId, key, value, cas) => {
+      if (key !== "pilotfish.snapshot" || overtaken === 127) return write(vmId, key, value, cas);
+      overtaken++;
+      return Result.CasMismatch;
+    };
+    gateway.feed(threePods());
+    assert.equal(overtaken, 127);
+    gateway.expectCounters({ "snapshot.stored": 2 });
+  });
+
   test("a snapshot that one worker received is used by another from its next tick on", () => {
     const gateway = new Gateway({ workers: 2 });
     gateway.push(snapshot(1n), AUTHENTIC, 0);
