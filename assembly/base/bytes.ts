@@ -40,6 +40,10 @@ export function compareBytes(a: usize, aLength: u32, b: usize, bLength: u32): i3
   return order != 0 ? order : <i32>aLength - <i32>bLength;
 }
 
+export function startsWith(text: usize, length: u32, prefix: usize, prefixLength: u32): bool {
+  return length >= prefixLength && memory.compare(text, prefix, prefixLength) == 0;
+}
+
 /** Equal or not, in time that depends on the lengths only. */
 export function equalConstantTime(a: usize, aLength: u32, b: usize, bLength: u32): bool {
   let difference: u32 = aLength ^ bLength;

@@ -5,7 +5,7 @@
 // An exact pattern beats a prefix, and a longer prefix beats a shorter one. Of two equal patterns the earlier one wins. One of
 // the targets is drawn by weight. If all weights are 0, all targets are equally likely (InferenceModelRewrite and
 // InferenceModel of the Gateway API Inference Extension). A name without a rule stands for itself. Rules do not chain.
-import { bytesEqual, compareBytes } from "../base/bytes";
+import { bytesEqual, compareBytes, startsWith } from "../base/bytes";
 import { Random } from "../base/random";
 
 @unmanaged
@@ -79,7 +79,7 @@ export function resolve(names: Names, name: usize, length: u32, random: Random):
   if (exact) return draw(changetype<Rule>(exact), random);
   for (let at = names.prefixes; at; at = changetype<Rule>(at).next) {
     const rule = changetype<Rule>(at);
-    if (rule.length <= length && memory.compare(rule.pattern, name, rule.length) == 0) return draw(rule, random);
+    if (startsWith(name, length, rule.pattern, rule.length)) return draw(rule, random);
   }
   return null;
 }

@@ -1,7 +1,7 @@
 // The Responses API: an endpoint keeps the responses that it gave, so a request that needs a response has to go to its owner.
 // Such requests are GET and DELETE below /v1/responses/{id}, POST on its cancel, and a POST whose `previous_response_id`
 // names a response. Which endpoint owns a response is learnt from the answers (filter/response/learn-response.ts).
-import { bytesEqual, bytesOf } from "../../base/bytes";
+import { bytesEqual, bytesOf, startsWith } from "../../base/bytes";
 import { textHash } from "../../base/hash";
 import { findEntry } from "../../endpoints/entries";
 import { Entry } from "../../endpoints/entry";
@@ -32,7 +32,7 @@ export function routeById(id: u32, root: Root): bool {
   const length = pathLength(headPointer(HEAD_PATH), headLength(HEAD_PATH));
   const from = collection.length + 1;
   const path = headPointer(HEAD_PATH);
-  if (length <= from || memory.compare(path, collection.pointer, collection.length) != 0) return false;
+  if (length <= from || !startsWith(path, length, collection.pointer, collection.length)) return false;
   if (load<u8>(path + collection.length) != 0x2f) return false;
   let end = from;
   while (end < length && load<u8>(path + end) != 0x2f) end++;

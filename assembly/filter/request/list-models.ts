@@ -1,7 +1,7 @@
 // GET /v1/models and /v1/models/{id}, answered from the snapshot: models, adapters with their base, and the names of rules.
 
 import { MAX_MODEL_NAME_BYTES } from "../../../protocol/constants";
-import { bytesOf, compareBytes } from "../../base/bytes";
+import { bytesOf, compareBytes, startsWith } from "../../base/bytes";
 import { Writer, writeTo } from "../../base/writer";
 import { Config } from "../../config/config";
 import { largeBuffer } from "../../host/memory";
@@ -37,7 +37,7 @@ export function listModels(config: Config): bool {
   if (!isMethod(GET)) return false;
   const given = headPointer(HEAD_PATH);
   const length = pathLength(given, headLength(HEAD_PATH));
-  if (length < path.length || memory.compare(given, path.pointer, path.length) != 0) return false;
+  if (!startsWith(given, length, path.pointer, path.length)) return false;
   const one = length > path.length + 1 && load<u8>(given + path.length) == 0x2f;
   if (!one && length != path.length) return false;
   if (!hasSnapshot() || isStale(config)) return false;

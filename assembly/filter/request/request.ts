@@ -1,6 +1,6 @@
 // The request's way through the filter: its headers are held until the body's end, then all is decided once.
 import { RESERVED_PREFIX } from "../../../protocol/constants";
-import { bytesOf } from "../../base/bytes";
+import { bytesOf, startsWith } from "../../base/bytes";
 import { ROLE_HOLDER, ROLE_READER, ROLE_SINGLE } from "../../config/config";
 import { closePrompt, feedPrompt, openPrompt, Prompt } from "../../endpoints/cache/prompt";
 import {
@@ -241,8 +241,5 @@ function refuse(stream: Stream, status: i32): i32 {
 }
 
 function isReserved(): bool {
-  return (
-    headLength(HEAD_PATH) >= reservedPrefix.length &&
-    memory.compare(headPointer(HEAD_PATH), reservedPrefix.pointer, reservedPrefix.length) == 0
-  );
+  return startsWith(headPointer(HEAD_PATH), headLength(HEAD_PATH), reservedPrefix.pointer, reservedPrefix.length);
 }

@@ -1,4 +1,4 @@
-import { bytesEqual, bytesOf, equalConstantTime } from "../../../assembly/base/bytes";
+import { bytesEqual, bytesOf, equalConstantTime, startsWith } from "../../../assembly/base/bytes";
 
 function same(a: string, b: string): bool {
   const x = bytesOf(a);
@@ -43,5 +43,15 @@ describe("bytes", () => {
     expect(bytesEqual(a.pointer, 2, bytesOf("\u00fc").pointer, 2)).toBe(true);
     expect(bytesEqual(a.pointer, 1, a.pointer, 2)).toBe(false);
     expect(bytesEqual(a.pointer, 0, bytesOf("x").pointer, 0)).toBe(true);
+  });
+
+  test("start with their beginning, and with nothing that is longer", () => {
+    const text = bytesOf("/v1/models");
+    const prefix = bytesOf("/v1/");
+    const other = bytesOf("/v2/");
+    expect(startsWith(text.pointer, text.length, prefix.pointer, prefix.length)).toBe(true);
+    expect(startsWith(text.pointer, text.length, text.pointer, 0)).toBe(true);
+    expect(startsWith(text.pointer, text.length, other.pointer, other.length)).toBe(false);
+    expect(startsWith(prefix.pointer, prefix.length, text.pointer, text.length)).toBe(false);
   });
 });
