@@ -1,4 +1,4 @@
-// Pods and what they list, to what a snapshot says.
+// From pods, their models, and the cluster's objects to the view that a snapshot encodes.
 import { MAX_ENDPOINTS, MAX_MODEL_ENDPOINTS, MAX_MODELS } from "../../protocol/constants.ts";
 import type {
   AdapterState,
@@ -12,7 +12,7 @@ import type { ModelMemory } from "./memory.ts";
 import { type ClusterObjects, poolOf } from "./objects.ts";
 import { addPlaces, type World } from "./places.ts";
 
-/** What the configuration says of models; wins over what pods say. */
+/** `models.static` of the configuration: wins over what pods list. */
 export type StaticModels = Readonly<
   Record<string, { base?: string | undefined; endpoints?: readonly string[] | undefined }>
 >;
@@ -26,7 +26,7 @@ export interface Dropped {
 
 interface Built {
   view: SnapshotView;
-  /** What had no room; 0 and 0 nearly always. */
+  /** What did not fit into the snapshot; nearly always 0. */
   dropped: Dropped;
 }
 
@@ -46,7 +46,7 @@ function endpointOf(pod: Pod, now: number): EndpointView {
     waiting: count(reading?.waiting ?? null),
     running: count(reading?.running ?? null),
     kvUsage: reading?.kvUsage == null ? null : Math.min(1, Math.max(0, reading.kvUsage)),
-    // Rounded up: a reading is never said to be younger than it is.
+    // Rounded up: a reading must not seem younger than it is.
     scrapeAgeMs: scrapedAt === null ? null : count(Math.max(0, Math.ceil(now - scrapedAt))),
     kvBlocks: count(reading?.kvBlocks ?? null),
     blockTokens: count(reading?.blockTokens ?? null),
@@ -61,12 +61,12 @@ function stateOf(pod: Pod, model: string): AdapterState {
 }
 
 interface Draft {
-  /** Bases that pods name as parent, null among them when a pod lists it as a base model. */
+  /** The parents that pods list for it. null: a pod lists it as a base model. */
   parents: Set<string | null>;
   pods: Pod[];
 }
 
-/** What pods list, overwritten by what is fixed; `bases` says of which base an adapter is where no pod does. */
+/** The models that pods list, replaced by those of `fixed`. `bases`: adapter -> base, for adapters without a listed parent. */
 function collect(pods: readonly Pod[], fixed: StaticModels, bases?: ReadonlyMap<string, string>): Map<string, Draft> {
   const drafts = new Map<string, Draft>();
   for (const pod of pods) {
@@ -95,14 +95,14 @@ function modelsOf(drafts: ReadonlyMap<string, Draft>, dropped: Dropped): ModelVi
   const isBase = (name: string | null) => name !== null && drafts.get(name)?.parents.has(null) === true;
   const models: ModelView[] = [];
   let served = 0;
-  // Sorted, so that what has no room does not depend on which pod answered first.
+  // Sorted, so that the models left out do not depend on which pod responded first.
   for (const [name, { parents, pods }] of [...drafts].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (models.length === MAX_MODELS || served + pods.length > MAX_MODEL_ENDPOINTS) {
       dropped.models++;
       continue;
     }
     served += pods.length;
-    // Where pods disagree, a base model wins over an adapter of the same name, and the first listed base over others.
+    // If pods disagree, a base model wins over an adapter of the same name, and of several bases the first by name wins.
     const kind = parents.has(null) ? "base" : "adapter";
     const base = kind === "base" ? name : ([...parents].filter(isBase).sort()[0] ?? null);
     const endpoints = pods.map((pod): ModelEndpointView => {
@@ -110,13 +110,13 @@ function modelsOf(drafts: ReadonlyMap<string, Draft>, dropped: Dropped): ModelVi
     });
     models.push({ name, kind, base, endpoints });
   }
-  // A base that had no room is no base that can be named.
+  // A model must not name a base that was left out.
   const listed = new Set(models.map((model) => model.name));
   for (const model of models) if (model.base !== null && !listed.has(model.base)) model.base = null;
   return models;
 }
 
-/** The pool that all of a model's endpoints are of. */
+/** Sets each model's pool, if all its endpoints are in one pool. */
 function setPools(models: readonly ModelView[], endpoints: readonly EndpointView[]): void {
   const pools = new Map(endpoints.map(({ address, pool }) => [address, pool]));
   for (const model of models) {

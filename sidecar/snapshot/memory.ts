@@ -1,5 +1,5 @@
-// Models of pools that nobody serves now: scaled to zero, or all pods gone. A filter that still knows them can hold their
-// requests until a pod comes; a model that no snapshot has is somebody else's.
+// The models of pools without pods, such as pools that are scaled to zero. With them in the snapshot, the filter can hold
+// requests until a pod is ready. A model that the snapshot lacks is not Pilotfish's.
 import type { ModelView } from "../../protocol/snapshot.ts";
 import type { ClusterObjects } from "./objects.ts";
 
@@ -9,12 +9,12 @@ interface Known {
 }
 
 export class ModelMemory {
-  /** Pool → model → what it was when a pod last listed it. */
+  /** Pool -> model -> kind and base, as a pod listed them last. */
   readonly #pools = new Map<string, Map<string, Known>>();
 
   /**
-   * Models without endpoints to add to `models`: of pools of which no model is listed now, what was listed last and what
-   * objects declare. Pools that are followed no more are forgotten.
+   * Models without endpoints, to add to `models`. For each pool without a listed model: its last models, and the models that
+   * objects declare. Pools that are not followed any more are dropped.
    */
   absent(models: readonly ModelView[], { pools, declared }: ClusterObjects): ModelView[] {
     for (const pool of [...this.#pools.keys()]) if (!pools.includes(pool)) this.#pools.delete(pool);

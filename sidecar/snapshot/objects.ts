@@ -1,11 +1,11 @@
-// From the cluster's objects to what a snapshot says of pools, objectives and rules, with the meaning that they have in the
-// Gateway API Inference Extension. There each pool has a picker of its own, which sees only what names the pool; here all
-// pools are in one snapshot, so each entry names its pool.
+// From the cluster's objects to the pools, objectives and rules of a snapshot, with the meaning of the Gateway API Inference
+// Extension. There each pool has its own picker, which sees only objects of that pool. Here one snapshot has all pools, so
+// each entry names its pool.
 //
 //   InferenceObjective      -> objective: name, priority
 //   InferenceModelRewrite   -> rules: a name beats any name, the oldest rewrite wins, within it the first rule
 //   InferenceModel          -> rule: its targetModels, or itself; its criticality is the priority of requests for its name
-//   bbr-managed ConfigMap   -> base of an adapter where the pods do not say it
+//   bbr-managed ConfigMap   -> base of an adapter, if pods do not list a parent
 import {
   MAX_MODEL_NAME_BYTES,
   MAX_OBJECTIVES,
@@ -16,7 +16,7 @@ import {
 import type { ObjectiveView, RuleView } from "../../protocol/snapshot.ts";
 import type { ClusterSeen, Rewrite, ServedModel, WeightedModel } from "../kubernetes/cluster-objects.ts";
 
-/** As the migration of InferenceModel to InferenceObjective ranks them; only below 0 may be shed. */
+/** The priorities that the migration from InferenceModel to InferenceObjective gives. Requests below 0 may be shed. */
 const PRIORITIES = { Critical: 2, Standard: 1, Sheddable: -1 } as const;
 
 export interface ClusterObjects {
@@ -24,17 +24,17 @@ export interface ClusterObjects {
   pools: readonly string[];
   objectives: readonly ObjectiveView[];
   rules: readonly RuleView[];
-  /** Models that objects name as served by a pool, whether a pod of it lists them now or not. */
+  /** Models that objects declare for a pool, whether or not a pod lists them. */
   declared: ReadonlyArray<{ model: string; pool: string }>;
   /** Adapter → base. */
   bases: ReadonlyMap<string, string>;
-  /** Entries that had no room. */
+  /** How many entries did not fit. */
   dropped: number;
 }
 
 const POOL_KIND = "InferencePool ";
 
-/** The first of the pools that an endpoint belongs to, as endpoints.ts words it. */
+/** The first pool of an endpoint. `belongsTo`: PodAddress.cluster.of. */
 export function poolOf(belongsTo: readonly string[] | undefined, pools: readonly string[]): string | undefined {
   for (const of of belongsTo ?? []) {
     const name = of.startsWith(POOL_KIND) ? of.slice(POOL_KIND.length) : undefined;
@@ -47,7 +47,7 @@ export function objectsOf(seen: readonly ClusterSeen[]): ClusterObjects | undefi
   if (seen.length === 0) return undefined;
   const pools = [...new Set(seen.flatMap(({ followed }) => followed))].sort();
   const kept = pools.slice(0, MAX_POOLS);
-  /** undefined: it is of a pool that is not followed, whose requests are somebody else's. */
+  /** The pool's name in the snapshot; null: any pool; undefined: the pool is not followed, so its objects are left out. */
   const scope = (namespace: string, pool: string | null): string | null | undefined => {
     if (pool === null || kept.length === 0) return null;
     const name = `${namespace}/${pool}`;
@@ -94,7 +94,7 @@ function objectivesOf(seen: readonly ClusterSeen[], scope: Scope): ObjectiveView
   return [...found.values()];
 }
 
-/** Without a time it is the youngest; of equal ones the name decides, so that every sidecar says the same. */
+/** Oldest first. Without a time an object is the youngest. Names decide ties, so that every sidecar has the same order. */
 function byAge(a: Rewrite, b: Rewrite): number {
   const [left, right] = [a, b].map(({ created, namespace, name }) => `${created ?? "9999"} ${namespace}/${name}`);
   return (left as string) < (right as string) ? -1 : 1;
@@ -120,7 +120,7 @@ function rulesOf(seen: readonly ClusterSeen[], scope: Scope): RuleView[] {
     const rule = ruleOf(model, pool);
     const known = found.get(key(pool, model.model));
     if (known === undefined) found.set(key(pool, model.model), rule);
-    // A rewrite says what is served; how important it is only the model says.
+    // A rewrite has the targets, and only the model has a priority.
     else known.priority ??= rule.priority;
   }
   return [...found.values()];
@@ -132,7 +132,7 @@ function ruleOf({ model, criticality, targets }: ServedModel, pool: string | nul
   return { model, pool, priority, targets: weighted(served) };
 }
 
-/** Where no target has a weight, all are the same; one without beside others counts as 1, as the API's default says. */
+/** If no target has a weight, all weights are equal. Beside targets with a weight, a missing weight is 1, the API's default. */
 function weighted(targets: readonly WeightedModel[]): RuleView["targets"] {
   return targets.slice(0, MAX_TARGETS_OF_RULE).map(({ model, weight }) => ({ model, weight: weight ?? 1 }));
 }

@@ -1,22 +1,22 @@
-// Places and policies of a snapshot: where each pod is, in which order places are filled, and which policy is for which model.
+// The places and policies of a snapshot: the place of each pod, the order of the places, and the policy of each model.
 import type { SnapshotView } from "../../protocol/snapshot.ts";
 import type { Pod } from "../pod.ts";
 import type { PlaceOrder } from "../policies/place-order.ts";
 import { applyPolicies, type Policy } from "../policies/policy.ts";
 
 export interface World {
-  /** The place of pods that name none. */
+  /** The place of pods without a place of their own. */
   here: string;
-  /** Places are used though no pod names one and no policy is there. */
+  /** Places are configured: they are used even if no pod names one and there is no policy. */
   configured: boolean;
   order: PlaceOrder;
   regions: ReadonlyMap<string, string>;
   roundTripsMs: ReadonlyMap<string, number>;
-  /** The first one that is for a model counts. */
+  /** The first policy that is for a model counts. */
   policies: readonly Policy[];
 }
 
-/** Without a policy for it, a model's places are used in their order. */
+/** The policy of models without a policy: places are used in their order. */
 const DEFAULT: Policy = {
   name: "places",
   targets: [],
@@ -48,7 +48,7 @@ export function addPlaces(view: SnapshotView, pods: readonly Pod[], world: World
     endpoint.weight = Math.min(Math.max(1, gateway), 0xffff);
   }
   const belongsTo = new Map(pods.map(({ address, cluster }) => [address, cluster?.of]));
-  // One place needs no order; a policy may still say more.
+  // The default policy matters only with several places.
   const all = view.places.length > 1 ? [...policies, DEFAULT] : policies;
   view.policies = applyPolicies(view.models, all, (address) => belongsTo.get(address));
 }

@@ -25,7 +25,7 @@ interface SnapshotParts {
   /** `models.static` of the configuration. */
   fixed: StaticModels;
   pods(): Iterable<Pod>;
-  /** What clusters and manifests say; undefined: there are none. */
+  /** The objects of clusters and manifests; undefined: none are configured. */
   cluster?(): ClusterParts | undefined;
   /** Places and policies; undefined: there are none. */
   world?(): World | undefined;
@@ -45,7 +45,7 @@ export class SnapshotSource {
     this.#parts = parts;
   }
 
-  /** The next snapshot is made anew. */
+  /** make() must not return the last snapshot again. */
   changed(): void {
     this.#made = undefined;
   }
