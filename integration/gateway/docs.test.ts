@@ -1,4 +1,4 @@
-// Follows docs/tutorials/envoy-gateway.md to the letter: runs its two blocks of commands unchanged.
+// Follows docs/tutorials/first-request-on-envoy-gateway.md to the letter: runs its two blocks of commands unchanged.
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -16,7 +16,7 @@ import { chat, post } from "../../testkit/http.ts";
 import { until } from "../../testkit/until.ts";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-const text = await readFile(join(ROOT, "docs/tutorials/envoy-gateway.md"), "utf8");
+const text = await readFile(join(ROOT, "docs/tutorials/first-request-on-envoy-gateway.md"), "utf8");
 const binaries = await cachedGateway();
 const PORTS = [8001, 8002, 8080, 8088, 9200, 9400, 19901];
 
