@@ -1,5 +1,5 @@
-// The sidecar: its own endpoints, and the run that follows from its configuration; a reload begins the next run and ends the
-// last one when the next one pushes.
+// The sidecar: its own endpoints, and the run that follows from its configuration. A reload starts the next run; when that run
+// pushes, the run before ends.
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { systemClock } from "./clock.ts";
@@ -8,7 +8,7 @@ import { resolveSystem } from "./discover/dns.ts";
 import type { ClusterSeen } from "./kubernetes/cluster-objects.ts";
 import { WATCH_TIMES } from "./kubernetes/watch.ts";
 import { createLog, type Log } from "./log.ts";
-import { createMetrics } from "./metrics.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
 import type { Pod } from "./pod.ts";
 import { type Run, startRun } from "./run/run.ts";
 import type { RunParts, SidecarParts } from "./run/run-parts.ts";
@@ -20,7 +20,7 @@ export type { SidecarParts };
 
 export interface Sidecar {
   /** Where its own endpoints are. */
-  url: string;
+  readonly url: string;
   /** The pods as they are known now. */
   pods(): Pod[];
   readiness(): Readiness;
@@ -29,11 +29,11 @@ export interface Sidecar {
   /** What clusters and manifests say. */
   objects(): ClusterSeen[];
   /**
-   * Takes another configuration over, without a gap in what is pushed; resolves when it has, or when it was given up for a
-   * later one. Rejects, and all goes on as before, when its `listen` is taken.
+   * Replaces the configuration without a gap in the pushes. Resolves when the new configuration pushes, or when a later reload
+   * replaced it before. Rejects, and keeps the configuration before, when the address to listen on is taken.
    */
   reload(config: Config): Promise<void>;
-  /** A changed configuration that is wrong: said and counted, the one at work goes on. */
+  /** Logs and counts a changed configuration that is wrong; the configuration before stays. */
   refused(problems: readonly string[]): void;
   close(): Promise<void>;
 }
@@ -43,84 +43,159 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
   const { clock = systemClock, random = Math.random, resolve = resolveSystem, watchTimes = WATCH_TIMES } = given;
   const own = given.log === undefined ? createLog(config.log.level) : undefined;
   const log = given.log ?? (own as Log);
-  for (const warning of config.warnings) log.warn({}, warning);
-  const views = new Views(() => run, clock);
-  const pools = () => views.pools();
-  const exported = () => views.exported();
-  const metrics = createMetrics({ pods: () => run.pods(), targets: () => run.targets, pools, exported }, clock);
+  const current = new CurrentRun();
+  const views = new Views(() => current.run, clock);
+  const metrics = createMetrics(
+    {
+      pods: () => current.run.pods(),
+      targets: () => current.run.targets,
+      pools: () => views.pools(),
+      exported: () => views.exported(),
+    },
+    clock,
+  );
   const source = randomBytes(8).readBigUInt64LE();
   const parts: RunParts = { log, clock, random, resolve, watchTimes, metrics, memory: new ModelMemory(), source };
-  const listen = (at: Config["listen"]): Promise<OwnServer> =>
-    startServer(at, {
-      registry: metrics.registry,
-      readiness: () => run.readiness(),
-      objects: () => ({ sources: run.objects() }),
-      view: (secret, sums) => run.view(secret, sums),
-      snapshot: (secret) => run.snapshot(secret),
-      pools,
-      status: () => views.status(),
-    });
+  const listen = (at: Config["listen"]) => startServer(at, answersOf(current, views, metrics));
 
-  let server = await listen(config.listen);
-  let run: Run;
+  const server = await listen(config.listen);
   try {
-    run = startRun(config, parts);
+    current.run = startRun(config, parts);
   } catch (error) {
     await server.close();
     throw error;
   }
-  log.info({ url: server.url, targets: run.targets.map((target) => target.origin) }, "sidecar listens");
+  log.info({ url: server.url, targets: originsOf(current.run) }, "sidecar listens");
+  const setLevel = (level: Config["log"]["level"]) => {
+    if (own !== undefined) own.level = level;
+  };
+  return new RunningSidecar({ parts, current, listen, setLevel }, server);
+}
 
-  let closed = false;
-  /** The run of a reload that does not push yet; another reload, or the end, gives it up. */
-  let coming: Run | undefined;
-  const replace = async (next: Config): Promise<void> => {
-    await coming?.close();
-    const before = run;
-    let listening = server;
-    if (!isDeepStrictEqual(next.listen, before.config.listen)) listening = await listen(next.listen);
-    let after: Run;
+/** The run at work; another one after each reload. */
+class CurrentRun {
+  #run: Run | undefined;
+
+  /** Throws before the first run has started. */
+  get run(): Run {
+    if (this.#run === undefined) throw new Error("the sidecar has not started yet");
+    return this.#run;
+  }
+
+  set run(run: Run) {
+    this.#run = run;
+  }
+}
+
+function answersOf(current: CurrentRun, views: Views, { registry }: Metrics): Parameters<typeof startServer>[1] {
+  return {
+    registry,
+    readiness: () => current.run.readiness(),
+    objects: () => ({ sources: current.run.objects() }),
+    view: (secret, sums) => current.run.view(secret, sums),
+    snapshot: (secret) => current.run.snapshot(secret),
+    pools: () => views.pools(),
+    status: () => views.status(),
+  };
+}
+
+function originsOf({ targets }: Run): string[] {
+  return targets.map(({ origin }) => origin);
+}
+
+interface RunningParts {
+  parts: RunParts;
+  current: CurrentRun;
+  listen(at: Config["listen"]): Promise<OwnServer>;
+  setLevel(level: Config["log"]["level"]): void;
+}
+
+class RunningSidecar implements Sidecar {
+  readonly #parts: RunningParts;
+  #server: OwnServer;
+  /** The run of a reload that does not push yet. A later reload, or the end, closes it. */
+  #next: Run | undefined;
+  #closed = false;
+
+  constructor(parts: RunningParts, server: OwnServer) {
+    this.#parts = parts;
+    this.#server = server;
+  }
+
+  get url(): string {
+    return this.#server.url;
+  }
+
+  get #run(): Run {
+    return this.#parts.current.run;
+  }
+
+  pods(): Pod[] {
+    return this.#run.pods();
+  }
+
+  readiness(): Readiness {
+    return this.#run.readiness();
+  }
+
+  envoys(): string[] {
+    return originsOf(this.#run);
+  }
+
+  objects(): ClusterSeen[] {
+    return this.#run.objects();
+  }
+
+  async reload(config: Config): Promise<void> {
+    const abandoned = this.#next;
+    this.#next = undefined;
+    await abandoned?.close();
+    const same = isDeepStrictEqual(config.listen, this.#run.config.listen);
+    const opened = same ? undefined : await this.#parts.listen(config.listen);
+    let next: Run;
     try {
-      after = startRun(next, parts);
+      next = startRun(config, this.#parts.parts);
     } catch (error) {
-      if (listening !== server) await listening.close();
+      await opened?.close();
       throw error;
     }
-    coming = after;
-    await after.pushing;
-    if (closed || coming !== after) {
-      if (listening !== server) await listening.close();
-      return after.close();
+    this.#next = next;
+    await next.pushing;
+    if (this.#closed || this.#next !== next) {
+      await opened?.close();
+      return next.close();
     }
-    coming = undefined;
-    if (listening !== server) await server.close();
-    server = listening;
-    run = after;
-    if (own !== undefined) own.level = next.log.level;
-    const kept = new Set(after.pods().map((pod) => pod.address));
+    this.#next = undefined;
+    await this.#replace(next, opened);
+  }
+
+  /** Ends the run before. `opened`: the server at a new address; it replaces the one before. */
+  async #replace(next: Run, opened: OwnServer | undefined): Promise<void> {
+    const { parts, current, setLevel } = this.#parts;
+    const { metrics, log } = parts;
+    if (opened !== undefined) {
+      await this.#server.close();
+      this.#server = opened;
+    }
+    const before = current.run;
+    current.run = next;
+    setLevel(next.config.log.level);
+    const kept = new Set(next.pods().map((pod) => pod.address));
     for (const { address } of before.pods()) if (!kept.has(address)) metrics.forget(address);
     await before.close();
     metrics.reloaded("ok");
-    for (const warning of next.warnings) log.warn({}, warning);
-    log.info({ url: server.url, targets: after.targets.map((target) => target.origin) }, "configuration taken over");
-  };
-  return {
-    get url() {
-      return server.url;
-    },
-    pods: () => run.pods(),
-    readiness: () => run.readiness(),
-    envoys: () => run.targets.map(({ origin }) => origin),
-    objects: () => run.objects(),
-    reload: replace,
-    refused(problems) {
-      metrics.reloaded("refused");
-      log.error({ problems }, "changed configuration refused: the one before goes on");
-    },
-    async close() {
-      closed = true;
-      await Promise.all([run.close(), coming?.close(), server.close()]);
-      log.info({}, "sidecar ended");
-    },
-  };
+    log.info({ url: this.url, targets: originsOf(next) }, "configuration taken over");
+  }
+
+  refused(problems: readonly string[]): void {
+    const { metrics, log } = this.#parts.parts;
+    metrics.reloaded("refused");
+    log.error({ problems }, "changed configuration refused: the one before goes on");
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([this.#run.close(), this.#next?.close(), this.#server.close()]);
+    this.#parts.parts.log.info({}, "sidecar ended");
+  }
 }

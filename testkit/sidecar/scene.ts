@@ -3,16 +3,6 @@ import type { TestContext } from "node:test";
 import { addressHash } from "../../protocol/traffic.ts";
 import { type FakeFilter, startFilter } from "./fake-filter.ts";
 import { type FakePod, startPod } from "./fake-pod.ts";
-import { TIMEOUT_MS } from "./quick-sidecar.ts";
-
-/** `push` of a configuration, with short intervals. */
-export const QUICK_PUSH = {
-  interval: "10ms",
-  heartbeat: "100ms",
-  timeout: `${TIMEOUT_MS}ms`,
-  minBackoff: "10ms",
-  maxBackoff: "50ms",
-};
 
 interface Scene {
   pod: FakePod;

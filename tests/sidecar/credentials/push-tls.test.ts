@@ -5,8 +5,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { startFilter } from "../../../testkit/sidecar/fake-filter.ts";
 import { startPod } from "../../../testkit/sidecar/fake-pod.ts";
-import { quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
-import { QUICK_PUSH } from "../../../testkit/sidecar/scene.ts";
+import { QUICK_PUSH, quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
 import { until } from "../../../testkit/until.ts";
 
 const pem = (name: string): string => fileURLToPath(new URL(`../../fixtures/tls/${name}`, import.meta.url));

@@ -8,8 +8,7 @@ import { Secrets } from "../../../sidecar/credentials/secrets.ts";
 import { createLog } from "../../../sidecar/log.ts";
 import { SECRET, startFilter } from "../../../testkit/sidecar/fake-filter.ts";
 import { startPod } from "../../../testkit/sidecar/fake-pod.ts";
-import { quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
-import { QUICK_PUSH } from "../../../testkit/sidecar/scene.ts";
+import { QUICK_PUSH, quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
 import { until } from "../../../testkit/until.ts";
 
 function folder(t: TestContext): string {

@@ -9,8 +9,8 @@ import { pod as podObject } from "../../../testkit/kubernetes/objects.ts";
 import { PODS, startServer, TIMES } from "../../../testkit/kubernetes/watched.ts";
 import { SECRET, startFilter } from "../../../testkit/sidecar/fake-filter.ts";
 import { startPod } from "../../../testkit/sidecar/fake-pod.ts";
-import { quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
-import { QUICK_PUSH, startScene } from "../../../testkit/sidecar/scene.ts";
+import { QUICK_PUSH, quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { startScene } from "../../../testkit/sidecar/scene.ts";
 import { until } from "../../../testkit/until.ts";
 
 test("where another sidecar has the lease, this sidecar stands by, is ready, and takes over when the lease ends", async (t) => {

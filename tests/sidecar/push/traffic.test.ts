@@ -9,8 +9,8 @@ import { EndpointIndex } from "../../../sidecar/snapshot/endpoint-index.ts";
 import { freePorts } from "../../../testkit/ports.ts";
 import { type FakeFilter, startFilter } from "../../../testkit/sidecar/fake-filter.ts";
 import { text } from "../../../testkit/sidecar/listen.ts";
-import { quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
-import { QUICK_PUSH, startScene } from "../../../testkit/sidecar/scene.ts";
+import { QUICK_PUSH, quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
+import { startScene } from "../../../testkit/sidecar/scene.ts";
 import { until } from "../../../testkit/until.ts";
 
 const counts = (requests: number, lasted = requests, pending = 0, sent = 0): RemoteCounts => ({
