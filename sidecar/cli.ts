@@ -30,7 +30,8 @@ Example:
 
 Beside the sidecar, each with a --help of its own:
   pilotfish check [manifests...]   what Pilotfish makes of manifests and configuration, and what contradicts
-  pilotfish plan                   which pod and place a request would go to, and why`;
+  pilotfish plan                   which pod and place a request would go to, and why
+  pilotfish schema filter|sidecar  the JSON Schema of the filter's or the sidecar's configuration`;
 
 function command(): Command {
   return new Command("pilotfish")

@@ -1,16 +1,18 @@
 #!/usr/bin/env node
-// pilotfish: the sidecar's process, and beside it the commands `check` and `plan`. Exit codes: 0 ended by signal or --check,
+// pilotfish: the sidecar's process, and beside it the commands `check`, `plan` and `schema`. Exit codes: 0 ended by signal or --check,
 // 1 failure, 2 wrong flags or configuration.
 import { check, checkCommand } from "./check/check.ts";
 import { CommanderError, parseArguments } from "./cli.ts";
 import { ConfigFile } from "./config/follow.ts";
 import { ConfigError, loadConfig } from "./config/load.ts";
+import { jsonSchema } from "./config/schema-file.ts";
 import { plan, planCommand } from "./plan/command.ts";
 import { startSidecar } from "./sidecar.ts";
 
 /** Commands that do their work and end; the sidecar itself is none of them. */
 function command(argv: readonly string[]): Promise<void> | undefined {
   if (argv[0] === "plan") return runPlan(argv.slice(1));
+  if (argv[0] === "schema") return printSchema(argv[1]);
   if (argv[0] !== "check") return undefined;
   const program = checkCommand().name("pilotfish check").exitOverride();
   program.parse(argv.slice(1), { from: "user" });
@@ -18,6 +20,15 @@ function command(argv: readonly string[]): Promise<void> | undefined {
   (code === 2 ? process.stderr : process.stdout).write(text);
   process.exitCode = code;
   return Promise.resolve();
+}
+
+async function printSchema(program = ""): Promise<void> {
+  const text = jsonSchema(program);
+  if (text !== undefined) process.stdout.write(text);
+  else {
+    console.error(`pilotfish schema: got ${program || "nothing"}, expected filter or sidecar`);
+    process.exitCode = 2;
+  }
 }
 
 async function runPlan(argv: readonly string[]): Promise<void> {

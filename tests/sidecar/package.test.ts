@@ -44,6 +44,15 @@ test("npx pilotfish runs from the installed package, with nothing but its own de
   assert.ok(!existsSync(join(folder, "node_modules/typescript")), "no development dependency came along");
 });
 
+test("schema prints the schemas that ship", async () => {
+  const main = join(folder, "node_modules/pilotfish", manifest.bin.pilotfish);
+  for (const program of ["filter", "sidecar"]) {
+    const { stdout } = await run(process.execPath, [main, "schema", program]);
+    assert.equal(stdout, readFileSync(join(ROOT, `schemas/${program}.schema.json`), "utf8"));
+  }
+  await assert.rejects(run(process.execPath, [main, "schema", "another"]), /expected filter or sidecar/);
+});
+
 test("plan runs from the installed package: the module and the emulator are in it", async () => {
   assert.ok(release, "the module is built");
   const main = join(folder, "node_modules/pilotfish", manifest.bin.pilotfish);
