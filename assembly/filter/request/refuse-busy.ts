@@ -1,6 +1,6 @@
 // Refusals of requests for which there is no room now. They carry Retry-After: the same request may well be taken later.
-
-import { bytesOf } from "../../base/bytes";
+import { Bytes, bytesOf } from "../../base/bytes";
+import { Writer } from "../../base/writer";
 import { AdmissionConfig } from "../../config/admission-config";
 import { setProperty } from "../../host/calls";
 import { count, HOLD_NO_ENDPOINT } from "../../stats";
@@ -15,36 +15,33 @@ const ABSENT_REASON = bytesOf("no_endpoint");
 
 /** The priority is below 0 and the pool saturated. */
 export function refuseSaturated(stream: Stream, admission: AdmissionConfig, counter: u32): void {
-  count(counter);
-  stream.phase = PHASE_REPLIED;
-  setProperty(STATE_REASON, SATURATED_REASON.pointer, SATURATED_REASON.length);
-  const writer = beginError();
+  const writer = begin(stream, counter, SATURATED_REASON);
   writer.raw("All endpoints of the model are busy, and this request's priority is below 0. Try again later.");
   sendBusy(writer, 429, "rate_limit_error", "saturated", admission.busyHeaders);
 }
 
 /** The queue is full, or a request of a higher priority displaced this one. */
 export function refuseFull(stream: Stream, admission: AdmissionConfig, counter: u32): void {
-  count(counter);
-  stream.phase = PHASE_REPLIED;
-  setProperty(STATE_REASON, FULL_REASON.pointer, FULL_REASON.length);
-  const writer = beginError();
+  const writer = begin(stream, counter, FULL_REASON);
   writer.raw("All endpoints of the model are busy, and no more requests may wait for them. Try again later.");
   sendBusy(writer, 429, "rate_limit_error", "queue_full", admission.busyHeaders);
 }
 
 /** The request has waited as long as it may. */
 export function refuseLate(stream: Stream, admission: AdmissionConfig, counter: u32): void {
-  count(counter);
-  stream.phase = PHASE_REPLIED;
   const absent = counter == HOLD_NO_ENDPOINT;
-  const reason = absent ? ABSENT_REASON : LATE_REASON;
-  setProperty(STATE_REASON, reason.pointer, reason.length);
-  const writer = beginError();
+  const writer = begin(stream, counter, absent ? ABSENT_REASON : LATE_REASON);
   writer.raw(
     absent
       ? "No endpoint serves the model now, and none has come while the request waited. Try again later."
       : "All endpoints of the model were busy for as long as a request may wait. Try again later.",
   );
   sendBusy(writer, 503, "server_error", absent ? "no_endpoint" : "hold_timeout", admission.busyHeaders);
+}
+
+function begin(stream: Stream, counter: u32, reason: Bytes): Writer {
+  count(counter);
+  stream.phase = PHASE_REPLIED;
+  setProperty(STATE_REASON, reason.pointer, reason.length);
+  return beginError();
 }
