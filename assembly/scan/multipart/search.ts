@@ -3,8 +3,6 @@
 import { sameBytes } from "../../base/bytes";
 import { Block } from "../block";
 
-const HYPHEN = 0x2d;
-
 // Constants are read from static memory, because Envoy's V8 builds a literal v128 again in each turn of a loop.
 // biome-ignore format: rows of sixteen
 const TABLES: usize = memory.data<u8>([
