@@ -1,5 +1,5 @@
-// The part of the WebAssembly API that the small host here and the tests' emulator use: the compiler is told of no browser, and @types/node of
-// version 20 leaves it to the browser's types.
+// The part of the WebAssembly API that the emulator uses. The compiler knows no browser, and @types/node of version 20 leaves these
+// types to the browser's.
 declare namespace WebAssembly {
   type ImportValue = (...args: never[]) => unknown;
   type Imports = Record<string, Record<string, ImportValue>>;

@@ -1,4 +1,4 @@
-/** Passed in, so that tests decide what time it is. */
+/** Passed in, so that tests can set the time. */
 export interface Clock {
   /** Milliseconds that never go back; for ages. */
   now(): number;

@@ -1,10 +1,10 @@
-// Counts of what happens thousands of times a second, the good scrapes. prom-client validates and hashes labels with each
-// observation, which costs as much as a fifth of the scrape's parsing; here they are plain numbers until somebody asks.
+// Counts of good scrapes, of which there may be thousands a second. prom-client validates and hashes labels with each
+// observation, which costs a fifth of the parsing of a scrape. Here the counts are plain numbers until the metrics are read.
 import type { MetricObjectWithValues, MetricValue, MetricValueWithName } from "prom-client";
 
 export class Tally {
   readonly #bounds: readonly number[];
-  /** Not cumulative; the last one is what is above all bounds. */
+  /** Not cumulative; the last bucket counts what is above all bounds. */
   readonly #buckets: Float64Array;
   #sum = 0;
   #count = 0;
@@ -37,7 +37,7 @@ export class Tally {
     for (const [endpoint, known] of this.#endpoints) yield { endpoint, ...known };
   }
 
-  /** The durations in the form that prom-client's registry writes. */
+  /** The durations, as a metric for prom-client's registry. */
   histogram(name: string, help: string): TallyHistogram {
     return {
       name,

@@ -3,8 +3,8 @@
 // each entry names its pool.
 //
 //   InferenceObjective      -> objective: name, priority
-//   InferenceModelRewrite   -> rules: a name beats any name, the oldest rewrite wins, within it the first rule
-//   InferenceModel          -> rule: its targetModels, or itself; its criticality is the priority of requests for its name
+//   InferenceModelRewrite   -> rules: a rule with a name precedes one for any name, then the oldest rewrite, then its first rule
+//   InferenceModel          -> rule: to its targetModels, or to its own name; its criticality is the priority of requests for its name
 //   bbr-managed ConfigMap   -> base of an adapter, if pods do not list a parent
 import {
   MAX_MODEL_NAME_BYTES,

@@ -1,5 +1,5 @@
-// What each filter says of the snapshot that it uses, for people: read back only while somebody looks, over a connection
-// of its own, so that no push waits for it.
+// Reads back from each filter the snapshot that it uses, for the status page. A read-back happens only while somebody looks at the
+// page, and has a connection of its own, so no push waits for it.
 import { Client } from "undici";
 import { SECRET_HEADER } from "../../protocol/constants.ts";
 import { exchange, toFailure } from "../http.ts";
@@ -12,7 +12,7 @@ export interface FilterTarget {
   connect?: Client.Options["connect"];
 }
 
-/** What the page shows of a read-back; the shape is that of protocol/README.md. */
+/** The part of a read-back that the page shows; protocol/README.md has the whole shape. */
 interface FilterSeen {
   ageMs: number;
   stale: boolean;
@@ -34,7 +34,7 @@ export class Filters {
     this.#now = now;
   }
 
-  /** Never rejects. Asked again within a second, it says the same. */
+  /** Never rejects. Within FRESH_MS the answer is the same, without another read-back. */
   state(target: FilterTarget): Promise<FilterState> {
     const now = this.#now();
     const known = this.#read.get(target.origin);

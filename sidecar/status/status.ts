@@ -1,5 +1,5 @@
-// What people and autoscalers are shown of a sidecar: load per pool, exported readings, and the status page's content: pools,
-// pods with their signals and ages, Envoys with what they picked and why not.
+// What a sidecar shows to people and autoscalers: load per pool, exported readings, and the content of the status page. The page
+// has pools, pods with their signals and ages, and Envoys with their picks and the reasons for missing picks.
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import { type Exported, exportedMetrics } from "../exported.ts";
@@ -64,7 +64,7 @@ function podStatus(pod: Pod, now: number): PodStatus {
   };
 }
 
-/** What is looked at; another one after each reload. */
+/** The run that is shown; another one after each reload. */
 interface Watched {
   config: Config;
   targets: Iterable<{ origin: string; acceptedAt: number | null; lastResult: PushResult | undefined }>;
