@@ -102,7 +102,7 @@ test("nothing leaves before the guest lets go, and an empty frame can be the end
   assert.equal(outcome.body.toString(), "abc");
 });
 
-test("with trailers no body callback is told of the end; Continue in trailers lets all go", () => {
+test("with trailers no body callback has the end flag; Continue in trailers passes everything on", () => {
   const body = `${drop("proxy_log (i32.const 2) (i32.const 900) (local.get $end)")} (i32.const 1)`;
   const callbacks = {
     proxy_on_request_headers: STOP,

@@ -134,7 +134,7 @@ test("bodies are readable inside their callback only, and the configuration insi
   );
 });
 
-test("a buffer is prepended, appended or replaced whole, and content-length must tell the truth", () => {
+test("a buffer is prepended, appended or replaced whole, and content-length must match the body", () => {
   const set = (start: number, length: number) =>
     drop(`proxy_set_buffer_bytes (i32.const 0) (i32.const ${start}) (i32.const ${length}) "new"`);
   const body = (call: string): Guest => ({

@@ -119,7 +119,7 @@ describe("contradictions", () => {
     ],
     ["invalid YAML", "a: [1\n", /document 1: /],
   ] as const) {
-    test(`${what} is found, and the exit code says so`, () => {
+    test(`${what} is found, and the exit code is not 0`, () => {
       const { text, code } = found(yaml);
       assert.equal(code, 1, text);
       assert.match(text.slice(text.indexOf("Contradictions")), line);

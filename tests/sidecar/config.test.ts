@@ -35,7 +35,7 @@ test("endpoints, a target and the secret are enough; the rest has defaults", () 
   assert.deepEqual([config.listen.port, config.push.secrets], [9400, ["s3cret"]]);
 });
 
-test("a URL and an object with it say the same", () => {
+test("a URL and an object with that URL mean the same", () => {
   const short = parseConfig({ ...GOOD, endpoints: ["http://[::1]:8000"] }, ENV);
   const long = parseConfig({ ...GOOD, endpoints: [{ url: "http://[::1]:8000", engine: "auto" }] }, ENV);
   assert.deepEqual(short.endpoints, long.endpoints);
@@ -86,7 +86,7 @@ test("an unknown key is refused, with the key that was probably meant", () => {
   refused({ ...GOOD, zzzzzz: 1 }, "zzzzzz: unknown key");
 });
 
-test("all problems are told at once", () => {
+test("all problems are reported at once", () => {
   const found = problems(() => parseConfig({ endpoints: [3], push: { targets: [3] }, log: { level: 1 }, x: 1 }, ENV));
   assert.equal(found.length, 4);
 });

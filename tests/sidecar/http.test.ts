@@ -54,7 +54,7 @@ test("the deadline counts to the last byte", async (t) => {
   await fails(get(t, dripping, { timeoutMs: 60 }), "timeout");
 });
 
-test("refused, reset, cut short and not HTTP are told apart", async (t) => {
+test("refused, reset, cut short and not HTTP are different failures", async (t) => {
   await fails(get(t, "http://127.0.0.1:1"), "refused");
   await fails(get(t, await serve(t, (request) => void request.socket.destroy())), "reset");
   const short = await serve(t, (request, response) => {

@@ -1,4 +1,4 @@
-// `pilotfish plan`: the filter itself says where a request would go; the lines beside it say by which numbers.
+// `pilotfish plan`: the filter decides where a request would go, and the lines show the numbers that decided.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,7 +21,7 @@ after(async () => {
   for (const close of closing) await close();
 });
 
-test("a request goes to the place that has room, and the policy and each place's numbers say why", async () => {
+test("a request goes to the place with room, and the lines show the policy and each place's numbers", async () => {
   const { text, code } = await run("--snapshot", fixture("places"), "--model", "llama");
   assert.equal(code, 0, text);
   assert.match(text, /^model llama: 10\.0\.0\.[12]:8000 \(picked\)/);
@@ -44,7 +44,7 @@ test("retries leave the place, and a pod that is not ready is no choice", async 
   assert.match(text, /10\.0\.0\.3:8001: .*not ready/);
 });
 
-test("a model that the snapshot does not have, and a body that the filter refuses, are said as the filter says them", async () => {
+test("an unknown model and a refused body have the filter's own reason and sentence", async () => {
   assert.match(
     (await run("-s", fixture("small"), "-m", "nobody")).text,
     /unknown_model.*\n.*200\nthe snapshot has 2 models/,
@@ -75,7 +75,7 @@ test("what is no snapshot, and no snapshot at all, are exit code 2", async () =>
   assert.equal((await run("-s", fixture("small"))).code, 2);
 });
 
-test("a running sidecar is asked with the secret, and says nothing without it", async () => {
+test("a running sidecar gives its snapshot for the secret, and refuses without it", async () => {
   const secret = "plan-test-secret-0123";
   const config = {
     endpoints: ["http://127.0.0.1:9"],

@@ -62,7 +62,7 @@ test("wrong flags and wrong configurations end with code 2 and a line for each p
   assert.match(name.err, /expected name:port/);
 });
 
-test("--check says whether the configuration is good, and starts nothing", async (t) => {
+test("--check reports whether the configuration is good, and starts nothing", async (t) => {
   const run = pilotfish(t, "--check", "--endpoint", "http://127.0.0.1:1", "--push", "http://127.0.0.1:1");
   await ended(run);
   assert.deepEqual([run.code, run.out], [0, "configuration: good\n"]);

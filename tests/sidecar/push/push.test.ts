@@ -48,7 +48,7 @@ test("several filters get the same pods over one connection each", async (t) => 
   }
 });
 
-test("without changes pushes come at the heartbeat only", async (t) => {
+test("without changes only the heartbeat causes pushes", async (t) => {
   const pod = await startPod();
   const filter = await startFilter();
   for (const server of [pod, filter]) t.after(() => server.close());
@@ -86,7 +86,7 @@ test("a change that comes while a push is under way goes with the next one", asy
   assert.equal(filter.stored?.endpoints[0]?.waiting, 6);
 });
 
-test("a filter that is down, slow or away for a while holds up no other, and is told everything when it is back", async (t) => {
+test("a filter that is down, slow or away delays no other, and gets a whole snapshot when it is back", async (t) => {
   const pod = await startPod();
   const good = await startFilter();
   const slow = await startFilter();
@@ -130,7 +130,7 @@ test("a restarted filter is filled by the next push", async (t) => {
   for (const server of [pod, filter]) t.after(() => server.close());
   await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url] });
   await until("ready", () => filter.stored?.endpoints[0]?.ready);
-  // Nothing changes any more: what fills it is the heartbeat.
+  // Nothing changes any more: the next push is a heartbeat.
   await scrapesLater(pod, 10);
   filter.stored = undefined;
   await until("another", () => filter.stored);

@@ -98,7 +98,7 @@ test("where pods disagree, a base model wins over an adapter of the same name", 
   });
 });
 
-test("a fixed model wins over what pods say, and leaves the others alone", () => {
+test("a model of the configuration takes precedence over the same model of pods, and changes no other", () => {
   const fixed = { llama: { endpoints: [B, "10.9.9.9:80"] }, extra: { base: "llama" } };
   const { view } = build([pod(A, [base("llama"), base("own")]), pod(B, [])], fixed);
   assert.deepEqual(
