@@ -136,7 +136,7 @@ test-gateway: build/pilotfish.wasm ## Test on a real Envoy Gateway (built once i
 
 .PHONY: test-kubernetes
 test-kubernetes: build/pilotfish.wasm ## Test the sidecar on a real kube-apiserver (built once in about 10 minutes; needs Go)
-	@$(TSX) testkit/kubernetes/build.ts >/dev/null
+	@$(TSX) testkit/kubernetes/build-api-server.ts >/dev/null
 	@node --import tsx --test --test-concurrency=1 integration/kubernetes/*.test.ts
 
 .PHONY: gateway-manifests

@@ -2,13 +2,13 @@
 // of them costs a call into the VM.
 import "./host/abort";
 import { configure } from "./filter/configure";
+import { idleIfDone, timerFired, wakeUp } from "./filter/on-tick";
 import { seed } from "./filter/request/decide";
 import { requestBody, requestHeaders, requestTrailers } from "./filter/request/request";
 import { releaseRoot } from "./filter/request/resume";
 import { responseBody, responseHeaders, streamDeleted } from "./filter/response/response";
 import { deleteRoot, findRoot } from "./filter/root";
 import { holderQueue } from "./filter/setup/reader-holder";
-import { idleIfDone, timerFired, wakeUp } from "./filter/ticker";
 import { HEADERS_CONTINUE, randomSeed } from "./host/calls";
 import { readClock } from "./host/tick-time";
 

@@ -17,7 +17,7 @@ export interface Section {
 }
 
 /** The known sections: the least stride, the greatest where it is fixed, and the limit of records. The filter has the same
- * table in assembly/snapshot/sections.ts. */
+ * table in assembly/snapshot/section-table.ts. */
 export const KNOWN = [
   { kind: c.SECTION_STRINGS, name: "STRINGS", least: 1, most: 1, limit: c.MAX_SNAPSHOT_BYTES },
   { kind: c.SECTION_ENDPOINTS, name: "ENDPOINTS", least: c.ENDPOINT_BYTES, limit: c.MAX_ENDPOINTS },

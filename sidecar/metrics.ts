@@ -8,7 +8,7 @@ import { METRICS } from "./metric-list.ts";
 import { exportedGauge, poolGauges } from "./metrics-pools.ts";
 import type { Pod } from "./pod.ts";
 import type { PoolLoad } from "./pools.ts";
-import { PUSH_RESULTS, type PushResult } from "./push/answer.ts";
+import { PUSH_RESULTS, type PushResult } from "./push/push-answer.ts";
 import type { MadeSnapshot } from "./snapshot/source.ts";
 import { Tally } from "./tally.ts";
 

@@ -4,7 +4,7 @@
 //
 //   more(p) = counted(p) now - counted(p) at the last tick before p was scraped
 //
-// Bound: what ended or was sent within that tick (20 ms; 200 ms where the worker was idle, filter/ticker.ts), what the other
+// Bound: what ended or was sent within that tick (20 ms; 200 ms where the worker was idle, filter/on-tick.ts), what the other
 // workers have not published yet (40 ms), and what was sent in the time by which one push took longer than the push before: the
 // instant of a scrape is worked out from when the snapshot came.
 // Memory: TICKS * 4 + 16 bytes for each endpoint.

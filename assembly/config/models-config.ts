@@ -1,6 +1,6 @@
 // `models` as the filter uses it: rules by name.
 import { bytesOf } from "../base/bytes";
-import { addRule, addTarget, Names, newNames } from "../route/names";
+import { addRule, addTarget, Names, newNames } from "../route/configured-rules";
 import { ModelsSettings, RuleSettings } from "./generated/models-settings";
 import { Problems } from "./problems";
 import { Section } from "./section";

@@ -1,7 +1,7 @@
 // Readers of names: of models, headers, cookies and fields of a body.
 import { BASE_MODEL_HEADER, DESTINATION_HEADER, MAX_MODEL_NAME_BYTES, SECRET_HEADER } from "../../protocol/constants";
 import { bytesOf } from "../base/bytes";
-import { addRule, addTarget, Names, newNames } from "../route/names";
+import { addRule, addTarget, Names, newNames } from "../route/configured-rules";
 import { MAX_FIELD_NAME_BYTES } from "../scan/json/fields";
 import { Given } from "./given";
 

@@ -20,7 +20,7 @@ export class Root {
   }
 }
 
-/** Tick period of a worker that has requests; every root begins with it (ticker.ts). */
+/** Tick period of a worker that has requests; every root begins with it (on-tick.ts). */
 export const BUSY_TICK_MILLISECONDS: u32 = 20;
 
 const roots: Root[] = [];

@@ -60,7 +60,7 @@ export class Stream {
   /** The model that is picked for. */
   served: usize = 0;
   servedLength: u32 = 0;
-  /** route/names.ts Target that replaced the client's name; 0: the name stayed. */
+  /** route/configured-rules.ts Target that replaced the client's name; 0: the name stayed. */
   target: usize = 0;
   /** By the objective or the rule for the client's name. */
   priority: i32 = 0;

@@ -1,5 +1,5 @@
 // The snapshot's rules for names (InferenceModelRewrite, InferenceModel). A rule for a name beats a rule for any name, and a
-// rule for the name's pool beats a rule for all pools. The configuration's rules (names.ts) beat all of them.
+// rule for the name's pool beats a rule for all pools. The configuration's rules (configured-rules.ts) beat all of them.
 //
 // A request needs its target until its response is over, but its snapshot may be replaced before. So each name that was ever
 // drawn is kept once, up to MAX_KEPT names. Further names are not replaced.
@@ -18,8 +18,8 @@ import {
   ruleWeight,
 } from "../snapshot/objects";
 import { NONE, SnapshotView } from "../snapshot/view";
+import { Target } from "./configured-rules";
 import { findModel } from "./models";
-import { Target } from "./names";
 
 const MAX_KEPT: u32 = 4096;
 /** A power of two, and twice MAX_KEPT: half of the slots stay free, so that each search ends. */

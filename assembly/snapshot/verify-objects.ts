@@ -25,7 +25,6 @@ import {
   VALID,
 } from "../../protocol/rules";
 import { compareBytes } from "../base/bytes";
-import { isNameAt } from "./name";
 import {
   compareRules,
   endpointPool,
@@ -45,6 +44,7 @@ import {
   ruleTargetLength,
   ruleWeight,
 } from "./objects";
+import { isNameAt } from "./valid-name";
 import { SnapshotView } from "./view";
 
 /** After the endpoints and models were verified. */

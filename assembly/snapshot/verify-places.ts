@@ -20,7 +20,7 @@ import {
   VALID,
 } from "../../protocol/rules";
 import { compareBytes } from "../base/bytes";
-import { inStrings, isNameAt } from "./name";
+import { inStrings, isNameAt } from "./valid-name";
 import { NONE, SnapshotView } from "./view";
 
 /** After the endpoints and models were verified. */

@@ -46,8 +46,8 @@ import {
 } from "../../protocol/rules";
 import { compareBytes } from "../base/bytes";
 import { isAddress } from "./address";
-import { inStrings, isNameAt } from "./name";
-import { openSections } from "./sections";
+import { openSections } from "./section-table";
+import { inStrings, isNameAt } from "./valid-name";
 import { verifyObjects } from "./verify-objects";
 import { verifyPlaces } from "./verify-places";
 import { verifyTraffic } from "./verify-traffic";

@@ -1,5 +1,5 @@
 // How workers learn of each other's requests. Each worker publishes its counts under a key of its own, on the tick and when it
-// becomes idle (filter/ticker.ts), only when they changed, and receives the others' on the tick. The summary says how many
+// becomes idle (filter/on-tick.ts), only when they changed, and receives the others' on the tick. The summary says how many
 // keys were ever claimed.
 //   pilotfish.worker.N   WorkerHeader, then endpoints/in-flight.ts PUBLISHED_BYTES for each endpoint
 // A worker claims a key when it first has something to publish: a key that nobody refreshed for ABANDONED, else the next new
@@ -19,7 +19,7 @@ import {
   PUBLISHED_BYTES,
   publishOwn,
 } from "../endpoints/in-flight";
-import { publishPrefixes, receivePrefixesOf } from "./prefix-updates";
+import { publishPrefixes, receivePrefixesOf } from "./published-prefixes";
 import { beginChange, MAX_WORKERS, NumberedKeys, readShared, workerId, writeShared } from "./shared-data";
 import { claimNumber, summary } from "./summary";
 
@@ -32,7 +32,7 @@ class WorkerHeader {
   /** When it was published, ns. */
   at: u64 = 0;
   endpoints: u32 = 0;
-  /** Low half of where the owner's prefix updates end (prefix-updates.ts). */
+  /** Low half of where the owner's prefix updates end (published-prefixes.ts). */
   prefixesEnd: u32 = 0;
 }
 

@@ -7,7 +7,7 @@ import { generalCalls } from "./general.ts";
 import { headerMapCalls } from "./header-maps.ts";
 import { propertyCalls } from "./properties.ts";
 import { sharingCalls } from "./sharing.ts";
-import { streamCalls } from "./streams.ts";
+import { streamCalls } from "./stream-control.ts";
 import { wasiCalls } from "./wasi.ts";
 
 /** All that Envoy lets a module call before its first context exists. */

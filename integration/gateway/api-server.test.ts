@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { render } from "../../envoy/gateway/render.ts";
 import { applied, documentsOf, installCrds, type Manifest } from "../../testkit/envoy-gateway/apply.ts";
-import { cachedGateway } from "../../testkit/envoy-gateway/build.ts";
+import { cachedGateway } from "../../testkit/envoy-gateway/build-envoy-gateway.ts";
 import { ApiServer } from "../../testkit/kubernetes/api-server.ts";
-import { cachedKubernetes } from "../../testkit/kubernetes/build.ts";
+import { cachedKubernetes } from "../../testkit/kubernetes/build-api-server.ts";
 
 const kubernetes = await cachedKubernetes();
 const built = kubernetes && (await cachedGateway());

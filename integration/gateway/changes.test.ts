@@ -11,7 +11,7 @@ import type { RenderOptions } from "../../envoy/gateway/render.ts";
 import { DEFAULT_VERSION } from "../../envoy/versions.ts";
 import { valuesOf } from "../../testkit/echo.ts";
 import { MODULE, push, SECRET, snapshotOf } from "../../testkit/envoy/filter-envoy.ts";
-import { cachedGateway, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build.ts";
+import { cachedGateway, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build-envoy-gateway.ts";
 import { KEYS_ON_MODEL_ROUTE, manifests, wasmFile } from "../../testkit/envoy-gateway/manifests.ts";
 import {
   closePods,

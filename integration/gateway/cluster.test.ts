@@ -17,7 +17,11 @@ import type { Pod } from "../../simulator/pod.ts";
 import { around } from "../../testkit/around.ts";
 import { MODULE } from "../../testkit/envoy/filter-envoy.ts";
 import { apply, documentsOf, installCrds, type Manifest, pathOf } from "../../testkit/envoy-gateway/apply.ts";
-import { cachedGateway, GATEWAY_ENVOY_VERSION, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build.ts";
+import {
+  cachedGateway,
+  GATEWAY_ENVOY_VERSION,
+  GATEWAY_VERSION,
+} from "../../testkit/envoy-gateway/build-envoy-gateway.ts";
 import {
   type Deployment,
   deploymentOf,
@@ -34,7 +38,7 @@ import { ModuleServer } from "../../testkit/envoy-gateway/registry.ts";
 import { fastPod } from "../../testkit/fleet.ts";
 import { chat, JSON_TYPE, post } from "../../testkit/http.ts";
 import { ApiServer } from "../../testkit/kubernetes/api-server.ts";
-import { cachedKubernetes } from "../../testkit/kubernetes/build.ts";
+import { cachedKubernetes } from "../../testkit/kubernetes/build-api-server.ts";
 import { until } from "../../testkit/until.ts";
 
 const NAME = "inference";

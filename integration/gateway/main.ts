@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildGateway } from "../../testkit/envoy-gateway/build.ts";
+import { buildGateway } from "../../testkit/envoy-gateway/build-envoy-gateway.ts";
 import { ownNetwork, prepare } from "../../testkit/envoy-gateway/network.ts";
 
 const HERE = dirname(fileURLToPath(import.meta.url));

@@ -13,7 +13,7 @@ import { parse, parseAllDocuments } from "yaml";
 import { modelSlug, type RenderOptions, render } from "../../envoy/gateway/render.ts";
 import { SECRET_ENV } from "../../protocol/constants.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
-import { cachedGateway } from "../../testkit/envoy-gateway/build.ts";
+import { cachedGateway } from "../../testkit/envoy-gateway/build-envoy-gateway.ts";
 
 const run = promisify(execFile);
 const FOLDER = resolve(fileURLToPath(new URL("../../envoy/gateway", import.meta.url)));

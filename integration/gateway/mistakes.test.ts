@@ -8,7 +8,7 @@ import { parseDocument } from "yaml";
 import type { JsonObject } from "../../envoy/json.ts";
 import { DEFAULT_VERSION } from "../../envoy/versions.ts";
 import { MODULE, push, SECRET, snapshotOf } from "../../testkit/envoy/filter-envoy.ts";
-import { cachedGateway, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build.ts";
+import { cachedGateway, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build-envoy-gateway.ts";
 import { manifests } from "../../testkit/envoy-gateway/manifests.ts";
 import { closePods, fleet, GEMMA, type Pods, QWEN, startPods } from "../../testkit/envoy-gateway/model-servers.ts";
 import { type HttpCode, ModuleServer } from "../../testkit/envoy-gateway/registry.ts";

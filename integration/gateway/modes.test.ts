@@ -6,7 +6,11 @@ import { after, before, describe } from "node:test";
 import { DEFAULT_VERSION } from "../../envoy/versions.ts";
 import { MODULE, SECRET, startGateway } from "../../testkit/envoy/filter-envoy.ts";
 import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
-import { cachedGateway, GATEWAY_ENVOY_VERSION, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build.ts";
+import {
+  cachedGateway,
+  GATEWAY_ENVOY_VERSION,
+  GATEWAY_VERSION,
+} from "../../testkit/envoy-gateway/build-envoy-gateway.ts";
 import { manifests } from "../../testkit/envoy-gateway/manifests.ts";
 import {
   ADAPTER,

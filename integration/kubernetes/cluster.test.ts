@@ -2,7 +2,7 @@
 // claims are tested on every machine.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { cachedKubernetes, ETCD_VERSION, KUBERNETES_VERSION } from "../../testkit/kubernetes/build.ts";
+import { cachedKubernetes, ETCD_VERSION, KUBERNETES_VERSION } from "../../testkit/kubernetes/build-api-server.ts";
 import { type Cluster, fakeCluster, realCluster } from "../../testkit/kubernetes/cluster.ts";
 import { behaviours } from "./behaviours.ts";
 

@@ -7,7 +7,7 @@ import { startSidecar } from "../../sidecar/sidecar.ts";
 import { SECRET, startGateway } from "../../testkit/envoy/filter-envoy.ts";
 import { fastPod, known } from "../../testkit/fleet.ts";
 import { chat, post } from "../../testkit/http.ts";
-import { cachedKubernetes } from "../../testkit/kubernetes/build.ts";
+import { cachedKubernetes } from "../../testkit/kubernetes/build-api-server.ts";
 import { type Cluster, fakeCluster, realCluster } from "../../testkit/kubernetes/cluster.ts";
 import { pod, pool } from "../../testkit/kubernetes/objects.ts";
 import { until } from "../../testkit/until.ts";

@@ -76,7 +76,7 @@ export const body: Section = {
     maxDepth: integer({
       default: 512,
       min: 1,
-      max: numberOf("assembly/scan/json/state.ts", "MAX_DEPTH"),
+      max: numberOf("assembly/scan/json/scan-state.ts", "MAX_DEPTH"),
       description: "The deepest nesting of JSON that is accepted. A deeper body is refused with 400.",
     }),
     maxBytes: integer({

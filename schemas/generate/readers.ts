@@ -10,7 +10,7 @@ const FOLDER = "assembly/config/generated";
 /** Where generated code finds what it names. Paths count from FOLDER. */
 const SYMBOLS: Readonly<Record<string, readonly string[]>> = {
   "../../base/bytes": ["Bytes", "bytesOf"],
-  "../../route/names": ["Names", "newNames"],
+  "../../route/configured-rules": ["Names", "newNames"],
   "../admission-config": ["AdmissionConfig"],
   "../admission-values": ["busyHeaders", "Objectives", "readObjectives", "readRetryAfter", "readShare"],
   "../body-based-router": ["Plugins", "readPlugins"],

@@ -9,7 +9,7 @@ import type { Pod } from "../pod.ts";
 import { PlaceOrder, type PlacesConfig } from "../policies/place-order.ts";
 import { policiesOf } from "../policies/policies-of-manifests.ts";
 import type { Policy } from "../policies/policy.ts";
-import type { World } from "../snapshot/places.ts";
+import type { World } from "../snapshot/place-records.ts";
 import { Peer } from "./peer.ts";
 import { RoundTrips } from "./round-trips.ts";
 import { viewOf } from "./view.ts";

@@ -2,8 +2,8 @@
 import { DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
 import { decodeSnapshot } from "../../protocol/decode.ts";
 import type { SnapshotView } from "../../protocol/snapshot.ts";
+import { type Decision, PlanFilter, type PlannedRequest } from "./emulated-filter.ts";
 import { explanationOf } from "./explanation.ts";
-import { type Decision, PlanFilter, type PlannedRequest } from "./filter.ts";
 
 interface PlanRequest extends PlannedRequest {
   module: WebAssembly.Module;

@@ -9,7 +9,7 @@ import type { Access } from "../credentials/access.ts";
 import type { Secrets } from "../credentials/secrets.ts";
 import type { Log } from "../log.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
-import { type Connect, Envoy } from "./envoy.ts";
+import { type Connect, Envoy } from "./envoy-connection.ts";
 import { type EnvoySource, envoySources, type FindParts } from "./envoy-sources.ts";
 import { EnvoyTraffic } from "./envoy-traffic.ts";
 import { ReportReader } from "./report-reader.ts";

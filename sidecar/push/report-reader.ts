@@ -4,7 +4,7 @@ import { CODE_MALFORMED } from "../../protocol/constants.ts";
 import { decodeReport, type TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import type { Envoy } from "./envoy.ts";
+import type { Envoy } from "./envoy-connection.ts";
 
 interface ReportReaderParts {
   clock: Clock;

@@ -17,9 +17,9 @@ import { toFailure } from "../http.ts";
 import type { Log } from "../log.ts";
 import type { EndpointIndex } from "../snapshot/endpoint-index.ts";
 import type { MadeSnapshot, SnapshotSource } from "../snapshot/source.ts";
-import { HINTS, judge, type PushResult, type Verdict } from "./answer.ts";
-import type { Envoy } from "./envoy.ts";
+import type { Envoy } from "./envoy-connection.ts";
 import type { Others } from "./envoy-traffic.ts";
+import { HINTS, judge, type PushResult, type Verdict } from "./push-answer.ts";
 
 interface PushOptions {
   intervalMs: number;

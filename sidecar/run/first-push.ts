@@ -6,7 +6,7 @@
 //   pushing ── FIRST_PUSH_MS passed ──▶ taken
 //
 // A filter that knew all models would forget those that a first snapshot leaves out, so the first snapshot waits for them.
-import type { PushResult } from "../push/answer.ts";
+import type { PushResult } from "../push/push-answer.ts";
 
 /** Pods that do not answer delay the first push by at most this. */
 const START_GRACE_MS = 2000;

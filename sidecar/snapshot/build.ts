@@ -10,7 +10,7 @@ import type {
 import type { Pod } from "../pod.ts";
 import type { ModelMemory } from "./memory.ts";
 import { type ClusterObjects, poolOf } from "./objects.ts";
-import { addPlaces, type World } from "./places.ts";
+import { addPlaces, type World } from "./place-records.ts";
 
 /** `models.static` of the configuration: wins over what pods list. */
 export type StaticModels = Readonly<

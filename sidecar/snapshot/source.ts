@@ -5,7 +5,7 @@ import type { Clock } from "../clock.ts";
 import type { Pod } from "../pod.ts";
 import { buildSnapshot, type ClusterParts, type Dropped, type StaticModels } from "./build.ts";
 import { EndpointIndex } from "./endpoint-index.ts";
-import type { World } from "./places.ts";
+import type { World } from "./place-records.ts";
 
 export interface MadeSnapshot {
   version: bigint;

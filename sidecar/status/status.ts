@@ -6,7 +6,7 @@ import { type Exported, exportedMetrics } from "../exported.ts";
 import type { ClusterSeen } from "../kubernetes/cluster-objects.ts";
 import type { Pod } from "../pod.ts";
 import { type PoolLoad, poolLoads } from "../pools.ts";
-import type { PushResult } from "../push/answer.ts";
+import type { PushResult } from "../push/push-answer.ts";
 import { type FilterState, Filters, type FilterTarget } from "./filters.ts";
 
 export interface Readiness {

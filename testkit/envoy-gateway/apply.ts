@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { parseAllDocuments } from "yaml";
 import type { ApiAnswer, ApiServer } from "../kubernetes/api-server.ts";
 import { until } from "../until.ts";
-import { GATEWAY_MODULE, GATEWAY_VERSION } from "./build.ts";
+import { GATEWAY_MODULE, GATEWAY_VERSION } from "./build-envoy-gateway.ts";
 
 export interface Manifest {
   apiVersion: string;

@@ -13,7 +13,7 @@ import { linkedLibraries } from "../../envoy/image.ts";
 import { endWithProcess, LogLines } from "../../envoy/process.ts";
 import { ADMIN_TOKEN, type ApiServer } from "../kubernetes/api-server.ts";
 import { until } from "../until.ts";
-import type { GatewayBinaries } from "./build.ts";
+import type { GatewayBinaries } from "./build-envoy-gateway.ts";
 
 export const SYSTEM = "envoy-gateway-system";
 const HOST = `envoy-gateway.${SYSTEM}.svc.cluster.local`;

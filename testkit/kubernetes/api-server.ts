@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../ports.ts";
 import { until } from "../until.ts";
-import type { KubernetesBinaries } from "./build.ts";
+import type { KubernetesBinaries } from "./build-api-server.ts";
 
 export const ADMIN_TOKEN = "token-of-the-admin";
 /** Token of the service account in sidecar/deploy/rbac.yaml, with exactly the rights of that file. */

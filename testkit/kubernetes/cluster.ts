@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { parse, parseAllDocuments } from "yaml";
 import { until } from "../until.ts";
 import { ApiServer, SIDECAR_TOKEN } from "./api-server.ts";
-import type { KubernetesBinaries } from "./build.ts";
+import type { KubernetesBinaries } from "./build-api-server.ts";
 import { FakeApiServer, TOKEN } from "./fake-api-server.ts";
 import { Gate } from "./gate.ts";
 import { type KubeObject, resourceOf } from "./resources.ts";

@@ -1,6 +1,6 @@
 // Drives the multipart scanner on its own: any body, any splits, windows at either end of memory, so that reading past the
 // slack is a trap.
-import { buildEntry, instantiate } from "./build.ts";
+import { buildEntry, instantiate } from "./build-scanner.ts";
 
 /** assembly/scan/block.ts */
 const SLACK = 64;

@@ -1,5 +1,5 @@
 // Drives the JSON scanner on its own: any body, any splits, windows at either end of memory.
-import { buildEntry, instantiate } from "./build.ts";
+import { buildEntry, instantiate } from "./build-scanner.ts";
 
 /** assembly/scan/block.ts */
 const SLACK = 64;

@@ -4,8 +4,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { DEFAULT_VERSION, VERSIONS } from "../../envoy/versions.ts";
 import { ENGINES } from "../../sidecar/engines/index.ts";
-import { GATEWAY_ENVOY_VERSION, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build.ts";
-import { KUBERNETES_VERSION } from "../../testkit/kubernetes/build.ts";
+import { GATEWAY_ENVOY_VERSION, GATEWAY_VERSION } from "../../testkit/envoy-gateway/build-envoy-gateway.ts";
+import { KUBERNETES_VERSION } from "../../testkit/kubernetes/build-api-server.ts";
 import { readDocument, tables } from "./markdown.ts";
 
 const TABLE = tables(readDocument("README.md")).find(([head]) => head?.[2] === "tested by") ?? [];

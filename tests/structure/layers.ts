@@ -31,7 +31,7 @@ export const LAYERS: readonly (readonly Layer[])[] = [
   [{ path: "assembly/filter/setup" }, { path: "assembly/filter/reserved" }],
   [{ path: "assembly/filter/request" }],
   [{ path: "assembly/filter/response" }],
-  [{ path: "assembly/filter/configure.ts" }, { path: "assembly/filter/ticker.ts" }],
+  [{ path: "assembly/filter/configure.ts" }, { path: "assembly/filter/on-tick.ts" }],
   [{ path: "assembly/main.ts" }],
 
   // Programs and their parts, TypeScript.

@@ -9,7 +9,7 @@ import { Prompt, tokensOf } from "../../endpoints/cache/prompt";
 import { now } from "../../host/calls";
 import { tickTime } from "../../host/tick-time";
 import { PickInput } from "../../pick/pick-input";
-import { resolve, Target } from "../../route/names";
+import { resolve, Target } from "../../route/configured-rules";
 import { drawTarget, ruleFor } from "../../route/snapshot-rules";
 import {
   fieldBytes,

@@ -6,7 +6,7 @@ import { Config } from "../../config/config";
 import { Entry } from "../../endpoints/entry";
 import { publishGeneration, started } from "../../endpoints/in-flight";
 import { ticks } from "../../host/tick-time";
-import { nextExact, ruleLength, rulePattern } from "../../route/names";
+import { nextExact, ruleLength, rulePattern } from "../../route/configured-rules";
 import { keptTarget } from "../../route/snapshot-rules";
 import { ruleName, ruleNameLength } from "../../snapshot/objects";
 import { SnapshotView } from "../../snapshot/view";

@@ -1,6 +1,6 @@
 // The base model's header: an adapter's base, or a base model itself; from the configuration, else from the snapshot.
 import { Config } from "../../config/config";
-import { findExact, ruleTarget } from "../../route/names";
+import { findExact, ruleTarget } from "../../route/configured-rules";
 import { current } from "../../snapshot/current";
 import { NONE } from "../../snapshot/view";
 import { changeHeader } from "../headers/changes";

@@ -5,8 +5,8 @@ import { bytesOf, compareBytes, startsWith } from "../../base/bytes";
 import { Writer, writeTo } from "../../base/writer";
 import { Config } from "../../config/config";
 import { largeBuffer } from "../../host/memory";
+import { findExact, nextExact, ruleLength, rulePattern, ruleTarget } from "../../route/configured-rules";
 import { findModel } from "../../route/models";
-import { findExact, nextExact, ruleLength, rulePattern, ruleTarget } from "../../route/names";
 import { decodeName, pathLength } from "../../route/paths";
 import { current, hasSnapshot } from "../../snapshot/current";
 import {

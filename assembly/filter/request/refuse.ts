@@ -3,9 +3,9 @@ import { MAX_MODEL_NAME_BYTES } from "../../../protocol/constants";
 import { Bytes } from "../../base/bytes";
 import { Writer } from "../../base/writer";
 import { HEADERS_STOP } from "../../host/calls";
-import { errorSentence } from "../../scan/json/errors";
 import { VALUE_STRING, VALUE_TOO_LONG } from "../../scan/json/fields";
 import { jsonErrorOffset, jsonStatus } from "../../scan/json/json";
+import { errorSentence } from "../../scan/json/json-errors";
 import { multipartErrorOffset, multipartSentence, multipartStatus } from "../../scan/multipart/multipart";
 import {
   count,

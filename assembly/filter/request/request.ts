@@ -16,7 +16,7 @@ import { WINDOW_BYTES, windowPointer } from "../../host/memory";
 import { decodeName, modelInPath, PathModel } from "../../route/paths";
 import { fieldBytes } from "../../scan/json/fields";
 import { jsonFeed, jsonHashedLength, jsonHashedPointer, jsonInit, jsonStatus } from "../../scan/json/json";
-import { STATUS_DONE, STATUS_MORE, STATUS_PAUSED } from "../../scan/json/state";
+import { STATUS_DONE, STATUS_MORE, STATUS_PAUSED } from "../../scan/json/scan-state";
 import { multipartFeed, multipartInit, multipartStatus } from "../../scan/multipart/multipart";
 import { count, NO_BODY, REQUESTS, UNREAD_BODY, UNTRACKED } from "../../stats";
 import { bodyType, isEncoded, TYPE_JSON, TYPE_MULTIPART, TYPE_OTHER } from "../headers/content-type";
@@ -52,7 +52,7 @@ const reservedPrefix = bytesOf(RESERVED_PREFIX);
 const HEADERS_ANSWERED: i32 = HEADERS_STOP;
 const BODY_ANSWERED: i32 = BODY_STOP_AND_BUFFER;
 
-/** After wakeUp() (filter/ticker.ts). */
+/** After wakeUp() (filter/on-tick.ts). */
 export function requestHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const role = root.config.role;
   if (role == ROLE_HOLDER) return holderHeaders(id, root);

@@ -13,7 +13,7 @@ import {
   setBuffer,
 } from "../../host/calls";
 import { largeBuffer } from "../../host/memory";
-import { Target } from "../../route/names";
+import { Target } from "../../route/configured-rules";
 import { encodeName, modelInPath } from "../../route/paths";
 import { fieldEnd, fieldKind, fieldStart, VALUE_ABSENT } from "../../scan/json/fields";
 import { multipartValueEnd, multipartValueStart } from "../../scan/multipart/multipart";

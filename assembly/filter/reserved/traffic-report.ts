@@ -26,7 +26,7 @@ import { reportEntry, reportHash } from "../../endpoints/in-flight";
 import { getHeader, REQUEST_HEADERS, resultLength, resultPointer } from "../../host/calls";
 import { receiveCounts } from "../../workers/counts";
 import { instanceId } from "../../workers/instance";
-import { allPrefixes } from "../../workers/prefix-updates";
+import { allPrefixes } from "../../workers/published-prefixes";
 import { workerId } from "../../workers/shared-data";
 
 /** Which prefix updates the sidecar has. */

@@ -22,7 +22,7 @@ import {
   setBuffer,
 } from "../../host/calls";
 import { MAX_LARGE } from "../../host/memory";
-import { Target } from "../../route/names";
+import { Target } from "../../route/configured-rules";
 import { count, NOT_RENAMED } from "../../stats";
 import { CONTENT_ENCODING, CONTENT_LENGTH } from "../headers/header-names";
 import { Stream } from "../streams";

@@ -11,7 +11,7 @@ import {
   VALUE_TOO_LONG,
   VALUE_UNREPRESENTABLE,
 } from "./fields";
-import { CAPTURE_TOO_LONG, KEY_BYTES, ScanState } from "./state";
+import { CAPTURE_TOO_LONG, KEY_BYTES, ScanState } from "./scan-state";
 
 /** Offset in the body of the byte at `p`. */
 export function bodyOffset(state: ScanState, p: usize): u32 {

@@ -1,8 +1,8 @@
 // Checks a configuration with the body scanner first, so that json-as parses valid JSON only.
 import { SLACK_BYTES } from "../block";
-import { errorSentence } from "./errors";
 import { FIELDS_BYTES, fieldsInit, fieldsStateBytes } from "./fields";
 import { jsonErrorOffset, jsonFeed, jsonInit, jsonStatus } from "./json";
+import { errorSentence } from "./json-errors";
 
 /** Empty if `text` is a JSON object; else what is wrong, and at which byte. */
 export function syntaxError(text: string): string {

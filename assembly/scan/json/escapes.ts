@@ -6,7 +6,7 @@
 // Python joins a high surrogate and the low surrogate behind it, and keeps any other surrogate. Such a lone surrogate is written
 // as U+FFFD here, which has the same three bytes in length, and is flagged.
 import { hexDigit } from "../../base/bytes";
-import { CAPTURE_LONE_SURROGATE, CAPTURE_TOO_LONG, ScanState } from "./state";
+import { CAPTURE_LONE_SURROGATE, CAPTURE_TOO_LONG, ScanState } from "./scan-state";
 
 const BACKSLASH = 0x5c;
 const REPLACEMENT = 0xfffd;

@@ -1,5 +1,5 @@
 // The wanted top-level fields: a table that is built once for each configuration, and what was found of them in a body.
-import { FieldRecord, KEY_BYTES, MAX_DEPTH, ScanState, stateBytes } from "./state";
+import { FieldRecord, KEY_BYTES, MAX_DEPTH, ScanState, stateBytes } from "./scan-state";
 
 const MAX_FIELDS: u32 = 20;
 /** A longer key equals no field's name, and is captured only so far. */

@@ -10,9 +10,9 @@
 // puts the old bytes back before it returns. So no loop has to ask for each byte whether the window is over.
 
 import { utf8Boundary } from "../utf8";
-import { ERROR_TOO_LARGE } from "./errors";
 import { fieldsCount } from "./fields";
-import { clearState, MODE_START, ScanState, STATUS_MORE, STATUS_PAUSED } from "./state";
+import { ERROR_TOO_LARGE } from "./json-errors";
+import { clearState, MODE_START, ScanState, STATUS_MORE, STATUS_PAUSED } from "./scan-state";
 import { scanStructure } from "./structure";
 import { fail } from "./values";
 
@@ -73,7 +73,7 @@ export function jsonFeed(state: usize, data: usize, length: u32, last: bool): u3
   return <u32>(p - data);
 }
 
-/** STATUS_MORE, STATUS_DONE, STATUS_PAUSED (state.ts), or minus an error code (errors.ts). */
+/** STATUS_MORE, STATUS_DONE, STATUS_PAUSED (scan-state.ts), or minus an error code (json-errors.ts). */
 export function jsonStatus(state: usize): i32 {
   return changetype<ScanState>(state).status;
 }

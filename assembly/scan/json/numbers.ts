@@ -5,7 +5,7 @@
 // Most numbers are short and lie in one window. Their digits are found in one mask, and in an array those of many numbers at
 // once. All other numbers go byte by byte through a small automaton whose state outlives the window.
 import { Block } from "../block";
-import { ScanState } from "./state";
+import { ScanState } from "./scan-state";
 
 const ZERO: u32 = 0x30;
 const MINUS = 0x2d;

@@ -13,6 +13,7 @@
 
 import { skipSpace } from "../space";
 import { valueEnd } from "./capture";
+import { fieldsDepth } from "./fields";
 import {
   ERROR_DEPTH,
   ERROR_EXPECTED_COLON,
@@ -20,10 +21,8 @@ import {
   ERROR_EXPECTED_KEY,
   ERROR_TRAILING_BYTES,
   ERROR_TRAILING_COMMA,
-} from "./errors";
-import { fieldsDepth } from "./fields";
+} from "./json-errors";
 import { numberList, numberShort } from "./numbers";
-import { Special } from "./special";
 import {
   MODE_AFTER,
   MODE_COLON,
@@ -38,7 +37,8 @@ import {
   STATUS_DONE,
   STATUS_MORE,
   STATUS_PAUSED,
-} from "./state";
+} from "./scan-state";
+import { Special } from "./special";
 import { bodyStart, fail, failAt, keyRest, numberRest, stringRest, topKey, valueSlow } from "./values";
 
 /** Blocks in which a string's end is looked up in masks. A longer string goes to scanString, which takes wider steps. */

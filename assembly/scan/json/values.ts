@@ -4,6 +4,7 @@
 
 import { skipSpace } from "../space";
 import { bodyOffset, keyBegin, keyEnd, keySegment, valueBegin, valueRaw, valueSegment } from "./capture";
+import { VALUE_ARRAY, VALUE_FALSE, VALUE_NULL, VALUE_NUMBER, VALUE_OBJECT, VALUE_STRING, VALUE_TRUE } from "./fields";
 import {
   ERROR_CONTROL,
   ERROR_DUPLICATE,
@@ -17,10 +18,17 @@ import {
   ERROR_NUMBER,
   ERROR_UNEXPECTED_END,
   ERROR_UTF8,
-} from "./errors";
-import { VALUE_ARRAY, VALUE_FALSE, VALUE_NULL, VALUE_NUMBER, VALUE_OBJECT, VALUE_STRING, VALUE_TRUE } from "./fields";
+} from "./json-errors";
 import { NUMBER_START, numberEnded, numberLong, numberTooManyDigits } from "./numbers";
-import { MODE_AFTER, MODE_COLON, MODE_IN_KEY, MODE_IN_NUMBER, MODE_IN_STRING, MODE_VALUE, ScanState } from "./state";
+import {
+  MODE_AFTER,
+  MODE_COLON,
+  MODE_IN_KEY,
+  MODE_IN_NUMBER,
+  MODE_IN_STRING,
+  MODE_VALUE,
+  ScanState,
+} from "./scan-state";
 import { escapeCut, scanString } from "./strings";
 
 const QUOTE: u32 = 0x22;

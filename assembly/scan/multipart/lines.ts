@@ -1,7 +1,7 @@
 // Delimiter lines: the preamble up to the first one, the end of each one, and the line of the closing delimiter.
 
 import { sameBytes } from "../../base/bytes";
-import { MULTIPART_DELIMITER, MULTIPART_PARTS, MULTIPART_PREAMBLE } from "./errors";
+import { MULTIPART_DELIMITER, MULTIPART_PARTS, MULTIPART_PREAMBLE } from "./form-errors";
 import {
   FormState,
   LINE_INSIDE,
@@ -14,7 +14,7 @@ import {
   MODE_HEADERS,
   MODE_LAST_LINE,
   MULTIPART_DONE,
-} from "./state";
+} from "./form-state";
 
 const TAB = 0x09;
 const LF = 0x0a;

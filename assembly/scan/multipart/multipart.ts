@@ -21,10 +21,7 @@
 //   - a model that is a file, transfer-encoded, or in another charset; declared as Latin-1, it must be ASCII
 // If several parts are named model, the last one wins: Starlette's FormData keeps its value.
 import { VALUE_STRING, VALUE_TOO_LONG, VALUE_UNREPRESENTABLE } from "../json/fields";
-import { MULTIPART_DELIMITER, MULTIPART_TOO_LARGE, MULTIPART_UNEXPECTED_END } from "./errors";
-import { closed, preamble } from "./lines";
-import { begin, headers, partData } from "./part";
-import { readContentType } from "./part-headers";
+import { MULTIPART_DELIMITER, MULTIPART_TOO_LARGE, MULTIPART_UNEXPECTED_END } from "./form-errors";
 import {
   FormState,
   MODE_BEGIN,
@@ -35,10 +32,13 @@ import {
   MODE_PREAMBLE,
   MULTIPART_DONE,
   MULTIPART_MORE,
-} from "./state";
+} from "./form-state";
+import { closed, preamble } from "./lines";
+import { begin, headers, partData } from "./part";
+import { readContentType } from "./part-headers";
 
-export { multipartSentence } from "./errors";
-export { MULTIPART_STATE_BYTES } from "./state";
+export { multipartSentence } from "./form-errors";
+export { MULTIPART_STATE_BYTES } from "./form-state";
 
 /** `contentType` is the header's whole value. False if it has no usable boundary: the status then says why. */
 export function multipartInit(state: usize, contentType: usize, length: u32): bool {

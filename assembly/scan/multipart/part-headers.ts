@@ -14,8 +14,7 @@ import {
   MULTIPART_MODEL_FILE,
   MULTIPART_NO_DISPOSITION,
   MULTIPART_TYPE,
-} from "./errors";
-import { isToken, isWord, Parameters, parametersOf, skipBlanks, startsWith, typeEnd } from "./parameters";
+} from "./form-errors";
 import {
   FormState,
   MAX_BOUNDARY_BYTES,
@@ -24,7 +23,8 @@ import {
   PART_ENCODED,
   PART_FILE,
   PART_MODEL,
-} from "./state";
+} from "./form-state";
+import { isToken, isWord, Parameters, parametersOf, skipBlanks, startsWith, typeEnd } from "./parameters";
 
 const BACKSLASH = 0x5c;
 const COLON = 0x3a;

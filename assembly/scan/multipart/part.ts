@@ -2,11 +2,19 @@
 import { sameBytes } from "../../base/bytes";
 import { VALUE_STRING, VALUE_TOO_LONG, VALUE_UNREPRESENTABLE } from "../json/fields";
 import { utf8Whole } from "../utf8";
-import { MULTIPART_BARE, MULTIPART_HEADER, MULTIPART_HEADERS_TOO_LONG } from "./errors";
+import { MULTIPART_BARE, MULTIPART_HEADER, MULTIPART_HEADERS_TOO_LONG } from "./form-errors";
+import {
+  FormState,
+  MAX_HEADERS_BYTES,
+  MAX_VALUE_BYTES,
+  MODE_BEGIN,
+  MODE_DATA,
+  PART_ASCII,
+  PART_MODEL,
+} from "./form-state";
 import { lineRest } from "./lines";
 import { closeHeaders, readHeader } from "./part-headers";
 import { findLine } from "./search";
-import { FormState, MAX_HEADERS_BYTES, MAX_VALUE_BYTES, MODE_BEGIN, MODE_DATA, PART_ASCII, PART_MODEL } from "./state";
 
 const TAB = 0x09;
 const LF = 0x0a;

@@ -2,7 +2,6 @@
 // a state.
 import { FIELDS_BYTES } from "../../../assembly/scan/json/fields";
 
-export { errorSentence } from "../../../assembly/scan/json/errors";
 export {
   fieldBytes,
   fieldEnd,
@@ -22,6 +21,7 @@ export {
   jsonOffset,
   jsonStatus,
 } from "../../../assembly/scan/json/json";
+export { errorSentence } from "../../../assembly/scan/json/json-errors";
 
 /** Room for the state of any table that a test builds. */
 const STATE_ROOM: i32 = 65536;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SECRET_HEADER } from "../../../protocol/constants.ts";
 import type { Log } from "../../../sidecar/log.ts";
-import { judge } from "../../../sidecar/push/answer.ts";
+import { judge } from "../../../sidecar/push/push-answer.ts";
 import { freePorts } from "../../../testkit/ports.ts";
 import { SECRET, startFilter } from "../../../testkit/sidecar/fake-filter.ts";
 import { type FakePod, gauges, startPod } from "../../../testkit/sidecar/fake-pod.ts";

@@ -1,7 +1,7 @@
 // Why a multipart/form-data body is refused: a stable code for each reason, and the sentence that the 400 carries. Counters and
 // tests use the codes, so append new ones and never renumber.
 
-import { MAX_HEADERS_BYTES, MAX_PARTS, MAX_PREAMBLE_BYTES } from "./state";
+import { MAX_HEADERS_BYTES, MAX_PARTS, MAX_PREAMBLE_BYTES } from "./form-state";
 
 export const MULTIPART_TYPE = 1;
 export const MULTIPART_BOUNDARY = 2;

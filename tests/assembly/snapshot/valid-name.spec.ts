@@ -1,4 +1,4 @@
-import { isName } from "../../../assembly/snapshot/name";
+import { isName } from "../../../assembly/snapshot/valid-name";
 
 const text: usize = memory.data(16, 8);
 

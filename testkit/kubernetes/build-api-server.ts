@@ -1,6 +1,6 @@
 // kube-apiserver and etcd, of pinned versions. A build takes 5 to 15 minutes on two cores the first time.
 //
-// Usage: tsx testkit/kubernetes/build.ts   (prints the folder of the two binaries)
+// Usage: tsx testkit/kubernetes/build-api-server.ts   (prints the folder of the two binaries)
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 // Envoy Gateway and egctl, of one pinned version. A build takes about 15 minutes on two cores the first time.
 //
-// Usage: tsx testkit/envoy-gateway/build.ts   (prints the folder of the two binaries)
+// Usage: tsx testkit/envoy-gateway/build-envoy-gateway.ts   (prints the folder of the two binaries)
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
