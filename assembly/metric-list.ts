@@ -8,7 +8,7 @@ export const UNKNOWN_MODEL: u32 = 1;
 export const NO_MODEL: u32 = 2;
 /** Requests before the first snapshot. The model's header is set, and Envoy balances. */
 export const NO_SNAPSHOT: u32 = 3;
-/** Requests while the snapshot is older than `snapshot.staleAfter`. The model's header is set, and Envoy balances. */
+/** Requests that were not picked because the snapshot is older than `snapshot.staleAfter` (`pick.onStale` is `fallback`). The model's header is set, and Envoy balances. */
 export const STALE: u32 = 4;
 /** Requests for a model without an endpoint that is ready, awake and not draining. The model's header is set, and Envoy balances. */
 export const NO_ENDPOINT: u32 = 5;
@@ -40,7 +40,7 @@ export const REROUTED: u32 = 17;
 export const UNTRACKED: u32 = 18;
 /** Fields of `body.fields` whose value was an object or a list. No header was set. */
 export const FIELD_IGNORED: u32 = 19;
-/** Requests whose model name was replaced, by a rule, an alias or `models.default`. */
+/** Requests whose model name was replaced, by a name rule or `models.default`. */
 export const REWRITTEN: u32 = 20;
 /** Responses into which the client's own model name could not be put back: they were compressed, or a chunk was larger than 8 MiB. */
 export const NOT_RENAMED: u32 = 21;

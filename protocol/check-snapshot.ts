@@ -128,7 +128,10 @@ function checkPlaces({ endpoints, models, places = [], policies = [] }: Snapshot
   }
 }
 
-/** Throws a SnapshotError at the first broken rule. Order is not checked, since the encoder sorts. */
+/**
+ * Throws a SnapshotError at the first broken rule. Of the rules about order only one is checked, that nothing is listed twice:
+ * the encoder sorts. It also writes the header, the sections and the ranges so that they keep their rules.
+ */
 export function checkSnapshot(view: SnapshotView): void {
   if (view.version < 1n || view.version > MAX_U64)
     throw new SnapshotError(BROKEN_VERSION, "version", view.version, "1...2^64-1");

@@ -1,5 +1,7 @@
-// The rules that a snapshot must keep: a number, a stable code and a sentence each. Both codecs check them, a refusal names
-// the first one that is broken, and README.md's table is this list.
+// The validation rules, which a snapshot must keep: a number, a stable code and a sentence each. protocol/README.md's table is
+// this list. The filter (assembly/snapshot/verify.ts) and decode.ts check all of them. The encoder checks those that a view can
+// break (check-snapshot.ts), and keeps the others itself. A refusal names the rule whose check fails first. The order of the
+// checks is not the order of the numbers, and the two decoders have orders of their own.
 // Compiled by asc and by tsc alike. A number or code that was released keeps its meaning: append, never renumber.
 import {
   HEADER_BYTES,

@@ -1,5 +1,9 @@
 // One record for each open stream, found by its context id. Records are taken from slabs and reused; the id table grows by
-// doubling. Both stop at MAX_STREAMS. A stream beyond them has no record and is passed on unread, which is counted.
+// doubling. There are at most MAX_STREAMS records. What becomes of a stream beyond them, which has no record:
+//   a request             passes unread, and pilotfish_untracked counts it (request/request.ts)
+//   a push                gets a 503 (reserved/reserved.ts)
+//   a request by the id   goes on to the owner. The filter does not count it there, and its response keeps the served model's
+//   of a response         name (request/asked-name.ts; Responses API)
 
 /** Nothing more is done with the request; its bytes pass. */
 export const PHASE_PASS: u32 = 0;

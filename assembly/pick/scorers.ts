@@ -16,8 +16,10 @@
 //
 // A signal that one of the candidates lacks: signals.ts. The endpoint picker itself counts such a signal as 0.
 //
-// A new scorer: a SCORE_ number, its name in scorerName(), its signal in signalOf(), its formula in scoreOf(). The spec
-// tests/assembly/pick/scorers.spec.ts fails for a number that lacks any of these.
+// A new scorer: a SCORE_ number and a higher SCORERS, its name in scorerName(), its signal in signalOf(), its formula in
+// scoreOf() and above. config/endpoint-picker.ts reads its parameter, if it has one, and must not list its name in ELSEWHERE.
+// The spec tests/assembly/pick/scorers.spec.ts fails for a number below SCORERS that lacks any of these. `make docs` takes the
+// name into the configuration's schema.
 import { ADAPTER_RUNNING, ADAPTER_WAITING } from "../../protocol/constants";
 import { adapterSlots, linkState } from "../endpoints/adapters";
 import { matchPrefix } from "../endpoints/cache/prefix-index";

@@ -1,10 +1,11 @@
-// The configuration's rules for names: which model is served for the name that a client asks for.
+// The configuration's name rules: which model is served for the name that a client asks for.
 //
 //   rule     = pattern { target }          pattern = exact name | prefix "*"          target = model, weight
 //
-// An exact pattern beats a prefix, and a longer prefix beats a shorter one. Of two equal patterns the earlier one wins. One of
-// the targets is drawn by weight. If all weights are 0, all targets are equally likely (InferenceModelRewrite and
-// InferenceModel of the Gateway API Inference Extension). A name without a rule stands for itself. Rules do not chain.
+// An exact pattern beats a prefix, and a longer prefix beats a shorter one. No two patterns are equal: such a configuration is
+// refused (config/models-config.ts). One of the targets is drawn by weight. If all weights are 0, all targets are equally likely
+// (InferenceModelRewrite and InferenceModel of the Gateway API Inference Extension). A name without a rule stands for itself.
+// Rules do not chain.
 import { bytesEqual, compareBytes, startsWith } from "../base/bytes";
 import { Random } from "../base/random";
 

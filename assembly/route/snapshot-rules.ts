@@ -1,4 +1,4 @@
-// The snapshot's rules for names (InferenceModelRewrite, InferenceModel). A rule for a name beats a rule for any name, and a
+// The snapshot's name rules (InferenceModelRewrite, InferenceModel). A rule for a name beats a rule for any name, and a
 // rule for the name's pool beats a rule for all pools. The configuration's rules (configured-rules.ts) beat all of them.
 //
 // A request needs its target until its response is over, but its snapshot may be replaced before. So each name that was ever

@@ -7,7 +7,10 @@
 // seemed abandoned. So a worker in doubt looks whose id is in the key; the loser claims again. The counts of a worker that
 // dies end with it: nobody uses a key after SILENT.
 // Bound: what a worker knows of the others is at most one tick of each side old, 40 ms. For a traffic report
-// (filter/reserved/) the worker receives the counts anew, so they are at most one tick old.
+// (filter/reserved/) the worker receives the counts anew, so they are at most one tick old. A request is in the others' costs
+// once it is settled (endpoints/in-flight.ts). The second publication after its start says so, and the others receive that within
+// three ticks, 60 ms. Exception: if a request began and another one ended between two ticks, the counts may be unchanged. Then
+// the worker publishes nothing, and the request is settled with the next change, or REFRESH later.
 import { updateWaiting } from "../endpoints/cache/prefix-updates";
 import { endpointCount, topologyHash } from "../endpoints/entries";
 import {

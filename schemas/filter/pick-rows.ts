@@ -89,7 +89,8 @@ export const pick: Section = {
       description:
         "What happens while the snapshot is older than `snapshot.staleAfter`. `fallback`: Envoy balances. " +
         "`ignore`: pick as if the snapshot were fresh. `penalise`: pick, and treat an endpoint whose signals are old or " +
-        "unknown like the worst one.",
+        "unknown like the worst one. With admission on, `ignore` and `penalise` may hold or shed requests, because " +
+        "endpoints whose signals are older than `admission.saturation.metricsStalenessThreshold` count as full.",
     }),
     dryRun: boolean({
       default: false,

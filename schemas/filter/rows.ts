@@ -118,7 +118,7 @@ export const section = (row: Omit<Given<SectionRow>, "description">): Row => ({
 });
 export const list = (row: Given<ListRow>): Row => ({ kind: "list", ...row });
 
-/** Milliseconds of "250ms" or "2s", as assembly/config/values.ts reads them. */
+/** Milliseconds of "250ms" or "2s", as assembly/config/given.ts reads them. */
 export function milliseconds(text: string): number {
   const [, number, unit] = /^([0-9]{1,9})(ms|s)$/.exec(text) ?? [];
   if (number === undefined) throw new RangeError(`duration: ${text} given, text such as 250ms or 2s is expected`);

@@ -33,7 +33,8 @@ export const FILTER_METRICS: Readonly<Record<string, FilterMetric>> = {
   ),
   STALE: counter(
     "pilotfish.stale",
-    "Requests while the snapshot is older than `snapshot.staleAfter`. The model's header is set, and Envoy balances.",
+    "Requests that were not picked because the snapshot is older than `snapshot.staleAfter` (`pick.onStale` is `fallback`). " +
+      "The model's header is set, and Envoy balances.",
   ),
   NO_ENDPOINT: counter(
     "pilotfish.no_endpoint",
@@ -93,7 +94,7 @@ export const FILTER_METRICS: Readonly<Record<string, FilterMetric>> = {
   ),
   REWRITTEN: counter(
     "pilotfish.rewritten",
-    "Requests whose model name was replaced, by a rule, an alias or `models.default`.",
+    "Requests whose model name was replaced, by a name rule or `models.default`.",
   ),
   NOT_RENAMED: counter(
     "pilotfish.not_renamed",

@@ -39,7 +39,8 @@ const BY_STATUS: Readonly<Record<number, PushResult>> = {
 
 /** What to do about a result that lasts; goes to the log. */
 export const HINTS: Readonly<Partial<Record<PushResult, string>>> = {
-  malformed: "the filter refuses the snapshot: are filter and sidecar of one version?",
+  malformed:
+    "the sidecar could not build the snapshot, or the filter refuses it: detail says why. Are filter and sidecar of one version?",
   unauthenticated: "the filter has another secret: compare PILOTFISH_SECRET on both sides",
   outdated: "another sidecar, or a clock that jumped, is ahead: the next push has a higher version",
   held: "another sidecar has the lease of this Envoy, and its snapshot is as complete: standing by",

@@ -1,14 +1,15 @@
 // When a run begins to push, and when a reload may end the run before it.
 //
-//   waiting ── all pods and peers have answered or failed to ──▶ pushing
-//   waiting ── START_GRACE_MS passed, and some pods are known ──▶ pushing
+//   waiting ── each source has reported, and each pod and each peer has answered or failed to ──▶ pushing
+//   waiting ── START_GRACE_MS passed, and a pod is known ──▶ pushing
+//   waiting ── START_GRACE_MS passed, and each source has reported, so it is certain that there are no pods ──▶ pushing
 //   pushing ── a target took the snapshot, or another sidecar has the lease there ──▶ taken
 //   pushing ── FIRST_PUSH_MS passed ──▶ taken
 //
 // A filter that knew all models would forget those that a first snapshot leaves out, so the first snapshot waits for them.
 import type { PushResult } from "../push/push-answer.ts";
 
-/** Pods that do not answer delay the first push by at most this. */
+/** Pods and peers that do not answer delay the first push by at most this. A silent source delays it until a pod is known. */
 const START_GRACE_MS = 2000;
 /** A reload waits at most this long for a target to take the first snapshot. */
 const FIRST_PUSH_MS = 1000;

@@ -3,7 +3,7 @@
 //   tsx testkit/debug/main.ts [--map build/pilotfish.debug.wasm.map] [log]
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { framesOf, showFrames } from "./trap.ts";
+import { framesOf, isOfAnotherBuild, showFrames } from "./trap.ts";
 
 const { values, positionals } = parseArgs({
   options: { map: { type: "string", default: "build/pilotfish.debug.wasm.map" } },
@@ -15,9 +15,14 @@ try {
   const frames = framesOf(readFileSync(positionals[0] ?? 0, "utf8"), map);
   if (frames.length > 0) {
     process.stdout.write(showFrames(frames));
+    if (isOfAnotherBuild(frames))
+      console.error(
+        "trap: names and files disagree, so the lines are wrong: the stack is not of the build with this map",
+      );
   } else {
     console.error(
-      "trap: no frame was found; expected lines such as `  0:  0x26107 - assembly/main/...` of Envoy's log",
+      "trap: no frame was found; expected lines such as `  0:  0x26107 - assembly/main/...` of Envoy's log; " +
+        "of a release build Envoy logs none: repeat the trap with the debug build",
     );
     process.exitCode = 1;
   }

@@ -4,7 +4,7 @@
 //   Function: proxy_on_request_headers failed: Uncaught RuntimeError: unreachable
 //   Proxy-Wasm plugin in-VM backtrace:
 //     0:  0x26107 - assembly/filter/request/request/requestHeaders
-// and Node as
+// if the module has names, else the first line alone. V8 writes it into the stack of an Error of the emulator (Node) as
 //   at assembly/filter/request/request/requestHeaders (wasm://wasm/8a:wasm-function[123]:0x26107)
 // In both the hexadecimal number is an offset in bytes into the module, which is the column of the source map's only line.
 import { SourceMap, type SourceMapPayload } from "node:module";
@@ -41,6 +41,11 @@ export function framesOf(text: string, map: SourceMapPayload): Frame[] {
     });
   }
   return frames;
+}
+
+/** Whether no frame's function is in the file that the map gives: then the map is of another build than the stack. */
+export function isOfAnotherBuild(frames: readonly Frame[]): boolean {
+  return !frames.some(({ function: name = "", file = "" }) => file !== "" && name.includes(file.replace(/\.ts$/, "/")));
 }
 
 /** One line for each frame: `file:line  function`. */

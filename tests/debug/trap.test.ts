@@ -50,6 +50,9 @@ test("the command maps what Envoy logs, and says what to do without a frame or w
       encoding: "utf8",
     });
   assert.equal(run(log, trapping.map).stdout, `${FILE}:${trapping.line}  ${frame?.function}\n`);
-  assert.match(run("no frame\n", trapping.map).stderr, /no frame was found/);
+  assert.equal(run(log, trapping.map).stderr, "");
+  const foreign = `  0:  0x${frame?.offset.toString(16)} - assembly/pick/pick/pick`;
+  assert.match(run(foreign, trapping.map).stderr, /not of the build with this map/);
+  assert.match(run("no frame\n", trapping.map).stderr, /no frame was found.*release build/);
   assert.match(run(log, "build/none.map").stderr, /`make debug` writes/);
 });

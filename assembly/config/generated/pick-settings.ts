@@ -169,7 +169,8 @@ export class PickSettings {
   /**
    * What happens while the snapshot is older than `snapshot.staleAfter`. `fallback`: Envoy balances. `ignore`:
    * pick as if the snapshot were fresh. `penalise`: pick, and treat an endpoint whose signals are old or unknown
-   * like the worst one.
+   * like the worst one. With admission on, `ignore` and `penalise` may hold or shed requests, because endpoints
+   * whose signals are older than `admission.saturation.metricsStalenessThreshold` count as full.
    */
   onStale: u32;
   /** `true`: pick and count, but leave the choice to Envoy. Compare `pilotfish_dry_run_agreed` and `…_differed`. */

@@ -1,5 +1,7 @@
-// The only place that removes headers of the client's. What a client says in a control header of the gateway, or in a
-// header that a body field is written to, never survives.
+// The only place that removes the client's control headers: those of the gateway, and those that a body field is written to.
+// They are removed at the request's headers, before anything else is decided, whatever becomes of the request. Two gaps: a
+// stream without a root goes on as it came (main.ts), and if the host does not give the headers, no header is found
+// (request-head.ts).
 import { Bytes, bytesEqual } from "../../base/bytes";
 import { AdmissionConfig } from "../../config/admission-config";
 import { BodyConfig } from "../../config/body-config";

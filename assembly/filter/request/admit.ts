@@ -1,6 +1,7 @@
 // Whether a request may go on now. It is admitted, or refused where its pool is saturated and its priority is below 0, or it
-// waits until there is room (hold.ts). Without a snapshot to pick by no request is refused or held: what is not known stops
-// no request.
+// waits until there is room (hold.ts). decide.ts asks only where requests are picked by the snapshot, so without a snapshot, or
+// while a stale snapshot is not used, no request is held or shed. decide.ts refuses unknown models (`models.unknown`) before
+// that, by a stale snapshot too.
 import { objectiveHash, objectivePriorityOf } from "../../admission/objectives";
 import { findScope } from "../../admission/queue";
 import { textHash } from "../../base/hash";

@@ -4,8 +4,9 @@
 //   pattern = '"model":' [ " " ] '"' served '"'
 //
 // A quote inside a JSON string is escaped, so these bytes, not preceded by a backslash, are a member and no text. The
-// served name is configured and has neither quotes nor backslashes. A chunk may end within the name. Only that part is kept
-// back, as a number, because its bytes are known.
+// served name has neither quotes nor backslashes: the configuration refuses them, and a name of the snapshot is checked by
+// isPlain() (route/snapshot-rules.ts). A chunk may end within the name. Only that part is kept back, as a number, because its
+// bytes are known.
 
 import { MAX_MODEL_NAME_BYTES } from "../../../protocol/constants";
 import { bytesOf } from "../../base/bytes";
