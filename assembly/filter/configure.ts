@@ -1,4 +1,4 @@
-// Takes over a configuration: prepares what its features need.
+// Takes over a configuration, and prepares what its features need.
 import { growQueue } from "../admission/queue";
 import { useSince } from "../admission/since";
 import { MODE_HOLD } from "../config/admission-config";
@@ -27,7 +27,7 @@ import { BUSY_TICK_MILLISECONDS, leaveGarbage, tickEvery, useConfig } from "./ro
 import { openQueue } from "./setup/reader-holder";
 import { needStateBytes } from "./streams";
 
-/** False: the configuration is refused, and Envoy rejects the listener, or keeps the old one. */
+/** Returns false for a configuration that the filter refuses. Envoy then rejects the listener, or keeps the old listener. */
 export function configure(id: u32, length: u32): bool {
   leaveGarbage();
   defineMetrics();

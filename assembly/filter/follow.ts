@@ -1,5 +1,5 @@
-// What follows a new snapshot in this VM. Each part of the filter that remembers something about endpoints, places or
-// models takes over what the snapshot changed.
+// What this VM does after a new snapshot. Each part of the filter that remembers something about endpoints, places or models
+// takes over what the snapshot changed.
 import { followObjectives } from "../admission/objectives";
 import { followSince } from "../admission/since";
 import { followAdapters } from "../endpoints/adapters";
@@ -13,7 +13,7 @@ import { current, receivedAt } from "../snapshot/current";
 import { receiveSnapshot } from "../workers/stored-snapshot";
 import { followPlaceNames } from "./place-counters";
 
-/** After readSummary(): takes over a snapshot that this worker or another one stored since the last call. */
+/** Call after readSummary(). Takes over the snapshot that some worker of this Envoy stored since the last call, if there is one. */
 export function followSnapshot(): void {
   if (!receiveSnapshot()) return;
   const view = current();

@@ -1,14 +1,14 @@
-// The age of the snapshot: one definition for all that depends on it.
+// Decides whether the snapshot is stale. Every decision that depends on the snapshot's age asks this file.
 import { Config } from "../config/config";
 import { tickTime } from "../host/tick-time";
 import { ageMilliseconds } from "../snapshot/current";
 
-/** Whether the snapshot is older than `snapshot.staleAfter`. Valid while hasSnapshot(). */
+/** Returns whether the snapshot is older than `snapshot.staleAfter`. Call only while hasSnapshot() is true. */
 export function isStale(config: Config): bool {
   return ageMilliseconds(tickTime()) > config.snapshot.staleAfter;
 }
 
-/** Whether requests are picked by the snapshot: a stale one is used as well where `pick.onStale` is ignore or penalise. */
+/** Returns whether the filter picks by the snapshot. With `pick.onStale` ignore or penalise it also picks by a stale snapshot. */
 export function mayPick(config: Config): bool {
   return config.pick.useStale || !isStale(config);
 }

@@ -10,7 +10,10 @@ const jsonHeaders: Bytes = pairsOf(["content-type", "application/json"]);
 const bytesHeaders: Bytes = pairsOf(["content-type", "application/octet-stream"]);
 const details: Bytes = bytesOf("pilotfish");
 
-/** Begins an error body. Write the message with the returned writer (escape what is not ours), then call sendError() or sendBusy(). */
+/**
+ * Begins an error body. Write the message with the returned writer, then call sendError() or sendBusy(). Escape every part of the
+ * message that came from a client.
+ */
 export function beginError(): Writer {
   const writer = writeTo(buffer, ERROR_BYTES);
   writer.raw('{"error":{"message":"');
@@ -18,8 +21,9 @@ export function beginError(): Writer {
 }
 
 /**
- * `param` names the field of the body that is at fault; empty for null. With a 409: `version` of the stored snapshot, or
- * `leaseMs` until the lease of another sidecar's snapshot ends.
+ * Ends the error body and sends it. `param` names the field of the body that is at fault; an empty `param` becomes null. Only a
+ * 409 has one of the last two arguments: `version` of the stored snapshot, or the milliseconds `leaseMs` until the lease of
+ * another sidecar's snapshot ends.
  */
 export function sendError(
   writer: Writer,
@@ -55,7 +59,7 @@ export function sendBytes(status: u32, body: usize, length: u32): void {
   sendLocalResponse(status, details, body, length, bytesHeaders);
 }
 
-/** A refusal of a request that may be taken later; `headers` say when. */
+/** Ends the error body and sends it, for a request that the filter may accept later. `headers` include Retry-After. */
 export function sendBusy(writer: Writer, status: u32, type: string, code: string, headers: Bytes): void {
   writer.raw('","type":"');
   writer.raw(type);

@@ -1,7 +1,7 @@
-// What a worker does between requests: take over a new snapshot, exchange counts, tidy up. It ticks every 20 ms while it has
-// requests. A worker that has none, and had few, is idle: it publishes what the others do not know yet, and ticks every 200 ms
-// only. The next request begins with what the ticks left out. So where requests are few and short, only they wake a worker: to
-// be woken costs more than a tick does.
+// What a worker does between requests: it takes over a new snapshot, exchanges counts and tidies up. A worker ticks every 20 ms
+// while it has requests. A worker becomes idle when it has no open stream and had at most FEW requests since its last tick. It
+// then publishes what the other workers do not know yet, and ticks only every 200 ms. The next request makes up for the tick that
+// is due. Waking a thread costs more than the tick's work does. So where requests are few and short, only requests wake a worker.
 import { sampleCounts } from "../admission/since";
 import { ROLE_HOLDER } from "../config/config";
 import { refreshPrompts } from "../endpoints/cache/running-prompts";
@@ -22,22 +22,25 @@ import { releaseStuck } from "./setup/no-bodies";
 import { openStreams } from "./streams";
 
 const IDLE_TICK_MILLISECONDS: u32 = 200;
-/** A worker that had more requests than these since its last tick does not become idle: each request would have to wake it. */
+/** A worker that had more requests than this since its last tick does not become idle, because each request would wake it again. */
 const FEW: u32 = 2;
-/** Nanoseconds. */
+/** Period of a busy worker's ticks, ns. */
 const BUSY_TICK: u64 = <u64>BUSY_TICK_MILLISECONDS * 1000000;
+/** Time between two updates of the gauges, ns. */
 const GAUGES_EVERY: u64 = 200000000;
 
+/** When the last tick began, ns. */
 let tickedAt: u64 = 0;
-/** Since the last tick. */
+/** Requests since the last tick. */
 let requests: u32 = 0;
 let idle: bool = false;
 
+/** When the gauges were last updated, ns, and the values that two of them got. */
 let recordedAt: u64 = 0;
 let recordedInFlight: i32 = -1;
 let recordedElsewhere: u64 = 0;
 
-/** A request has come. A holder's request came to its reader before. */
+/** Call at a request's headers. A holder does nothing, because its reader got the same request first. */
 export function wakeUp(root: Root): void {
   if (root.config.role == ROLE_HOLDER) return;
   if (idle) {
@@ -49,7 +52,7 @@ export function wakeUp(root: Root): void {
   requests++;
 }
 
-/** A request has ended, and its stream is closed. Host calls are about its root, unless another request was let go. */
+/** Call when a request has ended and its stream is closed. `root` is the root of that stream. */
 export function idleIfDone(root: Root): void {
   if (idle || !hasLittleToDo()) return;
   idle = true;
@@ -58,7 +61,7 @@ export function idleIfDone(root: Root): void {
   recordInFlight();
 }
 
-/** A root's timer fired. Each root of a VM has a timer; a tick half a period after another root's is one too many. */
+/** Call when a root's timer fired. Each root of a VM has a timer, so this skips a tick that comes within half a period of the last. */
 export function timerFired(root: Root): void {
   const now = readClock();
   if (isOlder(tickedAt, now, BUSY_TICK / 2)) {
@@ -72,7 +75,7 @@ function hasLittleToDo(): bool {
   return openStreams() == 0 && requests <= FEW;
 }
 
-/** Also where the clock was set back. */
+/** Returns whether `then` is at least `nanoseconds` before `now`. Also true when the clock was set back. */
 function isOlder(then: u64, now: u64, nanoseconds: u64): bool {
   return now < then || now - then >= nanoseconds;
 }

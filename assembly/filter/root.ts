@@ -1,4 +1,5 @@
-// Root contexts: one for each plugin of this VM. The LLM listener has one, and a snapshot listener has another.
+// Root contexts. A VM has one root context for each plugin that uses the VM: one for the LLM listener, another for a snapshot
+// listener.
 import { Config } from "../config/config";
 import { setTickPeriod } from "../host/calls";
 import { openStreams } from "./streams";
@@ -6,13 +7,13 @@ import { openStreams } from "./streams";
 export class Root {
   id: u32;
   config: Config;
-  /** No body ever comes (filter/setup/no-bodies.ts). */
+  /** Envoy passes no body to this plugin's filter (filter/setup/no-bodies.ts). */
   bodiless: bool = false;
-  /** Holder: its shared queue. */
+  /** Token of the holder's shared queue; 0: this root has no queue. */
   queue: u32 = 0;
-  /** Milliseconds between its ticks. */
+  /** Milliseconds between ticks of this root's timer. */
   tickPeriod: u32 = 0;
-  /** Its context is gone. The record stays while streams may still point to it. */
+  /** Envoy deleted the context. The record stays while streams may still point to it. */
   deleted: bool = false;
   constructor(id: u32, config: Config) {
     this.id = id;
@@ -20,32 +21,33 @@ export class Root {
   }
 }
 
-/** Tick period of a worker that has requests; every root begins with it (on-tick.ts). */
+/** Tick period of a worker that is not idle. Every root begins with this period (on-tick.ts). */
 export const BUSY_TICK_MILLISECONDS: u32 = 20;
 
 const roots: Root[] = [];
-/** Objects were allocated that the collector can free at the next tick. */
+/** Whether the collector can free objects at the next tick. */
 let garbage: bool = false;
 
+/** Call after code that allocates managed objects, such as strings. The next tick then runs the collector. */
 export function leaveGarbage(): void {
   garbage = true;
 }
 
-/** Frees garbage, if there is any. Only in callbacks that use no managed object: the collector does not see the stack. */
+/** Frees garbage, if there is any. Call only in callbacks that use no managed object: the collector does not see the stack. */
 export function collectGarbage(): void {
   if (!garbage) return;
   garbage = false;
   __collect();
 }
 
-/** Sets the period of the root's timer. In a callback of the root, or of one of its streams. */
+/** Sets the period of the root's timer. Call only in a callback of the root or of one of its streams. */
 export function tickEvery(root: Root, milliseconds: u32): void {
   if (root.tickPeriod == milliseconds || root.deleted) return;
   root.tickPeriod = milliseconds;
   setTickPeriod(milliseconds);
 }
 
-/** The root with this id takes the configuration; a new root is made for a new id. */
+/** Gives the configuration to the root with this id, and returns the root. Makes a root for a new id. */
 export function useConfig(id: u32, config: Config): Root {
   const known = findRoot(id);
   if (known !== null) {

@@ -1,34 +1,36 @@
-// One record for each open stream, found by its context id. Records are taken from slabs and reused; the id table grows by
-// doubling. There are at most MAX_STREAMS records. What becomes of a stream beyond them, which has no record:
+// One record for each open stream, found by the stream's context id. Records come from slabs and are reused. The id table doubles
+// when it is three quarters full. There are at most MAX_STREAMS records. A stream that finds no free record is treated as follows:
 //   a request             passes unread, and pilotfish_untracked counts it (request/request.ts)
 //   a push                gets a 503 (reserved/reserved.ts)
 //   a request by the id   goes on to the owner. The filter does not count it there, and its response keeps the served model's
 //   of a response         name (request/asked-name.ts; Responses API)
 
-/** Nothing more is done with the request; its bytes pass. */
+// The phases of a stream.
+
+/** The filter does nothing more with the request and passes its bytes on. */
 export const PHASE_PASS: u32 = 0;
-/** Headers are held, the JSON body is being scanned. */
+/** The filter has stopped the headers and scans the JSON body. */
 export const PHASE_SCAN: u32 = 1;
-/** A snapshot is being pushed on the reserved path. */
+/** The body on the reserved path is a snapshot that a sidecar pushes. */
 export const PHASE_PUSH: u32 = 2;
-/** The request went on; the response may show which endpoint answered. */
+/** The filter sent the request on. The response may show which endpoint answered. */
 export const PHASE_SENT: u32 = 3;
-/** Answered by the filter. */
+/** The filter answered the request with a local reply. */
 export const PHASE_REPLIED: u32 = 4;
-/** Headers are held, the multipart/form-data body is being scanned. */
+/** The filter has stopped the headers and scans the multipart/form-data body. */
 export const PHASE_MULTIPART: u32 = 5;
-/** All but the pick is decided: the request waits for room (filter/request/hold.ts). */
+/** The request waits for room (filter/request/hold.ts). Everything but the pick is decided. */
 export const PHASE_WAITING: u32 = 6;
 
-/** Stream.named: `priority` comes from the rule for the client's name. */
+/** Flag of Stream.named: `priority` comes from the rule for the client's name. */
 export const NAMED_PRIORITY: u32 = 1;
 
 export const MAX_STREAMS: u32 = 65536;
 const SLAB_STREAMS: u32 = 64;
 
 /**
- * A new stream has zeros in all fields behind `root`. Pointers are to memory that stays while the stream is open, or 0. The
- * fields are grouped by the file of filter/ that owns them.
+ * All fields after `root` are 0 in a new stream. A pointer is 0, or its memory stays allocated while the stream is open. A comment
+ * above each group of fields names the file of filter/ that owns the group.
  */
 @unmanaged
 export class Stream {
@@ -36,7 +38,7 @@ export class Stream {
   id: u32 = 0;
   /** Bytes of the record after Stream: the scanner's state. */
   stateBytes: u32 = 0;
-  /** Next free record. */
+  /** The next record in the list of free records. */
   next: usize = 0;
   /** Record of the root context (root.ts). */
   root: usize = 0;
@@ -45,7 +47,7 @@ export class Stream {
   phase: u32 = 0;
   /** 1: the request has a content-length. */
   hasLength: u32 = 0;
-  /** Bytes of the body that have come. */
+  /** Bytes of the body that Envoy has received and buffered. */
   buffered: u32 = 0;
   /** Bytes of the body that the scanner consumed. */
   consumed: u32 = 0;
@@ -54,82 +56,82 @@ export class Stream {
   /** Ticks of waiting for the body's first byte. */
   waited: u32 = 0;
 
-  // request/ask.ts: what is asked for.
+  // request/ask.ts: what the request asks for.
   /** The client's name for the model, in the scanner's state. */
   name: usize = 0;
   nameLength: u32 = 0;
-  /** What goes into the model's header. */
+  /** The value of the model's header. */
   header: usize = 0;
   headerLength: u32 = 0;
-  /** The model that is picked for. */
+  /** The model that the pick is for. */
   served: usize = 0;
   servedLength: u32 = 0;
-  /** route/configured-rules.ts Target that replaced the client's name; 0: the name stayed. */
+  /** Target (route/configured-rules.ts) that replaced the client's name; 0: the name stayed. */
   target: usize = 0;
-  /** By the objective or the rule for the client's name. */
+  /** The request's priority, from its objective or from the rule for the client's name. */
   priority: i32 = 0;
   /** NAMED_ flags. */
   named: u32 = 0;
-  /** endpoints/cache/prompt.ts Prompt until the request is sent; 0: its prompt is not hashed. */
+  /** Prompt (endpoints/cache/prompt.ts) until the request is sent; 0: the filter does not hash the prompt. */
   prompt: usize = 0;
   /** Hash of the session that the request names; 0: none. */
   session: u64 = 0;
 
   // request/admit.ts
-  /** Hashes of the objective that the request names and of its fairness id; 0: none. */
+  /** Hash of the objective that the request names, and hash of the request's fairness id; 0: the request has none. */
   objective: u64 = 0;
   fairness: u64 = 0;
-  /** Whose room the request takes or waits for (request/scope.ts); 0: nobody waits for any. */
+  /** Key of the scope whose room the request takes or waits for (request/scope.ts); 0: admission does not count the request. */
   scope: u64 = 0;
 
   // request/hold.ts
-  /** Record in admission/queue.ts; 0: the request does not wait. */
+  /** WaitingRequest (admission/queue.ts); 0: the request does not wait. */
   waiting: usize = 0;
 
-  // request/forward.ts: what was counted for the pick.
-  /** Hash of the endpoint that the request is counted on, as finished() needs it; 0: of none. */
+  // request/forward.ts: what the filter counted for the pick.
+  /** Hash of the endpoint that the request is counted on, as finished() expects it; 0: the request is counted on no endpoint. */
   countedOn: u64 = 0;
-  /** endpoints/in-flight.ts publishGeneration() when it was counted. */
+  /** The value of publishGeneration() (endpoints/in-flight.ts) when the request was counted. */
   generation: u32 = 0;
-  /** host/tick-time.ts ticks() when it was counted. */
+  /** The value of ticks() (host/tick-time.ts) when the request was counted. */
   sentTick: u32 = 0;
-  /** Hash of the model that it was sent to. */
+  /** Hash of the model that the request was sent to. */
   model: u64 = 0;
-  /** When it was sent, ns; from the first byte on, when that came. 0: not known. */
+  /** When the request was sent, ns. After the response's first byte: when that byte came. 0: not known. */
   sentAt: u64 = 0;
-  /** Uncached tokens that the request added to its endpoint; 0 once its first byte came. */
+  /** Uncached tokens that the request added to its endpoint; 0 once the response's first byte came. */
   uncachedTokens: i32 = 0;
-  /** Seconds until its first byte, as predicted at the pick (endpoints/speed.ts). */
+  /** Seconds until the response's first byte, as the pick predicted them (endpoints/speed.ts). */
   predicted: f32 = 0;
-  /** The prompt while the request is in flight (endpoints/cache/running-prompts.ts); 0: it is not followed. */
+  /** The running prompt of this in-flight request (endpoints/cache/running-prompts.ts); 0: the request has none. */
   runningPrompt: usize = 0;
-  /** Dry run: hash of the endpoint that would have been picked. */
+  /** Hash of the endpoint that a dry run picked; 0: none. */
   wouldPick: u64 = 0;
-  /** request/explanation.ts: 1 + the slot of its text; 0: none. */
+  /** 1 + the slot of the explanation (request/explanation.ts); 0: the request gets no explanation. */
   explanationSlot: u32 = 0;
-  /** 1: its response is streamed. Until the response's headers: a streamed response was asked for. */
+  /** 1: the response is streamed. Before the response's headers: the request asks for a streamed response. */
   streamed: u32 = 0;
 
-  // response/response.ts, response/outcome.ts, response/served.ts
-  /** 0: no response yet; 1: its headers have come; 2: it is whole. */
+  // response/response.ts, response/verdict.ts, response/served.ts
+  /** 0: no response yet; 1: the response's headers have come; 2: the response is whole. */
   answered: u32 = 0;
   /** 1: the response is a failure. */
   failed: u32 = 0;
-  /** 1: nobody asked yet which endpoint served the request. */
+  /** 1: the filter has not yet asked Envoy which endpoint served the request. */
   unverified: u32 = 0;
 
   // response/learn-response.ts
   /** 1: the request creates a response of the Responses API. */
   creates: u32 = 0;
-  /** 1 + how many bytes of the pattern the last chunk ended with; 0: nothing is searched. */
+  /** 1 + the number of the pattern's bytes that the last chunk ended with; 0: the filter does not search the response. */
   learning: u32 = 0;
-  /** Bytes that were searched for the id. */
+  /** Bytes of the response that the filter has searched for the id. */
   searched: u32 = 0;
-  /** The id's hash so far. */
-  learntId: u64 = 0;
+  /** Unfinished hash of the id (response-id.ts). */
+  learnedId: u64 = 0;
 
   // response/rename.ts
-  /** How much of the pattern the last chunk ended with, and its flags. */
+  /** Number of the pattern's bytes that the last chunk ended with, and the flags at that point. */
   matched: u32 = 0;
   matchFlags: u32 = 0;
 }
@@ -137,28 +139,30 @@ export class Stream {
 const RECORD_BYTES: u32 = offsetof<Stream>();
 const CLEARED_FROM: u32 = offsetof<Stream>("phase");
 
-/** State of every new record. Rises with the configurations. */
+/** Bytes of scanner state in every new record. A configuration can raise it. */
 let stateBytes: u32 = 0;
+/** The first free record; 0: none. */
 let free: usize = 0;
 let open: u32 = 0;
 let allocated: u32 = 0;
 
+/** Open addressing with linear probing: pointers to the open records, by slot(id). */
 let table: usize = 0;
 let mask: u32 = 0;
 
-/** Every record that is opened from now on has at least this much state. Free records that are smaller are given up. */
+/** Gives every record that is opened from now on at least this many bytes of state. Abandons free records that are smaller. */
 export function needStateBytes(bytes: u32): void {
   if (bytes <= stateBytes) return;
   stateBytes = (bytes + 7) & ~7;
   for (; free; free = changetype<Stream>(free).next) allocated--;
 }
 
-/** The scanner's state of a stream. */
+/** Returns the scanner's state of a stream. */
 export function stateOf(stream: Stream): usize {
   return changetype<usize>(stream) + RECORD_BYTES;
 }
 
-/** null: too many streams are open. */
+/** Opens a record for the stream `id`; `root` is the record of its root context. Returns null when too many streams are open. */
 export function openStream(id: u32, root: usize): Stream | null {
   if (!free && !grow()) return null;
   if ((open + 1) * 4 > (table ? (mask + 1) * 3 : 0)) growTable();
@@ -186,7 +190,7 @@ export function findStream(id: u32): Stream | null {
 export function closeStream(stream: Stream): void {
   let hole = slot(stream.id);
   while (load<usize>(table + hole * sizeof<usize>()) != changetype<usize>(stream)) hole = (hole + 1) & mask;
-  // Moves later records of the same run forward, so that a search never meets a hole before its end.
+  // Moves later entries of the same run into the hole, so that no search stops at a hole before it reaches its entry.
   let i = hole;
   while (true) {
     i = (i + 1) & mask;
@@ -207,7 +211,7 @@ export function closeStream(stream: Stream): void {
   free = changetype<usize>(stream);
 }
 
-/** The records of all open streams, one after the other: call with 0 first; null after the last. */
+/** Iterates over the records of all open streams. Call with null first; returns null after the last record. */
 export function nextStream(after: Stream | null): Stream | null {
   if (!table) return null;
   let i: u32 = 0;
@@ -227,7 +231,7 @@ export function openStreams(): u32 {
   return open;
 }
 
-/** Home of an id in the table. An odd multiplier permutes the low bits. */
+/** Returns the slot where the search for an id begins. The multiplier is odd, so it permutes the low bits. */
 function slot(id: u32): u32 {
   return (id * 0x9e3779b1) & mask;
 }

@@ -1,7 +1,7 @@
-// Whether a request may go on now. It is admitted, or refused where its pool is saturated and its priority is below 0, or it
-// waits until there is room (hold.ts). decide.ts asks only where requests are picked by the snapshot, so without a snapshot, or
-// while a stale snapshot is not used, no request is held or shed. decide.ts refuses unknown models (`models.unknown`) before
-// that, by a stale snapshot too.
+// Decides whether a request may go on now. At saturation a request with a priority below 0 is refused, and mode `hold` lets any
+// other request wait for room (hold.ts). All other requests are admitted. decide.ts asks this file only while the filter picks by
+// the snapshot. So without a snapshot, or while a stale snapshot is not used, no request is held or shed. decide.ts refuses unknown
+// models (`models.unknown`) before that, also by a stale snapshot.
 import { objectiveHash, objectivePriorityOf } from "../../admission/objectives";
 import { findScope } from "../../admission/queue";
 import { textHash } from "../../base/hash";
@@ -16,14 +16,17 @@ import { hold } from "./hold";
 import { refuseSaturated } from "./refuse-busy";
 import { scopeKey, scopeSaturation } from "./scope";
 
-/** After readHead(): whose request it is, and which objective it names. */
+/** Call after readHead(). Reads the objective and the fairness id that the request's headers name. */
 export function readAdmissionHead(stream: Stream): void {
   if (headHas(HEAD_OBJECTIVE))
     stream.objective = objectiveHash(headPointer(HEAD_OBJECTIVE), headLength(HEAD_OBJECTIVE));
   if (headHas(HEAD_FAIRNESS)) stream.fairness = textHash(headPointer(HEAD_FAIRNESS), headLength(HEAD_FAIRNESS));
 }
 
-/** True: the request may go on. False: it was refused, or it waits. `model`: in the current snapshot, by which requests are picked. */
+/**
+ * Returns true when the request may go on, and false when it was refused or waits. `model` is the model's index in the current
+ * snapshot. The filter must pick by this snapshot.
+ */
 export function admit(stream: Stream, config: Config, model: u32): bool {
   const admission = config.admission;
   if (admission.mode == MODE_OFF || config.pick.dryRun) return true;
@@ -32,7 +35,7 @@ export function admit(stream: Stream, config: Config, model: u32): bool {
   const holds = admission.mode == MODE_HOLD;
   if (stream.priority >= 0 && !holds) return true;
   stream.scope = scopeKey(view, model);
-  // A request never overtakes others that wait for the same room.
+  // A request never overtakes requests that wait for the same room.
   const queued = holds && findScope(stream.scope) !== null;
   if (!queued && scopeSaturation(stream.scope, admission, view, model) < 1) return true;
   if (stream.priority < 0) {
@@ -43,7 +46,7 @@ export function admit(stream: Stream, config: Config, model: u32): bool {
   return false;
 }
 
-/** By the objective that the request names, else by the rule for its model's name, else 0. */
+/** Returns the priority of the objective that the request names, else of the rule for the model's name, else 0. */
 function priorityOf(stream: Stream, admission: AdmissionConfig, model: u32): i32 {
   if (stream.objective == 0) return stream.named & NAMED_PRIORITY ? stream.priority : 0;
   for (let i = 0; i < admission.objectives.hashes.length; i++) {

@@ -1,5 +1,5 @@
-// What a request asks for: a model, by its name in the body or in the path and by the rules for names; the fields that go
-// into headers; and the input of the pick.
+// Finds what a request asks for. The body or the path names a model, and the rules for names may replace it. The configuration
+// chooses further fields of the body, whose values go into headers. fillInput() collects the input of the pick.
 import { bytesEqual } from "../../base/bytes";
 import { textHash } from "../../base/hash";
 import { Random } from "../../base/random";
@@ -35,16 +35,16 @@ import { NAMED_PRIORITY, PHASE_MULTIPART, Stream, stateOf } from "../streams";
 import { refuseField, refuseMissing, refuseModel } from "./refuse";
 import { rewriteModel, rewritePath } from "./rewrite";
 
-// What was asked.
+// Results of askBody() and askPath().
 
-/** The request was refused and answered. */
+/** The filter refused and answered the request. */
 const ASK_REFUSED: u32 = 0;
-/** A model: stream.served, and stream.header for its header. */
+/** The request asks for a model. stream.served is the model's name, and stream.header is the value of the model's header. */
 export const ASK_MODEL: u32 = 1;
-/** The body names no model, and none is given by the configuration. */
+/** The body names no model, and the configuration has no default model. */
 export const ASK_NO_MODEL: u32 = 2;
 
-/** The body is whole, `length` bytes of it. */
+/** Finds what a request with a body asks for. The body is whole and has `length` bytes. Returns ASK_... */
 export function askBody(stream: Stream, length: u32, random: Random): u32 {
   const state = stateOf(stream);
   const config = changetype<Root>(stream.root).config;
@@ -74,7 +74,7 @@ export function askBody(stream: Stream, length: u32, random: Random): u32 {
   return askModel(stream, target.model, target.length);
 }
 
-/** The path names the model, at stream.name. */
+/** Finds what a request asks for whose path names the model. stream.name is that name. Returns ASK_... */
 export function askPath(stream: Stream, random: Random): u32 {
   const name = stream.name;
   if (!fitsHeader(name, stream.nameLength)) {
@@ -89,7 +89,7 @@ export function askPath(stream: Stream, random: Random): u32 {
   return askModel(stream, target.model, target.length);
 }
 
-/** The body names no model. */
+/** Takes the default model for a body that names no model. Returns ASK_... */
 function askDefault(stream: Stream, config: Config, length: u32, random: Random): u32 {
   stream.nameLength = 0;
   const given = config.models.defaultModel;
@@ -114,13 +114,14 @@ function askModel(stream: Stream, model: usize, length: u32): u32 {
   return ASK_MODEL;
 }
 
-/** What replaces a name; null: the name stays. The configuration's rules win over the snapshot's. */
+/** Returns what replaces a name; null: the name stays. The configuration's rules win over the snapshot's. */
 function targetOf(stream: Stream, config: Config, name: usize, length: u32, random: Random): Target | null {
   stream.header = 0;
   const own = config.models.hasRules ? resolve(config.models.names, name, length, random) : null;
   const target = own === null ? ruledTarget(stream, name, length, random) : own;
   if (target === null || bytesEqual(target.model, target.length, name, length)) return null;
-  // Routes match the name that the client sent. So it is behind the body-based router, where a picker rewrites the name later.
+  // After a rule of the snapshot, routes still match the name that the client sent. Routes behind the Inference Extension's
+  // body-based router do so too, because its endpoint picker rewrites the name only after the route is chosen.
   if (own === null) {
     stream.header = name;
     stream.headerLength = length;
@@ -128,7 +129,7 @@ function targetOf(stream: Stream, config: Config, name: usize, length: u32, rand
   return target;
 }
 
-/** By the snapshot's rules, which may also give the request a priority. */
+/** Draws what replaces a name by the snapshot's rules. A rule may also give the request a priority. */
 function ruledTarget(stream: Stream, name: usize, length: u32, random: Random): Target | null {
   if (!hasSnapshot()) return null;
   const view = current();
@@ -141,7 +142,7 @@ function ruledTarget(stream: Stream, name: usize, length: u32, random: Random): 
   return drawTarget(view, rule, random);
 }
 
-/** Writes the fields beside `model` into their headers. False: a value cannot stand in a header, and the request was refused. */
+/** Writes all fields but `model` into their headers. Returns false after a refusal, when no header can carry a value. */
 function writeFields(state: usize, body: BodyConfig): bool {
   for (let i = 1; i < body.fields.length; i++) {
     const kind = fieldKind(state, i);
@@ -160,7 +161,7 @@ function writeFields(state: usize, body: BodyConfig): bool {
   return true;
 }
 
-/** Whether a header can carry the text. Control characters could inject headers; blanks at the ends would be cut off. */
+/** Returns whether a header can carry the text. Control characters could inject headers. Blanks at the ends would be cut off. */
 function fitsHeader(text: usize, length: u32): bool {
   if (length == 0) return true;
   for (let i: u32 = 0; i < length; i++) {
@@ -170,7 +171,7 @@ function fitsHeader(text: usize, length: u32): bool {
   return load<u8>(text) != 0x20 && load<u8>(text + length - 1) != 0x20;
 }
 
-/** Fills `input` with what is known of the request. */
+/** Fills `input` with what the filter knows of the request. */
 export function fillInput(stream: Stream, config: Config, input: PickInput): void {
   input.now = config.pick.readsPrompts ? now() : tickTime();
   input.snapshotAge = <u32>ageMilliseconds(tickTime());

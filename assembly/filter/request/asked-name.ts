@@ -1,6 +1,7 @@
-// The name that a client asked for when it created a response (Responses API). Only the name's hash is kept. It is compared with
-// the names of rules and models. A name that only a wildcard matched is not found, and routes and clients see the served model.
-//   kept = hash of the name; its lowest bit: the model's header had the name too. 0: the client asked for the served model
+// The name that a client asked for when it created a response (Responses API). The filter keeps only the name's hash, and finds
+// the name again among the names of rules and models. The filter cannot find a name that only a wildcard matched. Routes and
+// clients then see the served model.
+//   kept = 0 if the client asked for the served model, else the name's hash; the lowest bit is 1 if the model's header had the name
 import { textHash } from "../../base/hash";
 import { Config } from "../../config/config";
 import { Entry } from "../../endpoints/entry";
@@ -17,7 +18,7 @@ import { openStream, PHASE_SENT, Stream, stateOf } from "../streams";
 
 const IN_HEADER: u64 = 1;
 
-/** A name; its bytes stay while configuration and snapshot do. */
+/** A name. Its bytes stay in memory as long as the configuration and the snapshot do. */
 @unmanaged
 class AskedName {
   name: usize = 0;
@@ -26,18 +27,19 @@ class AskedName {
 
 const found: usize = memory.data(offsetof<AskedName>(), 8);
 
-/** What is kept of the name that a stream's client asked for. */
+/** Returns what to keep of the name that a stream's client asked for. */
 export function keptAsked(stream: Stream): u64 {
   if (!stream.target || stream.nameLength == 0) return 0;
   const hash = textHash(stream.name, stream.nameLength);
   return stream.header == stream.name ? hash | IN_HEADER : hash & ~IN_HEADER;
 }
 
+/** Returns whether the model's header had the name that the client asked for. */
 export function wasInHeader(kept: u64): bool {
   return (kept & IN_HEADER) != 0;
 }
 
-/** The name that a client asked for, by what is kept of it, valid until the next call; null: the name is not known. */
+/** Finds the name whose hash is `kept`; null: the name is not known. The record is valid until the next call. */
 export function findAsked(config: Config, view: SnapshotView, kept: u64): AskedName | null {
   if (kept == 0) return null;
   for (let rule = nextExact(config.models.names, 0); rule; rule = nextExact(config.models.names, rule)) {

@@ -1,11 +1,11 @@
-// The base model's header: an adapter's base, or a base model itself; from the configuration, else from the snapshot.
+// The base model's header. Its value is an adapter's base model, or the base model itself. The configuration wins over the snapshot.
 import { Config } from "../../config/config";
 import { findExact, ruleTarget } from "../../route/configured-rules";
 import { current } from "../../snapshot/current";
 import { NONE } from "../../snapshot/view";
 import { changeHeader } from "../headers/changes";
 
-/** `known`: the model's index in the snapshot; NONE: it is not there. */
+/** Writes the header for `model`. `known` is the model's index in the snapshot; NONE: the snapshot does not have the model. */
 export function setBaseModel(config: Config, known: u32, model: usize, length: u32): void {
   const header = config.body.baseModelHeader;
   if (header.length == 0) return;

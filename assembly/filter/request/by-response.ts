@@ -1,6 +1,7 @@
-// The Responses API: an endpoint keeps the responses that it gave, so a request that needs a response has to go to its owner.
-// Such requests are GET and DELETE below /v1/responses/{id}, POST on its cancel, and a POST whose `previous_response_id`
-// names a response. Which endpoint owns a response is learnt from the answers (filter/response/learn-response.ts).
+// Sends requests of the Responses API to the owner of a response. An endpoint keeps the responses that it gave, so a request that
+// needs a response has to go to that endpoint. Four kinds of requests need a response: GET and DELETE below /v1/responses/{id},
+// POST /v1/responses/{id}/cancel, and a POST whose `previous_response_id` names a response. The owner of a response is learned from
+// the HTTP response that creates it (filter/response/learn-response.ts).
 import { bytesEqual, bytesOf, startsWith } from "../../base/bytes";
 import { textHash } from "../../base/hash";
 import { findEntry } from "../../endpoints/entries";
@@ -21,13 +22,16 @@ import { setBaseModel } from "./base-model";
 const collection = bytesOf("/v1/responses");
 const cancel = bytesOf("/cancel");
 
-/** After readHead(), for a request that is read: whether its answer has the id of a new response. */
+/** Call after readHead(). Returns whether the request creates a response, so that the HTTP response has a new id. */
 export function isCreation(): bool {
   const length = pathLength(headPointer(HEAD_PATH), headLength(HEAD_PATH));
   return bytesEqual(headPointer(HEAD_PATH), length, collection.pointer, collection.length) && isMethod(POST);
 }
 
-/** After readHead(): sends a request for a response to its owner. False: it is another request, or nobody knows the owner. */
+/**
+ * Call after readHead(). Sends a request whose path has a response's id to the response's owner. Returns false when the path has no
+ * such id, or when the owner is not known.
+ */
 export function routeById(id: u32, root: Root): bool {
   const length = pathLength(headPointer(HEAD_PATH), headLength(HEAD_PATH));
   const from = collection.length + 1;
@@ -36,13 +40,13 @@ export function routeById(id: u32, root: Root): bool {
   if (load<u8>(path + collection.length) != 0x2f) return false;
   let end = from;
   while (end < length && load<u8>(path + end) != 0x2f) end++;
-  // A body that is read by a server at the end of another path must be read here too.
+  // Servers read the bodies of POSTs on other paths, so the filter must read these bodies too.
   if (isMethod(POST) && !bytesEqual(path + end, length - end, cancel.pointer, cancel.length)) return false;
   const response = findResponse(idHash(path + from, end - from));
   const entry: Entry | null = response === null || !hasSnapshot() ? null : findEntry(response.owner);
   if (response === null || entry === null || entry.endpoint == NONE) {
     count(RESPONSE_UNKNOWN);
-    // The shared value lies where the head was.
+    // findResponse() overwrote the head with a shared value.
     readHead(root.config.pick.session.header);
     return false;
   }
@@ -58,7 +62,10 @@ export function routeById(id: u32, root: Root): bool {
   return true;
 }
 
-/** Headers by which routes are matched, as when the response was made, and the name that its client knows. */
+/**
+ * Writes the headers that routes match, with the values that they had when the response was created. The HTTP response gets the
+ * name that the client asked for then.
+ */
 function nameModel(id: u32, root: Root, entry: Entry, view: SnapshotView, served: u32, response: ResponseRecord): void {
   const config = root.config;
   const name = view.modelName(served);
@@ -73,7 +80,7 @@ function nameModel(id: u32, root: Root, entry: Entry, view: SnapshotView, served
   if (asked !== null) giveBackAsked(id, root, entry, asked, name, length);
 }
 
-/** Index in the snapshot of the endpoint that owns the response with this id; NONE: nobody knows, or it is not usable. */
+/** Returns the snapshot's index of the owner of the response with this id; NONE: the owner is not known or not usable. */
 export function ownerOf(id: usize, length: u32): u32 {
   const response = findResponse(idHash(id, length));
   const entry: Entry | null = response === null ? null : findEntry(response.owner);

@@ -1,4 +1,5 @@
-// Decides once per request, when all that it says has come: what it asks for, whether it may go now, how it is sent on.
+// Decides once per request, at the end of its body, or at its headers if the path names the model: which model the request asks
+// for, whether the request may go on now, and how it is sent on.
 import { newRandom, Random } from "../../base/random";
 import { Config } from "../../config/config";
 import { findModel } from "../../route/models";
@@ -12,14 +13,17 @@ import { ASK_MODEL, ASK_NO_MODEL, askBody, askPath } from "./ask";
 import { forward, forwardWithoutModel } from "./forward";
 import { refuseUnknown } from "./refuse";
 
-/** The random source of rules, picks and places of this VM. */
+/** This VM's random source for rules, picks and places. */
 const random: Random = newRandom(0);
 
 export function seed(value: u64): void {
   random.state = value | 1;
 }
 
-/** The body is whole, `length` bytes of it. False: the request was refused and answered, or it waits (PHASE_WAITING). */
+/**
+ * Decides a request with a body. The body is whole and has `length` bytes. Returns false when the request was refused and answered,
+ * or waits (PHASE_WAITING).
+ */
 export function decideBody(stream: Stream, length: u32): bool {
   const asked = askBody(stream, length, random);
   if (asked == ASK_NO_MODEL) {
@@ -29,18 +33,18 @@ export function decideBody(stream: Stream, length: u32): bool {
   return asked == ASK_MODEL && send(stream);
 }
 
-/** The path names the model, and no body has to be read. False: refused and answered, or the request waits. */
+/** Decides a request whose path names the model, so that the filter reads no body. Returns false as decideBody() does. */
 export function decidePath(stream: Stream): bool {
   return askPath(stream, random) == ASK_MODEL && send(stream);
 }
 
-/** A request that waited goes on. */
+/** Sends a request on that has waited. */
 export function decideAgain(stream: Stream): void {
   const known = hasSnapshot() ? findModel(current(), stream.served, stream.servedLength) : NONE;
   forward(stream, configOf(stream), known, random);
 }
 
-/** Admits the request for its model and sends it on. */
+/** Sends the request on if its model is accepted and admission lets it go. Returns false as decideBody() does. */
 function send(stream: Stream): bool {
   const config = configOf(stream);
   const known = hasSnapshot() ? findModel(current(), stream.served, stream.servedLength) : NONE;

@@ -1,5 +1,5 @@
-// Explanations of picks: a request with the debug secret gets a response header that says how its pick came about. The texts
-// wait for their responses in a fixed number of slots. When all slots are taken, further requests get no explanation.
+// Explanations of picks. A request with the debug secret gets a response header that explains the pick. The explanations wait for
+// their responses in SLOTS slots. When all slots are taken, further requests get no explanation.
 import { equalConstantTime } from "../../base/bytes";
 import { writeTo } from "../../base/writer";
 import { RESPONSE_HEADERS, setHeader } from "../../host/calls";
@@ -13,12 +13,12 @@ import { HEAD_DEBUG, headHas, headLength, headPointer } from "../headers/request
 import { Root } from "../root";
 import { Stream } from "../streams";
 
-/** One bit of `taken` for each. */
+/** Number of slots; `taken` has a bit for each slot. */
 const SLOTS: u32 = 16;
-/** A header of 4 KiB passes everywhere. */
+/** Bytes of a slot. Clients and proxies accept a header of 4 KiB. */
 const SLOT_BYTES: u32 = 4096;
 
-/** The text follows. */
+/** The beginning of a slot. The text follows it. */
 @unmanaged
 class Explanation {
   length: u32 = 0;
@@ -29,7 +29,7 @@ const slots: usize = memory.data(SLOTS * SLOT_BYTES, 8);
 /** Bits of the taken slots. */
 let taken: u32 = 0;
 
-/** After readHead(): gives a slot to a request whose head has the secret. */
+/** Call after readHead(). Gives a slot to a request whose head has the debug secret. */
 export function mayExplain(stream: Stream): void {
   const secret = changetype<Root>(stream.root).config.pick.debugSecret;
   if (secret.length == 0 || !headHas(HEAD_DEBUG)) return;
@@ -54,7 +54,7 @@ export function writeExplanation(stream: Stream, profile: Profile, input: PickIn
   explanation.length = writer.length;
 }
 
-/** At the response's headers. */
+/** Call at the response's headers. Writes the explanation into a response header. */
 export function sendExplanation(stream: Stream): void {
   const explanation = explanationOf(stream);
   if (explanation.length == 0) return;

@@ -1,5 +1,5 @@
-// How a request is sent on: the headers of its model, the pick and its header, the counts, the filter state. Whatever is
-// missing for a pick, the request goes on with Envoy's own balancing, and a counter and the filter state say why.
+// Sends a request on: writes the model's headers, picks, writes the destination header, counts the request, and sets the filter
+// state. A request that cannot be picked for goes on with Envoy's own load balancing. A counter and the filter state have the reason.
 import { MAX_ADDRESS_BYTES, MODEL_IS_ADAPTER } from "../../../protocol/constants";
 import { Bytes, bytesOf } from "../../base/bytes";
 import { Random } from "../../base/random";
@@ -52,9 +52,9 @@ import { writeExplanation } from "./explanation";
 import { countPlace, leavePlace } from "./place";
 
 const input = newPickInput();
-/** Endpoints of the destination header. */
+/** Most endpoints in a destination header. */
 const MAX_DESTINATIONS: u32 = 3;
-/** Their addresses, each with a comma. */
+/** Value of the destination header: addresses with commas between them. */
 const destination: usize = memory.data(MAX_DESTINATIONS * (MAX_ADDRESS_BYTES + 1));
 /** The only form of load reports that vLLM knows. */
 const TEXT = bytesOf("TEXT");
@@ -66,12 +66,12 @@ const NO_SNAPSHOT_REASON = bytesOf("no_snapshot");
 const STALE_REASON = bytesOf("stale");
 const NO_ENDPOINT_REASON = bytesOf("no_endpoint");
 
-/** Sends a request on that names no model. */
+/** Sends on a request that names no model. */
 export function forwardWithoutModel(): void {
   fallBack(NO_MODEL, NO_MODEL_REASON, 0, 0);
 }
 
-/** Sends a request on: writes the headers of its model and picks. `known`: the model's index in the snapshot; NONE for none. */
+/** Sends on a request for a model. `known` is the model's index in the snapshot; NONE: there is no snapshot, or it lacks the model. */
 export function forward(stream: Stream, config: Config, known: u32, random: Random): void {
   const model = stream.served;
   const length = stream.servedLength;
@@ -103,6 +103,7 @@ export function forward(stream: Stream, config: Config, known: u32, random: Rand
   }
 }
 
+/** Counts the picked request, and writes its destination header. A dry run only counts. */
 function useChoice(
   stream: Stream,
   config: Config,
@@ -147,14 +148,17 @@ function useChoice(
   }
   let at = append(destination, view, choice.first);
   if (choice.count > 1) at = append(comma(at), view, choice.second);
-  // The last retry leaves the place, which may be gone as a whole.
+  // The last retry goes to another place, because the whole place of the first endpoints may be down.
   if (elsewhere != NONE) at = append(comma(at), view, elsewhere);
   else if (choice.count > 2) at = append(comma(at), view, choice.third);
   changeHeader(DESTINATION, destination, <u32>(at - destination));
   if (config.pick.profile.reports) changeHeader(LOAD_REPORT_FORMAT, TEXT.pointer, TEXT.length);
 }
 
-/** Index of the endpoint that owns the response that this request goes on from; NONE: it names none, or nobody knows. */
+/**
+ * Returns the snapshot's index of the owner of the response that `previous_response_id` names. NONE: the request names no response,
+ * or the owner is not known.
+ */
 function previousOwner(stream: Stream, config: Config): u32 {
   dropHeader(ACCEPT_ENCODING);
   const state = stateOf(stream);
@@ -163,13 +167,14 @@ function previousOwner(stream: Stream, config: Config): u32 {
   return ownerOf(fieldBytes(state, field), fieldLength(state, field));
 }
 
-/** Filter state for the access log. Only on demand: the headers say the same, and each property costs more than a pick. */
+/** Sets the filter state for the access log. Only on demand: headers have the same values, and a property costs more than a pick. */
 function logPick(view: SnapshotView, model: usize, length: u32, endpoint: u32): void {
   setProperty(STATE_MODEL, model, length);
   setProperty(STATE_REASON, PICKED_REASON.pointer, PICKED_REASON.length);
   setProperty(STATE_ENDPOINT, view.address(endpoint), view.addressLength(endpoint));
 }
 
+/** Leaves the choice of an endpoint to Envoy. Counts this, and writes the reason into the filter state. */
 function fallBack(counter: u32, reason: Bytes, model: usize, length: u32): void {
   count(counter);
   if (length > 0) setProperty(STATE_MODEL, model, length);

@@ -1,4 +1,4 @@
-// Where a request waits (admission/queue.ts) when there is no room for it. resume.ts says how it goes on.
+// Puts a request into the queue (admission/queue.ts) when there is no room for it. resume.ts lets waiting requests go on.
 import {
   addWaiting,
   findScope,
@@ -26,14 +26,14 @@ import { PHASE_WAITING, Stream } from "../streams";
 import { refuseFull } from "./refuse-busy";
 import { measureScope } from "./scope";
 
-/** Waiting requests beyond these give their prompt's hashes back. */
+/** At most about this many waiting requests keep their prompt's hashes. A request that comes later gives its hashes back. */
 const MAX_HASHED: u32 = MAX_PROMPTS / 4;
-/** Requests of lower priorities that one request may displace, because it may need the bytes of several. */
+/** Requests of lower priorities that one request may displace. A large request may need the bytes of several small ones. */
 const MAX_DISPLACED: u32 = 8;
 
 const random: Random = newRandom(0x401d);
 
-/** The request waits, or it is refused where it has no room to wait in. Inside the stream's own callback. */
+/** Lets the request wait, or refuses it when the queue is full. Call only in the stream's own callback. */
 export function hold(stream: Stream, admission: AdmissionConfig): void {
   const fits = makeRoom(stream, admission);
   const first = findScope(stream.scope) === null;
@@ -51,7 +51,7 @@ export function hold(stream: Stream, admission: AdmissionConfig): void {
   if (stream.prompt && waitingCount() > MAX_HASHED) dropPrompt(stream);
 }
 
-/** Whether the request fits into the queue. Requests of lower priorities give way to it, the newest first. */
+/** Displaces requests of lower priorities, the newest first, until the request fits into the queue. Returns whether it fits. */
 function makeRoom(stream: Stream, admission: AdmissionConfig): bool {
   const size: u64 = stream.buffered;
   if (size > <u64>admission.hold.maxBytes) return false;
@@ -77,20 +77,20 @@ export function findRoom(scope: Scope): void {
   if (model == NONE) return;
   const admission = changetype<Root>(stream.root).config.admission;
   const saturation = measureScope(admission, view, model, ageMilliseconds(tickTime()));
-  // Rounded at random, so that the shares of all workers add up to the room.
+  // The share is rounded up or down at random, so that the mean of the workers' shares adds up to the room.
   const beside = <f32>holdersBeside();
   const share = (roomLeft(saturation, admission.limits) - <f32>scope.recent * beside) / (beside + 1);
   scope.room = <i32>Math.floor(share + random.fraction());
 }
 
-/** The request leaves the queue without going on. */
+/** Removes the request from the queue. The caller refuses the request, sends it on, or ends its stream. */
 export function takeOut(stream: Stream): void {
   removeWaiting(changetype<WaitingRequest>(stream.waiting));
   stream.waiting = 0;
   if (stream.prompt) dropPrompt(stream);
 }
 
-/** Gives back the hashes of a prompt that no pick needs any more. */
+/** Gives back the hashes of the stream's prompt, when no pick needs them any more. */
 export function dropPrompt(stream: Stream): void {
   closePrompt(changetype<Prompt>(stream.prompt));
   stream.prompt = 0;

@@ -1,5 +1,5 @@
-// GET /v1/models and /v1/models/{id}, answered from the snapshot: models, adapters with their base, and the names of rules.
-
+// Answers GET /v1/models and GET /v1/models/{id} from the snapshot and from the rules for names. The list has base models, adapters
+// with their base model, and the names of rules.
 import { MAX_MODEL_NAME_BYTES } from "../../../protocol/constants";
 import { bytesOf, compareBytes, startsWith } from "../../base/bytes";
 import { Writer, writeTo } from "../../base/writer";
@@ -26,13 +26,16 @@ import { sendJson } from "../local-reply";
 
 const path = bytesOf("/v1/models");
 const REPLY_BYTES: u32 = 2097152;
-/** Of GET /v1/models/{id}, decoded. */
+/** The decoded id of GET /v1/models/{id}. */
 const asked: usize = memory.data(MAX_MODEL_NAME_BYTES);
-/** Three names, each of which may be escaped, and what stands around them. */
+/** Bytes of one entry: three names, in which an escape may double each byte, and the text around the names. */
 const ENTRY_BYTES: u32 = 3 * 2 * MAX_MODEL_NAME_BYTES + 512;
 const entry: usize = memory.data(ENTRY_BYTES);
 
-/** After readHead(). True: answered. Without a fresh snapshot, and for names that are not listed, an upstream answers. */
+/**
+ * Call after readHead(). Returns true when the filter has answered. An upstream answers while the snapshot is missing or stale, and
+ * for names that are not in the list.
+ */
 export function listModels(config: Config): bool {
   if (!isMethod(GET)) return false;
   const given = headPointer(HEAD_PATH);
@@ -50,7 +53,7 @@ export function listModels(config: Config): bool {
     writer = writeTo(largeBuffer(REPLY_BYTES), REPLY_BYTES);
     writeModels(writer, config, current());
     if (writer.overflowed) {
-      // The list overwrote a long head.
+      // The list may have overwritten the head, because a long head is in the large buffer too.
       readHead(config.pick.session.header);
       return false;
     }
@@ -75,7 +78,7 @@ function writeModels(w: Writer, config: Config, view: SnapshotView): void {
     const name = ruleName(view, rule);
     const length = ruleNameLength(view, rule);
     if (length == 0 || continuesRule(view, rule)) continue;
-    // The same name may have a rule for each of several pools.
+    // Several pools may each have a rule for one name. The list has the name once.
     if (rule > 0 && compareBytes(ruleName(view, rule - 1), ruleNameLength(view, rule - 1), name, length) == 0) continue;
     if (findModel(view, name, length) != NONE || findExact(config.models.names, name, length)) continue;
     if (writeRuled(w, view, rule, first)) first = false;
@@ -83,7 +86,7 @@ function writeModels(w: Writer, config: Config, view: SnapshotView): void {
   w.raw("]}");
 }
 
-/** Writes the entry of one name. False: the list has none. */
+/** Writes the entry of one name. Returns false when the name is not in the list. */
 function writeOne(w: Writer, config: Config, view: SnapshotView, name: usize, length: u32): bool {
   const model = findModel(view, name, length);
   if (model != NONE) return writeModel(w, view, model, true);
@@ -97,14 +100,14 @@ function writeModel(w: Writer, view: SnapshotView, model: u32, first: bool): boo
   return writeEntry(w, view, model, view.modelName(model), view.modelNameLength(model), first);
 }
 
-/** A name of the configuration's rules, with its first target. False: the target is not served. */
+/** Writes the entry of a rule of the configuration, with the rule's first target. Returns false when no endpoint serves the target. */
 function writeAlias(w: Writer, view: SnapshotView, rule: usize, first: bool): bool {
   const target = ruleTarget(rule);
   const served = target === null ? NONE : findModel(view, target.model, target.length);
   return served != NONE && writeEntry(w, view, served, rulePattern(rule), ruleLength(rule), first);
 }
 
-/** A name of the snapshot's rules, with its first target that is served. False: none is. */
+/** Writes the entry of a rule of the snapshot, with the first target that is served. Returns false when no target is served. */
 function writeRuled(w: Writer, view: SnapshotView, rule: u32, first: bool): bool {
   let served = NONE;
   for (let i = rule; i < view.ruleCount && served == NONE && (i == rule || continuesRule(view, i)); i++) {
@@ -113,7 +116,7 @@ function writeRuled(w: Writer, view: SnapshotView, rule: u32, first: bool): bool
   return served != NONE && writeEntry(w, view, served, ruleName(view, rule), ruleNameLength(view, rule), first);
 }
 
-/** `name` is the model `served` itself, or a name for it. */
+/** Writes one entry. `name` is the name of the model `served`, or the name of a rule whose target is that model. */
 function writeEntry(w: Writer, view: SnapshotView, served: u32, name: usize, length: u32, first: bool): bool {
   const base = view.modelBase(served);
   w.raw(first ? '{"id":"' : ',{"id":"');

@@ -1,4 +1,4 @@
-// The place of a request (places/): chosen before the endpoint, and counted.
+// Counts the place of a request. forward.ts chooses a place (places/) before it picks an endpoint.
 import { bytesOf } from "../../base/bytes";
 import { Random } from "../../base/random";
 import { setProperty } from "../../host/calls";
@@ -11,18 +11,24 @@ import { countPick } from "../place-counters";
 
 const TIMEOUT = bytesOf("x-envoy-upstream-rq-timeout-ms");
 const STATE_PLACE = bytesOf("pilotfish.place");
-/** Of a u32. */
+/** Digits of the largest u32. */
 const MAX_DIGITS: u32 = 10;
 const digits: usize = memory.data(MAX_DIGITS);
 
-/** Nothing in the place could be picked. True: the pick is worth another try over all places, and the request has no place now. */
+/**
+ * Call when no endpoint of the place could be picked. Returns true when the request had a place and has none now: the caller should
+ * then pick among all places.
+ */
 export function leavePlace(place: PlaceChoice): bool {
   if (place.chosen == NONE || place.dryRun) return false;
   place.chosen = NONE;
   return true;
 }
 
-/** Counts the place of a pick, and writes it for access logs if asked to. Returns an endpoint elsewhere to retry on, or NONE. */
+/**
+ * Counts the place of a pick. `writesState`: also writes the place into the filter state, for access logs. Returns an endpoint of
+ * another place for the last retry, or NONE.
+ */
 export function countPlace(place: PlaceChoice, view: SnapshotView, random: Random, writesState: bool): u32 {
   if (place.policy == NONE) return NONE;
   const timeout = view.policyTimeout(place.policy);

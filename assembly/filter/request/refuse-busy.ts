@@ -1,4 +1,5 @@
-// Refusals of requests for which there is no room now. They carry Retry-After: the same request may well be taken later.
+// Refuses requests for which there is no room now. These refusals have a Retry-After header, because the filter may accept the same
+// request later.
 import { Bytes, bytesOf } from "../../base/bytes";
 import { Writer } from "../../base/writer";
 import { AdmissionConfig } from "../../config/admission-config";
@@ -13,21 +14,21 @@ const FULL_REASON = bytesOf("queue_full");
 const LATE_REASON = bytesOf("hold_timeout");
 const ABSENT_REASON = bytesOf("no_endpoint");
 
-/** The priority is below 0 and the pool saturated. */
+/** Refuses a request whose priority is below 0, because its pool is saturated. */
 export function refuseSaturated(stream: Stream, admission: AdmissionConfig, counter: u32): void {
   const writer = begin(stream, counter, SATURATED_REASON);
   writer.raw("All endpoints of the model are busy, and this request's priority is below 0. Try again later.");
   sendBusy(writer, 429, "rate_limit_error", "saturated", admission.busyHeaders);
 }
 
-/** The queue is full, or a request of a higher priority displaced this one. */
+/** Refuses a request because the queue is full, or because a request of a higher priority displaced it from the queue. */
 export function refuseFull(stream: Stream, admission: AdmissionConfig, counter: u32): void {
   const writer = begin(stream, counter, FULL_REASON);
   writer.raw("All endpoints of the model are busy, and no more requests may wait for them. Try again later.");
   sendBusy(writer, 429, "rate_limit_error", "queue_full", admission.busyHeaders);
 }
 
-/** The request has waited as long as it may. */
+/** Refuses a request that has waited as long as a request may wait. */
 export function refuseLate(stream: Stream, admission: AdmissionConfig, counter: u32): void {
   const absent = counter == HOLD_NO_ENDPOINT;
   const writer = begin(stream, counter, absent ? ABSENT_REASON : LATE_REASON);

@@ -1,4 +1,5 @@
-// Refusals of requests: each has a stable code, a counter and a sentence that says what to do. docs/reference/refusals.md lists them.
+// Refuses requests. Each refusal has a stable code, a counter, and a sentence with what the client can do.
+// docs/reference/refusals.md lists the refusals.
 import { MAX_MODEL_NAME_BYTES } from "../../../protocol/constants";
 import { Bytes } from "../../base/bytes";
 import { Writer } from "../../base/writer";
@@ -83,7 +84,7 @@ export function refusePath(): i32 {
   return HEADERS_STOP;
 }
 
-/** `kind`: KIND_... of scan/json/fields.ts. */
+/** `kind` is the VALUE_... of scan/json/fields.ts that the scanner found for the field `model`. */
 export function refuseModel(kind: u32): i32 {
   const writer = begin(INVALID_MODEL, "`model` ");
   explain(writer, kind, true);

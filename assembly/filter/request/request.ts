@@ -1,4 +1,4 @@
-// The request's way through the filter: its headers are held until the body's end, then all is decided once.
+// The request's way through the filter. The filter stops the headers until the body's end, and then decides everything at once.
 import { RESERVED_PREFIX } from "../../../protocol/constants";
 import { bytesOf, startsWith } from "../../base/bytes";
 import { ROLE_HOLDER, ROLE_READER, ROLE_SINGLE } from "../../config/config";
@@ -48,17 +48,17 @@ import { listModels } from "./list-models";
 import { refuseBody, refuseEncoded, refuseLength, refuseMultipart, refusePath, refuseType } from "./refuse";
 
 const reservedPrefix = bytesOf(RESERVED_PREFIX);
-/** The filter has answered: what still comes of the request never reaches an upstream. Envoy drops it with the stream. */
+// Results of callbacks after a local reply. The rest of the request never reaches an upstream: Envoy drops it with the stream.
 const HEADERS_ANSWERED: i32 = HEADERS_STOP;
 const BODY_ANSWERED: i32 = BODY_STOP_AND_BUFFER;
 
-/** After wakeUp() (filter/on-tick.ts). */
+/** Call after wakeUp() (filter/on-tick.ts). */
 export function requestHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const role = root.config.role;
   if (role == ROLE_HOLDER) return holderHeaders(id, root);
   const status = readHeaders(id, root, endOfStream);
   if (role == ROLE_SINGLE) return status;
-  // A reader lets the headers pass, unless the filter has answered; the holder behind it holds them.
+  // A reader lets the headers pass, unless the filter has answered. The holder behind the reader stops the headers.
   const stream = status == HEADERS_STOP ? findStream(id) : null;
   const holds = stream !== null && stream.phase != PHASE_REPLIED;
   signHeaders(holds);
@@ -116,7 +116,7 @@ function readHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   return HEADERS_STOP;
 }
 
-/** `length` counts from the body's start: all of it is buffered until the end. */
+/** `length` counts from the body's start, because Envoy buffers the whole body until its end. */
 export function requestBody(id: u32, length: u32, endOfStream: bool): i32 {
   const stream = findStream(id);
   if (stream === null) return BODY_CONTINUE;
@@ -128,7 +128,7 @@ export function requestBody(id: u32, length: u32, endOfStream: bool): i32 {
   return advance(stream, length, endOfStream) ? BODY_CONTINUE : BODY_STOP_AND_BUFFER;
 }
 
-/** Trailers end a body whose last part did not say that it is the last. */
+/** Trailers end the body. The last body callback of a request with trailers has no end_of_stream. */
 export function requestTrailers(id: u32): i32 {
   const stream = findStream(id);
   if (stream === null) return HEADERS_CONTINUE;
@@ -142,12 +142,12 @@ export function requestTrailers(id: u32): i32 {
   return advance(stream, stream.buffered, true) ? HEADERS_CONTINUE : HEADERS_STOP;
 }
 
-/** Whether a holder behind this filter holds a waiting request, so that its body may go there. */
+/** Returns whether a holder behind this filter stops the waiting request, so that this filter may pass the body on to the holder. */
 function waitsInHolder(stream: Stream): bool {
   return changetype<Root>(stream.root).config.role == ROLE_READER;
 }
 
-/** Scans what is new of the first `length` bytes. True: all is decided, the request goes on. */
+/** Scans the new part of the first `length` bytes, and decides the request after the last part. Returns true when Envoy may go on. */
 function advance(stream: Stream, length: u32, last: bool): bool {
   const limit = changetype<Root>(stream.root).config.body.maxBytes;
   stream.buffered = length;
@@ -189,7 +189,7 @@ function advance(stream: Stream, length: u32, last: bool): bool {
   return decided;
 }
 
-/** Feeds the scanner what it has not consumed of the first `length` bytes, window by window. */
+/** Feeds the scanner with the bytes up to `length` that it has not consumed yet, window by window. */
 function scanJson(stream: Stream, length: u32, last: bool): void {
   const state = stateOf(stream);
   const prompt = changetype<Prompt>(stream.prompt);
@@ -197,7 +197,7 @@ function scanJson(stream: Stream, length: u32, last: bool): void {
     const read = readWindow(stream, length);
     const atEnd = last && stream.consumed + read >= length;
     let fed: u32 = 0;
-    // The scanner pauses at the end of each field that is hashed. The rest of the window is fed from there.
+    // The scanner pauses at the end of each field that is hashed. The next call then feeds the rest of the window.
     do {
       fed += jsonFeed(state, windowPointer() + fed, read - fed, atEnd);
       if (stream.prompt) feedPrompt(prompt, jsonHashedPointer(state), jsonHashedLength(state));
@@ -218,14 +218,14 @@ function scanMultipart(stream: Stream, length: u32, last: bool): void {
   }
 }
 
-/** Copies the next bytes of the body into the window. How many. */
+/** Copies the next bytes of the body into the window. Returns their number. */
 function readWindow(stream: Stream, length: u32): u32 {
   if (length <= stream.consumed) return 0;
   const take = min(length - stream.consumed, WINDOW_BYTES);
   return getBuffer(REQUEST_BODY, stream.consumed, take) ? resultLength() : 0;
 }
 
-/** The path names the model, so no body has to be read. */
+/** Decides a request whose path names the model, so that the filter reads no body. */
 function pathHeaders(stream: Stream, model: PathModel): i32 {
   stream.name = fieldBytes(stateOf(stream), 0);
   stream.nameLength = decodeName(headPointer(HEAD_PATH) + model.start, model.end - model.start, stream.name);

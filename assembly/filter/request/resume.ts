@@ -1,13 +1,13 @@
-// How waiting requests go on (hold.ts). A request is resumed as soon as there is room, which a tick finds or the end of another
-// request makes. It is also resumed when nothing holds it any more: the snapshot is stale, the model is not known any more, the
-// configuration changed or the root is deleted. It is refused when its time is over. It leaves when its client has gone. The
-// queue ends with its VM: Envoy does not call a failed VM, so a request that waits there gets no answer from the filter, and
-// Envoy's stream_idle_timeout or its client ends it.
+// How waiting requests go on (hold.ts). A waiting request is resumed as soon as there is room. A tick finds room, or the end of
+// another request makes room. A waiting request is also resumed when its reason to wait is gone: the snapshot is stale, the model is
+// not known any more, the configuration changed or the root is deleted. A request that has waited too long is refused. A request
+// whose client has gone leaves the queue. The queue ends with its VM: Envoy does not call a failed VM, so the filter does not answer
+// a request that waits there. Envoy's stream_idle_timeout or the client ends that request.
 //
-// A worker lets go of its share of the room that it sees: room / workers with waiting requests. It counts at once what it let
-// go itself. It receives what the others let go two ticks later at most. Until then it assumes that each of them let go as many
-// as it did. Bound: together the workers exceed the room by less than one request a worker and tick. In the two ticks after a
-// worker began to hold requests they exceed it by that worker's share as well.
+// A worker resumes its share of the room that it sees: room / workers with waiting requests. The worker counts its own resumed
+// requests at once. At most two ticks later it receives how many requests the others resumed. Until then it assumes that each of
+// them resumed as many requests as it did. Bound: together the workers exceed the room by less than one request per worker and
+// tick. In the two ticks after a worker began to hold requests they also exceed the room by that worker's share.
 import {
   findScope,
   firstScope,
@@ -35,7 +35,7 @@ import { dropPrompt, findRoom, takeOut } from "./hold";
 import { refuseLate } from "./refuse-busy";
 import { measureScope } from "./scope";
 
-/** On the tick: measures the room anew, lets go as many as there is room for, and refuses requests that waited too long. */
+/** Call on the tick. Measures the room anew, resumes as many requests as the room allows, and refuses requests that waited too long. */
 export function tendWaiting(now: u64): void {
   exchangeWaiting(waitingCount(), now);
   if (waitingCount() == 0) return;
@@ -56,7 +56,7 @@ export function tendWaiting(now: u64): void {
   }
 }
 
-/** A request of a scope is over: another one has room. After the stream's record was closed. */
+/** Call when a request of a scope has ended and its stream's record is closed. Resumes a waiting request of the scope. */
 export function roomFreed(key: u64): void {
   if (key == 0 || waitingCount() == 0) return;
   const scope = findScope(key);
@@ -65,14 +65,14 @@ export function roomFreed(key: u64): void {
   letGo(scope, false);
 }
 
-/** The client has gone. */
+/** Call when the stream ends. A waiting request leaves the queue, because its client has gone. */
 export function abortWaiting(stream: Stream): void {
   if (!stream.waiting) return;
   takeOut(stream);
   count(HOLD_ABORTED);
 }
 
-/** Requests of a root that is deleted go on. */
+/** Resumes all requests of a root that is being deleted. */
 export function releaseRoot(root: Root): void {
   for (let at = oldestWaiting(); at; ) {
     const waiting = changetype<WaitingRequest>(at);
@@ -84,7 +84,7 @@ export function releaseRoot(root: Root): void {
   }
 }
 
-/** `shared`: the other workers, too, may have found this room. */
+/** Resumes requests of a scope while it has room. `shared`: the other workers may have found the same room. */
 function letGo(scope: Scope, shared: bool): void {
   while (true) {
     const stream = changetype<Stream>(nextWaiting(scope).stream);
@@ -101,7 +101,7 @@ function letGo(scope: Scope, shared: bool): void {
   }
 }
 
-/** Whether nothing holds the request any more. */
+/** Returns whether the request has no reason to wait any more. */
 function isFree(stream: Stream): bool {
   const config = changetype<Root>(stream.root).config;
   if (!hasSnapshot() || !mayPick(config) || config.admission.mode != MODE_HOLD) return true;
@@ -114,7 +114,7 @@ function resume(stream: Stream): void {
   if (stream.prompt) dropPrompt(stream);
 }
 
-/** Sends a request on that has left the queue; the effective context is its own. */
+/** Sends on a request that has left the queue. The effective context must be the request's stream. */
 function sendOn(stream: Stream): void {
   const reads = changetype<Root>(stream.root).config.role == ROLE_READER;
   if (reads && !beginReply()) {
@@ -127,6 +127,7 @@ function sendOn(stream: Stream): void {
   else continueRequest();
 }
 
+/** Refuses a request that has waited too long. */
 function giveUp(stream: Stream, admission: AdmissionConfig): void {
   const view = current();
   const model = findModel(view, stream.served, stream.servedLength);

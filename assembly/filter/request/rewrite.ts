@@ -1,5 +1,5 @@
-// Writes the served model's name over the client's; all other bytes stay as they came. Envoy's buffer can only be replaced
-// whole, so the body is copied into the VM once, up to body.maxRewriteBytes.
+// Writes the served model's name over the client's name for it. All other bytes stay as the client sent them. Envoy can only replace
+// its whole buffer, so the filter copies the body into the VM once, up to body.maxRewriteBytes.
 import { MAX_MODEL_NAME_BYTES } from "../../../protocol/constants";
 import { bytesOf } from "../../base/bytes";
 import { writeTo } from "../../base/writer";
@@ -24,18 +24,18 @@ import { Root } from "../root";
 import { PHASE_MULTIPART, Stream, stateOf } from "../streams";
 import { refuseRewrite } from "./refuse";
 
-/** The longest is a whole member: `"model":"` name `",`. */
+/** Bytes of the longest replacement, a whole member: `"model":"` name `",`. */
 const REPLACEMENT_BYTES: u32 = 9 + MAX_MODEL_NAME_BYTES + 2;
 const replacement: usize = memory.data(REPLACEMENT_BYTES);
-/** Of a u32. */
+/** Digits of the largest u32. */
 const MAX_DIGITS: u32 = 10;
 const digits: usize = memory.data(MAX_DIGITS);
-/** A longer path takes memory for a moment. */
+/** Bytes of a rewritten path in static memory. A longer path is written into memory of the heap. */
 const PATH_BYTES: u32 = 4096;
 const rewrittenPath: usize = memory.data(PATH_BYTES);
 const memberStart = bytesOf('"model":"');
 
-/** Writes `model` into the body. False: the body is too large for that, and the request was refused. */
+/** Writes `model` into the body of `length` bytes. Returns false after a refusal, when the body is too large for this. */
 export function rewriteModel(stream: Stream, model: usize, modelLength: u32, length: u32): bool {
   const limit = changetype<Root>(stream.root).config.body.maxRewriteBytes;
   if (length > limit) {
@@ -47,7 +47,7 @@ export function rewriteModel(stream: Stream, model: usize, modelLength: u32, len
     refuseRewrite(limit);
     return false;
   }
-  // A body that fits the window arrived there.
+  // The host writes a body of up to WINDOW_BYTES into the window. Such a body is copied into the large buffer here.
   if (resultPointer() != room) memory.copy(room, resultPointer(), length);
   const state = stateOf(stream);
   const writer = writeTo(replacement, REPLACEMENT_BYTES);
@@ -83,7 +83,7 @@ export function rewriteModel(stream: Stream, model: usize, modelLength: u32, len
   return true;
 }
 
-/** Offset behind the object's opening brace. The body is known to be an object, after a BOM and blanks. */
+/** Returns the offset after the object's opening brace. The scanner has found an object, perhaps after a BOM and blanks. */
 function firstMember(body: usize): u32 {
   let at: u32 = 0;
   while (load<u8>(body + at) != 0x7b) at++;
@@ -101,7 +101,7 @@ function setContentLength(length: u32): void {
   changeHeader(CONTENT_LENGTH, writer.start, writer.length);
 }
 
-/** Replaces the model's name in the path by the target's. `templates`: those by which the client's name was found. */
+/** Replaces the model's name in the path by the target's name. `templates` are the path templates that found the client's name. */
 export function rewritePath(target: Target, templates: usize): void {
   count(REWRITTEN);
   if (!getHeader(REQUEST_HEADERS, PATH)) return;
@@ -109,7 +109,7 @@ export function rewritePath(target: Target, templates: usize): void {
   const length = resultLength();
   const model = modelInPath(templates, path, length);
   if (model === null) return;
-  // A path of any length is replaced. Else a client could pad its path, so that header and path name different models.
+  // Invariant: a path of any length is rewritten. Else a client could pad its path so that header and path name different models.
   const room = length + 3 * target.length;
   const written = room > PATH_BYTES ? heap.alloc(room) : rewrittenPath;
   memory.copy(written, path, model.start);

@@ -1,5 +1,5 @@
-// Whose room a request needs: that of its model's pool. A model without a pool shares its base model's room, because both
-// wait for the same endpoints.
+// Scopes. A scope is a set of endpoints whose room requests share: a pool, or the endpoints of a base model that has no pool. An
+// adapter without a pool belongs to its base model's scope, because both are served by the same endpoints.
 import { measure, Saturation } from "../../admission/saturation";
 import { useSince } from "../../admission/since";
 import { mix, textHash } from "../../base/hash";
@@ -9,10 +9,10 @@ import { ageMilliseconds } from "../../snapshot/current";
 import { modelPool, poolName, poolNameLength } from "../../snapshot/objects";
 import { NONE, SnapshotView } from "../../snapshot/view";
 
-/** With more endpoints than these in the snapshot a scope is measured once a tick, not for every request. */
+/** When the snapshot has more endpoints than this, a scope is measured once per tick and not for each request. */
 const MAX_MEASURED_ALWAYS: u32 = 64;
 const MEASURED: u32 = 64;
-/** Keeps a pool's key apart from that of a model of the same name. */
+/** Makes a pool's key differ from the key of a model that has the same name. */
 const POOL: u64 = 0x706f6f6c;
 
 /** A scope that was measured lately. */
@@ -20,15 +20,15 @@ const POOL: u64 = 0x706f6f6c;
 class Measured {
   /** Hash of the scope and its limits. */
   key: u64 = 0;
-  /** tickTime() when it was measured. */
+  /** The value of tickTime() when the scope was measured. */
   tick: u64 = 0;
   saturation: f32 = 0;
 }
 
-/** A scope's record follows from its key. */
+/** The table of measured scopes. The key chooses the record, and a later scope overwrites an earlier one. */
 const measured: usize = memory.data(MEASURED * offsetof<Measured>(), 8);
 
-/** Hash of the name that a scope goes by, for a model of the snapshot. Never 0. */
+/** Returns the key of the scope that a model of the snapshot belongs to. Never 0. */
 export function scopeKey(view: SnapshotView, model: u32): u64 {
   const pool = modelPool(view, model);
   if (pool > 0) return mix(textHash(poolName(view, pool - 1), poolNameLength(view, pool - 1)) ^ POOL) | 1;
@@ -36,7 +36,7 @@ export function scopeKey(view: SnapshotView, model: u32): u64 {
   return textHash(view.modelName(owner), view.modelNameLength(owner));
 }
 
-/** Saturation of the scope with this key, to which the model belongs; from 1 on it has no room. */
+/** Returns the saturation of the model's scope, whose key is `key`. A scope with a saturation of 1 or more has no room. */
 export function scopeSaturation(key: u64, admission: AdmissionConfig, view: SnapshotView, model: u32): f32 {
   useSince();
   if (view.endpointCount <= MAX_MEASURED_ALWAYS)
@@ -50,12 +50,12 @@ export function scopeSaturation(key: u64, admission: AdmissionConfig, view: Snap
   return record.saturation;
 }
 
-/** measure() for the scope of a model; `age` of the snapshot, ms. */
+/** Calls measure() for the scope of a model. `age` is the snapshot's age, ms. */
 export function measureScope(admission: AdmissionConfig, view: SnapshotView, model: u32, age: u64): Saturation {
   return measure(view, modelPool(view, model), measuredModel(view, model), admission.limits, age, tickTime());
 }
 
-/** Whose endpoints a scope without a pool stands for. */
+/** Returns the model whose endpoints make up a scope without a pool. */
 function measuredModel(view: SnapshotView, model: u32): u32 {
   const base = view.modelBase(model);
   return base == NONE ? model : base;

@@ -21,7 +21,7 @@ const ID_AT: u32 = 6;
 export function beginLearning(stream: Stream, status: u32): void {
   const encoded = getHeader(RESPONSE_HEADERS, CONTENT_ENCODING) && resultLength() > 0;
   stream.learning = status == 200 && !encoded ? 1 : 0;
-  stream.learntId = 0;
+  stream.learnedId = 0;
   stream.searched = 0;
 }
 
@@ -43,16 +43,16 @@ function search(stream: Stream, from: usize, length: u32): void {
       if (c == 0x22) {
         stream.learning = 0;
         if (stream.countedOn != 0)
-          rememberResponse(endId(stream.learntId), stream.countedOn, stream.model, keptAsked(stream));
+          rememberResponse(endId(stream.learnedId), stream.countedOn, stream.model, keptAsked(stream));
         return;
       }
-      stream.learntId = stepId(stream.learntId, at, 1);
+      stream.learnedId = stepId(stream.learnedId, at, 1);
       continue;
     }
     // Blanks may stand behind the colon.
     if (matched == ID_AT - 1 && c == 0x20) continue;
     if (c == load<u8>(pattern.pointer + matched)) {
-      if (++matched == pattern.length) stream.learntId = beginId(pattern.pointer + ID_AT, pattern.length - ID_AT);
+      if (++matched == pattern.length) stream.learnedId = beginId(pattern.pointer + ID_AT, pattern.length - ID_AT);
     } else matched = c == 0x22 ? 1 : 0;
   }
   stream.searched += length;

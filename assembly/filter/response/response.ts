@@ -10,10 +10,10 @@ import { Root } from "../root";
 import { answeredEarly } from "../setup/reader-holder";
 import { closeStream, findStream, PHASE_MULTIPART, PHASE_PUSH, PHASE_SCAN, PHASE_SENT, Stream } from "../streams";
 import { learn } from "./learn-response";
-import { judgeBreak, responseBegan, responseEnded } from "./outcome";
 import { readLoadReport } from "./read-load-report";
 import { renameBody, renameHeaders } from "./rename";
 import { dropTokens, dropVerification, isTrusted, verify } from "./served";
+import { judgeBreak, responseBegan, responseEnded } from "./verdict";
 
 export function responseHeaders(id: u32, endOfStream: bool): void {
   const stream = findStream(id);

@@ -20,7 +20,7 @@ import { UPSTREAM_ADDRESS, UPSTREAM_ATTEMPTS } from "../headers/header-names";
 import { leaveGarbage } from "../root";
 import { nextStream, Stream } from "../streams";
 import { beginLearning } from "./learn-response";
-import { judgeResponse, responseStatus } from "./outcome";
+import { judgeResponse, responseStatus } from "./verdict";
 
 /** From this trust on responses are trusted. */
 const TRUSTED: i32 = 64;
