@@ -182,7 +182,7 @@ export const POLICY_FLAGS: u32 = 7;
 /** f32 fraction of the KV cache, above 0 and at most 1; read with POLICY_IS_UTILIZATION. */
 export const POLICY_TARGET: u32 = 8;
 /** u32 requests in flight per pod, at least 1; read with POLICY_IS_IN_FLIGHT. */
-export const POLICY_MOST_IN_FLIGHT: u32 = 12;
+export const POLICY_MAX_IN_FLIGHT: u32 = 12;
 /** u32 milliseconds that a response may take; 0: the route decides. */
 export const POLICY_TIMEOUT: u32 = 16;
 /** No limit: a place is used as long as one of its endpoints is ready. */
@@ -230,14 +230,14 @@ export const REMOTE_BYTES: u32 = 16;
 /** u32 requests in flight. */
 export const REMOTE_REQUESTS: u32 = 0;
 /** u32 settled requests: of these, those that have lived through a tick of their worker. */
-export const REMOTE_LASTED: u32 = 4;
+export const REMOTE_SETTLED: u32 = 4;
 /** u32 waiting tokens: uncached prompt tokens of requests without a first byte. */
-export const REMOTE_PENDING: u32 = 8;
+export const REMOTE_WAITING: u32 = 8;
 /** u32 uncached prompt tokens ever sent; wraps. */
 export const REMOTE_SENT: u32 = 12;
 /** Limits of a record: of its requests, and of its waiting tokens. */
 export const MAX_REMOTE: u32 = 16777216;
-export const MAX_REMOTE_PENDING: u32 = 1073741824;
+export const MAX_REMOTE_WAITING: u32 = 1073741824;
 export const MAX_ENVOYS: u32 = 1024;
 
 // ---- prefix record: u64 words -----------------------------------------------------------------------------------------------

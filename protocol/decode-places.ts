@@ -66,7 +66,7 @@ export function readPolicies(view: DataView, section: Section | undefined, readN
     if (mode === "utilization" && !(target > 0 && target <= 1)) {
       throw new SnapshotError(BROKEN_POLICY_LIMIT, `${field}.target`, target, "a number above 0, at most 1");
     }
-    const most = view.getUint32(at + c.POLICY_MOST_IN_FLIGHT, true);
+    const most = view.getUint32(at + c.POLICY_MAX_IN_FLIGHT, true);
     if (mode === "in-flight" && most === 0)
       throw new SnapshotError(BROKEN_POLICY_LIMIT, `${field}.mostInFlight`, most, "at least 1");
     return {

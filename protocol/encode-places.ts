@@ -61,7 +61,7 @@ export function layPlaces(view: SnapshotView): LaidPlaces {
         out.setUint8(at + c.POLICY_MODE, MODE_NUMBERS[item.mode]);
         out.setUint8(at + c.POLICY_FLAGS, (item.dryRun ? c.POLICY_DRY_RUN : 0) | (item.short ? c.POLICY_SHORT : 0));
         out.setFloat32(at + c.POLICY_TARGET, item.target ?? 0, true);
-        out.setUint32(at + c.POLICY_MOST_IN_FLIGHT, item.mostInFlight ?? 0, true);
+        out.setUint32(at + c.POLICY_MAX_IN_FLIGHT, item.mostInFlight ?? 0, true);
         out.setUint32(at + c.POLICY_TIMEOUT, item.timeoutMs ?? 0, true);
       }
     },

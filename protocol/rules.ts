@@ -14,7 +14,7 @@ import {
   MAX_POOL_NAME_BYTES,
   MAX_PREFIX_BLOCKS,
   MAX_REMOTE,
-  MAX_REMOTE_PENDING,
+  MAX_REMOTE_WAITING,
   MAX_SECTIONS,
   MAX_SNAPSHOT_BYTES,
   MAX_TARGETS_OF_RULE,
@@ -181,7 +181,7 @@ function ruleText(rule: u32): string {
           "remote-counts: A record of REMOTE has at most # requests, no more settled ones than requests, and at most # waiting tokens",
           MAX_REMOTE,
         ),
-        MAX_REMOTE_PENDING,
+        MAX_REMOTE_WAITING,
       );
     case BROKEN_PREFIXES:
       return limited("prefixes: PREFIXES holds whole records of 1 to # blocks", MAX_PREFIX_BLOCKS);

@@ -30,8 +30,8 @@ function checkCounts(field: string, { requests, lasted, pending, sent }: RemoteC
     throw new SnapshotError(BROKEN_REMOTE_COUNTS, `${field}.requests`, requests, `at most ${c.MAX_REMOTE}`);
   if (!(lasted <= requests))
     throw new SnapshotError(BROKEN_REMOTE_COUNTS, `${field}.lasted`, lasted, `at most requests, ${requests}`);
-  if (!(pending <= c.MAX_REMOTE_PENDING))
-    throw new SnapshotError(BROKEN_REMOTE_COUNTS, `${field}.pending`, pending, `at most ${c.MAX_REMOTE_PENDING}`);
+  if (!(pending <= c.MAX_REMOTE_WAITING))
+    throw new SnapshotError(BROKEN_REMOTE_COUNTS, `${field}.pending`, pending, `at most ${c.MAX_REMOTE_WAITING}`);
   for (const value of [requests, lasted, pending, sent])
     if (!Number.isInteger(value) || value < 0 || value > 0xffffffff)
       throw new SnapshotError(BROKEN_REMOTE_COUNTS, field, value, "integers from 0 to 2^32-1");
@@ -40,8 +40,8 @@ function checkCounts(field: string, { requests, lasted, pending, sent }: RemoteC
 export function readCounts(view: DataView, at: number, field: string): RemoteCounts {
   const counts = {
     requests: view.getUint32(at + c.REMOTE_REQUESTS, true),
-    lasted: view.getUint32(at + c.REMOTE_LASTED, true),
-    pending: view.getUint32(at + c.REMOTE_PENDING, true),
+    lasted: view.getUint32(at + c.REMOTE_SETTLED, true),
+    pending: view.getUint32(at + c.REMOTE_WAITING, true),
     sent: view.getUint32(at + c.REMOTE_SENT, true),
   };
   checkCounts(field, counts);
@@ -50,8 +50,8 @@ export function readCounts(view: DataView, at: number, field: string): RemoteCou
 
 export function writeCounts(view: DataView, at: number, counts: RemoteCounts): void {
   view.setUint32(at + c.REMOTE_REQUESTS, counts.requests, true);
-  view.setUint32(at + c.REMOTE_LASTED, counts.lasted, true);
-  view.setUint32(at + c.REMOTE_PENDING, counts.pending, true);
+  view.setUint32(at + c.REMOTE_SETTLED, counts.lasted, true);
+  view.setUint32(at + c.REMOTE_WAITING, counts.pending, true);
   view.setUint32(at + c.REMOTE_SENT, counts.sent, true);
 }
 

@@ -1,5 +1,6 @@
-// Objectives by the hash of their name: a request's header is gone when its model, and so its pool, is known.
-// An unknown objective, and an objective for another pool, has priority 0.
+// Finds a request's objective by the hash of the objective's name. The filter keeps only this hash of the request's header,
+// because the pool is known only after the model, and the header is gone by then.
+// An unknown objective, and an objective for another pool, gives the request priority 0.
 import { bytesEqual } from "../base/bytes";
 import { textHash } from "../base/hash";
 import { objectiveName, objectiveNameLength, objectivePool, objectivePriority } from "../snapshot/objects";
@@ -7,7 +8,7 @@ import { SnapshotView } from "../snapshot/view";
 
 @unmanaged
 class Named {
-  /** Of the name; 0: the slot is free. */
+  /** Hash of the name; 0: the slot is free. */
   hash: u64 = 0;
   /** Index of the first objective with that name. */
   first: u32 = 0;
@@ -16,7 +17,7 @@ class Named {
 const NAMED_BYTES: u32 = (<u32>offsetof<Named>() + 7) & ~7;
 const MIN_CAPACITY: u32 = 64;
 
-/** Open addressing; at most half of its slots are taken. */
+/** A hash table with open addressing. At most half of its slots are taken. */
 let table: usize = 0;
 let capacity: u32 = 0;
 
@@ -24,7 +25,7 @@ export function objectiveHash(name: usize, length: u32): u64 {
   return textHash(name, length);
 }
 
-/** A snapshot has been taken over. */
+/** Rebuilds the table from a snapshot that was taken over. */
 export function followObjectives(view: SnapshotView): void {
   if (view.objectiveCount == 0 && capacity == 0) return;
   if (view.objectiveCount * 2 > capacity) {
@@ -43,7 +44,7 @@ export function followObjectives(view: SnapshotView): void {
   }
 }
 
-/** The name's slot, or a free one. */
+/** The slot of the name with this hash, or a free slot if the table does not have the name. */
 function find(hash: u64): Named {
   let i = <u32>hash & (capacity - 1);
   while (true) {
@@ -53,7 +54,7 @@ function find(hash: u64): Named {
   }
 }
 
-/** `pool`: index + 1 of the request's pool, 0 when it has none. */
+/** Priority of the objective with this hash. `pool`: index + 1 of the request's pool; 0: the request has no pool. */
 export function objectivePriorityOf(view: SnapshotView, hash: u64, pool: u32): i32 {
   if (capacity == 0) return 0;
   const named = find(hash);

@@ -1,19 +1,20 @@
 // Waiting requests, in the order in which they are let go:
 //
-//   scope   whose room they wait for: a pool, or a model's endpoints         each by itself
-//   band    priority                                                         the highest first
-//   flow    fairness id                                                      in turn, one request each
+//   level     what requests of one record share                              order among records
+//   scope     the room that they wait for: of a pool, or of a model          none: scopes are independent
+//   band      their priority                                                 the highest priority first
+//   flow      their fairness id                                              in turn, one request each
 //   request                                                                  first come, first served
 //
-// Bounded: every request needs at most one record of each kind, so `capacity` records of each kind are all the memory there
-// is. Records are linked, never moved. A flow is found by a walk through its band: as many steps as the band has flows.
+// Memory is bounded: a request needs at most one record of each kind, so the queue has `capacity` records of each kind.
+// Records are linked, never moved. Finding a flow walks through the flows of its band.
 // Invariant: a request is in the queue exactly once from addWaiting() to the takeNext() or removeWaiting() that takes it out.
 
 @unmanaged
 export class Scope {
   key: u64 = 0;
   next: usize = 0;
-  /** Highest first. */
+  /** First of the scope's bands, which are linked from the highest priority down. */
   bands: usize = 0;
   /** Requests that may still be let go before the next look at the endpoints; below 0, this many have to end first. */
   room: i32 = 0;
@@ -25,7 +26,7 @@ export class Scope {
 class Band {
   scope: usize = 0;
   next: usize = 0;
-  /** The flow whose turn is next, in a ring. */
+  /** The flow whose turn is next. The flows of a band form a ring. */
   turn: usize = 0;
   priority: i32 = 0;
   count: u32 = 0;
@@ -43,14 +44,14 @@ class Flow {
 
 @unmanaged
 export class WaitingRequest {
-  /** When it came, ns. */
+  /** Instant at which the request joined the queue, ns. */
   since: u64 = 0;
-  /** Stream (filter/streams.ts). */
+  /** The request's stream (filter/streams.ts). */
   stream: usize = 0;
   flow: usize = 0;
   next: usize = 0;
   previous: usize = 0;
-  /** Among all waiting requests, by age. */
+  /** Neighbours in the list of all waiting requests, which is ordered by age. */
   newer: usize = 0;
   older: usize = 0;
   bytes: u32 = 0;
@@ -60,7 +61,7 @@ const SCOPE: usize = offsetof<Scope>();
 const BAND: usize = offsetof<Band>();
 const FLOW: usize = offsetof<Flow>();
 const REQUEST: usize = offsetof<WaitingRequest>();
-/** One of each. */
+/** Bytes of one record of each kind. */
 const RECORDS: usize = SCOPE + BAND + FLOW + REQUEST;
 
 let capacity: u32 = 0;
@@ -69,13 +70,13 @@ let bytes: u64 = 0;
 let scopes: usize = 0;
 let oldest: usize = 0;
 let newest: usize = 0;
-// Free records of each kind, linked by their `next`.
+// The first free record of each kind. Free records are linked by `next`.
 let freeScopes: usize = 0;
 let freeBands: usize = 0;
 let freeFlows: usize = 0;
 let freeWaiting: usize = 0;
 
-/** Room for this many requests from now on; never less than before. For configurations only: it allocates. */
+/** Makes room for `to` requests. Room never shrinks. Only a configuration may call this, because it allocates. */
 export function growQueue(to: u32): void {
   if (to <= capacity) return;
   const more = to - capacity;
@@ -93,20 +94,20 @@ export function growQueue(to: u32): void {
 export function waitingCount(): u32 {
   return count;
 }
-/** Of the bodies of all waiting requests. */
+/** Total bytes of the bodies of all waiting requests. */
 export function waitingBytes(): u64 {
   return bytes;
 }
-/** The request that waits longest; 0: none. The next one is its `newer`. */
+/** The request that has waited longest; 0: the queue is empty. `newer` leads from a request to the next newer one. */
 export function oldestWaiting(): usize {
   return oldest;
 }
-/** First of the scopes in which a request waits; the others follow by `next`. */
+/** First of the scopes in which a request waits. The other scopes follow by `next`. */
 export function firstScope(): usize {
   return scopes;
 }
 
-/** null: no request waits there. */
+/** The scope with this key; null: no request waits in it. */
 export function findScope(key: u64): Scope | null {
   for (let at = scopes; at; at = changetype<Scope>(at).next) {
     if (changetype<Scope>(at).key == key) return changetype<Scope>(at);
@@ -114,7 +115,7 @@ export function findScope(key: u64): Scope | null {
   return null;
 }
 
-/** Adds a request behind the others of its flow. `size`: bytes of its body; `now`: ns. null: there is no room. */
+/** Adds a request behind the others of its flow. `size`: bytes of its body; `now`: ns. null: the queue is full. */
 export function addWaiting(
   key: u64,
   priority: i32,
@@ -153,7 +154,7 @@ export function nextWaiting(scope: Scope): WaitingRequest {
   return changetype<WaitingRequest>(changetype<Flow>(band.turn).first);
 }
 
-/** Takes that request out; the next turn is another flow's. True: it was the scope's last request, and the scope is gone. */
+/** Takes nextWaiting() out and gives the turn to the next flow. True: the request was the scope's last, and the scope is gone. */
 export function takeNext(scope: Scope): bool {
   const band = changetype<Band>(scope.bands);
   const flow = changetype<Flow>(band.turn);
@@ -161,7 +162,7 @@ export function takeNext(scope: Scope): bool {
   return removeWaiting(changetype<WaitingRequest>(flow.first));
 }
 
-/** The request that gives way to a request of a higher priority: the newest of the lowest band of all scopes; 0: none is below. */
+/** The request that gives way to a request of this priority: the newest of the lowest band of all scopes; 0: no band is lower. */
 export function lowestBelow(priority: i32): usize {
   let lowest: usize = 0;
   for (let at = scopes; at; at = changetype<Scope>(at).next) {
@@ -185,7 +186,7 @@ export function priorityOf(request: WaitingRequest): i32 {
   return changetype<Band>(changetype<Flow>(request.flow).band).priority;
 }
 
-/** Takes a request out, wherever it stands. True: it was its scope's last request, and the scope is gone. */
+/** Takes any waiting request out. True: the request was its scope's last, and the scope is gone. */
 export function removeWaiting(request: WaitingRequest): bool {
   const flow = changetype<Flow>(request.flow);
   if (request.previous) changetype<WaitingRequest>(request.previous).next = request.next;
@@ -263,7 +264,7 @@ function bandOf(scope: Scope, priority: i32): Band {
   return band;
 }
 
-/** A new flow comes last in the ring: right before the one whose turn is next. */
+/** Finds or adds the flow of a fairness id. A new flow comes last in the ring: right before the flow whose turn is next. */
 function flowOf(band: Band, fairness: u64): Flow {
   const turn = band.turn;
   if (turn) {

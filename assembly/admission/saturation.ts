@@ -1,20 +1,21 @@
 // How full a pool is, as the endpoint picker of the Gateway API Inference Extension defines it:
 //
-//   saturation = mean over the pool's endpoints of s(p)          1 when it has none
+//   saturation = mean of s(p) over the pool's endpoints p; 1 when the pool has no endpoint
 //   s(p)       = max(queue(p) / queueDepthThreshold, kv(p) / kvCacheUtilThreshold)
-//              = 1 when p's signals are unknown, or older than metricsStalenessThreshold, or when p is ejected (endpoints/health.ts)
+//              = 1 when p is ejected (endpoints/health.ts), or p's signals are unknown or older than metricsStalenessThreshold
 //
-// At 1 and above there is no room. An ejected endpoint may well answer scrapes, and looks idle because nothing is sent there:
-// it has no room for anybody. So at 1 the other endpoints are full, however many are ejected. When more than half of the
-// endpoints are ejected, picks ignore ejections, and so does this measure.
+// A pool with a saturation of 1 or more has no room. An ejected endpoint counts as full: it may answer scrapes, and it looks
+// idle because nothing is sent to it, but it has no room. So at 1 the endpoints in service are full, however many are ejected.
+// When more than half of the endpoints are ejected, picks ignore ejections, and so does this measure.
 //
-// The endpoint picker takes the queue as scraped. Two corrections for what this Envoy sent since the scrape (since.ts, more(p))
-// keep a burst from being judged by old numbers:
+// The endpoint picker uses the queue as scraped. The filter corrects the queue by more(p), the requests that this Envoy sent
+// since the scrape (since.ts). So a burst is not judged by old numbers. The correction differs by its use:
 //
-//   to shed    queue(p) = waiting(p) + more(p) where requests wait: the batch is full, so new requests wait as well and ended
-//              ones made room. Where no request waits the batch has room, nobody knows how much: 0, as in the endpoint picker
-//   to let go  queue(p) = waiting(p) + more(p) always: what was let go and is not scraped yet counts as waiting. So between two
-//              scrapes no endpoint gets more than its threshold of the requests that were held back
+//   toShed     queue(p) = waiting(p) + more(p) if requests waited at the scrape: the batch was full, so new requests wait too,
+//              and requests that ended made room. queue(p) = 0 if no request waited: the batch had room, and nobody knows how
+//              much. The endpoint picker uses 0 too
+//   toLetGo    queue(p) = waiting(p) + more(p) always: a request that was let go after the scrape counts as waiting. So
+//              between two scrapes no endpoint gets more waiting requests of this filter than its threshold
 import { FULL_KV_USAGE, FULL_WAITING_REQUESTS, UNKNOWN } from "../../protocol/constants";
 import { entryOf } from "../endpoints/entries";
 import { anyTrouble, isEjected } from "../endpoints/health";
@@ -22,14 +23,14 @@ import { endpointPool } from "../snapshot/objects";
 import { SnapshotView } from "../snapshot/view";
 import { moreThanScraped } from "./since";
 
-/** With which load an endpoint is full (`admission.saturation`). */
+/** The load with which an endpoint counts as full (`admission.saturation`). */
 @unmanaged
 export class Limits {
-  /** Waiting requests. */
+  /** Requests in the endpoint's queue. */
   queueDepth: f32 = 0;
   /** Fraction of the KV cache in use. */
   kvUsage: f32 = 0;
-  /** Milliseconds after which signals are old. */
+  /** Milliseconds after which an endpoint's signals are too old to use. */
   stale: u32 = 0;
 }
 
@@ -41,16 +42,16 @@ export function newLimits(): Limits {
   return limits;
 }
 
-/** What measure() found. */
+/** The result of measure(). */
 @unmanaged
 export class Saturation {
   toShed: f32 = 0;
   toLetGo: f32 = 0;
-  /** Usable endpoints, ejected ones among them. */
+  /** Number of usable endpoints; ejected endpoints are included. */
   endpoints: u32 = 0;
 }
 
-/** Sums of s(p), both ways. */
+/** Sums of s(p), with the queue of toShed and with the queue of toLetGo. */
 @unmanaged
 class Sums {
   toShed: f32 = 0;
@@ -58,13 +59,13 @@ class Sums {
 }
 
 const measured = changetype<Saturation>(memory.data(offsetof<Saturation>(), 4));
-/** Of endpoints that are not ejected, and of ejected ones as if they were not. */
+/** `inService` sums s(p) over endpoints that are not ejected. `ejected` sums s(p) over ejected endpoints, as if in service. */
 const inService = changetype<Sums>(memory.data(offsetof<Sums>(), 4));
 const ejected = changetype<Sums>(memory.data(offsetof<Sums>(), 4));
 
 /**
- * Looks at the endpoints of a pool (`pool`: its index + 1), or for pool 0 at those of a model. `age`: of the snapshot, ms;
- * `now`: ns. The record is valid until the next call.
+  * Measures the endpoints of a pool (`pool`: the pool's index + 1), or the endpoints of `model` if `pool` is 0. `age`: the
+  * snapshot's age, ms; `now`: ns. The record is valid until the next call.
  */
 export function measure(view: SnapshotView, pool: u32, model: u32, limits: Limits, age: u64, now: u64): Saturation {
   inService.toShed = 0;
@@ -93,7 +94,7 @@ export function measure(view: SnapshotView, pool: u32, model: u32, limits: Limit
   return measured;
 }
 
-/** Adds an endpoint's s(p). */
+/** Adds an endpoint's s(p) to both sums. */
 function add(sums: Sums, view: SnapshotView, endpoint: u32, limits: Limits, age: u64): void {
   const scraped = view.scrapeAge(endpoint);
   const waiting = view.waiting(endpoint);
@@ -110,8 +111,8 @@ function add(sums: Sums, view: SnapshotView, endpoint: u32, limits: Limits, age:
   sums.toLetGo += max<f32>(queue / limits.queueDepth, cache);
 }
 
-/** Requests that fit until there is no room; below 0: as many as are too many. */
+/** Number of requests that fit until saturation is 1; below 0: minus the number of requests above that. */
 export function roomLeft(saturation: Saturation, limits: Limits): f32 {
-  // A hair less, so that a value that is whole but for rounding does not become one more.
+  // The 0.001 keeps ceil() from rounding up a whole number with a rounding error.
   return <f32>Math.ceil((1 - saturation.toLetGo) * limits.queueDepth * <f32>saturation.endpoints - 0.001);
 }

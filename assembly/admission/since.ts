@@ -1,12 +1,13 @@
-// How many more requests are on each endpoint than when it was scraped: what this Envoy sent since then, less what ended.
-// A snapshot is older than it looks: its endpoints were scraped, then it was pushed, then taken over on a tick. So counts are
-// remembered for the last ticks. A scrape saw the count of the tick before it.
+// How many more requests an endpoint has now than when the sidecar scraped it: requests that this Envoy sent since, less
+// requests that ended. A scrape is some ticks old when its snapshot is taken over. So this module remembers the counts of the
+// last ticks, and assumes that a scrape saw the count of the tick before it.
 //
 //   more(p) = counted(p) now - counted(p) at the last tick before p was scraped
 //
-// Bound: what ended or was sent within that tick (20 ms; 200 ms where the worker was idle, filter/on-tick.ts), what the other
-// workers have not published yet (40 ms), and what was sent in the time by which one push took longer than the push before: the
-// instant of a scrape is worked out from when the snapshot came.
+// Bound of the error: the requests that began or ended
+//   within that tick (20 ms; 200 ms if the worker was idle, filter/on-tick.ts),
+//   on other workers since these last published (40 ms), and
+//   in the time by which this push took longer than the push before: a scrape's instant is calculated from its arrival.
 // Memory: TICKS * 4 + 16 bytes for each endpoint.
 import { UNKNOWN } from "../../protocol/constants";
 import { endpointCount, topologyHash } from "../endpoints/entries";
@@ -15,23 +16,23 @@ import { SnapshotView } from "../snapshot/view";
 
 const TICKS: u32 = 16;
 const MIN_CAPACITY: u32 = 64;
-/** The same scrape in a later snapshot seems a little older or younger, by what the push took: up to this many ns. */
+/** Pushes take unequal times, so one scrape seems to have another instant in each snapshot. Instants this close, ns, are equal. */
 const SAME: u64 = 4000000;
 
 /** The last scrape of an endpoint. */
 @unmanaged
 class Scrape {
-  /** ns */
+  /** Instant of the scrape, ns. */
   at: u64 = 0;
-  /** counted() that it saw. */
+  /** The value of counted() at the scrape. */
   count: i32 = 0;
 }
 
 const SCRAPE_BYTES: u32 = (<u32>offsetof<Scrape>() + 7) & ~7;
 
-/** i32 for each tick and endpoint: counted(). */
+/** An i32 for each tick and endpoint: the value of counted(). */
 let samples: usize = 0;
-/** u64 for each tick: ns of its samples; 0: none. */
+/** A u64 for each tick: the instant of its samples, ns; 0: the tick has no samples. */
 const times: usize = memory.data(TICKS * 8, 8);
 /** A Scrape for each endpoint. */
 let scrapes: usize = 0;
@@ -41,12 +42,12 @@ let topology: u64 = 0;
 let newest: u32 = 0;
 let used: bool = false;
 
-/** From now on counts are remembered. */
+/** Makes this worker remember counts from now on. */
 export function useSince(): void {
   used = true;
 }
 
-/** On the tick `now`, ns, when the other workers' counts have been received. */
+/** Remembers all counts for the tick `now`, ns. The tick calls this after it received the other workers' counts. */
 export function sampleCounts(now: u64): void {
   if (!used || endpointCount() == 0) return;
   fit();
@@ -56,7 +57,7 @@ export function sampleCounts(now: u64): void {
   for (let i: u32 = 0; i < endpointCount(); i++) store<i32>(row + i * 4, counted(i));
 }
 
-/** A snapshot that the filter received at `received`, ns, has been taken over. */
+/** Takes the scrapes of a snapshot that the filter received at `received`, ns. */
 export function followSince(view: SnapshotView, received: u64): void {
   if (!used || endpointCount() == 0) return;
   fit();
@@ -72,7 +73,7 @@ export function followSince(view: SnapshotView, received: u64): void {
   }
 }
 
-/** The newest sample that is not younger than `at`; the oldest sample when all are. */
+/** The newest sample at or before the instant `at`; the oldest sample if all are later. */
 function countAt(endpoint: u32, at: u64): i32 {
   let tick = newest;
   for (let back: u32 = 0; back < TICKS; back++) {
@@ -93,7 +94,7 @@ function scrapeOf(endpoint: u32): Scrape {
   return changetype<Scrape>(scrapes + endpoint * SCRAPE_BYTES);
 }
 
-/** Other endpoints, or another order: all of them begin with what is counted now. */
+/** Starts again with the current counts if the snapshot has other endpoints, or the same endpoints in another order. */
 function fit(): void {
   if (topology == topologyHash()) return;
   topology = topologyHash();

@@ -1,6 +1,6 @@
 // Byte strings in unmanaged memory, which the ABI takes. They are made at start or configuration, never for a request.
 
-/** `length` bytes at `pointer`, never freed. */
+/** A text of `length` bytes at `pointer`. The bytes are never freed. */
 @unmanaged
 export class Bytes {
   pointer: usize = 0;
@@ -22,7 +22,10 @@ export function bytesEqual(a: usize, aLength: u32, b: usize, bLength: u32): bool
   return aLength == bLength && memory.compare(a, b, aLength) == 0;
 }
 
-/** For hot loops: takes steps of eight bytes at any alignment. memory.compare() does so only if both are aligned alike. */
+/**
+ * Whether two texts of one length are equal. Made for hot loops: the loop takes steps of eight bytes at any alignment, where
+ * memory.compare() needs two pointers of the same alignment.
+ */
 export function sameBytes(a: usize, b: usize, length: usize): bool {
   let i: usize = 0;
   for (; i + 8 <= length; i += 8) {
@@ -34,7 +37,7 @@ export function sameBytes(a: usize, b: usize, length: usize): bool {
   return true;
 }
 
-/** Order of unsigned bytes; a text comes before longer texts that begin with it. Below 0, 0 or above 0. */
+/** Compares two texts as unsigned bytes and returns a number below 0, 0, or above 0. A text precedes its own extensions. */
 export function compareBytes(a: usize, aLength: u32, b: usize, bLength: u32): i32 {
   const order = memory.compare(a, b, min(aLength, bLength));
   return order != 0 ? order : <i32>aLength - <i32>bLength;
@@ -44,7 +47,7 @@ export function startsWith(text: usize, length: u32, prefix: usize, prefixLength
   return length >= prefixLength && memory.compare(text, prefix, prefixLength) == 0;
 }
 
-/** Equal or not, in time that depends on the lengths only. */
+/** Whether two texts are equal. The time depends on the lengths only, so that it reveals nothing about a secret. */
 export function equalConstantTime(a: usize, aLength: u32, b: usize, bLength: u32): bool {
   let difference: u32 = aLength ^ bLength;
   if (bLength == 0) return false;
@@ -52,7 +55,7 @@ export function equalConstantTime(a: usize, aLength: u32, b: usize, bLength: u32
   return difference == 0;
 }
 
-/** 0 to 15 for the letter of a hex digit in either case; 16 for any other byte. */
+/** Value of a hex digit in either case, 0 to 15; 16 if the byte is no hex digit. */
 export function hexDigit(c: u32): u32 {
   if (c - 0x30 < 10) return c - 0x30;
   const letter = (c | 0x20) - 0x61;

@@ -1,6 +1,6 @@
-// Hashes of short texts and mixing of hashes. No cryptographic strength.
+// Hashes short texts and mixes hashes. The hashes have no cryptographic strength.
 
-/** Hash of a text; never 0. It multiplies and folds 8-byte words, as wyhash does. An attacker can choose texts that collide. */
+/** Hash of a text, never 0. Multiplies and folds words of 8 bytes, as wyhash does. An attacker can choose texts that collide. */
 export function textHash(text: usize, length: u32): u64 {
   let hash: u64 = 0x9e3779b97f4a7c15 ^ length;
   let i: u32 = 0;

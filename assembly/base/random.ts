@@ -1,5 +1,5 @@
-// xorshift64*: Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled" (2016). Spreads load;
-// decides nothing that has to be unguessable.
+// A pseudo-random generator: xorshift64*, from Vigna, "An experimental exploration of Marsaglia's xorshift generators,
+// scrambled" (2016). Its numbers spread load. Nothing that must be unguessable depends on them.
 @unmanaged
 export class Random {
   state: u64 = 0;
@@ -13,7 +13,7 @@ export class Random {
     return <u32>((x * 0x2545f4914f6cdd1d) >> 32);
   }
 
-  /** In [0, 1). */
+  /** A random number in [0, 1). */
   fraction(): f32 {
     return <f32>(this.next() >> 8) * (1.0 / 16777216.0);
   }

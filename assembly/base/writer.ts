@@ -1,4 +1,4 @@
-// Writes JSON text into a fixed buffer, without allocating. What does not fit is dropped and `overflowed` is set.
+// Writes JSON text into a fixed buffer, without allocating. Text that does not fit is dropped, and `overflowed` is set.
 
 @unmanaged
 export class Writer {
@@ -19,7 +19,7 @@ export class Writer {
     store<u8>(this.at++, value);
   }
 
-  /** An ASCII literal, as it is. */
+  /** Writes an ASCII literal unchanged. */
   raw(text: string): void {
     for (let i = 0; i < text.length; i++) this.byte(text.charCodeAt(i));
   }
@@ -39,7 +39,7 @@ export class Writer {
     for (; divisor > 0; divisor /= 10) this.byte(0x30 + <u32>((value / divisor) % 10));
   }
 
-  /** Four decimals, rounded; for fractions in 0...1 and other small numbers. */
+  /** Writes a fraction in 0...1, or another small number, rounded to four decimals. */
   fraction(value: f32): void {
     const scaled = <u64>Math.round(<f64>value * 10000);
     this.number(scaled / 10000);
@@ -51,7 +51,7 @@ export class Writer {
     this.byte(0x30 + (decimals % 10));
   }
 
-  /** UTF-8 bytes as the inside of a JSON string. */
+  /** Writes UTF-8 bytes as the inside of a JSON string. */
   escaped(pointer: usize, length: u32): void {
     for (let i: u32 = 0; i < length; i++) {
       const c: u32 = load<u8>(pointer + i);
@@ -69,7 +69,7 @@ export class Writer {
 
 const writer = changetype<Writer>(heap.alloc(offsetof<Writer>()));
 
-/** The VM's only writer, which begins on `capacity` bytes at `start`. */
+/** The VM's only writer, set to the beginning of `capacity` bytes at `start`. */
 export function writeTo(start: usize, capacity: u32): Writer {
   writer.start = start;
   writer.at = start;

@@ -1,12 +1,12 @@
-// Adapters on each endpoint: how many are active there (Entry.adapters), and which were sent there so lately that no scrape can
-// show it.
+// Adapters on each endpoint: how many are active on the endpoint (Entry.adapters), and which adapters' requests were sent to
+// the endpoint so lately that no scrape can show them. The cost of a request for an adapter is, in tokens:
 //
-//   cost = 0                                                    loaded there, or lately sent there; else
-//          RATE * 1 s                                           loading it
-//        + RATE * duration * (active - slots + 1) / slots       waiting for a slot, when the slots are known and all are taken
+//   cost = 0                                                    if the adapter is loaded, or was sent lately; else
+//          RATE * 1 s                                           for loading the adapter
+//        + RATE * duration * (active - slots + 1) / slots       for waiting for a slot, if slots are known and all are taken
 //
-// With free slots, and where a server does not report its slots, only loading counts.
-// `duration` is how long requests last from their first byte on, averaged over this worker's requests.
+// If slots are free, or the server does not report its slots, only loading counts.
+// `duration` is the mean time from a request's first byte to its end, in seconds, over this worker's requests.
 import {
   ADAPTER_LISTED,
   ADAPTER_RUNNING,
@@ -20,29 +20,29 @@ import { endpointCount, entryOf } from "./entries";
 import { Entry } from "./entry";
 import { RATE } from "./waiting-tokens";
 
-/** What was sent to an endpoint this long ago, ns, has reached its metrics. */
+/** A request that was sent this long ago, ns, shows in the endpoint's metrics. */
 const LATELY: u64 = 2000000000;
 
 /** An adapter that was sent to an endpoint. */
 @unmanaged
 class Sent {
-  /** Of adapter and endpoint. */
+  /** Hash of adapter and endpoint. */
   key: u64 = 0;
-  /** ns */
+  /** When a request was sent, ns. */
   at: u64 = 0;
 }
 
-/** Of two that fall into one slot the newer one stays. */
+/** Records of adapters that were sent. If two adapters have the same slot, the newer record stays. */
 const SENT_SLOTS: u32 = 1024;
 const SENT_BYTES: u32 = offsetof<Sent>();
 const sent: usize = memory.data(SENT_SLOTS * SENT_BYTES, 8);
 
-/** Seconds. */
+/** Seconds that a request is assumed to last until the first request has ended. */
 const FIRST_GUESS: f32 = 2;
 const RATE_OF_LEARNING: f32 = 0.02;
 let duration: f32 = FIRST_GUESS;
 
-/** A request lasted this long from its first byte to its end. */
+/** Learns that a request took `seconds` from its first byte to its end. */
 export function learnDuration(seconds: f32): void {
   duration += RATE_OF_LEARNING * (seconds - duration);
 }
@@ -67,17 +67,17 @@ export function followAdapters(view: SnapshotView): void {
   }
 }
 
-/** ADAPTER_..., of a link to a model's endpoint. */
+/** The ADAPTER_ state of a link between a model and an endpoint. */
 export function linkState(view: SnapshotView, link: u32): u32 {
   return load<u8>(view.links + link * view.linkStride, MODEL_ENDPOINT_STATE);
 }
 
-/** Adapters that can be active at once; 0: not known. */
+/** Number of adapters that can be active at once on the endpoint; 0: not known. */
 export function adapterSlots(view: SnapshotView, endpoint: u32): u32 {
   return load<u16>(view.endpoint(endpoint), ENDPOINT_MAX_LORA);
 }
 
-/** A request for the adapter with this hash was sent to the endpoint. */
+/** Records that a request for the adapter with the hash `model` was sent to the endpoint. */
 export function adapterSent(model: u64, entry: Entry, now: u64): void {
   const key = mix(model ^ entry.hash) | 1;
   const record = sentOf(key);
@@ -95,7 +95,7 @@ function sentOf(key: u64): Sent {
   return changetype<Sent>(sent + (<u32>(key >> 32) & (SENT_SLOTS - 1)) * SENT_BYTES);
 }
 
-/** In tokens, see above. `model`: the adapter's hash. */
+/** The cost in tokens, by the formula at the top. `model`: the adapter's hash. */
 export function adapterCost(view: SnapshotView, link: u32, entry: Entry, model: u64, now: u64): f32 {
   if (linkState(view, link) != ADAPTER_LISTED || latelySent(model, entry, now)) return 0;
   const slots = adapterSlots(view, view.linkEndpoint(link));

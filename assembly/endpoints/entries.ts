@@ -1,5 +1,5 @@
-// The table of entries (entry.ts). An entry is found by a hash of its endpoint's address, so that a stream can give back what it
-// took, whatever snapshots came meanwhile. An entry stays while its endpoint is in the snapshot, or while a stream counts on it.
+// The table of entries (entry.ts). A hash of the endpoint's address finds an entry. So a stream can end its count after any number
+// of new snapshots. An entry stays while its endpoint is in the snapshot, or while a stream counts on the endpoint.
 import { mix, textHash } from "../base/hash";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { ENTRY_BYTES, Entry } from "./entry";
@@ -8,17 +8,17 @@ const MIN_CAPACITY: u32 = 64;
 
 let table: usize = 0;
 let mask: u32 = 0;
-/** usize for each endpoint of the current snapshot: its entry. */
+/** A usize for each endpoint of the current snapshot: the address of its entry. */
 let byEndpoint: usize = 0;
-/** u64 for each endpoint: its hash once more, for loops over a whole pool. */
+/** A u64 for each endpoint: a copy of its hash, for loops over a whole pool. */
 let hashes: usize = 0;
 let endpointCapacity: u32 = 0;
 let endpoints: u32 = 0;
 let topology: u64 = 0;
-/** The number of the next endpoint that comes (Entry.number). */
+/** The number that the next new endpoint gets (Entry.number). */
 let nextNumber: u32 = 0;
 
-/** Entry of an address hash; null: there is none, as for 0. */
+/** The entry with this address hash; null: the table has none. No entry has the hash 0. */
 export function findEntry(hash: u64): Entry | null {
   if (!table) return null;
   let i = <u32>(hash >> 16) & mask;
@@ -45,7 +45,7 @@ export function endpointCount(): u32 {
   return endpoints;
 }
 
-/** Makes the entries follow a snapshot's endpoints. False: they are the same endpoints in the same order. */
+/** Makes the entries follow a snapshot's endpoints. False: the endpoints and their order are the same as before. */
 export function followEndpoints(view: SnapshotView): bool {
   const hash = topologyOf(view);
   if (hash == topology && endpoints == view.endpointCount) return false;
@@ -91,7 +91,7 @@ function insert(hash: u64): Entry {
   }
 }
 
-/** A table with room for `incoming` endpoints and for all entries that still matter, which move over. */
+/** Makes a table with room for `incoming` endpoints and for all entries that are still needed, and moves these entries over. */
 function rebuild(incoming: u32): void {
   const old = table;
   const oldCapacity = old ? mask + 1 : 0;
@@ -102,7 +102,7 @@ function rebuild(incoming: u32): void {
   table = heap.alloc(capacity * ENTRY_BYTES);
   memory.fill(table, 0, capacity * ENTRY_BYTES);
   mask = capacity - 1;
-  // An entry that moves keeps its number. The next endpoints' numbers follow without a gap, so that few share their low bits.
+  // An entry that moves keeps its number. New endpoints get the next numbers without a gap, so that few share their low bits.
   const numbered = nextNumber;
   for (let i: u32 = 0; i < oldCapacity; i++) {
     const entry = changetype<Entry>(old + i * ENTRY_BYTES);

@@ -1,85 +1,85 @@
-// What this worker knows of one endpoint, beyond the snapshot. A record has a part for each module that learns something; only
-// that module writes its part. The parts stand here and not in their modules because an entry is one piece of memory (a pick reads
-// several parts of each candidate), and because the modules need the entry.
+// What this worker knows of one endpoint, beyond the snapshot. An entry has a part for each module that learns about endpoints.
+// Only that module writes its part. All parts are declared here, for two reasons: an entry is one piece of memory, because a pick
+// reads several parts of each candidate; and each of these modules imports the entry.
 
-/** in-flight.ts: requests. */
+/** The part of in-flight.ts: requests. */
 @unmanaged
 export class InFlight {
   /** Instant of the scrape with which `unseenAverage` ends, ms since the epoch. */
   scrapedAt: u64 = 0;
-  /** Streams of this worker on the endpoint: exact. */
+  /** In-flight requests of this worker on the endpoint; exact. */
   own: i32 = 0;
-  /** What the other workers last published (workers/counts.ts), and how many of these were settled then. */
+  /** In-flight requests that the other workers last published (workers/counts.ts), and how many of these were settled then. */
   others: i32 = 0;
   othersSettled: i32 = 0;
-  /** What this worker last published: `own`, and how many of these were settled then. */
+  /** The value of `own` that this worker last published, and how many of these requests were settled then. */
   published: i32 = 0;
   publishedSettled: i32 = 0;
-  /** Of `own`, the requests that started in the generation `freshSince`. */
+  /** How many of the `own` requests started in the generation `freshSince`. */
   fresh: i32 = 0;
   freshSince: u32 = 0;
   /** Requests that the model server reported and that no worker of any Envoy sent, averaged over 2 s. */
   unseenAverage: f32 = 0;
 }
 
-/** waiting-tokens.ts: uncached prompt tokens. */
+/** The part of waiting-tokens.ts: uncached prompt tokens. */
 @unmanaged
 class WaitingTokens {
   /** Instant of `queue`, ns. */
   queueAt: u64 = 0;
   /** Estimate of the tokens that are still to be prefilled. */
   queue: f32 = 0;
-  /** Of this worker's requests without a first byte: exact. */
-  pending: i32 = 0;
-  /** All that this worker ever sent (wraps), and the part that it published. */
+  /** Waiting tokens of this worker's requests; exact. */
+  waiting: i32 = 0;
+  /** Uncached tokens that this worker ever sent (wraps), and the value that it last published. */
   sent: i32 = 0;
   publishedSent: i32 = 0;
-  /** What the other workers of this Envoy last published. */
-  workersPending: i32 = 0;
+  /** Waiting tokens, and tokens ever sent, that the other workers of this Envoy last published. */
+  workersWaiting: i32 = 0;
   workersSent: i32 = 0;
-  /** The same with what other Envoys have. */
-  othersPending: i32 = 0;
+  /** Waiting tokens, and tokens ever sent, of the other workers and the other Envoys together. */
+  othersWaiting: i32 = 0;
   othersSent: i32 = 0;
   /** Sums of the current round of the exchange (in-flight.ts). */
-  receivedPending: i32 = 0;
+  receivedWaiting: i32 = 0;
   receivedSent: i32 = 0;
 }
 
-/** remote.ts: requests and tokens of other Envoys, and what this Envoy had when they were received. */
+/** The part of remote.ts: requests and tokens of other Envoys, and of this Envoy when the others' counts were received. */
 @unmanaged
 class Remote {
   requests: i32 = 0;
-  /** Of these, the settled ones. */
+  /** How many of the requests are settled. */
   settled: i32 = 0;
-  pending: i32 = 0;
+  waiting: i32 = 0;
   sent: i32 = 0;
   /** In-flight requests of this Envoy when the section REMOTE last came, and when it came the time before. */
   local: i32 = 0;
   localBefore: i32 = 0;
-  /** Tokens that this Envoy had ever sent then. */
+  /** Tokens that this Envoy had ever sent at these two instants. */
   localSent: i32 = 0;
   localSentBefore: i32 = 0;
 }
 
-/** load-reports.ts: what the endpoint reported with an answer. */
+/** The part of load-reports.ts: the last load report that came with a response. */
 @unmanaged
 class LoadReport {
-  /** When, ns; 0: never. */
+  /** When the load report came, ns; 0: never. */
   at: u64 = 0;
-  /** -1: not reported. */
+  /** Requests in the endpoint's queue, and the fraction of its KV cache in use; -1: not reported. */
   waiting: f32 = 0;
   kv: f32 = 0;
 }
 
-/** speed.ts */
+/** The part of speed.ts. */
 @unmanaged
 class Speed {
-  /** Logarithm of how many times as long as predicted its answers take. */
+  /** Mean logarithm of the observed over the predicted time to the first byte (formula in speed.ts). */
   slowness: f32 = 0;
   samples: u32 = 0;
 }
 
-/** health.ts */
+/** The part of health.ts. */
 @unmanaged
 class Health {
   /** Instants, ns. */
@@ -88,30 +88,30 @@ class Health {
   goneAt: u64 = 0;
   ejectionMilliseconds: u32 = 0;
   rampMilliseconds: u32 = 0;
-  /** In a row. */
+  /** Ejections in a row, and failed responses in a row. */
   ejections: u32 = 0;
   failures: u32 = 0;
-  /** In the last snapshot. */
+  /** Whether the endpoint was usable in the last snapshot. */
   usable: bool = false;
 }
 
-/** adapters.ts: adapters of the endpoint in the current snapshot. */
+/** The part of adapters.ts: adapters of the endpoint in the current snapshot. */
 @unmanaged
 class AdapterCounts {
-  /** With running requests. */
+  /** Number of adapters with running requests. */
   active: u32 = 0;
-  /** With waiting requests only. */
+  /** Number of adapters with waiting requests only. */
   waiting: u32 = 0;
 }
 
-/** entries.ts writes these fields. */
+/** An entry. entries.ts writes these fields; the parts follow them in memory. */
 @unmanaged
 export class Entry {
-  /** Of the endpoint's address; 0: the record is free. */
+  /** Hash of the endpoint's address; 0: the record is free. */
   hash: u64 = 0;
-  /** Index in the current snapshot; NONE: the snapshot does not have it. */
+  /** The endpoint's index in the current snapshot; NONE: the snapshot does not have the endpoint. */
   endpoint: u32 = 0;
-  /** Endpoints get numbers in the order in which they come; a number is given once (endpoints/cache/). */
+  /** Endpoints are numbered in the order in which they appear. A number is given once (used by endpoints/cache/). */
   number: u32 = 0;
 
   get inFlight(): InFlight {

@@ -1,16 +1,17 @@
-// In-flight requests for each endpoint, as this worker knows them: Entry.inFlight (entry.ts says what each field means).
+// In-flight requests of each endpoint, as this worker knows them: Entry.inFlight (entry.ts explains each field).
 //
-// A request is settled when it has lived through a tick. A shorter request is over before the other workers receive its count, and
-// would only keep them away from an endpoint that is idle again. So a cost counts only the settled requests of other workers. The
-// limits of places, the estimate of unseen requests, and the metrics count all requests.
+// A request is settled when it has lived through a tick. A shorter request ends before the other workers receive its count, and
+// its count would only keep them away from an endpoint that is idle again. So a cost counts only the settled requests of other
+// workers. The limits of places, the estimate of unseen requests, and the metrics count all requests.
+// Unseen requests are requests that a model server reports and that no filter sent.
 // Invariant: every started() is followed by exactly one finished() with the same hash.
 import {
   MAX_REMOTE,
-  MAX_REMOTE_PENDING,
-  REMOTE_LASTED,
-  REMOTE_PENDING,
+  MAX_REMOTE_WAITING,
   REMOTE_REQUESTS,
   REMOTE_SENT,
+  REMOTE_SETTLED,
+  REMOTE_WAITING,
   UNKNOWN,
 } from "../../protocol/constants";
 import { textHash } from "../base/hash";
@@ -35,7 +36,7 @@ let ownTotal: i32 = 0;
 let otherWorkers: i32 = 0;
 let othersTotal: i32 = 0;
 
-/** Makes the counts follow a snapshot's endpoints. Nothing is known of the other workers where these changed. */
+/** Makes the counts follow a snapshot's endpoints. If the endpoints changed, the counts of the other workers are forgotten. */
 export function followTopology(view: SnapshotView): void {
   if (!followEndpoints(view)) return;
   othersTotal = 0;
@@ -53,10 +54,10 @@ export function followRemote(view: SnapshotView, now: u64): void {
   for (let i: u32 = 0; i < endpointCount(); i++) receiveRemote(view, i, localInFlight(entryOf(i)), newer);
 }
 
-/** Corrects the unseen requests from scrapes that are newer than the last. */
+/** Updates the averages of unseen requests from the scrapes that are newer than those of the last snapshot. */
 export function followScrapes(view: SnapshotView): void {
   const producedAt = view.version / 1000;
-  // A version below the last was let in because the last was stale: the clock behind it may have been ahead.
+  // A lower version than the last is accepted only if the last snapshot was stale: its producer's clock may have been ahead.
   const restarted = view.version < scrapedVersion;
   scrapedVersion = view.version;
   for (let i: u32 = 0; i < endpointCount(); i++) {
@@ -79,7 +80,7 @@ export function followScrapes(view: SnapshotView): void {
   }
 }
 
-/** Rises whenever this worker publishes: by it finished() knows whether a request is settled. */
+/** Rises whenever this worker publishes. finished() compares generations to find whether a request is settled. */
 let generation: u32 = 1;
 
 export function publishGeneration(): u32 {
@@ -100,13 +101,13 @@ export function started(endpoint: u32): u64 {
   return entry.hash;
 }
 
-/** Counts a request onto the endpoint at an address, if the current snapshot has it; 0 otherwise. */
+/** Counts a request onto the endpoint with this address. Returns 0 if the current snapshot does not have the endpoint. */
 export function startedAt(text: usize, length: u32): u64 {
   const entry = findEntry(textHash(text, length));
   return entry === null || entry.endpoint == NONE ? 0 : started(entry.endpoint);
 }
 
-/** `since`: publishGeneration() when it started. */
+/** Ends the count of a request. `hash`: from started(); `since`: the value of publishGeneration() when the request started. */
 export function finished(hash: u64, since: u32): void {
   const entry = findEntry(hash);
   if (entry === null) return;
@@ -115,7 +116,7 @@ export function finished(hash: u64, since: u32): void {
   ownTotal--;
 }
 
-/** Requests on an endpoint that the filters of this Envoy and of the others sent. */
+/** Requests on an endpoint: own requests, settled requests of others, and requests that others have probably sent since. */
 export function seenInFlight(endpoint: u32): i32 {
   const entry = entryOf(endpoint);
   const local = localInFlight(entry);
@@ -123,8 +124,8 @@ export function seenInFlight(endpoint: u32): i32 {
 }
 
 /**
- * Requests of this Envoy. Each other worker is assumed to have sent what this worker sent since it last published: a burst
- * reaches all workers at once, and they would all see the same idle endpoint.
+  * Requests of this Envoy. Each other worker is assumed to have sent as many requests as this worker since this worker last
+  * published. A burst reaches all workers at once, and without the assumption they would all see the same idle endpoint.
  */
 function localInFlight(entry: Entry): i32 {
   const part = entry.inFlight;
@@ -132,17 +133,17 @@ function localInFlight(entry: Entry): i32 {
   return part.own + part.othersSettled + (burst > 0 ? burst * otherWorkers : 0);
 }
 
-/** Requests that the model server reported beyond those, averaged over 2 s. */
+/** Requests that the model server reported and no filter sent, averaged over 2 s. */
 export function unseenInFlight(endpoint: u32): f32 {
   return entryOf(endpoint).inFlight.unseenAverage;
 }
 
-/** Own requests end between a scrape and its arrival: fewer unseen requests than this say nothing. */
+/** Own requests end between a scrape and its arrival. So an average of unseen requests below this is noise. */
 export const UNSEEN_NOISE: f32 = 1;
 
 /**
- * Requests that may be on an endpoint by now, for the limits of places: own ones, what other workers and Envoys published, as
- * many again for each worker as this worker sent since it published, and what the model server reported beyond those.
+  * Requests that may be on an endpoint by now, for the limits of places. The sum of: own requests; requests that other workers
+  * and Envoys published; for each other worker, as many requests as this worker sent since it published; unseen requests.
  */
 export function inFlightAt(endpoint: u32): f32 {
   const entry = entryOf(endpoint);
@@ -152,7 +153,7 @@ export function inFlightAt(endpoint: u32): f32 {
   return <f32>max(seen, 0) + max<f32>(part.unseenAverage - UNSEEN_NOISE, 0);
 }
 
-/** What the filters of this Envoy count, without unseen requests and without any guess. */
+/** Requests that the workers of this Envoy count, without unseen requests and without any guess. */
 export function counted(endpoint: u32): i32 {
   const part = entryOf(endpoint).inFlight;
   return part.own + part.others;
@@ -166,25 +167,25 @@ export function remoteInFlight(endpoint: u32): i32 {
 export function ownInFlight(): i32 {
   return ownTotal;
 }
-/** Of all workers. */
+/** In-flight requests of all workers, on all endpoints. */
 export function totalInFlight(): i32 {
   return ownTotal + othersTotal;
 }
-/** Workers beside this one that are alive. */
+/** Number of other workers that are alive. */
 export function workersBeside(): i32 {
   return otherWorkers;
 }
 
-/** An endpoint in a traffic report: the bytes of a record of the section REMOTE (protocol/). False: there is nothing to report. */
+/** Writes an endpoint's record of the section REMOTE (protocol/) for a traffic report. False: the endpoint has no request. */
 export function reportEntry(endpoint: u32, target: usize): bool {
   const entry = entryOf(endpoint);
   const part = entry.inFlight;
   const requests = max(part.own + part.others, 0);
-  const pending = max(entry.tokens.pending + entry.tokens.workersPending, 0);
-  if (requests == 0 && pending == 0) return false;
+  const waiting = max(entry.tokens.waiting + entry.tokens.workersWaiting, 0);
+  if (requests == 0 && waiting == 0) return false;
   store<i32>(target, min<i32>(requests, MAX_REMOTE), REMOTE_REQUESTS);
-  store<i32>(target, min(max(settledOwn(part) + part.othersSettled, 0), requests), REMOTE_LASTED);
-  store<i32>(target, min<i32>(pending, MAX_REMOTE_PENDING), REMOTE_PENDING);
+  store<i32>(target, min(max(settledOwn(part) + part.othersSettled, 0), requests), REMOTE_SETTLED);
+  store<i32>(target, min<i32>(waiting, MAX_REMOTE_WAITING), REMOTE_WAITING);
   store<i32>(target, entry.tokens.sent + entry.tokens.workersSent, REMOTE_SENT);
   return true;
 }
@@ -201,13 +202,13 @@ class Published {
   own: i32 = 0;
   settled: i32 = 0;
   /** Waiting tokens, and all tokens ever sent (wraps). */
-  pending: i32 = 0;
+  waiting: i32 = 0;
   sent: i32 = 0;
 }
 
 export const PUBLISHED_BYTES: u32 = offsetof<Published>();
 
-/** Whether anything of an endpoint differs from what this worker last published. */
+/** Whether this worker's counts of any endpoint differ from the counts that it last published. */
 export function ownChanged(): bool {
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
@@ -218,7 +219,7 @@ export function ownChanged(): bool {
   return false;
 }
 
-/** Writes this worker's numbers of every endpoint to `target`, and remembers them as published. */
+/** Writes this worker's counts of every endpoint to `target`, and remembers them as published. */
 export function publishOwn(target: usize): void {
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
@@ -228,18 +229,18 @@ export function publishOwn(target: usize): void {
     const record = changetype<Published>(target + i * PUBLISHED_BYTES);
     record.own = part.own;
     record.settled = part.publishedSettled;
-    record.pending = entry.tokens.pending;
+    record.waiting = entry.tokens.waiting;
     record.sent = tokensPublished(entry);
   }
   generation++;
 }
 
-/** Requests that have lived since this worker last published. */
+/** Own settled requests: those that started before this worker last published. */
 function settledOwn(part: InFlight): i32 {
   return part.own - (part.freshSince == generation ? part.fresh : 0);
 }
 
-/** Begins a round of addOthers(): nothing is known of the other workers. */
+/** Begins a round of addOthers(): forgets the counts of the other workers. */
 export function beginOthers(): void {
   otherWorkers = 0;
   othersTotal = 0;
@@ -251,7 +252,7 @@ export function beginOthers(): void {
   }
 }
 
-/** Adds the numbers that one worker published, which are endpointCount() records for the same topology. */
+/** Adds the counts that one worker published: endpointCount() records for the same endpoints in the same order. */
 export function addOthers(published: usize): void {
   otherWorkers++;
   for (let i: u32 = 0; i < endpointCount(); i++) {
@@ -261,7 +262,7 @@ export function addOthers(published: usize): void {
     entry.inFlight.others += requests;
     entry.inFlight.othersSettled += max(record.settled, 0);
     othersTotal += requests;
-    addOthersTokens(entry, max(record.pending, 0), record.sent);
+    addOthersTokens(entry, max(record.waiting, 0), record.sent);
   }
 }
 

@@ -1,28 +1,28 @@
-// What other Envoys have on the same endpoints, as the sidecars report (sections REMOTE and PREFIXES of the snapshot):
-// Entry.remote (entry.ts).
+// The requests, tokens and prefixes of other Envoys on the same endpoints. Sidecars report them in the snapshot's sections REMOTE
+// and PREFIXES. This module keeps them in Entry.remote (entry.ts).
 //
-// Counts of other Envoys are about as old as the last push but one. So each of the others is assumed to have sent what this
-// Envoy sent since then (`localBefore`), as among workers (in-flight.ts): a burst reaches all Envoys at once. That counts for
-// MAX_GUESSED of them at most, because what happens by chance at one of many Envoys does not happen at all of them.
-// Bound: ARCHITECTURE.md, "What Envoys share". A sidecar that falls silent is believed for REMOTE_SILENT.
-import { REMOTE_LASTED, REMOTE_PENDING, REMOTE_REQUESTS, REMOTE_SENT } from "../../protocol/constants";
+// Counts of other Envoys are about as old as the push before the last. So each other Envoy is assumed to have sent as many
+// requests as this Envoy sent since then (`localBefore`), because a burst reaches all Envoys at once. Workers assume the same of
+// each other (in-flight.ts). At most MAX_GUESSED Envoys are assumed to: a chance increase at one of many Envoys is no burst.
+// Bound: ARCHITECTURE.md, "What Envoys share". Counts of a sidecar that falls silent are used for REMOTE_SILENT.
+import { REMOTE_REQUESTS, REMOTE_SENT, REMOTE_SETTLED, REMOTE_WAITING } from "../../protocol/constants";
 import { prefixNumber } from "../snapshot/verify-traffic";
 import { SnapshotView } from "../snapshot/view";
 import { receivePrefixes } from "./cache/prefix-updates";
 import { endpointCount, entryOf } from "./entries";
 import { Entry } from "./entry";
 
-/** Milliseconds. */
+/** Milliseconds for which the counts of a silent sidecar are used. */
 export const REMOTE_SILENT: u64 = 2000;
 const MAX_GUESSED: i32 = 4;
-/** Pushes closer together than this, ns, bring no newer counts. */
+/** Of two pushes that are closer together than this, ns, the second brings no newer counts. */
 const MIN_NEWER: u64 = 40000000;
 
 let envoys: i32 = 0;
 let total: u64 = 0;
 let newerAt: u64 = 0;
 
-/** A snapshot came at `now`, ns. Whether its counts are newer than the last snapshot's, for receiveRemote() of each endpoint. */
+/** Begins with a snapshot that came at `now`, ns. Returns `newer` for receiveRemote(): whether its counts are newer. */
 export function beginRemote(view: SnapshotView, now: u64): bool {
   total = 0;
   envoys = view.remote ? min(<i32>view.envoys, MAX_GUESSED) : 0;
@@ -31,7 +31,7 @@ export function beginRemote(view: SnapshotView, now: u64): bool {
   return true;
 }
 
-/** `local`: in-flight requests of this Envoy there (in-flight.ts). */
+/** Takes over an endpoint's counts. `local`: this Envoy's in-flight requests on the endpoint (in-flight.ts). */
 export function receiveRemote(view: SnapshotView, endpoint: u32, local: i32, newer: bool): void {
   const entry = entryOf(endpoint);
   const remote = entry.remote;
@@ -45,12 +45,12 @@ export function receiveRemote(view: SnapshotView, endpoint: u32, local: i32, new
   const record = view.remote + endpoint * view.remoteStride;
   remote.requests = load<i32>(record, REMOTE_REQUESTS);
   total += remote.requests;
-  remote.settled = load<i32>(record, REMOTE_LASTED);
-  remote.pending = load<i32>(record, REMOTE_PENDING);
+  remote.settled = load<i32>(record, REMOTE_SETTLED);
+  remote.waiting = load<i32>(record, REMOTE_WAITING);
   remote.sent = load<i32>(record, REMOTE_SENT);
 }
 
-/** No sidecar reports other Envoys any more. */
+/** Forgets all counts, when no sidecar reports other Envoys any more. */
 export function forgetRemote(): void {
   if (envoys == 0) return;
   envoys = 0;
@@ -67,24 +67,24 @@ function forget(entry: Entry): void {
   const remote = entry.remote;
   remote.requests = 0;
   remote.settled = 0;
-  remote.pending = 0;
+  remote.waiting = 0;
   remote.sent = 0;
 }
 
-/** Requests of other Envoys, with those that they are likely to have sent meanwhile. */
+/** Settled requests of other Envoys, and the requests that they have probably sent since. */
 export function remoteInFlightNow(entry: Entry, local: i32): i32 {
   return entry.remote.settled + envoys * max(local - entry.remote.localBefore, 0);
 }
 
-/** Tokens that other Envoys are likely to have sent since their counts came: as many as this one sent, while its own wait. */
+/** Tokens that other Envoys have probably sent since: as many each as this Envoy sent, but no more than its waiting tokens. */
 export function remoteTokensGuessed(entry: Entry): f32 {
   if (envoys == 0) return 0;
   const tokens = entry.tokens;
   const since = tokens.sent + tokens.workersSent - entry.remote.localSentBefore;
-  return <f32>envoys * <f32>max(min(since, tokens.pending + tokens.workersPending), 0);
+  return <f32>envoys * <f32>max(min(since, tokens.waiting + tokens.workersWaiting), 0);
 }
 
-// ---- prefixes: a snapshot repeats the records of the last moments, and each record has its number ------------------------
+// ---- prefixes: a snapshot repeats the latest records; a record's number shows whether it was received before -------------
 
 /** A sidecar whose prefixes were received. */
 @unmanaged
@@ -94,7 +94,7 @@ class Source {
   highest: u64 = 0;
 }
 
-/** Sidecars that are remembered, the last ones. */
+/** Number of sidecars that are remembered: the latest ones. */
 const SOURCES: u32 = 4;
 const SOURCE_BYTES: u32 = offsetof<Source>();
 const sources: usize = memory.data(SOURCES * SOURCE_BYTES, 8);

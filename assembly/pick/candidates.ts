@@ -1,14 +1,14 @@
-// The endpoints of a model that are looked at for a request. An endpoint is a candidate when it is usable (ready, awake, not
-// draining), not ejected (endpoints/health.ts), and within the range to which the pick is kept (places/range.ts).
+// The endpoints of a model that a pick compares. An endpoint may be a candidate if it is usable (ready, awake, not draining), not
+// ejected (endpoints/health.ts), and within the pick's range (places/range.ts).
 //
-// A small pool is looked at as a whole. Profile "tokens" samples a pool of more than FULL_SCAN endpoints, because a full scan
-// of a large pool costs time and makes workers choose alike. The other profiles sample a pool of more than MAX_SCANNED:
+// In a small pool all such endpoints are candidates. Profile "tokens" samples a pool of more than FULL_SCAN endpoints, because a
+// full scan of a large pool costs time and makes workers choose alike. Other profiles sample a pool of more than MAX_SCANNED:
 //   last sent  the last two endpoints that were sent the longest known beginning of the prompt (endpoints/cache/last-sent.ts)
-//   home       the endpoint that rendezvous hashing gives for a beginning of the prompt: gateways that do not know of each
-//              other meet there
+//   home       the endpoint that rendezvous hashing gives for a beginning of the prompt: gateways without contact to each other
+//              find the same endpoint
 //   adapter    up to four endpoints on which the adapter is loaded
-//   random     eight endpoints; thirty-two for the other profiles
-// The session's homes are candidates always (session.ts).
+//   random     eight random endpoints; thirty-two for the other profiles
+// The session's homes are always candidates (session.ts).
 import { ADAPTER_LISTED, MAX_ENDPOINTS, MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { mix } from "../base/hash";
 import { Random } from "../base/random";
@@ -29,7 +29,7 @@ const ADAPTER_CANDIDATES: u32 = 4;
 /** Random draws for each wanted candidate. When most of a pool is down, fewer candidates are found. */
 const DRAWS: u32 = 3;
 
-/** The candidates of one pick, and what is worked out for each. A candidate is known by its index in these lists. */
+/** The candidates of one pick, with their costs and scores. A candidate's index is the same in all lists. */
 @unmanaged
 export class Candidates {
   view: SnapshotView = changetype<SnapshotView>(0);
@@ -38,29 +38,29 @@ export class Candidates {
   /** Nanoseconds since the epoch. */
   now: u64 = 0;
   count: u32 = 0;
-  /** Links of the session's homes; NONE: the session has none (session.ts). */
+  /** Links of the session's homes; NONE: the session has no such home (session.ts). */
   home: u32 = 0;
   secondHome: u32 = 0;
-  /** Ejected endpoints are no candidates. */
+  /** Whether ejected endpoints are excluded. */
   heedsEjections: bool = false;
-  /** Ejected endpoints are candidates, because too many of the range are ejected. */
+  /** Whether ejected endpoints are candidates because too many endpoints of the range are ejected. */
   panic: bool = false;
 
-  /** The candidate's link: its number in the snapshot's section MODEL_ENDPOINTS. */
+  /** The candidate's link: an index into the snapshot's section MODEL_ENDPOINTS. */
   link(i: u32): u32 {
     return load<u32>(changetype<usize>(this) + i * 4, LINKS);
   }
   endpoint(i: u32): u32 {
     return this.view.linkEndpoint(this.link(i));
   }
-  /** The lowest cost wins. */
+  /** The candidate's cost. The lowest cost wins. */
   cost(i: u32): f64 {
     return load<f64>(changetype<usize>(this) + i * 8, COSTS);
   }
   setCost(i: u32, cost: f64): void {
     store<f64>(changetype<usize>(this) + i * 8, cost, COSTS);
   }
-  /** What the scorer that was applied last gave the candidate (scorers.ts). */
+  /** The candidate's score from the scorer that was applied last (scorers.ts). */
   score(i: u32): f64 {
     return load<f64>(changetype<usize>(this) + i * 8, SCORES);
   }
@@ -72,14 +72,14 @@ export class Candidates {
   }
 }
 
-// The lists behind the record: f64 cost, f64 score and u32 link for each candidate.
+// Three lists follow the record: an f64 cost, an f64 score and a u32 link for each candidate.
 const COSTS: u32 = (<u32>offsetof<Candidates>() + 7) & ~7;
 const SCORES: u32 = COSTS + MAX_ENDPOINTS * 8;
 const LINKS: u32 = SCORES + MAX_ENDPOINTS * 8;
-/** Of a record with its lists. */
+/** Bytes of a record with its lists. */
 export const CANDIDATES_BYTES: u32 = LINKS + MAX_ENDPOINTS * 4;
 
-/** Begins a list without candidates. */
+/** Begins a pick, without candidates. */
 export function beginCandidates(candidates: Candidates, view: SnapshotView, model: u32, range: Range, now: u64): void {
   candidates.view = view;
   candidates.model = model;
@@ -119,7 +119,7 @@ export function findCandidates(candidates: Candidates, profile: Profile, input: 
   }
 }
 
-/** Whether ejections count: at least half of the range's usable endpoints are left. */
+/** Whether at least half of the range's usable endpoints are not ejected. Only then ejections count. */
 function enoughLeft(candidates: Candidates): bool {
   const view = candidates.view;
   const first = candidates.range.first;
@@ -141,7 +141,7 @@ function mayServe(candidates: Candidates, endpoint: u32): bool {
   return !candidates.heedsEjections || !isEjected(entryOf(endpoint), candidates.now);
 }
 
-/** Adds an endpoint, if it may serve the request and is not in the list yet. */
+/** Adds a link's endpoint if it may serve the request and is no candidate yet. */
 export function addCandidate(candidates: Candidates, link: u32): void {
   if (!mayServe(candidates, candidates.view.linkEndpoint(link))) return;
   for (let i: u32 = 0; i < candidates.count; i++) if (candidates.link(i) == link) return;
@@ -170,7 +170,7 @@ function addLastSent(candidates: Candidates, prompt: Prompt, seed: u64): void {
   }
 }
 
-/** The home of the prompt's first 64, 16 or 4 blocks, or of the first block: the longest beginning that the prompt has. */
+/** Adds the home of the prompt's first 64, 16, 4 or 1 blocks: of the longest of these beginnings that the prompt has. */
 function addHome(candidates: Candidates, prompt: Prompt, seed: u64): void {
   let blocks: u32 = 64;
   while (blocks > prompt.count) blocks >>= 2;
@@ -179,7 +179,7 @@ function addHome(candidates: Candidates, prompt: Prompt, seed: u64): void {
   if (home != NONE) addCandidate(candidates, home);
 }
 
-/** Begins at a random link, so that requests do not all find the same four endpoints. */
+/** Adds endpoints that have loaded the adapter. The search begins at a random link, so that requests find different endpoints. */
 function addLoaded(candidates: Candidates, random: Random): void {
   const view = candidates.view;
   const range = candidates.range;
@@ -193,8 +193,8 @@ function addLoaded(candidates: Candidates, random: Random): void {
 }
 
 /**
- * Rendezvous hashing: the link, other than `other`, of the endpoint that may serve and whose hash together with `key` is the
- * highest. Every worker finds the same. NONE: no endpoint may serve.
+  * The home of `key` by rendezvous hashing. Of the endpoints that may serve the request, the home has the highest hash with `key`.
+  * Every worker finds the same home. Returns its link; NONE: no endpoint may serve. The link `other` is excluded.
  */
 export function homeOf(candidates: Candidates, key: u64, other: u32): u32 {
   const view = candidates.view;

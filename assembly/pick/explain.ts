@@ -1,6 +1,6 @@
-// A pick in words, for people who ask with the debug secret: the choice, and for each candidate the terms of its cost or score.
-// One line of visible ASCII, as a header's value. The chosen candidates come first, in their order; then others follow as long
-// as there is room.
+// Explains a pick to people who send the debug secret: the choice, and the terms of each candidate's cost or score. The text is
+// one line of visible ASCII, for a header's value. The chosen candidates come first, in their order. Other candidates follow
+// until the buffer is full.
 //
 //   tokens candidates=3 prefill=0.4000; 1 10.0.0.1:8000 cost=212 s=1.0000 q=0 u=16 n=2 a=0; 2 10.0.0.2:8000 ...
 //   load   ...: cost=2.0000 seen=1;
@@ -15,7 +15,7 @@ import { KIND_LOAD, KIND_TOKENS, Profile, scorerAt } from "./profile";
 import { scoreCandidates } from "./scorers";
 import { commonTerms, tokenTerms } from "./token-cost";
 
-/** Right after the pick, before the request is counted: so the costs are the same once more. */
+/** Writes the explanation. Must be called after the pick and before the request is counted, so that the costs are the same. */
 export function explainPick(w: Writer, profile: Profile, input: PickInput, choice: Choice): void {
   const candidates = choice.candidates;
   costCandidates(candidates, profile, input);
@@ -32,7 +32,7 @@ export function explainPick(w: Writer, profile: Profile, input: PickInput, choic
     if (rankOf(choice, candidates.endpoint(i)) == 0) explain(w, profile, input, choice, i, 0);
 }
 
-/** Candidate `i`, whole or not at all. `rank`: 1 to 3 of a chosen candidate, 0 of another. */
+/** Writes candidate `i`, or nothing if the text does not fit. `rank`: 1 to 3 for a chosen candidate, else 0. */
 function explain(w: Writer, profile: Profile, input: PickInput, choice: Choice, i: u32, rank: u32): void {
   const before = w.at;
   const candidates = choice.candidates;
@@ -72,7 +72,7 @@ function explain(w: Writer, profile: Profile, input: PickInput, choice: Choice, 
   if (w.overflowed) w.at = before;
 }
 
-/** 1 to 3 of a chosen endpoint, 0 of another. */
+/** 1 to 3 for a chosen endpoint, else 0. */
 function rankOf(choice: Choice, endpoint: u32): u32 {
   if (endpoint == choice.first) return 1;
   return endpoint == choice.second ? 2 : endpoint == choice.third ? 3 : 0;

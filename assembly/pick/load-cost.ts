@@ -2,13 +2,13 @@
 //
 //   cost(p) = seen(p) + queue(p) + KV_REQUESTS * kv(p)       queue(p) = unseen(p) + min(waiting(p), unseen(p))
 //
-//   seen     in-flight requests that the filters of this Envoy sent: exact and never stale (endpoints/in-flight.ts)
-//   unseen   requests that the model server reported beyond those, averaged over 2 s, less UNSEEN_NOISE
-//   waiting  the model server's queue at the last scrape. Own requests in it are in `seen`, and may have left it since. Each
-//            request of other senders counts twice, because it has no first token yet
+//   seen     in-flight requests that filters sent (seenInFlight() of endpoints/in-flight.ts)
+//   unseen   requests that the model server reported and no filter sent, averaged over 2 s, less UNSEEN_NOISE
+//   waiting  the model server's queue at the last scrape. `seen` has the filters' own requests in the queue, and these may have
+//            left it since. So only unseen requests count here: twice, because they have no first token yet
 //   kv       fraction of the KV cache in use, 0...1
 //
-// A signal that one of the candidates lacks: signals.ts.
+// signals.ts has the rule for a signal that one of the candidates lacks.
 import { seenInFlight, UNSEEN_NOISE, unseenInFlight } from "../endpoints/in-flight";
 import { SnapshotView } from "../snapshot/view";
 import { Candidates } from "./candidates";
@@ -33,7 +33,7 @@ export function loadCosts(candidates: Candidates, profile: Profile, input: PickI
     const kv = kvOf(view, endpoint, profile, input);
     if (queue < 0) queues = profile.penalise;
     if (kv < 0) caches = profile.penalise;
-    // Without `penalise` both signals are dropped now, whatever the other candidates report.
+    // Without `penalise` both signals are now dropped for all candidates, so the search can end.
     if (!queues && !caches) break;
     worstQueue = max(worstQueue, queue);
     worstKv = max(worstKv, kv);
@@ -53,7 +53,7 @@ export function loadCosts(candidates: Candidates, profile: Profile, input: PickI
   }
 }
 
-/** -1: not known. */
+/** The term queue(p), in requests; -1: not known. */
 function queueCost(view: SnapshotView, endpoint: u32, profile: Profile, input: PickInput): f64 {
   const waiting = waitingOf(view, endpoint, profile, input);
   if (waiting < 0 || runningOf(view, endpoint, profile, input) < 0) return -1;

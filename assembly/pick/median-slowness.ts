@@ -1,13 +1,13 @@
-// The usual slowness of a pick's candidates, with which each endpoint's slowness (endpoints/speed.ts) is compared.
+// The median slowness of a pick's candidates. Each endpoint's slowness (endpoints/speed.ts) is compared with this median.
 import { entryOf } from "../endpoints/entries";
 import { Candidates } from "./candidates";
 
-/** The median is taken of the first candidates only when there are more: it does not need them all. */
+/** If a pick has more candidates, the median of the first candidates is precise enough. */
 const MAX_SORTED: u32 = 32;
 
 const sorted: usize = memory.data(MAX_SORTED * 4, 4);
 
-/** Median slowness of the candidates that have any; 0: none has. */
+/** Median slowness of the candidates that have samples; 0: no candidate has. */
 export function medianSlowness(candidates: Candidates): f32 {
   let n: u32 = 0;
   const count = candidates.count;

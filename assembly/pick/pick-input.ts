@@ -1,16 +1,16 @@
-// What is known of a request when its endpoint is picked.
+// What a pick knows of its request.
 
 @unmanaged
 export class PickInput {
   /** Nanoseconds since the epoch. */
   now: u64 = 0;
-  /** Hash of the model's name. */
+  /** Hash of the name of the request's model. */
   model: u64 = 0;
   /** Hash of model and cache_salt. */
   seed: u64 = 0;
   /** Hash of the session's name; 0: the request names no session. */
   session: u64 = 0;
-  /** Prompt (endpoints/cache/prompt.ts); 0: the body was not hashed. */
+  /** Address of the Prompt (endpoints/cache/prompt.ts); 0: the body was not hashed. */
   prompt: usize = 0;
   /** Tokens of the whole prompt. */
   tokens: i32 = 0;

@@ -1,5 +1,5 @@
-// The pick: which endpoint gets a request, and two fallbacks. Its arguments are the snapshot, the model, the profile, what is known
-// of the request, the range and the random source. It reads what is known of the endpoints (endpoints/), and returns a Choice:
+// Picks the endpoint that gets a request, and two fallbacks. pick() gets the snapshot, the model, the profile, the request's
+// PickInput, the range and the random source. It reads what endpoints/ knows of the endpoints, and returns a Choice:
 //
 //   candidates (candidates.ts) -> a cost for each (load-cost.ts, token-cost.ts, scorers.ts) -> the session's home first, where
 //   its load allows (session.ts) -> the picker's key (picker.ts) -> the three candidates with the lowest keys
@@ -17,12 +17,12 @@ import { scorerCosts } from "./scorers";
 import { findHomes, preferHome, SESSION_AT_HOME, SESSION_NONE } from "./session";
 import { tokenCosts, uncachedTokens } from "./token-cost";
 
-/** The pick and two fallbacks, which override_host tries in turn. */
+/** The picked endpoint and two fallbacks, which override_host tries in turn. */
 const MAX_CHOSEN: u32 = 3;
 
 @unmanaged
 export class Choice {
-  /** Endpoints of the snapshot, the best first; NONE behind the last. */
+  /** Number of chosen endpoints. `first` is the best. Each is an index in the snapshot; unused fields are NONE. */
   count: u32 = 0;
   first: u32 = 0;
   second: u32 = 0;
@@ -30,21 +30,21 @@ export class Choice {
   firstKey: f64 = 0;
   secondKey: f64 = 0;
   thirdKey: f64 = 0;
-  /** SESSION_... (session.ts). */
+  /** One of SESSION_NONE, SESSION_AT_HOME and SESSION_AWAY (session.ts). */
   session: u32 = 0;
-  /** Ejections were ignored, because too many of the model's endpoints are ejected. */
+  /** Whether ejections were ignored because too many endpoints of the range are ejected. */
   panic: bool = false;
-  /** Tokens of the prompt that `first` has to prefill; 0 under profile "load", which does not look at prompts. */
+  /** Uncached tokens of the prompt on `first`; 0 under profile "load", which does not use prompts. */
   uncached: i32 = 0;
-  /** The candidates among which it was chosen (explain.ts). */
+  /** The candidates of the pick, for explain.ts. */
   candidates: Candidates = changetype<Candidates>(0);
 }
 
-// One pick at a time: these two records are all the memory of a pick.
+// A VM makes one pick at a time, so these two records are all the memory that picks need.
 const choice = changetype<Choice>(memory.data(offsetof<Choice>(), 8));
 const candidates = changetype<Candidates>(memory.data(CANDIDATES_BYTES, 8));
 
-/** Up to three different endpoints of the model within the range, best first. The choice is valid until the next pick. */
+/** Picks up to three different endpoints of the model within the range. The choice is valid until the next pick. */
 export function pick(
   view: SnapshotView,
   model: u32,
@@ -64,7 +64,7 @@ export function pick(
   return finish(profile, input);
 }
 
-/** The choice of the one endpoint that can answer, in the same form. */
+/** Makes a Choice of the only endpoint that can answer. */
 export function pickOnly(view: SnapshotView, model: u32, profile: Profile, input: PickInput, endpoint: u32): Choice {
   begin(view, model, wholeModel(view, model), input);
   offer(endpoint, 0);
@@ -78,7 +78,7 @@ export function costCandidates(candidates: Candidates, profile: Profile, input: 
   else scorerCosts(candidates, profile, input);
 }
 
-/** An endpoint that was ejected or is new comes back slowly: its weight divides its cost, or multiplies its score. */
+/** Applies the weights of new and returning endpoints (endpoints/health.ts). A weight divides a cost, or multiplies a score. */
 function weighCandidates(candidates: Candidates, profile: Profile): void {
   for (let i: u32 = 0; i < candidates.count; i++) {
     const weight = weightOf(entryOf(candidates.endpoint(i)), candidates.now);
@@ -109,7 +109,7 @@ function finish(profile: Profile, input: PickInput): Choice {
   return choice;
 }
 
-/** Keeps the three lowest keys. */
+/** Offers an endpoint to the choice, which keeps the three endpoints with the lowest keys. */
 function offer(endpoint: u32, key: f64): void {
   if (key < choice.firstKey) {
     choice.third = choice.second;

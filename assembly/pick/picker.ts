@@ -1,12 +1,12 @@
-// Pickers: how the winner is chosen once each candidate has a cost. Each replaces the cost by a key; the lowest key wins.
+// Pickers choose among the candidates once each has a cost. A picker replaces each cost by a key. The lowest key wins.
 //
-//   max-score-picker        key = cost + random * TIE       costs closer than TIE are equal, decided at random
-//   p2c-picker              the same, of two random candidates (candidates.ts)
-//   weighted-random-picker  key = -ln(random) / weight      weight = score, or 1 / cost: picked in proportion to it. Source:
+//   max-score-picker        key = cost + random * TIE       chance decides between costs that differ by less than TIE
+//   p2c-picker              key = cost + random * TIE       there are only two candidates, chosen at random (candidates.ts)
+//   weighted-random-picker  key = -ln(random) / weight      picks in proportion to weight = score, or 1 / cost. Source:
 //                                                           Efraimidis and Spirakis, algorithm A-Res
 //   random-picker           key = random
 //
-// TIE: a tenth of a request, 8 tokens, or next to nothing of a score.
+// TIE is a tenth of a request under profile "load", 8 tokens under "tokens", and a tiny part of a score.
 import { Random } from "../base/random";
 import { Candidates } from "./candidates";
 import { KIND_LOAD, KIND_SCORERS, KIND_TOKENS, PICKER_RANDOM, PICKER_WEIGHTED, Profile } from "./profile";
@@ -14,11 +14,11 @@ import { KIND_LOAD, KIND_SCORERS, KIND_TOKENS, PICKER_RANDOM, PICKER_WEIGHTED, P
 const TIE_REQUESTS: f64 = 0.1;
 const TIE_TOKENS: f64 = 8;
 const TIE_SCORE: f64 = 1e-9;
-/** Weights of costs: a candidate with this cost gets half of the requests that a candidate without cost gets. */
+/** The cost with which a candidate gets half of the requests that a candidate with cost 0 gets. */
 const HALF_REQUESTS: f64 = 1;
 const HALF_TOKENS: f64 = 400;
 
-/** Replaces the candidates' costs by the picker's keys. `kept`: the session's home has the cost -1 and stays first. */
+/** Replaces the candidates' costs by the picker's keys. `kept`: a home of the session has the cost -1 and must stay first. */
 export function applyPicker(candidates: Candidates, profile: Profile, kept: bool, random: Random): void {
   const count = candidates.count;
   const kind = profile.kind;
@@ -34,7 +34,7 @@ export function applyPicker(candidates: Candidates, profile: Profile, kept: bool
   }
 }
 
-/** A candidate with a score of 0 comes after all others, in random order. */
+/** The key of weighted-random-picker. Candidates with a score of 0 come after all others, in random order. */
 function weightedKey(profile: Profile, cost: f64, draw: f64): f64 {
   const kind = profile.kind;
   let weight: f64;

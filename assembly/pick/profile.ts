@@ -1,19 +1,19 @@
-// What decides a pick, from the configuration: a profile, or scorers with weights under their names in the Gateway
-// API's endpoint picker, and a picker that chooses among the candidates.
+// A profile: what the configuration says about picks. It names a cost ("load" or "tokens"), or scorers with weights, and a picker
+// that chooses among the candidates. Scorers and pickers have the names of the Gateway API's endpoint picker.
 import { EjectionLimits } from "../endpoints/health";
 
-/** Profile "load": load-cost.ts. */
+/** Profile "load" (load-cost.ts). */
 export const KIND_LOAD: u32 = 0;
-/** Profile "tokens": token-cost.ts. */
+/** Profile "tokens" (token-cost.ts). */
 export const KIND_TOKENS: u32 = 1;
-/** Scorers: scorers.ts. */
+/** Scorers with weights (scorers.ts). */
 export const KIND_SCORERS: u32 = 2;
 
-/** The lowest cost or the highest score; ties are decided at random. */
+/** Picks the lowest cost or the highest score. Chance decides ties. */
 export const PICKER_BEST: u32 = 0;
 export const PICKER_WEIGHTED: u32 = 1;
 export const PICKER_RANDOM: u32 = 2;
-/** The better of two random candidates: for pools of thousands of endpoints. */
+/** Picks the better of two random candidates, for pools of thousands of endpoints. */
 export const PICKER_TWO: u32 = 3;
 const PICKERS: u32 = 4;
 
@@ -32,7 +32,7 @@ function pickerName(picker: u32): string {
   }
 }
 
-/** The names of all pickers; a picker's number is its index. */
+/** The names of all pickers. A picker's number is its index. */
 export function pickerNames(): string[] {
   const names: string[] = [];
   for (let picker: u32 = 0; picker < PICKERS; picker++) names.push(pickerName(picker));
@@ -45,9 +45,9 @@ const MAX_SCORERS: u32 = 16;
 @unmanaged
 class WeightedScorer {
   weight: f64 = 0;
-  /** The scorer's own, such as a threshold. */
+  /** The parameter of the scorer's formula, such as a limit (scorers.ts). */
   parameter: f64 = 0;
-  /** SCORE_... (scorers.ts). */
+  /** A SCORE_ number (scorers.ts). */
   type: u32 = 0;
 }
 
@@ -55,17 +55,17 @@ class WeightedScorer {
 export class Profile {
   kind: u32 = 0;
   picker: u32 = 0;
-  /** A candidate whose signal is unknown or old counts as the worst candidate. Else the signal is dropped for all candidates. */
+  /** True: a candidate whose signal is unknown or old counts as the worst. False: the signal is dropped for all candidates. */
   penalise: bool = false;
-  /** An endpoint's load report counts while it is newer than the endpoint's last scrape (endpoints/load-reports.ts). */
+  /** Whether a load report counts while it is newer than the endpoint's last scrape (endpoints/load-reports.ts). */
   reports: bool = false;
-  /** Milliseconds after which a load report is old and, with `penalise`, a scrape. */
+  /** Milliseconds after which a load report is old. With `penalise`, a scrape is old after this time too. */
   staleAfter: u32 = 0;
-  /** When an endpoint whose answers fail is ejected. */
+  /** When failed responses eject an endpoint. */
   ejection: EjectionLimits = changetype<EjectionLimits>(0);
-  /** How many scorers follow. */
+  /** Number of the profile's scorers (scorerAt()). */
   scorers: u32 = 0;
-  /** Sum of the positive weights: no score is higher. */
+  /** Sum of the positive weights: the highest score that a candidate can get. */
   best: f64 = 0;
 }
 
@@ -82,7 +82,7 @@ export function newProfile(kind: u32): Profile {
   return profile;
 }
 
-/** False: the profile has MAX_SCORERS already. */
+/** Adds a scorer. False: the profile has MAX_SCORERS already. */
 export function addScorer(profile: Profile, type: u32, weight: f64, parameter: f64): bool {
   const i = profile.scorers;
   if (i == MAX_SCORERS) return false;

@@ -1,25 +1,26 @@
-// Scorers of the Gateway API's endpoint picker (v1.5.0) and of llm-d's, under their names. Each gives a candidate a score of
-// 0...1. A candidate's score is the sum of weight * score over the profile's scorers, and the highest sum wins. The sum is kept
-// as cost(p) = best - sum, so that under every profile the lowest cost wins and no cost is below 0.
+// The scorers of the Gateway API's endpoint picker (v1.5.0) and of llm-d's endpoint picker, under the names that these use. A
+// scorer gives a candidate a score of 0...1. The candidate with the highest sum of weight * score over the profile's scorers
+// wins. The sum is kept as cost(p) = best - sum, so that under every profile the lowest cost wins and no cost is below 0.
 //
-//   queue-scorer                  (highest - waiting) / (highest - lowest) over the candidates, 1 when all are equal
+//   queue-scorer                  (highest - waiting) / (highest - lowest) over the candidates; 1 when all are equal
 //   kv-cache-utilization-scorer   1 - KV cache usage
-//   running-requests-size-scorer  as queue-scorer, of running requests
+//   running-requests-size-scorer  the formula of queue-scorer, with running requests
 //   prefix-cache-scorer           matched blocks / blocks of the prompt; 0 for a prompt without a block
-//   lora-affinity-scorer          1 when the adapter has running requests there; 0.8 when active + waiting adapters are
-//                                 fewer than fit; 0.6 when it has only waiting requests; else 0
-//   token-load-scorer             1 - min(tokens, limit) / limit, tokens: those that wait there for their first byte
-//   latency-scorer                as queue-scorer, of the predicted seconds to the first byte, times s(p)
-//   active-request-scorer         (highest - n) / highest, n: this Envoy's in-flight requests there; 1 when highest is 0
+//   lora-affinity-scorer          1 when the adapter has running requests on the endpoint; 0.8 when the endpoint has fewer
+//                                 active and waiting adapters than slots; 0.6 when the adapter has only waiting requests; else 0
+//   token-load-scorer             1 - min(tokens, limit) / limit, where tokens are the endpoint's waiting tokens
+//   latency-scorer                the formula of queue-scorer, with the predicted seconds to the first byte * s(p)
+//   active-request-scorer         (highest - n) / highest, where n is the number of in-flight requests that filters sent to
+//                                 the endpoint (seenInFlight()); 1 when highest is 0
 //   load-aware-scorer             0.5 * (1 - min(waiting, limit) / limit)
 //   session-affinity-scorer       1 for the session's home (session.ts), else 0
 //
-// A signal that one of the candidates lacks: signals.ts. The endpoint picker itself counts such a signal as 0.
+// signals.ts has the rule for a signal that one of the candidates lacks. The endpoint picker counts such a signal as 0.
 //
-// A new scorer: a SCORE_ number and a higher SCORERS, its name in scorerName(), its signal in signalOf(), its formula in
-// scoreOf() and above. config/endpoint-picker.ts reads its parameter, if it has one, and must not list its name in ELSEWHERE.
-// The spec tests/assembly/pick/scorers.spec.ts fails for a number below SCORERS that lacks any of these. `make docs` takes the
-// name into the configuration's schema.
+// A new scorer needs: a SCORE_ number, and a higher SCORERS; a name in scorerName(); a signal in signalOf(); a formula in scoreOf()
+// and in this comment. If the scorer has a parameter, config/endpoint-picker.ts must read the parameter. The name must not be in
+// ELSEWHERE of that file. The spec tests/assembly/pick/scorers.spec.ts fails for a number below SCORERS that lacks one of these.
+// `make docs` writes the name into the configuration's schema.
 import { ADAPTER_RUNNING, ADAPTER_WAITING } from "../../protocol/constants";
 import { adapterSlots, linkState } from "../endpoints/adapters";
 import { matchPrefix } from "../endpoints/cache/prefix-index";
@@ -45,10 +46,10 @@ export const SCORE_LATENCY: u32 = 6;
 export const SCORE_ACTIVE: u32 = 7;
 export const SCORE_LOAD: u32 = 8;
 export const SCORE_SESSION: u32 = 9;
-/** How many scorers there are; their numbers lie below. */
+/** Number of scorers. Their SCORE_ numbers are below this. */
 export const SCORERS: u32 = 10;
 
-/** llm-d's name of the latency-scorer. */
+/** Name of latency-scorer in llm-d. */
 const PREDICTED_LATENCY = "predicted-latency-scorer";
 
 export function scorerName(type: u32): string {
@@ -104,7 +105,7 @@ export function scorerCosts(candidates: Candidates, profile: Profile, input: Pic
   }
 }
 
-/** Gives every candidate a score by the profile's scorer `s`. False: the scorer is dropped, because a candidate lacks its signal. */
+/** Gives every candidate the score of the profile's scorer `s`. False: the scorer is dropped, because a candidate lacks its signal. */
 export function scoreCandidates(candidates: Candidates, profile: Profile, input: PickInput, s: u32): bool {
   const count = candidates.count;
   const type = scorerAt(profile, s).type;
@@ -132,7 +133,7 @@ export function scoreCandidates(candidates: Candidates, profile: Profile, input:
   return true;
 }
 
-/** What a scorer looks at; -1: not known. A number without a case here is never known, so its scorer is dropped. */
+/** The signal of a scorer for an endpoint; -1: not known. A SCORE_ number without a case here is not known: its scorer is dropped. */
 function signalOf(
   candidates: Candidates,
   i: u32,
@@ -166,7 +167,7 @@ function signalOf(
       return loraScore(view, link, endpoint);
     case SCORE_TOKENS: {
       const entry = entryOf(endpoint);
-      return min<f64>(<f64>max(entry.tokens.pending + entry.tokens.othersPending, 0), parameter);
+      return min<f64>(<f64>max(entry.tokens.waiting + entry.tokens.othersWaiting, 0), parameter);
     }
     case SCORE_LATENCY: {
       const entry = entryOf(endpoint);
@@ -191,7 +192,7 @@ function loraScore(view: SnapshotView, link: u32, endpoint: u32): f64 {
   return state == ADAPTER_WAITING ? 0.6 : 0;
 }
 
-/** The score of a signal `x`, 0...1. A number without a case here scores 0. */
+/** The score of a signal `x`, 0...1. A SCORE_ number without a case here scores 0. */
 function scoreOf(type: u32, x: f64, lowest: f64, highest: f64, parameter: f64): f64 {
   switch (type) {
     case SCORE_QUEUE:

@@ -1,11 +1,11 @@
-// Sessions: requests that name the same session go to the same endpoint, the session's home. The home is the usable endpoint
-// whose hash together with the session's is the highest (rendezvous hashing). Nothing is stored or exchanged: every worker,
-// every gateway and every restart finds the same home. An endpoint that comes or goes moves only its own sessions.
+// Requests that name the same session go to the same endpoint, the session's home. Rendezvous hashing finds the home: of the
+// usable endpoints, the home has the highest hash with the session. Nothing is stored or exchanged, because every worker and
+// every gateway finds the same home, also after a restart. An endpoint that comes or goes moves only its own sessions.
 //
 //   the home is picked while   cost(home) <= FACTOR * cost(best) + SLACK
 //
-// SLACK is half a second of prefill for profile "tokens", four requests for "load", a quarter of the best score for scorers.
-// When the home costs more, the session's second home is tried by the same bound. Then the best endpoint is taken.
+// SLACK is half a second of prefill for profile "tokens", four requests for "load", and a quarter of the best score for scorers.
+// If the home costs more, the session's second home is picked by the same bound. If that costs more too, the best endpoint is.
 import { mix } from "../base/hash";
 import { RATE } from "../endpoints/waiting-tokens";
 import { NONE } from "../snapshot/view";
@@ -16,9 +16,9 @@ import { SCORE_SESSION } from "./scorers";
 
 /** The request names no session, or a scorer decides about sessions. */
 export const SESSION_NONE: u32 = 0;
-/** One of the session's homes comes first. */
+/** One of the session's homes was made the first. */
 export const SESSION_AT_HOME: u32 = 1;
-/** The session's homes are too busy for it. */
+/** The session's homes are too busy. */
 const SESSION_AWAY: u32 = 2;
 
 const FACTOR: f64 = 2;
@@ -26,10 +26,10 @@ const SLACK_TOKENS: f64 = RATE / 2;
 const SLACK_REQUESTS: f64 = 4;
 const SLACK_SCORE: f64 = 0.25;
 
-/** Lower than any cost. */
+/** The cost of a preferred home: lower than any other cost. */
 const FIRST: f64 = -1;
 
-/** After findCandidates(): makes the session's homes candidates. */
+/** Makes the session's homes candidates. Called after findCandidates(). */
 export function findHomes(candidates: Candidates, input: PickInput): void {
   if (input.session == 0) return;
   const home = homeOf(candidates, input.session, NONE);
@@ -41,7 +41,7 @@ export function findHomes(candidates: Candidates, input: PickInput): void {
   if (second != NONE) addCandidate(candidates, second);
 }
 
-/** After the costs: makes a home the cheapest candidate where its load allows; SESSION_... */
+/** Makes a home the cheapest candidate if its load allows. Called when all costs are known. Returns a SESSION_ number. */
 export function preferHome(candidates: Candidates, profile: Profile): u32 {
   if (candidates.home == NONE || scoresSessions(profile)) return SESSION_NONE;
   let best = Infinity;

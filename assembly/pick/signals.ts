@@ -1,6 +1,6 @@
-// What is known of an endpoint's load, and whether it may be used. Two rules for a signal that a candidate lacks:
-//   as a rule        the signal is dropped for all candidates: unlike numbers are never compared
-//   with penalise    the candidate counts as the worst of the others
+// Signals: what is known of an endpoint's load, and whether a pick may use it. If a candidate lacks a signal:
+//   without penalise    the signal is dropped for all candidates, so that only numbers of one kind are compared
+//   with penalise       the candidate counts as the worst of the others
 import { UNKNOWN } from "../../protocol/constants";
 import { entryOf } from "../endpoints/entries";
 import { Entry } from "../endpoints/entry";
@@ -8,14 +8,14 @@ import { SnapshotView } from "../snapshot/view";
 import { PickInput } from "./pick-input";
 import { Profile } from "./profile";
 
-/** False: the profile penalises old signals, and the endpoint's last scrape is too old. */
+/** Whether a pick may use the endpoint's last scrape. Only a profile that penalises old signals refuses a scrape, for its age. */
 function isFresh(view: SnapshotView, endpoint: u32, profile: Profile, input: PickInput): bool {
   if (!profile.penalise) return true;
   const age = view.scrapeAge(endpoint);
   return age != UNKNOWN && <u64>age + input.snapshotAge <= <u64>profile.staleAfter;
 }
 
-/** Whether the endpoint's load report (endpoints/load-reports.ts) is newer than its last scrape. Only ages are compared, both by this clock. */
+/** Whether the endpoint's load report (endpoints/load-reports.ts) is newer than its last scrape. Ages are compared, not instants. */
 function reportIsNewer(view: SnapshotView, endpoint: u32, entry: Entry, profile: Profile, input: PickInput): bool {
   if (!profile.reports || entry.report.at == 0) return false;
   const age = input.now > entry.report.at ? (input.now - entry.report.at) / 1000000 : 0;
@@ -24,7 +24,7 @@ function reportIsNewer(view: SnapshotView, endpoint: u32, entry: Entry, profile:
   return scraped == UNKNOWN || age < <u64>scraped + input.snapshotAge;
 }
 
-/** Whether the endpoint's unseen requests are known (endpoints/in-flight.ts): its server reports all its requests. */
+/** Whether the endpoint's server reports all its requests, so that its unseen requests are known (endpoints/in-flight.ts). */
 export function reportsRequests(view: SnapshotView, endpoint: u32, profile: Profile, input: PickInput): bool {
   if (view.waiting(endpoint) == UNKNOWN || view.running(endpoint) == UNKNOWN) return false;
   return view.scrapeAge(endpoint) != UNKNOWN && isFresh(view, endpoint, profile, input);

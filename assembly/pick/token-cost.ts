@@ -1,22 +1,22 @@
-// Profile "tokens": the cost of a request on an endpoint, in prompt tokens. The lowest cost wins; ties are decided at random.
+// Profile "tokens": the cost of a request on an endpoint, in prompt tokens. The lowest cost wins. Chance decides ties.
 //
 //   cost(p) = s(p) * [ (1 - W) * Q(p) + P * u(p) + (D * (1 + n(p) / N) + W * q) * n(p) ] + adapter(p)
 //   P       = C + (1 + E) * h / (1 - h)
 //
 //   s  how much slower than the usual candidate p answers (endpoints/speed.ts)
-//   Q  uncached tokens that wait on p for their first output token (endpoints/waiting-tokens.ts)
-//   u  uncached tokens of this prompt there: max(16, T - match). T = bytes of the prompt / 4 (tokensOf()); match: the tokens of
-//      its beginning that p has cached (endpoints/cache/prefix-index.ts)
-//   h  share of the candidates' caches whose blocks were used again, 0...1 (endpoints/cache/lru.ts). A prefill evicts as much as
-//      it adds. The share h of that is prefilled once more and evicts the next: h + h² + ... = h / (1 - h) further prefills,
-//      which gain nothing
+//   Q  waiting tokens on p that are still to be prefilled (queueOf() of endpoints/waiting-tokens.ts)
+//   u  uncached tokens of this prompt on p: max(16, T - match). T = bytes of the prompt / 4 (tokensOf()). match = tokens of the
+//      prompt's beginning that p has cached (endpoints/cache/prefix-index.ts)
+//   h  share of the candidates' caches that hot blocks take, 0...1 (endpoints/cache/lru.ts). A prefill evicts as many blocks as
+//      it adds. The share h of these is prefilled once more, which evicts blocks in turn: h + h² + ... = h / (1 - h) further
+//      prefills, which gain nothing
 //   n  in-flight requests on p, of all traffic that is known (endpoints/in-flight.ts; unseen requests averaged over 2 s)
-//   q  waiting tokens for each in-flight request, over all candidates. Waiting work is balanced in part by its tokens and in
-//      part by its requests. Else a burst of unequal prompts leaves some endpoints with far more requests than others
-//   adapter  what loading the adapter and waiting for a slot takes (endpoints/adapters.ts)
+//   q  sum of Q over all candidates / their in-flight requests. Waiting work is balanced partly by its tokens and partly by its
+//      requests. By tokens alone, a burst of unequal prompts would leave some endpoints with far more requests than others
+//   adapter  the cost of loading the adapter and waiting for a slot (endpoints/adapters.ts)
 //
-// Q grows with traffic that other gateways sent: Q * (1 + min(4, unseen / n seen)).
-// Source: simulation of rules in use on vLLM-like pods; `make sim` repeats it.
+// Unseen requests have waiting tokens too. So Q is multiplied by 1 + min(4, unseen / seen), the two parts of n.
+// Source: a simulation of rules in use on pods like vLLM's, which `make sim` repeats.
 import { MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { adapterCost } from "../endpoints/adapters";
 import { clockOf } from "../endpoints/cache/lru";
@@ -35,30 +35,30 @@ import { Profile } from "./profile";
 import { reportsRequests } from "./signals";
 
 const MIN_TOKENS: i32 = 16;
-/** A prefill is no loss where it makes a copy that others find: such prompts spread before they fill an endpoint. */
+/** Price of an uncached token if h = 0. It is below 1 because a prefill makes a copy that later requests find on this endpoint. */
 const C: f32 = 0.4;
-/** What a further prefill takes from the requests that wait and decode meanwhile, as a multiple of the prefill's own time. */
+/** Delay that a further prefill causes to requests that wait or decode meanwhile, as a multiple of the prefill's own time. */
 const E: f32 = 2;
-/** Lower bound of 1 - h. A prefix for which only further copies are left spreads in the end. */
+/** Lower bound of 1 - h. It bounds P, so that a prefix can spread to further endpoints even if all caches are full of hot blocks. */
 const MIN_COLD: f32 = 0.03;
 /** Tokens that one more in-flight request costs: 5 ms at RATE. */
 const D: f32 = 100;
-/** With this many in-flight requests one more costs twice as much: it slows all of them, and slots run out. */
+/** With this many in-flight requests one more costs 2 D: it slows all of them, and the server's slots run out. */
 const N: f32 = 64;
 /** The part of the waiting work that is balanced by requests. */
 const W: f32 = 0.7;
 
-/** What all candidates of a pick have in common. */
+/** The terms that all candidates of a pick share. */
 @unmanaged
 class CommonTerms {
-  /** q */
+  /** q of the formula. */
   waitingPerRequest: f32 = 0;
-  /** P */
+  /** P of the formula. */
   prefillPrice: f32 = 0;
   medianSlowness: f32 = 0;
-  /** Unseen requests that count for a candidate whose server does not report its requests; see worstUnseen(). */
+  /** The result of worstUnseen(). */
   worstUnseen: f32 = 0;
-  /** The model is an adapter, so that the last term counts. */
+  /** Whether the model is an adapter, so that the term adapter(p) counts. */
   isAdapter: bool = false;
 }
 
@@ -76,7 +76,7 @@ class TokenTerms {
 const common = changetype<CommonTerms>(memory.data(offsetof<CommonTerms>(), 4));
 const terms = changetype<TokenTerms>(memory.data(offsetof<TokenTerms>(), 4));
 
-/** Tokens of the prompt that the endpoint has to prefill. */
+/** u of the formula: uncached tokens of the prompt on the endpoint. */
 export function uncachedTokens(input: PickInput, entry: Entry): i32 {
   if (!input.prompt) return max(input.tokens, MIN_TOKENS);
   const blocks = matchPrefix(changetype<Prompt>(input.prompt), input.seed, entry);
@@ -98,7 +98,7 @@ export function tokenCosts(candidates: Candidates, profile: Profile, input: Pick
   }
 }
 
-/** The record is valid until the next call. */
+/** Calculates the terms that all candidates share. The record is valid until the next call. */
 export function commonTerms(candidates: Candidates, profile: Profile, input: PickInput): CommonTerms {
   const view = candidates.view;
   const count = candidates.count;
@@ -125,7 +125,7 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
   return common;
 }
 
-/** The terms of candidate `i`. The record is valid until the next call. */
+/** Calculates the terms of candidate `i`. The record is valid until the next call. */
 export function tokenTerms(
   candidates: Candidates,
   i: u32,
@@ -151,10 +151,10 @@ export function tokenTerms(
   return terms;
 }
 
-/** No candidate's unseen requests count, because one candidate's server does not report its requests. */
+/** Result of worstUnseen(): no candidate's unseen requests count, because one candidate's server does not report its requests. */
 const DROPPED: f32 = -1;
 
-/** What counts for a candidate whose server does not report its requests (signals.ts): with `penalise` the most of the others. */
+/** Unseen requests of a candidate whose server does not report its requests: with `penalise` the highest of the others' (signals.ts). */
 export function worstUnseen(candidates: Candidates, profile: Profile, input: PickInput): f32 {
   const view = candidates.view;
   let worst: f32 = 0;
@@ -166,13 +166,13 @@ export function worstUnseen(candidates: Candidates, profile: Profile, input: Pic
   return worst;
 }
 
-/** The candidate's requests that no filter sent. `worst`: of worstUnseen(). */
+/** The candidate's unseen requests. `worst`: the result of worstUnseen(). */
 export function unseenOf(view: SnapshotView, endpoint: u32, profile: Profile, input: PickInput, worst: f32): f32 {
   if (worst == DROPPED) return 0;
   return reportsRequests(view, endpoint, profile, input) ? unseenInFlight(endpoint) : worst;
 }
 
-/** Seconds until the first byte of a request with `tokens` to prefill, on an endpoint of usual speed with `unseen` requests of others. */
+/** Predicted seconds to the first byte of a request with `tokens` to prefill, on an endpoint of usual speed with `unseen` requests. */
 export function predictedSeconds(entry: Entry, endpoint: u32, input: PickInput, tokens: f32, unseen: f32): f32 {
   const requests = <f32>seenInFlight(endpoint) + unseen;
   return (queueOf(entry, input.now, workersBeside()) + tokens + D * (requests + 1)) / RATE;

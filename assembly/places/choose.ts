@@ -1,11 +1,11 @@
-// The place for a request. The nearest place that has room takes the request; else the next order is asked:
+// Chooses the place for a request. Places of the lowest order are nearest. The nearest order that has room takes the request:
 //
-//   for each order, nearest first:   taken with the probability of the largest room among its places, by a place that is drawn
-//                                    in proportion to weight * room
-//   no order took it:                the place with the lowest inFlight / (limit * ramp): all places are at their limits, and
-//                                    are filled beyond them evenly
+//   for each order, nearest first:   the order takes the request with the probability of the largest room among its places.
+//                                    One of its places is drawn in proportion to weight * room
+//   if no order took the request:    the place with the lowest inFlight / (limit * ramp) takes it. All places are at their
+//                                    limits, and fill beyond them evenly
 //
-// Without a known limit, a place counts as if its limit were UNKNOWN_LIMIT requests for each pod.
+// If a place's limit is not known, the limit counts as UNKNOWN_LIMIT requests for each pod.
 import { POLICY_DRY_RUN, POLICY_IS_IN_FLIGHT } from "../../protocol/constants";
 import { Random } from "../base/random";
 import { NONE, SnapshotView } from "../snapshot/view";
@@ -16,22 +16,22 @@ const UNKNOWN_LIMIT: f32 = 16;
 
 @unmanaged
 export class PlaceChoice {
-  /** The model's policy; NONE: the model has none, and places do not count. */
+  /** The model's policy; NONE: the model has no policy, and places do not matter. */
   policy: u32 = 0;
   rooms: Rooms = changetype<Rooms>(0);
   /** Index of the room that takes the request; NONE: no place has a usable endpoint. */
   chosen: u32 = 0;
-  /** Index of the nearest room that has a usable endpoint; NONE: no place has. */
+  /** Index of the nearest room that has a usable endpoint; NONE: no room has one. */
   nearest: u32 = 0;
-  /** No place had room. */
+  /** Whether no place had room. */
   overAll: bool = false;
-  /** The policy only counts what it would choose. */
+  /** Whether the policy only counts its choice, and the pick may use all places. */
   dryRun: bool = false;
 }
 
 const choice = changetype<PlaceChoice>(memory.data(offsetof<PlaceChoice>(), 4));
 
-/** The place for a request of a model, at the tick `now`, ns. The record is valid until the next call. */
+/** Chooses the place for a request of a model, at the tick `now`, ns. The record is valid until the next call. */
 export function choosePlace(view: SnapshotView, model: u32, now: u64, random: Random): PlaceChoice {
   choice.policy = view.modelPolicy(model);
   choice.chosen = NONE;
@@ -46,12 +46,12 @@ export function choosePlace(view: SnapshotView, model: u32, now: u64, random: Ra
   return choice;
 }
 
-/** The part of the model's endpoints to which the pick is kept. The record is valid until the next call. */
+/** The range of the model's endpoints from which the pick must come. The record is valid until the next call. */
 export function rangeOf(choice: PlaceChoice, view: SnapshotView, model: u32): Range {
   if (choice.chosen == NONE || choice.dryRun) return wholeModel(view, model);
   const room = choice.rooms.at(choice.chosen);
   const limited = view.policyMode(choice.policy) == POLICY_IS_IN_FLIGHT && !choice.overAll;
-  return partOfModel(room.first, room.count, limited ? view.policyMostInFlight(choice.policy) : 0);
+  return partOfModel(room.first, room.count, limited ? view.policyMaxInFlight(choice.policy) : 0);
 }
 
 function choose(view: SnapshotView, now: u64, random: Random): void {
@@ -79,7 +79,7 @@ function choose(view: SnapshotView, now: u64, random: Random): void {
   chooseLeastFull(view, now);
 }
 
-/** The room in which `part` of the sum of weight * room falls. */
+/** Index of the room in which `part` falls, if each room takes weight * room of the sum. */
 function drawn(rooms: Rooms, from: u32, end: u32, part: f32): u32 {
   let chosen = from;
   let left = part;
@@ -114,8 +114,8 @@ function fullnessOf(room: Room): f32 {
 }
 
 /**
- * A usable endpoint in another place than the chosen one, where a request is retried when its own place is gone. NONE: no other
- * place has one, or a few draws found none.
+  * A usable endpoint outside the chosen place. Envoy retries a request there if the chosen place is gone. NONE: no other place has
+  * a usable endpoint, or the draws found none.
  */
 export function endpointElsewhere(choice: PlaceChoice, view: SnapshotView, random: Random): u32 {
   for (let i: u32 = 0; i < choice.rooms.count; i++) {

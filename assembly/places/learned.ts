@@ -1,16 +1,16 @@
-// What is learned of a place under a policy, and outlives snapshots: what a request takes of a pod's KV cache there, and since
-// when the place is back.
+// What a worker learns about a place under a policy: the share of a pod's KV cache that a request uses, and since when the place
+// is back. This knowledge outlives snapshots.
 //
-//   perRequest = sum of the KV usage of its pods / requests on them, both from the same scrapes
+//   perRequest = sum of the KV usage of the place's pods / requests on these pods, both from the same scrapes
 //
-// So target / perRequest is the number of requests with which a pod is at its target. At the target the two agree, whatever the
-// relation between requests and memory is. perRequest rises four times as fast as it falls: requests that have just begun use
-// little memory, and would let too many in.
+// So target / perRequest is the number of requests with which a pod reaches its target. At the target this is exact, even if
+// memory does not grow in proportion to requests. perRequest rises four times as fast as it falls: new requests use little
+// memory, and a quick fall would let too many requests in.
 import { POLICY_SHORT } from "../../protocol/constants";
 import { mix, textHash } from "../base/hash";
 import { SnapshotView } from "../snapshot/view";
 
-/** Time constant of perRequest; a quarter of it upwards. */
+/** Time constant with which perRequest falls. It rises with a quarter of this constant. */
 const LONG_MILLISECONDS: f32 = 4000;
 const SHORT_MILLISECONDS: f32 = 1000;
 
@@ -18,25 +18,25 @@ const SHORT_MILLISECONDS: f32 = 1000;
 export class Learned {
   /** Hash of policy and place. */
   key: u64 = 0;
-  /** Version of the snapshot that was looked at last. */
+  /** Version of the last snapshot that was learned from. */
   version: u64 = 0;
-  /** ns; the place has its full share a ramp's length (rooms.ts) later. 0: it has its full share. */
+  /** When the place came back, ns. Its ramp (rooms.ts) begins then. 0: the ramp is over. */
   backSince: u64 = 0;
-  /** Share of one pod's KV cache; 0: not known yet. */
+  /** Share of one pod's KV cache that a request uses; 0: not known yet. */
   perRequest: f32 = 0;
-  /** No endpoint of it was usable at the last look. */
+  /** Whether no endpoint of the place was usable when its room was last calculated. */
   absent: bool = false;
 }
 
 const LEARNED_BYTES: u32 = offsetof<Learned>();
 
-/** A record for each policy and place of the current snapshot, and the hash of these lists. */
+/** A record for each policy and place of the current snapshot; `lists` is the hash of their names. */
 let table: usize = 0;
 let places: u32 = 0;
 let records: u32 = 0;
 let lists: u64 = 0;
 
-/** Makes the records follow a snapshot's policies and places. A place that is new beside known ones gets its share slowly. */
+/** Makes the records follow a snapshot's policies and places. A place that is added to known places begins with a ramp. */
 export function followPlaces(view: SnapshotView, now: u64): void {
   const hash = listsOf(view);
   if (hash == lists) return;
@@ -64,9 +64,12 @@ export function learnedOf(policy: u32, place: u32): Learned {
   return changetype<Learned>(table + (policy * places + place) * LEARNED_BYTES);
 }
 
-/** `kv`: sum of KV usage over pods; `requests`: on these pods, from the same scrapes; `age`: milliseconds since the last look. */
+/**
+ * Updates perRequest. `kv`: sum of KV usage over pods; `requests`: requests on these pods, from the same scrapes; `age`:
+ * milliseconds since the last update.
+ */
 export function learn(learned: Learned, kv: f32, requests: f32, flags: u32, age: f32): void {
-  // A handful of requests shows little: the caches may be full of what former requests left.
+  // With few requests the KV usage shows little: blocks of ended requests may fill the caches.
   if (requests < 2 || kv <= 0) return;
   const seen = kv / requests;
   if (learned.perRequest == 0) {
@@ -93,7 +96,7 @@ function keyOf(view: SnapshotView, policyHash: u64, place: u32): u64 {
   return mix(policyHash ^ textHash(view.placeName(place), view.placeNameLength(place))) | 1;
 }
 
-/** Looks through MAX_POLICIES * MAX_PLACES records at most, and only when a policy or a place comes or goes. */
+/** Searches at most MAX_POLICIES * MAX_PLACES records. This happens only when a policy or a place comes or goes. */
 function find(from: usize, count: u32, key: u64): usize {
   for (let i: u32 = 0; i < count; i++) {
     const at = from + i * LEARNED_BYTES;

@@ -1,12 +1,14 @@
-// How much room each place has for a model's requests. A place's room is worked out when the first request of a tick asks for
-// that place, and kept for the tick. A place that no request asks for costs nothing.
+// How much room each place has for a model's requests. The first request of a tick that considers a place makes its room be
+// calculated; the room is then kept for the tick. A place that no request considers costs nothing.
 //
-//   limit = mode utilization: target * pods / perRequest (learned.ts)      mode in-flight: maximum * pods      mode order: none
-//   room  = ramp * how willingly the place takes one more request, 0...1
-//             utilization: 1 up to 5 % below the limit, falling evenly to 0 at 5 % above it. So there is no cliff, and nothing
-//             swings: in-flight requests are compared, which are known now, and not a gauge as old as its scrape
-//             in-flight: 1 below the limit, 0 at it
-//   ramp  = rises evenly from 0 to 1 in RAMP_NANOSECONDS after the place was lost or was not known
+//   limit   = mode utilization: target * pods / perRequest (learned.ts)      mode in-flight: maximum * pods      mode order: none
+//   room    = ramp * willing
+//   willing = mode utilization: 1 up to 5 % below the limit, falling evenly to 0 at 5 % above the limit
+//             mode in-flight: 1 below the limit, 0 at the limit      mode order, or no known limit: 1
+//   ramp    = rises evenly from 0 to 1 in RAMP_NANOSECONDS after the place came back or was added
+//
+// In mode utilization the even fall avoids oscillation. In-flight requests are compared with the limit because they are known
+// now; a gauge would be as old as its scrape.
 import { MAX_PLACES, POLICY_IS_IN_FLIGHT, POLICY_IS_UTILIZATION, UNKNOWN } from "../../protocol/constants";
 import { entryOf } from "../endpoints/entries";
 import { anyTrouble, isEjected } from "../endpoints/health";
@@ -15,25 +17,25 @@ import { NONE, SnapshotView } from "../snapshot/view";
 import { Learned, learn, learnedOf } from "./learned";
 
 const RAMP_NANOSECONDS: u64 = 10000000000;
-/** What a place that is back gets at once: enough to learn from. */
+/** Ramp with which a place begins: enough requests to learn from. */
 const MIN_RAMP: f32 = 0.02;
 const BAND: f32 = 0.05;
 
 @unmanaged
 export class Room {
-  /** Tick, ns, in which it was worked out last; 0: not yet. */
+  /** Tick, ns, in which the room was last calculated; 0: never. */
   workedOutAt: u64 = 0;
   policy: u32 = 0;
   place: u32 = 0;
   order: u32 = 0;
   weight: u32 = 0;
-  /** Its endpoints: a range of the model's links. */
+  /** The place's endpoints, as a range of the model's links. */
   first: u32 = 0;
   count: u32 = 0;
-  /** Pods that can be sent requests; 0: none. */
+  /** Number of pods that may get requests. */
   pods: u32 = 0;
   inFlight: f32 = 0;
-  /** Requests; 0: no limit is known. */
+  /** Limit of the place's in-flight requests; 0: no limit is known. */
   limit: f32 = 0;
   /** Mean KV-cache usage; -1: not known. */
   utilization: f32 = 0;
@@ -41,15 +43,15 @@ export class Room {
   room: f32 = 0;
 }
 
-/** The rooms of one model, the nearest place first. */
+/** The rooms of one model. The nearest place comes first. */
 @unmanaged
 export class Rooms {
-  /** Of the snapshot that they belong to. */
+  /** Version of the snapshot that the rooms belong to. */
   version: u64 = 0;
   model: u32 = 0;
   count: u32 = 0;
 
-  /** A room that may not be worked out yet. */
+  /** Room `i`, which may not be calculated yet. */
   at(i: u32): Room {
     return changetype<Room>(changetype<usize>(this) + ROOMS_AT + i * ROOM_BYTES);
   }
@@ -58,13 +60,13 @@ export class Rooms {
 const ROOM_BYTES: u32 = (<u32>offsetof<Room>() + 7) & ~7;
 const ROOMS_AT: u32 = (<u32>offsetof<Rooms>() + 7) & ~7;
 const ROOMS_BYTES: u32 = ROOMS_AT + MAX_PLACES * ROOM_BYTES;
-/** Models whose rooms are kept. Two models that share a slot only have their rooms worked out more often. */
+/** Number of models whose rooms are kept. If two models share a slot, their rooms are only calculated more often. */
 const SLOTS: u32 = 32;
-/** A place with more links is looked through every LARGE_NANOSECONDS only. Requests that are sent to it meanwhile are counted all the same. */
+/** The room of a place with more links than this is calculated only every LARGE_NANOSECONDS. sentTo() still counts requests. */
 const LARGE: u32 = 128;
 const LARGE_NANOSECONDS: u64 = 100000000;
 
-/** Rooms of SLOTS models. */
+/** The rooms of SLOTS models. */
 let slots: usize = 0;
 
 /** The rooms of a model that has a policy. */
@@ -81,7 +83,7 @@ export function roomsOf(view: SnapshotView, model: u32): Rooms {
   const end = view.modelFirst(model) + view.modelEndpoints(model);
   for (let link = view.modelFirst(model); link < end; ) {
     const place = view.endpointPlace(view.linkEndpoint(link));
-    // Endpoints without a place come last (snapshot/group-by-place.ts). They are not used while there are places.
+    // Endpoints without a place come last (snapshot/group-by-place.ts). They are not used while the snapshot has places.
     if (place == NONE) break;
     const next = endOf(view, place, link, end);
     addRoom(rooms, view, view.modelPolicy(model), place, link, next - link);
@@ -90,7 +92,7 @@ export function roomsOf(view: SnapshotView, model: u32): Rooms {
   return rooms;
 }
 
-/** The room of a place at the tick `now`, ns. */
+/** Room `i`, calculated for the tick `now`, ns. */
 export function workedOut(rooms: Rooms, i: u32, view: SnapshotView, now: u64): Room {
   const room = rooms.at(i);
   const kept: u64 = room.count > LARGE ? LARGE_NANOSECONDS : 1;
@@ -98,18 +100,18 @@ export function workedOut(rooms: Rooms, i: u32, view: SnapshotView, now: u64): R
   return room;
 }
 
-/** Has all rooms worked out anew when they are asked for next: requests may have ended since. */
+/** Makes all rooms be calculated again at their next use, because requests may have ended since. */
 export function forgetRooms(rooms: Rooms): void {
   for (let i: u32 = 0; i < rooms.count; i++) rooms.at(i).workedOutAt = 0;
 }
 
-/** A request was sent to a place. Until its room is worked out again, each other worker is assumed to have sent one too. */
+/** Counts a request that was sent to a place. Each other worker is assumed to have sent one too, until the next calculation. */
 export function sentTo(room: Room, view: SnapshotView): void {
   room.inFlight += <f32>(workersBeside() + 1);
   setRoom(room, view);
 }
 
-/** Behind the last link of a place. A place's links lie together, in the order of the places (snapshot/group-by-place.ts). */
+/** Index of the link behind a place's last link. A place's links lie together (snapshot/group-by-place.ts). */
 function endOf(view: SnapshotView, place: u32, from: u32, to: u32): u32 {
   let inside = from;
   let outside = to;
@@ -121,7 +123,7 @@ function endOf(view: SnapshotView, place: u32, from: u32, to: u32): u32 {
   return outside;
 }
 
-/** Keeps the rooms sorted by order. */
+/** Inserts a room, and keeps the rooms sorted by order. */
 function addRoom(rooms: Rooms, view: SnapshotView, policy: u32, place: u32, first: u32, links: u32): void {
   let i = rooms.count++;
   const order = view.placeOrder(place);
@@ -146,14 +148,14 @@ function workOut(room: Room, view: SnapshotView, now: u64): void {
   room.ramp = ramp(learned, room.pods, now);
   const mode = view.policyMode(policy);
   room.limit = 0;
-  if (mode == POLICY_IS_IN_FLIGHT) room.limit = <f32>view.policyMostInFlight(policy) * <f32>room.pods;
+  if (mode == POLICY_IS_IN_FLIGHT) room.limit = <f32>view.policyMaxInFlight(policy) * <f32>room.pods;
   else if (mode == POLICY_IS_UTILIZATION && learned.perRequest > 0) {
     room.limit = (view.policyTarget(policy) * <f32>room.pods) / learned.perRequest;
   }
   setRoom(room, view);
 }
 
-/** Sums over the place's endpoints; what is new in them is learned. */
+/** Sums pods, requests and KV usage over the place's endpoints. Learns from the sums if the snapshot is new. */
 function addUp(room: Room, view: SnapshotView, learned: Learned, flags: u32, now: u64): void {
   let kv: f32 = 0;
   let reporting: f32 = 0;
@@ -163,7 +165,7 @@ function addUp(room: Room, view: SnapshotView, learned: Learned, flags: u32, now
   const trouble = anyTrouble(now);
   for (let link = room.first; link < room.first + room.count; link++) {
     const endpoint = view.linkEndpoint(link);
-    // A place whose endpoints are all ejected is lost before a snapshot shows it.
+    // If all endpoints of a place are ejected, the place is lost before a snapshot shows it.
     if (!view.usable(endpoint) || (trouble && isEjected(entryOf(endpoint), now))) continue;
     const pods = view.endpointWeight(endpoint);
     room.pods += pods;

@@ -7,7 +7,7 @@ import { newView, SnapshotView } from "./view";
 const view: SnapshotView = newView();
 const candidate: SnapshotView = newView();
 /** First size of the buffer; later sizes are twice the size before. */
-const LEAST_BYTES: u32 = 16384;
+const MIN_BYTES: u32 = 16384;
 let buffer: usize = 0;
 let capacity: u32 = 0;
 let present: bool = false;
@@ -18,7 +18,7 @@ export function adopt(data: usize, bytes: u32, at: u64): bool {
   if (verify(candidate, data, bytes) != VALID) return false;
   if (bytes > capacity) {
     if (buffer) heap.free(buffer);
-    capacity = LEAST_BYTES;
+    capacity = MIN_BYTES;
     while (capacity < bytes) capacity <<= 1;
     buffer = heap.alloc(capacity);
   }

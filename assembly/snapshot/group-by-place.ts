@@ -4,7 +4,7 @@ import { MAX_PLACES, MODEL_ENDPOINT_BYTES } from "../../protocol/constants";
 import { NONE, SnapshotView } from "./view";
 
 /** Least size of the scratch memory, so that small snapshots do not grow it step by step. */
-const LEAST_SCRATCH_RECORDS: u32 = 512;
+const MIN_SCRATCH_RECORDS: u32 = 512;
 let scratch: usize = 0;
 let scratchBytes: u32 = 0;
 
@@ -67,6 +67,6 @@ function placeOf(view: SnapshotView, link: u32): u32 {
 function reserve(bytes: u32): void {
   if (bytes <= scratchBytes) return;
   if (scratch) heap.free(scratch);
-  scratchBytes = max(bytes, LEAST_SCRATCH_RECORDS * MODEL_ENDPOINT_BYTES);
+  scratchBytes = max(bytes, MIN_SCRATCH_RECORDS * MODEL_ENDPOINT_BYTES);
   scratch = heap.alloc(scratchBytes);
 }

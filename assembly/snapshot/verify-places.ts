@@ -60,7 +60,7 @@ function verifyPolicy(view: SnapshotView, i: u32): u32 {
   if (mode > POLICY_IS_IN_FLIGHT) return BROKEN_POLICY_MODE;
   const target = view.policyTarget(i);
   if (mode == POLICY_IS_UTILIZATION && !(target > 0 && target <= 1)) return BROKEN_POLICY_LIMIT;
-  return mode == POLICY_IS_IN_FLIGHT && view.policyMostInFlight(i) == 0 ? BROKEN_POLICY_LIMIT : VALID;
+  return mode == POLICY_IS_IN_FLIGHT && view.policyMaxInFlight(i) == 0 ? BROKEN_POLICY_LIMIT : VALID;
 }
 
 function isPlaceName(text: usize, length: u32): bool {

@@ -3,13 +3,13 @@ import {
   MAX_ENVOYS,
   MAX_PREFIX_BLOCKS,
   MAX_REMOTE,
-  MAX_REMOTE_PENDING,
+  MAX_REMOTE_WAITING,
   PREFIX_BYTES,
   PREFIX_COUNT,
   PREFIX_WORD_BYTES,
-  REMOTE_LASTED,
-  REMOTE_PENDING,
   REMOTE_REQUESTS,
+  REMOTE_SETTLED,
+  REMOTE_WAITING,
 } from "../../protocol/constants";
 import {
   BROKEN_ENVOYS,
@@ -36,8 +36,8 @@ export function verifyTraffic(view: SnapshotView): u32 {
     for (let i: u32 = 0; i < view.remoteCount; i++) {
       const record = view.remote + i * view.remoteStride;
       const requests = load<u32>(record, REMOTE_REQUESTS);
-      if (requests > MAX_REMOTE || load<u32>(record, REMOTE_LASTED) > requests) return BROKEN_REMOTE_COUNTS;
-      if (load<u32>(record, REMOTE_PENDING) > MAX_REMOTE_PENDING) return BROKEN_REMOTE_COUNTS;
+      if (requests > MAX_REMOTE || load<u32>(record, REMOTE_SETTLED) > requests) return BROKEN_REMOTE_COUNTS;
+      if (load<u32>(record, REMOTE_WAITING) > MAX_REMOTE_WAITING) return BROKEN_REMOTE_COUNTS;
     }
   }
   return view.prefixes && !arePrefixes(view.prefixes, view.prefixWords * PREFIX_WORD_BYTES) ? BROKEN_PREFIXES : VALID;

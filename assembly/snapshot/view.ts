@@ -32,8 +32,8 @@ import {
   PLACE_ROUND_TRIP,
   PLACE_WEIGHT,
   POLICY_FLAGS,
+  POLICY_MAX_IN_FLIGHT,
   POLICY_MODE,
-  POLICY_MOST_IN_FLIGHT,
   POLICY_NAME_LENGTH,
   POLICY_NAME_OFFSET,
   POLICY_TARGET,
@@ -228,8 +228,8 @@ export class SnapshotView {
   policyTarget(index: u32): f32 {
     return load<f32>(this.policy(index), POLICY_TARGET);
   }
-  policyMostInFlight(index: u32): u32 {
-    return load<u32>(this.policy(index), POLICY_MOST_IN_FLIGHT);
+  policyMaxInFlight(index: u32): u32 {
+    return load<u32>(this.policy(index), POLICY_MAX_IN_FLIGHT);
   }
   /** Milliseconds; 0 if the route decides. */
   policyTimeout(index: u32): u32 {

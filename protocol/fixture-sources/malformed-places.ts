@@ -93,7 +93,7 @@ export const PLACE_CASES: readonly Case[] = [
     BROKEN_POLICY_LIMIT,
     "no requests in flight at all",
     "policies[1].mostInFlight",
-    (o, at) => void o.setUint32(at(c.SECTION_POLICIES) + c.POLICY_BYTES + c.POLICY_MOST_IN_FLIGHT, 0, true),
+    (o, at) => void o.setUint32(at(c.SECTION_POLICIES) + c.POLICY_BYTES + c.POLICY_MAX_IN_FLIGHT, 0, true),
   ],
   [
     "policy-order",

@@ -31,14 +31,14 @@ export const TRAFFIC_CASES: readonly Case[] = [
     BROKEN_REMOTE_COUNTS,
     "more requests that lasted than requests",
     "remote[2].lasted",
-    (o, at) => void o.setUint32(at(c.SECTION_REMOTE) + 2 * c.REMOTE_BYTES + c.REMOTE_LASTED, 2, true),
+    (o, at) => void o.setUint32(at(c.SECTION_REMOTE) + 2 * c.REMOTE_BYTES + c.REMOTE_SETTLED, 2, true),
   ],
   [
     "remote-pending",
     BROKEN_REMOTE_COUNTS,
     "2^30 + 1 pending tokens",
     "remote[0].pending",
-    (o, at) => void o.setUint32(at(c.SECTION_REMOTE) + c.REMOTE_PENDING, c.MAX_REMOTE_PENDING + 1, true),
+    (o, at) => void o.setUint32(at(c.SECTION_REMOTE) + c.REMOTE_WAITING, c.MAX_REMOTE_WAITING + 1, true),
   ],
   [
     "envoys",

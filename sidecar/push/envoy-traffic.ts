@@ -3,7 +3,7 @@
 //
 // An Envoy counts once, by the id in its traffic reports, however many addresses it has, and never among its own others. A
 // traffic report is valid for VALID_MS; then the Envoy is gone, and its requests with it.
-import { MAX_ENVOYS, MAX_REMOTE, MAX_REMOTE_PENDING, REMOTE_BYTES } from "../../protocol/constants.ts";
+import { MAX_ENVOYS, MAX_REMOTE, MAX_REMOTE_WAITING, REMOTE_BYTES } from "../../protocol/constants.ts";
 import type { RemoteCounts } from "../../protocol/snapshot.ts";
 import { writeCounts } from "../../protocol/traffic.ts";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
@@ -108,7 +108,7 @@ function sumOf(a: RemoteCounts, b: RemoteCounts): RemoteCounts {
   return {
     requests,
     lasted: Math.min(a.lasted + b.lasted, requests),
-    pending: Math.min(a.pending + b.pending, MAX_REMOTE_PENDING),
+    pending: Math.min(a.pending + b.pending, MAX_REMOTE_WAITING),
     sent: (a.sent + b.sent) >>> 0,
   };
 }

@@ -1,24 +1,25 @@
-// Which endpoints were last sent a block. The prefix index (prefix-index.ts) can only be asked about one endpoint after the
-// other, and a large pool is sampled (pick/candidates.ts): without this table a pick would meet the endpoint that has a
-// conversation in its cache by chance only. This table says where to look; the prefix index says what is cached there.
+// Which endpoints were last sent a block. The prefix index (prefix-index.ts) answers for one endpoint at a time, and a pick
+// samples a large pool (pick/candidates.ts). So without this table a pick would find the endpoint that has a conversation in
+// its cache by chance only. This table names endpoints to look at; the prefix index estimates what they have cached.
 //
-// A block has one slot, which the newest block that falls there takes: u32 tag; u16 number of the endpoint that was sent the
-// block last; u16 number of the endpoint before, if that was another; 0: none. The deepest known block of a prompt decides. So
-// a block that lost its slot costs at most what its neighbours do not know.
+// A block's hash gives its slot. If two blocks have the same slot, the block that was sent later takes the slot. A slot has a
+// u32 tag, the u16 number of the endpoint that was sent the block last, and the u16 number of the last other endpoint before
+// (0: none). The last block of a prompt that has a slot decides. So a block that lost its slot matters little: the block
+// before it was mostly sent to the same endpoints.
 //
-// Memory: 8 bytes for each block that the endpoints' caches have room for together, 64 KiB to 2 MiB, and 32 KiB; only in pools
-// of more than FULL_SCAN endpoints.
+// Memory: 8 bytes for each block that the endpoints' caches have room for together, within 64 KiB to 2 MiB, and 32 KiB.
+// The memory is taken only if the snapshot has more than FULL_SCAN endpoints.
 import { mix } from "../../base/hash";
 import { NONE, SnapshotView } from "../../snapshot/view";
 import { entryOf } from "../entries";
 import { Entry } from "../entry";
 import { Prompt, promptHash } from "./prompt";
 
-/** A pool of more endpoints may be sampled. */
+/** A pick may sample a pool that has more endpoints than this. */
 export const FULL_SCAN: u32 = 8;
 const MIN_SLOTS: u32 = 8192;
 const MAX_SLOTS: u32 = 262144;
-/** Endpoints that are told apart: more than MAX_ENDPOINTS, so that two at a time share a number only long after a restart. */
+/** Endpoints that have different numbers. There are more than MAX_ENDPOINTS, so two endpoints share one only after many changes. */
 const NUMBERS: u32 = 16384;
 
 @unmanaged
@@ -30,7 +31,7 @@ class Slot {
 
 const SLOT_BYTES: u32 = offsetof<Slot>();
 
-/** Endpoints of the current snapshot; NONE: none is known. */
+/** The endpoint that was sent a block last, and the endpoint before; each an index in the current snapshot, or NONE. */
 @unmanaged
 class LastSent {
   last: u32 = 0;
@@ -41,10 +42,10 @@ const found = changetype<LastSent>(memory.data(offsetof<LastSent>(), 4));
 
 let slots: usize = 0;
 let slotMask: u32 = 0;
-/** u16 for each number, from 1 on: 1 + the endpoint's index in the snapshot; 0: the snapshot does not have it. */
+/** A u16 for each number from 1 on: 1 + the endpoint's index in the snapshot; 0: the snapshot does not have the endpoint. */
 let endpoints: usize = 0;
 
-/** After a new snapshot. `blocks`: for which its endpoints' caches have room together. */
+/** Follows a new snapshot. `blocks`: the number of blocks that its endpoints' caches have room for together. */
 export function followLastSent(view: SnapshotView, blocks: u64): void {
   if (view.endpointCount <= FULL_SCAN) return;
   let wanted = MIN_SLOTS;
@@ -60,7 +61,7 @@ export function followLastSent(view: SnapshotView, blocks: u64): void {
   for (let i: u32 = 0; i < view.endpointCount; i++) store<u16>(endpoints + numberOf(entryOf(i)) * 2, <u16>(i + 1));
 }
 
-/** The blocks with these hashes, a u64 each, were sent to the endpoint. */
+/** Records that blocks were sent to the endpoint. `hashes` has `count` block hashes, a u64 each. */
 export function noteSent(hashes: usize, count: u32, seed: u64, entry: Entry): void {
   if (!slots) return;
   const number = <u16>numberOf(entry);
@@ -107,7 +108,7 @@ function slotOf(key: u64): Slot {
   return changetype<Slot>(slots + (<u32>key & slotMask) * SLOT_BYTES);
 }
 
-/** Never 0, as the tag of a slot that nothing has taken. */
+/** The tag of a block. It is never 0, because 0 is the tag of a free slot. */
 function tagOf(key: u64): u32 {
   return <u32>(key >> 32) | 1;
 }

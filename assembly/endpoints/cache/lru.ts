@@ -1,34 +1,34 @@
 // Which blocks an endpoint's KV cache still has, and how many of them are worth keeping. This is an estimate: the server reports
 // only how many blocks it has room for.
 //
-// The server evicts the block that was used longest ago. So a block is cached while fewer other blocks than the cache has room
-// for were used since. Each use of a block gives it a stamp. A long block counts as several, so its stamp is that much later.
-// Stamps are grouped into epochs, and each epoch counts its blocks. A block that is used again leaves the count of its old
-// epoch. Otherwise cold blocks would seem evicted too early where few blocks are used all the time, and too late where all are.
-// The oldest block is evicted by moving the start of the oldest epoch past one of its stamps, which are assumed to lie evenly.
-// Every stamp before that start is evicted. A block that was used again while it was cached is hot: it will probably be asked
-// for once more, so evicting it costs a prefill later.
+// The server evicts the block that was used longest ago. So a block stays cached until the server has used as many other
+// blocks since as the cache has room for. Each use of a block gives the block a new stamp. A long block counts as several
+// blocks, so its stamp is that much later. Stamps are grouped into epochs, and each epoch counts its blocks. A block that is
+// used again leaves the count of its old epoch. Otherwise cold blocks would seem evicted too early if few blocks are used all
+// the time, and too late if all blocks are. The clock evicts blocks by moving the start of the oldest epoch forward, and
+// assumes that the epoch's stamps lie evenly. Every stamp before that start is evicted. A block that was used again while it
+// was cached is hot: a request will probably need it once more, so evicting it costs a prefill later.
 //
-// An epoch ends when it counts a twelfth of the capacity. When all EPOCHS are used, the two neighbours that count least become
-// one. Reading and counting take the same time whatever the cache has. Only the oldest epoch's count is a guess, and no epoch
-// counts more than a seventh of the capacity and one block, which may be a long one. So the estimate can be wrong only for
-// blocks that close to the eviction point. After the capacity was lowered, it is a seventh of the former capacity, until
-// everything that was used before is evicted.
+// An epoch ends when it counts a twelfth of the capacity. When all EPOCHS are used, the two neighbours with the lowest counts
+// become one epoch. Reading and counting take constant time. Only the oldest epoch's count is a guess, and no epoch counts
+// more than a seventh of the capacity and one block, which may be a long block. So the estimate can be wrong only for blocks
+// that close to the eviction point. After the capacity was lowered, a seventh of the former capacity is the bound, until every
+// block that was used before is evicted.
 //
-// Memory: 224 bytes for each of CLOCKS endpoints. An endpoint's clock follows from the low bits of its number (entry.ts); with more
-// endpoints at a time some share a clock.
+// Memory: 224 bytes for each of CLOCKS clocks. The low bits of an endpoint's number (entry.ts) choose its clock. With more than
+// CLOCKS endpoints some share a clock.
 
-/** A power of two. */
+/** Number of clocks; a power of two. */
 export const CLOCKS: u32 = 1024;
 const EPOCHS: u32 = 16;
 const EPOCHS_OF_CAPACITY: u32 = 12;
 
-/** In a stamp, which is even without it. */
+/** Bit of a stamp: the block is hot. All other stamps are even. */
 const HOT: u32 = 1;
-/** Stamps wrap: no cached block is so much older than the last. */
+/** Limit of the difference between the last stamp and a cached block's stamp. Stamps wrap, so they compare only within it. */
 const MAX_AGE: u32 = 0x7fffffff;
 
-/** The state of one endpoint's cache. Epochs have indexes, the oldest has 0. */
+/** The state of one endpoint's cache. Epochs have indexes; the oldest epoch has 0. */
 @unmanaged
 export class Clock {
   /** The last stamp; stamps ascend in steps of 2. */
@@ -41,7 +41,7 @@ export class Clock {
   epochs: u32 = 0;
 }
 
-// Behind the record, a u32 for each epoch: its first stamp, then its blocks, then its hot blocks.
+// Three lists follow the record, with a u32 for each epoch: the first stamps, the counts of blocks, and those of hot blocks.
 const STARTS: u32 = (<u32>offsetof<Clock>() + 15) & ~15;
 const COUNTS: u32 = STARTS + EPOCHS * 4;
 const HOTS: u32 = COUNTS + EPOCHS * 4;
@@ -72,14 +72,14 @@ export function clockOf(number: u32): Clock {
   return changetype<Clock>(clocks + (number & (CLOCKS - 1)) * CLOCK_BYTES);
 }
 
-/** `capacity`: blocks, 1 to 2^30. */
+/** Sets how many blocks the cache has room for, 1 to 2^30, and evicts blocks above that. */
 export function setCapacity(clock: Clock, capacity: u32): void {
   clock.capacity = capacity;
   if (clock.epochs == 0) emptyCache(clock);
   if (clock.blocks > capacity) evict(clock, clock.blocks - capacity);
 }
 
-/** The cache is empty again. */
+/** Makes the cache empty. */
 export function emptyCache(clock: Clock): void {
   const now = clock.last + 2;
   const capacity = clock.capacity;
@@ -96,14 +96,14 @@ export function isCachedAt(clock: Clock, stamp: u32): bool {
   return stamp - oldest <= (clock.last | HOT) - oldest;
 }
 
-/** How near a block is to its eviction: 0 for the last block used, 1 for the next to be evicted, 2 for one that is evicted. */
+/** Age of a block: 0 for the block that was used last, 1 for the block that is evicted next, 2 for an evicted block. */
 export function ageOf(clock: Clock, stamp: u32): f32 {
   if (!isCachedAt(clock, stamp)) return 2;
   const now = clock.last | HOT;
   return <f32>(now - stamp) / <f32>(now - startOf(clock, 0));
 }
 
-/** Stamp of a block that was not cached, and counts as `size` blocks. */
+/** Adds a block that was not cached and counts as `size` blocks. Returns its stamp. */
 export function newStamp(clock: Clock, size: u32): u32 {
   const now = advance(clock, size);
   add(clock, clock.epochs - 1, size, 0);
@@ -111,7 +111,7 @@ export function newStamp(clock: Clock, size: u32): u32 {
   return now;
 }
 
-/** Stamp of a block that has `stamp` and is used again. */
+/** Uses a block that has `stamp` again, and returns its new stamp. The block counts as `size` blocks. */
 export function renewedStamp(clock: Clock, stamp: u32, size: u32): u32 {
   if (!isCachedAt(clock, stamp)) return newStamp(clock, size);
   const now = advance(clock, size);
@@ -119,7 +119,7 @@ export function renewedStamp(clock: Clock, stamp: u32, size: u32): u32 {
   const last = clock.epochs - 1;
   if (from == last && stamp & HOT) return now | HOT;
   const blocks = blocksOf(clock, from);
-  // Stamps do not lie quite evenly: what is used again may have been counted as evicted, or as cold.
+  // Stamps do not lie quite evenly. So the old epoch may have counted this block as evicted, or as cold.
   if (blocks > 0) {
     const hot = hotOf(clock, from);
     const left = blocks - min(blocks, size);
@@ -130,7 +130,7 @@ export function renewedStamp(clock: Clock, stamp: u32, size: u32): u32 {
   return now | HOT;
 }
 
-/** The next stamp. */
+/** Moves the clock on by `size` blocks and returns the next stamp. */
 function advance(clock: Clock, size: u32): u32 {
   const now = clock.last + 2 * size;
   clock.last = now;
@@ -148,14 +148,14 @@ function add(clock: Clock, epoch: u32, blocks: i32, hot: i32): void {
   clock.hot += hot;
 }
 
-/** After a block was added to the last epoch. */
+/** Evicts blocks above the capacity, and ends the last epoch if it is full. Called after a block was added to that epoch. */
 function settle(clock: Clock): void {
   const capacity = clock.capacity;
   if (clock.blocks > capacity) evict(clock, clock.blocks - capacity);
   if (blocksOf(clock, clock.epochs - 1) > capacity / EPOCHS_OF_CAPACITY) beginEpoch(clock);
 }
 
-/** The epoch that was found last, where the next search begins: the blocks of a prompt were used together before. */
+/** The epoch that was found last. The next search begins there, because the blocks of a prompt were used together before. */
 let guess: u32 = 0;
 
 function epochOf(clock: Clock, stamp: u32): u32 {
@@ -171,7 +171,7 @@ function epochOf(clock: Clock, stamp: u32): u32 {
   return epoch;
 }
 
-/** Evicts the oldest `blocks`, of which there are as many. */
+/** Evicts the `blocks` oldest blocks. The cache has at least this many. */
 function evict(clock: Clock, blocks: u32): void {
   while (blocksOf(clock, 0) <= blocks && clock.epochs > 1) {
     blocks -= blocksOf(clock, 0);
@@ -182,7 +182,7 @@ function evict(clock: Clock, blocks: u32): void {
   const start = startOf(clock, 0);
   const end = clock.epochs > 1 ? startOf(clock, 1) : clock.last + 2;
   setStart(clock, 0, start + (<u32>((<u64>(end - start) * blocks) / count) & ~HOT));
-  // How many of them were hot is not known: as few as possible.
+  // How many of the evicted blocks were hot is not known. The clock assumes as few as possible.
   add(clock, 0, -blocks, min<i32>(count - blocks - hotOf(clock, 0), 0));
 }
 
@@ -199,7 +199,7 @@ function beginEpoch(clock: Clock): void {
   setHot(clock, epoch, 0);
 }
 
-/** Joins the two neighbours that count least. The oldest epoch is left out, or its error would grow. */
+/** Joins the two neighbours with the lowest counts. The oldest epoch is left out, because its error would grow. */
 function mergeLeast(clock: Clock): void {
   let least: u32 = 0xffffffff;
   let first: u32 = 1;

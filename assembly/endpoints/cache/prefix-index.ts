@@ -1,15 +1,16 @@
-// Which endpoint is likely to have which prefix in its KV cache: one table of (prefix hash, endpoint) for all endpoints.
+// Estimates which endpoint has which prefix in its KV cache. One table has the pairs of prefix hash and endpoint.
 //
-// A block has 8 bytes in the table, a tag and a stamp: the endpoint's own clock (lru.ts) when the block was last sent there. So a
-// block counts as evicted once as many others were used after it as the endpoint's cache has room for: LRU without lists.
-// Eight blocks make a set, one cache line. A full set gives up the block that its endpoint has evicted, or will evict first; the
-// tag's low bits say whose it is. Giving up any block would lose one of each long prefix now and then, and with it what stands
-// behind it.
-// Blocks are touched from the last to the first, so that heads outlive tails and a binary search finds the longest match. A
-// block that is missing where the next one is there was given up by its set, and counts as cached.
+// A block has 8 bytes in the table: a tag, and the stamp of the endpoint's clock (lru.ts) when the block was last sent to that
+// endpoint. So a block counts as evicted when the endpoint has since used as many other blocks as its cache has room for. This
+// is LRU without lists.
+// Eight blocks make a set, which is one cache line. A full set gives up the block that its endpoint has evicted, or will evict
+// first; the tag's low bits name the endpoint. If a set gave up any block, each long prefix would now and then lose a block,
+// and with it all blocks behind that block.
+// Blocks are touched from the last to the first, so that heads outlive tails and a binary search finds the longest match. If a
+// block is missing and the next block is cached, the set gave the missing block up, so the missing block counts as cached.
 //
-// Memory: two blocks of the table for each block that the endpoints' caches have room for together, 64 KiB to 4 MiB. Set when
-// endpoints change, which forgets everything.
+// Memory: two blocks of the table for each block that the endpoints' caches have room for together, within 64 KiB to 4 MiB.
+// The table grows when endpoints change, and growing forgets all blocks.
 import { ENDPOINT_BLOCK_TOKENS, ENDPOINT_KV_BLOCKS } from "../../../protocol/constants";
 import { mix } from "../../base/hash";
 import { SnapshotView } from "../../snapshot/view";
@@ -29,28 +30,28 @@ class Block {
 
 const BLOCK_BYTES: u32 = offsetof<Block>();
 const SET_BLOCKS: u32 = 8;
-/** A cache line. */
+/** Bytes of a set: one cache line. */
 const SET_BYTES: u32 = SET_BLOCKS * BLOCK_BYTES;
 const MIN_SETS: u32 = 1024;
 const MAX_SETS: u32 = 65536;
-/** The cache's size where a server does not report it: 31,250 blocks of 64 bytes, the endpoint picker's default. */
+/** Assumed size of a cache whose server reports none: 31,250 blocks of 64 bytes, the endpoint picker's default. */
 const UNKNOWN_BYTES: u64 = 2000000;
 
-/** Aligned to SET_BYTES, within the memory at `allocated`. */
+/** The sets, aligned to SET_BYTES within the memory at `allocated`. */
 let sets: usize = 0;
 let allocated: usize = 0;
 let setMask: u32 = 0;
 
-/** No configuration of this VM looks at prefixes until usePrefixes(): no memory is taken. */
+/** Whether a configuration of this VM looks at prefixes. Until then no memory is taken. */
 let used: bool = false;
 
-/** `blockSize`: bytes (prompt.ts). */
+/** Makes this VM follow prefixes, in pieces of `blockSize` bytes (prompt.ts). */
 export function usePrefixes(blockSize: u32): void {
   used = true;
   setBlockBytes(blockSize);
 }
 
-/** Takes over the sizes of the caches. Forgets everything when the table has to grow. */
+/** Takes over the sizes of the caches from a snapshot. If the table has to grow, all blocks are forgotten. */
 export function followCaches(view: SnapshotView): void {
   if (!used) return;
   let total: u64 = 0;
@@ -73,12 +74,12 @@ export function followCaches(view: SnapshotView): void {
   setMask = wanted - 1;
 }
 
-/** False: there is no table yet. */
+/** Whether the table exists yet. */
 export function hasTable(): bool {
   return sets != 0;
 }
 
-/** Asks memory for what matchPrefix() will look at first, so that it comes for all candidates at once (see touchAll). */
+/** Loads the sets that matchPrefix() will read first, so that the loads of all candidates run at once (see touchAll()). */
 export function askForPrefix(prompt: Prompt, seed: u64, entry: Entry): void {
   if (!sets || prompt.count == 0) return;
   const first = load<u32>(setOf(keyOf(promptHash(prompt, 0), seed, entry)));
@@ -86,10 +87,10 @@ export function askForPrefix(prompt: Prompt, seed: u64, entry: Entry): void {
   store<u32>(UNREAD, first + second);
 }
 
-/** Blocks of the prompt, from its start, that the endpoint is likely to have cached. `seed`: of model and cache_salt. */
+/** Number of blocks from the prompt's start that the endpoint has probably cached. `seed`: the hash of model and cache_salt. */
 export function matchPrefix(prompt: Prompt, seed: u64, entry: Entry): u32 {
   if (!sets) return 0;
-  // [0, low) is cached, at `high` and beyond nothing is
+  // Invariant: the blocks [0, low) are cached; no block from `high` on is.
   let low: u32 = 0;
   let high: u32 = prompt.count;
   let step: u32 = 1;
@@ -106,12 +107,12 @@ export function matchPrefix(prompt: Prompt, seed: u64, entry: Entry): u32 {
   return low;
 }
 
-/** Stamp of the block that was used last there. */
+/** Stamp of the block that the endpoint used last. */
 export function lastStamp(entry: Entry): u32 {
   return clockOf(entry.number).last;
 }
 
-/** The endpoint's cache is empty: it was restarted. */
+/** Forgets the blocks of an endpoint that was restarted with an empty cache. */
 export function forgetPrefixes(entry: Entry): void {
   emptyCache(clockOf(entry.number));
 }
@@ -120,7 +121,7 @@ function keyOf(hash: u64, seed: u64, entry: Entry): u64 {
   return mix(hash ^ seed ^ entry.hash);
 }
 
-/** Both sets are asked for before either is looked at. */
+/** Whether the block, or the block after it, is cached. Both sets are loaded first, so that the two loads run at once. */
 function isCached(prompt: Prompt, index: u32, seed: u64, entry: Entry): bool {
   const at = find(keyOf(promptHash(prompt, index), seed, entry), entry);
   const next = index + 1 < prompt.count ? find(keyOf(promptHash(prompt, index + 1), seed, entry), entry) : 0;
@@ -139,7 +140,7 @@ function setOf(key: u64): usize {
   return sets + (<u32>key & setMask) * SET_BYTES;
 }
 
-/** A bit for each u32 of a set that is `value`: the even ones are tags, the odd ones stamps. */
+/** A mask with a bit for each u32 of a set that equals `value`. Even bits stand for tags, odd bits for stamps. */
 function equalWords(set: usize, value: u32): u32 {
   const wanted = i32x4.splat(value);
   const low = i16x8.narrow_i32x4_s(i32x4.eq(v128.load(set), wanted), i32x4.eq(v128.load(set, 16), wanted));
@@ -147,21 +148,21 @@ function equalWords(set: usize, value: u32): u32 {
   return i8x16.bitmask(i8x16.narrow_i16x8_s(low, high));
 }
 
-/** Address of the key's Block; 0: the table does not have it. 22 bits of hash: one probe in some 500,000 errs. */
+/** Address of the key's Block; 0: the table does not have the block. With 22 bits of hash, one probe in some 500,000 errs. */
 function find(key: u64, entry: Entry): usize {
   const set = setOf(key);
   const found = equalWords(set, tagOf(key, entry)) & 0x5555;
   return found ? set + ctz(found) * 4 : 0;
 }
 
-/** u64 key of each block that is being touched. */
+/** The u64 key of each block that is being touched. */
 const keys: usize = memory.data(MAX_BLOCKS * 8, 8);
-/** What was loaded only to have it near goes here: the compiler may leave out a load whose result goes nowhere. */
+/** Receives values that are loaded only to bring them into the CPU's cache. The compiler may drop a load without a use. */
 const UNREAD: usize = memory.data(8, 8);
 
 /**
- * Blocks were sent to the endpoint: `count` hashes, a u64 each. Their sets lie all over the table. A set that is asked for when
- * it is needed is waited for; sets that are asked for all at once come together.
+  * Records that blocks were sent to the endpoint. `hashes` has `count` block hashes, a u64 each. The blocks' sets lie all over
+  * the table, so all sets are loaded first: the loads run at once, and no block waits for a load of its own.
  */
 export function touchAll(hashes: usize, count: u32, seed: u64, entry: Entry): void {
   let asked: u32 = 0;
@@ -188,12 +189,12 @@ function touch(key: u64, entry: Entry, size: u32): void {
   block.stamp = newStamp(clock, size);
 }
 
-/** The block of a set that is worth least: a free one, else the one that its endpoint evicts first. */
+/** A free block of the set; if none is free, the block that its endpoint evicts first. */
 function leastLikely(set: usize): Block {
   const empty = equalWords(set, 0) & 0xaaaa;
   if (empty) return changetype<Block>(set + (ctz(empty) - 1) * 4);
   let victim = set;
-  // Ages are positive: their bits order as they do, and whole numbers are chosen between without a jump.
+  // Ages are not negative, so their bits compare as integers in the same order. A choice between integers needs no branch.
   let oldest: i32 = -1;
   for (let at = set; at < set + SET_BYTES; at += BLOCK_BYTES) {
     const block = changetype<Block>(at);

@@ -1,6 +1,6 @@
-// Prefix updates: what workers and Envoys publish of the prompts that they sent. An update is a row of records, each with the
-// layout of the snapshot's section PREFIXES: u64 endpoint hash, u64 seed, u64 n, n block hashes. In records from other Envoys n is
-// in the low 16 bits of its word, below the record's number (protocol/README.md).
+// Prefix updates: workers and Envoys publish the hashes of the prompts that they sent. An update is a sequence of records with
+// the layout of the snapshot's section PREFIXES: u64 endpoint hash, u64 seed, u64 n, n block hashes. In a record from another
+// Envoy n is the low 16 bits of its word, and the rest of the word is the record's number (protocol/README.md).
 import { PREFIX_BYTES, PREFIX_COUNT, PREFIX_ENDPOINT, PREFIX_SEED } from "../../../protocol/constants";
 import { findEntry } from "../entries";
 import { Entry } from "../entry";
@@ -8,14 +8,14 @@ import { hasTable, touchAll } from "./prefix-index";
 import { MAX_BLOCKS, Prompt, promptHashes } from "./prompt";
 
 /**
- * Bytes of the update of one tick. What does not fit is not published: the other workers learn it by the endpoint's response
- * times, or not at all.
+  * Bytes of the update of one tick. A record that does not fit is not published. The other workers then notice the prompt by the
+  * endpoint's response times, or not at all.
  */
 export const UPDATE_BYTES: u32 = 32768;
 const update: usize = memory.data(UPDATE_BYTES, 8);
 let updateEnd: u32 = 0;
 
-/** The prompt was sent to the endpoint. It is kept for the other workers too. */
+/** Records that the prompt was sent to the endpoint, in this worker's index and in the update for the other workers. */
 export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry): void {
   if (!hasTable() || prompt.count == 0) return;
   touchAll(promptHashes(prompt), prompt.count, seed, entry);
@@ -31,12 +31,12 @@ export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry): void {
   updateEnd += PREFIX_BYTES + bytes;
 }
 
-/** Bytes that takeUpdate() would move. */
+/** Number of bytes that takeUpdate() would move. */
 export function updateWaiting(): u32 {
   return updateEnd;
 }
 
-/** Moves the update since the last call to `target`, which has room for UPDATE_BYTES. Returns how many bytes. */
+/** Moves the update since the last call to `target`, which has room for UPDATE_BYTES. Returns the number of bytes. */
 export function takeUpdate(target: usize): u32 {
   const bytes = updateEnd;
   memory.copy(target, update, bytes);
@@ -44,13 +44,13 @@ export function takeUpdate(target: usize): u32 {
   return bytes;
 }
 
-/** Another worker's update: whole records. */
+/** Takes over another worker's update, which consists of whole records. */
 export function receiveUpdate(data: usize, bytes: u32): void {
   const end = data + bytes;
   for (let at = data; at; ) at = receivePrefixes(at, end, true);
 }
 
-/** Takes over one record. Returns where the next one begins; 0: there is no whole record here. `fresh` false: it was received before. */
+/** Takes over one record if it is `fresh`: not received before. Returns the address of the next record; 0: no whole record. */
 export function receivePrefixes(record: usize, end: usize, fresh: bool): usize {
   if (record + PREFIX_BYTES > end) return 0;
   const count: u32 = load<u16>(record, PREFIX_COUNT);

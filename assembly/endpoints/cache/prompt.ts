@@ -1,34 +1,35 @@
-// Hashes of a prompt's blocks, made while the body is scanned. Hash i stands for the first i + 1 blocks of the raw bytes of
-// `messages`, `prompt` and `input`, as they are written. The model and cache_salt are mixed in later (prefix-index.ts), because they
-// may stand behind the prompt.
+// Hashes of a prompt's blocks, made while the body is scanned. Hash i is the hash of the first i + 1 blocks of the raw bytes of
+// `messages`, `prompt` and `input`. The model and cache_salt are mixed in later (prefix-index.ts), because they may follow the
+// prompt in the body.
 //
-//   digest(piece) = fold of four sums of (a + k) * (b + l) over its 32-bit words a, b (NH, of UMAC); k, l move on with each 32 bytes
+//   digest(piece) = fold of four sums of (a + k) * (b + l) over the piece's 32-bit words a, b (the hash NH of UMAC);
+//                   k and l change with each 32 bytes
 //   chain(i) = mix(chain(i - 1) ^ digest(i))      for each piece of 512 bytes (64 for the scorers)
 //
-// Pieces are digested by themselves and chained by one multiply, so the chain's latency is paid once a piece. A block's hash is
-// the chain at its end. Under profile "tokens" each of the first 64 blocks is one piece, each of the next 64 four pieces, and each
-// further block 16. So 256 blocks reach 1.2 MiB, some 300,000 tokens. The match of a long prompt is known in coarser steps, but no
-// coarser for its length.
+// Each piece is digested alone and chained by one multiplication, so the chain's latency is paid once for each piece. A block's
+// hash is the chain at the block's end. Under profile "tokens" the first 64 blocks have one piece each, the next 64 blocks four
+// pieces, and further blocks 16. So 256 blocks reach 1.2 MiB, some 300,000 tokens. The match of a long prompt is known in coarser
+// steps, but not in a coarser fraction of its length.
 //
-// Memory: PROMPT_BYTES for each body that is being scanned, and for each running prompt (running-prompts.ts); MAX_PROMPTS of them.
-// Further bodies have no prompt.
+// Memory: PROMPT_BYTES for each body that is being scanned and for each running prompt (running-prompts.ts), at most MAX_PROMPTS
+// times. Further bodies get no prompt.
 import { MAX_PREFIX_BLOCKS } from "../../../protocol/constants";
 import { mix } from "../../base/hash";
 
-/** Bytes of a piece: under profile "tokens", and for the scorers, as in the Gateway API's endpoint picker. */
+/** Bytes of a piece under profile "tokens", then for the scorers, which use the size of the Gateway API's endpoint picker. */
 export const BLOCK_BYTES: u32 = 512;
 export const SMALL_BLOCK_BYTES: u32 = 64;
 let block: u32 = BLOCK_BYTES;
 
-/** Bytes of a prompt for each token: an estimate, the same as that of the Gateway API's endpoint picker. */
+/** Bytes of a prompt for each token. The Gateway API's endpoint picker uses the same estimate. */
 export const TOKEN_BYTES: u32 = 4;
 
-/** Tokens of a prompt of that many bytes. */
+/** Estimated tokens of a prompt of `bytes` bytes. */
 export function tokensOf(bytes: u32): i32 {
   return <i32>(bytes / TOKEN_BYTES);
 }
 
-/** Blocks of a prompt that are hashed; what is beyond is not. */
+/** Limit of the blocks that are hashed. A prompt's bytes beyond them are not hashed. */
 export const MAX_BLOCKS: u32 = MAX_PREFIX_BLOCKS;
 const SINGLE_BLOCKS: u32 = 64;
 const FOURFOLD_BLOCKS: u32 = 128;
@@ -38,38 +39,39 @@ let single: u32 = SINGLE_BLOCKS;
 export function blockBytes(): u32 {
   return block;
 }
-/** Pieces in the block with this index. */
+/** Number of pieces in the block with this index. */
 export function pieces(index: u32): u32 {
   return index < single ? 1 : index < FOURFOLD_BLOCKS ? 4 : 16;
 }
-/** Pieces in the first `blocks` blocks. */
+/** Number of pieces in the first `blocks` blocks. */
 export function piecesOf(blocks: u32): u32 {
   if (blocks <= single) return blocks;
   if (blocks <= FOURFOLD_BLOCKS) return SINGLE_BLOCKS + (blocks - SINGLE_BLOCKS) * 4;
   return SINGLE_BLOCKS + (FOURFOLD_BLOCKS - SINGLE_BLOCKS) * 4 + (blocks - FOURFOLD_BLOCKS) * 16;
 }
-/** For all prompts of the VM, before the first of them. */
+/** Sets the bytes of a piece for all prompts of the VM. Must be called before the first prompt is opened. */
 export function setBlockBytes(bytes: u32): void {
   block = bytes;
   single = bytes == BLOCK_BYTES ? SINGLE_BLOCKS : MAX_BLOCKS;
 }
 
-/** Prompts that are open at a time. */
+/** Limit of the prompts that are open at a time. */
 export const MAX_PROMPTS: u32 = 1024;
 
 @unmanaged
 export class Prompt {
   chain: u64 = 0;
   next: usize = 0;
-  /** All bytes of the hashed fields. */
+  /** Bytes of the hashed fields so far. */
   bytes: u32 = 0;
-  /** Bytes that the last piece has; it is not full. */
+  /** Bytes of the last piece so far. The piece is not full. */
   fill: u32 = 0;
-  /** Pieces that the last block lacks. */
+  /** Number of pieces that the last block still lacks. */
   lacks: u32 = 0;
-  /** Full blocks, which are hashed. */
+  /** Number of full blocks. Only full blocks are hashed. */
   count: u32 = 0;
-  // Of a running prompt (running-prompts.ts): when it was last used, its neighbours, its model and cache_salt, its endpoint's hash
+  // Fields of a running prompt (running-prompts.ts): the stamp of its last use, its neighbours in the list, the hash of its model
+  // and cache_salt, and the hash of its endpoint.
   stamp: u32 = 0;
   before: usize = 0;
   seed: u64 = 0;
@@ -83,7 +85,7 @@ const PROMPT_BYTES: usize = HASHES + <usize>MAX_BLOCKS * 8;
 let free: usize = 0;
 let made: u32 = 0;
 
-/** null: too many prompts are open. The request is picked without affinity. */
+/** Opens a prompt. null: too many prompts are open; the request is picked without regard to cached blocks. */
 export function openPrompt(): Prompt | null {
   if (!free) {
     if (made == MAX_PROMPTS) return null;
@@ -106,7 +108,7 @@ export function closePrompt(prompt: Prompt): void {
   free = changetype<usize>(prompt);
 }
 
-/** The next bytes of the prompt. */
+/** Hashes the next bytes of the prompt. */
 export function feedPrompt(prompt: Prompt, data: usize, length: u32): void {
   prompt.bytes += length;
   let at = data;
@@ -130,7 +132,7 @@ export function feedPrompt(prompt: Prompt, data: usize, length: u32): void {
   memory.copy(partial, at, prompt.fill);
 }
 
-/** Where the hashes of the blocks lie, a u64 each. */
+/** Address of the hashes of the blocks, a u64 each. */
 export function promptHashes(prompt: Prompt): usize {
   return changetype<usize>(prompt) + HASHES;
 }
@@ -148,7 +150,7 @@ function addPiece(prompt: Prompt, from: usize): void {
   prompt.lacks = pieces(prompt.count);
 }
 
-/** k and l of the first 32 bytes, and what they move on by: odd numbers, so that none comes again within a piece. */
+/** k and l of the first 32 bytes, then the steps by which they change. Steps are odd, so no key repeats within a piece. */
 const KEYS: usize = memory.data<u64>(
   [
     0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93, 0x9fb21c651e98df25,

@@ -1,10 +1,10 @@
 // Running prompts: the hashes of in-flight requests' prompts. The server evicts none of a request's blocks until the request ends,
-// and counts their age from then on. The prefix index counts their age from when they were sent. So a prompt is used once more
-// when its request ends, and before that each time that half of its endpoint's cache was used after it. Where few requests are in
-// flight, or short ones, neither happens.
+// and counts their age from then on. The prefix index counts their age from when they were sent. So this module uses a prompt's
+// blocks once more when its request ends, and before that each time half of the endpoint's cache was used after them. If few
+// blocks were used after them, as with few or short requests, it does neither.
 //
-// Memory: the prompts that scanned bodies left behind, MAX_RUNNING of them at most. The blocks of further requests age from when
-// they were sent.
+// Memory: none of its own. A running prompt keeps the memory of its body's prompt; there are at most MAX_RUNNING. The blocks of
+// further requests age from when they were sent.
 import { findEntry } from "../entries";
 import { Entry } from "../entry";
 import { ageOf, clockOf } from "./lru";
@@ -12,16 +12,16 @@ import { lastStamp } from "./prefix-index";
 import { insertPrefix } from "./prefix-updates";
 import { closePrompt, MAX_PROMPTS, Prompt } from "./prompt";
 
-/** A quarter is left for bodies that are being scanned, another quarter for waiting requests (filter/request/hold.ts). */
+/** A quarter of the prompts is left for bodies that are being scanned, another for waiting requests (filter/request/hold.ts). */
 const MAX_RUNNING: u32 = MAX_PROMPTS / 2;
-/** Ages (lru.ts) from which on a prompt is used again: while its request is in flight, and at its end. */
+/** Ages (lru.ts) from which on a prompt's blocks are used again: REFRESHED while its request is in flight, the next at its end. */
 const REFRESHED: f32 = 0.5;
 const AGED: f32 = 0.03125;
 
 let first: usize = 0;
 let count: u32 = 0;
 
-/** The prompt was sent to the endpoint. False: it is not followed, and the caller closes it. */
+/** Follows a prompt that was sent to the endpoint. False: the prompt is not followed, and the caller must close it. */
 export function followPrompt(prompt: Prompt, seed: u64, entry: Entry): bool {
   if (prompt.count == 0 || count == MAX_RUNNING) return false;
   count++;
@@ -35,21 +35,21 @@ export function followPrompt(prompt: Prompt, seed: u64, entry: Entry): bool {
   return true;
 }
 
-/** Another endpoint than the picked one serves the prompt. `endpoint`: its hash; 0: it is not known. */
+/** Moves a prompt to the endpoint that serves it instead of the picked endpoint. `endpoint`: the hash; 0: not known. */
 export function movePrompt(prompt: Prompt, endpoint: u64): void {
   prompt.endpoint = endpoint;
   const entry = findEntry(endpoint);
   if (entry !== null) use(prompt, entry);
 }
 
-/** The endpoint was restarted: its prompts are over, though the requests may not have ended yet. */
+/** Forgets the prompts of an endpoint that was restarted. Their requests may not have ended yet. */
 export function forgetPrompts(entry: Entry): void {
   for (let at = first; at; at = changetype<Prompt>(at).next) {
     if (changetype<Prompt>(at).endpoint == entry.hash) changetype<Prompt>(at).endpoint = 0;
   }
 }
 
-/** The request of a followed prompt has ended; closes it. */
+/** Ends and closes a followed prompt when its request has ended. */
 export function endPrompt(prompt: Prompt): void {
   useAgain(prompt, AGED);
   count--;
@@ -59,7 +59,7 @@ export function endPrompt(prompt: Prompt): void {
   closePrompt(prompt);
 }
 
-/** On the tick. */
+/** Uses prompts again whose blocks grew old. Called on the tick. */
 export function refreshPrompts(): void {
   for (let at = first; at; at = changetype<Prompt>(at).next) useAgain(changetype<Prompt>(at), REFRESHED);
 }

@@ -64,7 +64,7 @@ describe("tokens that wait on an endpoint", () => {
     tokensDone(entry, 3000);
     expect(queueOf(entry, 9 * SECOND, 0)).toBe(500);
     tokensDone(entry, 500);
-    expect(entry.tokens.pending).toBe(0);
+    expect(entry.tokens.waiting).toBe(0);
   });
 
   test("of other workers count once they are received, and go when they are done", () => {
