@@ -64,8 +64,8 @@ const inService = changetype<Sums>(memory.data(offsetof<Sums>(), 4));
 const ejected = changetype<Sums>(memory.data(offsetof<Sums>(), 4));
 
 /**
-  * Measures the endpoints of a pool (`pool`: the pool's index + 1), or the endpoints of `model` if `pool` is 0. `age`: the
-  * snapshot's age, ms; `now`: ns. The record is valid until the next call.
+ * Measures the endpoints of a pool (`pool`: the pool's index + 1), or the endpoints of `model` if `pool` is 0. `age`: the
+ * snapshot's age, ms; `now`: ns. The record is valid until the next call.
  */
 export function measure(view: SnapshotView, pool: u32, model: u32, limits: Limits, age: u64, now: u64): Saturation {
   inService.toShed = 0;

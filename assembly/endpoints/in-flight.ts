@@ -124,8 +124,8 @@ export function seenInFlight(endpoint: u32): i32 {
 }
 
 /**
-  * Requests of this Envoy. Each other worker is assumed to have sent as many requests as this worker since this worker last
-  * published. A burst reaches all workers at once, and without the assumption they would all see the same idle endpoint.
+ * Requests of this Envoy. Each other worker is assumed to have sent as many requests as this worker since this worker last
+ * published. A burst reaches all workers at once, and without the assumption they would all see the same idle endpoint.
  */
 function localInFlight(entry: Entry): i32 {
   const part = entry.inFlight;
@@ -142,8 +142,8 @@ export function unseenInFlight(endpoint: u32): f32 {
 export const UNSEEN_NOISE: f32 = 1;
 
 /**
-  * Requests that may be on an endpoint by now, for the limits of places. The sum of: own requests; requests that other workers
-  * and Envoys published; for each other worker, as many requests as this worker sent since it published; unseen requests.
+ * Requests that may be on an endpoint by now, for the limits of places. The sum of: own requests; requests that other workers
+ * and Envoys published; for each other worker, as many requests as this worker sent since it published; unseen requests.
  */
 export function inFlightAt(endpoint: u32): f32 {
   const entry = entryOf(endpoint);

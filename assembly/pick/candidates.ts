@@ -193,8 +193,8 @@ function addLoaded(candidates: Candidates, random: Random): void {
 }
 
 /**
-  * The home of `key` by rendezvous hashing. Of the endpoints that may serve the request, the home has the highest hash with `key`.
-  * Every worker finds the same home. Returns its link; NONE: no endpoint may serve. The link `other` is excluded.
+ * The home of `key` by rendezvous hashing. Of the endpoints that may serve the request, the home has the highest hash with `key`.
+ * Every worker finds the same home. Returns its link; NONE: no endpoint may serve. The link `other` is excluded.
  */
 export function homeOf(candidates: Candidates, key: u64, other: u32): u32 {
   const view = candidates.view;

@@ -114,8 +114,8 @@ function fullnessOf(room: Room): f32 {
 }
 
 /**
-  * A usable endpoint outside the chosen place. Envoy retries a request there if the chosen place is gone. NONE: no other place has
-  * a usable endpoint, or the draws found none.
+ * A usable endpoint outside the chosen place. Envoy retries a request there if the chosen place is gone. NONE: no other place has
+ * a usable endpoint, or the draws found none.
  */
 export function endpointElsewhere(choice: PlaceChoice, view: SnapshotView, random: Random): u32 {
   for (let i: u32 = 0; i < choice.rooms.count; i++) {

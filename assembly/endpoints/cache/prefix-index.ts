@@ -161,8 +161,8 @@ const keys: usize = memory.data(MAX_BLOCKS * 8, 8);
 const UNREAD: usize = memory.data(8, 8);
 
 /**
-  * Records that blocks were sent to the endpoint. `hashes` has `count` block hashes, a u64 each. The blocks' sets lie all over
-  * the table, so all sets are loaded first: the loads run at once, and no block waits for a load of its own.
+ * Records that blocks were sent to the endpoint. `hashes` has `count` block hashes, a u64 each. The blocks' sets lie all over
+ * the table, so all sets are loaded first: the loads run at once, and no block waits for a load of its own.
  */
 export function touchAll(hashes: usize, count: u32, seed: u64, entry: Entry): void {
   let asked: u32 = 0;

@@ -8,8 +8,8 @@ import { hasTable, touchAll } from "./prefix-index";
 import { MAX_BLOCKS, Prompt, promptHashes } from "./prompt";
 
 /**
-  * Bytes of the update of one tick. A record that does not fit is not published. The other workers then notice the prompt by the
-  * endpoint's response times, or not at all.
+ * Bytes of the update of one tick. A record that does not fit is not published. The other workers then notice the prompt by the
+ * endpoint's response times, or not at all.
  */
 export const UPDATE_BYTES: u32 = 32768;
 const update: usize = memory.data(UPDATE_BYTES, 8);
