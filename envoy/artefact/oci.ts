@@ -1,12 +1,12 @@
-// Writes the module as an artefact, and checks one. No Docker daemon and no registry is needed; the same commit gives
-// the same bytes.
+// Writes the module as an artefact, or checks an artefact. The program needs no Docker daemon and no registry. The same
+// commit gives the same bytes.
 //
 //   tsx envoy/artefact/oci.ts                   build/pilotfish.wasm → build/artefact/
 //   tsx envoy/artefact/oci.ts --check           reads build/artefact/ back and checks every digest
-//   tsx envoy/artefact/oci.ts --check --rebuild and compiles the module anew: the bytes must be the same
+//   tsx envoy/artefact/oci.ts --check --rebuild also compiles the module anew: the bytes must be the same
 //
-// build/artefact/ holds the plain module (for code.type HTTP and Envoy's local file), pilotfish.oci.tar (`crane push`,
-// `skopeo copy oci-archive:…`), the same as a folder, the bill of materials, SHA256SUMS and digest.txt.
+// build/artefact/ has the plain module (for code.type HTTP and Envoy's local file), pilotfish.oci.tar (for `crane push` and
+// `skopeo copy oci-archive:…`), the same image as a folder, the bill of materials, SHA256SUMS and digest.txt.
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";

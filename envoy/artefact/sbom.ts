@@ -1,5 +1,5 @@
-// The bill of materials of the module in CycloneDX 1.6: the packages that are compiled into it, with their versions of
-// package-lock.json. It includes the compiler, whose standard library and runtime are part of every module.
+// The bill of materials of the module in CycloneDX 1.6: the packages that are compiled into the module, with their versions from
+// package-lock.json. The bill includes the compiler, whose standard library and runtime are part of every module.
 
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";

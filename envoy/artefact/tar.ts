@@ -1,5 +1,5 @@
-// A tar and a gzip whose bytes depend only on their content: they have no time, no owner and no compressor's version. The gzip
-// stores without compressing, because zlib's output differs between versions and processors, and a module is small.
+// A tar and a gzip whose bytes depend only on the files: they contain no time, no owner and no version of a compressor. The gzip
+// stores the files uncompressed, because zlib's output differs between versions and processors, and a module is small.
 
 interface TarFile {
   name: string;
@@ -61,7 +61,7 @@ const STORED_MAX = 0xffff;
 
 /** A gzip of stored blocks. */
 export function gzipStored(bytes: Buffer): Buffer {
-  // No name, no time, fastest, unknown system.
+  // The header has no name and no time; its level is "fastest" and its system "unknown".
   const parts: Buffer[] = [Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255])];
   for (let at = 0; at === 0 || at < bytes.length; at += STORED_MAX) {
     const block = bytes.subarray(at, at + STORED_MAX);

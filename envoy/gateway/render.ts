@@ -161,7 +161,7 @@ function withEndpoints(text: string, addresses: readonly string[]): string {
   return text.replace(/(?: {4}- ip: .*\n)+/, () => lines.join(""));
 }
 
-/** Sets every `code:` of the policy, and the filter's configuration. */
+/** Writes the module's source into every `code:` of the EnvoyExtensionPolicy. Writes the filter's configuration too. */
 function withModule(text: string, options: RenderOptions): string {
   const document = parseDocument(text);
   const count = (document.getIn(["spec", "wasm"]) as { items: unknown[] }).items.length;
@@ -183,7 +183,7 @@ function withModule(text: string, options: RenderOptions): string {
   return document.toString({ lineWidth: 0 });
 }
 
-/** What the sidecar watches: the Services, or by default the InferencePools of the namespace. */
+/** Makes the sidecar watch the Services, or by default the InferencePools of the namespace. */
 function withPods(text: string, options: RenderOptions): string {
   const { backend = "service", infra = "kubernetes" } = options;
   const names = options.models.map((model) =>

@@ -1,5 +1,5 @@
-// The example configurations of this folder. Each has a head with its purpose and commands, and options from which generate.ts
-// writes the rest.
+// The example configurations of this folder. Each example has a head with its purpose and commands, and options from which
+// generate.ts writes the rest of the file.
 
 import { MODEL_HEADER, SECRET_ENV } from "../../protocol/constants.ts";
 import type { EnvoyConfigOptions } from "../config.ts";
@@ -37,7 +37,7 @@ const run = (
 #   export ${SECRET_ENV}=$(openssl rand -hex 32)
 #   docker run --rm --network host -e ${SECRET_ENV} -v "$PWD":/work -w /work envoyproxy/envoy:v${DEFAULT_VERSION} -c envoy/local/${file}
 # or, with an Envoy of your own: envoy -c envoy/local/${file}
-# It serves on 127.0.0.1:10000, its admin is on 127.0.0.1:9901; the pods are expected on 127.0.0.1:8001 to 8003:
+# Envoy serves on 127.0.0.1:10000, its admin is on 127.0.0.1:9901. Start the pods on 127.0.0.1:8001 to 8003, and the sidecar:
 #   npx tsx simulator/main.ts --name pod-1 --model ${LLAMA} --port 8001 &
 #   npx tsx simulator/main.ts --name pod-2 --model ${LLAMA} --port 8002 &
 #   npx tsx simulator/main.ts --name pod-3 --model ${QWEN} --port 8003 &
@@ -47,7 +47,7 @@ const tryIt = (body: object) =>
   `#   curl -si http://127.0.0.1:10000/v1/chat/completions -H 'content-type: application/json' -d '${JSON.stringify(body)}'`;
 const ask = (model: string) => ({ model, messages: [{ role: "user", content: "hi" }], max_tokens: 4 });
 
-const WRITTEN = "# Written by envoy/local/generate.ts; a test holds both to each other, another one runs it.";
+const WRITTEN = "# envoy/local/generate.ts writes this file. A test compares the two, and another test runs this file.";
 
 const SINGLE: Example = {
   file: "envoy.yaml",
@@ -57,7 +57,7 @@ const SINGLE: Example = {
 #   request -> wasm filter (reads the model, picks a pod) -> route by ${MODEL_HEADER} -> override_host -> pod
 #
 ${run("envoy.yaml")}
-# Until the sidecar's first push Envoy balances by least_request. Then, answered by pod-1 or pod-2:
+# Until the sidecar's first push Envoy balances by least_request. After the push pod-1 or pod-2 answers this request:
 ${tryIt(ask(LLAMA))}
 ${WRITTEN}
 `,
@@ -77,13 +77,13 @@ const ROLES: Example = {
       }),
     ),
   },
-  header: `# Shows the module twice in the chain, as reader and holder: what a stock Envoy Gateway does, where the flag
-# allow_on_headers_stop_iteration cannot be set. Otherwise the same as envoy.yaml.
+  header: `# Shows the module twice in the chain, as reader and holder, as on a stock Envoy Gateway, which cannot set the flag
+# allow_on_headers_stop_iteration. All else is the same as in envoy.yaml.
 #
 #   request -> reader (reads the body, picks) -> holder (keeps the headers until then) -> route -> override_host -> pod
 #
 ${run("roles.yaml")}
-# Answered by pod-3:
+# Then pod-3 answers this request:
 ${tryIt(ask(QWEN))}
 ${WRITTEN}
 `,
@@ -113,10 +113,10 @@ const NAMES: Example = {
     },
   },
   header: `# Shows names of models: clients written for another provider ask for gpt-4o and are served by ${LLAMA}, \`chat\` is
-# split nine to one, and a body without a model means ${QWEN}. Answers carry the client's own name.
+# split nine to one, and a body without a model means ${QWEN}. Responses have the name that the client used.
 #
 ${run("names.yaml")}
-# The first is answered by pod-1 or pod-2 in the name of gpt-4o, the second by pod-3:
+# Then pod-1 or pod-2 answers the first request, with the model gpt-4o; pod-3 answers the second request:
 ${tryIt(ask("gpt-4o"))}
 ${tryIt({ messages: [{ role: "user", content: "hi" }], max_tokens: 4 })}
 ${WRITTEN}
@@ -131,14 +131,14 @@ const COMPOSE: Example = {
     wasm: { ...WASM, file: "/etc/pilotfish/pilotfish.wasm" },
     edit: (bootstrap) => byName(bootstrap, { llama: ["pod-1", "pod-2"], qwen: ["pod-3"] }),
   },
-  header: `# Shows the Envoy of compose.yaml beside this file: the same as ../envoy.yaml, with pods that are found by name.
-# Picks are addresses: the clusters resolve the same names as the sidecar does, and have the same addresses.
+  header: `# Shows the Envoy of compose.yaml beside this file: the same as ../envoy.yaml, with pods that Envoy finds by name.
+# A pick is an address. Envoy's clusters and the sidecar resolve the same names, so both have the same addresses.
 #
 ${WRITTEN}
 `,
 };
 
-/** Clusters with named pods instead of numbered ones. */
+/** Replaces each cluster's endpoints with host names, which Envoy resolves. */
 function byName(bootstrap: JsonObject, names: Readonly<Record<string, readonly string[]>>): void {
   const { clusters } = bootstrap.static_resources as { clusters: JsonObject[] };
   for (const cluster of clusters) {
