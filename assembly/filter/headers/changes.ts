@@ -1,10 +1,10 @@
-// Changes to the request's headers. Where the headers are still ours (single mode, or a reader inside its headers
-// callback) they are written at once. A reader that decides at the body's end puts them into a message, and the holder
-// behind it, which held the headers, writes them.
+// Changes to the request's headers. In single mode, and in a reader's headers callback, this filter still has the headers and writes
+// each change at once. A reader that decides at the body's end has passed the headers on. It puts the changes into a message, and the
+// holder behind it, which stopped the headers, writes them.
 //
 //   message = MessageHead, { FieldHead, name, value }
 //
-// One message is written at a time: it is begun and sent in one callback.
+// A VM writes one message at a time, because the reader begins and sends a message within one callback.
 import { Bytes } from "../../base/bytes";
 import { REQUEST_HEADERS, removeHeader, setHeader } from "../../host/calls";
 
@@ -12,30 +12,31 @@ import { REQUEST_HEADERS, removeHeader, setHeader } from "../../host/calls";
 export class MessageHead {
   /** Context id of the holder's stream. */
   stream: u32 = 0;
-  /** 1: another message will let the stream go; 0: the stream goes when the headers are written. */
+  /** 1: the stream stays stopped until another message; 0: the holder lets the stream go on after it has written the headers. */
   stays: u32 = 0;
 }
 
 @unmanaged
 export class FieldHead {
   nameLength: u32 = 0;
-  /** REMOVE: the header is removed, and no value follows. */
+  /** REMOVE: the holder removes the header, and no value follows. */
   valueLength: u32 = 0;
 }
 
 export const REMOVE: u32 = 0xffffffff;
-/** More than one request can change: 12 fields of 256 bytes with names of 128, the destination, the length. */
+/** More bytes than the changes of one request need: 12 fields of 256 bytes with names of 128, the destination, the length. */
 const CAPACITY: u32 = 16384;
 const message: usize = memory.data(CAPACITY, 8);
 let length: u32 = 0;
+/** True: changes are written at once. False: changes are collected in the message. */
 let direct: bool = true;
 
-/** Headers are written at once from here on. */
+/** From this call on, changes are written at once. */
 export function writeDirectly(): void {
   direct = true;
 }
 
-/** Headers are collected from here on, for the holder's stream. */
+/** From this call on, changes are collected in a message to the holder's stream. */
 export function beginMessage(holderStream: u32): void {
   direct = false;
   const head = changetype<MessageHead>(message);
@@ -44,7 +45,7 @@ export function beginMessage(holderStream: u32): void {
   length = offsetof<MessageHead>();
 }
 
-/** The message that was begun does not let its stream go. */
+/** Marks the current message, so that the holder does not let the stream go on. */
 export function keepStream(): void {
   changetype<MessageHead>(message).stays = 1;
 }

@@ -1,4 +1,4 @@
-// How a body is read, by its content type.
+// Decides by the content type how the filter reads a body.
 import { bytesOf } from "../../base/bytes";
 import { HEAD_ENCODING, HEAD_TYPE, headLength, headPointer } from "./request-head";
 
@@ -11,7 +11,7 @@ const plusJson = bytesOf("+json");
 const multipart = bytesOf("multipart/form-data");
 const identity = bytesOf("identity");
 
-/** A request without a content type is JSON, as for model servers. */
+/** Returns TYPE_... A request without a content type counts as JSON, because model servers read its body as JSON. */
 export function bodyType(): u32 {
   const text = headPointer(HEAD_TYPE);
   const length = essence(text, headLength(HEAD_TYPE));
@@ -22,13 +22,13 @@ export function bodyType(): u32 {
   return TYPE_OTHER;
 }
 
-/** Whether the body is encoded (gzip and so on), so that the filter cannot read it. */
+/** Returns whether the body is encoded, for example by gzip. The filter cannot read an encoded body. */
 export function isEncoded(): bool {
   const length = headLength(HEAD_ENCODING);
   return length > 0 && !equalsIgnoringCase(headPointer(HEAD_ENCODING), length, identity.pointer, identity.length);
 }
 
-/** Length of `type/subtype`, without parameters and the blanks before them. */
+/** Returns the length of `type/subtype`, without parameters and the blanks before them. */
 function essence(text: usize, length: u32): u32 {
   let end: u32 = 0;
   while (end < length && load<u8>(text + end) != 0x3b) end++;
@@ -36,7 +36,7 @@ function essence(text: usize, length: u32): u32 {
   return end;
 }
 
-/** `lower` is in lower case. */
+/** Compares the two texts without regard to case. `lower` must be in lower case. */
 function equalsIgnoringCase(text: usize, length: u32, lower: usize, lowerLength: u32): bool {
   if (length != lowerLength) return false;
   for (let i: u32 = 0; i < length; i++) {

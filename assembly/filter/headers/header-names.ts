@@ -1,4 +1,4 @@
-// Names of the headers and properties that the filter reads and writes, in the ABI's form.
+// Names of the headers and properties that the filter reads and writes, as bytes in static memory.
 import {
   BASE_MODEL_HEADER,
   DEBUG_HEADER,
@@ -31,21 +31,23 @@ export const MODEL = bytesOf(MODEL_HEADER);
 export const BASE_MODEL = bytesOf(BASE_MODEL_HEADER);
 export const OBJECTIVE = bytesOf(OBJECTIVE_HEADER);
 export const FAIRNESS = bytesOf(FAIRNESS_HEADER);
-/** Asks an endpoint for a load report (ORCA), and the report in the answer. */
+/** Request header that asks an endpoint for a load report (ORCA). */
 export const LOAD_REPORT_FORMAT = bytesOf("endpoint-load-metrics-format");
+/** Response header with the load report. */
 export const LOAD_REPORT = bytesOf("endpoint-load-metrics");
 
-/** Filter state for access logs: %FILTER_STATE(wasm.pilotfish.model:PLAIN)% and so on. */
+/** Filter state for access logs, which read it by %FILTER_STATE(wasm.pilotfish.model:PLAIN)%. */
 export const STATE_MODEL = bytesOf("pilotfish.model");
 export const STATE_ENDPOINT = bytesOf("pilotfish.endpoint");
 export const STATE_REASON = bytesOf("pilotfish.reason");
-/** Path elements of a property are separated by a NUL. */
+// A NUL separates the path elements of a property.
+/** Address of the endpoint that answered or was tried last. */
 export const UPSTREAM_ADDRESS = bytesOf("upstream\0address");
-/** u64: how often the request was sent; 1: it was not retried. */
+/** u64: how many times Envoy sent the request; 1: Envoy did not retry. */
 export const UPSTREAM_ATTEMPTS = bytesOf("upstream\0request_attempt_count");
 /** u64: a bit for each of Envoy's response flags. */
 export const RESPONSE_FLAGS = bytesOf("response\0flags");
-/** i64: bytes of the request received so far, headers and body. */
+/** i64: bytes of the request's headers and body that Envoy has received so far. */
 export const REQUEST_TOTAL_SIZE = bytesOf("request\0total_size");
-/** Who made the response: the router says `via_upstream`, `direct_response` or `route_not_found`. */
+/** Text: who made the response. The router writes `via_upstream`, `direct_response` or `route_not_found`. */
 export const RESPONSE_DETAILS = bytesOf("response\0code_details");

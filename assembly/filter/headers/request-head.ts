@@ -1,6 +1,6 @@
-// The request's headers, read by one host call at the stream's start and used where they lie: ten host calls for ten headers
-// would cost more than scanning a short body. What is found is valid until the next host call that returns bytes. A caller that
-// needs a value for longer copies it.
+// The head: the request's headers as one host call returns them at the stream's start. Ten host calls for ten headers would cost
+// more than the scan of a short body. The values stay where the host wrote them, so they are valid until the next host call that
+// returns bytes. A caller that needs a value for longer copies it.
 //
 //   pairs = u32 count, { u32 name length, u32 value length }, { name, NUL, value, NUL }
 import { Bytes, bytesEqual } from "../../base/bytes";
@@ -41,19 +41,19 @@ export const HEAD_SESSION: u32 = 13;
 const HEAD_UPGRADE: u32 = 14;
 const NAMES: u32 = 15;
 
-/** The value of a header that was found. */
+/** The value of one of the above headers. */
 @unmanaged
 class Found {
-  /** 0: the header is not there. */
+  /** Pointer to the value; 0: the request does not have the header. */
   value: usize = 0;
   length: u32 = 0;
 }
 
-/** A record for each of the above, in whole vectors. */
+/** Bytes of one record for each of the above headers, rounded up to whole vectors of 16 bytes. */
 const FOUND_BYTES: u32 = (NAMES * offsetof<Found>() + 15) & ~15;
 const found: usize = memory.data(FOUND_BYTES, 16);
 
-/** A name of the above. */
+/** The name of one of the above headers. */
 @unmanaged
 class Known {
   /** Bytes of the name; 0: this slot is empty. */
@@ -61,7 +61,7 @@ class Known {
   head: u32 = 0;
 }
 
-/** A name's slot follows from its length and from the lowest bit of its first letter. No two names have the same slot. */
+/** The length of a name and the lowest bit of its first letter give the name's slot. No two of the names have the same slot. */
 const LENGTHS: u32 = 32;
 const slots: usize = memory.data(2 * LENGTHS * offsetof<Known>(), 8);
 know(PATH, HEAD_PATH);
@@ -94,7 +94,10 @@ function foundAt(head: u32): Found {
   return changetype<Found>(found + head * offsetof<Found>());
 }
 
-/** Reads the headers; of two with one name the first counts. `session`: the header that names a session; empty for none. */
+/**
+ * Reads the headers. Of several headers with one name the first counts. `session` is the configured name of the header that names a
+ * session; empty: none is configured.
+ */
 export function readHead(session: Bytes): void {
   const none = i32x4.splat(0);
   for (let at = found; at < found + FOUND_BYTES; at += 16) v128.store(at, none);
@@ -124,7 +127,7 @@ export function readHead(session: Bytes): void {
   }
 }
 
-/** For texts of 4 bytes or more: compares words from the start on, and the last word once more. */
+/** Compares two texts of at least 4 bytes, by words from the start. The last word may overlap the word before. */
 function isSame(a: usize, b: usize, length: u32): bool {
   const last = length - 4;
   for (let i: u32 = 0; i < last; i += 4) if (load<u32>(a + i) != load<u32>(b + i)) return false;
@@ -141,7 +144,7 @@ export function headLength(head: u32): u32 {
   return foundAt(head).length;
 }
 
-/** The content-length; -1 for none. Envoy refuses what is no number. */
+/** Returns the content-length; -1 for none. Envoy refuses a content-length that is not a number. */
 export function declaredLength(): i64 {
   if (!headHas(HEAD_LENGTH)) return -1;
   let value: u64 = 0;
@@ -158,8 +161,8 @@ export function isMethod(method: Bytes): bool {
 }
 
 /**
- * Whether the request opens a WebSocket, over HTTP/2 too: Envoy reports that a body follows, and that body never ends. With
- * any other method than GET the header means nothing, and the body is read.
+ * Returns whether the request opens a WebSocket, also over HTTP/2. Envoy then announces a body, and that body never ends. With any
+ * other method than GET the upgrade header means nothing, and the filter reads the body.
  */
 export function isUpgrade(): bool {
   return headHas(HEAD_UPGRADE) && isMethod(GET);

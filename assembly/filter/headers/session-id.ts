@@ -1,17 +1,17 @@
-// The session that a request names, in a header or a cookie, as a hash. The name itself is not kept.
+// The session that a request names in a header or a cookie. The filter keeps only the hash of the session's name.
 import { bytesEqual } from "../../base/bytes";
 import { textHash } from "../../base/hash";
 import { SessionSettings } from "../../config/pick-config";
 import { HEAD_COOKIE, HEAD_SESSION, headHas, headLength, headPointer } from "./request-head";
 
-/** After readHead(). Hash of the session; 0: the request names none. */
+/** Call after readHead(). Returns the session's hash; 0: the request names no session. */
 export function sessionOf(config: SessionSettings): u64 {
   if (headHas(HEAD_SESSION) && headLength(HEAD_SESSION) > 0)
     return textHash(headPointer(HEAD_SESSION), headLength(HEAD_SESSION));
   return headHas(HEAD_COOKIE) && config.cookie.length > 0 ? inCookie(config) : 0;
 }
 
-/** cookie = name "=" value { ";" " " name "=" value } */
+/** Returns the hash of the session's cookie, or 0.  cookie = name "=" value { ";" " " name "=" value } */
 function inCookie(config: SessionSettings): u64 {
   const name = config.cookie;
   const end = headPointer(HEAD_COOKIE) + headLength(HEAD_COOKIE);

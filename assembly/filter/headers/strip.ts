@@ -1,7 +1,7 @@
-// The only place that removes the client's control headers: those of the gateway, and those that a body field is written to.
-// They are removed at the request's headers, before anything else is decided, whatever becomes of the request. Two gaps: a
-// stream without a root goes on as it came (main.ts), and if the host does not give the headers, no header is found
-// (request-head.ts).
+// Removes the control headers that a client sent. No other file does so. Control headers are the gateway's own headers, and the
+// headers that the filter writes a body field to. The filter removes them at the request's headers, before it decides anything else.
+// Two gaps remain: a stream without a root goes on unchanged (main.ts), and if the host does not return the headers, the filter
+// finds none of them (request-head.ts).
 import { Bytes, bytesEqual } from "../../base/bytes";
 import { AdmissionConfig } from "../../config/admission-config";
 import { BodyConfig } from "../../config/body-config";
@@ -20,9 +20,9 @@ import {
   readHead,
 } from "./request-head";
 
-/** Removes those headers and reads the head, which stays valid until the next host call that returns bytes. */
+/** Removes the control headers and reads the head, which stays valid until the next host call that returns bytes. */
 export function stripAndReadHead(config: Config): void {
-  // The headers of the configuration come first: a host call that looks for one overwrites the head.
+  // The configuration's headers are removed first, because the host call that looks for such a header overwrites the head.
   const own = hasOwnHeaders(config.body) && removeOwn(config.body);
   readHead(config.pick.session.header);
   const controls =
@@ -30,12 +30,12 @@ export function stripAndReadHead(config: Config): void {
   if (controls || own) count(STRIPPED);
 }
 
-/** The debug secret is for the filter only. */
+/** Removes the debug secret, which only the filter may see. */
 export function removeDebug(): void {
   removeRead(HEAD_DEBUG, DEBUG);
 }
 
-/** The endpoint need not know a request's objective and fairness id. */
+/** Removes the objective and the fairness id, unless the configuration lets endpoints see them. */
 export function removeAdmission(config: AdmissionConfig): void {
   if (!config.strip) return;
   removeRead(HEAD_OBJECTIVE, OBJECTIVE);
@@ -48,7 +48,7 @@ function hasOwnHeaders(body: BodyConfig): bool {
   return !bytesEqual(header.pointer, header.length, MODEL.pointer, MODEL.length);
 }
 
-/** Removes the headers that the configuration names. True: the client sent one. */
+/** Removes the headers that the configuration names. Returns whether the client sent one. */
 function removeOwn(body: BodyConfig): bool {
   let found = false;
   for (let i = 0; i < body.fields.length; i++) {
@@ -60,7 +60,7 @@ function removeOwn(body: BodyConfig): bool {
   return found;
 }
 
-/** Removes a header that readHead() found. The head stays valid. True: there was one. */
+/** Removes a header that readHead() found. The head stays valid. Returns whether the request had the header. */
 function removeRead(head: u32, name: Bytes): bool {
   if (!headHas(head)) return false;
   removeHeader(REQUEST_HEADERS, name);

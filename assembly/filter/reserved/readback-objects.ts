@@ -1,4 +1,4 @@
-// Pools, objectives and rules of the current snapshot as JSON. A snapshot without them gets nothing.
+// Writes pools, objectives and rules of the current snapshot as JSON. For a snapshot without such a table nothing is written.
 import { Writer } from "../../base/writer";
 import {
   continuesRule,
@@ -19,7 +19,7 @@ import {
 } from "../../snapshot/objects";
 import { SnapshotView } from "../../snapshot/view";
 
-/** `,"pool":"<name>"`; nothing where `pool`, 1 + the index of a pool, is 0. */
+/** Writes `,"pool":"<name>"`. `pool` is 1 + the index of a pool; for 0 nothing is written. */
 export function writePool(w: Writer, view: SnapshotView, pool: u32): void {
   if (pool == 0) return;
   w.raw(',"pool":');
@@ -75,7 +75,7 @@ function writeRules(w: Writer, view: SnapshotView): void {
   w.raw(view.ruleCount > 0 ? "]}]" : "]");
 }
 
-/** The same, with null for no pool. */
+/** Does the same as writePool(), but writes null for 0. */
 function writePoolOrNull(w: Writer, view: SnapshotView, pool: u32): void {
   if (pool == 0) w.raw(',"pool":null');
   else writePool(w, view, pool);

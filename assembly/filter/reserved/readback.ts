@@ -1,4 +1,4 @@
-// The current snapshot as JSON, for people and tests: GET on the reserved path. Shape in protocol/README.md.
+// Writes the current snapshot as JSON, for people and tests. GET on the reserved path returns it. protocol/README.md shows its shape.
 import {
   ENDPOINT_ASLEEP,
   ENDPOINT_DRAINING,
@@ -13,7 +13,7 @@ import { endpointPool, modelPool } from "../../snapshot/objects";
 import { NONE, SnapshotView } from "../../snapshot/view";
 import { writeObjects, writePool } from "./readback-objects";
 
-/** Writes an object and leaves it open: the caller may add members, and closes it. */
+/** Writes a JSON object without its closing brace. The caller may add members, and closes the object. */
 export function writeSnapshot(w: Writer, view: SnapshotView, ageMilliseconds: u64, stale: bool): void {
   w.raw('{"version":"');
   w.number(view.version);

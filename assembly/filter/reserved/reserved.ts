@@ -1,4 +1,5 @@
-// The reserved path: POST stores a snapshot, GET reads the current one back. This is not the request path: it may allocate.
+// The reserved path. POST stores a snapshot, and GET reads the current snapshot back or returns a traffic report. Client requests do
+// not come here, so this code may allocate.
 
 import {
   CODE_ABSENT,
@@ -54,13 +55,13 @@ import { writeSnapshot } from "./readback";
 import { hasAsk, makeReport, parseAsk, ReportAsk, readAsk, setReportVersion, TrafficReport } from "./traffic-report";
 
 const READBACK_BYTES: u32 = 2097152;
-/** Two numbers of 20 digits, and a dot. */
+/** Bytes of the longest report header: two numbers of 20 digits, and a dot. */
 const MAX_ASK_BYTES: u32 = 41;
-/** Bytes of a push that ends with trailers. */
+/** Length of a pushed body that ends with trailers. */
 export const UNKNOWN_LENGTH: u32 = 0xffffffff;
 const pushed = newView();
 
-/** After readHead(). The request never reaches an upstream. */
+/** Call after readHead(). The request never reaches an upstream. */
 export function reservedHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   const known = isPath(root.config.snapshot.path);
   if (!isAuthentic(root.config.snapshot.secrets)) {
@@ -89,7 +90,7 @@ export function reservedHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   return HEADERS_STOP;
 }
 
-/** Copies the report ask of a push into the state: a reader has no headers any more when the body is whole. */
+/** Copies the report header of a push into the stream's state, because a reader has no headers any more when the body is whole. */
 function keepAsk(stream: Stream): void {
   if (!hasAsk() || resultLength() > MAX_ASK_BYTES) return;
   stream.name = stateOf(stream);
@@ -97,7 +98,7 @@ function keepAsk(stream: Stream): void {
   memory.copy(stream.name, resultPointer(), resultLength());
 }
 
-/** Takes the pushed body when it is whole. With trailers its length is not known: then `length` is UNKNOWN_LENGTH. */
+/** Takes the pushed body when it is whole. After trailers the body's length is not known, and `length` is UNKNOWN_LENGTH. */
 export function reservedBody(stream: Stream, length: u32, endOfStream: bool): i32 {
   const root = changetype<Root>(stream.root);
   const limit = root.config.snapshot.maxBytes;
@@ -106,7 +107,7 @@ export function reservedBody(stream: Stream, length: u32, endOfStream: bool): i3
     refuseTooLarge(root);
   } else if (endOfStream) {
     stream.phase = PHASE_REPLIED;
-    // Before the body is read: a host call for the report overwrites the body.
+    // The report is made before the body is read, because the report's host calls overwrite the body.
     const ask = parseAsk(stream.name, stream.nameLength);
     const report: TrafficReport | null = ask === null ? null : makeReport(readClock(), ask);
     if (getBuffer(REQUEST_BODY, 0, min(length, limit))) storePush(root, resultPointer(), resultLength(), report);
@@ -115,7 +116,7 @@ export function reservedBody(stream: Stream, length: u32, endOfStream: bool): i3
   return BODY_STOP_AND_BUFFER;
 }
 
-/** `report`: the traffic report that is the response; null when none was asked for. */
+/** Verifies and stores a pushed body. `report` is the traffic report to respond with; null: the sidecar asked for none. */
 function storePush(root: Root, data: usize, bytes: u32, report: TrafficReport | null): void {
   const broken = verify(pushed, data, bytes);
   if (broken != VALID) {
@@ -162,7 +163,7 @@ function sendReport(version: u64, report: TrafficReport): void {
   sendBytes(200, report.pointer, report.length);
 }
 
-/** Also before the first push, when nothing is counted yet. */
+/** Responds to a GET with a traffic report, also before the first push. */
 function answerReport(ask: ReportAsk): void {
   const now = readClock();
   readSummary();
@@ -192,13 +193,13 @@ function readBack(root: Root): void {
   sendJson(200, writer.start, writer.length);
 }
 
-/** Compares the path without its query. */
+/** Returns whether the request's path without its query is `path`. */
 function isPath(path: Bytes): bool {
   const length = pathLength(headPointer(HEAD_PATH), headLength(HEAD_PATH));
   return bytesEqual(headPointer(HEAD_PATH), length, path.pointer, path.length);
 }
 
-/** Compares with all secrets, so that the time does not depend on which of them it was. */
+/** Compares the request's secret with all secrets, so that the time does not depend on which secret matched. */
 function isAuthentic(secrets: Bytes[]): bool {
   let authentic = false;
   for (let i = 0; i < secrets.length; i++) {

@@ -1,6 +1,8 @@
-// The traffic report: what this Envoy counts, all of its workers together, for other Envoys. A sidecar asks for it by the
-// header x-pilotfish-report of a push or a GET; the report is the answer. protocol/README.md shows its layout.
-// The header's value says which prefix updates the sidecar has:  value = ring "." position      "0.0" for none
+// The traffic report: the counts of all workers of this Envoy, and their prefix updates, for other Envoys. A sidecar asks for it by
+// the header x-pilotfish-report of a push or a GET. The response's body is the report. protocol/README.md shows its layout. The
+// header's value names the prefix updates that the sidecar already has:
+//
+//   value = ring "." position      "0.0": the sidecar has none
 import {
   HEADER_MAGIC,
   HEADER_MAJOR,
@@ -29,12 +31,12 @@ import { instanceId } from "../../workers/instance";
 import { allPrefixes } from "../../workers/published-prefixes";
 import { workerId } from "../../workers/shared-data";
 
-/** Which prefix updates the sidecar has. */
+/** The prefix updates that the sidecar already has. */
 @unmanaged
 export class ReportAsk {
-  /** workerId() of the worker whose ring it read; 0: none. */
+  /** workerId() of the worker whose ring the sidecar read; 0: none. */
   ring: u64 = 0;
-  /** Where it stopped reading. */
+  /** Position in the ring where the sidecar stopped reading. */
   position: u64 = 0;
 }
 
@@ -42,7 +44,7 @@ export class ReportAsk {
 export class TrafficReport {
   pointer: usize = 0;
   length: u32 = 0;
-  /** Bytes that are allocated at `pointer`; grows with the endpoints. */
+  /** Bytes that are allocated at `pointer`. This number grows with the number of endpoints. */
   capacity: u32 = 0;
 }
 
@@ -50,17 +52,20 @@ const ASKED = bytesOf(REPORT_HEADER);
 const asked: usize = memory.data(offsetof<ReportAsk>(), 8);
 const made: usize = memory.data(offsetof<TrafficReport>(), 8);
 
-/** What the request asks for; null: for no report. Valid until the next call. Only while the request's headers are there. */
+/**
+ * Reads the request's header; null: the request asks for no report. Call in the headers callback. The record is valid until the
+ * next call.
+ */
 export function readAsk(): ReportAsk | null {
   return hasAsk() ? parseAsk(resultPointer(), resultLength()) : null;
 }
 
-/** Whether the request has the header. True: its value is the host's result. */
+/** Returns whether the request has the header. If so, the host's result is the header's value. */
 export function hasAsk(): bool {
   return getHeader(REQUEST_HEADERS, ASKED) && resultLength() > 0;
 }
 
-/** The same from the header's value. */
+/** Parses the header's value; null: it asks for no report. */
 export function parseAsk(text: usize, length: u32): ReportAsk | null {
   const ask = changetype<ReportAsk>(asked);
   ask.ring = 0;
@@ -76,7 +81,7 @@ export function parseAsk(text: usize, length: u32): ReportAsk | null {
   return second ? ask : null;
 }
 
-/** The report of this moment, `now` in ns. Valid until the next call. */
+/** Makes the report of this moment, `now` in ns. The record is valid until the next call. */
 export function makeReport(now: u64, ask: ReportAsk): TrafficReport {
   receiveCounts(now);
   const made = reserve(REPORT_HEADER_BYTES + endpointCount() * REPORT_RECORD_BYTES + MAX_PREFIX_WORDS * 8);
@@ -101,11 +106,12 @@ export function makeReport(now: u64, ask: ReportAsk): TrafficReport {
   return made;
 }
 
-/** The report is of the moment before this snapshot was taken over. */
+/** Writes the version of the current snapshot into the report. The counts are from before the filter took over this snapshot. */
 export function setReportVersion(report: TrafficReport, version: u64): void {
   store<u64>(report.pointer, version, REPORT_VERSION);
 }
 
+/** Makes sure that the report's memory has room for `bytes`. */
 function reserve(bytes: u32): TrafficReport {
   const report = changetype<TrafficReport>(made);
   if (bytes <= report.capacity) return report;
@@ -115,7 +121,7 @@ function reserve(bytes: u32): TrafficReport {
   return report;
 }
 
-/** Writes prefix updates that the sidecar does not have, the newest MAX_PREFIX_WORDS of them. How many bytes. */
+/** Writes prefix updates that the sidecar does not have, at most the newest MAX_PREFIX_WORDS words. Returns the number of bytes. */
 function writePrefixes(report: usize, target: usize, ask: ReportAsk): u32 {
   const ring = allPrefixes();
   if (ring === null) return 0;

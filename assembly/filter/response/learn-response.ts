@@ -1,5 +1,5 @@
-// Learns from responses to requests of the Responses API which endpoint owns which of its responses. The id stands in the
-// first event of a stream, or at the start of a whole body.
+// Learns which endpoint owns a response of the Responses API. The HTTP response that creates the response has its id, in the first
+// event of a stream or at the start of a JSON body.
 import { bytesOf } from "../../base/bytes";
 import { getBuffer, getHeader, RESPONSE_BODY, RESPONSE_HEADERS, resultLength, resultPointer } from "../../host/calls";
 import { WINDOW_BYTES } from "../../host/memory";
@@ -9,15 +9,15 @@ import { keptAsked } from "../request/asked-name";
 import { beginId, endId, stepId } from "../response-id";
 import { Stream } from "../streams";
 
-/** The id is looked for in this many bytes of a response, and at most a chunk more. */
+/** The filter searches this many bytes of an HTTP response for the id, and then the rest of the current chunk. */
 const MAX_SEARCHED: u32 = 262144;
 
-/** The member that an id stands in, and what an id begins with. */
+/** The member whose value is the id, up to the id's constant beginning. */
 const pattern = bytesOf('"id":"resp_');
-/** Where the id begins in the pattern. */
+/** Offset in the pattern where the id begins. */
 const ID_AT: u32 = 6;
 
-/** At the headers of the response to a creation. An encoded body, or a refusal, has no id that could be read. */
+/** Call at the headers of a response to a request that creates. The filter can read no id in an encoded body or in a refusal. */
 export function beginLearning(stream: Stream, status: u32): void {
   const encoded = getHeader(RESPONSE_HEADERS, CONTENT_ENCODING) && resultLength() > 0;
   stream.learning = status == 200 && !encoded ? 1 : 0;
@@ -25,7 +25,7 @@ export function beginLearning(stream: Stream, status: u32): void {
   stream.searched = 0;
 }
 
-/** A chunk of the response's body. */
+/** Searches a chunk of the response's body, `length` bytes. */
 export function learn(stream: Stream, length: u32): void {
   for (let from: u32 = 0; from < length && stream.learning; from += WINDOW_BYTES) {
     const take = min(length - from, WINDOW_BYTES);
@@ -34,7 +34,7 @@ export function learn(stream: Stream, length: u32): void {
   }
 }
 
-/** `stream.learning` is 1 + how many bytes of the pattern the last chunk ended with. */
+/** Searches bytes for the id. Before and after, `stream.learning` is 1 + the number of the pattern's bytes that match so far. */
 function search(stream: Stream, from: usize, length: u32): void {
   let matched = stream.learning - 1;
   for (let at = from; at < from + length; at++) {
@@ -49,7 +49,7 @@ function search(stream: Stream, from: usize, length: u32): void {
       stream.learnedId = stepId(stream.learnedId, at, 1);
       continue;
     }
-    // Blanks may stand behind the colon.
+    // JSON allows blanks after the colon.
     if (matched == ID_AT - 1 && c == 0x20) continue;
     if (c == load<u8>(pattern.pointer + matched)) {
       if (++matched == pattern.length) stream.learnedId = beginId(pattern.pointer + ID_AT, pattern.length - ID_AT);

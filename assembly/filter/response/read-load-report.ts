@@ -1,10 +1,11 @@
-// Load reports with responses (ORCA). vLLM puts its queue and its KV cache into the headers of a response that is not
-// streamed when the request asks for it:
+// Reads load reports (ORCA) in responses. If a request asks for a report, vLLM writes its queue and its KV-cache usage into a header
+// of the response. vLLM does this only for a response that is not streamed:
 //
 //   report = "TEXT" ( " "* key "=" number ","? )*       named_metrics.num_requests_waiting=3.0, named_metrics.kv_cache_usage_perc=0.25
 //
-// Each rank of a data-parallel server reports its own: queues are added up, of the cache the mean counts. The header does not
-// go on to the client. Only with `pick.loadReports`: it costs a host call for each response.
+// Each rank of a data-parallel server reports its own values. The filter adds up the queues and takes the mean of the KV-cache usage.
+// It removes the header, so the client does not get it. It reads reports only with `pick.loadReports`, because looking for the header
+// costs a host call for each response.
 import { bytesOf } from "../../base/bytes";
 import { findEntry } from "../../endpoints/entries";
 import { takeLoadReport } from "../../endpoints/load-reports";
@@ -16,13 +17,13 @@ import { Stream } from "../streams";
 const WAITING = bytesOf("num_requests_waiting=");
 const KV_USAGE = bytesOf("kv_cache_usage_perc=");
 
-/** A longer report is not read. */
+/** The filter does not read a longer report. */
 const MAX_BYTES: u32 = 4096;
 const MAX_WAITING: f64 = 1000000;
 const MAX_DIGITS: i32 = 30;
 const MAX_EXPONENT: i32 = 100;
 
-/** At the response's headers, when the stream is counted on the endpoint that sent them. */
+/** Call at the response's headers, after the stream is counted on the endpoint that sent them. */
 export function readLoadReport(stream: Stream): void {
   if (!getHeader(RESPONSE_HEADERS, LOAD_REPORT)) return;
   const entry = findEntry(stream.countedOn);
@@ -46,10 +47,10 @@ export function readLoadReport(stream: Stream): void {
   removeHeader(RESPONSE_HEADERS, LOAD_REPORT);
 }
 
-/** The numbers behind one key of a report. */
+/** The numbers that a report has for one key. */
 @unmanaged
 class Total {
-  /** False: a number could not be read. */
+  /** False: one of the numbers is not readable. */
   readable: bool = false;
   count: u32 = 0;
   sum: f64 = 0;
@@ -58,16 +59,16 @@ class Total {
 /** A number in a text. */
 @unmanaged
 class Parsed {
-  /** -1: it is no number that counts. */
+  /** -1: the text is not a number of 0 or more. */
   value: f64 = 0;
-  /** Behind its last byte. */
+  /** Address of the byte after the number. */
   end: usize = 0;
 }
 
 const totalRecord = changetype<Total>(memory.data(offsetof<Total>(), 8));
 const parsedRecord = changetype<Parsed>(memory.data(offsetof<Parsed>(), 8));
 
-/** Adds up the numbers behind a key, which ends with "=". The record is valid until the next call. */
+/** Adds up the numbers after each occurrence of a key. `key` ends with "=". The record is valid until the next call. */
 function total(text: usize, length: u32, key: usize, keyLength: u32): Total {
   const found = totalRecord;
   found.readable = true;
@@ -76,7 +77,7 @@ function total(text: usize, length: u32, key: usize, keyLength: u32): Total {
   const end = text + length;
   for (let at = text; at + keyLength < end; at++) {
     if (load<u8>(at) != load<u8>(key) || memory.compare(at, key, keyLength) != 0) continue;
-    // The whole key, or the last part of a dotted one.
+    // The key must be a whole key of the report, or the last part of a dotted key.
     if (at > text && !isBoundary(load<u8>(at - 1))) continue;
     const number = parse(at + keyLength, end);
     if (number.value < 0) {
@@ -90,12 +91,15 @@ function total(text: usize, length: u32, key: usize, keyLength: u32): Total {
   return found;
 }
 
-/** "." or "," or " " */
+/** Returns whether a key may begin after this byte: ".", "," or " ". */
 function isBoundary(byte: u8): bool {
   return byte == 0x2e || byte == 0x2c || byte == 0x20;
 }
 
-/** "12", "0.25", "9.75e-06"; -1 for anything else, also for negative numbers and "nan". The record is valid until the next call. */
+/**
+ * Reads a number such as "12", "0.25" or "9.75e-06". The value is -1 for any other text, also for negative numbers and "nan". The
+ * record is valid until the next call.
+ */
 function parse(from: usize, end: usize): Parsed {
   const parsed = parsedRecord;
   parsed.value = -1;

@@ -1,13 +1,12 @@
-// Gives the client its own name for the model back: in the response, `"model":"<served>"` becomes `"model":"<client's>"`.
-// That holds at any depth (Anthropic's message_start and OpenAI's response.created carry it inside), in JSON and in SSE.
+// Writes the client's name for the model into the response: `"model":"<served>"` becomes `"model":"<client's>"`. The filter does this
+// at any depth, because Anthropic's message_start and OpenAI's response.created have an inner `model`. It does so in JSON and SSE.
 //
 //   pattern = '"model":' [ " " ] '"' served '"'
 //
-// A quote inside a JSON string is escaped, so these bytes, not preceded by a backslash, are a member and no text. The
-// served name has neither quotes nor backslashes: the configuration refuses them, and a name of the snapshot is checked by
-// isPlain() (route/snapshot-rules.ts). A chunk may end within the name. Only that part is kept back, as a number, because its
-// bytes are known.
-
+// JSON escapes a quote inside a string. So these bytes, if no backslash precedes them, are a member and not part of a text. The
+// served name has neither quotes nor backslashes: the configuration refuses them, and isPlain() (route/snapshot-rules.ts) checks
+// the names of the snapshot. A chunk may end within the name. The filter then keeps back only the name's beginning, and stores only
+// the number of its bytes, because the bytes themselves are known.
 import { MAX_MODEL_NAME_BYTES } from "../../../protocol/constants";
 import { bytesOf } from "../../base/bytes";
 import { Writer, writeTo } from "../../base/writer";
@@ -30,15 +29,15 @@ import { Stream } from "../streams";
 
 const key = bytesOf('"model":');
 const KEY_BYTES: u32 = 8;
-/** With the quote: what stands before the name in every match, and in what the client gets. */
+/** Bytes of the key and the opening quote. They precede the name in every match, and the client gets them unchanged. */
 const HEAD_BYTES: u32 = 9;
-/** Bytes of an escaped character. A name that a request gave has no control characters. */
+/** Most bytes of an escaped character. A name in a request has no control characters, so none needs a longer escape. */
 const MAX_ESCAPED: u32 = 2;
-/** matchFlags: a blank followed the colon; the last byte was a backslash. */
+/** Flags of Stream.matchFlags. BLANK: a blank followed the colon. BACKSLASH: the last byte was a backslash that escapes the next. */
 const BLANK: u32 = 1;
 const BACKSLASH: u32 = 2;
 
-/** The response's length changes with the name. */
+/** Call at the response's headers. Removes content-length, because the length changes with the name. */
 export function renameHeaders(stream: Stream): void {
   if (getHeader(RESPONSE_HEADERS, CONTENT_ENCODING) && resultLength() > 0) {
     count(NOT_RENAMED);
@@ -48,7 +47,7 @@ export function renameHeaders(stream: Stream): void {
   removeHeader(RESPONSE_HEADERS, CONTENT_LENGTH);
 }
 
-/** One chunk of the response, `length` bytes. */
+/** Call for each chunk of the response, `length` bytes. Writes the client's name into the chunk. */
 export function renameBody(stream: Stream, length: u32, endOfStream: bool): i32 {
   if (length > MAX_LARGE) {
     count(NOT_RENAMED);
@@ -65,7 +64,7 @@ export function renameBody(stream: Stream, length: u32, endOfStream: bool): i32 
   const matches = length > 0 ? search(stream, target, chunk, length, null) : 0;
   const keeps = !endOfStream && keptBack(stream.matched) > 0;
   if (matches == 0 && keptBack(matchedBefore) == 0 && !keeps) return BODY_CONTINUE;
-  // Something changes: the same search again, this time writing.
+  // The chunk changes. The same search runs again, and this time it writes.
   const name = stream.nameLength * MAX_ESCAPED + HEAD_BYTES + 1;
   const room = length + MAX_MODEL_NAME_BYTES + (matches + 1) * name;
   const copy = heap.alloc(length + room);
@@ -83,19 +82,19 @@ export function renameBody(stream: Stream, length: u32, endOfStream: bool): i32 
   return BODY_CONTINUE;
 }
 
-/** Passes on what was kept back of the last chunk. This chunk goes on as it is. */
+/** Writes the bytes that were kept back before this chunk. The chunk itself goes on unchanged. */
 function prependKept(stream: Stream): void {
   const length = keptBack(stream.matched);
   if (length > 0) setBuffer(RESPONSE_BODY, 0, 0, changetype<Target>(stream.target).model, length);
   stream.matched = 0;
 }
 
-/** Bytes of the name that a match has so far: they are kept back. */
+/** Returns how many bytes of the name an unfinished match has. The filter keeps these bytes back. */
 function keptBack(matched: u32): u32 {
   return matched > HEAD_BYTES ? matched - HEAD_BYTES : 0;
 }
 
-/** Counts the matches that end in `data`. With a writer, writes what the client gets, but for the start of a name at the end. */
+/** Counts the matches that end in `data`. With a writer, writes what the client gets, except a name's beginning at the end of `data`. */
 function search(stream: Stream, target: Target, data: usize, length: u32, writer: Writer | null): u32 {
   const whole = HEAD_BYTES + target.length + 1;
   let matched = stream.matched;
@@ -137,6 +136,7 @@ function search(stream: Stream, target: Target, data: usize, length: u32, writer
   return matches;
 }
 
+/** Returns the pattern's byte at offset `at`. The optional blank is not counted. */
 function patternByte(target: Target, at: u32): u32 {
   if (at < KEY_BYTES) return load<u8>(key.pointer + at);
   if (at == KEY_BYTES || at == HEAD_BYTES + target.length) return 0x22;

@@ -30,7 +30,7 @@ export function responseHeaders(id: u32, endOfStream: bool): void {
   if (endOfStream) responseEnded(stream);
 }
 
-/** A reader still waits for the body. */
+/** Returns whether this filter is a reader that still waits for the body. */
 function isUndecided(stream: Stream): bool {
   if (changetype<Root>(stream.root).config.role != ROLE_READER) return false;
   return stream.phase == PHASE_SCAN || stream.phase == PHASE_MULTIPART || stream.phase == PHASE_PUSH;
@@ -49,7 +49,7 @@ export function responseBody(id: u32, length: u32, endOfStream: bool): i32 {
   return renameBody(stream, length, endOfStream);
 }
 
-/** The stream is over, however it ended. Its root; null: the stream had no record. */
+/** Call when the stream is over, however it ended. Returns the stream's root; null: the stream had no record. */
 export function streamDeleted(id: u32): Root | null {
   const stream = findStream(id);
   if (stream === null) return null;
@@ -64,7 +64,7 @@ export function streamDeleted(id: u32): Root | null {
   const scope = stream.phase == PHASE_SENT ? stream.scope : 0;
   const root = changetype<Root>(stream.root);
   closeStream(stream);
-  // Last: another stream may go on, and host calls are about that one then.
+  // This comes last. It may resume another stream, and host calls are then about that stream.
   roomFreed(scope);
   return root;
 }

@@ -1,11 +1,14 @@
-// Which endpoint really served a request, and how. A retry, or Envoy's own choice, may lead to another endpoint than the pick,
-// and an endpoint may fail. To ask the host costs more than all else that a response costs. So where responses are short, most
-// of them are trusted: of those that came within the tick of their pick, one in SAMPLE is verified. A request that is still open
-// at the next tick is verified then, before the other workers receive where it is: what is settled is always counted where it
-// is. Trust grows with each response that was as expected. It falls where responses take longer, because a short one may be an
-// error there. The first response that was not as expected ends it: all responses are verified until trust is back at TRUSTED.
-// Streamed responses are always verified: the speed of their endpoint is learnt (endpoints/speed.ts), and their headers may come
-// long before the prompt is read.
+// Finds which endpoint served a request, and how. A retry or Envoy's own choice may lead to another endpoint than the pick, and an
+// endpoint may fail. To verify a response, the filter asks the host, which costs more than everything else that a response costs. So
+// the filter trusts most short responses: of the responses that come within the tick of their pick it verifies one in SAMPLE. At the
+// next tick it verifies the trusted requests that are still open, before it publishes them. So a settled request is always counted
+// on the endpoint that serves it.
+//
+// Trust is a number. It grows with each verified response that the pick's endpoint served without an error. It falls where responses
+// take longer than a tick, because a short response may be an error there. The first error, or the first response of another
+// endpoint, sets it to 0. Then the filter verifies all responses until trust is back at TRUSTED. It always verifies a streamed
+// response: the filter learns the speed of the response's endpoint (endpoints/speed.ts), and the headers may come long before the
+// endpoint has read the prompt.
 import { DESTINATION_HEADER } from "../../../protocol/constants";
 import { textHash } from "../../base/hash";
 import { Prompt } from "../../endpoints/cache/prompt";
@@ -22,23 +25,26 @@ import { nextStream, Stream } from "../streams";
 import { beginLearning } from "./learn-response";
 import { judgeResponse, responseStatus } from "./verdict";
 
-/** From this trust on responses are trusted. */
+/** With at least this trust the filter trusts responses. */
 const TRUSTED: i32 = 64;
 const MAX_TRUST: i32 = 128;
-/** What trust loses by a response that came in the next tick, as a few short ones do, and by one that took longer. */
+/** Loss of trust by a response that came in the next tick, as a few short responses do. */
 const CHANCE: i32 = 2;
+/** Loss of trust by a response that took longer. */
 const DOUBT: i32 = 8;
+/** One in this many trusted responses is verified. */
 const SAMPLE: u32 = 16;
-/** With this many picks that Envoy did not follow, in this worker, the filter logs it once. */
+/** When Envoy has not followed this many picks of this worker, the filter logs an error once. */
 const MANY_IGNORED: u32 = 20;
 
 let trust: i32 = 0;
+/** Trusted responses so far; every SAMPLE-th is verified. */
 let turn: u32 = 0;
-/** Streams with `unverified`. */
+/** Number of streams whose field `unverified` is 1. */
 let unverified: u32 = 0;
 let ignoredPicks: u32 = 0;
 
-/** At the response's headers. True: the response is taken for the pick's, and for a good one. */
+/** Call at the response's headers. True: the filter assumes that the picked endpoint sent the response, without an error. */
 export function isTrusted(stream: Stream): bool {
   if (stream.countedOn == 0 || stream.streamed || stream.creates) return false;
   const late = ticks() - stream.sentTick;
@@ -47,7 +53,7 @@ export function isTrusted(stream: Stream): bool {
     return false;
   }
   if (trust < TRUSTED || ++turn % SAMPLE == 0) return false;
-  // An endpoint that failed is watched until it has served.
+  // After a failure all responses of the endpoint are verified until the endpoint has served a whole response.
   const entry = findEntry(stream.countedOn);
   if (entry === null || entry.health.failures) return false;
   stream.unverified = 1;
@@ -55,7 +61,7 @@ export function isTrusted(stream: Stream): bool {
   return true;
 }
 
-/** On the tick: verifies the trusted requests that are still open. */
+/** Call on the tick. Verifies the trusted requests that are still open. */
 export function verifySettled(): void {
   if (unverified == 0) return;
   for (let stream = nextStream(null); stream !== null; stream = nextStream(stream)) {
@@ -65,19 +71,22 @@ export function verifySettled(): void {
   }
 }
 
-/** The stream need not be verified any more. */
+/** Call when the stream need not be verified any more. */
 export function dropVerification(stream: Stream): void {
   if (!stream.unverified) return;
   stream.unverified = 0;
   unverified--;
 }
 
-/** At the response's headers: counts the stream where it is, and judges the endpoint. */
+/** Call at the response's headers. Counts the stream on the endpoint that served it, and judges that endpoint. */
 export function verify(stream: Stream): void {
   look(stream, true);
 }
 
-/** Later the headers cannot be read any more. But an error is no response that takes long. */
+/**
+ * Verifies a stream. `readsStatus`: the response's headers are still readable. On a tick they are not, and the status counts as 200,
+ * because errors seldom take that long.
+ */
 function look(stream: Stream, readsStatus: bool): void {
   const picked = stream.countedOn;
   const served = servedBy();
@@ -92,12 +101,12 @@ function look(stream: Stream, readsStatus: bool): void {
   judgeResponse(stream, status, served, retried ? picked : 0);
 }
 
-/** Hash of the address that answered, or that was tried last; 0: Envoy tried none. The host's result is the address then. */
+/** Returns the hash of the address that answered or was tried last; 0: Envoy tried none. Leaves the address as the host's result. */
 function servedBy(): u64 {
   return getProperty(UPSTREAM_ADDRESS) && resultLength() > 0 ? textHash(resultPointer(), resultLength()) : 0;
 }
 
-/** Counts the request on the endpoint whose address servedBy() just read. True: Envoy had tried the pick before. */
+/** Counts the request on the endpoint whose address servedBy() just read. Returns whether Envoy tried the picked endpoint before. */
 function moveTo(stream: Stream, picked: u64): bool {
   const generation = stream.generation;
   stream.countedOn = startedAt(resultPointer(), resultLength());
@@ -110,19 +119,19 @@ function moveTo(stream: Stream, picked: u64): bool {
   count(REROUTED);
   if (!getProperty(UPSTREAM_ATTEMPTS) || resultLength() != 8) return false;
   if (load<u64>(resultPointer()) > 1) return true;
-  // Envoy chose another endpoint without having tried the pick.
+  // Envoy chose another endpoint and did not try the picked one.
   notFollowed();
   return false;
 }
 
-/** The first byte came, or never will: the prompt waits no more on the endpoint with this hash. */
+/** Call when the first byte came or will not come. The stream's tokens no longer wait at the endpoint with this hash. */
 export function dropTokens(stream: Stream, hash: u64): void {
   const entry = findEntry(hash);
   if (entry !== null) tokensDone(entry, stream.uncachedTokens);
   stream.uncachedTokens = 0;
 }
 
-/** Another endpoint than the picked one prefills the prompt. */
+/** Moves the stream's waiting tokens from the picked endpoint to the endpoint that serves the request. */
 function moveTokens(stream: Stream, picked: u64): void {
   const tokens = stream.uncachedTokens;
   if (!tokens) return;
@@ -133,6 +142,7 @@ function moveTokens(stream: Stream, picked: u64): void {
   stream.uncachedTokens = tokens;
 }
 
+/** Counts a pick that Envoy did not follow, and logs an error after MANY_IGNORED of them. */
 function notFollowed(): void {
   count(SETUP_NOT_FOLLOWED);
   if (++ignoredPicks != MANY_IGNORED) return;

@@ -1,5 +1,5 @@
-// What responses say about the endpoints that sent them. Failures eject an endpoint (endpoints/health.ts), for all workers at
-// once. The first byte of a streamed response says how fast its endpoint is (endpoints/speed.ts).
+// The verdict of a response: what the response says about the endpoint that sent it. Failed responses eject an endpoint
+// (endpoints/health.ts), for all workers. The first byte of a streamed response shows the endpoint's speed (endpoints/speed.ts).
 import { learnDuration } from "../../endpoints/adapters";
 import { findEntry } from "../../endpoints/entries";
 import { EjectionLimits, endpointFailed, endpointServed } from "../../endpoints/health";
@@ -12,12 +12,12 @@ import { RESPONSE_FLAGS, STATUS } from "../headers/header-names";
 import { Root } from "../root";
 import { Stream } from "../streams";
 
-/** Flags of response.flags for the endpoint's fault: a reset, a lost connection, a response that broke off. */
+/** Bits of `response.flags` that blame the endpoint: a reset, a lost connection, a response that broke off. */
 const UPSTREAM_LOST: u64 = 0x800050;
-/** Flags for the fault of Envoy or others: no host, circuit breaker, no route, faults, limits, authorization, the client. */
+/** Bits that blame Envoy or others: no host, circuit breaker, no route, injected faults, limits, authorization, the client. */
 const NOT_THE_ENDPOINT: u64 = 0x27f82;
 
-/** Status of the response; 0 when it has none. */
+/** Returns the response's HTTP status; 0 when the response has none. */
 export function responseStatus(): u32 {
   if (!getHeader(RESPONSE_HEADERS, STATUS) || resultLength() != 3) return 0;
   const text = resultPointer();
@@ -25,8 +25,8 @@ export function responseStatus(): u32 {
 }
 
 /**
- * At the response's headers. `served`: hash of the address that answered, or that Envoy tried last; 0: none. `retriedFrom`:
- * hash of the pick, when Envoy tried it and went elsewhere; else 0.
+ * Call at the response's headers. `served` is the hash of the address that answered or that Envoy tried last; 0: Envoy tried none.
+ * `retriedFrom` is the hash of the picked endpoint if Envoy tried that endpoint before it tried another one; else 0.
  */
 export function judgeResponse(stream: Stream, status: u32, served: u64, retriedFrom: u64): void {
   const limits = limitsOf(stream);
@@ -38,13 +38,13 @@ export function judgeResponse(stream: Stream, status: u32, served: u64, retriedF
   if ((flags() & NOT_THE_ENDPOINT) == 0) failed(limits, served);
 }
 
-/** The stream ended before its response did: the client went, or the endpoint. */
+/** Call when the stream ends before its response does: the client went away, or the endpoint broke off. */
 export function judgeBreak(stream: Stream): void {
   const limits = limitsOf(stream);
   if (limits.failures && stream.countedOn && flags() & UPSTREAM_LOST) failed(limits, stream.countedOn);
 }
 
-/** The first byte of a response's body. For a response that is not streamed the time of the last tick is good enough. */
+/** Call at the first byte of a response's body. For a response that is not streamed the time of the last tick is exact enough. */
 export function responseBegan(stream: Stream): void {
   if (stream.sentAt == 0) return;
   if (!stream.streamed) {
@@ -57,7 +57,7 @@ export function responseBegan(stream: Stream): void {
   stream.sentAt = time;
 }
 
-/** The response is whole. Only then the endpoint has served: one that breaks all responses off is no better than a dead one. */
+/** Call when the response is whole. Only a whole response clears failures: an endpoint that breaks off all responses serves nobody. */
 export function responseEnded(stream: Stream): void {
   stream.answered = 2;
   const entry = findEntry(stream.countedOn);
@@ -74,6 +74,7 @@ function flags(): u64 {
   return getProperty(RESPONSE_FLAGS) && resultLength() == 8 ? load<u64>(resultPointer()) : 0;
 }
 
+/** Counts a failed response of the endpoint with this hash, and ejects the endpoint if it failed too often. */
 function failed(limits: EjectionLimits, hash: u64): void {
   const entry = findEntry(hash);
   if (entry === null) return;

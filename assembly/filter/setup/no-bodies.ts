@@ -1,6 +1,6 @@
-// Where `allow_on_headers_stop_iteration` is not set, a filter that holds the headers never gets the body, and the request would
-// hang. A stream is stuck when the host has received more than the headers and no body callback came. One such stream is proof,
-// so from then on the root passes requests on unread. That is counted, and logged once.
+// Detects a plugin without `allow_on_headers_stop_iteration`. Without this setting a filter that stops the headers never gets the
+// body, and the request would hang. A stream is stuck when Envoy has received more than the headers and has called no body callback.
+// One stuck stream proves the wrong set-up. From then on the root passes requests on unread, counts them, and logs one error.
 
 import { ROLE_SINGLE } from "../../config/config";
 import {
@@ -30,10 +30,10 @@ import {
   Stream,
 } from "../streams";
 
-/** Ticks of 20 ms after which a waiting stream is examined. */
+/** Number of ticks, 20 ms each, after which a waiting stream is examined. */
 const PATIENCE: u32 = 25;
 
-/** A body callback came: the set-up is right, and nothing has to be watched. */
+/** Whether Envoy has called a body callback in this VM. The set-up is then right, and this file does nothing more. */
 let bodiesCome: bool = false;
 
 export function bodyCame(): void {
@@ -49,7 +49,7 @@ export function passUnread(): i32 {
   return HEADERS_CONTINUE;
 }
 
-/** On the tick. Costs nothing once a body has come. */
+/** Call on the tick. Releases stuck streams. Costs nothing after the first body callback. */
 export function releaseStuck(): void {
   if (bodiesCome || openStreams() == 0) return;
   for (let stream = nextStream(null); stream !== null; stream = nextStream(stream)) {
@@ -81,7 +81,7 @@ function release(stream: Stream): void {
   }
   count(SETUP_NO_BODY);
   if (stream.phase == PHASE_PUSH) {
-    // The push has the secret in its headers: nobody behind the filter may see it.
+    // The push is refused and not passed on, because its headers have the secret, which no filter or upstream behind may see.
     stream.phase = PHASE_REPLIED;
     refusePush();
     return;

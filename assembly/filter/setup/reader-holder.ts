@@ -1,13 +1,16 @@
-// Two filters instead of one flag, for a stock Envoy Gateway: the same module twice in one policy. The reader, in front,
-// lets the headers pass and reads the body. The holder behind it holds the headers until the reader has decided.
+// The set-up with two filters, for an Envoy Gateway that cannot set `allow_on_headers_stop_iteration`. One policy has the same module
+// twice. The reader comes first, lets the headers pass and reads the body. The holder behind it stops the headers until the reader has
+// decided.
 //
-//   reader  headers   sets the property READER: "h", hold, or "d", decided; goes on
-//   holder  headers   no READER: goes on, because no reader stands in front; "d": goes on; "h": sets the property HOLDER to
-//                     its HolderAddress, holds
-//   reader  body      decides at the end, sends a message (filter/headers/changes.ts) to the queue in HOLDER; without one the request hangs
-//   holder  queue     writes the headers of the message, lets the stream go on
+//   reader  headers   sets the property READER to "h" (hold) or "d" (decided), and goes on
+//   holder  headers   without READER: goes on, because no reader is in front of the holder
+//                     "d": goes on
+//                     "h": sets the property HOLDER to its HolderAddress, and stops
+//   reader  body      decides at the body's end, and sends a message (filter/headers/changes.ts) to the queue in HOLDER. Without this
+//                     message the request would hang.
+//   holder  queue     writes the headers in the message, and lets the stream go on
 //
-// A queue's name is random, so a message can only be for this holder; contexts of a stream that ended are not found.
+// A queue's name is random, so only this holder gets a message. A message for a stream that has ended has no effect.
 import { Bytes, bytesEqual, bytesOf } from "../../base/bytes";
 import {
   continueRequest,
@@ -47,7 +50,7 @@ const HOLDER = bytesOf("pilotfish.holder");
 const hold = bytesOf("h");
 const decided = bytesOf("d");
 
-/** Where a message to a holder goes. */
+/** The destination of a message to a holder. */
 @unmanaged
 class HolderAddress {
   queue: u32 = 0;
@@ -57,25 +60,26 @@ class HolderAddress {
 
 const ADDRESS_BYTES: u32 = offsetof<HolderAddress>();
 const address = changetype<HolderAddress>(memory.data(ADDRESS_BYTES, 4));
-/** What the router says of a response that it made, or fetched, itself. */
+/** Values of `response.code_details` for responses that the router made or fetched. */
 const routerWords: Bytes[] = [bytesOf("direct_response"), bytesOf("via_upstream"), bytesOf("route_not_found")];
+// Whether this VM has logged that a reader, or a holder, is missing.
 let readerMissing: bool = false;
 let holderMissing: bool = false;
 
-/** A queue of this root's own; 0: the host has none. */
+/** Opens a queue for one root, with a random name. Returns the queue's token; 0: the host has no queues. */
 export function openQueue(seed: u64): u32 {
   return registerQueue(bytesOf(`pilotfish.${seed.toString(16)}`));
 }
 
 // ---- reader -----------------------------------------------------------------------------------------------------------
 
-/** Says to the holder what to do with the headers that come next. */
+/** Writes the property READER, which decides whether the holder keeps the headers. */
 export function signHeaders(toHold: bool): void {
   const word = toHold ? hold : decided;
   setProperty(READER, word.pointer, word.length);
 }
 
-/** From here on header changes go to the holder. False: no holder held the headers, they are gone. */
+/** From this call on, header changes go to the holder. Returns false when no holder stopped the headers: they have reached the router. */
 export function beginReply(): bool {
   if (!getProperty(HOLDER) || resultLength() != ADDRESS_BYTES) {
     noHolder();
@@ -87,9 +91,9 @@ export function beginReply(): bool {
 }
 
 /**
- * A response that came before the reader had decided. Where no holder held the headers, the router got them: behind the
- * catch-all of an Envoy Gateway it answers at once, and no body ever comes. Filters in between that answer by themselves
- * (authentication, limits) are no wrong set-up; the router's words tell the two apart.
+ * Call at a response that comes before the reader has decided. If no holder stopped the headers, the router got them. With Envoy
+ * Gateway's catch-all route the router answers at once, and no body callback follows. A filter in between may also answer, for
+ * example for authentication or a rate limit. That is not a wrong set-up. `response.code_details` shows which of the two happened.
  */
 export function answeredEarly(): void {
   if (getProperty(HOLDER) || !getProperty(RESPONSE_DETAILS)) return;
@@ -114,13 +118,16 @@ function noHolder(): void {
   );
 }
 
-/** Ends beginReply(). Lets the request go on with the headers changed since then; `goesOn` false: it was answered meanwhile. */
+/**
+ * Ends what beginReply() began. `goesOn`: sends the changes to the holder, which lets the request go on. Otherwise the filter has
+ * answered the request, and the changes are dropped.
+ */
 export function endReply(goesOn: bool): void {
   if (goesOn) enqueue(address.queue, messagePointer(), messageLength());
   writeDirectly();
 }
 
-/** Ends beginReply(). Sends the headers changed since then; the request stays where it is until another reply. */
+/** Ends what beginReply() began. Sends the changes to the holder, which keeps the request stopped until another message. */
 export function keepReply(): void {
   keepStream();
   endReply(true);
@@ -149,7 +156,7 @@ export function holderHeaders(id: u32, root: Root): i32 {
   return HEADERS_STOP;
 }
 
-/** Messages have come. Each is for one stream, and lets it go unless it says otherwise. */
+/** Call when messages have come. Writes each message's headers into its stream, and lets the stream go on unless `stays` is 1. */
 export function holderQueue(queue: u32): void {
   while (dequeue(queue)) {
     const message = resultPointer();
@@ -162,7 +169,7 @@ export function holderQueue(queue: u32): void {
   }
 }
 
-/** Makes no host call that returns bytes: the message stays readable. */
+/** Writes the header changes of a message. Makes no host call that returns bytes, so the message stays readable. */
 function applyFields(from: usize, end: usize): void {
   let at = from;
   while (at + offsetof<FieldHead>() <= end) {
@@ -178,5 +185,5 @@ function applyFields(from: usize, end: usize): void {
   }
 }
 
-/** Of the header that is being written. */
+/** Name of the header that is being written. */
 const name = changetype<Bytes>(memory.data(offsetof<Bytes>(), 4));
