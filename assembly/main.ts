@@ -1,5 +1,5 @@
-// The module's exports: what Envoy calls, in the order of a stream's life. Only the callbacks in use are exported, because each
-// of them costs a call into the VM.
+// The module's exports: the callbacks that Envoy calls, in the order of a stream's life. The module exports only the callbacks that it
+// uses, because Envoy calls into the VM for each exported callback.
 import "./host/abort";
 import { configure } from "./filter/configure";
 import { idleIfDone, timerFired, wakeUp } from "./filter/on-tick";
@@ -35,7 +35,7 @@ export function proxy_on_queue_ready(_rootId: u32, queue: u32): void {
   holderQueue(queue);
 }
 
-/** Root of the stream context created last: Envoy creates a stream's context right before its request headers. */
+/** Id of the root context whose stream was created last. Envoy creates a stream's context right before its request headers. */
 let streamRoot: u32 = 0;
 
 export function proxy_on_context_create(_id: u32, rootId: u32): void {

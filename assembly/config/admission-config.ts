@@ -13,7 +13,7 @@ export class AdmissionConfig extends AdmissionSettings {
   }
 }
 
-/** After the last read. */
+/** Call after the last key was read. */
 export function finishAdmission(config: AdmissionConfig): void {
   config.limits.queueDepth = <f32>config.saturation.queueDepthThreshold;
   config.limits.kvUsage = <f32>config.saturation.kvCacheUtilThreshold;

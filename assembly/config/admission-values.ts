@@ -1,4 +1,4 @@
-// Readers of the values of `admission`.
+// Reads the values of the section `admission`.
 import { objectiveHash } from "../admission/objectives";
 import { Bytes, bytesOf } from "../base/bytes";
 import { pairsOf } from "../host/pairs";
@@ -28,7 +28,7 @@ export function readObjectives(given: Given, max: i32): Objectives {
   return objectives;
 }
 
-/** A share above 0, at most 1. */
+/** Reads a share, a number above 0 and at most 1. */
 export function readShare(given: Given): f64 {
   const share = given.number;
   if (share > 0 && share <= 1) return share;
@@ -36,7 +36,7 @@ export function readShare(given: Given): f64 {
   return 1;
 }
 
-/** Headers of a refusal that asks the client to wait. */
+/** Reads the duration of Retry-After. Returns the headers of a refusal that asks the client to wait. */
 export function readRetryAfter(given: Given): Bytes {
   const milliseconds = given.duration(1000, 3600000);
   if (milliseconds % 1000 != 0) given.wrong("a duration of whole seconds");

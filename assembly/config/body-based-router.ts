@@ -1,11 +1,12 @@
-// `plugins`: the plugins of the body-based router of the Gateway API Inference Extension, as flags or as the chart's values.
+// Reads `plugins`: the plugins of the Gateway API Inference Extension's body-based router. Each plugin is written as the router's flag
+// or as an object of the chart's values.
 import { JSON } from "json-as";
 import { syntaxError } from "../scan/json/document";
 import { PluginFieldSettings, PluginSettings } from "./generated/plugins-settings";
 import { Given } from "./given";
 import { Section } from "./section";
 
-/** What the plugins say together. The router replaces its default plugins by the given ones, and so does this. */
+/** What all plugins configure together. Given plugins replace the default plugins, as in the router. */
 export class Plugins {
   fields: PluginFieldSettings[] = [];
   /** Whether the base model's header is written. */
@@ -25,7 +26,7 @@ export function readPlugins(given: Given): Plugins {
   return plugins;
 }
 
-/** "type:name" or "type:name:json", the router's --plugin. */
+/** Reads the value of the router's flag --plugin, "type:name" or "type:name:json". */
 function readFlag(given: Given, plugins: Plugins): void {
   const flag = given.text;
   const first = flag.indexOf(":");

@@ -1,4 +1,4 @@
-// `body` and `plugins` as the filter uses them: the scanner's table of fields, and the header of each field.
+// The sections `body` and `plugins` as the filter uses them: the scanner's table of fields, and the header of each field.
 import { BASE_MODEL_HEADER, MAX_MODEL_NAME_BYTES, MODEL_HEADER } from "../../protocol/constants";
 import { Bytes, bytesOf } from "../base/bytes";
 import { FIELD_HASHED, FIELDS_BYTES, fieldsAdd, fieldsInit, REJECT_DUPLICATES } from "../scan/json/fields";
@@ -7,7 +7,7 @@ import { BodySettings } from "./generated/body-settings";
 import { Problems } from "./problems";
 import { Section } from "./section";
 
-/** Of the scanner's twenty fields, those that the filter does not need itself. */
+/** Fields that the configuration may write into headers. The scanner has twenty fields, and the filter needs the others itself. */
 const MAX_HEADERS: i32 = 12;
 
 /** A top-level field and the header that gets its value. */
@@ -28,13 +28,13 @@ export class BodyConfig extends BodySettings {
   fields: Field[] = [];
   /** Length 0: the base model's header is not written. */
   baseModelHeader: Bytes = bytesOf(BASE_MODEL_HEADER);
-  /** The scanner's table of `fields`. */
+  /** The scanner's table: `fields` first, then the fields that only the pick needs. */
   table: usize = 0;
   /** Index of cache_salt in the table; -1: prompts are not hashed. */
   saltField: i32 = -1;
-  /** Index of `stream`, with saltField. */
+  /** Index of `stream` in the table. Valid if saltField is. */
   streamField: i32 = -1;
-  /** Index of `previous_response_id`; -1: it is not read. */
+  /** Index of `previous_response_id` in the table; -1: the field is not read. */
   responseField: i32 = -1;
 
   constructor(section: Section) {
@@ -42,12 +42,12 @@ export class BodyConfig extends BodySettings {
   }
 }
 
-/** Top-level fields that make the prompt: what of it an endpoint has cached decides the pick. */
+/** Top-level fields that make up the prompt. The pick depends on how much of the prompt an endpoint has cached. */
 const PROMPT_FIELDS: string[] = ["messages", "prompt", "input"];
 
 /**
- * After the last read: the headers of fields and the scanner's table. `hashed`: the prompt is hashed. `responses`: the
- * Responses API is read.
+ * Call after the last key was read. Sets the headers of the fields, and makes the scanner's table. `hashed`: the pick needs the
+ * prompt's hashes. `responses`: the filter reads `previous_response_id`.
  */
 export function finishBody(
   problems: Problems,
@@ -77,7 +77,7 @@ export function finishBody(
   config.streamField = addToTable(config.table, "stream", 8, 0);
 }
 
-/** The last header of a field counts. */
+/** Sets the header of a field. If a field is given several times, its last header counts. */
 function setHeader(problems: Problems, config: BodyConfig, name: string, header: string, key: string): void {
   for (let i = 0; i < config.fields.length; i++) {
     if (config.fields[i].name != name) continue;

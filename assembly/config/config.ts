@@ -1,6 +1,6 @@
-// The filter's configuration: JSON in the plugin's `configuration`. Every key is optional. The tables in schemas/filter/ have every
-// key with its type, default, range and description; generated/ has the readers made of them. What a section needs beyond its
-// keys is derived by finish...() of the section's file.
+// The filter's configuration: JSON in the plugin's `configuration`. Every key is optional. The tables in schemas/filter/ have the
+// type, default, range and description of every key. The readers in generated/ are generated from these tables. The finish...()
+// function of a section's file derives the values that the filter needs beside the keys.
 import { JSON } from "json-as";
 import { SECRET_ENV, SECRET_NEXT_ENV } from "../../protocol/constants";
 import { environmentVariable } from "../host/environment";
@@ -23,7 +23,7 @@ export class Config extends FilterSettings {
   }
 }
 
-/** null when `text` is not a configuration; then `problems` says why. An empty text is the default. */
+/** Parses the configuration. Returns null after a problem; `problems` then has the reason. An empty text is the default configuration. */
 export function parseConfig(text: string, problems: Problems): Config | null {
   const problem = text.length ? syntaxError(text) : "";
   if (problem.length) problems.add(`configuration: ${problem}`);

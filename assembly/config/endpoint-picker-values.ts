@@ -1,10 +1,10 @@
-// Readers of the values of `pick.config`.
+// Reads the values of `pick.config`.
 import { JSON } from "json-as";
 import { Given } from "./given";
 
 const KIND = "EndpointPickerConfig";
 
-/** Whether the document is of the kind that is known. */
+/** Returns whether the document's `kind` is EndpointPickerConfig. */
 export function readKind(given: Given): bool {
   if (given.text == KIND) return true;
   given.wrong(KIND);
@@ -16,7 +16,7 @@ export function readText(given: Given, expected: string): string {
   return given.text;
 }
 
-/** A weight; null stands for 1. */
+/** Reads a weight; null stands for 1. */
 export function readWeight(given: Given): f64 {
   if (given.value.type == JSON.Types.Null) return 1;
   const number = given.number;

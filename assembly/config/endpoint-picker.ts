@@ -1,14 +1,15 @@
-// `pick.config`: the endpoint picker's configuration (schemas/filter/endpoint-picker-rows.ts) as a profile. As in the endpoint
-// picker, there is one profile, without a profile all plugins count, without a picker max-score-picker counts, and a scorer
-// counts when the profile refers to it. A plugin whose work is done elsewhere here (reading metrics, parsing bodies, queues) has no
-// effect and is named in the log. An unknown plugin refuses the configuration.
+// Turns `pick.config`, the endpoint picker's configuration (schemas/filter/endpoint-picker-rows.ts), into a profile. The rules are
+// the endpoint picker's: a configuration has at most one profile. Without a profile all plugins are used. A scorer is used if the
+// profile refers to it. Without a picker max-score-picker is used. Some plugins do work that Pilotfish does elsewhere, such as reading
+// metrics, parsing bodies and queueing. They have no effect here, and a log line names them. The filter refuses a configuration with
+// an unknown plugin.
 import { addScorer, KIND_SCORERS, newProfile, Profile, pickerNames } from "../pick/profile";
 import { SCORE_LOAD, SCORE_TOKENS, scorerByName, scorerNames } from "../pick/scorers";
 import { EndpointPickerSettings, PickerPluginSettings } from "./generated/pick-settings";
 import { Given } from "./given";
 import { Problems } from "./problems";
 
-/** Plugins without an effect here. */
+/** Plugins that have no effect here. */
 const ELSEWHERE: string[] = [
   "single-profile-handler",
   "metrics-data-source",
@@ -37,11 +38,11 @@ const ELSEWHERE: string[] = [
   "eviction-priority-then-time-ordering",
 ];
 
-/** token-load-scorer's queueThresholdTokens, load-aware-scorer's threshold. */
+/** Defaults of token-load-scorer's `queueThresholdTokens` and of load-aware-scorer's `threshold`. */
 const TOKEN_LIMIT: f64 = 4194304;
 const QUEUE_LIMIT: f64 = 128;
 
-/** `key` is `pick.config`. */
+/** Makes the profile. `key` is the configuration's key, `pick.config`, for error messages. */
 export function endpointPickerProfile(problems: Problems, key: string, given: EndpointPickerSettings): Profile {
   const profile = newProfile(KIND_SCORERS);
   const plugins = given.plugins;
@@ -66,7 +67,7 @@ export function endpointPickerProfile(problems: Problems, key: string, given: En
   return profile;
 }
 
-/** The types of the plugins that have no effect here. */
+/** Returns the types of the given plugins that have no effect here. */
 export function ignoredPlugins(given: EndpointPickerSettings): string[] {
   const ignored: string[] = [];
   for (let i = 0; i < given.plugins.length; i++)
@@ -101,7 +102,7 @@ function use(problems: Problems, key: string, profile: Profile, plugin: PickerPl
   if (!addScorer(profile, scorer, weight, parameter)) problems.add(`${key}: more scorers than fit`);
 }
 
-/** A parameter above 0. As in the endpoint picker, another number counts as `usual`. */
+/** Returns a plugin's parameter. As in the endpoint picker, a missing parameter or one that is not above 0 counts as `usual`. */
 function limitOf(plugin: PickerPluginSettings, name: string, usual: f64): f64 {
   const parameters = plugin.parameters;
   if (parameters === null) return usual;

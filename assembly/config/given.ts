@@ -1,11 +1,12 @@
-// A value of the configuration with its key. A reader returns a value of its type; for a wrong value it adds a problem.
+// A value of the configuration, with its key. Each method reads the value as one type. A method's comment names the problems that the
+// method adds.
 import { JSON } from "json-as";
 import { Problems } from "./problems";
 
 export class Given {
   constructor(
     public problems: Problems,
-    /** As a user would write it, such as `models.rules[0].name`; empty for the whole configuration. */
+    /** The value's path, such as `models.rules[0].name`. The whole configuration has the key `configuration`. */
     public key: string,
     public value: JSON.Value,
   ) {}
@@ -18,24 +19,24 @@ export class Given {
     return this.value.type == JSON.Types.Array;
   }
 
-  /** The text; empty for another value. */
+  /** The text; empty if the value is not a text. */
   get text(): string {
     return this.isText ? this.value.get<string>() : "";
   }
 
-  /** The number; NaN for another value. */
+  /** The number; NaN if the value is not a number. */
   get number(): f64 {
     return this.value.type == JSON.Types.F64 ? this.value.get<f64>() : NaN;
   }
 
-  /** The object; an empty one, and a problem, for another value. */
+  /** The object. Adds a problem, and returns an empty object, if the value is not an object. */
   get object(): JSON.Obj {
     if (this.value.type == JSON.Types.Object) return this.value.get<JSON.Obj>();
     this.wrong("an object");
     return new JSON.Obj();
   }
 
-  /** The entries, at most `max`. */
+  /** Returns at most `max` entries of a list. Adds a problem for a longer list, or if the value is not a list. */
   list(max: i32): Given[] {
     const entries: Given[] = [];
     if (!this.isList) {
@@ -49,12 +50,12 @@ export class Given {
     return entries;
   }
 
-  /** Adds the problem that another value is expected. */
+  /** Adds a problem: the value is not what `expected` describes. */
   wrong(expected: string): void {
     this.problems.wrong(this.key, this.value, expected);
   }
 
-  /** "250ms" or "2s", in milliseconds. */
+  /** Returns the milliseconds of a duration such as "250ms" or "2s". Adds a problem outside [min, max], which are milliseconds. */
   duration(min: u32, max: u32): u32 {
     const milliseconds = durationOf(this.text);
     if (milliseconds >= <i64>min && milliseconds <= <i64>max) return <u32>milliseconds;
@@ -63,7 +64,7 @@ export class Given {
   }
 }
 
-/** Milliseconds, or -1 for text that is no duration. */
+/** Returns milliseconds; -1 for a text that is not a duration. */
 function durationOf(given: string): i64 {
   const unit: i64 = given.endsWith("ms") ? 1 : given.endsWith("s") ? 1000 : 0;
   const digits = given.length - (unit == 1 ? 2 : 1);

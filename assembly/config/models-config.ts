@@ -1,4 +1,4 @@
-// `models` as the filter uses it: rules by name.
+// The section `models` as the filter uses it: rules by name.
 import { bytesOf } from "../base/bytes";
 import { addRule, addTarget, Names, newNames } from "../route/configured-rules";
 import { ModelsSettings, RuleSettings } from "./generated/models-settings";
@@ -6,9 +6,9 @@ import { Problems } from "./problems";
 import { Section } from "./section";
 
 export class ModelsConfig extends ModelsSettings {
-  /** The rules. */
+  /** The rules of `models.rules`, which turn a client's name for a model into a served name. */
   names: Names = newNames();
-  /** Whether there is a rule at all. */
+  /** Whether `names` has any rule. */
   hasRules: bool = false;
 
   constructor(section: Section) {
@@ -16,7 +16,7 @@ export class ModelsConfig extends ModelsSettings {
   }
 }
 
-/** After the last read. */
+/** Call after the last key was read. */
 export function finishModels(problems: Problems, config: ModelsConfig): void {
   for (let i = 0; i < config.rules.length; i++)
     finishRule(problems, `models.rules[${i}]`, config.rules[i], config.names);

@@ -1,11 +1,11 @@
-// Readers of names: of models, headers, cookies and fields of a body.
+// Reads names of models, headers, cookies and fields of a body.
 import { BASE_MODEL_HEADER, DESTINATION_HEADER, MAX_MODEL_NAME_BYTES, SECRET_HEADER } from "../../protocol/constants";
 import { bytesOf } from "../base/bytes";
 import { addRule, addTarget, Names, newNames } from "../route/configured-rules";
 import { MAX_FIELD_NAME_BYTES } from "../scan/json/fields";
 import { Given } from "./given";
 
-/** The name of a model as it may stand in a header and in JSON as it is: 1...256 visible ASCII characters but " and \. */
+/** Reads a model's name that needs no escape in a header or in JSON: 1...256 visible ASCII characters except " and \. */
 export function readModelName(given: Given): string {
   const name = given.text;
   let valid = name.length >= 1 && name.length <= <i32>MAX_MODEL_NAME_BYTES;
@@ -18,7 +18,7 @@ export function readModelName(given: Given): string {
   return "?";
 }
 
-/** A model name, which may end with "*"; "*" alone matches every name. */
+/** Reads a pattern: a model's name that may end with "*". "*" alone matches every name. */
 export function readPattern(given: Given): string {
   const pattern = readModelName(given);
   const star = pattern.indexOf("*");
@@ -26,7 +26,7 @@ export function readPattern(given: Given): string {
   return pattern;
 }
 
-/** Adapter -> base model, as rules with one target each. */
+/** Reads a map from adapters to base models. Each entry becomes a rule with one target. */
 export function readAdapters(given: Given, max: i32): Names {
   const bases = newNames();
   const adapters = given.object;
@@ -41,7 +41,7 @@ export function readAdapters(given: Given, max: i32): Names {
   return bases;
 }
 
-/** Headers that frame the request or that the filter sets by itself. */
+/** Headers that a configuration may not name: they frame the request, or the filter sets them itself. */
 const OWN_HEADERS: string[] = [
   "host",
   "content-length",
@@ -51,7 +51,7 @@ const OWN_HEADERS: string[] = [
   SECRET_HEADER,
 ];
 
-/** A header's name, in lower case: letters, digits and !#$%&'*+-.^_`|~ (RFC 9110, token). */
+/** Reads a header's name, in lower case: letters, digits and !#$%&'*+-.^_`|~ (RFC 9110, token). */
 export function readHeaderName(given: Given): string {
   const name = given.text.toLowerCase();
   if (isWord(name, "!#$%&'*+-.^_`|~") && !OWN_HEADERS.includes(name)) return name;
@@ -59,12 +59,12 @@ export function readHeaderName(given: Given): string {
   return "x-invalid";
 }
 
-/** "" stands for no header. */
+/** Reads a header's name; "" stands for no header. */
 export function readHeaderNameOrNone(given: Given): string {
   return isEmpty(given) ? "" : readHeaderName(given);
 }
 
-/** A cookie's name with "=" behind it; "" stands for no cookie. */
+/** Reads a cookie's name and returns it with "=" at its end; "" stands for no cookie. */
 export function readCookieName(given: Given): string {
   if (isEmpty(given)) return "";
   if (isWord(given.text, "-_.")) return `${given.text}=`;
@@ -72,7 +72,7 @@ export function readCookieName(given: Given): string {
   return "x=";
 }
 
-/** The name of a top-level field of a body. */
+/** Reads the name of a top-level field of a body. */
 export function readFieldName(given: Given): string {
   const name = given.text;
   if (!name.length) given.wrong("the name of a top-level field");
@@ -85,7 +85,7 @@ function isEmpty(given: Given): bool {
   return given.isText && !given.text.length;
 }
 
-/** 1...128 letters, digits and the given signs. */
+/** Returns whether the text is 1...128 letters, digits and characters of `signs`. */
 function isWord(text: string, signs: string): bool {
   if (text.length < 1 || text.length > 128) return false;
   for (let i = 0; i < text.length; i++) {

@@ -1,4 +1,4 @@
-// Readers of paths.
+// Reads paths.
 import { RESERVED_PREFIX } from "../../protocol/constants";
 import { bytesOf } from "../base/bytes";
 import { addTemplate } from "../route/paths";
@@ -13,7 +13,7 @@ export function readReservedPath(given: Given): string {
   return path;
 }
 
-/** Templates with {model} once each, for matchPath(). 0 without any. */
+/** Reads path templates for modelInPath(). Each template has {model} once. Returns 0 without any template. */
 export function readPaths(given: Given, max: i32): usize {
   const list = given.list(max);
   let templates: usize = 0;

@@ -1,4 +1,4 @@
-// `pick` as the filter uses it: the profile that compares endpoints.
+// The section `pick` as the filter uses it: the profile that compares endpoints.
 import { addScorer, KIND_LOAD, KIND_SCORERS, KIND_TOKENS, newProfile, Profile, pickerNames } from "../pick/profile";
 import { SCORE_KV, SCORE_PREFIX, SCORE_QUEUE } from "../pick/scorers";
 import { endpointPickerProfile, ignoredPlugins } from "./endpoint-picker";
@@ -10,25 +10,25 @@ export { SessionSettings } from "./generated/pick-settings";
 
 export class PickConfig extends PickSettings {
   profile: Profile = newProfile(KIND_TOKENS);
-  /** Plugins of `pick.config` that have no effect here: to be logged once. */
+  /** Plugins of `pick.config` that have no effect here. A log line names them. */
   ignored: string[] = [];
 
   constructor(section: Section) {
     super(section);
   }
 
-  /** Pick with a stale snapshot too. */
+  /** Whether the filter also picks by a stale snapshot. */
   get useStale(): bool {
     return this.onStale != STALE_FALLBACK;
   }
 
-  /** Whether prompts are hashed for it. */
+  /** Whether the profile needs the hashes of prompts. */
   get readsPrompts(): bool {
     return this.profile.kind != KIND_LOAD;
   }
 }
 
-/** After the last read. `staleAfter`: milliseconds. */
+/** Call after the last key was read. `staleAfter` is `snapshot.staleAfter`, ms. */
 export function finishPick(problems: Problems, config: PickConfig, staleAfter: u32): void {
   const given = config.config;
   if (given === null) {
@@ -54,7 +54,7 @@ export function finishPick(problems: Problems, config: PickConfig, staleAfter: u
   profile.ejection.max = ejection.maxTime;
 }
 
-/** "" stands for the default. */
+/** Returns a new profile by its name in `pick.profile`; "" stands for the default. */
 function profileNamed(name: string): Profile {
   if (name == "load") return newProfile(KIND_LOAD);
   if (name != "epp") return newProfile(KIND_TOKENS);

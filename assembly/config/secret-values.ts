@@ -1,9 +1,9 @@
-// Readers of secrets. No message quotes a secret.
+// Reads secrets. Invariant: no error sentence quotes a secret.
 import { Bytes, bytesOf } from "../base/bytes";
 import { Given } from "./given";
 import { Problems } from "./problems";
 
-/** One secret, or several while a secret is being replaced (docs/how-to/secrets.md). */
+/** Reads one secret, or a list of secrets while a new secret replaces an old one (docs/how-to/secrets.md). */
 export function readSecrets(given: Given, max: i32): Bytes[] {
   const secrets: Bytes[] = [];
   if (!given.isList) {
@@ -16,11 +16,12 @@ export function readSecrets(given: Given, max: i32): Bytes[] {
   return secrets;
 }
 
+/** Adds a secret to `secrets`, or a problem if the secret is not valid. */
 export function addSecret(problems: Problems, key: string, secret: string, secrets: Bytes[]): void {
   if (isSecret(problems, key, secret)) secrets.push(bytesOf(secret));
 }
 
-/** Length 0 without the key. */
+/** Reads `pick.debugSecret`. Without the key the secret has length 0. */
 export function readDebugSecret(given: Given): Bytes {
   isSecret(given.problems, given.key, given.text);
   return bytesOf(given.text);

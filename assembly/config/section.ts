@@ -1,15 +1,16 @@
-// An object of the configuration whose keys are known. The classes in generated/ fill themselves from a section: each key is read
-// once, and end() finds the keys that nobody read. For a wrong value a read adds a problem and returns the default.
+// A section: an object of the configuration with a known set of keys. The classes in generated/ fill their fields from a section. They
+// read each key once, and then call end(), which finds keys that were not read. A reader returns the default `usual` when the key is
+// not given. It adds a problem when the value is wrong.
 import { JSON } from "json-as";
 import { Given } from "./given";
 import { Problems } from "./problems";
 
 export class Section {
   private object: JSON.Obj;
-  /** The keys that were asked for: those that are known. */
+  /** The keys that were read. These are the section's known keys. */
   private known: string[] = [];
 
-  /** null: no key is given. */
+  /** `at` is the section's key; empty for the whole configuration. `given` is the object; null: the object is not given. */
   constructor(
     public problems: Problems,
     public at: string,
@@ -18,7 +19,7 @@ export class Section {
     this.object = given === null ? new JSON.Obj() : given.object;
   }
 
-  /** null when the key is not given. `former`: a name that the key had before. */
+  /** Returns the key's value; null: the key is not given. `former` is a former name of the key, which still works. */
   find(key: string, former: string = ""): Given | null {
     this.known.push(key);
     let name = key;
@@ -32,7 +33,7 @@ export class Section {
     return value === null ? null : new Given(this.problems, this.nameOf(name), value);
   }
 
-  /** The first of `keys` that is given. The keys are names of one thing. */
+  /** Returns the value of the first of `keys` that is given. The keys are alternative names of one value. */
   findAny(keys: string[]): Given | null {
     let found: Given | null = null;
     for (let i = 0; i < keys.length; i++) {
@@ -58,7 +59,7 @@ export class Section {
     return usual;
   }
 
-  /** A whole number from `min` to `max`. */
+  /** Reads a whole number from `min` to `max`. */
   integer(key: string, usual: u32, min: u32, max: u32): u32 {
     const given = this.find(key);
     if (given === null) return usual;
@@ -68,13 +69,13 @@ export class Section {
     return usual;
   }
 
-  /** Milliseconds. */
+  /** Reads a duration. All numbers are milliseconds. */
   duration(key: string, usual: u32, min: u32, max: u32, former: string = ""): u32 {
     const given = this.find(key, former);
     return given === null ? usual : given.duration(min, max);
   }
 
-  /** One of `choices`, as its index; `usual` without the key. */
+  /** Reads one of `choices` and returns its index. */
   choice(key: string, usual: i32, choices: string[]): i32 {
     const given = this.find(key);
     if (given === null) return usual;
@@ -84,18 +85,18 @@ export class Section {
     return usual;
   }
 
-  /** One of `choices`, as text. */
+  /** Reads one of `choices` and returns its text. */
   choiceText(key: string, usual: string, choices: string[]): string {
     const index = this.choice(key, -1, choices);
     return index < 0 ? usual : choices[index];
   }
 
-  /** A section inside this one; without the key, one in which no key is given. */
+  /** Returns the section under a key of this section. Without the key the result is a section in which no key is given. */
   section(key: string): Section {
     return new Section(this.problems, this.nameOf(key), this.find(key));
   }
 
-  /** Objects of a list. */
+  /** Reads a list of at most `max` objects. */
   sections(key: string, max: i32): Section[] {
     const sections: Section[] = [];
     const given = this.find(key);
@@ -105,7 +106,7 @@ export class Section {
     return sections;
   }
 
-  /** After the read of the key: without the key there is a problem. */
+  /** Adds a problem if the key is not given. */
   require(key: string, expected: string): void {
     this.requireAny([key], expected);
   }
@@ -115,7 +116,7 @@ export class Section {
     this.problems.add(`${this.nameOf(keys[0])}: missing, ${expected} is expected`);
   }
 
-  /** After the last read: a key that nothing asked for is a problem. */
+  /** Call after the last key was read. Adds a problem for each given key that was not read. */
   end(): void {
     const keys = this.object.keys();
     for (let i = 0; i < keys.length; i++)

@@ -1,5 +1,5 @@
-// The declarations that @solo-io/proxy-runtime lacks or has wrong, and WASI's environment. Top-level decorators live
-// only in this file: Biome cannot parse them, so it ignores the file.
+// Declarations of host calls that @solo-io/proxy-runtime lacks or declares wrongly, and of the WASI calls that the filter uses. Only
+// this file has top-level decorators. Biome cannot parse them, so Biome ignores this file.
 
 // @ts-ignore: decorator
 @external("env", "proxy_set_buffer_bytes")

@@ -1,5 +1,6 @@
-// Every call to the proxy-wasm host (ABI 0.2.1), thin and without allocation. Only this file and abort.ts import the SDK.
-// A call that returns bytes puts them at `resultPointer()`, `resultLength()` of them; memory.ts says how long they are valid.
+// Every call to the proxy-wasm host (ABI 0.2.1). The functions are thin and, unless their comment says otherwise, allocate nothing.
+// Only this file and abort.ts import the SDK. A call that returns bytes writes them at resultPointer(), and their number is
+// resultLength(). memory.ts has the rule for how long the bytes are valid.
 import {
   proxy_continue_stream,
   proxy_define_metric,
@@ -52,7 +53,7 @@ export const LOG_INFO: usize = 2;
 export const LOG_WARN: usize = 3;
 export const LOG_ERROR: usize = 4;
 
-/** Where host calls write their results. */
+/** Memory that host calls write their results into. */
 @unmanaged
 class Results {
   pointer: usize = 0;
@@ -79,19 +80,19 @@ export function resultCas(): u32 {
   return load<u32>(CAS);
 }
 
-/** For start, configuration and state changes only: it allocates. */
+/** Logs a line. Allocates, so call it only at the start, at a configuration and at changes of state. */
 export function log(level: usize, text: string): void {
   const encoded = String.UTF8.encode(`pilotfish: ${text}`);
   proxy_log(level, changetype<usize>(encoded), <usize>encoded.byteLength);
 }
 
-/** Nanoseconds since the Unix epoch. */
+/** Returns nanoseconds since the Unix epoch. */
 export function now(): u64 {
   proxy_get_current_time_nanoseconds(WIDE);
   return load<u64>(WIDE);
 }
 
-/** A seed from the host's random source; the clock where it has none. */
+/** Returns a seed from the host's random source; the clock's time if the host has no random source. */
 export function randomSeed(): u64 {
   if (random_get(WIDE, 8) == 0) return load<u64>(WIDE);
   return now();
@@ -104,11 +105,11 @@ export function setTickPeriod(milliseconds: u32): void {
 export function getHeader(map: i32, name: Bytes): bool {
   return proxy_get_header_map_value(map, name.pointer, name.length, POINTER, LENGTH) == OK;
 }
-/** All headers at once, in the ABI's form. */
+/** Reads all headers at once, in the ABI's form (pairs.ts). */
 export function getHeaderPairs(map: i32): bool {
   return proxy_get_header_map_pairs(map, POINTER, LENGTH) == OK;
 }
-/** Bytes of all names and values. */
+/** Returns the number of bytes of all names and values. */
 export function headerBytes(map: i32): u32 {
   return proxy_get_header_map_size(map, WORD) == OK ? load<u32>(WORD) : 0;
 }
@@ -119,12 +120,12 @@ export function removeHeader(map: i32, name: Bytes): void {
   proxy_remove_header_map_value(map, name.pointer, name.length);
 }
 
-/** Copies [start, start + length) of a buffer into the VM. False: the buffer is not there. */
+/** Copies the bytes [start, start + length) of a buffer into the VM. Returns false when the buffer does not exist. */
 export function getBuffer(type: i32, start: u32, length: u32): bool {
   return proxy_get_buffer_bytes(type, start, length, POINTER, LENGTH) == OK;
 }
 
-/** Replaces a whole buffer: `old` is its length. Envoy can replace no part. */
+/** Replaces a whole buffer; `old` is its length. Envoy cannot replace a part of a buffer. */
 export function setBuffer(type: i32, start: u32, old: u32, data: usize, length: u32): bool {
   return proxy_set_buffer_bytes(type, start, old, data, length) == OK;
 }
@@ -132,7 +133,7 @@ export function setBuffer(type: i32, start: u32, old: u32, data: usize, length: 
 export function getProperty(path: Bytes): bool {
   return proxy_get_property(path.pointer, path.length, POINTER, LENGTH) == OK;
 }
-/** Becomes the filter state `wasm.<path>` of the stream. */
+/** Sets a property. The value becomes the stream's filter state `wasm.<path>`. */
 export function setProperty(path: Bytes, value: usize, length: u32): void {
   proxy_set_property(path.pointer, path.length, value, length);
 }
@@ -140,7 +141,7 @@ export function setProperty(path: Bytes, value: usize, length: u32): void {
 export function getShared(key: Bytes): u32 {
   return proxy_get_shared_data(key.pointer, key.length, POINTER, LENGTH, CAS);
 }
-/** `cas` 0 sets the value without a condition. */
+/** Sets the value if its compare-and-swap number is still `cas`; 0 sets the value without a condition. Returns the host's status. */
 export function setShared(key: Bytes, value: usize, length: u32, cas: u32): u32 {
   return proxy_set_shared_data(key.pointer, key.length, value, length, cas);
 }
@@ -153,7 +154,7 @@ export function defineMetric(type: i32, name: string): u32 {
 export function incrementMetric(id: u32, by: i64): void {
   proxy_increment_metric(id, by);
 }
-/** Over all workers. */
+/** Returns a metric's value, summed over all workers. */
 export function metricValue(id: u32): u64 {
   return proxy_get_metric(id, WIDE) == OK ? load<u64>(WIDE) : 0;
 }
@@ -161,7 +162,7 @@ export function recordMetric(id: u32, value: u64): void {
   proxy_record_metric(id, value);
 }
 
-/** `headers` in the ABI's serialised form, see pairs.ts. */
+/** Answers the request with a local reply. `headers` are in the ABI's form (pairs.ts). */
 export function sendLocalResponse(status: u32, details: Bytes, body: usize, bodyLength: u32, headers: Bytes): void {
   const noGrpcStatus: u32 = 0xffffffff;
   proxy_send_local_response(
@@ -176,23 +177,23 @@ export function sendLocalResponse(status: u32, details: Bytes, body: usize, body
   );
 }
 
-/** Token of the queue with this name, which wakes this VM; 0 when the host has none. */
+/** Opens the queue with this name, whose messages wake this VM. Returns the queue's token; 0: the host has no queues. */
 export function registerQueue(name: Bytes): u32 {
   return proxy_register_shared_queue(name.pointer, name.length, WORD) == OK ? load<u32>(WORD) : 0;
 }
 export function enqueue(queue: u32, data: usize, length: u32): void {
   proxy_enqueue_shared_queue(queue, data, length);
 }
-/** False: the queue is empty. */
+/** Takes the next message. Returns false when the queue is empty. */
 export function dequeue(queue: u32): bool {
   return proxy_dequeue_shared_queue(queue, POINTER, LENGTH) == OK;
 }
 
-/** The following calls are about another stream of this VM. False: that stream is gone. */
+/** Makes the following host calls refer to another stream of this VM. Returns false when that stream is gone. */
 export function setEffectiveContext(id: u32): bool {
   return proxy_set_effective_context(id) == OK;
 }
-/** Lets a request go on that was stopped. */
+/** Lets a stopped request go on. */
 export function continueRequest(): void {
   proxy_continue_stream(REQUEST_STREAM);
 }

@@ -1,6 +1,6 @@
 import { environ_get, environ_sizes_get } from "./abi";
 
-/** Value of an environment variable of the VM (Envoy: vm_config.environment_variables); null when it is not set. */
+/** Returns the value of an environment variable of the VM (Envoy: vm_config.environment_variables); null: it is not set. */
 export function environmentVariable(name: string): string | null {
   const sizes = heap.alloc(8);
   let found: string | null = null;

@@ -1,8 +1,8 @@
-// Where the host writes what the filter asks for: two buffers for the whole VM. So memory does not depend on the number of streams
-// or the size of bodies:
-//   window  64 KiB, static: body windows, header values, properties, small shared data.
-//   large   grows by doubling up to MAX_LARGE: snapshots, what workers share, and bodies that are rewritten.
-// Invariant: what a host call returned is valid until the next host call that returns bytes.
+// The two buffers of the VM that the host writes its results into. All streams share them, so memory does not depend on the number of
+// streams or the size of bodies:
+//   window  64 KiB, static: windows of bodies, header values, properties, small shared data
+//   large   doubles as needed, up to MAX_LARGE: snapshots, large shared data, and bodies that are rewritten
+// Invariant: the bytes that a host call returned are valid until the next host call that returns bytes.
 
 import { SLACK_BYTES } from "../scan/block";
 
@@ -17,7 +17,7 @@ export function windowPointer(): usize {
   return window;
 }
 
-/** The large buffer, with room for `bytes`; the host writes there as well. 0: that is more than MAX_LARGE. */
+/** Returns the large buffer, with room for `bytes`. The host's next results may overwrite it. Returns 0 above MAX_LARGE. */
 export function largeBuffer(bytes: u32): usize {
   if (bytes > MAX_LARGE) return 0;
   if (bytes > largeBytes) {
@@ -30,7 +30,7 @@ export function largeBuffer(bytes: u32): usize {
   return large;
 }
 
-/** Exported to the host. 0 makes the host call fail with InvalidMemoryAccess instead of trapping the VM. */
+/** The host calls this before it writes a result. If it returns 0, the host call fails with InvalidMemoryAccess and does not trap. */
 export function proxy_on_memory_allocate(bytes: u32): usize {
   return bytes <= WINDOW_BYTES ? window : largeBuffer(bytes);
 }

@@ -1,7 +1,9 @@
-// A header list in the ABI's form: u32 count, then per pair u32 name length, u32 value length, then the texts, each
-// ended by a NUL.
+// Makes a list of headers in the ABI's form. A NUL ends each name and each value:
+//
+//   pairs = u32 count, { u32 name length, u32 value length }, { name, NUL, value, NUL }
 import { Bytes } from "../base/bytes";
 
+/** `pairs` has names and values by turns. The result stays allocated. */
 export function pairsOf(pairs: string[]): Bytes {
   const count = pairs.length >> 1;
   const encoded = new Array<ArrayBuffer>();

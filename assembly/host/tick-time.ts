@@ -1,25 +1,26 @@
-// The time of the last tick. It is good to a tick and costs nothing, unlike a host call for each request.
+// The time of the last tick. It is exact to one tick, and reading it costs nothing. The exact time would cost a host call.
 import { now } from "./calls";
 
 let time: u64 = 0;
 let ticked: u32 = 0;
 
+/** Reads the host's clock, which sets the tick time. Returns nanoseconds since the Unix epoch. */
 export function readClock(): u64 {
   time = now();
   return time;
 }
 
-/** Called when a tick begins. */
+/** Call when a tick begins. */
 export function countTick(): void {
   ticked++;
 }
 
-/** Rises with every tick. */
+/** Returns the number of ticks so far. */
 export function ticks(): u32 {
   return ticked;
 }
 
-/** Nanoseconds since the Unix epoch, at most one tick old. */
+/** Returns nanoseconds since the Unix epoch, at most one tick old. */
 export function tickTime(): u64 {
   return time;
 }

@@ -1,16 +1,17 @@
-// How workers learn of each other's requests. Each worker publishes its counts under a key of its own, on the tick and when it
-// becomes idle (filter/on-tick.ts), only when they changed, and receives the others' on the tick. The summary says how many
-// keys were ever claimed.
+// How workers exchange their counts of in-flight requests. Each worker publishes its counts under a key of its own, on the tick and
+// when it becomes idle (filter/on-tick.ts), if the counts have changed. It receives the other workers' counts on the tick. The
+// summary has the number of keys that were ever claimed.
 //   pilotfish.worker.N   WorkerHeader, then endpoints/in-flight.ts PUBLISHED_BYTES for each endpoint
-// A worker claims a key when it first has something to publish: a key that nobody refreshed for ABANDONED, else the next new
-// one. Two workers may claim one key: both when it is new, or the second when the first stood still for so long that its key
-// seemed abandoned. So a worker in doubt looks whose id is in the key; the loser claims again. The counts of a worker that
-// dies end with it: nobody uses a key after SILENT.
-// Bound: what a worker knows of the others is at most one tick of each side old, 40 ms. For a traffic report
-// (filter/reserved/) the worker receives the counts anew, so they are at most one tick old. A request is in the others' costs
-// once it is settled (endpoints/in-flight.ts). The second publication after its start says so, and the others receive that within
-// three ticks, 60 ms. Exception: if a request began and another one ended between two ticks, the counts may be unchanged. Then
-// the worker publishes nothing, and the request is settled with the next change, or REFRESH later.
+// A worker claims a key when it first has something to publish. It takes a key that nobody has refreshed for ABANDONED, else the next
+// unused key. Two workers may claim one key: both at once when the key is unused, or the second when the first stood still for so
+// long that its key seemed abandoned. So a worker in doubt checks whose id the key's value has, and the loser claims again. No worker
+// uses a value that is older than SILENT, so the counts of a dead worker disappear.
+//
+// Bound: the counts of the other workers are at most one tick of each side old, 40 ms. For a traffic report (filter/reserved/) the
+// worker receives the counts anew, so they are at most one tick old. A request is in the others' costs once it is settled
+// (endpoints/in-flight.ts). The second publication after its start shows this, and the others receive that publication within three
+// ticks, 60 ms. Exception: if a request began and another request ended between two ticks, the counts may be unchanged. Then the
+// worker publishes nothing, and the request is settled with the next change, or REFRESH later.
 import { updateWaiting } from "../endpoints/cache/prefix-updates";
 import { endpointCount, topologyHash } from "../endpoints/entries";
 import {
@@ -30,42 +31,44 @@ import { claimNumber, summary } from "./summary";
 class WorkerHeader {
   /** workerId() of the key's owner. */
   owner: u64 = 0;
-  /** topologyHash() of the endpoints, whose counts follow in that order. */
+  /** topologyHash() of the endpoints. Their counts follow in the order that the hash stands for. */
   topology: u64 = 0;
-  /** When it was published, ns. */
+  /** When the worker published the value, ns. */
   at: u64 = 0;
   endpoints: u32 = 0;
-  /** Low half of where the owner's prefix updates end (published-prefixes.ts). */
+  /** Low 32 bits of the position where the owner's prefix updates end (published-prefixes.ts). */
   prefixesEnd: u32 = 0;
 }
 
 const HEADER: u32 = offsetof<WorkerHeader>();
-/** Nanoseconds. */
+/** Counts older than this are not used, ns. */
 const SILENT: u64 = 1500000000;
+/** Another worker may take a key whose value is older than this, ns. */
 const ABANDONED: u64 = 10000000000;
-/** A worker refreshes its key at least this often, so that the others know that it lives. */
+/** A worker refreshes its key at least this often, ns, so that the other workers know that it lives. */
 const REFRESH: u64 = 500000000;
-/** After a claim a worker looks for this long whether the key is still its own. */
+/** For this long after a claim a worker checks whether the key is still its own, ns. */
 const DOUBTED: u64 = 1000000000;
 const NO_KEY: u32 = 0xffffffff;
 
 const keys = new NumberedKeys("pilotfish.worker", MAX_WORKERS);
+/** Number of this worker's key. */
 let mine: u32 = NO_KEY;
 let claimedAt: u64 = 0;
 let publishedAt: u64 = 0;
 let publishedTopology: u64 = 0;
 let publishedEnd: u32 = 0;
-/** What is published: the header, then the counts. */
+/** Memory for the value that this worker publishes: the header, then the counts. */
 let value: usize = 0;
 let valueBytes: u32 = 0;
 
-/** On the tick at `now`, ns, after readSummary(). */
+/** Call on the tick at `now`, ns, after readSummary(). */
 export function exchangeCounts(now: u64): void {
   publishCounts(now);
   receiveCounts(now);
 }
 
-/** Publishes what the others do not know yet, of requests and of prefixes. */
+/** Publishes counts and prefixes that the other workers do not have yet. */
 export function publishCounts(now: u64): void {
   if (endpointCount() == 0) return;
   if (mine == NO_KEY && (ownInFlight() > 0 || updateWaiting() > 0)) claim(now);
@@ -77,7 +80,7 @@ export function publishCounts(now: u64): void {
   if (!writeShared(keys.at(mine), value, bytes)) mine = NO_KEY;
 }
 
-/** Whether `mine` is this worker's key still. Costs nothing where nobody can have claimed it. */
+/** Returns whether `mine` is still this worker's key. Makes no host call when no other worker can have claimed the key. */
 function isOwn(now: u64): bool {
   if (now - claimedAt > DOUBTED && now - publishedAt < ABANDONED / 2) return true;
   const known = readShared(keys.at(mine));
@@ -87,11 +90,12 @@ function isOwn(now: u64): bool {
   return false;
 }
 
-/** Keys that workers claimed, as the summary said last. */
+/** Number of claimed keys in the last summary that this worker read. */
 function claimed(): u32 {
   return <u32>min<u64>(summary().workers, MAX_WORKERS);
 }
 
+/** Claims a key and publishes this worker's counts under it. Sets `mine`, unless no key is left. */
 function claim(now: u64): void {
   claimedAt = now;
   const used = claimed();
@@ -102,7 +106,7 @@ function claim(now: u64): void {
   if (writeShared(keys.at(next), value, bytes)) mine = next;
 }
 
-/** Claims the key of a worker that is gone. False: its worker lives, or another worker was faster. */
+/** Claims the key if its worker is gone. Returns false when that worker lives, or when another worker was faster. */
 function claimAbandoned(worker: u32, now: u64): bool {
   const change = beginChange(keys.at(worker));
   if (!change.next() || change.length < HEADER) return false;
@@ -115,7 +119,7 @@ function claimAbandoned(worker: u32, now: u64): bool {
   return true;
 }
 
-/** Writes the counts of this worker to `value`, and remembers them as published. The value's length. */
+/** Writes this worker's counts to `value`, and remembers them as published. Returns the value's length. */
 function writeValue(now: u64, prefixesEnd: u32): u32 {
   const bytes = HEADER + endpointCount() * PUBLISHED_BYTES;
   if (bytes > valueBytes) {
@@ -136,7 +140,7 @@ function writeValue(now: u64, prefixesEnd: u32): u32 {
   return bytes;
 }
 
-/** After readSummary(): takes over what the other workers published last. */
+/** Call after readSummary(). Takes over the counts and prefixes that the other workers published last. */
 export function receiveCounts(now: u64): void {
   if (endpointCount() == 0) return;
   beginOthers();
@@ -148,7 +152,7 @@ export function receiveCounts(now: u64): void {
     const header = changetype<WorkerHeader>(known.pointer);
     if (header.topology != topologyHash() || (now > header.at && now - header.at > SILENT)) continue;
     addOthers(known.pointer + HEADER);
-    // Last: it may read another value, which overwrites this one.
+    // This comes last. It may read another value, which overwrites this value.
     receivePrefixesOf(worker, header.prefixesEnd);
   }
   endOthers(now);

@@ -1,5 +1,6 @@
-// How workers learn of endpoints that another worker ejected (endpoints/health.ts).
-//   pilotfish.ejected   Ejection records, the newest first. Written when an endpoint is ejected; the summary counts these.
+// How workers share their ejections of endpoints (endpoints/health.ts).
+//   pilotfish.ejected   Ejection records, the newest first
+// A worker writes the value when it ejects an endpoint. `Summary.ejections` counts these writes.
 import { bytesOf } from "../base/bytes";
 import { findEntry } from "../endpoints/entries";
 import { Entry } from "../endpoints/entry";
@@ -13,22 +14,22 @@ class Ejection {
   endpoint: u64 = 0;
   /** When the endpoint comes back, ns. */
   until: u64 = 0;
-  /** For how long it is out, ms. */
+  /** How long the ejection lasts, ms. */
   milliseconds: u32 = 0;
-  /** How many times in a row it was ejected. */
+  /** How many times in a row the endpoint was ejected. */
   level: u32 = 0;
 }
 
 const KEY = bytesOf("pilotfish.ejected");
 const RECORD: u32 = offsetof<Ejection>();
 const MAX_EJECTIONS: u32 = 256;
-/** Nanoseconds. A record stays for this long after the endpoint came back, so that all workers know how often it was out. */
+/** A record stays for this long after the end of the ejection, ns, so that all workers know how often the endpoint was ejected. */
 const REMEMBERED: u64 = 600000000000;
 const records: usize = memory.data(MAX_EJECTIONS * RECORD, 8);
-/** `ejections` of the summary when the records were last received. */
+/** The value of Summary.ejections when this worker last received the records. */
 let received: u64 = 0;
 
-/** This worker ejected the endpoint. */
+/** Call when this worker has ejected the endpoint. */
 export function publishEjection(entry: Entry): void {
   const own = changetype<Ejection>(records);
   const change = beginChange(KEY);
@@ -41,7 +42,7 @@ export function publishEjection(entry: Entry): void {
       if (other.endpoint == entry.hash || other.until + REMEMBERED < entry.health.ejectedUntil) continue;
       memory.copy(records + ++kept * RECORD, at, RECORD);
     }
-    // The newest first: the oldest does not fit.
+    // The newest record comes first. When the table is full, the oldest record is left out.
     own.endpoint = entry.hash;
     own.until = entry.health.ejectedUntil;
     own.milliseconds = entry.health.ejectionMilliseconds;
@@ -51,7 +52,7 @@ export function publishEjection(entry: Entry): void {
   countEjection();
 }
 
-/** After readSummary(): ejects here what other workers ejected. */
+/** Call after readSummary(). Ejects the endpoints in this VM that other workers ejected. */
 export function receiveEjections(): void {
   if (summary().ejections == received) return;
   received = summary().ejections;

@@ -1,9 +1,10 @@
-// How workers learn of each other's prefixes. Each worker publishes the prefix updates of the last moments under a key of its own.
+// How workers exchange prefixes. Each worker publishes its latest prefix updates under a key of its own.
 //   pilotfish.prefix.N   PrefixHeader, then the records (ring.ts)
-// N is the worker's number in counts.ts. The worker's key there also has the end of its updates, so that a key without anything
-// new is not read. Updates stay for 0.4 to 0.8 s, because an idle worker reads every 0.2 s only, and 64 KiB of them at most. A
-// worker that missed a prefix takes it for uncached, for one request.
-// All that this worker sent and received is kept once more, for traffic reports to other Envoys (filter/reserved/).
+// N is the worker's number in counts.ts. The worker's counts have the position where its updates end, so the others read this key
+// only when it has new updates. Updates stay for 0.4 to 0.8 s, because an idle worker reads only every 0.2 s. At most 64 KiB of
+// updates stay. A worker that missed an update takes the prefix for uncached, until it sends a request with that prefix itself.
+//
+// A second ring keeps all updates that this worker sent and received, for traffic reports to other Envoys (filter/reserved/).
 import { receiveUpdate, takeUpdate, UPDATE_BYTES, updateWaiting } from "../endpoints/cache/prefix-updates";
 import { newRing, Ring } from "./ring";
 import { MAX_WORKERS, NumberedKeys, readShared, workerId, writeShared } from "./shared-data";
@@ -17,7 +18,7 @@ class PrefixHeader {
   end: u64 = 0;
 }
 
-/** How far this worker received another's updates. */
+/** The position up to which this worker has received another worker's updates. */
 @unmanaged
 class Received {
   owner: u64 = 0;
@@ -27,22 +28,24 @@ class Received {
 const HEADER: u32 = offsetof<PrefixHeader>();
 const OWN_BYTES: u32 = 65536;
 const REPORT_BYTES: u32 = 131072;
-/** Nanoseconds. An update is given up when it is older than one of these, and before it is older than two. */
+/** An update is dropped when it is between one and two epochs old. An epoch in ns. */
 const EPOCH: u64 = 400000000;
 
 const keys = new NumberedKeys("pilotfish.prefix", MAX_WORKERS);
 const received: usize = memory.data(MAX_WORKERS * offsetof<Received>(), 8);
-/** What is published, in one piece: the header, then the data of `own`. */
+/** The value that this worker publishes: the header, then the data of the ring `own`. */
 let value: usize = 0;
-/** Room for one update. */
+/** Memory for one update. */
 let update: usize = 0;
-/** Rings; 0 until they are needed. */
+/** Ring of this worker's own updates; 0 before the first update. */
 let own: usize = 0;
+/** Ring of all updates that this worker sent and received; 0 before the first update. */
 let all: usize = 0;
+/** When the current epoch began, ns, and the position in `own` where its updates begin. */
 let epochAt: u64 = 0;
 let epochStart: u64 = 0;
 
-/** The first update takes the memory. */
+/** Allocates the memory. The first update calls this. */
 function open(): void {
   value = heap.alloc(HEADER + OWN_BYTES);
   update = heap.alloc(UPDATE_BYTES);
@@ -52,7 +55,7 @@ function open(): void {
   own = changetype<usize>(ring);
 }
 
-/** Publishes this worker's new prefixes under its number, if there are any. Where its updates end. */
+/** Publishes this worker's new prefixes under its number `worker`, if there are any. Returns the position where its updates end. */
 export function publishPrefixes(worker: u32, now: u64): u64 {
   if (updateWaiting() == 0) return own ? changetype<Ring>(own).end : 0;
   if (!own) open();
@@ -73,7 +76,7 @@ export function publishPrefixes(worker: u32, now: u64): u64 {
   return ring.end;
 }
 
-/** Takes over what another worker published since the last call; `end`: the low half of where its updates end. */
+/** Takes over the updates that another worker published since the last call. `end`: low 32 bits of the position where they end. */
 export function receivePrefixesOf(worker: u32, end: u32): void {
   const known = changetype<Received>(received + worker * offsetof<Received>());
   if (<u32>known.end == end) return;
@@ -94,12 +97,13 @@ export function receivePrefixesOf(worker: u32, end: u32): void {
   known.end = last;
 }
 
+/** Adds updates to the ring for traffic reports. */
 function keep(records: usize, bytes: u32): void {
   if (!all) all = changetype<usize>(newRing(REPORT_BYTES));
   if (bytes > 0) changetype<Ring>(all).append(records, bytes);
 }
 
-/** All that this worker sent and received lately; null before the first update. */
+/** Returns the ring of all updates that this worker sent and received lately; null before the first update. */
 export function allPrefixes(): Ring | null {
   return all ? changetype<Ring>(all) : null;
 }

@@ -1,12 +1,12 @@
-// Which endpoint keeps which response (Responses API), for all workers of this Envoy.
-//   pilotfish.responses.K   ResponseTable; K: low bits of the id's hash
-// A client may go on with a response the moment it has its id, with any worker. So requests write and read these keys, but
-// only requests of the Responses API. KEYS * RESPONSES = 16,384 responses are known, in 513 KiB.
+// The owners of responses (Responses API), for all workers of this Envoy.
+//   pilotfish.responses.K   ResponseTable; K is the low bits of the id's hash
+// A client may use a response's id as soon as it has the id, and any worker may get that request. So the request itself reads or
+// writes these keys, but only a request of the Responses API. The tables have KEYS * RESPONSES = 16,384 responses, in 513 KiB.
 import { Bytes } from "../base/bytes";
 import { beginChange, NumberedKeys, readShared } from "./shared-data";
 
 const KEYS: u32 = 64;
-/** Responses of one key. */
+/** Responses in the table of one key. */
 const RESPONSES: u32 = 256;
 
 @unmanaged
@@ -15,16 +15,16 @@ export class ResponseRecord {
   id: u64 = 0;
   /** Hash of the owner's address. */
   owner: u64 = 0;
-  /** Hash of the model that was asked. */
+  /** Hash of the model that gave the response. */
   model: u64 = 0;
   /** What is kept of the name that the client asked for (filter/request/asked-name.ts). */
   asked: u64 = 0;
 }
 
-/** Followed by RESPONSES records; the newest replaces the oldest. */
+/** The beginning of a value. RESPONSES records follow, and a new record replaces the oldest. */
 @unmanaged
 class ResponseTable {
-  /** Records that were ever written here. */
+  /** Number of records that were ever written into this table. */
   written: u64 = 0;
 }
 
@@ -39,7 +39,7 @@ function keyOf(id: u64): Bytes {
   return keys.at(<u32>id & (KEYS - 1));
 }
 
-/** The record of the response with this id, valid until the next call; null: the response is not known. */
+/** Finds the response whose id has the hash `id`; null: the response is not known. The record is valid until the next call. */
 export function findResponse(id: u64): ResponseRecord | null {
   if (id == 0) return null;
   const value = readShared(keyOf(id));
@@ -54,7 +54,7 @@ export function findResponse(id: u64): ResponseRecord | null {
   return null;
 }
 
-/** The endpoint `owner` keeps the response `id`. */
+/** Stores that the endpoint `owner` keeps the response `id`. All arguments are hashes, as in ResponseRecord. */
 export function rememberResponse(id: u64, owner: u64, model: u64, asked: u64): void {
   const change = beginChange(keyOf(id));
   while (change.next()) {

@@ -1,11 +1,11 @@
-// Prefix records one after the other, the oldest given up for the newest. Positions count bytes from the first record ever:
-// who knows where it stopped reading can go on there.
+// A ring of prefix records. New records displace the oldest. A position counts the bytes since the first record that was ever
+// appended, so a reader that remembers its position can continue there.
 import { PREFIX_BYTES } from "../../protocol/constants";
 import { prefixBlocks } from "../snapshot/verify-traffic";
 
 @unmanaged
 export class Ring {
-  /** Bytes [start, end) lie at `data`. */
+  /** Memory with the bytes at the positions [start, end). */
   data: usize = 0;
   capacity: u32 = 0;
   start: u64 = 0;
@@ -15,21 +15,21 @@ export class Ring {
     return <u32>(this.end - this.start);
   }
 
-  /** Takes in whole records, at most half of the capacity. */
+  /** Appends whole records, at most half of the capacity. When they do not fit, drops the oldest records first. */
   append(records: usize, bytes: u32): void {
     if (this.size + bytes > this.capacity) this.dropTo(this.capacity / 2 > bytes ? this.capacity / 2 - bytes : 0);
     memory.copy(this.data + this.size, records, bytes);
     this.end += bytes;
   }
 
-  /** Gives up the oldest records until at most `bytes` are left. */
+  /** Drops the oldest records until at most `bytes` are left. */
   dropTo(bytes: u32): void {
     const dropped = this.recordsBefore(bytes);
     memory.copy(this.data, this.data + dropped, this.size - dropped);
     this.start += dropped;
   }
 
-  /** Bytes of the oldest records, such that at most `bytes` come behind them. */
+  /** Returns how many bytes of the oldest records must go, so that at most `bytes` remain. */
   recordsBefore(bytes: u32): u32 {
     let at: u32 = 0;
     while (this.size - at > bytes) at += PREFIX_BYTES + prefixBlocks(this.data + at) * 8;

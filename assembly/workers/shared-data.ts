@@ -1,5 +1,5 @@
-// Data that the workers of one Envoy share: proxy-wasm's shared data, one map for each vm_id, behind one mutex. Only this file
-// calls the host for it. The layouts of the values are in the files beside this one.
+// Shared data of the workers of one Envoy. Proxy-wasm has one map for each vm_id, behind one mutex. Only this file makes the host
+// calls for this map. The other files of this folder have the layouts of the values.
 import { Bytes, bytesOf } from "../base/bytes";
 import {
   CAS_MISMATCH,
@@ -13,20 +13,20 @@ import {
 } from "../host/calls";
 import { count, SHARED_FAILED } from "../stats";
 
-/** Workers that publish what they count. A worker beyond them receives what the others publish. */
+/** Most workers that can publish their counts. A further worker only receives. */
 export const MAX_WORKERS: u32 = 128;
-/** Of the workers that change a value at the same moment, one succeeds in each round. */
+/** When all workers change one value at the same moment, one succeeds in each round. So the last worker needs this many attempts. */
 const MAX_ATTEMPTS: u32 = MAX_WORKERS;
 
 let id: u64 = 0;
 
-/** A random number by which this worker knows its own values; never 0. */
+/** Returns the random number by which this worker recognises its own values. Never 0. */
 export function workerId(): u64 {
   if (id == 0) id = randomSeed() | 1;
   return id;
 }
 
-/** Keys `<name>.0`, `<name>.1` and so on. Each is made when it is first needed. */
+/** The keys `<name>.0`, `<name>.1` and so on. A key's text is made when the key is first needed. */
 export class NumberedKeys {
   private name: string;
   private keys: StaticArray<usize>;
@@ -45,14 +45,14 @@ export class NumberedKeys {
   }
 }
 
-/** A value as the host copied it: valid until the next host call that returns bytes. */
+/** A value as the host copied it. The bytes are valid until the next host call that returns bytes. */
 @unmanaged
 class SharedValue {
   pointer: usize = 0;
   length: u32 = 0;
 }
 
-/** Reads a key. `length` is 0 where there is no value. The record is valid until the next call. */
+/** Reads a key's value. `length` is 0 when the key has no value. The record is valid until the next call. */
 export function readShared(key: Bytes): SharedValue {
   const value = changetype<SharedValue>(valueRecord);
   const found = getShared(key) == OK;
@@ -61,32 +61,33 @@ export function readShared(key: Bytes): SharedValue {
   return value;
 }
 
-/** Replaces the value of a key, whatever it was. False: the host refused it, which is counted. */
+/** Replaces a key's value, whatever the value was. Returns false when the host refused this; a counter counts the refusals. */
 export function writeShared(key: Bytes, value: usize, length: u32): bool {
   if (setShared(key, value, length, 0) == OK) return true;
   count(SHARED_FAILED);
   return false;
 }
 
+// States of a Change.
 const TRYING: u32 = 0;
 const MADE: u32 = 1;
 const FAILED: u32 = 2;
 
 /**
- * One change of a value under compare-and-swap. One change is made at a time:
+ * A change of one value under compare-and-swap. A VM makes one change at a time, in this form:
  *
  *   const change = beginChange(KEY);
  *   while (change.next()) change.write(value, length);      value: made from change.pointer and change.length
- *   change.made()
+ *   if (change.made()) ...
  *
- * A loop that ends by itself has made the change, or it has failed, which is counted. A caller may leave the loop without a write.
- * Bound: a key without a value takes the first one without a condition, so two first values may overwrite each other.
+ * When the loop ends by itself, the change was made or has failed; a counter counts failures. A caller may leave the loop without a
+ * write. Bound: the host writes a key's first value without a condition, so two workers may overwrite each other's first value.
  */
 @unmanaged
 export class Change {
-  /** The present value; valid until the next host call that returns bytes. */
+  /** Pointer to the present value, valid until the next host call that returns bytes. */
   pointer: usize = 0;
-  /** 0: there is no value. */
+  /** Bytes of the present value; 0: the key has no value. */
   length: u32 = 0;
   private key: usize = 0;
   private cas: u32 = 0;
@@ -99,7 +100,7 @@ export class Change {
     this.state = TRYING;
   }
 
-  /** Reads the present value for another attempt. False: nothing is left to do. */
+  /** Reads the present value for another attempt. Returns false when the change was made or has failed. */
   next(): bool {
     if (this.state != TRYING) return false;
     if (this.attempts == MAX_ATTEMPTS) {
@@ -114,7 +115,7 @@ export class Change {
     return true;
   }
 
-  /** Writes the value, if nobody changed it since next(). */
+  /** Writes the new value, unless another worker changed the value since next(). */
   write(value: usize, length: u32): void {
     const status = setShared(changetype<Bytes>(this.key), value, length, this.cas);
     if (status == OK) this.state = MADE;

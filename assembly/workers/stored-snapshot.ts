@@ -1,6 +1,7 @@
 // The snapshot that the workers of one Envoy share.
-//   pilotfish.snapshot   the stored snapshot, as pushed
-// The summary has its version and when it came. Under compare-and-swap the stored snapshot only gets newer.
+//   pilotfish.snapshot   the stored snapshot, byte for byte as a sidecar pushed it
+// The summary has the snapshot's version and the time when it was received. Compare-and-swap ensures that a newer snapshot replaces
+// an older one, unless the stored snapshot is stale.
 import { HEADER_COMPLETE, HEADER_FLAGS, HEADER_SOURCE, HEADER_VERSION } from "../../protocol/constants";
 import { bytesOf } from "../base/bytes";
 import { adopt } from "../snapshot/current";
@@ -8,13 +9,13 @@ import { beginChange, readShared } from "./shared-data";
 import { publishSnapshot, readSummary, summary } from "./summary";
 
 const KEY = bytesOf("pilotfish.snapshot");
-/** A lease lasts this long, ns, and half of the stale limit at most. */
+/** A lease lasts this long, ns, but at most half of `snapshot.staleAfter`. */
 const MAX_LEASE: u64 = 1000000000;
 
 export const STORED: u32 = 0;
-/** The version is not above the stored one. */
+/** The pushed version is not above the stored version. */
 export const OUTDATED: u32 = 1;
-/** The host refused it. */
+/** The host refused the value. */
 const NOT_STORED: u32 = 2;
 /** Another sidecar's snapshot has the lease. */
 export const LEASED: u32 = 3;
@@ -31,13 +32,14 @@ class StoreResult {
 
 const result: usize = memory.data(offsetof<StoreResult>(), 8);
 
+/** Version and time of receipt of the snapshot that receiveSnapshot() last made current. */
 let seenVersion: u64 = 0;
 let seenReceived: u64 = 0;
 
 /**
- * Stores a verified snapshot for all workers; it lies in the large buffer or the window. `now` in ns. `staleNanoseconds`: a
- * stored snapshot older than this gives way to any version, so that a clock that was wrong once locks nobody out for long.
- * The record is valid until the next call.
+ * Stores a verified snapshot for all workers. `data` may be in the large buffer or in the window. `now` is in ns. A stored snapshot
+ * older than `staleNanoseconds` gives way to any version: otherwise one sidecar with a wrong clock could keep all others out. The
+ * record is valid until the next call.
  */
 export function storeSnapshot(data: usize, bytes: u32, now: u64, staleNanoseconds: u64): StoreResult {
   const stored = changetype<StoreResult>(result);
@@ -71,8 +73,9 @@ export function storeSnapshot(data: usize, bytes: u32, now: u64, staleNanosecond
 }
 
 /**
- * Two sidecars whose views differ would take turns, twenty times a second. So the first one keeps the others out for as long as it
- * pushes. But a sidecar that knows all that it should (HEADER_COMPLETE) is not kept out by one that does not.
+ * Returns whether the lease of the stored snapshot keeps the pushed snapshot out. Without a lease two sidecars with different views
+ * would replace each other's snapshot twenty times a second. So the first sidecar keeps the others out for as long as it pushes. But
+ * an incomplete snapshot never keeps out a complete one (HEADER_COMPLETE).
  */
 function isLeased(pushed: usize, stored: usize): bool {
   if (load<u64>(pushed, HEADER_SOURCE) == load<u64>(stored, HEADER_SOURCE)) return false;
@@ -81,8 +84,8 @@ function isLeased(pushed: usize, stored: usize): bool {
 }
 
 /**
- * After readSummary(): makes a snapshot that this worker or another one stored since the last call this VM's current one.
- * True when there was one.
+ * Call after readSummary(). If any worker has stored a snapshot since the last call, makes it this VM's current snapshot and returns
+ * true.
  */
 export function receiveSnapshot(): bool {
   const version = summary().snapshotVersion;

@@ -1,4 +1,4 @@
-// What every worker reads on every tick: one small value, so that a tick without anything new costs one read.
+// The summary: one small value that every worker reads on every tick. A tick without anything new costs only this read.
 //   pilotfish.summary   Summary
 import { bytesOf } from "../base/bytes";
 import { beginChange, Change, MAX_WORKERS, readShared, writeShared } from "./shared-data";
@@ -9,9 +9,9 @@ class Summary {
   snapshotVersion: u64 = 0;
   /** When the snapshot was received, ns since the Unix epoch. */
   snapshotReceived: u64 = 0;
-  /** How often endpoints were ejected. */
+  /** Number of ejections that workers have published (ejections.ts). */
   ejections: u64 = 0;
-  /** How many keys workers claimed (counts.ts). */
+  /** Number of keys that workers have claimed (counts.ts). */
   workers: u64 = 0;
 }
 
@@ -19,25 +19,28 @@ const KEY = bytesOf("pilotfish.summary");
 const BYTES: u32 = offsetof<Summary>();
 const record: usize = memory.data(BYTES, 8);
 
-/** The summary as this worker read it last. */
+/** Returns the summary as this worker last read it. */
 export function summary(): Summary {
   return changetype<Summary>(record);
 }
 
-/** Reads the summary; all fields are 0 where there is none. */
+/** Reads the summary. All fields are 0 when no summary exists. */
 export function readSummary(): Summary {
   const value = readShared(KEY);
   return take(value.pointer, value.length);
 }
 
-/** Before the first request: no two workers may write the first summary at once, each with what the other's lacks. */
+/**
+ * Creates the summary at the configuration, before the first request. The host writes a key's first value without a condition. So
+ * two workers that changed a missing summary at once could lose one of the changes.
+ */
 export function createSummary(): void {
   if (readShared(KEY).length == BYTES) return;
   take(0, 0);
   writeShared(KEY, record, BYTES);
 }
 
-/** A snapshot was stored. False: the others cannot know. */
+/** Publishes that a snapshot was stored. Returns false when this failed, so that the other workers will not receive the snapshot. */
 export function publishSnapshot(version: u64, received: u64): bool {
   const change = beginChange(KEY);
   while (change.next()) {
@@ -49,7 +52,7 @@ export function publishSnapshot(version: u64, received: u64): bool {
   return change.made();
 }
 
-/** An endpoint was ejected. */
+/** Counts an ejection. */
 export function countEjection(): void {
   const change = beginChange(KEY);
   while (change.next()) {
@@ -58,7 +61,7 @@ export function countEjection(): void {
   }
 }
 
-/** Number of a key that no worker had; MAX_WORKERS: there is none. */
+/** Claims the next unused key and returns the key's number; MAX_WORKERS: no key is left, or the change failed. */
 export function claimNumber(): u32 {
   let number: u64 = MAX_WORKERS;
   const change = beginChange(KEY);
@@ -72,6 +75,7 @@ export function claimNumber(): u32 {
   return change.made() ? <u32>number : MAX_WORKERS;
 }
 
+/** Returns the value that a change has read, as a summary. */
 function present(change: Change): Summary {
   return take(change.pointer, change.length);
 }

@@ -1,7 +1,8 @@
-// How many waiting requests each worker holds, so that the workers share the room, and for the gauge.
+// How many waiting requests each worker has. Workers with waiting requests share the room, and a gauge shows the sum.
 //   pilotfish.waiting   MAX_WORKERS WaitingCount records
-// A worker whose number changed writes it on the tick, and again every REFRESH while it holds any. A worker that falls silent
-// holds none. Nobody reads the key while nothing is held. Bound: the others know two ticks later that a worker holds requests.
+// A worker whose number has changed writes it on the tick. While the number is above 0, the worker writes it again every REFRESH. A
+// worker that falls silent counts as 0. No worker reads the key while no request waits. Bound: two ticks after a worker began to hold
+// requests, the others know its number.
 import { bytesOf } from "../base/bytes";
 import { HELD_NOW, record } from "../stats";
 import { beginChange, Change, MAX_WORKERS, workerId } from "./shared-data";
@@ -10,30 +11,33 @@ import { beginChange, Change, MAX_WORKERS, workerId } from "./shared-data";
 class WaitingCount {
   /** workerId() of the worker; 0: the record is free. */
   worker: u64 = 0;
-  /** When the worker published it, ns. */
+  /** When the worker published the number, ns. */
   at: u64 = 0;
   requests: u64 = 0;
 }
 
 const KEY = bytesOf("pilotfish.waiting");
-/** Nanoseconds. */
+/** A worker with waiting requests writes its number at least this often, ns. */
 const REFRESH: u64 = 500000000;
+/** A number older than this counts as 0, ns. */
 const SILENT: u64 = 1500000000;
 
 const TABLE_BYTES: u32 = MAX_WORKERS * offsetof<WaitingCount>();
 const table: usize = memory.data(TABLE_BYTES, 8);
+/** The number that this worker published last. */
 let published: u32 = 0;
 let publishedAt: u64 = 0;
-/** What the gauge was set to; a new VM does not know. */
+/** The value that this VM last set the gauge to; -1: none yet. */
 let recorded: i64 = -1;
+/** Number of other workers with waiting requests. */
 let others: u32 = 0;
 
-/** Workers beside this one that hold requests. */
+/** Returns the number of other workers with waiting requests. */
 export function holdersBeside(): u32 {
   return others;
 }
 
-/** On the tick at `now`, ns: this worker holds `waiting` requests. */
+/** Call on the tick at `now`, ns. Publishes that this worker has `waiting` waiting requests, and receives the others' numbers. */
 export function exchangeWaiting(waiting: u32, now: u64): void {
   if (waiting == 0 && published == 0 && recorded == 0) return;
   const due = waiting != published || (waiting > 0 && now - publishedAt > REFRESH);
@@ -63,7 +67,7 @@ function recordAt(i: u32): WaitingCount {
   return changetype<WaitingCount>(table + i * offsetof<WaitingCount>());
 }
 
-/** This worker's record, else a free one; null: all are taken. */
+/** Returns this worker's record, else a free record; null: all records are taken. */
 function ownRecord(now: u64): WaitingCount | null {
   let free: WaitingCount | null = null;
   for (let i: u32 = 0; i < MAX_WORKERS; i++) {
@@ -78,6 +82,7 @@ function isSilent(count: WaitingCount, now: u64): bool {
   return now > count.at && now - count.at > SILENT;
 }
 
+/** Adds up the numbers of all workers, and sets the gauge to the sum. */
 function sum(waiting: u32, now: u64): void {
   let total: u64 = waiting;
   others = 0;
@@ -87,7 +92,7 @@ function sum(waiting: u32, now: u64): void {
     others++;
     total += count.requests;
   }
-  // Another worker may have set the gauge by an older sum in between. A worker that holds requests sets it on each tick.
+  // A worker with waiting requests sets the gauge on each tick, because another worker may have set it to an older sum in between.
   if (waiting == 0 && recorded == <i64>total) return;
   recorded = <i64>total;
   record(HELD_NOW, total);
