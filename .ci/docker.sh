@@ -36,7 +36,7 @@ start() {
   [ "$(id -u)" = 0 ] || give_up "no engine answers, and starting an engine needs root"
   mkdir -p "$state"
   install_engine
-  # If an init system runs, the package has started its own engine, which is used.
+  # If an init system runs, the package has started an engine already, and the tests use that engine.
   if answers; then say "the engine of the package answers"; return 0; fi
   command -v docker >/dev/null 2>&1 || give_up "dockerd is installed, but the docker command is not"
   [ -e "$pidfile" ] && ! ours && rm -f "$pidfile"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs tools without which some tests are skipped: by apt Chromium (status page) and Prometheus' promtool (dashboard and alerts),
-# and by pip, into the cache, the form parser of model servers. Prints the folder for PYTHONPATH, logs on stderr, and never fails.
+# Installs tools without which some tests skip. apt installs Chromium (status page) and Prometheus' promtool (dashboard and alerts);
+# pip installs the form parser of model servers into the cache. Prints the folder for PYTHONPATH, logs on stderr, and never fails.
 set -uo pipefail
 
 say() { echo "tools: $*" >&2; }

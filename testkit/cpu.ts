@@ -1,11 +1,11 @@
-// Reads from /proc about a process: CPU time in nanoseconds, resident memory, and the linear memory of its Wasm VMs.
+// Reads three values of a process from /proc: CPU time in nanoseconds, resident memory, and the linear memory of its Wasm VMs.
 // Clock ticks of 10 ms are too coarse for single requests, so CPU time is the scheduler's sum of each thread.
 
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 
-/** CPU time of all threads of a process in ns. Exact for threads that sleep now. */
+/** CPU time of all threads of a process in ns. The time of a sleeping thread is exact. */
 export function cpuNanoseconds(pid: number): number {
   let sum = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
@@ -24,15 +24,15 @@ export function checkSchedstat(pid: number = process.pid): void {
   try {
     ran = cpuNanoseconds(pid);
   } catch (error) {
-    throw new Error(`/proc/${pid}/task/*/schedstat cannot be read, the bench needs Linux with CONFIG_SCHED_INFO`, {
+    throw new Error(`/proc/${pid}/task/*/schedstat cannot be read; the bench needs Linux with CONFIG_SCHED_INFO`, {
       cause: error,
     });
   }
-  if (!(ran > 0)) throw new Error(`/proc/${pid}/task/*/schedstat holds zeros, expected the CPU time in nanoseconds`);
+  if (!(ran > 0)) throw new Error(`/proc/${pid}/task/*/schedstat has zeros, expected the CPU time in nanoseconds`);
 }
 
 /**
- * Keeps all threads of a process on the last core, so that the cost of the same work varies less. Does nothing on a machine with
+ * Keeps all threads of a process on the last core, so that the cost of the same work varies less. Changes nothing on a machine with
  * one core or without taskset.
  */
 export function keepOnLastCore(pid: number): void {
@@ -51,7 +51,7 @@ export function residentMemory(pid: number): Resident {
   return { nowBytes: field("VmRSS") * 1024, peakBytes: field("VmHWM") * 1024 };
 }
 
-/** V8 reserves at least this many bytes for one Wasm memory: a 32-bit base plus a 32-bit offset stays inside. */
+/** V8 reserves at least this many bytes of addresses for one Wasm memory, so that a 32-bit base plus a 32-bit offset stays inside. */
 const RESERVED_AT_LEAST = 4 * 2 ** 30;
 
 /**

@@ -6,7 +6,7 @@ interface Seen {
   method: string;
   url: string;
   headers: Record<string, string>;
-  /** Names and values in turn, unchanged. */
+  /** Names and values alternate, unchanged. */
   rawHeaders: string[];
   trailers: Record<string, string>;
   body: Buffer;
@@ -18,12 +18,12 @@ export interface Echo {
   readonly name: string;
   readonly address: string;
   readonly url: string;
-  /** The requests that arrived whole, oldest first. */
+  /** The requests that arrived completely, oldest first. */
   readonly seen: Seen[];
   /** The last request of `seen`. */
   last(): Seen;
   reply: Reply;
-  /** Runs after the headers of a request, before its body is read. Returns true to take the request over. */
+  /** Runs after the headers of a request, before the echo reads the body. Returns true if it answers the request itself. */
   early: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined;
   close(): Promise<void>;
 }

@@ -8,9 +8,9 @@ import { readBackFromAll, SECRET } from "./envoy/filter-envoy.ts";
 import type { TestEnvoy } from "./envoy/test-envoy.ts";
 import { until } from "./until.ts";
 
-/** Parameters of a pod whose step takes 1 ms, so that short answers end at once. */
+/** Parameters of a pod whose step takes 1 ms, so that short responses end at once. */
 export const FAST: Partial<PodParams> = { stepBaseMs: 1, prefillTokenMs: 0, sequenceMs: 0, outputTokens: 2 };
-/** Parameters of a pod whose answers last 50 ms a token. */
+/** Parameters of a pod that generates a token every 50 ms. */
 export const SLOW: Partial<PodParams> = { stepBaseMs: 50, prefillTokenMs: 0, sequenceMs: 0 };
 
 export function fastPod(name: string, model: string, more: Partial<PodOptions> = {}): Promise<Pod> {

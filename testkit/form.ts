@@ -23,7 +23,7 @@ export function form(parts: readonly Part[], boundary = BOUNDARY): Buffer {
   return Buffer.concat([...pieces, Buffer.from(`--${boundary}--\r\n`)]);
 }
 
-/** Every byte value, and text that looks like a boundary but is none. */
+/** Every byte value, and text that resembles a boundary. */
 export const NASTY_FILE = Buffer.concat([
   Buffer.from(Array.from({ length: 256 }, (_, i) => i)),
   Buffer.from(

@@ -1,4 +1,4 @@
-// An HTTP client that sends exact bytes and returns the whole answer.
+// An HTTP client that sends exact bytes and returns the complete response.
 import http from "node:http";
 import type { Readable } from "node:stream";
 
@@ -22,11 +22,11 @@ export interface Answer {
   /** The body in pieces, as they arrived. */
   chunks: Buffer[];
   text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: tests say what they expect of it
+  // biome-ignore lint/suspicious/noExplicitAny: each test knows the shape that it expects
   json: any;
 }
 
-/** Resolves with the whole answer. A body of unknown length is sent chunked. */
+/** Resolves with the complete response. A body of unknown length is sent chunked. */
 export function send(url: string, sending: Sending = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = open(url, sending);
@@ -69,7 +69,7 @@ function pairsOf(headers: NonNullable<Sending["headers"]>): [string, string][] {
   return Array.isArray(headers) ? [...headers] : Object.entries(headers);
 }
 
-/** An answer from its parts, for clients that receive it in another way than send() does. */
+/** Builds an Answer from its parts, for clients that do not use send(). */
 export function answerOf(status: number, headers: http.IncomingHttpHeaders, chunks: Buffer[]): Answer {
   const body = Buffer.concat(chunks);
   const text = body.toString("utf8");

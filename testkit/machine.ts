@@ -11,7 +11,7 @@ export interface Machine {
   memoryGiB: number;
   kernel: string;
   node: string;
-  /** Load average of one minute when the run began. More than a part of one core disturbs the figures. */
+  /** Load average of one minute when the run began. A load above a fraction of one core disturbs the figures. */
   loadBefore: number;
 }
 
@@ -35,7 +35,7 @@ export async function fileHash(path: string): Promise<string> {
     .slice(0, 16);
 }
 
-/** Clock ticks of all cores since the machine started: ticks with any work, and all ticks. */
+/** Clock ticks of all cores since the machine started: busy ticks, and all ticks. */
 export function machineBusy(): { busy: number; all: number } {
   const line = readFileSync("/proc/stat", "latin1").split("\n", 1)[0] as string;
   const ticks = line.trim().split(/\s+/).slice(1, 9).map(Number);

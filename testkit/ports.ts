@@ -1,4 +1,4 @@
-// Free ports for programs that cannot bind port 0, or that restart on the same port. They lie below the ports that systems give
+// Free ports for programs that cannot bind port 0, or that restart on the same port. They are below the ports that systems give
 // to outgoing connections and for port 0. Each process binds the UDP port of the same number until it ends, so two test
 // processes never get the same port.
 import { createSocket } from "node:dgram";
@@ -16,7 +16,7 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** Ports of an Envoy that a test restarts. */
+/** The ports of an Envoy that a test restarts. */
 export async function envoyPorts(): Promise<{ port: number; adminPort: number }> {
   const [port, adminPort] = (await freePorts(2)) as [number, number];
   return { port, adminPort };

@@ -1,5 +1,5 @@
-// Robust statistics of repetitions. A figure is the median with the lowest and the highest repetition. It assumes nothing about
-// the distribution of the noise.
+// Robust statistics of repetitions. A figure is the median with the lowest and the highest repetition. So no figure assumes a
+// distribution of the noise.
 
 export interface Figure {
   median: number;
@@ -38,8 +38,8 @@ export function added(values: readonly number[], baseline: readonly number[]): F
 }
 
 /**
- * The same for tails. A disturbance affects the tail of one contender and not of the next, so pairs would add the baseline's noise
- * to the contender's. Therefore each value is compared with the median of the baseline.
+ * How much tail latencies exceed the baseline. A disturbance may affect the tail of one contender and not of the next. Pairs of
+ * repetitions would therefore add the baseline's noise to the contender's. So each value is compared with the baseline's median.
  */
 export function addedTail(values: readonly number[], baseline: readonly number[]): Figure {
   const from = median(baseline);

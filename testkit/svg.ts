@@ -23,7 +23,7 @@ export interface PlotOptions {
   xLabel: string;
   yLabel: string;
   formatX: (x: number) => string;
-  /** Smaller values are drawn at this value, because a logarithmic axis has no zero. */
+  /** A smaller value is drawn at this value, because a logarithmic axis has no zero. */
   floorY: number;
   columns?: number;
 }

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Long enough for a busy machine, so that only a condition that never holds reaches it. */
+/** This limit is long enough for a busy machine: only a condition that never holds reaches the limit. */
 const GENEROUS_MS = 60_000;
 
 type Maybe<T> = T | undefined | null | false;
 
-/** Polls until `probe` gives something other than undefined, null or false; fails with what was waited for. */
+/** Polls until `probe` returns a value other than undefined, null or false. After the time limit it throws with `what`. */
 export async function until<T>(
   what: string,
   probe: () => Maybe<T> | Promise<Maybe<T>>,
@@ -20,7 +20,7 @@ export async function until<T>(
   }
 }
 
-/** Runs `one` for 0 … total-1, `width` at a time. */
+/** Runs `one` for each number from 0 to total - 1, `width` at a time. */
 export async function inParallel(total: number, width: number, one: (index: number) => Promise<void>): Promise<void> {
   let next = 0;
   const worker = async () => {

@@ -1,4 +1,4 @@
-// A debug build of the filter with a trap in it, as a contributor makes one: a line is put into a copy of the sources.
+// A debug build of the filter with a trap in it. The build inserts a line into a copy of the sources, as a contributor would.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -15,9 +15,9 @@ export interface TrappingModule {
   remove(): void;
 }
 
-/** Puts `statement` behind the first line of `file` that contains `after`, and compiles the debug module. */
+/** Inserts `statement` after the first line of `file` that contains `after`, and compiles the debug module. */
 export function buildTrapping(file: string, after: string, statement: string): TrappingModule {
-  // Inside the project, because the compiler looks for node_modules in the folders above.
+  // The copy is inside the project, because the compiler looks for node_modules in the folders above.
   const folder = mkdtempSync(join(ROOT, "build", "trapping-"));
   const remove = () => rmSync(folder, { recursive: true, force: true });
   try {

@@ -1,10 +1,10 @@
-// Guests for the emulator's own tests: WebAssembly text around the callbacks that a test is about.
+// Guests for the emulator's own tests. A test gives the bodies of some callbacks; this file writes the rest of the module.
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
 
-// The binaryen that the compiler brings along: WebAssembly text needs no dependency of our own. It runs in a worker
-// without this process's loader, which would spend many seconds on rewriting its 13 MB.
+// The AssemblyScript compiler depends on binaryen, so WebAssembly text needs no further dependency. binaryen runs in a worker
+// without this process's loader, which would need many seconds to rewrite the 13 MB of binaryen.
 const ASSEMBLER = `
   const { workerData } = require("node:worker_threads");
   const { url, port, signal } = workerData;
@@ -75,7 +75,7 @@ const IMPORTS: Record<string, string> = {
   proxy_http_call: "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)",
 };
 
-/** Parameters ($id first) and result of the exports; a body leaves the result on the stack. */
+/** Parameters ($id first) and result of each export. A body leaves the result on the stack. */
 const EXPORTS: Record<string, string> = {
   _initialize: "",
   proxy_on_context_create: "(param $id i32) (param $parent i32)",
@@ -99,12 +99,12 @@ export interface Guest {
   [callback: string]: string;
 }
 
-/** Out-parameters of host calls go to 16 and up, what the allocator hands out starts at 32768. */
+/** Host calls write their out-parameters from address 16 on. The allocator returns addresses from 32768 on. */
 const ALLOCATED = 32768;
 
 const cache = new Map<string, Uint8Array>();
 
-/** A module of one memory page that exports the given callbacks, and an allocator unless one is given. */
+/** A module of one memory page that exports the given callbacks. Without a given allocator it exports a simple allocator. */
 export function guest(callbacks: Guest, parts: { imports?: string; rest?: string } = {}): Uint8Array {
   const all: Guest = { proxy_on_memory_allocate: `(i32.const ${ALLOCATED})`, ...callbacks };
   let data = "";
@@ -134,12 +134,12 @@ export function guest(callbacks: Guest, parts: { imports?: string; rest?: string
   return bytes;
 }
 
-/** A host call whose result is dropped. */
+/** A host call whose result code is ignored. */
 export function drop(call: string): string {
   return `(drop (call $${call} ))`;
 }
 
-/** A host call whose result code is logged, as one character from "0" on. */
+/** A host call whose result code is logged as one character: "0" for 0, and so on. */
 export function show(call: string): string {
   return `(i32.store8 (i32.const 8) (i32.add (i32.const 48) (call $${call} ))) ${drop("proxy_log (i32.const 2) (i32.const 8) (i32.const 1)")}`;
 }

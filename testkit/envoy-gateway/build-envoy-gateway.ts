@@ -1,4 +1,4 @@
-// Envoy Gateway and egctl, of one pinned version. A build takes about 15 minutes on two cores the first time.
+// Builds Envoy Gateway and egctl of one pinned version. The first build takes about 15 minutes on two cores.
 //
 // Usage: tsx testkit/envoy-gateway/build-envoy-gateway.ts   (prints the folder of the two binaries)
 
@@ -28,7 +28,7 @@ function binaries(env: Environment): GatewayBinaries {
   return { folder, gateway: join(folder, "envoy-gateway"), egctl: join(folder, "egctl") };
 }
 
-/** The binaries when the cache has them; tests skip without. */
+/** The binaries, if the cache has them. Tests skip without the binaries. */
 export async function cachedGateway(env: Environment = process.env): Promise<GatewayBinaries | undefined> {
   const found = binaries(env);
   return (await areBuilt([found.gateway, found.egctl])) ? found : undefined;

@@ -52,7 +52,7 @@ export async function kubeconfig(server: ApiServer): Promise<string> {
   });
 }
 
-/** A program with a root folder of its own. */
+/** A program that runs in a root folder of its own. */
 export class Rooted {
   readonly folder: string;
   readonly #log = new LogLines();

@@ -1,5 +1,5 @@
-// The server from which Envoy Gateway fetches modules in the tests: by plain HTTP, or as a registry with the read side of the OCI
-// distribution protocol. It listens on 127.0.0.1, where clients use a registry without TLS.
+// In the tests, Envoy Gateway fetches modules from this server, by plain HTTP or as OCI images. The server has the read side of
+// the OCI distribution protocol. It listens on 127.0.0.1, where clients use a registry without TLS.
 
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";

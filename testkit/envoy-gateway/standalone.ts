@@ -49,7 +49,7 @@ export function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** The fixed ports that are taken, each with its use. */
+/** The fixed ports that other programs have taken, each with its use. */
 export async function takenPorts(): Promise<string[]> {
   const taken: string[] = [];
   for (const [port, use] of Object.entries(FIXED_PORTS)) {
@@ -179,7 +179,7 @@ export class StandaloneGateway {
     return result;
   }
 
-  /** The active LLM listener as text, and whether a new one is warming. */
+  /** The active LLM listener as text, and whether a new listener is warming. */
   async llmListener(): Promise<{ text: string; warming: boolean }> {
     interface State {
       listener: object;

@@ -14,7 +14,7 @@ import type { EndpointView, ModelView, SnapshotView } from "../../protocol/snaps
 import { FILTER_METRICS } from "../../schemas/metrics/filter-metrics.ts";
 import { release } from "./release.ts";
 
-/** Key of what workers look at on every tick: it is there from the start. */
+/** Key of the summary, which every tick reads. The key exists from the start. */
 export const SUMMARY = "pilotfish.summary";
 
 export const SECRET = "0123456789abcdef-secret";
@@ -22,7 +22,7 @@ export const SECRET = "0123456789abcdef-secret";
 export interface GatewayOptions {
   workers?: number;
   configuration?: object | string;
-  /** null leaves the secret out of the environment. */
+  /** null: the environment has no secret. */
   secret?: string | null;
   /** Further variables of the environment. */
   environment?: Record<string, string>;

@@ -1,4 +1,4 @@
-// actionlint, which checks workflow files, of one pinned version. `tsx testkit/go/actionlint.ts` builds it and prints the path.
+// Builds one pinned version of actionlint, which checks workflow files. `tsx testkit/go/actionlint.ts` prints the binary's path.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { cacheFolder } from "../../envoy/wheel.ts";
@@ -19,7 +19,7 @@ const PROGRAM: GoProgram = {
   prepare: () => ["install", "-v", `${MODULE.path}/cmd/actionlint@${MODULE.version}`],
 };
 
-/** Path of the binary, built now unless it was built before; a GoBuildError with GO_MISSING where Go is not installed. */
+/** Path of the binary, which is built unless the cache has it. Throws a GoBuildError with GO_MISSING where Go is not installed. */
 export function actionlint(): Promise<string> {
   return buildGoProgram(PROGRAM);
 }

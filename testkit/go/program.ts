@@ -1,5 +1,5 @@
-// Builds a program from its Go module, once, into the cache folder. The Go module proxy serves the source. Go checks the
-// source against its checksum database or a go.sum, and `download` checks it against a sum that is pinned here.
+// Builds a program from its Go module once, into the cache folder. The Go module proxy serves the source. Go checks the
+// source against its checksum database or a go.sum, and `download` checks the source against a sum that this project pins.
 
 import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -30,13 +30,13 @@ export interface PinnedModule {
 export interface GoProgram {
   /** Name and version, for messages. */
   title: string;
-  /** Where the binary is kept; its last part is the binary's name. */
+  /** Path of the binary in the cache. The last part is the binary's name. */
   path: string;
   /** The oldest Go that compiles it. */
   oldestGo: string;
-  /** Checked before the build. Absent where a go.sum in the source tree checks every module. */
+  /** The module that `download` checks before the build. Absent where a go.sum in the source tree checks every module. */
   module?: PinnedModule;
-  /** Further environment of go. */
+  /** Further environment variables for go. */
   environment: Readonly<Record<string, string>>;
   /**
    * Prepares the empty folder `work` and returns go's arguments. The command runs in `work`, which is GOBIN as well, and leaves
@@ -51,7 +51,7 @@ export interface BuildOptions {
   progress?: Progress;
 }
 
-/** The path of the binary, which is built now unless an earlier call has built it. */
+/** The path of the binary, which is built unless the cache has it. */
 export async function buildGoProgram(program: GoProgram, options: BuildOptions = {}): Promise<string> {
   const { env = process.env, progress = progressToStderr } = options;
   if (await exists(program.path)) return program.path;
@@ -69,7 +69,7 @@ export async function buildGoProgram(program: GoProgram, options: BuildOptions =
     const args = await program.prepare(work, goMod);
     progress(`${program.title}: building ${binary}, minutes the first time`);
     await compile(program, args, work, goEnvironment, progress);
-    // A binary in the cache is whole: it gets its name by a rename.
+    // A binary in the cache is complete, because the binary gets its name by a rename.
     await rename(join(work, binary), program.path);
     progress(`${program.title}: ${program.path} is ready`);
     return program.path;
@@ -98,7 +98,7 @@ async function download(module: PinnedModule, oldestGo: string, env: NodeJS.Proc
   return readFile(GoMod, "utf8");
 }
 
-/** Runs go and reports once in ten seconds how far it is: with -v go names each package that it compiles. */
+/** Runs go and reports the progress every ten seconds: with -v go names each package that it compiles. */
 function compile(
   program: GoProgram,
   args: readonly string[],
@@ -109,7 +109,7 @@ function compile(
   const began = Date.now();
   const seconds = () => Math.round((Date.now() - began) / 1000);
   return new Promise((done, fail) => {
-    // A build takes minutes of all cores: whatever else runs goes first.
+    // A build uses all cores for minutes, so other programs get priority.
     const child = spawn("nice", ["-n", "10", "go", ...args], { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
     const forget = endWithProcess(() => child.kill("SIGKILL"));
     let count = 0;
@@ -131,7 +131,7 @@ function compile(
     child.on("error", () => end(goMissing(program.oldestGo)));
     child.on("close", (status) => {
       if (status === 0) return end();
-      // nice ends with 127 where it finds no such command.
+      // nice ends with 127 if the command does not exist.
       if (status === 127) return end(goMissing(program.oldestGo));
       end(new GoBuildError("GO_BUILD", `go ${args.join(" ")}: ended with ${status}\n${lines.join("\n")}`));
     });
@@ -152,7 +152,7 @@ function exists(path: string): Promise<boolean> {
   );
 }
 
-/** For a file that is run as a program: prints what was built, or why nothing was. */
+/** For a file that runs as a program: prints what was built, or why the build failed. */
 export async function printBuilt(build: () => Promise<string>): Promise<void> {
   try {
     console.log(await build());

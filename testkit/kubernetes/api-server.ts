@@ -1,5 +1,5 @@
-// A real kube-apiserver with etcd, without a cluster. No controller and no kubelet runs, so tests write the objects that those
-// would write.
+// A real kube-apiserver with etcd, without a cluster. No controller and no kubelet runs, so tests write the objects that
+// controllers and kubelets would write.
 import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
@@ -11,13 +11,13 @@ import { until } from "../until.ts";
 import type { KubernetesBinaries } from "./build-api-server.ts";
 
 export const ADMIN_TOKEN = "token-of-the-admin";
-/** Token of the service account in sidecar/deploy/rbac.yaml, with exactly the rights of that file. */
+/** Token of the service account in sidecar/deploy/rbac.yaml. The account has exactly the rights of that file. */
 export const SIDECAR_TOKEN = "token-of-the-sidecar";
 const SIDECAR_USER = "system:serviceaccount:default:pilotfish";
 
 export interface ApiAnswer {
   status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: what a test wants to see in an answer is its own affair
+  // biome-ignore lint/suspicious/noExplicitAny: each test knows the shape that it expects
   json: any;
 }
 

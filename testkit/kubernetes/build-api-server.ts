@@ -1,4 +1,4 @@
-// kube-apiserver and etcd, of pinned versions. A build takes 5 to 15 minutes on two cores the first time.
+// Builds kube-apiserver and etcd of pinned versions. The first build takes 5 to 15 minutes on two cores.
 //
 // Usage: tsx testkit/kubernetes/build-api-server.ts   (prints the folder of the two binaries)
 
@@ -61,7 +61,7 @@ function binaries(env: Environment): KubernetesBinaries {
   return { folder, apiserver: join(folder, "kube-apiserver"), etcd: join(folder, "etcd") };
 }
 
-/** The binaries when the cache has them; tests skip without. */
+/** The binaries, if the cache has them. Tests skip without the binaries. */
 export async function cachedKubernetes(env: Environment = process.env): Promise<KubernetesBinaries | undefined> {
   const found = binaries(env);
   return (await areBuilt([found.apiserver, found.etcd])) ? found : undefined;

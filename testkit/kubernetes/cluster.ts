@@ -1,5 +1,5 @@
-// A cluster for tests, by a real API server or by the fake one. The sidecar reaches either through a gate, which stands for the
-// network in between.
+// A cluster for tests, by a real or the fake API server. The sidecar reaches the API server through a gate, which stands for the
+// network between them.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ export interface Cluster {
   /** Ends the API server with SIGKILL. */
   kill(): Promise<void>;
   start(): Promise<void>;
-  /** Makes the API server forget all versions up to now, from its next start on. */
+  /** After its next start the API server no longer knows the versions up to now. */
   expire(): Promise<void>;
   /** The HTTP status that the sidecar's account gets for a request. */
   allowed(method: string, path: string): Promise<number>;

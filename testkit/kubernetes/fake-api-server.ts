@@ -1,7 +1,7 @@
-// A list-and-watch server that answers as kube-apiserver 1.34 does: discovery, versions, pages, bookmarks, an expired version
-// as 200 with an ERROR event on a watch and as 410 on a list, a version of the future as a silent 200. It keeps its objects
-// in memory. Tests use it if the real server has not been built, and for events that are rare on a real server. Benches use it to
-// give the endpoint picker its pods. It refuses all other requests with 501.
+// A list-and-watch server that answers as kube-apiserver 1.34 does: discovery, versions, pages and bookmarks. An expired version
+// gets 200 with an ERROR event on a watch, and 410 on a list. A version of the future gets a 200 without events. The server keeps
+// its objects in memory, and refuses all other requests with 501. Tests use it if the real server has not been built, and for
+// events that are rare on a real server. Benches use it to give the endpoint picker its pods.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { freePorts } from "../ports.ts";
@@ -26,15 +26,15 @@ export const TOKEN = "token-of-the-tests";
 export class FakeApiServer {
   /** The resources that exist: `apis/GROUP/VERSION/PLURAL` or `api/v1/PLURAL`. */
   readonly installed = new Set<string>();
-  /** Plurals that may not be read. */
+  /** Plurals of resources that the sidecar may not read. */
   readonly forbidden = new Set<string>();
   /** Whether requests need TOKEN. Go's client sends a token over TLS only, and this server has no TLS. */
   needsToken = true;
-  /** When set, answers every request instead of the server. */
+  /** If set, this function answers every request instead of the server. */
   instead: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
   bookmarks = true;
   pageSize = Number.POSITIVE_INFINITY;
-  /** Whether the server refuses a list's next page with 410. */
+  /** True: the server refuses the next page of a list with 410. */
   expireTokens: () => boolean = () => false;
   /** Path and query of each request. */
   requests: string[] = [];
@@ -54,7 +54,7 @@ export class FakeApiServer {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
     });
-    // The port stays the same after a restart, and nobody else gets it meanwhile.
+    // The port stays the same after a restart, and no other program gets the port meanwhile.
     if (this.#port === 0) [this.#port = 0] = await freePorts(1);
     await new Promise<void>((resolve) => server.listen(this.#port, "127.0.0.1", resolve));
     this.#server = server;
@@ -69,7 +69,7 @@ export class FakeApiServer {
     return this.#watches.size;
   }
 
-  /** As kill -9: streams break, nothing listens; the objects stay. */
+  /** Ends the server like kill -9: streams break and nothing listens. The objects stay. */
   async kill(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
@@ -78,7 +78,7 @@ export class FakeApiServer {
     await new Promise((resolve) => this.#server?.close(resolve));
   }
 
-  /** Forgets all versions up to now, as after a compaction and a restart. */
+  /** Makes all versions up to now expire, as after a compaction and a restart. */
   expire(): void {
     this.#expired = this.#version;
     this.#events = [];

@@ -1,4 +1,4 @@
-// Objects for an API server: pods, pools of pods, and slices of a service.
+// Objects for an API server: Pods, InferencePools, and the EndpointSlices of a Service.
 import type { KubeObject } from "./resources.ts";
 
 export function pool(name: string, app: string, ...ports: number[]): KubeObject {

@@ -1,4 +1,4 @@
-// The kinds of objects that tests keep in an API server, the paths of their resources, and what discovery answers about them.
+// The kinds of objects that tests keep in an API server, the paths of their resources, and the responses of discovery.
 
 export interface KubeObject {
   apiVersion: string;
@@ -43,7 +43,7 @@ export function kindOf(resource: string): { kind: string; apiVersion: string } {
   return { kind, apiVersion };
 }
 
-/** The answer of discovery at a path; undefined where the path is none of discovery's. */
+/** The response of discovery at a path; undefined if discovery does not have the path. */
 export function discoveryOf(path: string, installed: ReadonlySet<string>): object | undefined {
   if (path === "/api") return { kind: "APIVersions", versions: ["v1"] };
   const groups = new Map<string, Set<string>>();

@@ -1,6 +1,6 @@
-// The peers of the benches, from the Gateway API Inference Extension: BBR (body-based routing) beside the body scanner, EPP
-// (the endpoint picker) beside the picks and the sidecar. Each is built once from its Go module into the cache folder, with
-// the checksums of its go.sum in this folder, and runs without a cluster and with the configuration that it ships with.
+// Two programs of the Gateway API Inference Extension, which the benches compare with Pilotfish: BBR (body-based routing) with the
+// body scanner, EPP (the endpoint picker) with the picks and the sidecar. Each is built once from its Go module into the cache
+// folder, with the checksums of the go.sum in this folder. Each runs without a cluster and with its default configuration.
 //
 // Usage: tsx testkit/peers/peers.ts   (builds both and prints their paths)
 
@@ -28,7 +28,7 @@ export interface Peer {
 export const BBR: Peer = { name: "bbr", title: "BBR", version: "1.5.0" };
 export const EPP: Peer = { name: "epp", title: "EPP", version: "1.5.0" };
 
-/** The path of the binary, which is built now unless an earlier call has built it. */
+/** The path of the binary, which is built unless the cache has it. */
 export function buildPeer(peer: Peer, progress?: Progress): Promise<string> {
   const source = fileURLToPath(new URL(`./${peer.name}/`, import.meta.url));
   const program = {
@@ -63,11 +63,11 @@ interface PeerStart {
   folder: string;
   /** URL of an API server. */
   server: string;
-  /** Arguments besides those that both peers share. */
+  /** Further arguments, which the other peer does not have. */
   args: readonly string[];
 }
 
-/** Peers bind every interface and have no flag for another: the caller gives them a network of their own (isolate.ts). */
+/** Peers listen on every interface, and no flag changes that. So the caller gives them a network of their own (isolate.ts). */
 async function startPeer({ title, name }: Peer, { path, folder, server, args }: PeerStart): Promise<RunningPeer> {
   const kubeconfig = join(folder, `${name}-kubeconfig`);
   await writeFile(kubeconfig, kubeconfigOf(server));
@@ -101,7 +101,7 @@ async function startPeer({ title, name }: Peer, { path, folder, server, args }: 
   throw new PeerError(`${title} did not listen on port ${port}; its last lines:\n${log.lines.slice(-15).join("\n")}`);
 }
 
-/** BBR's plugin that reads bodies asks no API server, so its kubeconfig names an address where nothing listens. */
+/** BBR's plugin that reads bodies asks no API server, so BBR's kubeconfig names an address on which nothing listens. */
 export function startBbr(path: string, folder: string): Promise<RunningPeer> {
   const plugin = '--plugin=body-field-to-header:model:{"fieldName":"model","headerName":"X-Gateway-Model-Name"}';
   return startPeer(BBR, { path, folder, server: "http://127.0.0.1:1", args: ["--streaming=true", plugin] });
@@ -110,19 +110,19 @@ export function startBbr(path: string, folder: string): Promise<RunningPeer> {
 interface EppStart {
   path: string;
   folder: string;
-  /** `ip:port`; the port is the same for all, as in an InferencePool. */
+  /** `ip:port`. All have the same port, as in an InferencePool. */
   pods: readonly string[];
-  /** `--refresh-metrics-interval`; undefined: the peer's own default, 50 ms. */
+  /** `--refresh-metrics-interval`; undefined: EPP's default, 50 ms. */
   scrapeMs?: number | undefined;
 }
 
 const POOL_NAME = "pool";
 const APP = "simulated-pod";
 
-/** EPP reads its InferencePool and pods from an API server: version 1.5.0 does not start in its mode without a pool. */
+/** EPP reads its InferencePool and pods from an API server, because version 1.5.0 does not start in its mode without a pool. */
 export async function startEpp({ path, folder, pods, scrapeMs }: EppStart): Promise<RunningPeer> {
   const api = await servePods(pods);
-  // A scrape that is due less often than its staleness limit would never be fresh.
+  // The staleness limit must be longer than the scrape interval, or no scrape would be fresh.
   const staleMs = scrapeMs === undefined ? undefined : Math.max(2000, 3 * scrapeMs);
   const intervals = [`--refresh-metrics-interval=${scrapeMs}ms`, `--metrics-staleness-threshold=${staleMs}ms`];
   const args = ["--pool-namespace=default", `--pool-name=${POOL_NAME}`, ...(scrapeMs === undefined ? [] : intervals)];

@@ -1,4 +1,4 @@
-// Compiles an entry of tests/assembly/entries/ with the release's flags, once for each state of the sources.
+// Compiles an entry of tests/assembly/entries/ with the release's flags. It compiles again only if a source has changed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const LOCK_WAIT_MS = 30_000;
 
-/** What an entry is compiled from. */
+/** The sources of an entry. */
 const FOLDERS = ["assembly/scan/", "assembly/base/", "protocol/"];
 
 /** `flags` are further flags of asc. */
@@ -25,7 +25,7 @@ export function buildEntry(name: "json" | "multipart", flags: readonly string[] 
   const path = `${root}build/${name}-${hash.digest("hex").slice(0, 16)}.wasm`;
   const lock = `${path}.lock`;
   mkdirSync(`${root}build`, { recursive: true });
-  // Test files run at once: one of them builds. The others wait, or build for themselves if nothing comes.
+  // Test files run at the same time. One of them builds; the others wait for the result, and build it themselves if none comes.
   const until = Date.now() + LOCK_WAIT_MS;
   while (!existsSync(path) && Date.now() < until && !taken(lock)) {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
@@ -51,7 +51,7 @@ function taken(lock: string): boolean {
   }
 }
 
-/** The types of Node know no constructors of WebAssembly. */
+/** Node's types lack the constructors of WebAssembly. */
 export function instantiate<Exports>(bytes: Uint8Array): Exports {
   const { Module, Instance } = WebAssembly as unknown as {
     Module: new (bytes: Uint8Array) => object;

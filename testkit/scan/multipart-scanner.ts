@@ -1,11 +1,11 @@
-// Drives the multipart scanner on its own: any body, any splits, windows at either end of memory, so that reading past the
-// slack is a trap.
+// Runs the multipart scanner without the filter, with any body and any splits. Windows are at the start or the end of the memory,
+// so that a read beyond the slack traps.
 import { buildEntry, instantiate } from "./build-scanner.ts";
 
-/** assembly/scan/block.ts */
+/** The same constants as in assembly/scan/block.ts. */
 const SLACK = 64;
 const WINDOW = 65536;
-/** What may wait for the next window: header lines. */
+/** At most this many bytes of header lines may wait for the next window. */
 const MAX_WAITING = 8193;
 
 interface Exports {
@@ -26,11 +26,11 @@ interface Exports {
 }
 
 export interface Form {
-  /** 0, or the error's code; then the rest but `offset` is zero. */
+  /** 0, or the error's code. After an error all other fields except `offset` are zero. */
   code: number;
   offset: number;
   kind: number;
-  /** Latin-1 of the bytes. */
+  /** The bytes as Latin-1. */
   value: string;
   start: number;
   end: number;
@@ -78,7 +78,7 @@ export class FormScanner {
     return this.stream(contentType, chunks);
   }
 
-  /** Feeds chunks as a filter does, in windows of at most 64 KiB, and checks the contract of windows on the way. */
+  /** Feeds chunks as a filter does, in windows of at most 64 KiB, and checks that the scanner keeps the contract of windows. */
   stream(contentType: string, chunks: Iterable<Uint8Array>): Form {
     const { wasm, state } = this;
     const memory = this.memory();
@@ -93,7 +93,7 @@ export class FormScanner {
       if (previous !== undefined) {
         const window = Buffer.concat([left, previous]);
         const data = this.at(window.length);
-        // What lies around a window is no part of it: line ends, hyphens and hostile delimiters by turns.
+        // The scanner must ignore the bytes around a window: line ends, hyphens and hostile delimiters, in turn.
         const around = ["\r\n--x", "-", "\n", "x--\r\n", "\r"][window.length % 5] as string;
         fill(memory, around, data - SLACK, data);
         memory.set(window, data);
@@ -102,14 +102,15 @@ export class FormScanner {
         if (Buffer.compare(window, memory.subarray(data, data + window.length)) !== 0)
           throw new Error("the window changed");
         if (memory[stateEnd] !== 0xa5) throw new Error("the state was overrun");
-        if (consumed > window.length) throw new Error("more was consumed than there was");
+        if (consumed > window.length) throw new Error("the scanner consumed more bytes than the window has");
         if (wasm.multipartStatus(state) < 0) return this.result();
         left = window.subarray(consumed);
         if (left.length > MAX_WAITING) throw new Error(`${left.length} bytes wait for the next window`);
       }
       previous = chunk;
     }
-    if (wasm.multipartStatus(state) !== 1 || left.length > 0) throw new Error("neither done nor an error at the end");
+    if (wasm.multipartStatus(state) !== 1 || left.length > 0)
+      throw new Error("at the end of the body the scanner is neither done nor failed");
     return this.result();
   }
 
@@ -135,7 +136,7 @@ export class FormScanner {
   }
 }
 
-/** Fills with text, again and again. */
+/** Fills the memory from `from` to `to` with repetitions of a text. */
 function fill(memory: Uint8Array, text: string, from: number, to: number): void {
   Buffer.from(memory.buffer, from, to - from).fill(text);
 }

@@ -1,7 +1,7 @@
-// Drives the JSON scanner on its own: any body, any splits, windows at either end of memory.
+// Runs the JSON scanner without the filter, with any body and any splits. Windows are at the start or the end of the memory.
 import { buildEntry, instantiate } from "./build-scanner.ts";
 
-/** assembly/scan/block.ts */
+/** The same constants as in assembly/scan/block.ts. */
 const SLACK = 64;
 const STATUS_DONE = 1;
 const STATUS_PAUSED = 2;
@@ -35,7 +35,7 @@ export interface Field {
 
 export interface Found {
   kind: number;
-  /** Latin-1 of the captured bytes: equal exactly where the bytes are. */
+  /** The captured bytes as Latin-1, so that strings are equal exactly if the bytes are. */
   bytes: string;
   start: number;
   end: number;
@@ -44,15 +44,15 @@ export interface Found {
 export interface Outcome {
   /** 0, or the error's code. */
   code: number;
-  /** Of the error; the body's length where there is none. */
+  /** Offset of the error; the body's length without an error. */
   offset: number;
-  /** Empty where the body is refused. */
+  /** Empty if the body is refused. */
   fields: Found[];
-  /** Latin-1 of all that was reported as hashed, one string per value. */
+  /** All bytes that the scanner reported as hashed, as Latin-1; one string per value. */
   hashed: string[];
 }
 
-/** The scanner's wasm, with the release's flags and further ones of asc. */
+/** The scanner's wasm, compiled with the release's flags and further flags of asc. */
 export function build(flags: readonly string[] = []): Uint8Array {
   return buildEntry("json", flags);
 }
@@ -60,7 +60,7 @@ export function build(flags: readonly string[] = []): Uint8Array {
 export class Scanner {
   readonly wasm: Exports;
   readonly fields: readonly Field[];
-  /** Where windows are put: an overrun of either slack by one byte is a trap. */
+  /** The end of the memory at which windows are. A read of one byte beyond the slack there traps. */
   place: "start" | "end" = "end";
   private readonly stateAt: number;
   private readonly tableAt: number;
@@ -89,7 +89,7 @@ export class Scanner {
     return this.wasm.fieldsStateBytes(this.tableAt);
   }
 
-  /** Feeds the body cut at `cuts` (ascending offsets) and checks the contract of windows on the way. */
+  /** Feeds the body cut at `cuts` (ascending offsets), and checks that the scanner keeps the contract of windows. */
   scan(body: Uint8Array, cuts: readonly number[] = []): Outcome {
     const { wasm } = this;
     const memory = this.memory();
@@ -105,7 +105,7 @@ export class Scanner {
       while (true) {
         const window = body.subarray(at, limit);
         const data = this.place === "start" ? SLACK : memory.length - SLACK - window.length;
-        // What lies around a window is no part of it: quotes, lead bytes, digits and brackets by turns.
+        // The scanner must ignore the bytes around a window: quotes, lead bytes, digits and brackets, in turn.
         memory.fill([0x22, 0xe4, 0x31, 0x7d, 0x5c][at % 5] as number, data - SLACK, data);
         memory.fill(
           [0x22, 0x80, 0x31, 0x7d, 0x75][at % 5] as number,
@@ -117,7 +117,7 @@ export class Scanner {
         memory.set(window, data);
         const consumed = wasm.jsonFeed(this.stateAt, data, window.length, last ? 1 : 0);
         if (Buffer.compare(memory.subarray(data - SLACK, data + window.length + SLACK), around) !== 0) {
-          throw new Error(`the window at ${at} or what lies around it was changed`);
+          throw new Error(`the scanner changed the window at ${at} or the bytes around the window`);
         }
         const status = wasm.jsonStatus(this.stateAt);
         const from = wasm.jsonHashedPointer(this.stateAt);
@@ -133,7 +133,7 @@ export class Scanner {
         if (status === STATUS_DONE) {
           return { code: 0, offset: at, fields: this.fields.map((_, index) => this.found(index)), hashed };
         }
-        if (last) throw new Error("neither done nor an error at the end");
+        if (last) throw new Error("at the end of the body the scanner is neither done nor failed");
         if (limit - at > 11) throw new Error(`${limit - at} bytes are not consumed at ${at}`);
         break;
       }

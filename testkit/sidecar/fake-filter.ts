@@ -37,13 +37,13 @@ export interface FakeFilter extends Listening {
   prefixes: PrefixRecord[];
   /** Traffic reports that were asked for by GET. */
   reportsRead: number;
-  /** False: a release of the filter that has no traffic reports. */
+  /** False: the filter is of a release without traffic reports. */
   reporting: boolean;
-  /** How long the lease of another sidecar still lasts; all pushes are refused while it is set. */
+  /** Remaining time of another sidecar's lease. While the value is set, the filter refuses all pushes. */
   heldMs: number | undefined;
   /** Body of the last accepted push. */
   bytes: number;
-  /** Answers instead of the filter, when set. */
+  /** If set, this function answers instead of the filter. */
   instead: Handler | undefined;
 }
 

@@ -1,4 +1,4 @@
-// A model server that answers /metrics and /v1/models as a test says, and counts what it is asked.
+// A model server that answers /metrics and /v1/models as a test says, and counts the requests.
 import { createServer } from "node:http";
 import { type Handler, type Listening, listen, text } from "./listen.ts";
 

@@ -1,4 +1,4 @@
-// HTTP servers of tests: each listens on 127.0.0.1 and drops its connections when it is closed.
+// HTTP servers for tests. A server listens on 127.0.0.1, and closes its connections when the test closes the server.
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 

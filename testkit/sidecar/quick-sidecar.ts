@@ -28,7 +28,7 @@ export const QUICK_PUSH = {
   maxBackoff: "50ms",
 };
 
-/** A sidecar with short intervals, quiet, on a free port; closed after the test. */
+/** Starts a sidecar with short intervals and without a log, on a free port. It ends after the test. */
 export async function quickSidecar(
   test: Closer,
   { endpoints = [], targets, more = {}, parts }: Quick,

@@ -1,4 +1,4 @@
-// Fake Envoys with one pod, for the tests of this folder.
+// A scene for tests of the sidecar: one fake pod, and filters that take pushes.
 import type { TestContext } from "node:test";
 import { addressHash } from "../../protocol/traffic.ts";
 import { type FakeFilter, startFilter } from "./fake-filter.ts";
@@ -6,7 +6,7 @@ import { type FakePod, startPod } from "./fake-pod.ts";
 
 interface Scene {
   pod: FakePod;
-  /** The pod's address as traffic reports name it. */
+  /** The hash of the pod's address, which names the pod in traffic reports. */
   hash: bigint;
   filters: [FakeFilter, ...FakeFilter[]];
 }

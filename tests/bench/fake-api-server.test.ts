@@ -1,4 +1,4 @@
-// The fake API server as the endpoint picker uses it: discovery, lists, and a watch that begins with a list.
+// Uses the fake API server as the endpoint picker does: discovery, lists, and a watch that begins with a list.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { FakeApiServer, TOKEN } from "../../testkit/kubernetes/fake-api-server.ts";
@@ -17,7 +17,7 @@ before(async () => {
 });
 after(() => server.kill());
 
-// biome-ignore lint/suspicious/noExplicitAny: the test says what it expects of the answer
+// biome-ignore lint/suspicious/noExplicitAny: the test knows the shape that it expects
 async function get(path: string): Promise<{ status: number; json: any }> {
   const response = await fetch(`http://127.0.0.1:${server.port}${path}`, { headers });
   return { status: response.status, json: await response.json() };
@@ -66,7 +66,7 @@ test("a resource that is not installed is a 404, another method is a 501", async
   assert.equal((await fetch(url, { method: "POST", headers })).status, 501);
 });
 
-test("a kind and its resource name each other", () => {
+test("a kind leads to its resource, and the resource to its kind", () => {
   const object: Pick<KubeObject, "apiVersion" | "kind"> = { apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice" };
   assert.equal(resourceOf(object), "apis/discovery.k8s.io/v1/endpointslices");
   assert.deepEqual(kindOf(resourceOf(object)), object);

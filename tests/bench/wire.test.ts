@@ -33,7 +33,7 @@ describe("the bench's upstream", () => {
       assert.equal(leftover(`${HEAD}\r\ntransfer-encoding: chunked`, chunked, step), "POST /", `${step}`);
   });
 
-  test("takes no byte for a request without a body", () => {
+  test("consumes no byte for a request without a body", () => {
     assert.equal(leftover(HEAD, "POST /", 3), "POST /");
   });
 });

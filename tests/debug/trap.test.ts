@@ -1,4 +1,4 @@
-// A trap in the debug build is mapped back to its file and line, from the stack that Node writes and from the one that
+// The source map of the debug build leads from a trap to its file and line, by the stack that Node writes and by the stack that
 // Envoy logs.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";

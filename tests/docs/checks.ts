@@ -1,14 +1,14 @@
-// What is wrong with a document, as sentences. Each check compares what the document names with the tree.
+// Finds what is wrong with a document, and returns sentences. Each check compares the names in the document with the repository.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { parse } from "yaml";
 import { commands, type Document, documents, links, readDocument, spans, tables, treeFiles } from "./markdown.ts";
 
 const SOURCE = "ts|mjs|js|json|md|yaml|yml|sh|html|png|svg|wasm|bin|toml";
-/** Made by commands that the documents show. */
+/** Files that commands of the documents write. */
 const WRITTEN = /^(build|bench\/results)\//;
 
-/** Names of a kind of file, not of one file. */
+/** Names that stand for a kind of file, not for one file. */
 const KINDS = new Set(["kustomization.yaml", "index.ts"]);
 
 const files = treeFiles();
@@ -29,8 +29,8 @@ function wrongLinks(document: Document): string[] {
 }
 
 /**
- * Paths in code spans stand from the root of the repository, so that a reader finds them by opening them. The README of a folder
- * of code may name that folder's files without the folder.
+ * Paths in code spans begin at the root of the repository, so that a reader can open them. The README of a folder of code may name
+ * that folder's files without the folder.
  */
 function wrongPaths(document: Document): string[] {
   const home = dirname(document.path);
@@ -85,7 +85,7 @@ function wrongTarget(words: readonly string[]): string[] {
   return script && passed ? wrongFlags(`make ${words.join(" ")}`, script, passed.split(" ")) : [];
 }
 
-/** A flag stands in the script or beside it: as `--flag`, or as a name that parseArgs is given. */
+/** A flag must occur in the script or in a file beside the script: as `--flag`, or as an option's name for parseArgs. */
 function wrongFlags(command: string, script: string, words: readonly string[]): string[] {
   const flags = words.filter((word) => /^--[a-z]/.test(word)).map((word) => word.slice(2).split("=")[0] ?? "");
   if (flags.length === 0) return [];
@@ -112,9 +112,9 @@ const keys = [...filterKeys, ...sidecarKeys];
 const sections = new Set(keys.filter((key) => key.includes(".")).map((key) => key.split(".")[0] ?? ""));
 const metrics = rows("docs/reference/metrics.md");
 
-/** Dotted names whose first part is a section of a configuration are keys of it. */
+/** A dotted name is a configuration key if its first part is a section of a configuration. */
 function wrongKeys(document: Document): string[] {
-  // Old names stand in the changelog.
+  // The changelog also names keys that no longer exist, so this check leaves the changelog out.
   if (document.path === "CHANGELOG.md") return [];
   return spans(document).flatMap((span) => {
     const name = /^([a-z]+(?:\.[a-zA-Z]+)+)(?:: .*)?$/.exec(span)?.[1];
@@ -125,7 +125,7 @@ function wrongKeys(document: Document): string[] {
   });
 }
 
-/** Examples of configurations can be read and have known keys: JSON is the filter's, YAML the sidecar's. */
+/** Examples of configurations are valid and have known keys. JSON is the filter's configuration, YAML the sidecar's. */
 function wrongExamples(document: Document): string[] {
   const json = spans(document).filter((span) => filterKeys.some((key) => span.startsWith(`{"${key.split(".")[0]}": `)));
   const examples = [
@@ -171,7 +171,7 @@ function wrongMetrics(document: Document): string[] {
   });
 }
 
-/** Each row of a table has as many cells as its head. */
+/** Each row of a table has as many cells as the head of the table. */
 function wrongTables(document: Document): string[] {
   return tables(document).flatMap((table) => {
     const width = table[0]?.length ?? 0;
@@ -183,7 +183,7 @@ function wrongTables(document: Document): string[] {
 
 export const CHECKS = [wrongLinks, wrongPaths, wrongCommands, wrongKeys, wrongExamples, wrongMetrics, wrongTables];
 
-/** `docs/….md` and other documents that sources name. */
+/** Checks the paths `docs/….md` and other documents that sources name. */
 export function wrongMentions(): string[] {
   return files
     .filter((file) => /\.(ts|yaml|yml|sh|html)$/.test(file) && !file.startsWith("tests/docs/"))

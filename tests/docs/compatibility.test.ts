@@ -1,4 +1,4 @@
-// The versions in the README are those that the make targets test.
+// The README's table of compatible versions agrees with the versions that the make targets test.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -25,7 +25,7 @@ test("each row of the compatibility table names a make target", () => {
   }
 });
 
-test("the versions of Envoy, Envoy Gateway and Kubernetes are those that are tested", () => {
+test("the table has the tested versions of Envoy, Envoy Gateway and Kubernetes", () => {
   const envoys = row("Envoy")[1]?.split(", ");
   assert.deepEqual(envoys, /^ENVOY_MATRIX := (.*)$/m.exec(makefile)?.[1]?.split(" "));
   assert.deepEqual(envoys, VERSIONS);

@@ -1,4 +1,4 @@
-// The commands of CONTRIBUTING.md that are marked with `tested` are run as they stand.
+// Runs the commands of CONTRIBUTING.md that are marked with `tested`, without a change.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { describe, test } from "node:test";
@@ -7,10 +7,10 @@ import { readDocument } from "./markdown.ts";
 const COMMANDS = readDocument("CONTRIBUTING.md")
   .fences.filter(({ language }) => language === "sh tested")
   .flatMap(({ text }) => text.trim().split("\n"));
-/** A watching test runner is not told that it runs below another one. */
+/** Removes the variable that shows a test runner that another runner started it. */
 const { NODE_TEST_CONTEXT, ...ENVIRONMENT } = process.env;
 
-/** `make` would install packages that are older than the lock, below the tests that run at the same time. */
+/** If the packages are older than the lock, `make` would replace them while other tests use them. So these tests skip then. */
 const current = spawnSync("make", ["-q", "node_modules/.package-lock.json"]).status === 0;
 const skip = current ? false : "the npm packages are older than package-lock.json; `make build` renews them";
 
@@ -25,7 +25,7 @@ describe("CONTRIBUTING.md:", { skip }, () => {
   }
 });
 
-/** A watch mode is ended after its first run. */
+/** Ends a watch mode after its first run. */
 async function run(command: string): Promise<{ status: number | null; output: string }> {
   const child = spawn("bash", ["-c", command], { env: ENVIRONMENT, stdio: ["ignore", "pipe", "pipe"], detached: true });
   let output = "";

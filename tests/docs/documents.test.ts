@@ -61,7 +61,7 @@ test("the README has at most 130 lines", () => {
   assert.ok(readDocument("README.md").text.trimEnd().split("\n").length <= 130);
 });
 
-test("each kind of fault is found", () => {
+test("the checks find each kind of fault", () => {
   const faults: Record<string, RegExp> = {
     "[x](no-such-page.md)": /no such file/,
     "[x](../README.md#no-such-heading)": /no such heading/,

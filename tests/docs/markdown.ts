@@ -1,4 +1,4 @@
-// What the checks read out of a Markdown document: headings, links, code spans, fenced blocks, tables, commands.
+// Reads the parts of a Markdown document that the checks need: headings, links, code spans, fenced blocks, tables, commands.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -8,21 +8,21 @@ interface Fence {
 }
 
 export interface Document {
-  /** From the root of the repository. */
+  /** Path from the root of the repository. */
   path: string;
   text: string;
-  /** Without its fenced blocks, line by line. */
+  /** The document's lines without the fenced blocks. */
   prose: string[];
   fences: Fence[];
-  /** Anchors as a forge makes them from headings. */
+  /** The anchors that a forge makes from the headings. */
   anchors: Set<string>;
 }
 
 const SKIPPED = new Set(["node_modules", "build", ".git", ".cache"]);
-/** Written by benches: one page per run, with the figures of that run. */
+/** Benches write these pages: one page per run, with the figures of that run. */
 const RESULTS = /^bench\/results\/\w[\w-]*-\d{4}-/;
 
-/** Every file of the tree, from the root. */
+/** Paths of all files of the repository, from the root. */
 export function treeFiles(folder = "."): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     if (SKIPPED.has(entry.name)) return [];
@@ -62,7 +62,7 @@ export function parseDocument(path: string, text: string): Document {
   return document;
 }
 
-/** As GitHub makes anchors: lower case, without punctuation, blanks as hyphens. */
+/** Makes an anchor as GitHub does: lower case, without punctuation, with hyphens for blanks. */
 function slugOf(heading: string): string {
   return heading
     .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1")
@@ -111,7 +111,7 @@ export function tables({ prose }: Document): string[][][] {
 
 const SHELL = new Set(["", "sh", "bash", "shell", "console"]);
 
-/** Commands of fenced blocks and of code spans, each as its words; variables set in front are left out. */
+/** Commands of fenced blocks and of code spans, each as its words, without assignments of variables before the command. */
 export function commands(document: Document): string[][] {
   const lines = document.fences
     .filter(({ language }) => SHELL.has(language.split(" ")[0] ?? ""))

@@ -1,4 +1,4 @@
-// Status and code of every refusal, `400 invalid_json`: as the filter's sources send them, and as the reference page lists them.
+// Reads the status and code of every refusal, such as `400 invalid_json`, from the filter's sources and from the reference page.
 import { readFileSync } from "node:fs";
 import { readDocument, tables, treeFiles } from "./markdown.ts";
 
@@ -14,7 +14,7 @@ export function refusalsInCode(): string[] {
     )) {
       const status = /\b([45]\d\d)\b/.exec(call)?.[1];
       if (status === undefined) continue;
-      // Types of errors end in `_error`, and are no codes.
+      // A name that ends in `_error` is an error's type, not its code.
       for (const [, code] of call.matchAll(/"(\w+_\w+|saturated)"/g))
         if (!code?.endsWith("_error")) found.add(`${status} ${code}`);
       for (const [name] of call.matchAll(/\bCODE_\w+/g)) found.add(`${status} ${codes.get(name)}`);

@@ -1,4 +1,4 @@
-// The JSON Schemas that ship, as an editor uses them.
+// Uses the shipped JSON Schemas as an editor does.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 
 const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequired: false, allErrors: true });
 
-/** Paths of what a schema finds wrong. */
+/** Paths of the values that a schema rejects. */
 function wrong(program: "filter" | "sidecar"): (configuration: unknown) => string[] {
   const validate = ajv.compile(JSON.parse(readFileSync(`schemas/${program}.schema.json`, "utf8")));
   return (configuration) => {

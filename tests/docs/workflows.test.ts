@@ -1,4 +1,4 @@
-// What a forge reads: workflow files, issue forms, the package's metadata.
+// Checks the files that a forge reads: workflow files, issue forms, the package's metadata.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
@@ -18,7 +18,7 @@ test("actionlint finds nothing in the workflow files", async (t) => {
     if (error instanceof GoBuildError && error.code !== "GO_BUILD") return t.skip(error.message);
     throw error;
   }
-  // shellcheck and pyflakes are used where they happen to be installed: without them the result is the same everywhere.
+  // actionlint would also use shellcheck and pyflakes where they are installed. Without them the result is the same everywhere.
   const run = spawnSync(path, ["-shellcheck=", "-pyflakes=", "-no-color", ...WORKFLOWS], { encoding: "utf8" });
   assert.equal(`${run.stdout}${run.stderr}`, "");
   assert.equal(run.status, 0);
@@ -55,7 +55,7 @@ test("each issue form has a name, a description and a body whose fields have an 
   }
 });
 
-test("every file that package.json names exists, or is built", () => {
+test("every file that package.json names exists, or a build writes it", () => {
   const manifest = JSON.parse(readFileSync("package.json", "utf8"));
   assert.equal(manifest.version, JSON.parse(readFileSync("package-lock.json", "utf8")).version);
   const named: string[] = [...manifest.files, ...Object.values(manifest.bin), ...exported(manifest.exports)];
@@ -63,7 +63,7 @@ test("every file that package.json names exists, or is built", () => {
     assert.ok(file.replace("./", "").startsWith("build/") || file.includes("*") || existsSync(file), file);
 });
 
-/** The files of a package.json's `exports`, however deep. */
+/** The files of a package.json's `exports`, at any depth. */
 function exported(node: unknown): string[] {
   if (typeof node === "string") return [node];
   return node && typeof node === "object" ? Object.values(node).flatMap(exported) : [];

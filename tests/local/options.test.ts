@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { command, parseOptions } from "../../envoy/local/options.ts";
 
-/** Keeps commander's messages out of the test's output. */
+/** Hides commander's messages from the test's output. */
 function refused(argv: string[]): string {
   let text = "";
   const program = command().exitOverride();

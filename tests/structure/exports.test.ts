@@ -1,11 +1,11 @@
-// An export that no other file imports is dead, or its file alone uses it. Delete it, or drop the keyword `export`.
+// An export that no other file imports is dead, or only its own file uses it. Delete the code, or remove the keyword `export`.
 import { deepEqual, equal } from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { exportedNames, importedNames, unusedExports, unusedLocals } from "./exports.ts";
 import { sources } from "./imports.ts";
 
-/** Files whose exports are used by something other than a file of this project. */
+/** Files whose exports a program outside of this project uses. */
 const EXCEPTIONS: readonly { path: string; reason: string }[] = [
   { path: "assembly/main.ts", reason: "Envoy calls the exports of the module" },
   { path: "assembly/host/abort.ts", reason: "asconfig.json names it: asc calls it where the program ends" },
@@ -28,7 +28,7 @@ test("every top-level name of the filter is used", () => {
   );
 });
 
-test("every exception is needed", () => {
+test("every exception is necessary", () => {
   const unused = unusedExports(texts, () => false);
   const idle = EXCEPTIONS.filter(({ path }) => !unused.some((name) => name.startsWith(path)));
   deepEqual(idle, []);

@@ -4,7 +4,7 @@
 export interface Layer {
   /** A folder, or one file. */
   path: string;
-  /** Pure: no path of imports, however long, leads from here to assembly/host/. */
+  /** Pure: no path of imports of any length leads from this layer to assembly/host/. */
   pure?: boolean;
 }
 
@@ -26,7 +26,7 @@ export const LAYERS: readonly (readonly Layer[])[] = [
   [{ path: "assembly/workers" }],
   [{ path: "assembly/config" }],
   [{ path: "assembly/filter/headers" }],
-  // root.ts, streams.ts and what needs no more: replies, the snapshot's age, what follows a snapshot.
+  // root.ts, streams.ts and the files that need only these: replies, the snapshot's age, the work after a new snapshot.
   [{ path: "assembly/filter" }],
   [{ path: "assembly/filter/setup" }, { path: "assembly/filter/reserved" }],
   [{ path: "assembly/filter/request" }],
@@ -52,7 +52,7 @@ export const LAYERS: readonly (readonly Layer[])[] = [
   [{ path: "sidecar/check" }, { path: "sidecar/plan" }],
   [{ path: "sidecar/cli.ts" }],
   [{ path: "sidecar/main.ts" }],
-  // The tables of the filter's configuration, and what is generated from them and from the sidecar's.
+  // The tables of the filter's configuration, and the generators that read these tables and the sidecar's.
   [{ path: "schemas/filter" }, { path: "schemas/metrics" }],
   [{ path: "schemas/generate" }],
   [{ path: "envoy" }],

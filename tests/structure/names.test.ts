@@ -1,12 +1,12 @@
-// File names: a reader who searches for a name finds one file.
+// Checks file names, so that a reader who searches for a name finds one file.
 import { deepEqual, equal } from "node:assert/strict";
 import { basename } from "node:path";
 import { test } from "node:test";
 import { sources } from "./imports.ts";
 
-/** Names that say "the entry of this folder". */
+/** Names for the entry of a folder. */
 const ENTRIES = new Set(["index", "main"]);
-/** Tests are named for what they test, and benches have the same parts each. */
+/** A test has the name of the tested file, and all benches have the same parts. So their names may repeat. */
 const SAME_PARTS = /^(tests|integration|bench)\//;
 
 const stem = (file: string): string => basename(file).replace(/(\.d)?\.ts$/, "");
@@ -21,7 +21,7 @@ function programs(files: readonly string[]): Map<string, string[]> {
   return found;
 }
 
-/** Whether one letter that is replaced, added or left out makes one name the other. */
+/** Whether two names differ by one letter, which is replaced, added or left out. */
 function differByOneLetter(a: string, b: string): boolean {
   if (a.length === b.length) return [...a].filter((letter, i) => letter !== b[i]).length === 1;
   const [short, long] = a.length < b.length ? [a, b] : [b, a];
