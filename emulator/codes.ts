@@ -1,4 +1,4 @@
-// Numbers of the proxy-wasm ABI 0.2.1, and the errors by which a guest's misbehaviour reaches the test.
+// Numbers of the proxy-wasm ABI 0.2.1, and the errors that show a guest's mistakes to the test.
 
 export const Result = {
   Ok: 0,
@@ -30,12 +30,12 @@ export function logLine(level: number, text: string): LogLine {
   return { level: LOG_LEVELS[level] ?? "critical", text };
 }
 
-/** The guest did what real Envoy refuses, ignores or answers with undefined behaviour. */
+/** The guest did something that a real Envoy refuses or ignores, or that has undefined behaviour there. */
 export class HostViolation extends Error {
   override name = "HostViolation";
 }
 
-/** The VM is dead: it trapped or broke a rule before. Envoy answers 503 from then on. */
+/** The VM has failed: it trapped or broke a rule. Envoy responds 503 from then on. */
 export class VmFailed extends Error {
   override name = "VmFailed";
 }
@@ -43,7 +43,7 @@ export class VmFailed extends Error {
 /** `proxy_on_vm_start` or `proxy_on_configure` returned false: Envoy refuses the configuration. */
 export class ConfigurationRefused extends Error {
   override name = "ConfigurationRefused";
-  /** What the VM had logged until then. */
+  /** The lines that the VM had logged by then. */
   readonly logs: readonly LogLine[];
 
   constructor(callback: string, logs: readonly LogLine[]) {

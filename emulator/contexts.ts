@@ -1,5 +1,5 @@
-// What a host call may see of its VM and change in it: contexts, streams, the process. These are interfaces; root.ts,
-// filter.ts, half.ts, stream.ts, vm.ts and process.ts implement them. So host calls import no class that calls the guest.
+// What a host call can see and change: contexts, streams, the process. These are interfaces; root.ts, filter.ts, half.ts,
+// stream.ts, vm.ts and process.ts implement them. So host calls import no class that calls the guest.
 import type { GuestMemory } from "./guest-memory.ts";
 import type { HeaderMap } from "./headers.ts";
 import type { Metric, MetricStore } from "./metric-store.ts";
@@ -24,9 +24,9 @@ export interface RootContext {
   /** The plugin's name. */
   readonly name: string;
   readonly configuration: string;
-  /** The guest may read PLUGIN_CONFIGURATION: while the context is created and during configure. */
+  /** Whether the guest may read PLUGIN_CONFIGURATION: only while the context is created and during configure. */
   readonly configurationReadable: boolean;
-  /** Milliseconds between ticks; 0: the guest wants none. */
+  /** Milliseconds between ticks; 0: the guest wants no ticks. */
   readonly tickPeriod: number;
   /** When the next tick is due, nanoseconds since the Unix epoch; undefined: the guest wants no ticks. */
   readonly tickDue: bigint | undefined;
@@ -36,13 +36,13 @@ export interface RootContext {
 
 /** One direction of a stream through one filter. */
 export interface HalfContext {
-  /** Headers that the guest may reach; undefined once Envoy's Context has dropped its pointer. */
+  /** Headers that the guest may reach; undefined after Envoy's Context has dropped its pointer to them. */
   visibleHeaders: HeaderMap | undefined;
   visibleTrailers: HeaderMap | undefined;
   readonly headersPassed: boolean;
-  /** A callback of this half is on the guest's stack. */
+  /** Whether a callback of this half is on the guest's stack. */
   readonly inCallback: boolean;
-  /** The guest stopped the iteration and has not continued it. */
+  /** Whether the guest stopped the iteration and has not continued it. */
   readonly stopped: boolean;
   /** The bytes that the buffer of this direction has now; undefined outside the body callback. */
   body(): Body | undefined;
@@ -54,18 +54,18 @@ export interface StreamContext {
   readonly requestHeaders: HeaderMap | undefined;
   readonly responseHeaders: HeaderMap | undefined;
   readonly responseTrailers: HeaderMap | undefined;
-  /** Properties that the test gave, by dotted path. */
+  /** Properties that the test set, by dotted path. */
   readonly properties: ReadonlyMap<string, PropertyValue>;
   readonly filterState: Map<string, Buffer>;
-  /** Host calls on this stream, by name. */
+  /** Number of host calls on this stream, by name of the call. */
   readonly hostCalls: Map<string, number>;
-  /** Calls of the guest's allocator on this stream. */
+  /** Number of calls of the guest's allocator on this stream. */
   allocations: number;
-  /** How often a header write made Envoy choose the route again. */
+  /** Number of header writes that made Envoy choose the route again. */
   routeClears: number;
-  /** A local reply was sent, or waits for the running callback to return. */
+  /** Whether a local reply was sent, or waits for the running callback to return. */
   readonly replied: boolean;
-  /** Response headers have reached the client. */
+  /** Whether response headers have reached the client. */
   readonly responseStarted: boolean;
   bodyModified(direction: Direction): void;
   localReply(status: number, details: string, headers: [string, Uint8Array][], body: Buffer): void;
@@ -93,18 +93,18 @@ export interface EnvoyProcess {
   readonly started: bigint;
   readonly random: (bytes: number) => Uint8Array;
   readonly strict: boolean;
-  /** Sentences of the rules that guests broke; a strict process throws the first one as well. */
+  /** One sentence for each rule that guests broke. A strict process throws the first sentence as well. */
   readonly violations: string[];
   readonly shared: SharedData;
   readonly queues: SharedQueues;
   readonly metrics: MetricStore;
-  /** An event of some worker has ended: wakes the owners of queues. */
+  /** Wakes the owners of queues. Called when an event of some worker has ended. */
   afterEvent(): void;
-  /** A VM was closed. */
+  /** Called when a VM was closed. */
   forget(vm: { readonly vmId: string }): void;
 }
 
-/** A VM, as host calls see it. */
+/** A VM, with the members that host calls use. */
 export interface Host {
   readonly vmId: string;
   readonly vmConfiguration: string;
@@ -121,7 +121,7 @@ export interface Host {
   effective: Context | undefined;
   /** Counts a host call. Throws where Envoy traps: some calls are restricted during initialization and allocation. */
   count(name: string): void;
-  /** Notes a broken rule. A strict process throws; a lenient one returns `result`, the code that Envoy answers. */
+  /** Notes a broken rule. A strict process throws; a lenient process returns `result`, the code that Envoy returns. */
   refuse(result: number, sentence: string): number;
   log(level: number, text: string): void;
   /** Runs `action` when the guest has returned. */

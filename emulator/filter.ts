@@ -1,10 +1,10 @@
-// A filter's context on one stream, with a half for each direction.
+// A filter's context on one stream. The context has a half for each direction.
 import type { Direction, FilterContext, StreamContext } from "./contexts.ts";
 import { Half, type HalfOwner } from "./half.ts";
 import type { Root } from "./root.ts";
 import type { Sink } from "./wire.ts";
 
-/** The stream, as its filters see it. */
+/** The stream, with the members that its filters use. */
 export interface FilterStream extends StreamContext {
   readonly bufferLimit: number;
   isClosed(direction: Direction): boolean;
@@ -20,7 +20,9 @@ export class Filter implements FilterContext, HalfOwner {
   id = 0;
   created = false;
 
-  /** `next`: what comes after this filter in each direction; asked when something goes on. */
+  /**
+   * `next` returns what comes after this filter in a direction. It is called each time that headers, bytes or trailers go on.
+   */
   constructor(root: Root, stream: FilterStream, next: Record<Direction, () => Sink>) {
     this.root = root;
     this.stream = stream;
@@ -36,7 +38,7 @@ export class Filter implements FilterContext, HalfOwner {
     return this.stream.bufferLimit;
   }
 
-  /** The request's headers create the context. A filter that never saw them is passed by on the way back. */
+  /** The request's headers create the context. A response skips a filter that never saw the request's headers. */
   ready(direction: Direction): boolean {
     if (!this.created && direction === "request") this.create();
     return this.created;

@@ -4,7 +4,7 @@ import { Result } from "./codes.ts";
 /** The VM whose memory this is. */
 export interface MemoryOwner {
   readonly linearMemory: WebAssembly.Memory;
-  /** Calls the guest's allocator; 0: the guest declined. */
+  /** Calls the guest's allocator. Returns 0 if the guest declines. */
   allocate(bytes: number): number;
   refuse(result: number, sentence: string): number;
 }
@@ -24,7 +24,10 @@ export class GuestMemory {
     return new Uint8Array(this.#owner.linearMemory.buffer);
   }
 
-  /** A copy of [pointer, pointer + length). Undefined, or a violation in strict mode, when that leaves the memory. */
+  /**
+   * Returns a copy of [pointer, pointer + length). For a range outside the memory it returns undefined, and throws in strict
+   * mode.
+   */
   read(pointer: number, length: number, what: string): Buffer | undefined {
     if (!this.#inside(pointer, length, what)) return undefined;
     return Buffer.from(this.#bytes.subarray(pointer, pointer + length));
@@ -34,7 +37,7 @@ export class GuestMemory {
     return this.read(pointer, length, what)?.toString("utf8");
   }
 
-  /** Whether the bytes were inside the memory, and so were written. */
+  /** Writes the bytes if their range is inside the memory. Returns whether it is. */
   write(pointer: number, bytes: Uint8Array, what: string): boolean {
     if (!this.#inside(pointer, bytes.length, what)) return false;
     this.#bytes.set(bytes, pointer);
@@ -54,14 +57,14 @@ export class GuestMemory {
   }
 
   /**
-   * Returns bytes to the guest as the ABI does: into memory from the guest's allocator, then pointer and length to two
-   * addresses. Empty results allocate nothing. Returns a result code.
+   * Hands bytes to the guest as the ABI does. They go into memory from the guest's allocator; pointer and length go to two
+   * addresses. Empty bytes allocate nothing. Returns a result code.
    */
   give(bytes: Uint8Array, pointerAt: number, lengthAt: number, what: string): number {
     let pointer = 0;
     if (bytes.length > 0) {
       pointer = this.#owner.allocate(bytes.length);
-      // 0 is the guest's way to decline; Envoy reports it as a failed call.
+      // A guest declines with 0. Envoy then reports a failed call.
       if (pointer === 0) return Result.InvalidMemoryAccess;
       if (!this.write(pointer, bytes, `what proxy_on_memory_allocate(${bytes.length}) returned for ${what}`)) {
         return Result.InvalidMemoryAccess;

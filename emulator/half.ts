@@ -7,16 +7,16 @@ import type { Sink } from "./wire.ts";
 
 /** The filter whose half this is. */
 export interface HalfOwner {
-  /** The guest has a context for this stream. */
+  /** Whether the guest has a context for this stream. */
   readonly created: boolean;
   readonly allowOnHeadersStopIteration: boolean;
   /** per_connection_buffer_limit_bytes of the stream. */
   readonly bufferLimit: number;
-  /** Creates the context if headers of this direction create it. False: the filter is passed by. */
+  /** Creates the context if headers of this direction create it. Returns false if this direction skips the filter. */
   ready(direction: Direction): boolean;
   /** Calls an export of the guest for this stream; undefined: the module has no such export. */
   call(name: string, args: number[]): number | undefined;
-  /** The stream ended, or this direction was ended by a local reply. */
+  /** Whether the stream has ended, or a local reply has ended this direction. */
   closed(direction: Direction): boolean;
   bufferOverflow(direction: Direction): void;
   refuse(sentence: string): void;
@@ -36,7 +36,7 @@ export class Half implements Sink, HalfContext {
   #trailers: HeaderMap | undefined;
   #buffer: Body | undefined;
   #chunk: Body | undefined;
-  /** The guest's last answer was StopIterationAndBuffer: the next callback sees all that was buffered. */
+  /** The guest last returned StopIterationAndBuffer: the next callback sees all buffered bytes. */
   #buffering = false;
   #limited = false;
   #ended = false;
@@ -106,7 +106,7 @@ export class Half implements Sink, HalfContext {
     }
     this.#state = "stopped";
     if (status === DataStatus.StopNoBuffer) {
-      // The guest throws these bytes away; at the end an empty buffer carries the end of the stream.
+      // The guest drops these bytes. At the end of the stream an empty buffer carries the end.
       if (end) this.#keep(Buffer.alloc(0), false);
     } else {
       this.#keep(chunk.bytes, status === DataStatus.StopAndBuffer);
@@ -134,7 +134,9 @@ export class Half implements Sink, HalfContext {
     else this.#next.trailers(map);
   }
 
-  /** Envoy's commonContinue: after StopAll the body still goes through this filter, otherwise to the next one. */
+  /**
+   * Continues as Envoy's commonContinue does. After StopAll the body goes through this filter, otherwise to the next filter.
+   */
   resume(): void {
     if (this.#closed()) return;
     const again = this.#state === "stoppedAll";

@@ -1,4 +1,5 @@
-// A header map as Envoy keeps it: names in lower case, values as bytes, order of insertion, several values per name.
+// A header map as Envoy keeps it: names are in lower case, values are bytes, headers keep the order of insertion, and a name
+// may have several values.
 
 type HeaderValue = string | Uint8Array;
 export type HeaderInput = Record<string, HeaderValue | HeaderValue[]> | Iterable<readonly [string, HeaderValue]>;
@@ -6,7 +7,7 @@ export type HeaderInput = Record<string, HeaderValue | HeaderValue[]> | Iterable
 const TOKEN = /^:?[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 export class HeaderMap {
-  /** Not private, or deepEqual would find all header maps equal. */
+  /** Not private: deepEqual ignores private fields, so all header maps would be equal. */
   entries: { name: string; value: Buffer }[] = [];
 
   static from(input: HeaderInput): HeaderMap {
@@ -18,7 +19,7 @@ export class HeaderMap {
     return map;
   }
 
-  /** First value as text, as the host hands it out. */
+  /** Returns the first value of the name as text. */
   get(name: string): string | undefined {
     return this.bytes(name)?.toString("utf8");
   }
@@ -39,7 +40,7 @@ export class HeaderMap {
     this.entries.push({ name: name.toLowerCase(), value: Buffer.from(value as string) });
   }
 
-  /** Keeps the place of the first value and drops the others. */
+  /** Writes the value where the first value stood, and drops the other values. */
   replace(name: string, value: HeaderValue): void {
     const first = this.entries.find((entry) => entry.name === name.toLowerCase());
     if (first) {
@@ -66,7 +67,7 @@ export class HeaderMap {
     return this.entries.map((entry) => [entry.name, entry.value]);
   }
 
-  /** For assertions: several values of a name are joined by ", ". */
+  /** Returns an object for assertions. It joins several values of a name by ", ". */
   toObject(): Record<string, string> {
     return Object.fromEntries(this.entries.map((entry) => [entry.name, this.all(entry.name).join(", ")]));
   }
@@ -76,7 +77,7 @@ export class HeaderMap {
   }
 }
 
-/** What is wrong with a header that a guest writes; undefined when nothing is. */
+/** Returns what is wrong with a header that a guest writes; undefined: the header is valid. */
 export function headerFault(name: string, value: Uint8Array): string | undefined {
   if (!TOKEN.test(name)) return `the header name ${JSON.stringify(name)} is not an HTTP token`;
   for (const byte of value) {
@@ -87,7 +88,7 @@ export function headerFault(name: string, value: Uint8Array): string | undefined
   return undefined;
 }
 
-/** The ABI's serialised form of a header list. */
+/** Serialises a header list as the ABI does. */
 export function serializePairs(pairs: [string, Uint8Array][]): Buffer {
   const head = Buffer.alloc(4 + pairs.length * 8);
   head.writeUInt32LE(pairs.length, 0);
@@ -102,7 +103,9 @@ export function serializePairs(pairs: [string, Uint8Array][]): Buffer {
   return Buffer.concat(texts);
 }
 
-/** Undefined when malformed: Envoy then takes the list for an empty one and reports nothing. */
+/**
+ * Reads a serialised header list. Returns undefined for a malformed list: Envoy uses an empty list then, and reports nothing.
+ */
 export function parsePairs(bytes: Buffer): [string, Buffer][] | undefined {
   if (bytes.length === 0) return [];
   if (bytes.length < 4 || bytes.length > 1024 * 1024) return undefined;

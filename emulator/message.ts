@@ -1,17 +1,17 @@
 // What a test sends into a stream: requests and responses, in one piece, in chunks or left open.
 import { type HeaderInput, HeaderMap } from "./headers.ts";
 
-/** What a request and a response have in common. */
+/** The fields that requests and responses share. */
 interface Message {
   headers?: HeaderInput;
-  /** Sent in one piece, with its content-length. */
+  /** The body is sent in one piece, with its content-length. */
   body?: string | Uint8Array;
-  /** Sent one by one, without a content-length. */
+  /** The chunks are sent one by one, without a content-length. */
   chunks?: (string | Uint8Array)[];
   /** The end comes as an empty frame of its own, as with HTTP/1 chunked bodies. */
   emptyEnd?: boolean;
   trailers?: HeaderInput;
-  /** False: the message stays open after these chunks; go on with `sendBody` or `responseBody`. */
+  /** false: the message stays open after these chunks, and the test continues it with `sendBody` or `responseBody`. */
   end?: boolean;
 }
 
@@ -47,7 +47,7 @@ interface Feeder {
   headers(end: boolean): void;
   body(bytes: string | Uint8Array, end: boolean): void;
   trailers(map: HeaderInput): void;
-  /** False: a local reply has ended this direction, and the rest of the message is dropped. */
+  /** Whether this direction is open. A local reply ends it, and the rest of the message is dropped. */
   open(): boolean;
 }
 

@@ -1,4 +1,4 @@
-// Metrics that guests define: one value for each type and name, over all VMs of the process.
+// Metrics that guests define. A type and name have one value, which all VMs of the process share.
 
 export type MetricType = "counter" | "gauge" | "histogram";
 
@@ -6,7 +6,7 @@ export interface Metric {
   type: MetricType;
   name: string;
   value: bigint;
-  /** What was recorded in a histogram. */
+  /** The values that were recorded in a histogram. */
   samples: bigint[];
 }
 
@@ -23,13 +23,15 @@ export class MetricStore {
     return metric;
   }
 
-  /** A counter's or gauge's value, by its name without Envoy's prefix `wasmcustom.`; undefined: no guest defined it. */
+  /**
+   * Returns the value of a counter or gauge by its name without Envoy's prefix `wasmcustom.`; undefined: no guest defined it.
+   */
   value(name: string): number | undefined {
     const metric = this.#metrics.get(`counter ${name}`) ?? this.#metrics.get(`gauge ${name}`);
     return metric && Number(metric.value);
   }
 
-  /** All counters and gauges. */
+  /** Returns all counters and gauges, by name. */
   values(): Record<string, number> {
     const all = [...this.#metrics.values()].filter((metric) => metric.type !== "histogram");
     return Object.fromEntries(all.map((metric) => [metric.name, Number(metric.value)]));

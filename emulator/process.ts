@@ -12,9 +12,9 @@ export interface ProcessOptions {
   random?: (bytes: number) => Uint8Array;
   /** Seed of the default random source. */
   seed?: number;
-  /** False: lenient. A broken rule is noted in `violations` and the guest goes on. True, the default: it throws. */
+  /** true, the default: a broken rule throws. false: a broken rule is noted in `violations`, and the guest goes on. */
   strict?: boolean;
-  /** False: shared queues wake nobody until `settle()` is called. */
+  /** false: shared queues wake nobody until `settle()` is called. */
   autoSettle?: boolean;
 }
 
@@ -40,19 +40,19 @@ export class Process implements EnvoyProcess {
     this.random = options.random ?? seededRandom(options.seed ?? 1);
   }
 
-  /** A worker's VM, without a root context. */
+  /** Starts a worker's VM, without a root context. */
   startVm(module: Uint8Array | WebAssembly.Module, options: VmOptions = {}): Vm {
     const vm = new Vm(this, module, options);
     this.vms.push(vm);
     return vm;
   }
 
-  /** A worker's VM with one root context. Throws ConfigurationRefused. */
+  /** Starts a worker's VM with one root context. Throws ConfigurationRefused. */
   startRoot(module: Uint8Array | WebAssembly.Module, options: VmOptions & RootOptions = {}): Root {
     return new Root(this.startVm(module, options), options);
   }
 
-  /** Shared data and queues of a vm_id go with its last VM. */
+  /** Removes a closed VM. The shared data and queues of its vm_id are deleted with the last VM of that id. */
   forget(vm: { readonly vmId: string }): void {
     for (const [index, each] of this.vms.entries()) if (each === vm) this.vms.splice(index, 1);
     if (this.vms.some((other) => other.vmId === vm.vmId)) return;
@@ -60,7 +60,7 @@ export class Process implements EnvoyProcess {
     this.queues.forget(vm.vmId);
   }
 
-  /** Wakes the owners of queues, as their event loops would: never while a VM is running. */
+  /** Wakes the owners of queues, as their event loops would. Wakes none while a VM is running. */
   settle(): void {
     if (this.#settling || this.vms.some((vm) => vm.running)) return;
     this.#settling = true;

@@ -8,7 +8,9 @@ export interface RootOptions {
   rootId?: string;
   /** The plugin's name. */
   name?: string;
-  /** Envoy's `allow_on_headers_stop_iteration`; without it Stop at headers stops everything. */
+  /**
+   * Envoy's option `allow_on_headers_stop_iteration`. Without it, a stop at the headers stops the body and the trailers too.
+   */
   allowOnHeadersStopIteration?: boolean;
 }
 
@@ -24,7 +26,7 @@ export class Root implements RootContext {
   tickPeriod = 0;
   tickDue: bigint | undefined;
 
-  /** Throws ConfigurationRefused when the guest does not accept its configuration. */
+  /** Throws ConfigurationRefused if the guest refuses its configuration. */
   constructor(vm: Vm, options: RootOptions = {}) {
     this.vm = vm;
     this.configuration = options.configuration ?? "";
@@ -47,7 +49,7 @@ export class Root implements RootContext {
     this.#accept("proxy_on_configure", result);
   }
 
-  /** One tick, whether due or not; the guest must have asked for ticks. */
+  /** Runs one tick, due or not. The guest must have asked for ticks. */
   tick(): void {
     if (this.tickPeriod === 0) throw new Error("tick(): the guest never set a tick period");
     this.setTickPeriod(this.tickPeriod);
@@ -60,7 +62,7 @@ export class Root implements RootContext {
     this.tickDue = milliseconds === 0 ? undefined : this.vm.process.now + BigInt(milliseconds) * 1_000_000n;
   }
 
-  /** Done, then delete. A guest that answers false to done keeps the context, as in Envoy until proxy_done. */
+  /** Calls done, then delete. If the guest returns false from done, the context stays, as in Envoy until proxy_done. */
   close(): void {
     const index = this.vm.roots.indexOf(this);
     if (index >= 0) this.vm.roots.splice(index, 1);

@@ -14,7 +14,7 @@ export class SharedData {
     return this.#maps.get(vmId)?.get(key);
   }
 
-  /** As in Envoy, cas 0 writes always, and a key that does not exist accepts any cas. Returns a result code. */
+  /** Writes a value. As in Envoy, cas 0 always writes, and a key that does not exist accepts any cas. Returns a result code. */
   set(vmId: string, key: string, value: Uint8Array, cas = 0): number {
     let map = this.#maps.get(vmId);
     if (!map) {

@@ -1,4 +1,5 @@
-// Shared queues (`proxy_register_shared_queue`): named within a vm_id, with one owner that is woken for each entry.
+// Shared queues (`proxy_register_shared_queue`). A queue has a name within its vm_id. Each entry wakes the queue's only
+// owner.
 import { Result } from "./codes.ts";
 
 /** The VM that registered a queue. */
@@ -24,7 +25,7 @@ export class SharedQueues {
   readonly #tokens = new Map<string, number>();
   readonly #wakeups: Wakeup[] = [];
 
-  /** The last registration owns the queue; entries that wait are kept. Returns the queue's token. */
+  /** Registers a queue. Its last registration owns it, and its entries stay. Returns the queue's token. */
   register(owner: QueueOwner, name: string, contextId: number): number {
     const key = `${owner.vmId}\0${name}`;
     let token = this.#tokens.get(key);
@@ -41,7 +42,7 @@ export class SharedQueues {
     return this.#tokens.get(`${vmId}\0${name}`);
   }
 
-  /** Returns a result code. */
+  /** Adds an entry to a queue. Returns a result code. */
   enqueue(token: number, value: Uint8Array): number {
     const queue = this.#queues.get(token);
     if (!queue) return Result.NotFound;
@@ -50,13 +51,13 @@ export class SharedQueues {
     return Result.Ok;
   }
 
-  /** Undefined: no such queue. Null: the queue is empty. */
+  /** Removes and returns the oldest entry. undefined: the queue does not exist; null: the queue is empty. */
   dequeue(token: number): Buffer | null | undefined {
     const queue = this.#queues.get(token);
     return queue && (queue.entries.shift() ?? null);
   }
 
-  /** The oldest wake-up that nobody has run yet. */
+  /** Removes and returns the oldest wake-up. */
   nextWakeup(): Wakeup | undefined {
     return this.#wakeups.shift();
   }

@@ -7,9 +7,9 @@ import type { Root } from "./root.ts";
 import { type Sink, Wire } from "./wire.ts";
 
 export interface StreamOptions {
-  /** per_connection_buffer_limit_bytes: a request of which more bytes are buffered gets a 413. */
+  /** per_connection_buffer_limit_bytes. If more bytes of a request are buffered, Envoy responds 413. */
   bufferLimit?: number;
-  /** Stream properties by dotted path (`xds.route_name`), beside those that the emulator works out itself. */
+  /** Stream properties by dotted path (`xds.route_name`). The emulator computes other properties itself. */
   properties?: Record<string, PropertyValue>;
 }
 
@@ -20,17 +20,17 @@ interface LocalResponse {
   body: Buffer;
 }
 
-/** continue: all of it went on. stopped: a filter keeps something back. replied: the filter or Envoy answered. */
+/** continue: all bytes went on. stopped: a filter keeps bytes back. replied: the filter or Envoy sent a local reply. */
 type Action = "continue" | "stopped" | "replied";
 
 export interface Outcome {
   action: Action;
-  /** As forwarded; undefined while a filter keeps them back. */
+  /** The headers as they went upstream; undefined while a filter keeps them back. */
   requestHeaders: HeaderMap | undefined;
   requestTrailers: HeaderMap | undefined;
   body: Buffer;
   localResponse: LocalResponse | undefined;
-  /** What set_property left, without Envoy's prefix "wasm.". */
+  /** The filter state that set_property wrote, by name without Envoy's prefix "wasm.". */
   filterState: Map<string, string>;
 }
 
@@ -99,7 +99,7 @@ export class Stream implements FilterStream {
     return this.event(() => this.#requestIn.trailers(HeaderMap.from(trailers)));
   }
 
-  /** The upstream's response. The request must have left the filters. */
+  /** Sends the upstream's response into the filters. The request must have left the filters. */
   respond(input: ResponseInput = {}): ResponseOutcome {
     if (!this.#toUpstream.headersMap) throw new Error("respond(): the request was not forwarded");
     if (input.upstreamAddress !== undefined) this.properties.set("upstream.address", input.upstreamAddress);
@@ -143,7 +143,7 @@ export class Stream implements FilterStream {
     };
   }
 
-  /** The regular end: the response went out whole. */
+  /** Ends the stream regularly: the client received the whole response. */
   finish(): void {
     if (!this.localResponse && !this.#toClient.ended) {
       throw new Error(
@@ -155,18 +155,18 @@ export class Stream implements FilterStream {
     this.#end();
   }
 
-  /** The client or the upstream went away. */
+  /** Ends the stream as if the client or the upstream had gone away. */
   abort(): void {
     this.#end();
   }
 
-  /** Host calls on this stream so far, of one name or of all. */
+  /** Returns the number of host calls on this stream so far: those with this name, or all calls. */
   hostCallCount(name?: string): number {
     if (name !== undefined) return this.hostCalls.get(name) ?? 0;
     return [...this.hostCalls.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** Bytes by which the VMs' memories grew since the stream began. */
+  /** Returns the bytes by which the VMs' memories have grown since the stream began. */
   memoryGrowth(): number {
     return this.#memory() - this.#memoryBefore;
   }
@@ -193,7 +193,9 @@ export class Stream implements FilterStream {
     (direction === "request" ? this.#toUpstream : this.#toClient).modified = true;
   }
 
-  /** Waits until no callback of this stream runs, then goes through the response side of every filter. */
+  /**
+   * Sends a local reply. It waits until no callback of this stream runs, then goes through the response side of the filters.
+   */
   localReply(status: number, details: string, headers: [string, Uint8Array][], body: Buffer): void {
     const map = HeaderMap.from({ ":status": String(status) });
     for (const [name, value] of headers) map.add(name, value);
@@ -216,7 +218,10 @@ export class Stream implements FilterStream {
     }
   }
 
-  /** Runs `work` as one event of Envoy's loop. A local reply that it asked for follows, then what it woke. */
+  /**
+   * Runs `work` as one event of Envoy's loop. Then sends the local reply that `work` asked for, and wakes the owners of
+   * queues.
+   */
   event(work: () => void): Outcome {
     if (this.phase !== "open") throw new Error("the stream is over");
     this.#depth++;
@@ -238,7 +243,7 @@ export class Stream implements FilterStream {
     return this.outcome;
   }
 
-  /** The request meets the first filter first, the response the last one. */
+  /** Builds the filters. A request goes through the first filter first; a response goes through the last filter first. */
   #chain(roots: readonly Root[]): Filter[] {
     const filters: Filter[] = roots.map((root, i) => {
       const request = () => filters[i + 1]?.request ?? this.#toUpstream;
@@ -253,7 +258,7 @@ export class Stream implements FilterStream {
     return this.responseTrailers;
   }
 
-  /** Envoy's order: the access log first, then done and delete, filter by filter. */
+  /** Ends the stream in Envoy's order: all access logs first, then done and delete, filter by filter. */
   #end(): void {
     if (this.phase !== "open") throw new Error("the stream is over");
     this.phase = "logging";

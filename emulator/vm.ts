@@ -1,4 +1,4 @@
-// A VM as Envoy runs it on one worker: its exports, the context that is running, and failure that lasts.
+// A VM as Envoy runs it on one worker: its exports, the running context, and its failure, which is final.
 import { INITIALIZE_ALLOWED, importsOf } from "./calls/table.ts";
 import { HostViolation, type LogLine, logLine, VmFailed } from "./codes.ts";
 import type { Context, EnvoyProcess, Host, RootContext } from "./contexts.ts";
@@ -11,7 +11,7 @@ export interface VmOptions {
   environment?: Record<string, string>;
 }
 
-/** A root context that closing the VM ends. */
+/** A root context that ends when its VM closes. */
 type Closable = RootContext & { close(): void };
 
 /** The host calls that an allocation may make; Envoy traps on any other. */
@@ -34,7 +34,7 @@ export class Vm implements Host, MemoryOwner {
 
   readonly #exports: Record<string, unknown>;
   #current: Context | undefined;
-  /** The export that runs, for messages. */
+  /** Name of the running export, for messages. */
   #phase = "";
   #depth = 0;
   #failure: Error | undefined;
@@ -71,14 +71,14 @@ export class Vm implements Host, MemoryOwner {
     return this.memory.byteLength;
   }
 
-  /** Bytes by which the linear memory grew during `work`. Wasm memory never shrinks: 0, or perhaps a leak. */
+  /** Runs `work` and returns the bytes by which the linear memory grew. Wasm memory never shrinks, so growth may be a leak. */
   growthDuring(work: () => void): number {
     const before = this.memoryBytes();
     work();
     return this.memoryBytes() - before;
   }
 
-  /** An export of the guest is running. */
+  /** Whether an export of the guest is running. */
   get running(): boolean {
     return this.#depth > 0;
   }
@@ -89,7 +89,7 @@ export class Vm implements Host, MemoryOwner {
     return id;
   }
 
-  /** Ends all root contexts and takes the VM from its process. */
+  /** Ends all root contexts and removes the VM from its process. */
   close(): void {
     for (const root of [...this.roots]) root.close();
     this.process.forget(this);
@@ -100,7 +100,7 @@ export class Vm implements Host, MemoryOwner {
     if (context) this.call(context, "proxy_on_queue_ready", [contextId, token]);
   }
 
-  /** Undefined when the module does not export the callback: Envoy skips it. */
+  /** Calls an export of the guest. Returns undefined if the module does not export the callback: Envoy skips it then. */
   call(context: Context, name: string, args: number[]): number | undefined {
     const saved = { current: this.#current, effective: this.effective, phase: this.#phase };
     this.#current = context;

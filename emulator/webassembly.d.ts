@@ -1,5 +1,5 @@
-// The part of the WebAssembly API that the emulator uses. The compiler knows no browser, and @types/node of version 20 leaves these
-// types to the browser's.
+// Declares the part of the WebAssembly API that the emulator and the tests use. The compiler's options include no browser
+// types, and @types/node 20 has none for WebAssembly.
 declare namespace WebAssembly {
   type ImportValue = (...args: never[]) => unknown;
   type Imports = Record<string, Record<string, ImportValue>>;

@@ -1,4 +1,4 @@
-// Both ends of a stream outside the filters.
+// The ends of a stream outside the filters. Each end collects the headers, body and trailers that leave the filters.
 import type { HeaderMap } from "./headers.ts";
 
 /** What comes after a filter: the next filter, or the wire. */
@@ -8,13 +8,13 @@ export interface Sink {
   trailers(map: HeaderMap): void;
 }
 
-/** What came out at the far side of the filters in one direction. */
+/** Collects what leaves the filters in one direction. */
 export class Wire implements Sink {
   headersMap: HeaderMap | undefined;
   trailersMap: HeaderMap | undefined;
   body: Buffer = Buffer.alloc(0);
   ended = false;
-  /** A filter replaced the body. */
+  /** Whether a filter replaced the body. */
   modified = false;
   readonly #whenEnded: (wire: Wire) => void;
 

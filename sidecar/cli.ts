@@ -1,13 +1,13 @@
-// The command line: what --help says, and flags turned into the configuration's keys.
+// The command line: the text of --help, and the translation of flags into the configuration's keys.
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { ENGINE_NAMES } from "./engines/index.ts";
 import { LOG_LEVELS } from "./log.ts";
 
 interface Invocation {
   config?: string;
-  /** Laid over the file; wins. */
+  /** The flags as keys of the configuration. They win over the file. */
   flags: Record<string, unknown>;
-  /** Only check the configuration. */
+  /** Whether to check the configuration and exit. */
   check: boolean;
 }
 
@@ -28,25 +28,32 @@ Example:
   PILOTFISH_SECRET=... pilotfish --endpoint http://127.0.0.1:8000 --endpoint http://127.0.0.1:8001 \\
     --push http://127.0.0.1:10000
 
-Beside the sidecar, each with a --help of its own:
-  pilotfish check [manifests...]   what Pilotfish makes of manifests and configuration, and what contradicts
-  pilotfish plan                   which pod and place a request would go to, and why
-  pilotfish schema filter|sidecar  the JSON Schema of the filter's or the sidecar's configuration`;
+Other commands (each has its own --help):
+  pilotfish check [manifests...]   show how Pilotfish reads manifests and configuration, and contradictions
+  pilotfish plan                   show which pod and place a request would go to, and why
+  pilotfish schema filter|sidecar  print the JSON Schema of the filter's or the sidecar's configuration`;
 
 function command(): Command {
   return new Command("pilotfish")
     .description("Reads the load of model servers and pushes it into Pilotfish's filter in Envoy.")
     .option("-c, --config <file>", "YAML file; flags win over it")
     .option("-e, --endpoint <url>", "pod, http://host:port; may be repeated", collect(String))
-    .option("-d, --dns <name:port>", "name whose every address is a pod; may be repeated", collect(nameAndPort))
+    .option(
+      "-d, --dns <name:port>",
+      "DNS name, each of whose addresses is a pod; may be repeated",
+      collect(nameAndPort),
+    )
     .option("-k, --kubernetes", "follow the InferencePools of the cluster that this runs in, or of the kubeconfig")
     .option("--kubeconfig <file>", "follow the InferencePools of this cluster")
     .option("-m, --manifests <folder>", "follow the InferencePools, Pods and EndpointSlices in this folder's YAML")
     .option("-p, --push <url>", "Envoy listener with the filter, http://host:port; may be repeated", collect(String))
-    .option("--engine <name>", `whose metrics the pods found by flags speak: ${ENGINE_NAMES.join(", ")}`)
-    .option("--scrape-interval <duration>", "how often each pod is read, such as 100ms")
-    .option("--models-interval <duration>", "how often each pod is asked for its models, such as 10s")
-    .option("--listen <ip:port>", "where /healthz, /readyz, /metrics and /objects are served")
+    .option(
+      "--engine <name>",
+      `model server whose metric names the pods of --endpoint and --dns use: ${ENGINE_NAMES.join(", ")}`,
+    )
+    .option("--scrape-interval <duration>", "interval between two scrapes of a pod, such as 100ms")
+    .option("--models-interval <duration>", "interval between two requests for a pod's models, such as 10s")
+    .option("--listen <ip:port>", "address of /healthz, /readyz, /metrics and /objects")
     .option("--log-level <level>", LOG_LEVELS.join(", "))
     .option("--check", "check the configuration and exit")
     .allowExcessArguments(false)
@@ -70,7 +77,7 @@ interface Options {
   check?: boolean;
 }
 
-/** Throws CommanderError for --help (exit code 0) and for what is not understood. */
+/** Reads the arguments. Throws a CommanderError for --help (exit code 0), and for a wrong flag or value. */
 export function parseArguments(argv: readonly string[]): Invocation {
   const program = command().exitOverride();
   program.parse(argv, { from: "user" });

@@ -1,8 +1,8 @@
-/** Passed in, so that tests can set the time. */
+/** The time. Each part of the sidecar gets a Clock, so that tests can set the time. */
 export interface Clock {
-  /** Milliseconds that never go back; for ages. */
+  /** Milliseconds of a clock that never goes back; used for ages. */
   now(): number;
-  /** Microseconds since the Unix epoch; for versions. */
+  /** Microseconds since the Unix epoch; used for the versions of snapshots. */
   epochMicros(): bigint;
 }
 

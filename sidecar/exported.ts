@@ -1,4 +1,4 @@
-// The metrics that AutoscalingMetrics ask for: readings of the selected pods, under their export names.
+// The metrics that AutoscalingMetrics define: readings of the selected pods, under their export names.
 import { isIP } from "node:net";
 import type { Signal } from "./engines/engine-rows.ts";
 import { type EngineTable, enginesFor } from "./engines/index.ts";
@@ -6,16 +6,19 @@ import type { ClusterSeen, LoadMetric, PodObject } from "./kubernetes/cluster-ob
 import type { Pod } from "./pod.ts";
 
 export interface Exported {
-  /** The AutoscalingMetric. */
+  /** The namespace and the name of the AutoscalingMetric. */
   namespace: string;
   object: string;
-  /** Its `exportName`, else the metric's own name. */
+  /** The `exportName` of the metric, else the metric's own name. */
   name: string;
   endpoint: string;
   value: number;
 }
 
-/** Sorted by namespace, object, name and endpoint. Leaves out metrics that are no signal in the table of the pod's engine. */
+/**
+ * Returns the exported metrics, sorted by namespace, object, name and endpoint. Leaves out a metric if the table of the pod's
+ * engine has no signal for it.
+ */
 export function exportedMetrics(pods: readonly Pod[], seen: readonly ClusterSeen[], table: EngineTable): Exported[] {
   const found: Exported[] = [];
   for (const { pods: objects, policies } of seen) {

@@ -15,9 +15,9 @@ interface FleetObserver {
 }
 
 interface FleetParts extends Omit<ScraperParts, "parser" | "limit"> {
-  /** The most scrapes at once. */
+  /** Maximum of scrapes at once. */
   concurrency: number;
-  /** The scheme of pods from a cluster. */
+  /** The URL scheme of pods from a cluster. */
   scheme: "http" | "https";
 }
 

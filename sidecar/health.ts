@@ -1,4 +1,4 @@
-// Whether a pod is ready, by its scrapes and probes.
+// Decides from scrapes and probes whether a pod is ready.
 //
 //   starting ── metrics read and models known ──▶ ready
 //   ready    ── a failed scrape ──▶ failing      still ready: one slow response is not an outage
@@ -85,7 +85,7 @@ export class Health {
       return;
     }
     this.#turning++;
-    // Without a result yet, one failed probe is enough.
+    // Before the first result, one failed probe is enough.
     if (this.#turning < (good ? successes : this.#probe === null ? 1 : failures)) return;
     this.#probe = good;
     this.#turning = 0;

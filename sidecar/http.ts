@@ -1,5 +1,5 @@
-// HTTP requests of the sidecar: one deadline for the whole exchange, a limit of the response's body, and failures as a short
-// list of reasons, which metrics use as a label.
+// HTTP requests of the sidecar. An exchange has one deadline and a limit for the response's body. A failure has one of a few
+// reasons, which metrics use as a label.
 import type { Dispatcher } from "undici";
 
 export const FAILURES = ["refused", "unreachable", "timeout", "reset", "status", "too_large", "invalid"] as const;
@@ -32,7 +32,7 @@ export interface Answer {
 const UNREACHABLE = new Set(["EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "ENETDOWN", "ENOTFOUND", "EAI_AGAIN"]);
 const TIMEOUTS = new Set(["UND_ERR_CONNECT_TIMEOUT", "ETIMEDOUT"]);
 
-/** An HttpFailure unchanged; any other error by its code of Node or undici. */
+/** Returns an HttpFailure unchanged. Any other error becomes a failure by its error code of Node or undici. */
 export function toFailure(error: unknown): HttpFailure {
   if (error instanceof HttpFailure) return error;
   const { code, name, message } = error as { code?: string; name?: string; message?: string };
@@ -44,7 +44,10 @@ export function toFailure(error: unknown): HttpFailure {
   return new HttpFailure("reset", text);
 }
 
-/** Resolves with any status. Rejects with an HttpFailure; the connection of a failed exchange is not used again. */
+/**
+ * Sends a request. Resolves with a response of any status. Rejects with an HttpFailure; the connection is not used again
+ * then.
+ */
 export function exchange(client: Dispatcher, request: Exchange): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | undefined;
@@ -97,7 +100,7 @@ export function exchange(client: Dispatcher, request: Exchange): Promise<Answer>
   });
 }
 
-/** `bytes` is the size that was announced, or received so far. */
+/** `bytes`: the announced size, or the size received so far. */
 export function tooLarge(bytes: number, maxBytes: number): HttpFailure {
   return new HttpFailure("too_large", `a body of ${bytes} bytes or more, expected at most ${maxBytes}`);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// pilotfish: the sidecar's process, and beside it the commands `check`, `plan` and `schema`. Exit codes: 0 ended by signal or --check,
-// 1 failure, 2 wrong flags or configuration.
+// The program pilotfish: the sidecar, and the commands `check`, `plan` and `schema`. Exit codes: 0 ended by a signal or
+// --check, 1 failure, 2 wrong flags or configuration.
 import { check, checkCommand } from "./check/check.ts";
 import { CommanderError, parseArguments } from "./cli.ts";
 import { ConfigFile } from "./config/follow.ts";
@@ -9,7 +9,7 @@ import { jsonSchema } from "./config/schema-file.ts";
 import { plan, planCommand } from "./plan/command.ts";
 import { startSidecar } from "./sidecar.ts";
 
-/** Commands that do their work and end; the sidecar itself is none of them. */
+/** Runs one of the commands that do their work and end; undefined: the arguments start the sidecar. */
 function command(argv: readonly string[]): Promise<void> | undefined {
   if (argv[0] === "plan") return runPlan(argv.slice(1));
   if (argv[0] === "schema") return printSchema(argv[1]);
@@ -55,7 +55,7 @@ async function main(): Promise<void> {
     process.on("SIGHUP", () => void followed.again());
   }
   const end = () => {
-    // Nothing keeps the process alive once all is closed; the timer is for what might.
+    // When everything is closed, nothing keeps the process alive. The timer ends the process if something does.
     setTimeout(() => process.exit(0), 900).unref();
     void sidecar.close();
   };

@@ -1,6 +1,7 @@
-// Every metric of the sidecar, with its name, type, labels and description. metrics.ts and metrics-pools.ts make prom-client's metrics
-// of them, and `make docs` the table of docs/reference/metrics.md. The names inference_pool_* are the endpoint picker's (Gateway API
-// Inference Extension v1.5.0), so that what was built on them goes on working.
+// Every metric of the sidecar, with its name, type, labels and description. metrics.ts and metrics-pools.ts make
+// prom-client's metrics from this list, and `make docs` makes the table of docs/reference/metrics.md. The names
+// inference_pool_* are the endpoint picker's (Gateway API Inference Extension v1.5.0), so that dashboards and autoscalers
+// that use them keep working.
 import { FULL_KV_USAGE, FULL_WAITING_REQUESTS } from "../protocol/constants.ts";
 
 interface SidecarMetric {

@@ -1,4 +1,4 @@
-// The pools' numbers, as an autoscaler or a dashboard reads them.
+// The metrics of pools, for autoscalers and dashboards.
 import { Gauge, type Registry } from "prom-client";
 import type { Exported } from "./exported.ts";
 import { METRICS } from "./metric-list.ts";
@@ -42,7 +42,7 @@ export function poolGauges(registry: Registry, pools: () => readonly PoolLoad[])
   }
 }
 
-/** What AutoscalingMetrics ask for. */
+/** Registers the metric with the readings that AutoscalingMetrics define. */
 export function exportedGauge(registry: Registry, exported: () => readonly Exported[]): void {
   gauge(registry, METRICS.exported, (set) => {
     for (const { value, ...values } of exported()) set(values, value);
@@ -51,7 +51,7 @@ export function exportedGauge(registry: Registry, exported: () => readonly Expor
 
 type Set = (labels: Record<string, string>, value: number | null) => void;
 
-/** Made anew at each reading, so that nothing of a pool outlives the pool. */
+/** Registers a gauge whose series are made at each scrape, so that no series outlives its pool. */
 function gauge(registry: Registry, { name, help, labelNames }: Row, fill: (set: Set) => void): void {
   new Gauge({
     name,

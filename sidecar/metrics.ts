@@ -1,5 +1,5 @@
-// The sidecar's own metrics, made of the list in metric-list.ts. Labels are endpoints, targets, sources and fixed words. The series
-// of an endpoint that is gone are removed.
+// The sidecar's own metrics, made from the list in metric-list.ts. The values of labels are endpoints, targets, sources and
+// fixed words. When an endpoint is gone, its series are removed.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock } from "./clock.ts";
 import type { Exported } from "./exported.ts";
@@ -14,7 +14,7 @@ import { Tally } from "./tally.ts";
 
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
-/** What is asked for only when the metrics are read. */
+/** Values that are asked for only when the metrics are scraped. */
 interface Watched {
   pods(): Iterable<Pod>;
   targets(): Iterable<{ origin: string; acceptedAt: number | null }>;
@@ -37,7 +37,7 @@ export interface Metrics {
 
 type Row = (typeof METRICS)[keyof typeof METRICS];
 
-/** prom-client changes the arrays that it gets. */
+/** Copies the label names, since prom-client changes the arrays that it gets. */
 const optionsOf = ({ name, help, labelNames }: Row) => ({ name, help, labelNames: [...labelNames] });
 
 function perEndpoint(registry: Registry, watched: Watched, clock: Clock): void {
@@ -46,7 +46,7 @@ function perEndpoint(registry: Registry, watched: Watched, clock: Clock): void {
       ...optionsOf(row),
       registers: [registry],
       collect() {
-        // Made anew at each reading, so that nothing of an endpoint outlives the endpoint.
+        // The series are made at each scrape, so that no series outlives its endpoint.
         this.reset();
         for (const pod of watched.pods()) {
           const now = value(pod);
@@ -130,7 +130,7 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
     crowded: () => crowded.inc(),
     discoveryFailed: (source) => discovery.inc({ source }),
     pushed(target, result, seconds, snapshot) {
-      // All results are there from a target's first push on, so that a rate can be taken of each.
+      // From a target's first push on, the counter has a series for each result, so that each has a rate.
       if (!known.has(target)) for (const each of PUSH_RESULTS) pushes.inc({ target, result: each }, 0);
       known.add(target);
       pushes.inc({ target, result });

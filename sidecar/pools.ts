@@ -1,4 +1,4 @@
-// The load of each pool, from its pods: for autoscalers and for people.
+// Computes the load of each pool from its pods, for autoscalers and for people.
 //
 //   saturation = mean over ready pods of max(waiting / FULL_WAITING_REQUESTS, KV usage / FULL_KV_USAGE)
 //
@@ -23,12 +23,12 @@ interface PoolName {
 export interface PoolLoad extends PoolName {
   endpoints: number;
   ready: number;
-  /** Requests of all pods by their last reading; 0 for a pod without the number. */
+  /** Number of requests of all pods, by their last readings. A pod without the number counts as 0. */
   waiting: number;
   running: number;
-  /** Mean over the ready pods with the number, 0 to 1; null: no pod has it. */
+  /** Mean over the ready pods that report the usage, 0 to 1; null: no pod reports the usage. */
   kvUsage: number | null;
-  /** Size of the KV caches of all ready pods, in tokens; 0 for a pod without the number. */
+  /** Size of the KV caches of all ready pods, in tokens. A pod without the number counts as 0. */
   cacheTokens: number;
   saturation: number;
   /** Age of the oldest reading of a ready pod; null: no reading. */
@@ -39,14 +39,14 @@ export interface PoolLoad extends PoolName {
 
 const STATIC_POOL: PoolName = { kind: "static", namespace: "", name: "static" };
 
-/** `of`: "InferencePool ns/name". */
+/** Splits a pool's name for people. `of`: such as "InferencePool default/llama". */
 function parsePool(of: string): PoolName {
   const [kind = "", path = ""] = of.split(" ");
   const slash = path.indexOf("/");
   return { kind, namespace: path.slice(0, slash), name: path.slice(slash + 1) };
 }
 
-/** All pools of pods, and pools of the cluster without pods; sorted by kind, namespace and name. */
+/** Returns all pools that have pods, and the pools of the cluster without pods. They are sorted by kind, namespace and name. */
 export function poolLoads(
   pods: Iterable<Pod>,
   seen: readonly ClusterSeen[],

@@ -19,20 +19,20 @@ export interface OwnServer {
   close(): Promise<void>;
 }
 
-/** What the endpoints answer with. */
+/** The functions that make the responses. */
 interface Answers {
   registry: Registry;
   readiness(): Readiness;
   objects(): object;
-  /** For sidecars of other clusters (peers/view.ts); undefined without the secret. */
+  /** Returns the view for sidecars of other clusters (peers/view.ts); undefined: the secret is wrong. */
   view(secret: string | undefined, sums: boolean): object | undefined;
-  /** The snapshot as it would be pushed; undefined without the secret. */
+  /** Returns the snapshot as it would be pushed; undefined: the secret is wrong. */
   snapshot(secret: string | undefined): Uint8Array | undefined;
   pools(): readonly PoolLoad[];
   status(): Promise<Status>;
 }
 
-/** Rejects when the address is taken or not of this machine. */
+/** Starts the server. Rejects if the address is in use, or does not belong to this machine. */
 export async function startServer(at: { host: string; port: number }, answers: Answers): Promise<OwnServer> {
   const server = createServer((request, response) => {
     answer(request, response, answers).catch((error: Error) => {
@@ -65,7 +65,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, answer
   return answerOpen(path, response, answers);
 }
 
-/** Undefined: the request did not hold the secret. */
+/** Responds with the content. `content` is undefined if the request had a wrong secret. */
 function answerWithSecret(response: ServerResponse, content: object | undefined): void {
   if (content === undefined) {
     sendError(response, 401, "view_unauthenticated", `the header ${SECRET_HEADER} does not hold the secret`);
@@ -97,7 +97,10 @@ async function answerOpen(path: string, response: ServerResponse, answers: Answe
   sendError(response, 404, "not_found", `${path}: expected ${PATHS}`);
 }
 
-/** Flat, as KEDA's metrics-api reads it: `valueLocation: waiting`. Pods that no cluster lists are in /pools/static. */
+/**
+ * Responds with the load of a pool. The JSON is flat, so that KEDA's metrics-api can read it: `valueLocation: waiting`. Pods
+ * that no cluster lists are in /pools/static.
+ */
 function answerPool(path: string, response: ServerResponse, pools: readonly PoolLoad[]): void {
   const pathOf = ({ namespace, name }: PoolLoad) => `/pools/${namespace === "" ? name : `${namespace}/${name}`}`;
   const found = pools.find((pool) => pathOf(pool) === path);

@@ -1,5 +1,5 @@
-// The sidecar: its own endpoints, and the run that follows from its configuration. A reload starts the next run; when that run
-// pushes, the run before ends.
+// The sidecar: its HTTP server, and the run of its configuration. A reload starts another run. When that run pushes, the old
+// run ends.
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { systemClock } from "./clock.ts";
@@ -19,26 +19,26 @@ import { type Readiness, Views } from "./status/status.ts";
 export type { SidecarParts };
 
 export interface Sidecar {
-  /** Where its own endpoints are. */
+  /** URL of the sidecar's HTTP server. */
   readonly url: string;
-  /** The pods as they are known now. */
+  /** Returns the pods that are known now. */
   pods(): Pod[];
   readiness(): Readiness;
-  /** The Envoys that are pushed to. */
+  /** Returns the Envoys that get snapshots. */
   envoys(): string[];
-  /** What clusters and manifests say. */
+  /** Returns the objects of clusters and manifests. */
   objects(): ClusterSeen[];
   /**
-   * Replaces the configuration without a gap in the pushes. Resolves when the new configuration pushes, or when a later reload
-   * replaced it before. Rejects, and keeps the configuration before, when the address to listen on is taken.
+   * Replaces the configuration without a gap in the pushes. Resolves when the new configuration pushes, or when a later
+   * reload has replaced it. If the address to listen on is in use, it rejects, and the old configuration stays in use.
    */
   reload(config: Config): Promise<void>;
-  /** Logs and counts a changed configuration that is wrong; the configuration before stays. */
+  /** Logs and counts a changed configuration that is wrong. The old configuration stays in use. */
   refused(problems: readonly string[]): void;
   close(): Promise<void>;
 }
 
-/** Resolves when its own endpoints listen; discovery, scraping and pushing have begun then. */
+/** Starts a sidecar. Resolves when its HTTP server listens. Discovery, scraping and pushing have begun then. */
 export async function startSidecar(config: Config, given: SidecarParts = {}): Promise<Sidecar> {
   const { clock = systemClock, random = Math.random, resolve = resolveSystem, watchTimes = WATCH_TIMES } = given;
   const own = given.log === undefined ? createLog(config.log.level) : undefined;
@@ -72,7 +72,7 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
   return new RunningSidecar({ parts, current, listen, setLevel }, server);
 }
 
-/** The run at work; another one after each reload. */
+/** The current run, which each reload replaces. */
 class CurrentRun {
   #run: Run | undefined;
 
@@ -113,7 +113,7 @@ interface RunningParts {
 class RunningSidecar implements Sidecar {
   readonly #parts: RunningParts;
   #server: OwnServer;
-  /** The run of a reload that does not push yet. A later reload, or the end, closes it. */
+  /** The run of a reload that does not push yet. A later reload or the end of the sidecar closes it. */
   #next: Run | undefined;
   #closed = false;
 
@@ -169,7 +169,7 @@ class RunningSidecar implements Sidecar {
     await this.#replace(next, opened);
   }
 
-  /** Ends the run before. `opened`: the server at a new address; it replaces the one before. */
+  /** Ends the old run. `opened`: the server at a new address, which replaces the old server. */
   async #replace(next: Run, opened: OwnServer | undefined): Promise<void> {
     const { parts, current, setLevel } = this.#parts;
     const { metrics, log } = parts;
@@ -190,7 +190,7 @@ class RunningSidecar implements Sidecar {
   refused(problems: readonly string[]): void {
     const { metrics, log } = this.#parts.parts;
     metrics.reloaded("refused");
-    log.error({ problems }, "changed configuration refused: the one before goes on");
+    log.error({ problems }, "changed configuration refused: the old configuration stays in use");
   }
 
   async close(): Promise<void> {

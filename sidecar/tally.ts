@@ -1,10 +1,10 @@
-// Counts of good scrapes, of which there may be thousands a second. prom-client validates and hashes labels with each
-// observation, which costs a fifth of the parsing of a scrape. Here the counts are plain numbers until the metrics are read.
+// Counts good scrapes, of which thousands may end in a second. prom-client validates and hashes labels at each observation,
+// which costs a fifth of the time for parsing a scrape. So the counts are plain numbers until the metrics are scraped.
 import type { MetricObjectWithValues, MetricValue, MetricValueWithName } from "prom-client";
 
 export class Tally {
   readonly #bounds: readonly number[];
-  /** Not cumulative; the last bucket counts what is above all bounds. */
+  /** The counts of the buckets, not cumulative. The last bucket counts values above all bounds. */
   readonly #buckets: Float64Array;
   #sum = 0;
   #count = 0;
@@ -37,7 +37,7 @@ export class Tally {
     for (const [endpoint, known] of this.#endpoints) yield { endpoint, ...known };
   }
 
-  /** The durations, as a metric for prom-client's registry. */
+  /** Returns the durations as a metric for prom-client's registry. */
   histogram(name: string, help: string): TallyHistogram {
     return {
       name,

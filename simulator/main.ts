@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// The command line of the simulated pod: starts one pod, prints its URL, and ends on a signal.
 import { Command, InvalidArgumentError } from "commander";
 import { ParamError, type PodParams } from "./params.ts";
 import { startPod } from "./pod.ts";

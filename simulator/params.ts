@@ -1,28 +1,28 @@
 /** The parameters of a simulated pod. All but the `fixed` ones can change while the pod runs. */
 export interface PodParams {
-  /** Sequences that run at once (vLLM: max_num_seqs). */
+  /** Maximum of sequences that run at once (vLLM: max_num_seqs). */
   slots: number;
-  /** Tokens computed per step, prefill and decode together (vLLM: max_num_batched_tokens). */
+  /** Maximum of tokens that a step computes, prefill and decode together (vLLM: max_num_batched_tokens). */
   tokenBudget: number;
   stepBaseMs: number;
   prefillTokenMs: number;
   sequenceMs: number;
   contextTokenMs: number;
-  /** Divides every step's duration: a pod with 2 is twice as fast. */
+  /** Divides the duration of every step: a pod with speed 2 is twice as fast. */
   speed: number;
-  /** Each step's duration is random within ± this fraction. */
+  /** The duration of each step varies at random by up to ± this fraction. */
   noise: number;
   kvBlocks: number;
   /** Tokens per KV block; fixed at the start, because cached hashes depend on it. */
   blockSize: number;
-  /** Adapters whose requests may run at the same time. */
+  /** Maximum of adapters whose requests run at the same time. */
   maxLoras: number;
   /** Duration in ms that loading an adapter adds to a step. */
   loraLoadMs: number;
   /** Maximum number of series of `vllm:lora_requests_info`. Real vLLM never drops a series. */
   loraSeriesMax: number;
   maxModelLen: number;
-  /** Maximum of waiting and running requests; more are refused (vLLM: --max-num-queued-reqs). 0 refuses none. */
+  /** Maximum of waiting and running requests; further requests are refused (vLLM: --max-num-queued-reqs). 0: no limit. */
   maxQueuedReqs: number;
   /** Tokens generated for a request without a limit. */
   outputTokens: number;
@@ -71,7 +71,7 @@ export function defaultParams(): PodParams {
   };
 }
 
-/** A refused parameter. The message names the key, the value and what is expected. */
+/** A parameter is refused. The message names the key, the value and what is expected. */
 export class ParamError extends Error {
   override readonly name = "ParamError";
   readonly key: string;

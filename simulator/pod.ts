@@ -1,3 +1,4 @@
+// Starts one simulated vLLM pod in this process: its engines, its routes and its server.
 import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { type Clock, realClock } from "./clock.ts";
@@ -18,9 +19,9 @@ export interface PodOptions {
   host?: string;
   port?: number;
   params?: Partial<PodParams>;
-  /** Data-parallel ranks behind the one server. */
+  /** Number of data-parallel ranks behind the server. Default: 1. */
   engines?: number;
-  /** Lets adapters be loaded later; always on if a model has adapters. */
+  /** Whether adapters can be loaded later. Always true if a model has adapters. */
   lora?: boolean;
   clock?: Clock;
   random?: () => number;

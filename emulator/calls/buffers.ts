@@ -1,4 +1,4 @@
-// Buffers: bodies inside their callbacks, configurations inside theirs.
+// Host calls on buffers. A guest reaches a body in its body callback, and a configuration while it configures.
 import { BufferType, MAX_BUFFER_TYPE, Result } from "../codes.ts";
 import type { Body, Direction, Host } from "../contexts.ts";
 import type { HostFunctions } from "./function.ts";
@@ -37,7 +37,7 @@ export function bufferCalls(host: Host): HostFunctions {
       const call = "proxy_get_buffer_bytes";
       const found = find(call, type);
       if ("missing" in found) return found.missing;
-      // Past the end is no error: Envoy answers with null and 0.
+      // A read past the end is no error: Envoy returns a null pointer and length 0.
       return memory.give(found.bytes.subarray(start, start + length), pointerAt, lengthAt, call);
     },
     proxy_get_buffer_status(type: number, lengthAt: number, flagsAt: number) {

@@ -1,4 +1,4 @@
-// The log, the clock, metrics.
+// Host calls for the log, the clock and metrics.
 import { Result } from "../codes.ts";
 import type { Host } from "../contexts.ts";
 import type { MetricType } from "../metric-store.ts";
@@ -28,7 +28,8 @@ export function generalCalls(host: Host): HostFunctions {
       if (name === undefined) return Result.InvalidMemoryAccess;
       const kind = METRIC_TYPES[type];
       if (!kind) return host.refuse(Result.BadArgument, `proxy_define_metric: type ${type}; expected 0, 1 or 2`);
-      // Envoy's ids: the type in the two low bits, the first of each type is number 1.
+      // The two low bits of an id are the metric's type, as in Envoy. All types share one sequence of numbers, which begins
+      // at 1.
       const id = (host.metricIds.size + 1) * 4 + type;
       host.metricIds.set(id, process.metrics.define(kind, name));
       return memory.setWord(at, id, "proxy_define_metric") ? Result.Ok : Result.InvalidMemoryAccess;

@@ -1,4 +1,4 @@
-// Header maps: which one is reachable when, and what may be written into it.
+// Host calls on header maps. They check whether the running callback may reach the map, and what the guest writes into it.
 import { MAX_MAP_TYPE, MapType, Result } from "../codes.ts";
 import type { FilterContext, Host } from "../contexts.ts";
 import { type HeaderMap, headerFault, parsePairs, serializePairs } from "../headers.ts";
@@ -49,7 +49,7 @@ export function headerMapCalls(host: Host): HostFunctions {
     return Result.Ok;
   }
 
-  /** The three calls that write one header. */
+  /** Returns one of the three host calls that write a single header. */
   function write(call: string, apply: (map: HeaderMap, name: string, value: Buffer) => void, takesValue = true) {
     return (type: number, name: number, nameLength: number, value = 0, valueLength = 0) => {
       if (type > MAX_MAP_TYPE) return host.refuse(Result.BadArgument, `${call}: there is no map ${type}`);

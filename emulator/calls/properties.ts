@@ -1,10 +1,10 @@
-// Properties: the attributes of Envoy that filters like ours read, and the stream's own filter state.
+// Host calls on properties: the attributes of Envoy that filters such as Pilotfish read, and the stream's filter state.
 import { Result } from "../codes.ts";
 import type { Context, Host, PropertyValue, StreamContext } from "../contexts.ts";
 import type { HeaderMap } from "../headers.ts";
 import type { HostFunctions } from "./function.ts";
 
-/** First path parts that Envoy resolves itself: filter state of the same name cannot be read back. */
+/** First parts of the paths that Envoy resolves itself. A guest cannot read back filter state of the same name. */
 const RESERVED = new Set(
   (
     "request response connection upstream source destination metadata filter_state upstream_filter_state xds node " +
@@ -42,7 +42,7 @@ export function propertyCalls(host: Host): HostFunctions {
   };
 }
 
-/** `path` has its parts separated by NUL bytes. */
+/** Returns the value of a property. NUL bytes separate the parts of `path`. */
 function property(context: Context, vmId: string, path: string): Buffer | undefined {
   const parts = path.split("\0");
   if (parts.at(-1) === "") parts.pop();

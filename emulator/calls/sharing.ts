@@ -1,4 +1,4 @@
-// Shared data and shared queues.
+// Host calls on shared data and shared queues.
 import { Result } from "../codes.ts";
 import type { Host } from "../contexts.ts";
 import type { HostFunctions } from "./function.ts";

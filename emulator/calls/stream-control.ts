@@ -1,4 +1,4 @@
-// Local responses, continuing and closing streams, the effective context, ticks, foreign functions.
+// Host calls for local replies, continuing and closing streams, the effective context, ticks, and foreign functions.
 import { Result } from "../codes.ts";
 import type { Host } from "../contexts.ts";
 import { headerFault, parsePairs } from "../headers.ts";
@@ -43,7 +43,7 @@ export function streamCalls(host: Host): HostFunctions {
         const fault = headerFault(name, value);
         if (fault) host.refuse(Result.Ok, `${call}: ${fault}`);
       }
-      // Envoy replaces white space in details, which go to the access log.
+      // Envoy replaces white space in the details of a response code, because they go to the access log.
       stream.localReply(status, reason.replaceAll(/\s/g, "_"), pairs ?? [], bytes);
       return Result.Ok;
     },
@@ -61,7 +61,7 @@ export function streamCalls(host: Host): HostFunctions {
         return host.refuse(Result.Ok, `${call}: inside the stream's own callback; return Continue instead`);
       }
       if (!half.stopped) return host.refuse(Result.Ok, `${call}: the stream is not stopped`);
-      // Envoy drops the request's pointers here, for the response's direction too.
+      // Envoy drops its pointers to the request's headers here, even if the guest continues the response.
       context.request.visibleHeaders = undefined;
       context.request.visibleTrailers = undefined;
       host.afterCall(() => context.stream.event(() => half.resume()));

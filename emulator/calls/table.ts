@@ -10,7 +10,7 @@ import { sharingCalls } from "./sharing.ts";
 import { streamCalls } from "./stream-control.ts";
 import { wasiCalls } from "./wasi.ts";
 
-/** All that Envoy lets a module call before its first context exists. */
+/** The host calls that Envoy allows before a module's first context exists. */
 export const INITIALIZE_ALLOWED = new Set(
   (
     "proxy_log proxy_get_log_level fd_write args_sizes_get args_get environ_sizes_get environ_get clock_time_get " +
@@ -19,8 +19,8 @@ export const INITIALIZE_ALLOWED = new Set(
 );
 
 /**
- * A function for each import of the module. For an import that Envoy does not offer, a strict process throws, as
- * instantiation would fail; in a lenient one the function answers Unimplemented.
+ * Returns a function for each import of the module. If Envoy does not offer an import, a strict process throws, since the
+ * instantiation would fail in Envoy. In a lenient process the function returns Unimplemented.
  */
 export function importsOf(host: Host, module: WebAssembly.Module): WebAssembly.Imports {
   const wasi = wasiCalls(host);

@@ -1,5 +1,5 @@
-// `pilotfish check`: reads manifests and the configuration, and shows what Pilotfish makes of them. Exit codes: 0 no
-// contradiction; 1 contradictions, or objects that are not understood; 2 wrong flags, files or configuration.
+// `pilotfish check`: shows how Pilotfish reads manifests and the configuration. Exit codes: 0 no contradiction; 1
+// contradictions, or objects with errors; 2 wrong flags, files or configuration.
 import { Command } from "commander";
 import { ConfigError, loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
@@ -8,10 +8,10 @@ import { filesOf, readFiles } from "./read-manifests.ts";
 
 export function checkCommand(): Command {
   return new Command("check")
-    .description("shows what Pilotfish makes of manifests and of its configuration, and what contradicts; for CI")
+    .description("shows how Pilotfish reads manifests and its configuration, and finds contradictions; for CI")
     .argument("[paths...]", "manifests: files, or folders of .yaml, .yml and .json")
     .option("-c, --config <file>", "the sidecar's configuration")
-    .option("--json", "as JSON");
+    .option("--json", "print JSON");
 }
 
 interface CheckResult {
@@ -20,7 +20,7 @@ interface CheckResult {
   code: number;
 }
 
-/** A stand-in: the configuration must have a secret, and check does not use it. */
+/** The configuration must have a secret. `pilotfish check` does not use the secret, so this text stands for it. */
 const NO_SECRET = "not-looked-at-by-check";
 
 export function check(paths: readonly string[], options: { config?: string; json?: boolean }): CheckResult {

@@ -1,4 +1,4 @@
-// What `pilotfish check` finds between objects: references to objects that are not there, and objects that exclude each
+// Finds contradictions between objects, for `pilotfish check`: references to missing objects, and objects that exclude each
 // other.
 import { type BackendPolicy, type HealthCheck, titleOf } from "../kubernetes/cluster-objects.ts";
 import type { Policy } from "../policies/policy.ts";
@@ -86,7 +86,7 @@ function missingBackends(manifests: Manifests): string[] {
   });
 }
 
-/** Without any pool in the manifests, objectives are for pools of the cluster. */
+/** Finds objectives whose pool is missing. If the manifests have no pool at all, the pools are in the cluster. */
 function missingPoolsOfObjectives(manifests: Manifests): string[] {
   const { pools, policies, objectives } = manifests.view;
   if (pools.length === 0) return [];
@@ -113,7 +113,7 @@ function wrongHealthChecks(checks: readonly HealthCheck[], { view }: Manifests):
   });
 }
 
-/** No rule says which of two policies of one kind for one target is used. */
+/** Finds targets with two policies of one kind. No rule says which of the two is used. */
 function sameTarget(policies: ReadonlyArray<BackendPolicy | HealthCheck>): string[] {
   const lines: string[] = [];
   const titles = new Map<string, string>();

@@ -1,4 +1,4 @@
-// The result of `pilotfish check`: what was understood, section by section, what is ignored, and what contradicts.
+// The result of `pilotfish check`: the objects that Pilotfish uses, by section, the ignored objects, and the contradictions.
 import type { Config } from "../config/schema.ts";
 import { policiesOf } from "../policies/policies-of-manifests.ts";
 import { contradictionsOf, notesOf } from "./contradictions.ts";
@@ -7,10 +7,10 @@ import { type Section, sectionsOf } from "./sections.ts";
 
 interface Findings {
   sections: Section[];
-  /** Worth knowing, and not wrong. */
+  /** Facts that an operator should know and that are no mistakes. */
   notes: string[];
   ignored: string[];
-  /** Any of these makes the exit code 1. */
+  /** With any contradiction the exit code is 1. */
   contradictions: string[];
 }
 

@@ -1,4 +1,5 @@
-// HTTPRoutes and Gateways, for `pilotfish check` alone: Envoy does the routing, and check shows whether the rest fits.
+// Reads HTTPRoutes and Gateways. Only `pilotfish check` uses them, to find objects that do not fit the routes; Envoy does the
+// routing.
 
 import { z } from "zod";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
@@ -52,21 +53,21 @@ const gateway = z.looseObject({
 export interface RouteRule {
   route: string;
   namespace: string;
-  /** Gateways and listeners, as `gateway` or `gateway/listener`. */
+  /** The gateways and listeners of the route, as `gateway` or `gateway/listener`. */
   parents: string[];
-  /** Model names that the rule matches in MODEL_HEADER; empty: the rule does not match on it. */
+  /** Model names that the rule matches in MODEL_HEADER; empty: the rule does not use the header. */
   models: string[];
   paths: string[];
   backends: Array<{ kind: string; name: string; port: number | null }>;
 }
 
 export interface GatewayListeners {
-  /** `Gateway default/llm`. */
+  /** The name for people, such as `Gateway default/llm`. */
   title: string;
   listeners: Array<{ name: string; port: number; protocol: string }>;
 }
 
-/** The rules of an HTTPRoute, or what is wrong with it. */
+/** Returns the rules of an HTTPRoute, or a text that says what is wrong with the object. */
 export function readRoute(input: unknown): RouteRule[] | string {
   const parsed = route.safeParse(input);
   if (!parsed.success) return `${parsed.error.issues[0]?.path.join(".")}: ${parsed.error.issues[0]?.message}`;
@@ -87,7 +88,7 @@ export function readRoute(input: unknown): RouteRule[] | string {
   });
 }
 
-/** The listeners of a Gateway, or what is wrong with it. */
+/** Returns the listeners of a Gateway, or a text that says what is wrong with the object. */
 export function readGateway(input: unknown): GatewayListeners | string {
   const parsed = gateway.safeParse(input);
   if (!parsed.success) return `${parsed.error.issues[0]?.path.join(".")}: ${parsed.error.issues[0]?.message}`;

@@ -1,4 +1,4 @@
-// Reads files of manifests, and sorts their objects into understood, wrong, and not for Pilotfish.
+// Reads files of manifests, for `pilotfish check`. Sorts their objects into used, wrong and ignored.
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type ClusterObject, type ClusterView, titleOf, viewOf } from "../kubernetes/cluster-objects.ts";
@@ -16,7 +16,7 @@ export interface Manifests {
   ignored: string[];
 }
 
-/** Kinds that Pilotfish does not use -> who uses them, or why not. */
+/** Kind that Pilotfish does not use -> which program uses it, or why Pilotfish does not. */
 const UNUSED_KINDS: Readonly<Record<string, string>> = {
   Deployment: "runs the pods; Pilotfish reads the pods themselves",
   StatefulSet: "runs the pods; Pilotfish reads the pods themselves",
@@ -42,7 +42,7 @@ const UNUSED_KINDS: Readonly<Record<string, string>> = {
   HorizontalPodAutoscaler: "scales the pods, which the sidecar then finds",
 };
 
-/** The given files, and of each given folder its .yaml, .yml and .json files. */
+/** Returns the given files, and the .yaml, .yml and .json files of each given folder. */
 export function filesOf(paths: readonly string[]): string[] {
   return paths.flatMap((path) => {
     if (!statSync(path).isDirectory()) return [path];
@@ -54,7 +54,7 @@ export function filesOf(paths: readonly string[]): string[] {
 export function readFiles(files: readonly string[]): Manifests {
   const objects: ClusterObject[] = [];
   const read: Omit<Manifests, "view"> = { routes: [], gateways: [], problems: [], ignored: [] };
-  /** Title -> where the object is. */
+  /** Title of an object -> its file and document. */
   const titles = new Map<string, string>();
   for (const file of files) {
     for (const item of documentItems(readFileSync(file, "utf8"), file.endsWith(".json"))) {
@@ -75,7 +75,7 @@ export function readFiles(files: readonly string[]): Manifests {
   return { view: viewOf(objects), ...read };
 }
 
-/** Returns an object of the cluster; adds anything else to `read`. */
+/** Returns the object if a snapshot is made of such objects. Adds routes, gateways, problems and ignored objects to `read`. */
 function addContent(content: unknown, where: string, read: Omit<Manifests, "view">): ClusterObject | undefined {
   const kind = String((content as { kind?: unknown }).kind);
   const title = titleOfContent(content);

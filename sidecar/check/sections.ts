@@ -1,4 +1,4 @@
-// The sections of `pilotfish check`: each object that Pilotfish uses, as a line.
+// The sections of `pilotfish check`. A section has one line for each object that Pilotfish uses.
 import type { Config } from "../config/schema.ts";
 import type { HealthCheck, LoadMetric, Pool, TargetRef } from "../kubernetes/cluster-objects.ts";
 import { limitText, type Policy } from "../policies/policy.ts";
@@ -9,7 +9,7 @@ export interface Section {
   lines: string[];
 }
 
-/** Sections without a line are left out. `policies`: those of the configuration, then those of the manifests. */
+/** Returns the sections that have a line. `policies`: the policies of the configuration, then those of the manifests. */
 export function sectionsOf(manifests: Manifests, policies: readonly Policy[], config: Config | undefined): Section[] {
   const sections: Section[] = [
     { title: "Listeners", lines: listeners(manifests) },
@@ -25,7 +25,7 @@ export function sectionsOf(manifests: Manifests, policies: readonly Policy[], co
   return sections.filter(({ lines }) => lines.length > 0);
 }
 
-/** How many pods of the manifests a pool selects. */
+/** Returns the number of pods in the manifests that the pool selects. */
 export function podsOf({ namespace, selector }: Pool, { view }: Manifests): number {
   const wanted = Object.entries(selector);
   return view.pods.filter((pod) => {

@@ -1,4 +1,4 @@
-// The keys of what a cluster, or a folder of its manifests, is asked for.
+// The keys under `kubernetes` and `manifests`: which pods of a cluster, or of a folder of manifests, are used.
 import { z } from "zod";
 import { isPlaceName } from "../../protocol/grammar.ts";
 import { engineName } from "./engines.ts";

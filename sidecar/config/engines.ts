@@ -1,4 +1,4 @@
-// `engines`: model servers of one's own by the names and labels of their metrics, or corrections to one of the table.
+// The key `engines`: describes further model servers by the names and labels of their metrics, or corrects built-in ones.
 import { z } from "zod";
 import { type Engine, type GaugeRow, IDENTIFYING_SIGNALS, type Row, type Signal } from "../engines/engine-rows.ts";
 import { AUTO, ENGINES, type EngineTable, engineTable } from "../engines/index.ts";
@@ -23,13 +23,13 @@ const selector = z.string(expected(SELECTOR_TEXT)).transform((text, context): Se
   return { metric, ...(label !== undefined && { where: { label, value: quoted ?? bare ?? "" } }) };
 });
 
-/** Several are tried in their order: an older server may have another name for it. */
+/** Several metrics are tried in their order, since an older server may use another name. */
 const selectors = z.preprocess((value) => (typeof value === "string" ? [value] : value), z.array(selector)).optional();
 
-/** Without the key, the built-in engine of this name counts. */
+/** A key whose default is the value of the built-in engine with the same name. */
 const fromTable = (description: string) => described(description, "the built-in engine's");
 
-/** The metric of a signal. */
+/** A key that names the metric of a signal. */
 const signal = (description: string) =>
   selectors.meta({
     "x-type": '`name` or `name{label="value"}`, or a list',
@@ -91,7 +91,7 @@ const COMBINE: Readonly<Record<Signal, GaugeRow["combine"]>> = {
 };
 const SIGNALS = Object.keys(COMBINE) as Signal[];
 
-/** A signal that is given replaces the table's; what is not given stays the table's. */
+/** A given signal replaces the signal of the built-in engine. Other signals keep their built-in value. */
 function engineOf(name: string, given: z.output<typeof engine>): Engine {
   const known = ENGINES.get(name);
   const rows: Row[] = [];
@@ -132,7 +132,7 @@ export const engines = z
     return engineTable(made);
   });
 
-/** Whose metric names a pod speaks; that the name is known is checked once `engines` is read. */
+/** A key with an engine's name. load.ts checks that the engine exists, after it has read `engines`. */
 export function engineName(meaning: string) {
   return z.string(expected(ENGINE_NAME_TEXT)).regex(ENGINE_NAME, ENGINE_NAME_TEXT).default(AUTO).describe(meaning);
 }

@@ -1,5 +1,5 @@
-// Takes the configuration file over again when it changes, or at once when asked to (SIGHUP). A mounted ConfigMap changes
-// by a link that is swapped, which its file's status shows and a watch of the file itself does not.
+// Reads the configuration file again when it changes, and at once on SIGHUP. A mounted ConfigMap changes by swapping a link.
+// The file's status shows such a change; a watch of the file itself does not.
 import { unwatchFile, watchFile } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { ConfigError } from "./load.ts";
@@ -8,13 +8,13 @@ import type { Config } from "./schema.ts";
 const LOOK_MS = 1000;
 
 interface Follower {
-  /** Resolves when the configuration is taken over. Rejects, and the old one goes on. */
+  /** Uses a new configuration. Resolves when it is in use. If it rejects, the old configuration stays in use. */
   reload(config: Config): Promise<void>;
-  /** The file's content is not taken over; a line for each problem. */
+  /** The file is wrong, so the old configuration stays in use. `problems` has a line for each problem. */
   refused(problems: readonly string[]): void;
 }
 
-/** `load` reads the file with the flags laid over it; throws ConfigError. */
+/** `load` reads the file and the flags, and throws a ConfigError for a wrong configuration. */
 export class ConfigFile {
   readonly #file: string;
   readonly #load: () => Config;
@@ -29,7 +29,7 @@ export class ConfigFile {
     watchFile(file, { interval: LOOK_MS, persistent: false }, () => void this.again());
   }
 
-  /** Looks at the file now. */
+  /** Reads the file now. */
   async again(): Promise<void> {
     try {
       const config = this.#load();

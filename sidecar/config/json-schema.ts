@@ -1,12 +1,12 @@
-// The configuration's schema as JSON Schema (draft 2020-12), as the documents and unknown keys need it.
+// The configuration's schema as JSON Schema (draft 2020-12). The documents and the check for unknown keys use it.
 import { z } from "zod";
 import { isObject, type Json } from "./json.ts";
 import { RENAMED } from "./renamed.ts";
 import { schema } from "./schema.ts";
 
 /**
- * With annotations for the documents: `x-type`, `x-absent` (values.ts), `x-as` (a list of the same objects as another key).
- * Former names of keys are there, as deprecated.
+ * Returns the schema with annotations for the documents: `x-type`, `x-absent` (values.ts), `x-as` (a list of the same objects
+ * as another key). Former names of keys are in the schema, as deprecated.
  */
 export function configurationSchema(): Json {
   const result = plain(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }));
@@ -28,7 +28,7 @@ interface Schema {
   [keyword: string]: unknown;
 }
 
-/** Without what only zod needs; a shorthand (`x-or`) becomes a choice. */
+/** Removes the fields that only zod needs, and turns a shorthand (`x-or`) into a choice. */
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (!isObject(value)) return value;
@@ -48,7 +48,7 @@ function plain(value: unknown): unknown {
   };
 }
 
-/** Every key with its path, without the keys of entries of lists. */
+/** Returns the path of every key, except keys inside the entries of lists. */
 export function configurationKeys(): string[] {
   const keysOf = (node: Schema, path: string): string[] =>
     Object.entries(node.properties ?? {}).flatMap(([key, child]) => {

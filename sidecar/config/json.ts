@@ -1,3 +1,4 @@
+// The type of parsed JSON and YAML objects.
 export type Json = Record<string, unknown>;
 
 export function isObject(value: unknown): value is Json {

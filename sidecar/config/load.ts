@@ -1,4 +1,4 @@
-// From a YAML file, flags and the environment to a Config, or to one line for each thing that is wrong.
+// Reads a configuration from a YAML file, flags and the environment. A wrong configuration gives one line for each problem.
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import type { z } from "zod";
@@ -10,7 +10,7 @@ import { SECRET_KEYS, secretsOf } from "./push.ts";
 import { withNewNames } from "./renamed.ts";
 import { type Config, schema } from "./schema.ts";
 
-/** What is wrong with a configuration; `problems` has a line for each, with key, value and expectation. */
+/** A configuration is wrong. `problems` has a line for each problem, with key, value and expectation. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
 
@@ -23,7 +23,7 @@ export class ConfigError extends Error {
 
 type Issue = z.core.$ZodIssue;
 
-/** The value at a path; of a shorthand (a URL in place of an object) the shorthand itself. */
+/** Returns the value at a path. Where a URL is given instead of an object, it returns the URL. */
 function at(input: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>(
     (value, key) => (typeof value === "object" && value !== null ? (value as Json)[key as string] : value),
@@ -121,7 +121,7 @@ function crossChecks(config: Config): string[] {
   return problems;
 }
 
-/** Checks a configuration as it stands in YAML: durations are text, everything may be missing. Throws ConfigError. */
+/** Checks a configuration as YAML has it: durations are text, and any key may be missing. Throws a ConfigError. */
 export function parseConfig(input: unknown, env: NodeJS.ProcessEnv): Config {
   const { input: named, warnings, problems: renamed } = withNewNames(input ?? {});
   const parsed = schema.safeParse(named);
@@ -150,7 +150,7 @@ function readYaml(file: string): unknown {
   return document.toJS({ maxAliasCount: 100 });
 }
 
-/** `over` wins key by key; lists are replaced, not joined. */
+/** Merges two values key by key; `over` wins. A list is replaced, not joined. */
 function merge(under: unknown, over: Json): Json {
   const merged: Json = isObject(under) ? { ...under } : {};
   for (const [key, value] of Object.entries(over)) {
@@ -159,9 +159,9 @@ function merge(under: unknown, over: Json): Json {
   return merged;
 }
 
-/** The file, if any, with the flags laid over it. Throws ConfigError. */
+/** Reads the configuration from the file, if one is given. A flag replaces the same key of the file. Throws a ConfigError. */
 export function loadConfig(file: string | undefined, flags: Json, env: NodeJS.ProcessEnv): Config {
   const input = file === undefined ? {} : (readYaml(file) ?? {});
-  // Something else than an object is left for the schema to refuse.
+  // The schema refuses an input that is not an object.
   return parseConfig(isObject(input) ? merge(input, flags) : input, env);
 }

@@ -1,4 +1,7 @@
-/** The candidate that differs from `text` in the fewest letters, if it is few enough to be a slip. */
+/**
+ * Returns the candidate that differs from `text` in the fewest letters; undefined: no candidate is close enough to be a
+ * typing error.
+ */
 export function nearest(text: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined;
   let least = Math.max(1, Math.floor(text.length / 3)) + 1;
@@ -12,7 +15,7 @@ export function nearest(text: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** Letters to insert, delete or replace (Levenshtein). */
+/** Returns the number of letters to insert, delete or replace (Levenshtein distance). */
 function distance(a: string, b: string): number {
   let above = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

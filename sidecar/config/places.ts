@@ -1,4 +1,4 @@
-// The keys of places, of the policies that say how full one may get, and of peers: sidecars of other clusters.
+// The keys of places, of policies, which say how full a place may get, and of peers, the sidecars of other clusters.
 
 import { z } from "zod";
 import { MAX_WEIGHT } from "../../protocol/constants.ts";
@@ -47,9 +47,12 @@ export const places = z
       .enum(["order", "weight", "roundTrip"], expected("order, weight or roundTrip"))
       .default("order")
       .describe(
-        "Where a request goes if the nearest place has no room. `order`: by `order`. `weight`: by `weight`. `roundTrip`: to the place that answers soonest. See docs/how-to/places.md.",
+        "Where a request goes if the nearest place has no room. `order`: by `order`. `weight`: by `weight`. `roundTrip`: to the place with the shortest round trip. See docs/how-to/places.md.",
       ),
-    list: z.array(place, expected("a list of objects with name")).prefault([]).describe("What is known of the places."),
+    list: z
+      .array(place, expected("a list of objects with name"))
+      .prefault([])
+      .describe("The places, each with its order and its weight."),
     export: z
       .array(z.string(expected("a pool, as name, namespace/name or *")), expected("a list of pools"))
       .prefault([])
@@ -90,7 +93,7 @@ const policy = z
         .enum(["SHORT", "LONG"], expected("SHORT or LONG"))
         .default("LONG")
         .describe(
-          "How long requests of the policy take. With `SHORT`, what was learned of a place counts for 1 s instead of 4 s.",
+          "How long requests of the policy take. With `SHORT`, what a filter has learned about a place counts for 1 s instead of 4 s.",
         ),
       timeoutSec: count.meta(none("Seconds after which Envoy gives up a request.")),
       dryRun: z
@@ -136,13 +139,13 @@ function targets(kind: "InferencePool" | "Service", list: readonly string[]): Po
   });
 }
 
-/** `durations` and `origins` come from schema.ts, which has the readers of both. */
+/** `url` and `duration` are schema.ts's readers of URLs and durations. */
 export function peersOf(url: z.ZodType<{ origin: string }>, duration: (text: string) => z.ZodType<number>) {
   const peer = z
     .strictObject(
       {
         url: url.describe("The other sidecar's own address (its `listen`)."),
-        place: placeName.optional().meta(described("The place of the peer's pods.", "what the peer says")),
+        place: placeName.optional().meta(described("The place of the peer's pods.", "the place that the peer reports")),
         mode: z
           .enum(["pods", "gateway"], expected("pods or gateway"))
           .default("pods")

@@ -1,10 +1,10 @@
-// The keys of what the filters are told, and of which Envoys they run in.
+// The keys under `push`: what the sidecar sends to filters, and to which Envoys.
 import { z } from "zod";
 import { SECRET_ENV, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { namespace } from "./cluster.ts";
 import { described, duration, expected, file, hostName, integer, origin, path } from "./values.ts";
 
-// What a header value can hold without quoting; Envoy refuses other bytes.
+// The bytes that a header value may have without quoting. Envoy refuses other bytes.
 export const SECRET = /^[\x21-\x7e]{1,1024}$/;
 const SECRET_TEXT = "1...1024 visible ASCII characters";
 const secret = z.string(expected(SECRET_TEXT)).regex(SECRET, SECRET_TEXT);
@@ -75,12 +75,12 @@ export const push = z
       )
       .prefault({})
       .describe(
-        "Envoys that other sidecars push to, given by `targets`, `dns` and `kubernetes` as here. They are asked for their in-flight requests.",
+        "Envoys that other sidecars push to. `targets`, `dns` and `kubernetes` have the same form as under `push`. This sidecar asks these Envoys for their in-flight requests and pushes nothing to them.",
       ),
     exchange: z
       .boolean(expected("true or false"))
       .default(true)
-      .describe("`true`: each of several Envoys learns the in-flight requests of the others."),
+      .describe("`true`: each Envoy receives the in-flight requests of the other Envoys."),
     path: path.default(SNAPSHOT_PATH).describe("The path to which snapshots are POSTed: the filter's `snapshot.path`."),
     secret: z
       .union([secret, z.array(secret).min(1, SECRET_TEXT).max(4, "at most 4 secrets")], expected(SECRET_TEXT))
@@ -88,7 +88,7 @@ export const push = z
       .meta({
         "x-type": "text, or a list of up to 4",
         ...described(
-          "The secret that the filter knows, or several that are tried in turn. A file or a variable keeps the secret out of the configuration.",
+          "The secret that the filter has, or several secrets that are tried in turn. A file or a variable keeps the secret out of the configuration.",
           "`secretFile`, else `secretEnv`",
         ),
       }),
@@ -96,7 +96,7 @@ export const push = z
       .optional()
       .meta(
         described(
-          "The file with the secret, such as a mounted Kubernetes Secret. Several secrets stand on a line each. The file is read again when it changes.",
+          "The file with the secret, such as a mounted Kubernetes Secret. Each line has one secret. The file is read again when it changes.",
           "none",
         ),
       ),
@@ -136,13 +136,13 @@ export const push = z
   .prefault({});
 
 type PushConfig = z.output<typeof push>;
-/** Where Envoys are. */
+/** The keys that say where Envoys are. */
 export type Places = Pick<PushConfig, "targets" | "dns" | "kubernetes">;
 
-/** Keys whose value no error may show. */
+/** Keys whose values no error message may show. */
 export const SECRET_KEYS: ReadonlySet<string> = new Set(["push.secret"]);
 
-/** Without a problem, secrets to try in this order; none where they are in a file. */
+/** Returns the secrets in the order in which they are tried. The list is empty if the secrets are in a file. */
 export function secretsOf(
   push: Pick<PushConfig, "secret" | "secretFile" | "secretEnv">,
   env: NodeJS.ProcessEnv,

@@ -1,7 +1,7 @@
-// Keys that have a better name now. The former name still works, and a warning says so.
+// Keys that were renamed. The former name still works, with a warning.
 import { isObject, type Json } from "./json.ts";
 
-/** Former key -> key. Both are in the same object. */
+/** Former key -> key. Both keys are in the same object. */
 export const RENAMED: Readonly<Record<string, string>> = {
   "push.retryMin": "push.minBackoff",
   "push.retryMax": "push.maxBackoff",
@@ -9,13 +9,13 @@ export const RENAMED: Readonly<Record<string, string>> = {
 
 interface WithNewNames {
   input: unknown;
-  /** A line for each former name. */
+  /** A line for each former name that the configuration uses. */
   warnings: string[];
   /** A line for each key that is given under both names. */
   problems: string[];
 }
 
-/** The configuration as it stands in YAML, with the keys of today. */
+/** Returns the configuration as YAML has it, with former names replaced by the current names. */
 export function withNewNames(input: unknown): WithNewNames {
   const warnings: string[] = [];
   const problems: string[] = [];

@@ -1,10 +1,10 @@
-// The JSON Schemas of both programs' configurations, as they ship (`pilotfish schema`).
+// Reads the JSON Schemas that ship with the package, for `pilotfish schema`: the filter's and the sidecar's.
 import { existsSync, readFileSync } from "node:fs";
 
-/** From the sources, and from build/sidecar/sidecar/config/ in an installed package. */
+/** Paths to schemas/ from this file in the sources, and from build/sidecar/sidecar/config/ in an installed package. */
 const FOLDERS = ["../../schemas/", "../../../../schemas/"];
 
-/** The schema of `filter` or `sidecar`; undefined for another word. */
+/** Returns the schema of `filter` or `sidecar`; undefined: the word is neither. */
 export function jsonSchema(program: string): string | undefined {
   if (program !== "filter" && program !== "sidecar") return undefined;
   const file = FOLDERS.map((folder) => new URL(`${folder}${program}.schema.json`, import.meta.url)).find(existsSync);

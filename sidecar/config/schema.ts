@@ -1,4 +1,4 @@
-// Every key of the sidecar's configuration: its type, default, range and description. load.ts turns what is wrong into lines.
+// Every key of the sidecar's configuration: its type, default, range and description. load.ts turns each error into a line.
 // `make docs` writes schemas/sidecar.schema.json and docs/reference/sidecar-configuration.md from this.
 import { isIP } from "node:net";
 import { z } from "zod";
@@ -98,7 +98,9 @@ export const schema = z.strictObject(
           .describe("The longest time between two scrapes of a failing pod."),
         concurrency: integer(1, 100_000)
           .default(1000)
-          .describe("The most scrapes at the same time, of all pods together. Failing pods have a quarter of them."),
+          .describe(
+            "The maximum of scrapes at the same time, of all pods together. Failing pods may use a quarter of them.",
+          ),
         gzip: z
           .boolean(expected("true or false"))
           .default(false)
@@ -175,7 +177,7 @@ export const schema = z.strictObject(
       .meta({
         "x-type": "`ip:port`",
         ...described(
-          "The sidecar's own address: status page, `/healthz`, `/readyz`, `/metrics`, `/objects`, `/pools/`. Port 0 takes a free port.",
+          "The address at which the sidecar serves the status page, `/healthz`, `/readyz`, `/metrics`, `/objects` and `/pools/`. Port 0 takes a free port.",
         ),
       }),
     log: z
@@ -193,10 +195,10 @@ export const schema = z.strictObject(
 type Parsed = z.output<typeof schema>;
 /** A configuration that was checked: durations in milliseconds, sizes in bytes, addresses taken apart. */
 export type Config = Omit<Parsed, "push"> & {
-  /** What works, but should be changed: a line for each. */
+  /** A line for each key that works but should be changed. */
   warnings: readonly string[];
   push: Omit<Parsed["push"], "secret"> & {
-    /** Tried in this order. Empty: they are in push.secretFile. */
+    /** Secrets, tried in this order. Empty: the secrets are in push.secretFile. */
     secrets: readonly string[];
   };
 };

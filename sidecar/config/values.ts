@@ -1,4 +1,4 @@
-// The kinds of values that the configuration is made of: what is expected of each is said in one line.
+// The kinds of values in a configuration. Each kind has a one-line text for its error message.
 import { isIP } from "node:net";
 import { z } from "zod";
 import { DURATION, parseDuration, parseSize, SIZE } from "./duration.ts";
@@ -7,7 +7,10 @@ export function expected(text: string): { error: string } {
   return { error: text };
 }
 
-/** What the JSON Schema and the reference say of a key: `absent` is what counts without the key, where no default says it. */
+/**
+ * Sets a key's text in the JSON Schema and the reference. `absent` describes the value without the key, if the key has no
+ * default.
+ */
 export function described(description: string, absent?: string) {
   return { description, ...(absent !== undefined && { "x-absent": absent }) };
 }
@@ -53,7 +56,7 @@ export interface Origin {
   port: number;
 }
 
-/** scheme://host:port of a URL that has nothing else, or undefined. */
+/** Reads a URL that has only scheme, host and port; undefined: the text is no such URL. */
 export function parseOrigin(text: string, protocols: readonly string[]): Origin | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !protocols.includes(url.protocol) || url.hostname === "") return undefined;

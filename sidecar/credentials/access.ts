@@ -8,7 +8,7 @@ import type { Log } from "../log.ts";
 import { stampOf } from "./file-stamp.ts";
 
 interface AccessOptions {
-  /** The section of the configuration with the key `tls`. */
+  /** The section of the configuration that has the key `tls`. */
   under?: "scrape" | "push";
   tls: {
     ca?: string | undefined;
@@ -23,7 +23,7 @@ interface AccessOptions {
 
 const LOOK_EVERY_MS = 5000;
 const TOKEN = "scrape.bearerTokenFile";
-// The bytes of a header value.
+// The bytes that a header value may have.
 const TOKEN_BYTES = /^[\x21-\x7e]+$/;
 
 export class Access {
@@ -66,12 +66,12 @@ export class Access {
     if (this.#files.size > 0) this.#timer = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
   }
 
-  /** Header lines for each request, each with its CRLF. */
+  /** Returns the header lines for each request, each with its CRLF. */
   get headerLines(): string {
     return this.#headerLines;
   }
 
-  /** Opens a connection, with the newest certificates. */
+  /** Opens a connection that uses the newest certificates. */
   open(url: URL, onread: OnReadOpts): Socket {
     const host = url.hostname.replace(/^\[|\]$/g, "");
     if (url.protocol !== "https:") return connect({ host, port: Number(url.port || 80), onread });
@@ -112,9 +112,12 @@ export class Access {
       this.#headerLines = this.#makeHeaders();
       this.#log?.info({}, `certificates or token of the ${this.#under === "push" ? "pushes" : "scrapes"} read again`);
     } catch (error) {
-      // Certificate and key are two files: between their two writes they do not match. All files are read again next time.
+      // Certificate and key are two files, which do not match between the two writes. So all files are read again next time.
       for (const file of this.#files.values()) file.stamp = "";
-      this.#log?.warn({ error: (error as Error).message }, "certificate and key do not match: the last ones are used");
+      this.#log?.warn(
+        { error: (error as Error).message },
+        "certificate and key do not match: the last matching pair stays in use",
+      );
     }
   }
 
@@ -122,7 +125,7 @@ export class Access {
     clearInterval(this.#timer);
   }
 
-  /** The newest certificates, for connections that open() does not make. */
+  /** Returns the newest certificates, for connections that open() does not make. */
   get context(): SecureContext {
     return this.#context;
   }
@@ -135,7 +138,7 @@ export class Access {
     return this.#files.get(key)?.text;
   }
 
-  /** Throws if a file is not PEM, or certificate and key do not match. */
+  /** Throws if a file is not PEM, or if certificate and key do not match. */
   #makeContext(): SecureContext {
     const [ca, cert, key] = (["ca", "cert", "key"] as const).map((name) => this.#text(this.#keyOf(name)));
     return createSecureContext({

@@ -31,7 +31,7 @@ export class Secrets {
     this.#timer = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
   }
 
-  /** `worked`, the secret that was accepted last, then the others. */
+  /** Returns the secrets in the order to try: `worked`, the secret that was accepted last, then the others. */
   inTurn(worked: string | undefined): readonly string[] {
     const known = this.#secrets.includes(worked ?? "");
     return known ? [worked as string, ...this.#secrets.filter((one) => one !== worked)] : this.#secrets;
@@ -59,7 +59,7 @@ export class Secrets {
   }
 }
 
-/** Throws an Error that says what was expected, and never shows the content. */
+/** Reads the secrets. Throws an Error that says what was expected, and never shows the content. */
 function read(file: string): string[] {
   const secrets = readFileSync(file, "utf8")
     .split("\n")

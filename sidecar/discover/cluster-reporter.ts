@@ -1,4 +1,5 @@
-// What the sources with cluster objects share: they turn the objects into pods, and report the pods after each change.
+// The part that all sources with cluster objects share. It turns the objects into pods, and reports the pods after each
+// change.
 import { isDeepStrictEqual } from "node:util";
 import {
   type ClusterObject,
@@ -17,7 +18,7 @@ export class ClusterReporter {
   readonly #selection: Selection;
   readonly #log: Log;
   #problems: readonly string[] = [];
-  /** What was reported last; undefined: nothing yet. */
+  /** The last report; undefined: no report yet. */
   #pods: readonly PodAddress[] | undefined;
   #declarations: object | undefined;
 

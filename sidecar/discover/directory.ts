@@ -6,7 +6,7 @@ import type { PodSource } from "./pod-source.ts";
 export interface DirectoryObserver {
   appeared(pod: PodAddress): void;
   vanished(address: string): void;
-  /** The pod's place, or its state in the cluster, changed. */
+  /** The pod's place or its state in the cluster changed. */
   updated(pod: PodAddress): void;
   /** A source reported, with or without a change. Called after appeared, vanished and updated. */
   reported(): void;
@@ -61,7 +61,7 @@ export class Directory {
   }
 }
 
-/** Whether `b` is scraped as `a` is. If not, the pod vanishes and appears anew. */
+/** Whether `b` is scraped in the same way as `a`. If not, the pod vanishes and appears again. */
 function sameScrape(a: PodAddress | undefined, b: PodAddress): boolean {
   return a !== undefined && a.engine === b.engine && isDeepStrictEqual(a.probe, b.probe);
 }

@@ -13,7 +13,7 @@ interface DnsOptions {
   engine: EngineName;
   /** The URL scheme of its pods: "http:", if not given. */
   protocol?: string;
-  /** The name stands for one pod: only its first address counts. */
+  /** Whether the name stands for one pod: then only its first address counts. */
   first?: boolean;
   place?: string | undefined;
 }
@@ -25,7 +25,7 @@ export const resolveSystem: Resolve = async (name) => {
   return found.map(({ address }) => address);
 };
 
-/** ENOTFOUND so often in a row removes the pods. A resolver that restarts may return it a few times. */
+/** Number of ENOTFOUND in a row that removes the pods. A resolver that restarts may return ENOTFOUND a few times. */
 const GONE_AFTER = 3;
 
 export interface DnsParts {
@@ -60,7 +60,7 @@ export function dnsSource(options: DnsOptions, { log, failed, resolve = resolveS
       const { code, message } = error as { code?: string; message: string };
       failed(name);
       setState(code ?? message, { error: message });
-      // Another error says nothing of the pods, so they stay.
+      // Other errors say nothing about the pods, so the pods stay.
       missing = code === "ENOTFOUND" ? missing + 1 : 0;
       if (missing === GONE_AFTER) report([]);
     }

@@ -18,7 +18,10 @@ interface SourceParts extends DnsParts {
   watchTimes: WatchTimes;
 }
 
-/** A URL with an address is a static pod. A host name in a URL is resolved as under `dns`, but is one pod. */
+/**
+ * Returns the pod sources. A URL with an address is a static pod. A host name in a URL is resolved as under `dns`, but is one
+ * pod.
+ */
 export function sourcesOf(config: Config, parts: SourceParts): PodSource[] {
   const fixed: PodAddress[] = [];
   const named: PodSource[] = [];

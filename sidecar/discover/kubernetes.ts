@@ -17,7 +17,7 @@ export interface KubernetesOptions {
   services: readonly SelectedService[];
   engine: EngineName;
   engines?: EngineTable;
-  /** Watch GKE's policies as well. */
+  /** Whether GKE's policies are watched too. */
   policies?: boolean;
   place?: string | undefined;
   placeLabel?: string | undefined;
@@ -31,7 +31,7 @@ interface KubernetesParts {
   /** A request to the API server failed. */
   failed: (source: string) => void;
   random: () => number;
-  /** Opens the cluster: accessCluster, or a test's function. */
+  /** Opens the cluster. The sidecar passes accessCluster; a test passes a function of its own. */
   access: () => Promise<ClusterAccess>;
 }
 
@@ -126,7 +126,7 @@ export class KubernetesSource implements PodSource {
   }
 }
 
-/** `scope`: a namespace; null: all of them. */
+/** `scope`: a namespace; null: all namespaces. */
 type OpenWatch = (resource: Resource, scope: string | null, selector?: string) => ResourceWatch;
 
 function podWatches(
@@ -156,12 +156,12 @@ function otherWatches(
   return scopes.flatMap((scope) => resources.map((resource) => watch(resource, scope)));
 }
 
-/** The namespaces to watch: those of `namespaces`, and those that pools are configured with. null: all namespaces. */
+/** Returns the namespaces to watch: `namespaces`, and the namespaces of configured pools. null: all namespaces. */
 function scopesOf({ namespaces, pools }: KubernetesOptions, own: string): Array<string | null> {
   if (namespaces.includes("*")) return [null];
   const named = pools.flatMap(({ namespace }) => namespace ?? []);
   const listed = namespaces.length > 0 || named.length > 0 ? namespaces : [own];
-  // A pool without a namespace is in the own namespace, unless `namespaces` names others.
+  // A pool without a namespace is in the namespace `own`, unless `namespaces` names others.
   const bare = namespaces.length === 0 && pools.some(({ namespace }) => namespace === undefined) ? [own] : [];
   return [...new Set([...listed, ...named, ...bare])];
 }

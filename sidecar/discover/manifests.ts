@@ -1,5 +1,5 @@
-// Pods from manifests in a folder, without a cluster: its .yaml, .yml and .json files, not those of folders inside. The
-// folder is watched, and scanned every RESCAN_MS as well, since some file systems do not report changes.
+// Pods from manifests in a folder, without a cluster. The .yaml, .yml and .json files of the folder are read, but no folders
+// inside. The folder is watched, and scanned every RESCAN_MS too, since some file systems do not report changes.
 import { type FSWatcher, watch } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ const RESCAN_MS = 2000;
 /** Editors and copies write a file in several steps: a scan waits this long after a change. */
 const SETTLE_MS = 30;
 const MAX_FILE_BYTES = 64 << 20;
-/** Hidden files are left out: editors and mounted ConfigMaps keep their own there. */
+/** Hidden files are left out: editors and mounted ConfigMaps keep files of their own under such names. */
 const FILE_NAME = /^[^.].*\.(ya?ml|json)$/;
 
 interface KnownFile {
@@ -47,7 +47,7 @@ export class ManifestsSource implements PodSource {
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
   #scanning = false;
-  /** Something changed during the scan: scan again soon. */
+  /** Whether a file changed during the scan, so that another scan follows. */
   #again = false;
   #closed = false;
 
@@ -73,7 +73,7 @@ export class ManifestsSource implements PodSource {
     return this.#reporter.seen(this.#objects(), watches);
   }
 
-  /** An object in two files is the one of the later file name. */
+  /** Returns all objects. Of an object in two files, the version in the file with the later name counts. */
   #objects(): Iterable<ClusterObject> {
     const all = new Map<string, ClusterObject>();
     for (const file of this.#files.values()) for (const [identity, object] of file.objects) all.set(identity, object);
@@ -110,13 +110,13 @@ export class ManifestsSource implements PodSource {
     this.#timer = setTimeout(() => void this.#round(report), ms);
   }
 
-  /** Logs a change of state once. */
+  /** Logs each change of state once. */
   #setState(next: string, detail: object): void {
     if (next === this.#state) return;
     this.#state = next;
     const where = { source: NAME, directory: this.#directory, ...detail };
     if (next === "read") this.#parts.log.info(where, "reading manifests");
-    else this.#parts.log.warn(where, "folder of manifests not read: its last objects are used");
+    else this.#parts.log.warn(where, "folder of manifests not read: its last objects stay in use");
   }
 
   async #scan(): Promise<Map<string, KnownFile>> {
@@ -134,7 +134,7 @@ export class ManifestsSource implements PodSource {
         if (known?.stamp !== message) {
           this.#parts.log.warn(
             { source: NAME, file: name, problem: message },
-            "manifest not read: its last objects are used",
+            "manifest not read: its last objects stay in use",
           );
         }
         files.set(name, { stamp: message, objects: known?.objects ?? new Map() });
@@ -143,7 +143,7 @@ export class ManifestsSource implements PodSource {
     return files;
   }
 
-  /** undefined: not a file. */
+  /** Reads a file; undefined: `name` is not a file. */
   async #read(name: string, known: KnownFile | undefined): Promise<KnownFile | undefined> {
     const { log } = this.#parts;
     const path = join(this.#directory, name);
@@ -153,7 +153,7 @@ export class ManifestsSource implements PodSource {
     if (known?.stamp === stamp) return known;
     if (status.size > MAX_FILE_BYTES) {
       const problem = `${status.size} bytes, expected at most ${MAX_FILE_BYTES}`;
-      log.warn({ source: NAME, file: name, problem }, "manifest not read: its last objects are used");
+      log.warn({ source: NAME, file: name, problem }, "manifest not read: its last objects stay in use");
       return { stamp, objects: known?.objects ?? new Map() };
     }
     const read = readManifests(await readFile(path, "utf8"), name.endsWith(".json"));
@@ -175,7 +175,7 @@ export class ManifestsSource implements PodSource {
       });
       this.#watcher.on("error", () => this.#unwatch());
     } catch {
-      // The system has no watch left, or the file system has none: scans go on every rescanMs.
+      // The system has no watch left, or the file system does not support watches. Scans go on every rescanMs.
       this.#watcher = undefined;
     }
   }
@@ -186,7 +186,7 @@ export class ManifestsSource implements PodSource {
   }
 }
 
-/** The file's objects, and the last good state of objects that the file now has with a mistake. */
+/** Returns the file's objects. An object with a mistake keeps its last good state. */
 function withLastGood(read: ManifestFile, known: KnownFile | undefined): Map<string, ClusterObject> {
   const objects = new Map(read.objects);
   for (const [identity, object] of known?.objects ?? []) {

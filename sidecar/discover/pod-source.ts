@@ -1,15 +1,16 @@
+// The interface of a pod source, which reports the pods that exist.
 import type { ClusterSeen } from "../kubernetes/cluster-objects.ts";
 import type { PodAddress } from "../pod.ts";
 
-/** Takes all pods of a source each time: a pod that is left out is gone. */
+/** Receives all pods of a source each time. A pod that a report leaves out is gone. */
 export type ReportPods = (pods: readonly PodAddress[]) => void;
 
 /** Where pods come from: addresses, a DNS name, a cluster, a folder of manifests. */
 export interface PodSource {
-  /** In logs and metrics. */
+  /** The source's name in logs and metrics. */
   name: string;
   start(report: ReportPods): void;
   close(): void;
-  /** The objects of its cluster, for people to see; absent: the source has no cluster. */
+  /** Returns the objects of its cluster, for people; absent: the source has no cluster. */
   seen?(): ClusterSeen;
 }

@@ -1,4 +1,4 @@
-// From a cluster's objects to the pods that are scraped and pushed. Pure: computed anew after each change.
+// Computes from a cluster's objects which pods are scraped and pushed. The function is pure, and runs after each change.
 import { isPlaceName } from "../../protocol/grammar.ts";
 import { AUTO, ENGINES, type EngineName, type EngineTable } from "../engines/index.ts";
 import type { ClusterView, HealthCheck, PodObject, Pool, Slice } from "../kubernetes/cluster-objects.ts";
@@ -31,7 +31,7 @@ export interface Selection {
 interface SelectedPods {
   /** Sorted by address. */
   pods: PodAddress[];
-  /** What could not be understood or done, a sentence each. */
+  /** One sentence for each thing that Pilotfish did not understand or cannot do. */
   problems: string[];
 }
 
@@ -70,7 +70,7 @@ export function selectPods(view: ClusterView, selection: Selection): SelectedPod
       continue;
     }
     if (!known.of.includes(member.of)) known.of.push(member.of);
-    // A terminating pod may have given its address to a new pod: the pod that is not draining counts.
+    // A terminating pod may have given its address to a new pod. The pod that is not draining counts.
     if (known.draining && !member.draining) Object.assign(known, { ready: member.ready, draining: false });
     else if (known.draining === member.draining) known.ready ||= member.ready;
   }
@@ -78,14 +78,14 @@ export function selectPods(view: ClusterView, selection: Selection): SelectedPod
   return { pods, problems: [...new Set(problems)] };
 }
 
-/** The place by the pod's label, else the cluster's. */
+/** Returns the place that the pod's label names, else the cluster's place. */
 function placeOf({ labels }: Member, { place, placeLabel }: Selection): { place?: string } {
   const own = placeLabel === undefined ? undefined : labels[placeLabel];
   const name = own !== undefined && isPlaceName(own) ? own : place;
   return name === undefined ? {} : { place: name };
 }
 
-/** The probe of the HealthCheckPolicy for the pod's pool or Service, if it checks the serving port by HTTP. */
+/** Returns the probe of the HealthCheckPolicy for the pod's pool or Service, if the policy checks the serving port by HTTP. */
 function probeOf({ of, port }: Member, checks: readonly HealthCheck[]): Pick<PodAddress, "probe"> {
   const check = checks.find(({ target, namespace }) => {
     const imported = target.kind === "GCPInferencePoolImport";
@@ -99,7 +99,7 @@ function probeOf({ of, port }: Member, checks: readonly HealthCheck[]): Pick<Pod
   return { probe: { path, intervalMs, timeoutMs, failures, successes } };
 }
 
-/** `namespace/name` of the pools that are selected. */
+/** Returns `namespace/name` of the selected pools. */
 export function followedPools(pools: readonly Pool[], selection: Selection): string[] {
   const followed = pools.filter((pool) => isSelected(pool, selection.pools));
   return [...new Set(followed.map(({ namespace, name }) => `${namespace}/${name}`))];
@@ -149,7 +149,7 @@ function* sliceMembers(
         ? { name: slice.service }
         : services.find((each) => names(each, slice.namespace, slice.service));
     if (service === undefined || slice.members.length === 0) continue;
-    // The second address family of a dual-stack Service reaches the same servers, whose load would count twice.
+    // The second address family of a dual-stack Service reaches the same servers, so their load would count twice.
     if (isIPv6Slice(slice) && slices.some((other) => sameService(other, slice) && !isIPv6Slice(other))) continue;
     const port = portOf(slice, service.port);
     if (port === undefined) {

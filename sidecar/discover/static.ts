@@ -1,7 +1,8 @@
+// The pod source of addresses that the configuration names.
 import type { PodAddress } from "../pod.ts";
 import type { PodSource } from "./pod-source.ts";
 
-/** Pods whose addresses are in the configuration. */
+/** Reports the configured pods once, at its start. */
 export function staticSource(pods: readonly PodAddress[]): PodSource {
   return { name: "static", start: (report) => report(pods), close: () => {} };
 }

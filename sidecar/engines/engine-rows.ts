@@ -1,10 +1,10 @@
 // How the metrics of a model server become signals: a table of rows, read by scrape/metrics-parser.ts. Each server has its
 // table in a file of its own beside this one. tests/sidecar/scrape/engines.test.ts names every step of adding a server.
 
-/** A number that the sidecar reads of a server. `awake` is 1 while the engine serves, 0 while it sleeps. */
+/** A number that the sidecar reads from a server's metrics. `awake` is 1 while the engine serves, 0 while it sleeps. */
 export type Signal = "waiting" | "running" | "kvUsage" | "awake" | "kvBlocks" | "blockTokens";
 
-/** A text is an engine's when it has a sample of one of these signals by that engine's metric names. */
+/** A text belongs to an engine if it has a sample of one of these signals under that engine's metric names. */
 export const IDENTIFYING_SIGNALS: readonly Signal[] = ["waiting", "running", "kvUsage"];
 
 /** A metric whose samples are combined into one number. */
@@ -18,11 +18,11 @@ export interface GaugeRow {
   where?: { label: string; value: string };
 }
 
-/** An info metric whose labels hold numbers. Of several samples, the largest number counts. */
+/** An info metric whose labels have numbers as values. Of several samples, the largest number counts. */
 interface LabelsRow {
   kind: "labels";
   metric: string;
-  /** Signal -> the label that holds its number. */
+  /** Signal -> the label that has its number. */
   numbers: Partial<Record<"kvBlocks" | "blockTokens", string>>;
 }
 
@@ -30,7 +30,7 @@ interface LabelsRow {
 interface AdaptersRow {
   kind: "adapters";
   metric: string;
-  /** The labels with the highest number of adapters at once, the running adapters, and the waiting adapters. */
+  /** The labels with the maximum of adapters at once, the running adapters, and the waiting adapters. */
   max: string;
   running: string;
   waiting: string;

@@ -21,14 +21,17 @@ export type EngineTable = ReadonlyMap<string, Engine>;
 export const ENGINES: EngineTable = new Map(BUILT_IN.map((engine) => [engine.name, engine]));
 export const ENGINE_NAMES: readonly string[] = [AUTO, ...ENGINES.keys()];
 
-/** The built-in table and `given`, the engines of the configuration. Those come first, and replace built-in ones by name. */
+/**
+ * Returns the table of `given`, the engines of the configuration, and the built-in engines. The given engines come first, and
+ * replace built-in engines of the same name.
+ */
 export function engineTable(given: readonly Engine[]): EngineTable {
   const table = new Map(given.map((engine) => [engine.name, engine]));
   for (const engine of BUILT_IN) if (!table.has(engine.name)) table.set(engine.name, engine);
   return table;
 }
 
-/** The engines by whose rows a pod's text is read: the named one, or all of them for AUTO. */
+/** Returns the engines whose rows read a pod's text: the named engine, or all engines for AUTO. */
 export function enginesFor(name: EngineName, table: EngineTable): readonly Engine[] {
   const engine = table.get(name);
   return engine === undefined ? [...table.values()] : [engine];

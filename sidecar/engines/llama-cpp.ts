@@ -1,4 +1,4 @@
-// llama.cpp's server with --metrics.
+// The table of llama.cpp's server with --metrics.
 import type { Engine } from "./engine-rows.ts";
 
 export const llamaCpp: Engine = {
@@ -7,7 +7,7 @@ export const llamaCpp: Engine = {
   rows: [
     { kind: "gauge", metric: "llamacpp:requests_deferred", signal: "waiting", combine: "sum" },
     { kind: "gauge", metric: "llamacpp:requests_processing", signal: "running", combine: "sum" },
-    // Servers have this metric until the middle of 2025.
+    // Servers up to the middle of 2025 have this metric.
     { kind: "gauge", metric: "llamacpp:kv_cache_usage_ratio", signal: "kvUsage", combine: "mean" },
   ],
 };

@@ -1,6 +1,6 @@
-// The load of one server, as one scrape of its metrics says. The tables of this folder decide which metric means what.
+// The load of one server by one scrape of its metrics. The tables of this folder say what each metric means.
 
-/** What one scrape says of a server; null: the server does not say. */
+/** The values of one scrape of a server. null: the server does not report the value. */
 export interface Reading {
   /** The engine whose metric names the text has; null: the text has no known names. */
   engine: string | null;
@@ -23,7 +23,7 @@ export interface AdapterReading {
   waiting: string[];
 }
 
-/** Whether two readings put the same into a snapshot: `samples` and `malformed` are not part of one. */
+/** Whether two readings give the same values in a snapshot. `samples` and `malformed` are not part of a snapshot. */
 export function sameReading(a: Reading | null, b: Reading | null): boolean {
   if (a === null || b === null) return a === b;
   return (

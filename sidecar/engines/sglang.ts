@@ -8,7 +8,7 @@ export const sglang: Engine = {
     { kind: "gauge", metric: "sglang:num_queue_reqs", signal: "waiting", combine: "sum" },
     { kind: "gauge", metric: "sglang:num_running_reqs", signal: "running", combine: "sum" },
     { kind: "gauge", metric: "sglang:token_usage", signal: "kvUsage", combine: "mean" },
-    // A page of SGLang is a block of vLLM.
+    // SGLang calls a block a page.
     {
       kind: "labels",
       metric: "sglang:cache_config_info",

@@ -1,4 +1,4 @@
-// Text Generation Inference. Its metrics say nothing of a KV cache.
+// The table of Text Generation Inference, whose metrics say nothing about a KV cache.
 import type { Engine } from "./engine-rows.ts";
 
 export const tgi: Engine = {

@@ -1,4 +1,4 @@
-// vLLM. The names are those of 0.32; an older name follows the name that replaced it.
+// The table of vLLM, with the metric names of version 0.32. An older name follows the name that replaced it.
 import type { Engine } from "./engine-rows.ts";
 
 export const vllm: Engine = {
@@ -7,7 +7,7 @@ export const vllm: Engine = {
   rows: [
     { kind: "gauge", metric: "vllm:num_requests_waiting", signal: "waiting", combine: "sum" },
     { kind: "gauge", metric: "vllm:num_requests_running", signal: "running", combine: "sum" },
-    // Each rank has its own cache, and all have the same size: the mean is how full the pod is.
+    // Each rank has its own cache, and all caches have the same size. So the mean says how full the pod is.
     { kind: "gauge", metric: "vllm:kv_cache_usage_perc", signal: "kvUsage", combine: "mean" },
     // The name before v0.10.2. Some versions have both.
     { kind: "gauge", metric: "vllm:gpu_cache_usage_perc", signal: "kvUsage", combine: "mean" },

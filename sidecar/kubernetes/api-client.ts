@@ -9,7 +9,7 @@ import { request as httpsRequest } from "node:https";
 export class ApiError extends Error {
   /** 0: no response. */
   readonly status: number;
-  /** By the header retry-after; 0: not given. */
+  /** The time in the header retry-after; 0: the header is missing. */
   readonly retryAfterMs: number;
 
   constructor(status: number, message: string, retryAfterMs = 0) {
@@ -41,7 +41,7 @@ interface LineTaker {
   line(text: string): void;
 }
 
-/** The part of the official client's KubeConfig that is used. */
+/** The part of the official client's KubeConfig that the sidecar uses. */
 interface Credentials {
   getCurrentCluster(): { server: string } | null;
   applyToHTTPSOptions(options: RequestOptions): Promise<void>;
@@ -60,7 +60,7 @@ export function apiClient(credentials: Credentials): ApiClient {
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
-    // Read for each request, since tokens and certificates are rotated.
+    // The credentials are read for each request, since tokens and certificates are rotated.
     const options: RequestOptions = { method: "GET", headers: { accept: "application/json" } };
     await credentials.applyToHTTPSOptions(options);
     await receive(url, options, deadlines, taker);
@@ -172,14 +172,14 @@ function describe(error: Error): string {
   return code === undefined || error.message.includes(code) ? error.message : `${code}: ${error.message}`;
 }
 
-/** The message of a Kubernetes Status, else the first line of the text. */
+/** Returns the message of a Kubernetes Status, else the first line of the text. */
 function messageOf(text: string, response: IncomingMessage): string {
   const status = `status ${response.statusCode}`;
   try {
     const { message } = JSON.parse(text) as { message?: unknown };
     if (typeof message === "string" && message !== "") return `${status}: ${message.slice(0, 300)}`;
   } catch {
-    // Not a Status: the text below is used.
+    // The text is no Status, so its first line is used below.
   }
   const line = text.split("\n")[0]?.trim().slice(0, 200) ?? "";
   return line === "" ? status : `${status}: ${line}`;
@@ -197,7 +197,7 @@ export async function accessCluster(options: {
   kubeconfig?: string | undefined;
   context?: string | undefined;
 }): Promise<ClusterAccess> {
-  // Loaded only if a cluster is configured: loading takes a second and 80 MB.
+  // The client is loaded only if a cluster is configured, since loading takes a second and 80 MB.
   const { KubeConfig } = await import("@kubernetes/client-node");
   const config = new KubeConfig();
   if (options.kubeconfig !== undefined) config.loadFromFile(options.kubeconfig);

@@ -15,9 +15,9 @@ export interface Pool extends Named {
   targetPorts: readonly number[];
   /** The annotation's text. */
   attachTo: string | null;
-  /** Whether requests continue without a pick. */
+  /** Whether requests continue when no endpoint can be picked. */
   failOpen: boolean;
-  /** Other sidecars may import it: `networking.gke.io/export: "True"`. */
+  /** Whether other sidecars may import the pool: `networking.gke.io/export: "True"`. */
   exported?: boolean;
 }
 
@@ -29,7 +29,7 @@ export interface PodObject extends Named {
   ready: boolean;
   terminating: boolean;
   asleep: boolean;
-  /** By its label; null: no label. */
+  /** The engine that the pod's label names; null: no label. */
   engine: string | null;
   /** The ports of the pool that this pod serves; null: all of them. */
   activePorts: readonly number[] | null;
@@ -64,7 +64,7 @@ export interface ServedModel extends Named {
   pool: string;
   model: string;
   criticality: "Critical" | "Standard" | "Sheddable" | null;
-  /** The models that serve it; empty: the model itself. */
+  /** The models that serve its requests; empty: the model itself. */
   targets: readonly WeightedModel[];
 }
 
@@ -77,7 +77,7 @@ interface RewriteRule {
 export interface Rewrite extends Named {
   kind: "rewrite";
   pool: string | null;
-  /** RFC 3339. Of two rewrites for the same name, the oldest counts. */
+  /** Time of creation, RFC 3339. Of two rewrites for the same name, the older one counts. */
   created: string | null;
   rules: readonly RewriteRule[];
 }
@@ -157,7 +157,7 @@ export interface ClusterSeen extends ClusterView {
   source: string;
   /** `namespace/name` of the pools whose pods are used. */
   followed: readonly string[];
-  /** What the objects ask for and Pilotfish cannot do, a sentence each. */
+  /** One sentence for each demand of an object that Pilotfish cannot meet. */
   problems: readonly string[];
   /** The watches or files that the objects come from, with their state. */
   watches: ReadonlyArray<{ of: string; state: string; objects: number }>;
@@ -182,7 +182,7 @@ export function titleOf({ kind, namespace, name }: ClusterObject): string {
   return `${KINDS[kind]} ${namespace}/${name}`;
 }
 
-/** Unique among objects. Pools of the two API groups may share a name. */
+/** Returns a text that is unique among objects. Pools of the two API groups may share a name. */
 export function identityOf(object: ClusterObject): string {
   const kind = object.kind === "pool" && object.version !== "v1" ? "pool-alpha" : object.kind;
   return `${kind} ${object.namespace}/${object.name}`;
@@ -200,7 +200,7 @@ export function declarationsOf({ pools, objectives, models, rewrites, adapterMap
   };
 }
 
-/** Sorted by identity, so that the order of arrival does not matter. */
+/** Makes a view. Objects are sorted by identity, so that the order of arrival does not matter. */
 export function viewOf(objects: Iterable<ClusterObject>): ClusterView {
   const all = [...objects].map((object) => ({ object, key: identityOf(object) }));
   all.sort((a, b) => (a.key < b.key ? -1 : 1));

@@ -1,16 +1,20 @@
-// Splits a file into objects: YAML of any number of documents, or JSON. Each document is an object or a List of objects.
+// Splits a file into objects. The file is JSON, or YAML with any number of documents. A document is an object or a List of
+// objects.
 import { LineCounter, parseAllDocuments } from "yaml";
 
-/** Aliases of one document: more would expand without bound. */
+/** Maximum of YAML aliases in one document, since aliases can expand without bound. */
 const MAX_ALIASES = 100;
 
 type DocumentItem =
-  /** `where`: "document 2", "document 2, items[3]". */
+  /** `where`: the position in the file, such as "document 2, items[3]". */
   | { where: string; content: unknown }
   /** The document cannot be read, so its objects are unknown. */
   | { where: string; problem: string };
 
-/** `json`: by the file's name. The JSON parser is faster and stricter. Empty documents are left out. */
+/**
+ * Returns the items of a file, without empty documents. `json`: the file's name says JSON, whose parser is faster and
+ * stricter.
+ */
 export function* documentItems(text: string, json: boolean): Iterable<DocumentItem> {
   for (const document of json ? jsonDocument(text) : yamlDocuments(text)) {
     if ("problem" in document) yield document;
@@ -46,20 +50,20 @@ function* yamlDocuments(text: string): Iterable<DocumentItem> {
   }
 }
 
-/** Between two `---` there may be nothing, or only a comment. */
+/** Returns the items of a document. A document between two `---` may be empty, or only a comment. */
 function* itemsOf(where: string, content: unknown): Iterable<DocumentItem> {
   if (content === null || content === undefined) return;
   if (!isList(content)) yield { where, content };
   else for (const [i, item] of content.items.entries()) yield* itemsOf(`${where}, items[${i}]`, item);
 }
 
-/** `kind: List`, and the lists of one kind that the API server writes, such as PodList. */
+/** Whether the content is a List, or a list of one kind that the API server writes, such as PodList. */
 function isList(content: unknown): content is { items: unknown[] } {
   const { kind, items } = content as { kind?: unknown; items?: unknown };
   return typeof kind === "string" && kind.endsWith("List") && Array.isArray(items);
 }
 
-/** "Pod default/a", for an object that may be no object at all. */
+/** Returns a title such as "Pod default/a". The content may be anything. */
 export function titleOfContent(content: unknown): string {
   const { kind, metadata } = content as { kind?: unknown; metadata?: { namespace?: unknown; name?: unknown } | null };
   if (typeof kind !== "string" || typeof metadata?.name !== "string") return "an object without a name";

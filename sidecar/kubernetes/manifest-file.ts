@@ -1,22 +1,22 @@
-// The objects of one file of manifests.
+// Reads one file of manifests into objects and problems.
 import { type ClusterObject, identityOf } from "./cluster-objects.ts";
 import { documentItems, titleOfContent } from "./documents.ts";
 import { translate } from "./translate/index.ts";
 
 export interface ManifestFile {
-  /** By identity; of two objects with one identity, the later one. */
+  /** The objects by identity. Of two objects with one identity, the later one counts. */
   objects: Map<string, ClusterObject>;
   /** Titles of objects with a mistake: their last good state stays in use. */
   kept: string[];
-  /** A document cannot be read, so the file's objects are not all known. */
+  /** Whether a document cannot be read, so that some of the file's objects are unknown. */
   torn: boolean;
-  /** "document 2, items[3], Pod default/a: spec.x: got ..., expected ..." */
+  /** Lines such as "document 2, items[3], Pod default/a: spec.x: got ..., expected ...". */
   problems: string[];
-  /** The same for objects that Pilotfish does not use. */
+  /** A line for each object that Pilotfish does not use. */
   unused: string[];
 }
 
-/** `json`: the file is JSON, by its name. */
+/** `json`: the file's name says that the file is JSON. */
 export function readManifests(text: string, json: boolean): ManifestFile {
   const read: ManifestFile = { objects: new Map(), kept: [], torn: false, problems: [], unused: [] };
   for (const item of documentItems(text, json)) {

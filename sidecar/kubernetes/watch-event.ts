@@ -1,10 +1,10 @@
-// One line of a watch: an event with the object that it is about.
+// Reads one line of a watch: an event and its object.
 
 interface Meta {
   resourceVersion?: string;
   namespace?: string;
   name?: string;
-  /** Of a list: the token of the next page. */
+  /** A list has here the token of its next page. */
   continue?: string;
 }
 
@@ -37,7 +37,7 @@ export function parseEvent(line: string): WatchEvent {
   return { type, object, version };
 }
 
-/** Unique among the objects of one resource. */
+/** Returns a key that is unique among the objects of one resource. */
 export function keyOf({ metadata }: RawObject): string {
   return `${metadata?.namespace ?? ""}/${metadata?.name ?? ""}`;
 }

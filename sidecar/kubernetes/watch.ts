@@ -18,11 +18,11 @@ import { keyOf, parseEvent, type RawObject } from "./watch-event.ts";
 export interface WatchTimes {
   /** How long the server keeps one watch open. */
   watchMs: number;
-  /** The longest time without a byte, except in a watch, which lasts watchMs without events. */
+  /** The longest time without a byte. A watch may be silent for watchMs. */
   silenceMs: number;
   retryMinMs: number;
   retryMaxMs: number;
-  /** The wait before a list, while the resource is absent or refused. */
+  /** The wait before the next list, while the resource is absent or refused. */
   absentMs: number;
 }
 
@@ -54,7 +54,7 @@ export interface WatchObserver {
 type WatchState = "listing" | "watching" | "absent" | "refused" | "failing";
 
 const PAGE = 500;
-/** A watch that ends sooner, without an event, counts as failed: the next one waits. */
+/** A watch that ends sooner and without an event counts as failed, so the next watch waits. */
 const SHORTEST_MS = 1000;
 
 export class ResourceWatch {
@@ -71,10 +71,10 @@ export class ResourceWatch {
   #failures = 0;
   /** The reason that was reported last; "": none. */
   #reason = "";
-  /** Responses 404 in a row. */
+  /** Number of responses 404 in a row. */
   #missed = 0;
   state: WatchState = "listing";
-  /** The server has responded once: with a list, with 404 or with 403. */
+  /** Whether the server has responded once: with a list, with 404 or with 403. */
   answered = false;
 
   /** `namespace` null: all namespaces. `selector`: a label selector; undefined: the resource's own label. */
@@ -186,7 +186,10 @@ export class ResourceWatch {
     observer.changed();
   }
 
-  /** A page of the list. Its first page tries the API versions, newest first, and keeps the first that is served. */
+  /**
+   * Requests a page of the list. The first page tries the API versions, newest first, and keeps the first that the server
+   * has.
+   */
   async #getPage(query: object, deadlines: { silenceMs: number; signal: AbortSignal }, further: boolean) {
     const { client } = this.#parts;
     const all = { ...query } as Record<string, string | number | undefined>;
@@ -207,7 +210,7 @@ export class ResourceWatch {
 
   async #watch(version: string): Promise<void> {
     const { client, times, random } = this.#parts;
-    // A random length, so that watches that began together do not end together.
+    // The length is random, so that watches that began together do not end together.
     const seconds = Math.ceil((times.watchMs * (1 + 0.2 * random())) / 1000);
     const query = {
       watch: true,
@@ -216,7 +219,7 @@ export class ResourceWatch {
       timeoutSeconds: seconds,
       labelSelector: this.#selector,
     };
-    // The server ends the watch after `seconds`. A server that does not is hanging.
+    // The server ends the watch after `seconds`. A server that does not end the watch hangs.
     const deadlines = { silenceMs: seconds * 1000 + times.silenceMs / 2, signal: this.#closing.signal };
     const began = performance.now();
     let events = 0;
@@ -263,7 +266,7 @@ export class ResourceWatch {
       this.#objects.delete(keyOf(object));
       this.#parts.observer.changed();
     }
-    // Set last: the next watch would skip an event that failed above.
+    // The version is set last. Otherwise the next watch would skip an event that failed above.
     this.#version = version;
   }
 

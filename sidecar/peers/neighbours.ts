@@ -1,4 +1,4 @@
-// Everything about places beyond the own pods: the peers, round trips, the order of places, and the policies.
+// All that the sidecar knows about places: its peers, the round trips, the order of places, and the policies.
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
@@ -18,7 +18,7 @@ interface NeighbourParts {
   secrets: Secrets;
   clock: Clock;
   log: Log;
-  /** A peer sent a view, or its view became stale. */
+  /** Called when a peer sent a view, or when its view became stale. */
   changed(): void;
   /** A request to a peer failed. */
   failed(origin: string): void;
@@ -70,7 +70,7 @@ export class Neighbours {
     return this.#peers.every(({ settled }) => settled);
   }
 
-  /** The own pods, then pods of peers with other addresses. */
+  /** Returns the sidecar's own pods, then the pods of peers that have other addresses. */
   *withPeers(own: Iterable<Pod>): Iterable<Pod> {
     const known = new Set<string>();
     for (const pod of own) {
@@ -94,7 +94,7 @@ export class Neighbours {
     this.#problems = problems;
   }
 
-  /** A scrape of a pod took `seconds`. In another place this measures the round trip. */
+  /** A scrape of the pod took `seconds`. For a pod of another place, the time is used as the round trip to the place. */
   scraped({ place }: Pod, seconds: number): void {
     const { here } = this.#config.places;
     if (place !== undefined && place !== here) this.#roundTrips.measured(place, seconds * 1000, this.#clock.now());
@@ -113,13 +113,13 @@ export class Neighbours {
     };
   }
 
-  /** Whether it is one of the shared secrets. */
+  /** Whether `secret` is one of the shared secrets. */
   knows(secret: string | undefined): boolean {
-    // Compares with all secrets, so that the time does not show which one matches.
+    // The secret is compared with all shared secrets, so that the time does not show which secret matches.
     return this.#secrets.inTurn(undefined).filter((one) => sameText(secret ?? "", one)).length > 0;
   }
 
-  /** The view for other sidecars; undefined: wrong secret. `sums`: all pods as one. */
+  /** Returns the view for other sidecars; undefined: the secret is wrong. `sums`: the view has all pods as one. */
   view(
     own: Iterable<Pod>,
     seen: readonly ClusterSeen[],
@@ -133,14 +133,14 @@ export class Neighbours {
   }
 }
 
-/** The places of the configuration, this sidecar's place first. */
+/** Returns the configured places, this sidecar's place first. */
 function placesOf({ places: { here, region, spill, list } }: Config): PlacesConfig {
   const own = list.find(({ name }) => name === here);
   const first = { weight: 1, ...own, name: here, region: region ?? own?.region };
   return { here, spill, list: [first, ...list.filter(({ name }) => name !== here)] };
 }
 
-/** Compares in constant time. */
+/** Compares two texts in constant time. */
 function sameText(a: string, b: string): boolean {
   const hash = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(hash(a), hash(b));

@@ -1,15 +1,15 @@
-// Makes pods of a peer's view, in the form of own pods.
+// Turns a peer's view into pods, which have the same form as the sidecar's own pods.
 import type { Reading } from "../engines/reading.ts";
 import { Health } from "../health.ts";
 import type { Pod } from "../pod.ts";
 import type { OfferedPod, OfferedSums } from "./view.ts";
 
-/** What all pods of one view share. */
+/** The values that all pods of one view share. */
 interface ViewFacts {
   place: string;
-  /** Clock.now() of the view. */
+  /** Clock.now() at which the view was true. */
   at: number;
-  /** The view is too old: its pods are not ready. */
+  /** Whether the view is too old. Its pods are not ready then. */
   stale: boolean;
 }
 
@@ -21,7 +21,7 @@ export function importedPod(offered: OfferedPod, facts: ViewFacts): Pod {
   return podOf(address, engine, state, reading, offered, facts);
 }
 
-/** One pod for all pods of a cluster. `address`: its gateway, which chooses among them. */
+/** Makes one pod for all pods of a cluster. `address`: the cluster's gateway, which chooses among its pods. */
 export function gatewayPod(sums: OfferedSums, address: string, facts: ViewFacts): Pod {
   const { pods, waiting, running, kvUsage, of } = sums;
   const unknown = { engine: null, asleep: false, kvBlocks: null, blockTokens: null, adapters: null };

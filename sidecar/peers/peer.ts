@@ -14,14 +14,14 @@ import { type OfferedPod, type OfferedSums, parseView } from "./view.ts";
 
 interface PeerOptions {
   origin: string;
-  /** undefined: the place that the view names. */
+  /** The place of the peer's pods; undefined: the place that the view names. */
   place: string | undefined;
   mode: "pods" | "gateway";
-  /** ip:port of the cluster's gateway; only with mode gateway. */
+  /** ip:port of the cluster's gateway; only with the mode gateway. */
   gateway: string | undefined;
   intervalMs: number;
   staleAfterMs: number;
-  /** Tried one after the other. */
+  /** The secrets, which are tried one after the other. */
   secrets: Pick<Secrets, "inTurn">;
 }
 
@@ -85,7 +85,7 @@ export class Peer {
     return this.#view === undefined || this.#parts.clock.now() - this.#view.at > this.options.staleAfterMs;
   }
 
-  /** The peer's pods, or its gateway as one pod. */
+  /** Returns the peer's pods, or its gateway as one pod. */
   pods(): Pod[] {
     if (this.#view === undefined || this.#parts.clock.now() - this.#view.at > FORGET_MS) return [];
     const { what, place, at } = this.#view;
@@ -136,7 +136,7 @@ export class Peer {
     return { what: { sums }, place, region };
   }
 
-  /** Requests with the secret that worked last, then with the others. */
+  /** Sends a request with the secret that worked last, then with the other secrets. */
   async #get(path: string): Promise<Answer> {
     const { secrets, staleAfterMs } = this.options;
     let answer: Answer = { status: 401, body: Buffer.alloc(0) };

@@ -1,11 +1,11 @@
-// The round trip to each place: the shortest of the last 30 to 60 seconds. Longer ones include waiting on either side.
+// The round trip to each place: the shortest of the last 30 to 60 seconds. Longer times include waiting on either side.
 
 const WINDOW_MS = 30_000;
 
 interface Window {
-  /** When it began. */
+  /** When the window began. */
   at: number;
-  /** The shortest time of this window, and of the one before, in milliseconds. */
+  /** The shortest time of this window and of the window before, in milliseconds. */
   now: number;
   before: number;
 }
@@ -20,7 +20,7 @@ export class RoundTrips {
     else window.now = Math.min(window.now, ms);
   }
 
-  /** Place → milliseconds. */
+  /** Returns the round trips: place → milliseconds. */
   all(): Map<string, number> {
     return new Map([...this.#windows].map(([place, { now, before }]) => [place, Math.min(now, before)]));
   }

@@ -1,5 +1,5 @@
-// The view: what a sidecar offers to the sidecars of other clusters, at GET /.pilotfish/view with the shared secret. A view has
-// own pods only, never imported ones, so a pod cannot come back to its own cluster through a peer.
+// The view: what a sidecar offers to the sidecars of other clusters, at GET /.pilotfish/view with the shared secret. A view
+// has only the sidecar's own pods, never imported pods. So a pod cannot come back to its own cluster through a peer.
 //
 //   { "version": 1, "place", "region", "pods": [ {...} ] }                       every exported pod
 //   { "version": 1, "place", "region", "sums": {...} }     ?sums=1               all exported pods as one, for peers that use the gateway
@@ -39,7 +39,7 @@ const pod = load.extend({
 });
 
 const sums = load.extend({
-  /** How many pods are ready. */
+  /** Number of ready pods. */
   pods: z.int().min(0),
   models: z.array(model),
   of: z.array(z.string()),
@@ -61,11 +61,11 @@ type SumsView = z.output<typeof sumsView>;
 interface Offer {
   place: string;
   region: string | undefined;
-  /** Pools, as name or namespace/name; `*` is every pod. */
+  /** Pools, as name or namespace/name; `*` means every pod. */
   pools: readonly string[];
 }
 
-/** Throws an HttpFailure "invalid" for a body that is not a view of this version. */
+/** Reads a view. Throws an HttpFailure "invalid" for a body that is not a view of this version. */
 export function parseView<T extends "pods" | "sums">(body: Buffer, which: T): T extends "pods" ? PodsView : SumsView {
   let json: unknown;
   try {
@@ -81,7 +81,10 @@ export function parseView<T extends "pods" | "sums">(body: Buffer, which: T): T 
   return parsed.data as T extends "pods" ? PodsView : SumsView;
 }
 
-/** Whether a pod is offered: with `*` all pods, else the pods of `pools`, given as name or namespace/name. */
+/**
+ * Whether a pod is offered to peers. With `*` all pods are offered, else the pods of `pools`, given as name or
+ * namespace/name.
+ */
 function offered({ cluster }: Pod, pools: ReadonlySet<string>): boolean {
   if (pools.has("*")) return true;
   return (cluster?.of ?? []).some((of) => {
@@ -90,7 +93,7 @@ function offered({ cluster }: Pod, pools: ReadonlySet<string>): boolean {
   });
 }
 
-/** The view of the exported pods at Clock.now() `now`: pods one by one, or `sumsOnly` as one. */
+/** Makes the view of the exported pods at Clock.now() `now`. With `sumsOnly` the view has all pods as one. */
 export function viewOf(
   pods: Iterable<Pod>,
   seen: readonly ClusterSeen[],

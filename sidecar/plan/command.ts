@@ -1,5 +1,5 @@
-// pilotfish plan: where a request would go, and why. Exit codes: 0 the filter picks an endpoint, 1 it picks none, 2 wrong flags
-// or files.
+// `pilotfish plan`: shows where a request would go, and why. Exit codes: 0 the filter picks an endpoint, 1 it picks none, 2
+// wrong flags or files.
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
@@ -33,7 +33,7 @@ function count(text: string): number {
   return number;
 }
 
-/** The release module, as seen from the sources and from the compiled files in the package. */
+/** Returns the path of the release module, from the sources or from the compiled files in the package. */
 function moduleFile(): string {
   const paths = ["../../build/pilotfish.wasm", "../../../pilotfish.wasm"];
   const files = paths.map((path) => fileURLToPath(new URL(path, import.meta.url)));
@@ -42,7 +42,7 @@ function moduleFile(): string {
 
 export function planCommand(): Command {
   return new Command("plan")
-    .description("runs the filter without Envoy and says which pod and place a request would go to, and why")
+    .description("runs the filter without Envoy, and shows which pod and place a request would go to, and why")
     .option("-s, --snapshot <file>", "a snapshot, as the sidecar pushes it")
     .option("--sidecar <url>", `a running sidecar that gives its snapshot; the secret comes from ${SECRET_ENV}`)
     .option("-m, --model <name>", "the model of the request")
@@ -52,7 +52,7 @@ export function planCommand(): Command {
     .option("-H, --header <name: value>", "a header of the request; may be repeated", header, [])
     .option("-f, --filter <file>", "the filter's configuration, JSON")
     .option("--module <file>", "the filter's module, WebAssembly", moduleFile())
-    .option("-n, --count <n>", "how many such requests are sent, to show how they spread", count, 200)
+    .option("-n, --count <n>", "how many such requests are sent, to show which endpoints they go to", count, 200)
     .option("--json", "print JSON");
 }
 

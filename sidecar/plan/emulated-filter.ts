@@ -1,4 +1,4 @@
-// The filter on one worker, in the emulator: the very module that Envoy runs, so a plan is what Envoy would do.
+// Runs the filter on one worker in the emulator. The module is the one that Envoy runs, so a plan shows what Envoy would do.
 import { randomBytes } from "node:crypto";
 import { ConfigurationRefused, type HeaderMap, Process, type Root, Stream } from "../../emulator/index.ts";
 import { SECRET_ENV, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
@@ -12,16 +12,16 @@ export interface PlannedRequest {
 }
 
 export interface Decision {
-  /** The headers with which the request went on; undefined: the filter answered, or holds the request. */
+  /** The headers of the request as it left the filter; undefined: the filter sent a local reply, or holds the request. */
   headers: HeaderMap | undefined;
-  /** What the filter answered by itself. */
+  /** The filter's local reply. */
   reply: { status: number; body: string } | undefined;
-  /** Filter state, such as pilotfish.reason. */
+  /** The filter state that the filter wrote, such as pilotfish.reason. */
   state: ReadonlyMap<string, string>;
 }
 
 const SECRET = "plan-secret-0123456789";
-/** Of the emulated Envoy: larger than any body that the filter reads. */
+/** The buffer limit of the emulated Envoy. It is larger than any body that the filter reads. */
 const BUFFER_BYTES = 64 * 1024 * 1024;
 const TICK_MS = 20;
 
@@ -29,10 +29,10 @@ export class PlanFilter {
   readonly #process: Process;
   readonly #root: Root;
 
-  /** Throws an Error with the filter's sentence when the filter refuses the configuration. */
+  /** Throws an Error with the filter's message if the filter refuses the configuration. */
   constructor(module: WebAssembly.Module, configuration: string) {
     const now = BigInt(Date.now()) * 1_000_000n;
-    // Lenient: a module of another release may call what this emulator does not have.
+    // The process is lenient, because a module of another release may use calls that this emulator lacks.
     this.#process = new Process({ now, random: randomBytes, strict: false });
     const environment = { [SECRET_ENV]: SECRET };
     try {
@@ -43,7 +43,7 @@ export class PlanFilter {
     }
   }
 
-  /** Pushes a snapshot whose version is this filter's clock. Throws when the filter refuses the snapshot. */
+  /** Pushes a snapshot. Its version is this filter's clock. Throws if the filter refuses the snapshot. */
   push(view: SnapshotView): void {
     const body = encodeSnapshot({ ...view, version: this.#process.now / 1000n });
     const { reply } = this.#send({ path: SNAPSHOT_PATH, headers: [[SECRET_HEADER, SECRET]], body });
@@ -51,7 +51,7 @@ export class PlanFilter {
     this.#process.advance(TICK_MS);
   }
 
-  /** Requests come a tick apart and end at once, so no request meets the counts of the one before. */
+  /** Sends a request. Requests come a tick apart and end at once, so no request is counted when the next one is picked. */
   decide({ headers, path, body }: PlannedRequest): Decision {
     this.#process.advance(TICK_MS);
     return this.#send({ path, headers: [["content-type", "application/json"], ...headers], body });

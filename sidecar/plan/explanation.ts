@@ -1,4 +1,4 @@
-// The numbers of a snapshot that decide where a model's requests go, as lines for people.
+// Writes lines for people with the numbers of a snapshot that decide where a model's requests go.
 import type { EndpointView, PolicyView, SnapshotView } from "../../protocol/snapshot.ts";
 import { limitText } from "../policies/policy.ts";
 
@@ -55,7 +55,7 @@ function loadText(endpoints: readonly EndpointView[], { mode, target, mostInFlig
 
 const MAX_LINES = 8;
 
-/** The picked endpoints first, then the others by their load. */
+/** Returns a line for each endpoint: the picked endpoints first, then the others by their load. */
 function endpointLines(endpoints: readonly EndpointView[], picked: readonly string[]): string[] {
   const load = ({ running, waiting }: EndpointView) => (running ?? 0) + (waiting ?? 0);
   const sorted = [...endpoints].sort((a, b) => rankOf(a, picked) - rankOf(b, picked) || load(a) - load(b));

@@ -1,4 +1,4 @@
-// Which endpoint or place a request would go to, and why: the filter's own answer, and the numbers of the snapshot beside it.
+// Plans a request: the endpoint or place that the filter chooses, its reason, and the numbers of the snapshot.
 import { DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
 import { decodeSnapshot } from "../../protocol/decode.ts";
 import type { SnapshotView } from "../../protocol/snapshot.ts";
@@ -8,9 +8,9 @@ import { explanationOf } from "./explanation.ts";
 interface PlanRequest extends PlannedRequest {
   module: WebAssembly.Module;
   snapshot: Uint8Array;
-  /** The filter's configuration, JSON; empty is the default. */
+  /** The filter's configuration as JSON; empty: the default. */
   configuration: string;
-  /** How many such requests are sent, to show how they spread. */
+  /** Number of requests to send, which shows how requests spread over endpoints. */
   count: number;
 }
 
@@ -18,18 +18,23 @@ interface Plan {
   model: string | undefined;
   reason: string;
   reply: { status: number; body: string } | undefined;
-  /** The pick, then the endpoints of the retries. */
+  /** The picked endpoint, then the endpoints for retries. */
   endpoints: string[];
-  /** How many of `count` requests went to each place, or to each endpoint where there are no places; the most first. */
+  /**
+   * How many of the requests went to each place, or to each endpoint if there are no places. The highest number comes first.
+   */
   spread: Array<[name: string, requests: number]>;
-  /** The numbers that decided, for people. */
+  /** Lines for people with the numbers that decided. */
   lines: string[];
 }
 
 /** Where a request without a pick goes. */
 const NO_PICK = "Envoy's own choice";
 
-/** Throws a SnapshotError for bytes that are no snapshot, an Error for what the filter refuses. */
+/**
+ * Plans a request. Throws a SnapshotError for bytes that are no snapshot, and an Error for a configuration or snapshot that
+ * the filter refuses.
+ */
 export function planOf({ module, snapshot, configuration, count, ...request }: PlanRequest): Plan {
   const view = decodeSnapshot(snapshot);
   const filter = new PlanFilter(module, forPlan(configuration));
@@ -48,7 +53,10 @@ export function planOf({ module, snapshot, configuration, count, ...request }: P
   };
 }
 
-/** With log.picks the filter writes its reason into filter state; a snapshot from a file may be any age. */
+/**
+ * Changes a configuration for a plan. With log.picks the filter writes its reason into filter state. A snapshot from a file
+ * may have any age.
+ */
 function forPlan(text: string): string {
   const given = (text.trim() === "" ? {} : JSON.parse(text)) as { log?: object; snapshot?: object };
   const snapshot = { ...given.snapshot, staleAfter: "3600s" };

@@ -33,7 +33,10 @@ export class PlaceOrder {
     this.#config = config;
   }
 
-  /** `names`: the places of all pods. `regions`: place -> region, of peers. `roundTripsMs`: place -> milliseconds. */
+  /**
+   * Returns the places in their order. `names`: the places of all pods. `regions`: place -> region, as peers report.
+   * `roundTripsMs`: place -> milliseconds.
+   */
   places(
     names: Iterable<string>,
     regions: ReadonlyMap<string, string>,
@@ -67,7 +70,7 @@ export class PlaceOrder {
     const known = this.#ranked.filter((name) => names.includes(name));
     const ranked = [...known, ...names.filter((name) => !known.includes(name))];
     const time = (name: string) => roundTripsMs.get(name) ?? Number.POSITIVE_INFINITY;
-    // An insertion sort: the list is short, and nearly sorted.
+    // This is an insertion sort, since the list is short and nearly sorted.
     for (let i = 1; i < ranked.length; i++) {
       for (let k = i; k > 0 && time(ranked[k] as string) < NEARER * time(ranked[k - 1] as string); k--) {
         [ranked[k - 1], ranked[k]] = [ranked[k] as string, ranked[k - 1] as string];

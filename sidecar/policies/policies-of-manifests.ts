@@ -1,8 +1,12 @@
-// The policies of GKE's objects. Policies have GKE's meaning. What Pilotfish cannot do is a problem or a note, never a guess.
+// Reads policies from GKE's objects, with GKE's meaning. If Pilotfish cannot do what an object asks for, the result is a
+// problem or a note, never a guess.
 import type { BackendPolicy, LoadMetric, PolicyObject } from "../kubernetes/cluster-objects.ts";
 import type { Policy } from "./policy.ts";
 
-/** Metrics of the KV-cache usage. The sidecar reads the usage of every engine, so any of these names means that number. */
+/**
+ * Names of the metric of KV-cache usage in several engines. The sidecar reads the usage of every engine, so each name means
+ * that number.
+ */
 const KV_METRICS = new Set([
   "vllm:kv_cache_usage_perc",
   "vllm:gpu_cache_usage_perc",
@@ -10,14 +14,14 @@ const KV_METRICS = new Set([
   "inference_pool_average_kv_cache_utilization",
 ]);
 const NAMED = "gke.named_metrics.";
-/** The names that GKE's documents export it as; used unless an AutoscalingMetric defines them. */
+/** The export names of KV-cache usage in GKE's documents. They count unless an AutoscalingMetric defines them. */
 const KV_NAMES = new Set(["kv-cache", "gpu-cache"]);
 
 interface PoliciesOfManifests {
   policies: Policy[];
-  /** What Pilotfish cannot do as the object asks, a sentence each. */
+  /** One sentence for each demand of an object that Pilotfish cannot meet. */
   problems: string[];
-  /** What has no effect, or a default value. */
+  /** One sentence for each field that has no effect, or that Pilotfish gave a default value. */
   notes: string[];
 }
 

@@ -4,9 +4,12 @@ import { MAX_MODEL_NAME_BYTES, MAX_POLICIES } from "../../protocol/constants.ts"
 import type { ModelView, PolicyMode, PolicyView } from "../../protocol/snapshot.ts";
 
 export interface Policy {
-  /** For people: `GCPBackendPolicy default/llama`, `policies[0]`. */
+  /** The name for people, such as `GCPBackendPolicy default/llama` or `policies[0]`. */
   name: string;
-  /** Pools and Services; namespace null: any. Without targets and models, the policy is for every model. */
+  /**
+   * The pools and Services of the policy; namespace null: any namespace. Without targets and models, the policy is for every
+   * model.
+   */
   targets: ReadonlyArray<{ kind: "InferencePool" | "Service"; namespace: string | null; name: string }>;
   models: readonly string[];
   mode: PolicyMode;
@@ -18,7 +21,7 @@ export interface Policy {
   short: boolean;
 }
 
-/** The limit of a policy, as a phrase for people. */
+/** Returns the limit of a policy as a phrase for people. */
 export function limitText({
   mode,
   target,
@@ -29,7 +32,7 @@ export function limitText({
   return `a place is filled to ${Math.round((target ?? 0) * 1000) / 10} % of its KV cache`;
 }
 
-/** `of`: the pools and Services of the model's pods, such as `InferencePool default/llama`. */
+/** Returns the policy for a model. `of`: the pools and Services of the model's pods, such as `InferencePool default/llama`. */
 function policyFor(
   policies: readonly Policy[],
   model: { name: string; base: string | null },
@@ -42,7 +45,7 @@ function policyFor(
       return [...of].some((each) => each.startsWith(`${kind} `) && each.endsWith(`/${name}`));
     });
   const all = (policy: Policy) => policy.models.length + policy.targets.length === 0;
-  // A policy for the model wins over one for its pool or Service, and this over one for all models.
+  // A policy for the model comes first, then a policy for its pool or Service, then a policy for all models.
   return policies.find(names) ?? policies.find(targeted) ?? policies.find(all);
 }
 
@@ -77,7 +80,10 @@ function recordName(policy: Policy, model: ModelView): string {
   return shortened(`${policy.name}: ${model.base ?? model.name}`);
 }
 
-/** A record's name has at most MAX_MODEL_NAME_BYTES. A longer name keeps its end, which differs between policies. */
+/**
+ * Shortens a name to MAX_MODEL_NAME_BYTES, the limit of a record's name. The name keeps its end, which differs between
+ * policies.
+ */
 function shortened(name: string): string {
   const bytes = Buffer.from(name);
   if (bytes.length <= MAX_MODEL_NAME_BYTES) return name;

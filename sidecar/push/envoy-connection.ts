@@ -1,10 +1,10 @@
-// The connection to one Envoy, and the secret that works there.
+// The connection to one Envoy, and the secret that the Envoy accepts.
 import { type buildConnector, Pool } from "undici";
 import { REPORT_HEADER, SECRET_HEADER } from "../../protocol/constants.ts";
 import type { Secrets } from "../credentials/secrets.ts";
 import { type Answer, exchange } from "../http.ts";
 
-/** How a connection is made. */
+/** The function that opens a connection. */
 export type Connect = ReturnType<typeof buildConnector>;
 
 interface EnvoyOptions {
@@ -28,12 +28,15 @@ export class Envoy {
     this.#pool = new Pool(origin, { connections: 1, pipelining: 1, connect: options.connect });
   }
 
-  /** The secret that the Envoy took last, or the first that will be tried. */
+  /** The secret that the Envoy accepted last, or the first secret to try. */
   get secret(): string {
     return this.#options.secrets.inTurn(this.#worked)[0] ?? "";
   }
 
-  /** With a cursor the response is a traffic report of what is new since. Rejects as http.ts exchange() does. */
+  /**
+   * Pushes a snapshot. With a cursor, the response is a traffic report with the prefix updates since the cursor. Rejects as
+   * exchange() in http.ts does.
+   */
   push(body: Uint8Array, cursor: string | undefined): Promise<Answer> {
     return this.#ask("POST", { "content-type": "application/octet-stream" }, body, cursor);
   }

@@ -1,5 +1,5 @@
-// Where Envoys are: given, behind a DNS name, pods with a label. A source reports all its Envoys each time: one that is left
-// out is gone.
+// Finds Envoys: at given URLs, behind a DNS name, or in pods with a label. A source reports all its Envoys each time. An
+// Envoy that a report leaves out is gone.
 import type { Places } from "../config/push.ts";
 import { dnsSource, type Resolve } from "../discover/dns.ts";
 import { accessCluster } from "../kubernetes/api-client.ts";
@@ -20,7 +20,7 @@ export interface FindParts {
   resolve: Resolve;
   random: () => number;
   watchTimes: WatchTimes;
-  /** How a cluster is reached: accessCluster, or a test's. */
+  /** Opens a cluster. The sidecar passes accessCluster; a test passes a function of its own. */
   access?: typeof accessCluster;
 }
 
@@ -55,7 +55,7 @@ function labelled(options: NonNullable<Places["kubernetes"]>, parts: FindParts):
     if (closed || watch?.answered !== true) return;
     const origins: string[] = [];
     for (const object of watch.objects) {
-      // Pods that are not ready count too: an Envoy needs a snapshot before its first request.
+      // Pods that are not ready are Envoys too, since an Envoy needs a snapshot before its first request.
       if (object.kind === "pod" && object.ip !== null) origins.push(`${scheme}://${podAddress(object.ip, port)}`);
     }
     report(origins.sort());

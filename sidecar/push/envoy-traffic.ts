@@ -1,8 +1,8 @@
-// What the Envoys of a fleet report of their own traffic, and for each Envoy the sum of the others: the sections REMOTE and
-// PREFIXES of its next snapshot (protocol/README.md).
+// Keeps the traffic reports of all Envoys of a fleet. For each Envoy it computes the sum of the other Envoys' traffic: the
+// sections REMOTE and PREFIXES of its next snapshot (protocol/README.md).
 //
-// An Envoy counts once, by the id in its traffic reports, however many addresses it has, and never among its own others. A
-// traffic report is valid for VALID_MS; then the Envoy is gone, and its requests with it.
+// The id in its traffic reports identifies an Envoy. So an Envoy with several addresses counts once, and never in its own
+// sum. A traffic report is valid for VALID_MS. Then the Envoy is gone, and so are its requests.
 import { MAX_ENVOYS, MAX_REMOTE, MAX_REMOTE_WAITING, REMOTE_BYTES } from "../../protocol/constants.ts";
 import type { RemoteCounts } from "../../protocol/snapshot.ts";
 import { writeCounts } from "../../protocol/traffic.ts";
@@ -15,7 +15,7 @@ const VALID_MS = 1500;
 /** The last traffic report of an address. */
 interface Received {
   instance: bigint;
-  /** When the report came, milliseconds. */
+  /** Time at which the report arrived, milliseconds. */
   at: number;
   counts: TrafficReport["counts"];
   ring: bigint;
@@ -33,28 +33,31 @@ export interface Others {
 
 export class EnvoyTraffic {
   readonly #now: () => number;
-  /** By the origin that was asked. */
+  /** The last report by the origin of the Envoy. */
   readonly #received = new Map<string, Received>();
   readonly #updates: PrefixUpdates;
 
-  /** `now`: milliseconds. `first`: prefix records are numbered from here; a reload must begin above the run before. */
+  /**
+   * `now`: milliseconds. `first`: the numbers of prefix records begin above it. After a reload they must be above the numbers
+   * of the run before.
+   */
   constructor(now: () => number, first = 0) {
     this.#now = now;
     this.#updates = new PrefixUpdates(first);
   }
 
-  /** The cursor of the next question to an Envoy: which of its prefix updates have been received. */
+  /** Returns the cursor for the next request to an Envoy. It says which prefix updates of the Envoy have been received. */
   cursor(origin: string): string {
     const { ring = 0n, end = 0n } = this.#received.get(origin) ?? {};
     return `${ring}.${end}`;
   }
 
-  /** Returns whether the report says something new, so that the other Envoys are due for a push. */
+  /** Takes a traffic report. Returns whether the report has news, so that pushes to the other Envoys are due. */
   receive(origin: string, { instance, counts, ring, end, prefixes }: TrafficReport): boolean {
     const before = this.#received.get(origin);
     const at = this.#now();
     this.#received.set(origin, { instance, at, counts, ring, end });
-    // An Envoy with two addresses reports its prefixes twice: the filters ignore records that they have had.
+    // An Envoy with two addresses reports its prefixes twice. Filters ignore records that they have received before.
     if (prefixes.length > 0) this.#updates.add(instance, prefixes, at);
     return prefixes.length > 0 || before?.instance !== instance || !sameCounts(before.counts, counts);
   }
@@ -63,7 +66,7 @@ export class EnvoyTraffic {
     this.#received.delete(origin);
   }
 
-  /** The traffic of all Envoys but the one at `origin`; undefined: no other Envoy is known. */
+  /** Returns the traffic of all Envoys except the Envoy at `origin`; undefined: no other Envoy is known. */
   othersOf(origin: string, index: EndpointIndex): Others | undefined {
     const others = this.#others(origin);
     if (others.length === 0) return undefined;
@@ -72,7 +75,7 @@ export class EnvoyTraffic {
     return { envoys: others.length, counts: sumsOf(others, index), prefixes };
   }
 
-  /** The freshest valid report of each other Envoy. */
+  /** Returns the latest valid report of each other Envoy. */
   #others(origin: string): Received[] {
     const own = this.#received.get(origin)?.instance;
     const since = this.#now() - VALID_MS;
@@ -86,7 +89,7 @@ export class EnvoyTraffic {
   }
 }
 
-/** REMOTE_BYTES for each endpoint of the index: the sum over these Envoys. */
+/** Returns the section REMOTE: for each endpoint of the index the sum over these Envoys. */
 function sumsOf(envoys: readonly Received[], index: EndpointIndex): Uint8Array {
   const sums = new Map<number, RemoteCounts>();
   for (const { counts } of envoys) {

@@ -1,6 +1,6 @@
-// The Envoys of a run, as they come and go: targets, which get snapshots, and peers, which are only asked for traffic reports.
-// A report that says something new makes pushes to the other Envoys due. So each Envoy receives the others' traffic within two
-// intervals (ARCHITECTURE.md, "What Envoys share").
+// The Envoys of a run, which come and go. Targets get snapshots; peers are only asked for traffic reports. A report with new
+// counts or prefixes makes pushes to the other Envoys due. So each Envoy receives the others' traffic within two intervals
+// (ARCHITECTURE.md, "What Envoys share").
 import { buildConnector } from "undici";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
@@ -18,7 +18,7 @@ import { Target, type TargetParts } from "./target.ts";
 interface EnvoysParts extends FindParts {
   snapshots: SnapshotSource;
   secrets: Secrets;
-  /** Certificates of the connections to Envoys; closed with this. */
+  /** Certificates of the connections to Envoys. Envoys closes them when it is closed. */
   certificates: Access;
   clock: Clock;
   log: Log;
@@ -28,11 +28,11 @@ interface EnvoysParts extends FindParts {
 interface Known {
   envoy: Envoy;
   reader: ReportReader;
-  /** Undefined: a peer. */
+  /** undefined: the Envoy is a peer. */
   target: Target | undefined;
 }
 
-/** The least time between two questions of a sidecar, whichever Envoys it asks. */
+/** The shortest time between two requests of a sidecar for traffic reports, over all Envoys. */
 const MIN_QUESTION_SPACING_MS = 5;
 
 export class Envoys {
@@ -48,11 +48,12 @@ export class Envoys {
   constructor(config: Config["push"], parts: EnvoysParts) {
     this.#config = config;
     this.#parts = parts;
-    // The run after a reload has the same source, so its records need higher numbers: tens of microseconds fit into 48 bits.
+    // After a reload the source is the same, so the records of the new run need higher numbers. Tens of microseconds fit into
+    // 48 bits.
     const first = Number(parts.clock.epochMicros() / 10n);
     this.#traffic = new EnvoyTraffic(() => parts.clock.now(), first);
     this.#connect = (options, callback) => {
-      // A connector for each connection: certificates may have changed since the last one.
+      // Each connection has a connector of its own, since the certificates may have changed.
       const { serverName } = config.tls;
       const secureContext = parts.certificates.context;
       const named = serverName === undefined ? {} : { servername: serverName };
@@ -73,18 +74,21 @@ export class Envoys {
     return [...this.#known.values()].flatMap(({ target }) => target ?? []);
   }
 
-  /** The secret that an Envoy takes, and how to connect to it; for read-backs. */
+  /**
+   * Returns the secret that an Envoy accepts, and how to connect to the Envoy. The status page reads snapshots back with
+   * them.
+   */
   accessTo(origin: string): { secret: string; connect: Connect } {
     return { secret: this.#known.get(origin)?.envoy.secret ?? "", connect: this.#connect };
   }
 
-  /** Pushes begin. */
+  /** Starts the pushes. */
   start(): void {
     this.#pushing = true;
     for (const target of this.targets) target.start();
   }
 
-  /** The next snapshot says something new. */
+  /** Called when the next snapshot differs from the last one. */
   changed(): void {
     if (this.#pushing) for (const target of this.targets) target.changed();
   }
@@ -96,7 +100,7 @@ export class Envoys {
     await Promise.all([...this.#known.keys()].map((origin) => this.#forget(origin)));
   }
 
-  /** Traffic reports are wanted: several Envoys are known. */
+  /** Whether traffic reports are wanted: they are if several Envoys are known. */
   get #exchanging(): boolean {
     return this.#config.exchange && this.#known.size > 1;
   }

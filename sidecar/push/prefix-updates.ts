@@ -1,19 +1,19 @@
-// Prefix updates of the Envoys of a fleet: records of prefixes that their workers sent lately. Each update goes to the other
-// Envoys with every push for REPEATED_MS. Memory: MAX_BYTES for each Envoy.
+// Keeps prefix updates of the Envoys of a fleet: records of prefixes that their workers sent lately. For REPEATED_MS each
+// push to another Envoy contains the update. Memory: MAX_BYTES for each Envoy.
 import { PREFIX_COUNT } from "../../protocol/constants.ts";
 import { prefixStarts } from "../../protocol/traffic.ts";
 
-/** Longer than 200 ms: an idle worker looks at snapshots that seldom. */
+/** The time is longer than 200 ms, because an idle worker takes over a snapshot only every 200 ms. */
 const REPEATED_MS = 500;
-/** Of the records that a snapshot carries, and of those that are kept for each Envoy. */
+/** Limit of the records in a snapshot, and of the records that are kept for each Envoy. */
 const MAX_BYTES = 65536;
 
 interface Update {
   /** The id of the Envoy. */
   instance: bigint;
-  /** When the update came, milliseconds. */
+  /** Time at which the update arrived, milliseconds. */
   at: number;
-  /** Records as they stand in the section PREFIXES. */
+  /** Records in the format of the section PREFIXES. */
   bytes: Uint8Array;
 }
 
@@ -26,7 +26,7 @@ export class PrefixUpdates {
     this.#number = first;
   }
 
-  /** `prefixes`: the records of a traffic report, not numbered yet. `now`: milliseconds. */
+  /** Adds an update. `prefixes`: the records of a traffic report, not numbered yet. `now`: milliseconds. */
   add(instance: bigint, prefixes: Uint8Array, now: number): void {
     const added = { instance, at: now, bytes: this.#numbered(prefixes) };
     this.#updates = this.#updates.filter(({ at }) => at >= now - REPEATED_MS);
@@ -39,7 +39,7 @@ export class PrefixUpdates {
     }
   }
 
-  /** The newest records of these Envoys that a snapshot has room for, in the order of their numbers. */
+  /** Returns the newest records of these Envoys in the order of their numbers, as many as fit into a snapshot. */
   of(instances: ReadonlySet<bigint>, now: number): Uint8Array {
     let room = MAX_BYTES;
     const chosen: Uint8Array[] = [];
@@ -52,9 +52,12 @@ export class PrefixUpdates {
     return new Uint8Array(Buffer.concat(chosen));
   }
 
-  /** A copy with a number in each record. The numbers are 48 bits long; a filter ignores those that it has had. */
+  /**
+   * Returns a copy with a number in each record. A number has 48 bits. A filter ignores records whose numbers it has received
+   * before.
+   */
   #numbered(prefixes: Uint8Array): Uint8Array {
-    // Not slice(): of a Buffer that would be the same memory.
+    // slice() of a Buffer would return the same memory, not a copy.
     const bytes = new Uint8Array(prefixes);
     const view = new DataView(bytes.buffer);
     for (const at of prefixStarts(bytes, "prefixes")) {

@@ -1,4 +1,4 @@
-// What a filter's response to a push means, and what an operator can do about it.
+// Interprets a filter's response to a push, and says what an operator can do about a failure.
 import { CODE_LEASED, CODE_TOO_LARGE, REPORT_MAGIC } from "../../protocol/constants.ts";
 import { decodeReport, type TrafficReport } from "../../protocol/traffic-report.ts";
 import { FAILURES } from "../http.ts";
@@ -18,13 +18,13 @@ export type PushResult = (typeof PUSH_RESULTS)[number];
 
 export interface Verdict {
   result: PushResult;
-  /** The filter's sentence, or what is wrong with the response. */
+  /** The filter's message, or a text that says what is wrong with the response. */
   detail: string;
-  /** For outdated: the version that the filter has. */
+  /** With the result outdated: the version that the filter has. */
   stored?: bigint;
-  /** For held: how long the lease of another sidecar lasts, milliseconds. */
+  /** With the result held: the remaining milliseconds of the other sidecar's lease. */
   leaseMs?: number;
-  /** For an accepted push that asked for a traffic report. */
+  /** The traffic report, if the push was accepted and asked for one. */
   report?: TrafficReport;
 }
 
@@ -37,7 +37,7 @@ const BY_STATUS: Readonly<Record<number, PushResult>> = {
   503: "not_stored",
 };
 
-/** What to do about a result that lasts; goes to the log. */
+/** What an operator can do about a result. The log has this text. */
 export const HINTS: Readonly<Partial<Record<PushResult, string>>> = {
   malformed:
     "the sidecar could not build the snapshot, or the filter refuses it: detail says why. Are filter and sidecar of one version?",
@@ -72,7 +72,10 @@ function parse(body: Buffer): AnswerJson | undefined {
   }
 }
 
-/** `sent`: the version that was pushed. Only a response in the filter's own form counts: an upstream may answer 200 or 401 too. */
+/**
+ * Interprets a response. `sent`: the pushed version. Only a response in the filter's own form counts, since an upstream may
+ * respond with 200 or 401 too.
+ */
 export function judge(status: number, body: Buffer, sent: bigint): Verdict {
   if (status === 200 && body.length >= 4 && body.readUInt32LE(0) === REPORT_MAGIC) return reported(body, sent);
   const json = parse(body);
@@ -91,7 +94,7 @@ export function judge(status: number, body: Buffer, sent: bigint): Verdict {
   return verdict;
 }
 
-/** A traffic report is taken whole or not at all. Its version shows that the push was accepted. */
+/** Reads a traffic report, which is used as a whole or not at all. Its version shows that the push was accepted. */
 function reported(body: Buffer, sent: bigint): Verdict {
   try {
     const report = decodeReport(body);

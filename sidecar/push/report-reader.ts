@@ -1,5 +1,5 @@
-// Asks an Envoy for its traffic report when no push has brought one lately. The interval is that of pushes, or longer if there
-// are many Envoys.
+// Asks an Envoy for its traffic report if no push has returned a report lately. The interval is the interval of pushes, or
+// longer for many Envoys.
 import { CODE_MALFORMED } from "../../protocol/constants.ts";
 import { decodeReport, type TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
@@ -10,15 +10,15 @@ interface ReportReaderParts {
   clock: Clock;
   log: Log;
   random: () => number;
-  /** Undefined: no reports are wanted now. */
+  /** undefined: no reports are wanted now. */
   intervalMs(): number | undefined;
   cursor(): string;
   received(report: TrafficReport): void;
 }
 
-/** The wait after an Envoy that did not answer. */
+/** The wait after an Envoy did not respond. */
 const AWAY_MS = 500;
-/** The wait after an answer that is no traffic report: the filter is of another release. */
+/** The wait after a response that is no traffic report, as from a filter of another release. */
 const OTHER_RELEASE_MS = 5000;
 /** The wait while no reports are wanted. */
 const UNWANTED_MS = 250;
@@ -37,7 +37,7 @@ export class ReportReader {
     this.#later(0);
   }
 
-  /** A push was answered with a report: the next question is due an interval from now. */
+  /** A push returned a report, so the next request is due an interval from now. */
   reported(): void {
     this.#reportedAt = this.#parts.clock.now();
   }
@@ -64,7 +64,7 @@ export class ReportReader {
     this.#later(wait === 0 ? interval : wait * (0.75 + this.#parts.random() / 2));
   }
 
-  /** Returns how long to wait before the next question, milliseconds; 0: the interval. */
+  /** Requests a report. Returns how many milliseconds to wait before the next request; 0: the interval. */
   async #read(): Promise<number> {
     const { cursor, received } = this.#parts;
     try {

@@ -7,7 +7,7 @@
 //   sending  ── anything else ──▶ waiting        minBackoff, doubled with each failure up to maxBackoff, half of it random
 //   waiting  ── time is up ──▶ sending           a change does not end the wait; the push at its end contains it
 //
-// Each push is a whole snapshot, made as it is sent. So one push is enough for an Envoy that was away.
+// Each push is a complete snapshot, which is made when it is sent. So an Envoy that was away needs only one push.
 import { MAX_SNAPSHOT_BYTES } from "../../protocol/constants.ts";
 import { SnapshotTooLargeError } from "../../protocol/encode.ts";
 import { withTraffic } from "../../protocol/traffic.ts";
@@ -38,15 +38,17 @@ export interface TargetParts {
   exchange: TargetExchange;
 }
 
-/** Traffic reports: what this Envoy gets of the others, and they of it. */
+/** The exchange of traffic reports between this Envoy and the other Envoys. */
 interface TargetExchange {
-  /** Which prefix updates of this Envoy have been received; undefined: no report is wanted. */
+  /** Says which prefix updates of this Envoy have been received; undefined: no report is wanted. */
   cursor(): string | undefined;
   others(index: EndpointIndex): Others | undefined;
   received(report: TrafficReport): void;
 }
 
-/** A filter forgets the others' requests 2 s after the last push, so pushes that contain some come at least this often. */
+/**
+ * A filter forgets the other Envoys' requests 2 s after the last push. So pushes with such requests come at least this often.
+ */
 const MAX_PUSH_GAP_MS = 1000;
 
 export class Target {
@@ -71,12 +73,15 @@ export class Target {
     this.#envoy = envoy;
   }
 
-  /** Clock.now() when the last accepted push began; null: none was accepted. */
+  /** Clock.now() when the last accepted push began; null: no push was accepted. */
   get acceptedAt(): number | null {
     return this.#acceptedAt;
   }
 
-  /** Clock.now() when this Envoy last took a push or named another sidecar's lease: it has a snapshot. */
+  /**
+   * Clock.now() when this Envoy last accepted a push or reported another sidecar's lease. In both cases the Envoy has a
+   * snapshot.
+   */
   get suppliedAt(): number | null {
     if (this.#acceptedAt === null || this.#leaseSeenAt === null) return this.#acceptedAt ?? this.#leaseSeenAt;
     return Math.max(this.#acceptedAt, this.#leaseSeenAt);
@@ -90,7 +95,7 @@ export class Target {
     this.#schedule(0);
   }
 
-  /** The next snapshot says something new. */
+  /** Called when the next snapshot differs from the last one. */
   changed(): void {
     if (this.#closed) return;
     this.#dirty = true;
@@ -104,7 +109,7 @@ export class Target {
     clearTimeout(this.#timer);
   }
 
-  /** Sends after `waitMs`, or earlier if an earlier time is set. */
+  /** Sends a push after `waitMs`, or at the time that is set if that is earlier. */
   #schedule(waitMs: number): void {
     const dueAt = this.#parts.clock.now() + waitMs;
     if (this.#closed || dueAt >= this.#dueAt) return;
@@ -164,7 +169,10 @@ export class Target {
     }
   }
 
-  /** The snapshot with the other Envoys' traffic. Where there is no room the prefixes are left out, then the counts. */
+  /**
+   * Returns the snapshot with the other Envoys' traffic. If the snapshot is too large, the prefixes are left out, then the
+   * counts.
+   */
   #withOthers({ bytes, index }: MadeSnapshot): Uint8Array {
     const others = this.#parts.exchange.others(index());
     this.#sentOthers = others !== undefined;

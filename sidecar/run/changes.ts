@@ -1,14 +1,14 @@
-// Where the parts of a run report that the next snapshot says something new, and the one listener that they wake.
+// Connects the parts of a run, which report that the next snapshot will differ, with the one listener that pushes.
 
 export class Changes {
   #listener: () => void = () => {};
 
-  /** A pod, a cluster or a peer says something new. */
+  /** Called when a pod, a cluster or a peer has changed. */
   notify(): void {
     this.#listener();
   }
 
-  /** `listener` runs with each change from now on; changes before are lost. */
+  /** Sets the listener, which runs at each change from now on. Earlier changes are lost. */
   listen(listener: () => void): void {
     this.#listener = listener;
   }

@@ -1,4 +1,4 @@
-// What a run reads from files that its configuration names: secrets, certificates, tokens.
+// Opens the files that a run's configuration names: secrets, certificates, tokens.
 import type { Config } from "../config/schema.ts";
 import { Access } from "../credentials/access.ts";
 import { Secrets } from "../credentials/secrets.ts";
@@ -6,13 +6,13 @@ import type { Log } from "../log.ts";
 
 export interface CredentialFiles {
   secrets: Secrets;
-  /** How pods are spoken to. */
+  /** Certificates and token for connections to pods. */
   pods: Access;
-  /** How Envoys are spoken to. */
+  /** Certificates for connections to Envoys. */
   envoys: Access;
 }
 
-/** Throws a ConfigError when a file cannot be read; those that were opened before are closed again. */
+/** Opens all files. Throws a ConfigError if a file cannot be read, after it has closed the files that it opened before. */
 export function openCredentials({ push, scrape }: Config, log: Log): CredentialFiles {
   const { tls, bearerTokenFile, gzip } = scrape;
   const opened: Array<{ close(): void }> = [];

@@ -1,4 +1,4 @@
-// When a run begins to push, and when a reload may end the run before it.
+// Decides when a run begins to push, and when a reload may end the run before.
 //
 //   waiting ── each source has reported, and each pod and each peer has answered or failed to ──▶ pushing
 //   waiting ── START_GRACE_MS passed, and a pod is known ──▶ pushing
@@ -6,22 +6,22 @@
 //   pushing ── a target took the snapshot, or another sidecar has the lease there ──▶ taken
 //   pushing ── FIRST_PUSH_MS passed ──▶ taken
 //
-// A filter that knew all models would forget those that a first snapshot leaves out, so the first snapshot waits for them.
+// A filter forgets the models that a snapshot leaves out. So the first snapshot waits for the models of all pods.
 import type { PushResult } from "../push/push-answer.ts";
 
-/** Pods and peers that do not answer delay the first push by at most this. A silent source delays it until a pod is known. */
+/** Pods and peers that do not respond delay the first push by at most this time. A silent source delays it until a pod is known. */
 const START_GRACE_MS = 2000;
 /** A reload waits at most this long for a target to take the first snapshot. */
 const FIRST_PUSH_MS = 1000;
 
-/** What is known of the pods; run/knowledge.ts. */
+/** What a run knows about its pods (run/knowledge.ts). */
 interface Known {
   readonly settled: boolean;
   readonly some: boolean;
 }
 
 export class FirstPush {
-  /** Resolves in the state taken, or when this is closed before. */
+  /** Resolves in the state taken, or when FirstPush is closed earlier. */
   readonly taken: Promise<void>;
   readonly #known: Known;
   #taken: () => void = () => {};
@@ -41,7 +41,7 @@ export class FirstPush {
     return this.#pushing;
   }
 
-  /** `overdue` runs when the grace is over and nothing was pushed yet. */
+  /** Starts the grace time. `overdue` runs when the time is over and nothing was pushed. */
   wait(overdue: () => void): void {
     this.#grace = setTimeout(() => {
       this.#graceOver = true;
@@ -49,7 +49,7 @@ export class FirstPush {
     }, START_GRACE_MS);
   }
 
-  /** True once, when pushing begins. */
+  /** Returns true once, when pushing begins. */
   begins(): boolean {
     const may = this.#known.settled || (this.#graceOver && this.#known.some);
     if (this.#pushing || !may) return false;

@@ -1,4 +1,4 @@
-// How much a run knows of its pods: whether a snapshot may be pushed, and whether it is complete.
+// What a run knows about its pods. This decides whether a snapshot may be pushed, and whether the snapshot is complete.
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Directory } from "../discover/directory.ts";
@@ -6,7 +6,7 @@ import type { Fleet } from "../fleet.ts";
 import type { Neighbours } from "../peers/neighbours.ts";
 import type { Pod } from "../pod.ts";
 
-/** A pod counts as answering for at least this long after its last good scrape. */
+/** A pod counts as responding for at least this long after its last good scrape. */
 const MIN_ANSWERING_MS = 1000;
 const ANSWERING_INTERVALS = 5;
 
@@ -26,26 +26,29 @@ export class Knowledge {
     this.#answeringMs = Math.max(MIN_ANSWERING_MS, ANSWERING_INTERVALS * scrape.interval) + scrape.timeout;
   }
 
-  /** Each source has reported, and each pod and each peer has answered or failed to. */
+  /** Whether each source has reported, and each pod and each peer has responded or failed. */
   get settled(): boolean {
     const { directory, fleet, neighbours } = this.#parts;
     return directory.awaited.length === 0 && fleet.settled && neighbours.settled;
   }
 
-  /** Some pods are known, or it is certain that there are none. */
+  /** Whether some pods are known, or no pod can exist because all sources reported none. */
   get some(): boolean {
     const { directory, fleet } = this.#parts;
     return fleet.size > 0 || directory.awaited.length === 0;
   }
 
-  /** The filter gives the lease of a complete snapshot precedence: a sidecar that is cut off from its pods gives way. */
+  /**
+   * Whether the snapshot is complete. In a filter, a complete snapshot may displace the lease of an incomplete one. So a
+   * sidecar that cannot reach its pods loses its lease.
+   */
   get complete(): boolean {
     const { fleet, clock } = this.#parts;
     return this.settled && mostAnswer(fleet.pods(), clock.now() - this.#answeringMs);
   }
 }
 
-/** Whether at least half of the pods that should answer were read after `since`. */
+/** Whether at least half of the pods that should respond were read after `since`. */
 function mostAnswer(pods: Iterable<Pod>, since: number): boolean {
   let expected = 0;
   let answered = 0;

@@ -1,4 +1,4 @@
-// Whether a sidecar is ready: every source has reported, and some target has a fresh snapshot.
+// Decides whether a sidecar is ready: every source has reported, and some target has a fresh snapshot.
 import type { Readiness } from "../status/status.ts";
 
 /** Without an accepted push for at least this long, the sidecar is not ready. */
@@ -11,7 +11,10 @@ interface TargetState {
   lastResult: string | undefined;
 }
 
-/** `awaited`: sources that have not reported yet. `now`: of the clock that `suppliedAt` was taken from, milliseconds. */
+/**
+ * Returns the readiness. `awaited`: sources that have not reported yet. `now`: milliseconds of the same clock as
+ * `suppliedAt`.
+ */
 export function readinessOf(
   awaited: readonly string[],
   targets: readonly TargetState[],

@@ -1,4 +1,4 @@
-// What a run is given, beside its configuration.
+// The parts that a run gets in addition to its configuration.
 import type { Clock } from "../clock.ts";
 import type { Resolve } from "../discover/dns.ts";
 import type { WatchTimes } from "../kubernetes/watch.ts";
@@ -6,7 +6,7 @@ import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { ModelMemory } from "../snapshot/memory.ts";
 
-/** What a test may replace. */
+/** The parts that a test may replace. */
 export interface SidecarParts {
   log?: Log;
   clock?: Clock;
@@ -16,8 +16,8 @@ export interface SidecarParts {
 }
 
 /**
- * What outlives a configuration. A reload must not forget models that are scaled to zero (`memory`), and the filters must see
- * the same producer (`source`).
+ * The parts that outlive a configuration. A reload must not forget models that are scaled to zero (`memory`), and filters
+ * must see the same producer (`source`).
  */
 export interface RunParts extends Required<SidecarParts> {
   metrics: Metrics;

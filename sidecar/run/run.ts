@@ -1,5 +1,5 @@
-// A run is all that follows from one configuration: discover ─▶ scrape ─▶ snapshot ─▶ push. sidecar.ts starts a run, and at a
-// reload the next one.
+// A run does the work of one configuration: discover ─▶ scrape ─▶ snapshot ─▶ push. sidecar.ts starts a run, and at each
+// reload another run.
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { ClusterSeen } from "../kubernetes/cluster-objects.ts";
@@ -31,12 +31,12 @@ export class Run {
     return this.#pushing.envoys.targets;
   }
 
-  /** The secret that an Envoy takes, and how to connect to it. */
+  /** Returns the secret that an Envoy accepts, and how to connect to the Envoy. */
   accessTo(origin: string): ReturnType<Envoys["accessTo"]> {
     return this.#pushing.envoys.accessTo(origin);
   }
 
-  /** Resolves when a target took the first push, a second after the first attempt, or when the run is closed before. */
+  /** Resolves when a target accepted the first push, a second after the first attempt, or when the run is closed earlier. */
   get pushing(): Promise<void> {
     return this.#pushing.firstPush.taken;
   }
@@ -54,13 +54,13 @@ export class Run {
     return this.#scraping.seen.all;
   }
 
-  /** What this sidecar exports to its peers; undefined without the secret. */
+  /** Returns what this sidecar exports to its peers; undefined: the secret is wrong. */
   view(secret: string | undefined, sums: boolean): object | undefined {
     const { neighbours, fleet, seen } = this.#scraping;
     return neighbours.view(fleet.pods(), seen.all, secret, sums);
   }
 
-  /** The snapshot, as it would be pushed now; undefined without the secret. */
+  /** Returns the snapshot as it would be pushed now; undefined: the secret is wrong. */
   snapshot(secret: string | undefined): Uint8Array | undefined {
     return this.#scraping.neighbours.knows(secret) ? this.#pushing.snapshots.make().bytes : undefined;
   }
@@ -81,7 +81,7 @@ export class Run {
   }
 }
 
-/** Throws a ConfigError when a file that the configuration names cannot be read. */
+/** Starts a run. Throws a ConfigError if a file that the configuration names cannot be read. */
 export function startRun(config: Config, parts: RunParts): Run {
   const credentials = openCredentials(config, parts.log);
   const changes = new Changes();

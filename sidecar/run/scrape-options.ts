@@ -1,4 +1,4 @@
-// The configuration as the scrapers take it, and what a run does with what they report.
+// Turns the configuration into the options of scrapers, and handles the events that scrapers report.
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
@@ -28,7 +28,7 @@ function probeOf(health: Config["health"]): ScrapeOptions["probe"] {
 interface ObserverParts {
   metrics: Metrics;
   log: Log;
-  /** A read of a pod took so long; a sign of how far away its place is. */
+  /** A scrape of the pod took `seconds`. The time is used as a round trip to the pod's place. */
   measured(pod: Pod, seconds: number): void;
   changed(): void;
 }

@@ -1,4 +1,4 @@
-// What clusters and manifests say, and what a snapshot takes from it.
+// The objects of clusters and manifests, and the part of them that a snapshot contains.
 import type { PodSource } from "../discover/pod-source.ts";
 import type { ClusterSeen } from "../kubernetes/cluster-objects.ts";
 import { type ClusterObjects, objectsOf } from "../snapshot/objects.ts";
@@ -11,17 +11,17 @@ export class SeenObjects {
     this.#sources = sources;
   }
 
-  /** As the sources have them now. */
+  /** The objects as the sources have them now. */
   get all(): ClusterSeen[] {
     return this.#sources.flatMap((source) => source.seen?.() ?? []);
   }
 
-  /** For a snapshot, as of the last `read()`; undefined: no source knows a cluster. */
+  /** The objects for a snapshot, as of the last `read()`; undefined: no source has a cluster. */
   get objects(): ClusterObjects | undefined {
     return this.#objects;
   }
 
-  /** A source reported. Translating the objects is work that is done once here, not for each snapshot. */
+  /** Called when a source reported. The objects are translated once here, not for each snapshot. */
   read(): void {
     this.#objects = objectsOf(this.all);
   }

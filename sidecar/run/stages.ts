@@ -1,4 +1,4 @@
-// The two halves of a run: pods are discovered and scraped; snapshots of them are made and pushed.
+// The two halves of a run: one discovers and scrapes pods, the other makes and pushes snapshots.
 import type { Config } from "../config/schema.ts";
 import type { Secrets } from "../credentials/secrets.ts";
 import { Directory } from "../discover/directory.ts";
@@ -28,7 +28,10 @@ export interface Pushing {
   envoys: Envoys;
 }
 
-/** Nothing is asked before `directory` and `neighbours` start. `changed` runs when the next snapshot says something new. */
+/**
+ * Makes the first half. It sends no request before `directory` and `neighbours` start. `changed` runs when the next snapshot
+ * will differ.
+ */
 export function scrapeStage(
   config: Config,
   parts: RunParts,
@@ -61,7 +64,7 @@ export function scrapeStage(
   return { seen, neighbours, fleet, directory: new Directory(sources, fleet) };
 }
 
-/** Nothing is pushed before `envoys` starts. */
+/** Makes the second half. It pushes nothing before `envoys` starts. */
 export function pushStage(config: Config, parts: RunParts, credentials: CredentialFiles, scraping: Scraping): Pushing {
   const { clock, source, memory, metrics } = parts;
   const { secrets, envoys: certificates } = credentials;

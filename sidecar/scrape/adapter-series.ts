@@ -5,11 +5,11 @@
 import type { AdapterReading } from "../engines/reading.ts";
 import { parseNumber } from "./number.ts";
 
-/** Series of the same time that are kept. More than one is rare; hundreds are an attack. */
+/** Maximum of kept series with the same time. Two such series are rare; hundreds are an attack. */
 const MAX_TIES = 8;
 const MAX_ADAPTERS = 1024;
 
-/** Keeps byte positions during the pass. Text is made once, for the newest series, after the pass. */
+/** Keeps byte positions during the pass over the body. After the pass it makes text, only for the newest series. */
 export class AdapterSeries {
   #newest = Number.NEGATIVE_INFINITY;
   #ranges: number[] = [];
@@ -19,7 +19,10 @@ export class AdapterSeries {
     this.#ranges = [];
   }
 
-  /** `from` and `to` are the byte ranges of three label values, in the order max, running, waiting; -1: no such label. */
+  /**
+   * Takes a series. `from` and `to` are the byte ranges of three label values, in the order max, running, waiting; -1: the
+   * label is missing.
+   */
   offer(time: number, from: Int32Array, to: Int32Array): void {
     if (!(time >= this.#newest)) return;
     if (time > this.#newest) this.#ranges.length = 0;
@@ -29,7 +32,7 @@ export class AdapterSeries {
     }
   }
 
-  /** The newest series as text; null: the body had none. `body` is the same as in the pass. */
+  /** Returns the newest series as text; null: the body had none. `body` is the same as in the pass. */
   read(body: Buffer): AdapterReading | null {
     if (this.#ranges.length === 0) return null;
     let max = 0;

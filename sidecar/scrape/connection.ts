@@ -6,7 +6,7 @@ import { HttpFailure, toFailure } from "../http.ts";
 import type { Head } from "./response-head.ts";
 import { ResponseReader } from "./response-reader.ts";
 
-/** The largest read of a socket. Its bytes are parsed before any connection reads again. */
+/** The buffer that all connections read into. A read has at most this size, and is parsed before any connection reads again. */
 const RECEIVED = Buffer.allocUnsafeSlow(256 << 10);
 /** uvicorn closes an idle connection after five seconds. An older connection is not reused, or a request could be lost. */
 const KEEP_ALIVE_MS = 4000;
@@ -21,9 +21,12 @@ interface Exchange {
   request: string;
   maxBytes: number;
   timer: NodeJS.Timeout;
-  /** The connection was used before. If it ends without a byte, the server had closed it already: send again. */
+  /**
+   * Whether the connection was used before. If it ends without a byte, the server had closed it already, and the request is
+   * sent again.
+   */
   reused: boolean;
-  /** Received so far. */
+  /** Bytes that were received so far. */
   bytes: number;
 }
 
@@ -42,7 +45,7 @@ export class Connection {
     this.#access = access;
   }
 
-  /** Calls `read` once, with a whole body, and resolves with its result. Rejects with an HttpFailure. */
+  /** Sends a GET. Calls `read` once with the whole body, and resolves with its result. Rejects with an HttpFailure. */
   get<T>(path: string, maxBytes: number, timeoutMs: number, read: Read<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const begin = () => this.#begin({ path, maxBytes, timeoutMs, read, resolve, reject });

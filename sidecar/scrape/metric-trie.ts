@@ -1,5 +1,5 @@
-// The metric names of the engines' tables, as a trie over bytes. The parser leaves a line at the first byte that no name
-// has. Only a whole name matches: "vllm:num_requests_waiting_by_reason" begins with a known name, and does not match.
+// The metric names of the engines' tables, as a trie over bytes. The parser skips the rest of a line at the first byte that
+// no name has. Only a whole name matches: "vllm:num_requests_waiting_by_reason" begins with a known name, and does not match.
 import { type Engine, type GaugeRow, IDENTIFYING_SIGNALS, type Row, type Signal } from "../engines/engine-rows.ts";
 
 /** Metric names are ASCII, so a node has 128 possible next bytes. */
@@ -11,7 +11,7 @@ export interface CompiledRow {
   labels: readonly Buffer[];
   /** The value that labels[0] must have; null: the row has no condition. */
   wanted: Buffer | null;
-  /** How a gauge combines its samples; other rows do not use it. */
+  /** How a gauge combines its samples. Only gauges use the field. */
   combine: GaugeRow["combine"];
 }
 
@@ -20,7 +20,7 @@ export interface EngineRows {
   name: string;
   gauges: Readonly<Record<Signal, readonly number[]>>;
   labels: readonly number[];
-  /** The text is this engine's if one of these rows has a sample. */
+  /** The text belongs to this engine if one of these rows has a sample. */
   identifying: readonly number[];
   adapters: number | undefined;
 }
@@ -33,7 +33,7 @@ export interface MetricTrie {
   /** The rows of one metric name each. */
   groups: ReadonlyArray<readonly number[]>;
   rows: readonly CompiledRow[];
-  /** Tried in this order when the parser recognises the engine of a text. */
+  /** The engines in the order in which the parser tries them when it recognises the engine of a text. */
   engines: readonly EngineRows[];
 }
 
@@ -75,7 +75,7 @@ function rowsOf({ name, rows }: Engine, first: number): EngineRows {
   return { name, gauges, labels, identifying: IDENTIFYING_SIGNALS.flatMap((signal) => gauges[signal]), adapters };
 }
 
-/** One trie for all given engines: a text whose engine is not known is read in one pass. */
+/** Makes one trie for all given engines, so that a text of an unknown engine is read in one pass. */
 export function compileTrie(given: Engine | readonly Engine[]): MetricTrie {
   const all = Array.isArray(given) ? (given as readonly Engine[]) : [given as Engine];
   const nodes: Array<Map<number, number>> = [new Map()];

@@ -1,5 +1,5 @@
-// Prometheus text to a Reading, in one pass over the bytes, without an object per line. Only the metrics of the engines'
-// tables are read.
+// Turns Prometheus text into a Reading, in one pass over the bytes and without an object per line. It reads only the metrics
+// of the engines' tables.
 //
 //   line    = blank* ( comment | sample )? CR? LF          blank = SP | TAB
 //   comment = "#" anything
@@ -28,10 +28,10 @@ const CLOSE = 0x7d;
 
 const indexOf = Uint8Array.prototype.indexOf;
 
-/** The most labels that one row reads. */
+/** Maximum of labels that one row reads. */
 const MAX_LABELS = 4;
 
-/** May be used for any number of bodies, one after the other. The accumulators below have an element for each row. */
+/** A parser reads any number of bodies, one after the other. The accumulators below have an element for each row. */
 export class MetricsParser {
   readonly #trie: MetricTrie;
   readonly #count: Float64Array;
@@ -108,7 +108,10 @@ export class MetricsParser {
     return at;
   }
 
-  /** Reads from after "{" to after "}", and sets #from and #to. -1: the line breaks the grammar. */
+  /**
+   * Reads from after "{" to after "}", and sets #from and #to. Returns the position after "}"; -1: the line breaks the
+   * grammar.
+   */
   #labels(body: Buffer, start: number, wanted: readonly Buffer[]): number {
     let p = start;
     for (;;) {
@@ -212,7 +215,7 @@ export class MetricsParser {
     return null;
   }
 
-  /** The first engine with a sample of an identifying row; undefined: the text has none. */
+  /** Returns the first engine with a sample of an identifying row; undefined: the text has no such sample. */
   #recognise(): EngineRows | undefined {
     for (const engine of this.#trie.engines) {
       for (const row of engine.identifying) if (this.#count[row] !== 0) return engine;

@@ -1,4 +1,4 @@
-// The response of /v1/models. Only id and parent are read:
+// Reads the response of /v1/models, of which only id and parent are used:
 //   {"object":"list","data":[{"id":"llama","parent":null,...},{"id":"sql-lora","parent":"llama","root":"/path",...}]}
 // A base model has no parent; an adapter's parent is its base.
 import { z } from "zod";
@@ -10,11 +10,11 @@ const response = z.object({ data: z.array(z.object({ id: z.string(), parent: z.s
 
 interface ModelList {
   models: ListedModel[];
-  /** Entries whose name does not fit into a snapshot, and the name that would be valid. */
+  /** Entries whose name a snapshot cannot have, each with a text that says which names are valid. */
   refused: Array<{ name: string; expected: string }>;
 }
 
-/** Throws an HttpFailure "invalid" for any other body. */
+/** Reads the list. Throws an HttpFailure "invalid" for any other body. */
 export function parseModels(body: Buffer): ModelList {
   let json: unknown;
   try {

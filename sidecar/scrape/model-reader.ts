@@ -26,14 +26,14 @@ export class ModelReader {
     this.#parts = parts;
   }
 
-  /** Whether the list was read once, or failed to be read. */
+  /** Whether the list was read once, or a read failed once. */
   get settled(): boolean {
     return this.#settled;
   }
 
   read(): void {
     if (this.#busy || this.#closed) return;
-    // A scrape that needs the models does not shorten the wait after a failed read.
+    // After a failed read the wait stays, even if a scrape needs the models.
     if (this.#failures > 0 && this.#timer !== undefined) return;
     clearTimeout(this.#timer);
     this.#busy = true;

@@ -7,13 +7,13 @@ const DOT = 0x2e;
 /** 15 digits always fit into the 53 bits of a double, so they are exact. */
 const EXACT_DIGITS = 15;
 const POWERS = Float64Array.from({ length: EXACT_DIGITS + 1 }, (_, i) => 10 ** i);
-/** Longer than any double needs: bounds the string that is made. */
+/** The longest number that is read. No double needs that many bytes, so the limit bounds the string that is made. */
 const MAX_LENGTH = 400;
 
-/** The number in body[from, to); undefined: the bytes are not a number. */
+/** Returns the number in body[from, to); undefined: the bytes are not a number. */
 export function parseNumber(body: Buffer, from: number, to: number): number | undefined {
-  // Nearly all samples are plain decimals. One correctly rounded division of two exact doubles gives the same result as
-  // Number().
+  // Nearly all samples are plain decimals. For them one division of two exact doubles, correctly rounded, gives the same
+  // result as Number().
   let digits = 0;
   let value = 0;
   let fraction = -1;

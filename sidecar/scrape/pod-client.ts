@@ -1,4 +1,4 @@
-// Requests to one pod. Metrics have a connection of their own, so that a slow model list does not delay them.
+// Sends requests to one pod. Metrics have a connection of their own, so that a slow model list does not delay them.
 import { gunzipSync } from "node:zlib";
 import type { Access } from "../credentials/access.ts";
 import { HttpFailure } from "../http.ts";
@@ -16,14 +16,14 @@ export class PodClient {
   }
 
   /**
-   * The result of `read`, which gets the body of a response 200; the body is valid during the call only.
-   * Rejects with an HttpFailure for every other response.
+   * Requests metrics. Resolves with the result of `read`, which gets the body of a response 200; the body is valid during the
+   * call only. Rejects with an HttpFailure for every other response.
    */
   metrics<T>(path: string, maxBytes: number, timeoutMs: number, read: (body: Buffer) => T): Promise<T> {
     return get(this.#metrics, path, maxBytes, timeoutMs, read);
   }
 
-  /** As metrics(), for every other path. */
+  /** Requests any other path, in the same way as metrics(). */
   get<T>(path: string, maxBytes: number, timeoutMs: number, read: (body: Buffer) => T): Promise<T> {
     return get(this.#others, path, maxBytes, timeoutMs, read);
   }
@@ -47,7 +47,10 @@ function get<T>(
   });
 }
 
-/** Synchronous: bodies are small, and a call to the thread pool would cost more than decompressing them. */
+/**
+ * Decompresses a body. The call is synchronous, since bodies are small and the thread pool would cost more than the
+ * decompression.
+ */
 function decoded(body: Buffer, encoding: string, path: string, maxBytes: number): Buffer {
   if (encoding === "identity") return body;
   if (encoding !== "gzip" && encoding !== "x-gzip") {

@@ -1,16 +1,17 @@
-// The head of a response of HTTP/1.1: status line and the headers that decide where the body ends (response-reader.ts).
+// Reads the head of an HTTP/1.1 response: the status line, and the headers that decide where the body ends
+// (response-reader.ts).
 import { HttpFailure } from "../http.ts";
 
 export interface Head {
   status: number;
   encoding: string | undefined;
-  /** The connection may be used again after a whole body. */
+  /** Whether the connection may be used again after a whole body. */
   keepAlive: boolean;
 }
 
 interface ParsedHead {
   head: Head;
-  /** By content-length; undefined: no such header. */
+  /** The value of content-length; undefined: the header is missing. */
   length: number | undefined;
   chunked: boolean;
 }
@@ -19,7 +20,10 @@ export function invalid(what: string): HttpFailure {
   return new HttpFailure("invalid", `not a response of HTTP/1.1: ${what}`);
 }
 
-/** `text`: status line and headers, each with its CRLF. Throws an HttpFailure for a head whose body has no certain end. */
+/**
+ * Reads a head. `text`: status line and headers, each with its CRLF. Throws an HttpFailure if the end of the body is
+ * uncertain.
+ */
 export function parseHead(text: string): ParsedHead {
   const lines = text.split("\r\n");
   const status = /^HTTP\/1\.([01]) ([1-5][0-9]{2})(?: |$)/.exec(lines[0] as string);

@@ -18,7 +18,7 @@ const MAX_HEAD = 16 << 10;
 const MAX_SIZE_LINE = 256;
 const CHUNK_SIZE = /^([0-9a-fA-F]{1,8})[\t ]*(?:;.*)?$/;
 
-/** Buffers for assembling bodies, to be used again. Each body that is being assembled has one. */
+/** Free buffers for assembling bodies. Each body that is being assembled has a buffer. */
 const spare: Buffer[] = [];
 const SPARE_BYTES = 128 << 10;
 const SPARE_MAX_BYTES = 1 << 20;
@@ -30,7 +30,7 @@ export class ResponseReader {
   #state: State = "done";
   #maxBytes = 0;
   #head: Head | undefined;
-  /** The begun part of a head, a chunk size or trailers whose end has not arrived; rare. */
+  /** The part of a head, a chunk size or trailers that has arrived, if the rest has not. This is rare. */
   #text = "";
   /** Bytes of the body or chunk that have not arrived. */
   #left = 0;
@@ -51,7 +51,7 @@ export class ResponseReader {
     this.#trailing = false;
   }
 
-  /** Gives the buffer of the last body back; that body is invalid from now on. */
+  /** Returns the buffer of the last body to the free buffers. The body is invalid from now on. */
   release(): void {
     this.#piece = undefined;
     if (this.#body === undefined) return;
@@ -63,17 +63,17 @@ export class ResponseReader {
     return this.#head;
   }
 
-  /** Bytes arrived after the end of the response, and no request is open. */
+  /** Whether bytes arrived after the end of the response, while no request is open. */
   get trailing(): boolean {
     return this.#trailing;
   }
 
-  /** Valid until push(), start() or release() is called. */
+  /** The body. It is valid until push(), start() or release() is called. */
   get body(): Buffer {
     return this.#piece ?? this.#body?.subarray(0, this.#size) ?? Buffer.alloc(0);
   }
 
-  /** Reads bytes, which are valid during the call only. True: the response is whole. Throws an HttpFailure. */
+  /** Reads bytes, which are valid during the call only. Returns whether the response is whole. Throws an HttpFailure. */
   push(bytes: Buffer): boolean {
     let at = 0;
     while (at < bytes.length) {
@@ -103,14 +103,14 @@ export class ResponseReader {
     return this.#state === "done";
   }
 
-  /** The connection ended. True: the response is whole. */
+  /** Called when the connection has ended. Returns whether the response is whole. */
   end(): boolean {
     if (this.#state !== "close") return this.#state === "done";
     this.#state = "done";
     return true;
   }
 
-  /** A line without its CRLF, assembled over pieces; undefined: its end has not arrived. */
+  /** Returns a line without its CRLF, assembled from several pieces if needed; undefined: its end has not arrived. */
   #line(bytes: Buffer, at: number, limit: number): { line: string | undefined; next: number } {
     const lf = bytes.indexOf(LF, at);
     const next = lf < 0 ? bytes.length : lf + 1;

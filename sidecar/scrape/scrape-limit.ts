@@ -1,5 +1,5 @@
-// How many scrapes may run at once, over all pods. Pods that fail may use a quarter of them: a thousand pods that hang
-// until their timeout then do not keep the other pods from being scraped.
+// Limits how many scrapes run at once, over all pods. Failing pods may use a quarter of them. So a thousand pods that hang
+// until their timeout do not keep the other pods from being scraped.
 const SUSPECT_SHARE = 4;
 
 export class ScrapeLimit {
@@ -17,7 +17,7 @@ export class ScrapeLimit {
     return this.#running;
   }
 
-  /** False: no room now. After true the caller must call end() with the same `suspect`. */
+  /** Returns whether a scrape may begin. After true the caller must call end() with the same `suspect`. */
   begin(suspect: boolean): boolean {
     if (this.#running >= this.#limit || (suspect && this.#suspects >= this.#suspectLimit)) return false;
     this.#running++;

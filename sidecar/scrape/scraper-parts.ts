@@ -1,4 +1,4 @@
-// What the scraper of a pod, its model reader and its probe share: options, tools, and the observer that they report to.
+// The options, tools and observer that a pod's scraper, its model reader and its probe share.
 import type { Clock } from "../clock.ts";
 import type { Access } from "../credentials/access.ts";
 import type { EngineTable } from "../engines/index.ts";
@@ -25,9 +25,9 @@ export interface ScrapeOptions {
   failures: number;
   maxBackoffMs: number;
   modelsIntervalMs: number;
-  /** false: the configuration names all models, and pods are not asked. */
+  /** Whether pods are asked for their models; false: the configuration names all models. */
   modelsDiscovered: boolean;
-  /** undefined: no active probes. `path` replaces the path of the engine's table. */
+  /** Options of probes; undefined: no active probes. `path` replaces the path of the engine's table. */
   probe?: (ProbeOptions & { path?: string | undefined }) | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface ScrapeObserver {
   scrapeFailed(pod: Pod, failure: HttpFailure): void;
   modelsFailed(pod: Pod, failure: HttpFailure): void;
   probeFailed(pod: Pod, failure: HttpFailure): void;
-  /** A scrape waits, since ScrapeLimit has no room. */
+  /** A scrape waits, because ScrapeLimit allows no further scrape now. */
   crowded(pod: Pod): void;
   /** A value of the pod in the snapshot changed. */
   changed(pod: Pod): void;
@@ -50,14 +50,17 @@ export interface ScraperParts {
   limit: ScrapeLimit;
   clock: Clock;
   log: Log;
-  /** 0 to 1; spreads the scrapes of all pods over the interval. */
+  /** Returns a number from 0 to 1. It spreads the scrapes of all pods over the interval. */
   random: () => number;
   observer: ScrapeObserver;
 }
 
 const JITTER = 0.1;
 
-/** `ms` changed by up to 10 % either way, so that pods that began together drift apart. `random`: 0 to 1. */
+/**
+ * Returns `ms`, changed by up to 10 % either way, so that the scrapes of pods that began together drift apart. `random`:
+ * returns 0 to 1.
+ */
 export function jittered(ms: number, random: () => number): number {
   return ms * (1 + JITTER * (2 * random() - 1));
 }

@@ -1,5 +1,5 @@
-// Scrapes one pod: its metrics every interval, and beside that its models and, if configured, its health. Pods share only
-// the event loop and ScrapeLimit, so a slow or dead pod delays no other pod.
+// Scrapes one pod: reads its metrics every interval, and independently its models and, if configured, its health. Pods share
+// only the event loop and ScrapeLimit, so a slow or dead pod delays no other pod.
 import { sameReading } from "../engines/reading.ts";
 import { Health } from "../health.ts";
 import { toFailure } from "../http.ts";
@@ -25,7 +25,7 @@ export class Scraper {
   constructor(found: PodAddress, parts: ScraperParts) {
     this.#parts = parts;
     const { options, engines, access } = parts;
-    // undefined for AUTO: the parser recognises the engine from the text.
+    // `engine` is undefined for AUTO, since the parser recognises the engine from the text.
     const engine = engines.get(found.engine);
     const probe = found.probe ?? options.probe;
     const health = new Health(options.failures, probe !== undefined);
@@ -100,7 +100,7 @@ export class Scraper {
     this.#timer = setTimeout(() => void this.#scrape(), waitMs);
   }
 
-  /** Milliseconds from the end of a scrape to the start of the next one. `elapsed`: how long the scrape took. */
+  /** Returns the milliseconds from the end of a scrape to the start of the next one. `elapsed`: duration of the scrape. */
   #delay(elapsed: number, first: boolean): number {
     const { options, random } = this.#parts;
     const { failures } = this.pod.health;

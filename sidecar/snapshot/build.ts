@@ -1,4 +1,4 @@
-// From pods, their models, and the cluster's objects to the view that a snapshot encodes.
+// Builds the view that a snapshot encodes, from pods, their models, and the cluster's objects.
 import { MAX_ENDPOINTS, MAX_MODEL_ENDPOINTS, MAX_MODELS } from "../../protocol/constants.ts";
 import type {
   AdapterState,
@@ -12,7 +12,7 @@ import type { ModelMemory } from "./memory.ts";
 import { type ClusterObjects, poolOf } from "./objects.ts";
 import { addPlaces, type World } from "./place-records.ts";
 
-/** `models.static` of the configuration: wins over what pods list. */
+/** The models under `models.static` of the configuration. They win over the models that pods list. */
 export type StaticModels = Readonly<
   Record<string, { base?: string | undefined; endpoints?: readonly string[] | undefined }>
 >;
@@ -20,13 +20,13 @@ export type StaticModels = Readonly<
 export interface Dropped {
   endpoints: number;
   models: number;
-  /** Pools, objectives and rules. */
+  /** Number of pools, objectives and rules. */
   objects: number;
 }
 
 interface Built {
   view: SnapshotView;
-  /** What did not fit into the snapshot; nearly always 0. */
+  /** The number of entries that did not fit into the snapshot; nearly always 0. */
   dropped: Dropped;
 }
 
@@ -46,7 +46,7 @@ function endpointOf(pod: Pod, now: number): EndpointView {
     waiting: count(reading?.waiting ?? null),
     running: count(reading?.running ?? null),
     kvUsage: reading?.kvUsage == null ? null : Math.min(1, Math.max(0, reading.kvUsage)),
-    // Rounded up: a reading must not seem younger than it is.
+    // The age is rounded up, since a reading must not seem younger than it is.
     scrapeAgeMs: scrapedAt === null ? null : count(Math.max(0, Math.ceil(now - scrapedAt))),
     kvBlocks: count(reading?.kvBlocks ?? null),
     blockTokens: count(reading?.blockTokens ?? null),
@@ -61,12 +61,15 @@ function stateOf(pod: Pod, model: string): AdapterState {
 }
 
 interface Draft {
-  /** The parents that pods list for it. null: a pod lists it as a base model. */
+  /** The parents that pods list for the model. null: a pod lists the model as a base model. */
   parents: Set<string | null>;
   pods: Pod[];
 }
 
-/** The models that pods list, replaced by those of `fixed`. `bases`: adapter -> base, for adapters without a listed parent. */
+/**
+ * Collects the models that pods list. Models of `fixed` replace listed models. `bases`: adapter -> base, for adapters without
+ * a listed parent.
+ */
 function collect(pods: readonly Pod[], fixed: StaticModels, bases?: ReadonlyMap<string, string>): Map<string, Draft> {
   const drafts = new Map<string, Draft>();
   for (const pod of pods) {
@@ -95,7 +98,7 @@ function modelsOf(drafts: ReadonlyMap<string, Draft>, dropped: Dropped): ModelVi
   const isBase = (name: string | null) => name !== null && drafts.get(name)?.parents.has(null) === true;
   const models: ModelView[] = [];
   let served = 0;
-  // Sorted, so that the models left out do not depend on which pod responded first.
+  // Models are sorted, so that the models left out do not depend on which pod responded first.
   for (const [name, { parents, pods }] of [...drafts].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (models.length === MAX_MODELS || served + pods.length > MAX_MODEL_ENDPOINTS) {
       dropped.models++;

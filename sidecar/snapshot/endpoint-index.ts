@@ -1,4 +1,4 @@
-// Finds an endpoint of a snapshot by the hash that traffic reports name it by.
+// Finds an endpoint of a snapshot by its hash, which identifies the endpoint in traffic reports.
 import { addressHash } from "../../protocol/traffic.ts";
 
 /** The endpoints of a snapshot, in its order. */
@@ -11,13 +11,13 @@ export class EndpointIndex {
     for (const [index, address] of addresses.entries()) this.#indexes.set(hashOf(address), index);
   }
 
-  /** Undefined: the snapshot has no such endpoint. */
+  /** Returns the endpoint's index in the snapshot; undefined: the snapshot does not have the endpoint. */
   indexOf(hash: bigint): number | undefined {
     return this.#indexes.get(hash);
   }
 }
 
-/** Hashes of addresses, kept over snapshots: the same endpoints are in each of them. */
+/** Hashes of addresses. They are kept, since the next snapshot has nearly the same endpoints. */
 const hashes = new Map<string, bigint>();
 const MAX_HASHES = 50_000;
 

@@ -1,5 +1,5 @@
-// The models of pools without pods, such as pools that are scaled to zero. With them in the snapshot, the filter can hold
-// requests until a pod is ready. A model that the snapshot lacks is not Pilotfish's.
+// Remembers the models of pools without pods, such as pools that are scaled to zero. If the snapshot has them, the filter can
+// hold requests until a pod is ready. The filter does not handle requests for models that the snapshot lacks.
 import type { ModelView } from "../../protocol/snapshot.ts";
 import type { ClusterObjects } from "./objects.ts";
 
@@ -13,8 +13,8 @@ export class ModelMemory {
   readonly #pools = new Map<string, Map<string, Known>>();
 
   /**
-   * Models without endpoints, to add to `models`. For each pool without a listed model: its last models, and the models that
-   * objects declare. Pools that are not followed any more are dropped.
+   * Returns models without endpoints, to add to `models`. A pool without a listed model gives its last models, and the models
+   * that objects declare. Pools that are no longer followed are dropped.
    */
   absent(models: readonly ModelView[], { pools, declared }: ClusterObjects): ModelView[] {
     for (const pool of [...this.#pools.keys()]) if (!pools.includes(pool)) this.#pools.delete(pool);

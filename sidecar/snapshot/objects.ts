@@ -1,9 +1,10 @@
-// From the cluster's objects to the pools, objectives and rules of a snapshot, with the meaning of the Gateway API Inference
-// Extension. There each pool has its own picker, which sees only objects of that pool. Here one snapshot has all pools, so
-// each entry names its pool.
+// Turns the cluster's objects into the pools, objectives and rules of a snapshot. Each object means what it means in the
+// Gateway API Inference Extension. In the extension each pool has a picker, which sees only the objects of its pool. A
+// snapshot has all pools, so each entry names its pool.
 //
 //   InferenceObjective      -> objective: name, priority
-//   InferenceModelRewrite   -> rules: a rule with a name precedes one for any name, then the oldest rewrite, then its first rule
+//   InferenceModelRewrite   -> rules: a rule for a name beats a rule for any name; the oldest rewrite wins; within a rewrite
+//                              the first rule wins
 //   InferenceModel          -> rule: to its targetModels, or to its own name; its criticality is the priority of requests for its name
 //   bbr-managed ConfigMap   -> base of an adapter, if pods do not list a parent
 import {
@@ -16,7 +17,7 @@ import {
 import type { ObjectiveView, RuleView } from "../../protocol/snapshot.ts";
 import type { ClusterSeen, Rewrite, ServedModel, WeightedModel } from "../kubernetes/cluster-objects.ts";
 
-/** The priorities that the migration from InferenceModel to InferenceObjective gives. Requests below 0 may be shed. */
+/** Criticality -> priority, as in the migration from InferenceModel to InferenceObjective. Requests below 0 may be shed. */
 const PRIORITIES = { Critical: 2, Standard: 1, Sheddable: -1 } as const;
 
 export interface ClusterObjects {
@@ -28,13 +29,13 @@ export interface ClusterObjects {
   declared: ReadonlyArray<{ model: string; pool: string }>;
   /** Adapter → base. */
   bases: ReadonlyMap<string, string>;
-  /** How many entries did not fit. */
+  /** Number of entries that did not fit. */
   dropped: number;
 }
 
 const POOL_KIND = "InferencePool ";
 
-/** The first pool of an endpoint. `belongsTo`: PodAddress.cluster.of. */
+/** Returns the first pool of an endpoint. `belongsTo`: PodAddress.cluster.of. */
 export function poolOf(belongsTo: readonly string[] | undefined, pools: readonly string[]): string | undefined {
   for (const of of belongsTo ?? []) {
     const name = of.startsWith(POOL_KIND) ? of.slice(POOL_KIND.length) : undefined;
@@ -47,7 +48,10 @@ export function objectsOf(seen: readonly ClusterSeen[]): ClusterObjects | undefi
   if (seen.length === 0) return undefined;
   const pools = [...new Set(seen.flatMap(({ followed }) => followed))].sort();
   const kept = pools.slice(0, MAX_POOLS);
-  /** The pool's name in the snapshot; null: any pool; undefined: the pool is not followed, so its objects are left out. */
+  /**
+   * Returns the pool's name in the snapshot; null: any pool; undefined: the pool is not followed, so its objects are left
+   * out.
+   */
   const scope = (namespace: string, pool: string | null): string | null | undefined => {
     if (pool === null || kept.length === 0) return null;
     const name = `${namespace}/${pool}`;
@@ -94,7 +98,10 @@ function objectivesOf(seen: readonly ClusterSeen[], scope: Scope): ObjectiveView
   return [...found.values()];
 }
 
-/** Oldest first. Without a time an object is the youngest. Names decide ties, so that every sidecar has the same order. */
+/**
+ * Sorts the oldest object first. An object without a time is the youngest. Names decide ties, so that every sidecar has the
+ * same order.
+ */
 function byAge(a: Rewrite, b: Rewrite): number {
   const [left, right] = [a, b].map(({ created, namespace, name }) => `${created ?? "9999"} ${namespace}/${name}`);
   return (left as string) < (right as string) ? -1 : 1;
@@ -120,7 +127,7 @@ function rulesOf(seen: readonly ClusterSeen[], scope: Scope): RuleView[] {
     const rule = ruleOf(model, pool);
     const known = found.get(key(pool, model.model));
     if (known === undefined) found.set(key(pool, model.model), rule);
-    // A rewrite has the targets, and only the model has a priority.
+    // The rewrite's targets stay. The InferenceModel adds its priority, which a rewrite does not have.
     else known.priority ??= rule.priority;
   }
   return [...found.values()];
@@ -132,7 +139,9 @@ function ruleOf({ model, criticality, targets }: ServedModel, pool: string | nul
   return { model, pool, priority, targets: weighted(served) };
 }
 
-/** If no target has a weight, all weights are equal. Beside targets with a weight, a missing weight is 1, the API's default. */
+/**
+ * Sets missing weights. If no target has a weight, all weights are equal. Otherwise a missing weight is 1, the API's default.
+ */
 function weighted(targets: readonly WeightedModel[]): RuleView["targets"] {
   return targets.slice(0, MAX_TARGETS_OF_RULE).map(({ model, weight }) => ({ model, weight: weight ?? 1 }));
 }

@@ -1,4 +1,4 @@
-// The places and policies of a snapshot: the place of each pod, the order of the places, and the policy of each model.
+// Adds places and policies to a snapshot: the place of each pod, the order of the places, and the policy of each model.
 import type { SnapshotView } from "../../protocol/snapshot.ts";
 import type { Pod } from "../pod.ts";
 import type { PlaceOrder } from "../policies/place-order.ts";
@@ -7,16 +7,16 @@ import { applyPolicies, type Policy } from "../policies/policy.ts";
 export interface World {
   /** The place of pods without a place of their own. */
   here: string;
-  /** Places are configured: they are used even if no pod names one and there is no policy. */
+  /** Whether places are configured. Then the snapshot has places even if no pod names a place and no policy exists. */
   configured: boolean;
   order: PlaceOrder;
   regions: ReadonlyMap<string, string>;
   roundTripsMs: ReadonlyMap<string, number>;
-  /** The first policy that is for a model counts. */
+  /** Policies in their order. The first policy that applies to a model counts. */
   policies: readonly Policy[];
 }
 
-/** The policy of models without a policy: places are used in their order. */
+/** The default policy, for models without a policy: places are used in their order. */
 const DEFAULT: Policy = {
   name: "places",
   targets: [],

@@ -1,5 +1,5 @@
-// Makes the bytes that pushes carry. A snapshot is made when it is sent, never before, so its ages are true. Pushes of the same
-// moment share a snapshot.
+// Makes the bytes of the snapshots that are pushed. A snapshot is made when it is sent, never before, so its ages are true.
+// Pushes of the same moment share a snapshot.
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { Clock } from "../clock.ts";
 import type { Pod } from "../pod.ts";
@@ -10,30 +10,30 @@ import type { World } from "./place-records.ts";
 export interface MadeSnapshot {
   version: bigint;
   bytes: Uint8Array;
-  /** The snapshot's endpoints in their order; made when first asked for. */
+  /** Returns the index of the snapshot's endpoints, in their order. It is made at the first call. */
   index: () => EndpointIndex;
   endpoints: number;
   models: number;
   dropped: Dropped;
 }
 
-/** Where a snapshot's content comes from; each function is called for each snapshot. */
+/** The sources of a snapshot's content. Each function is called for each snapshot. */
 interface SnapshotParts {
   clock: Clock;
   /** The id of this sidecar as a producer. */
   source: bigint;
-  /** `models.static` of the configuration. */
+  /** The models under `models.static` of the configuration. */
   fixed: StaticModels;
   pods(): Iterable<Pod>;
-  /** The objects of clusters and manifests; undefined: none are configured. */
+  /** Returns the objects of clusters and manifests; undefined: neither is configured. */
   cluster?(): ClusterParts | undefined;
-  /** Places and policies; undefined: there are none. */
+  /** Returns places and policies; undefined: neither is configured. */
   world?(): World | undefined;
-  /** Whether this sidecar sees its pods, so that its snapshot may displace the lease of another sidecar; true where not given. */
+  /** Whether this sidecar can reach its pods, so that its snapshot may displace the lease of another sidecar. Default: true. */
   complete?(): boolean;
 }
 
-/** A snapshot is shared for this long. Its ages are as of the end of that time, so none is too low. */
+/** Pushes share a snapshot for this long. Its ages are computed for the end of this time, so no age is too low. */
 const SAME_MOMENT_MS = 5;
 
 export class SnapshotSource {
@@ -45,18 +45,18 @@ export class SnapshotSource {
     this.#parts = parts;
   }
 
-  /** make() must not return the last snapshot again. */
+  /** Ends the sharing: make() makes another snapshot. */
   changed(): void {
     this.#made = undefined;
   }
 
-  /** The next version is above `version`, whatever the clock says. */
+  /** Makes the next version higher than `version`, whatever the clock says. */
   goPast(version: bigint): void {
     if (version > this.#lastVersion && version < (1n << 64n) - 1n) this.#lastVersion = version;
     this.#made = undefined;
   }
 
-  /** Throws what the encoder throws: SnapshotError, SnapshotTooLargeError. */
+  /** Makes a snapshot, or returns the shared one. Throws the encoder's errors: SnapshotError, SnapshotTooLargeError. */
   make(): MadeSnapshot {
     const { clock, source, fixed, pods, cluster, world, complete = () => true } = this.#parts;
     const now = clock.now();

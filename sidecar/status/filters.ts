@@ -1,5 +1,5 @@
-// Reads back from each filter the snapshot that it uses, for the status page. A read-back happens only while somebody looks at the
-// page, and has a connection of its own, so no push waits for it.
+// Reads back the snapshot that each filter uses, for the status page. It reads only while the page is open, on a connection
+// of its own, so that no push waits for it.
 import { Client } from "undici";
 import { SECRET_HEADER } from "../../protocol/constants.ts";
 import { exchange, toFailure } from "../http.ts";
@@ -8,7 +8,7 @@ export interface FilterTarget {
   origin: string;
   path: string;
   secret: string;
-  /** How to connect where TLS needs more than the system knows. */
+  /** How to connect, if TLS needs certificates that the system does not have. */
   connect?: Client.Options["connect"];
 }
 
@@ -34,7 +34,7 @@ export class Filters {
     this.#now = now;
   }
 
-  /** Never rejects. Within FRESH_MS the answer is the same, without another read-back. */
+  /** Returns a filter's state. Never rejects. Within FRESH_MS it returns the same state again, without a request. */
   state(target: FilterTarget): Promise<FilterState> {
     const now = this.#now();
     const known = this.#read.get(target.origin);

@@ -1,5 +1,5 @@
-// The status page and the policy that guards it. Names on the page come from pods and clusters, and pods may lie: the page sets
-// them as text, and the policy lets the browser run this script and no other, even where markup slipped through.
+// The status page and the policy that guards it. Pods and clusters choose the names on the page, so names may contain markup.
+// The page sets names as text. The policy lets the browser run only the page's own script, even if markup gets through.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
@@ -18,7 +18,7 @@ export const PAGE_HEADERS: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
 };
 
-/** A source expression of CSP: the SHA-256 of the text in the page's only element of this name. */
+/** Returns a source expression of CSP: the SHA-256 of the text in the page's only element of this name. */
 function hashOf(element: "script" | "style"): string {
   const parts = PAGE.split(new RegExp(`</?${element}>`));
   if (parts.length !== 3) throw new Error(`page.html: expected one <${element}> without attributes`);

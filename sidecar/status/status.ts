@@ -1,5 +1,5 @@
-// What a sidecar shows to people and autoscalers: load per pool, exported readings, and the content of the status page. The page
-// has pools, pods with their signals and ages, and Envoys with their picks and the reasons for missing picks.
+// The data that a sidecar shows to people and autoscalers: load per pool, exported readings, and the content of the status
+// page. The page has pools, pods with their signals and ages, and Envoys with their picks and the reasons for missing picks.
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import { type Exported, exportedMetrics } from "../exported.ts";
@@ -11,7 +11,7 @@ import { type FilterState, Filters, type FilterTarget } from "./filters.ts";
 
 export interface Readiness {
   ready: boolean;
-  /** Why not; empty when ready. */
+  /** The reasons why the sidecar is not ready; empty if it is ready. */
   reasons: string[];
 }
 
@@ -32,7 +32,7 @@ interface PodStatus {
 
 interface TargetStatus {
   origin: string;
-  /** null: it never took a push. */
+  /** Milliseconds since the last accepted push; null: the Envoy has accepted no push. */
   pushedMsAgo: number | null;
   result: PushResult | null;
   filter: FilterState;
@@ -64,11 +64,11 @@ function podStatus(pod: Pod, now: number): PodStatus {
   };
 }
 
-/** The run that is shown; another one after each reload. */
+/** The parts of the current run that are shown. After a reload they belong to another run. */
 interface Watched {
   config: Config;
   targets: Iterable<{ origin: string; acceptedAt: number | null; lastResult: PushResult | undefined }>;
-  /** How the filter of a target is read back. */
+  /** Returns the secret and the connection that read a target's filter back. */
   accessTo(origin: string): Omit<FilterTarget, "origin" | "path">;
   pods(): Pod[];
   objects(): ClusterSeen[];

@@ -1,3 +1,4 @@
+// One engine of a simulated pod: vLLM's scheduler with its queue, its slots and its adapters.
 import type { Clock } from "../clock.ts";
 import type { PodParams } from "../params.ts";
 import { KvCache } from "./kv-cache.ts";
@@ -6,9 +7,9 @@ import { type EngineRequest, type FinishReason, Sequence } from "./sequence.ts";
 import { EngineStats } from "./stats.ts";
 
 /**
- * vLLM's scheduler, step by step. A step serves the running sequences first: a decoding sequence takes one token, a prefilling
- * sequence takes what the budget leaves. Then it admits waiting sequences in order, as long as slots, budget, cache and adapters
- * allow. A step lasts
+ * vLLM's scheduler, step by step. A step serves the running sequences first: a decoding sequence computes one token, a
+ * prefilling sequence computes as many as the budget leaves. Then it admits waiting sequences in order, as long as slots,
+ * budget, cache and adapters allow. A step lasts
  *
  *   (stepBaseMs + prefillTokenMs · prefill tokens + sequenceMs · sequences + contextTokenMs · context tokens) / speed
  *
@@ -32,9 +33,12 @@ export class Engine {
   private previousEnd = 0;
   private deferredNow = 0;
   private loraEnabled = false;
-  /** Running sequences per adapter. */
+  /** Number of running sequences, per adapter. */
   private readonly loraRunning = new Map<string, number>();
-  /** Waiting and running requests per adapter, in order of arrival. vLLM 0.32 lists these names both as running and as waiting. */
+  /**
+   * Number of waiting and running requests per adapter, in order of arrival. vLLM 0.32 lists these names both as running and
+   * as waiting.
+   */
   private readonly loraPresent = new Map<string, number>();
   /** Adapters in memory, least recently used first. */
   private readonly loraResident = new Set<string>();
@@ -73,7 +77,10 @@ export class Engine {
     return sequence;
   }
 
-  /** Ends a request whose client has gone: frees its slot, queue entry and blocks at once. No listener is called. */
+  /**
+   * Ends a request whose client has closed its connection. Frees the slot, queue entry and blocks at once, and calls no
+   * listener.
+   */
   abort(sequence: Sequence): void {
     if (sequence.state === "done") return;
     if (sequence.state === "waiting") this.leaveQueue(sequence);
@@ -102,7 +109,7 @@ export class Engine {
     this.stepping = true;
     const now = this.clock.now();
     const duration = this.plan(now);
-    // A step starts when the last step was due, so that a late timer costs nothing. After a pause of 50 ms or more it starts now.
+    // A step starts when the last step was due, so that a late timer delays no step. After 50 ms or more the step starts now.
     const start = this.due <= now && now - this.due < 50 && this.previousEnd > 0 && this.backToBack ? this.due : now;
     this.due = start + duration;
     this.cancelTimer = this.clock.after(Math.max(0, this.due - now), () => this.finishStep());
@@ -141,7 +148,7 @@ export class Engine {
       if (sequence.generated === 0 || tokens > 1) prefill += tokens;
       batch.push(sequence);
     }
-    // Like vLLM, a step that preempted a sequence admits none.
+    // As in vLLM, a step that preempted a sequence admits no sequence.
     let candidate = this.stats.preemptions === preempted ? this.waiting.head : null;
     while (candidate !== null && budget > 0 && this.running.length < params.slots) {
       const sequence = candidate;
@@ -282,7 +289,10 @@ export class Engine {
     this.end(sequence, request.endsBy ?? "length");
   }
 
-  /** Refuses the first waiting request if nothing runs and it still does not fit. Only a cache that was shrunk causes this. */
+  /**
+   * Refuses the first waiting request if it does not fit although no request runs. This happens only after the cache was
+   * shrunk.
+   */
   private refuseUnfit(): void {
     const head = this.waiting.head;
     if (head === null || this.running.length > 0) return;

@@ -1,12 +1,13 @@
+// The KV cache of a simulated engine: which blocks requests use, which blocks are cached, and which block is evicted next.
 import { type Linked, LinkedList } from "./linked-list.ts";
 
 /**
- * The KV cache as counts and hashes. A *hashed* block is a full block of a prompt; all sequences whose prompts begin with the same
- * chain share it. A *plain* block is partly filled or generated. It belongs to one sequence, and while in use it is only counted.
- * An unused block stays until its room is needed. Blocks are evicted in the order in which they were released, as from vLLM's
- * free queue, so generated blocks evict prompts.
+ * The KV cache as counts and hashes. A *hashed* block is a full block of a prompt; all sequences whose prompts begin with the
+ * same chain share it. A *plain* block is partly filled or generated. A plain block belongs to one sequence; while it is in
+ * use, only a counter represents it. An unused block stays until its room is needed. Blocks are evicted in the order in which
+ * they were released, as from vLLM's free queue, so generated blocks evict prompts.
  *
- * Unlike in vLLM, generated blocks are never matched: an answer that a client sends back is a new prompt here.
+ * Unlike in vLLM, generated blocks are never matched. A response that a client sends back in a prompt is prefilled again.
  *
  * Invariant: the number of blocks never exceeds the capacity, unless the capacity was lowered below the blocks in use.
  */
@@ -75,7 +76,10 @@ export class KvCache {
     return found.length;
   }
 
-  /** Takes the chain that `match` found last, and room for `tokens` in total. Returns false and changes nothing if room lacks. */
+  /**
+   * Takes the chain that `match` found last, and blocks for `tokens` tokens in total. Without room it returns false and
+   * changes nothing.
+   */
   admit(holding: Holding, tokens: number): boolean {
     let woken = 0;
     for (const block of this.found) if (block.users === 0) woken++;
@@ -89,7 +93,10 @@ export class KvCache {
     return true;
   }
 
-  /** Makes room for `tokens` in total of a running sequence. Returns false and changes nothing if room lacks. */
+  /**
+   * Takes more blocks for a running sequence, which then has room for `tokens` tokens. Without room it returns false and
+   * changes nothing.
+   */
   grow(holding: Holding, tokens: number): boolean {
     const more = this.blocksFor(tokens) - holding.blocks.length - holding.plain;
     if (more > 0 && this.capacity - this.used < more) return false;

@@ -1,9 +1,10 @@
+// The list type of the engine's queues: an item is removed from the middle without a search.
 export interface Linked<T> {
   prev: T | null;
   next: T | null;
 }
 
-/** A doubly linked list of items that carry their links: push, unshift and removal from anywhere in constant time. */
+/** A doubly linked list whose items have the links as fields. push, unshift and remove take constant time. */
 export class LinkedList<T extends Linked<T>> {
   head: T | null = null;
   private tail: T | null = null;

@@ -1,3 +1,4 @@
+// A request inside the engine, and the events that the engine reports about the request.
 import type { Block, Holding } from "./kv-cache.ts";
 import type { Linked } from "./linked-list.ts";
 
@@ -12,14 +13,14 @@ export interface SequenceListener {
 
 export interface EngineRequest {
   promptTokens: number;
-  /** Hash chain of the prompt's full blocks (see prompt.ts). */
+  /** Hashes of the prompt's full blocks; each hash covers all tokens up to the block's end (prompt.ts). */
   hashes: ArrayLike<number>;
   /** Tokens to generate; 0 for embeddings, which only read the prompt. */
   outputTokens: number;
-  /** The reason that the request reports for its end after `outputTokens`. */
+  /** The finish reason when the request has generated `outputTokens` tokens. Default: "length". */
   endsBy?: "stop" | "length";
   adapter?: string | undefined;
-  /** The client's limit, for the metrics. */
+  /** The client's limit of generated tokens. Only the metrics use the limit. */
   maxTokens?: number | undefined;
   listener?: SequenceListener | undefined;
 }
@@ -31,14 +32,14 @@ export class Sequence implements Holding, Linked<Sequence> {
   readonly blocks: Block[] = [];
   plain = 0;
   state: "waiting" | "running" | "done" = "waiting";
-  /** True if the queue skips the request because other adapters take every adapter slot. */
+  /** Whether the queue skips the request, because other adapters occupy all adapter slots. */
   deferred = false;
   /** Tokens whose KV entries exist. */
   computed = 0;
   generated = 0;
   /** Tokens that the current step computes. */
   inStep = 0;
-  /** Prompt tokens found in the cache when first admitted; -1 before. */
+  /** Prompt tokens that were cached when the request was first admitted; -1 before. */
   cachedTokens = -1;
   preemptions = 0;
   readonly arrivedAt: number;

@@ -1,3 +1,4 @@
+// Counters, gauges and histograms of one engine, from which metrics/ writes the text of /metrics.
 import type { FinishReason } from "./sequence.ts";
 
 /** Bucket bounds of vLLM 0.32; a test compares them with captures of a real server. */
@@ -10,7 +11,7 @@ const ITERATION = [1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_3
 
 export class Histogram {
   readonly bounds: readonly number[];
-  /** Per bucket, not cumulative; the last one is +Inf. */
+  /** The count of each bucket, not cumulative. The last bucket is +Inf. */
   readonly counts: Float64Array;
   sum = 0;
   count = 0;
@@ -81,7 +82,10 @@ export class EngineStats {
   deepestQueue = 0;
   readonly finished: Record<FinishReason, number> = { stop: 0, length: 0, abort: 0, error: 0 };
   readonly histograms: Readonly<Record<HistogramName, Histogram>>;
-  /** Adapters in flight, as one label value → the last time in seconds at which these were the adapters in flight. */
+  /**
+   * Key: the adapters that had waiting or running requests, as one label value. Value: the last time of this state, in
+   * seconds.
+   */
   readonly loraSeries = new Map<string, number>();
   /** Increases whenever the text of /metrics may have changed. */
   version = 0;

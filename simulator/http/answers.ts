@@ -1,10 +1,11 @@
+// The response formats of the inference routes: whole responses, and the events of streams.
 import { fillerText } from "../engine/prompt.ts";
 import type { FinishReason } from "../engine/sequence.ts";
 
 export interface Usage {
   prompt: number;
   completion: number;
-  /** Undefined if the server does not report cached tokens. */
+  /** undefined: the server does not report cached tokens. */
   cached: number | undefined;
 }
 
@@ -41,7 +42,7 @@ function usageText(usage: Usage, complete: boolean): string {
   return `{"prompt_tokens":${usage.prompt},"total_tokens":${usage.prompt + usage.completion},"completion_tokens":${usage.completion}${details}}`;
 }
 
-/** Usage of a chunk in the middle of a stream. */
+/** The usage in a chunk in the middle of a stream. */
 function tail(usage: Usage | null): string {
   return usage === null ? "" : `,"usage":${usageText({ ...usage, cached: undefined }, false)}`;
 }
@@ -96,7 +97,7 @@ export function completionShape(head: Head): Shape {
   };
 }
 
-/** The Responses API, as far as clients need it for plain text. */
+/** The format of the Responses API, limited to what clients need for plain text. */
 export function responsesShape(head: Head): Shape {
   let serial = 0;
   const event = (type: string, body: object) =>

@@ -1,3 +1,4 @@
+// Reads request bodies, and refuses invalid JSON as vLLM's server does.
 import type { IncomingMessage } from "node:http";
 import { ApiError, validationError } from "./errors.ts";
 
@@ -32,7 +33,7 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Parses a JSON object as FastAPI does: skips a byte order mark, and of duplicate keys the last one wins. */
+/** Parses a JSON object as FastAPI does: it skips a byte order mark, and the last of several equal keys wins. */
 export function parseJson(body: Buffer, contentType: string | undefined): JsonObject {
   const media = (contentType ?? "").split(";", 1)[0]?.trim().toLowerCase();
   if (media !== "application/json") {
@@ -67,7 +68,7 @@ export function parseJson(body: Buffer, contentType: string | undefined): JsonOb
   return value as JsonObject;
 }
 
-/** A JSON error in FastAPI's words. Position and reason come from V8's message, so rarer reasons read "Expecting value". */
+/** A JSON error in FastAPI's words. V8's message gives position and reason. Rare reasons become "Expecting value". */
 function jsonInvalid(text: string, reason: string): ApiError {
   const at = /at position (\d+)/.exec(reason);
   const position = at === null ? text.length : Number(at[1]);

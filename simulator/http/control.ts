@@ -1,3 +1,4 @@
+// Routes that change a running pod: the simulator's own routes under /sim, and vLLM's routes for adapters.
 import type { IncomingMessage } from "node:http";
 import { applyPatch, ParamError } from "../params.ts";
 import { type JsonObject, readBody } from "./body.ts";
@@ -5,7 +6,6 @@ import { ApiError, badRequest } from "./errors.ts";
 import type { Handler, PodState } from "./pod-state.ts";
 import { send } from "./send.ts";
 
-// Routes that change a running pod: the simulator's own, and vLLM's for adapters.
 export const getParams: Handler = async (pod, _request, response) => {
   send(pod, response, 200, JSON.stringify(pod.params));
 };

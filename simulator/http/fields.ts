@@ -1,3 +1,4 @@
+// Reads and validates the fields of a JSON body, with the error messages of vLLM's server.
 import type { JsonObject } from "./body.ts";
 import { badRequest, type Finding, validationError } from "./errors.ts";
 
@@ -103,7 +104,7 @@ export class Fields {
   }
 }
 
-/** The fields of a generation that all routes share. */
+/** The fields that all generation routes share. */
 export interface Generation {
   model: string | undefined;
   stream: boolean;

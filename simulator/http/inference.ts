@@ -1,3 +1,4 @@
+// The inference routes: each route validates its body, and starts a Job with the prompts and the response format.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { fillerText, type Prompt, promptOf, promptOfIds } from "../engine/prompt.ts";
 import { chatShape, completionShape, embeddingsText, responsesShape, type Shape } from "./answers.ts";
@@ -11,7 +12,7 @@ import type { Handler, PodState } from "./pod-state.ts";
 interface Limits {
   maxTokens: number | undefined;
   parameter: string;
-  /** Tokens of a request without a limit; `endsBy` is how such a request ends. */
+  /** Number of tokens that a request without a limit generates. `endsBy` is the finish reason of such a request. */
   otherwise: number;
   endsBy: "stop" | "length";
 }
@@ -130,7 +131,7 @@ export const embeddings: Handler = async (pod, request, response) => {
   start(pod, request, response, { ...generation(), stream: false, n: 1 }, promptsOf(pod, inputs), limits, shapeOf);
 };
 
-/** Transcription and translation: a multipart body with `model` before or after the file. */
+/** Handles transcription and translation. The body is multipart and has `model` before or after the file. */
 export const audio: Handler = async (pod, request, response) => {
   const bytes = await readBody(request);
   const boundary = boundaryOf(request.headers["content-type"]);
@@ -165,7 +166,7 @@ export const audio: Handler = async (pod, request, response) => {
 
 type PromptInput = string | number[];
 
-/** A prompt is a string, a list of token ids, or a list of either. */
+/** Reads the prompts of a request: a string, a list of token ids, or a list of strings and lists of token ids. */
 function promptInputs(fields: Fields, value: unknown, name: string): PromptInput[] {
   if (value === undefined || value === null) return [];
   const ids = (item: unknown): item is number[] => Array.isArray(item) && item.every((id) => Number.isInteger(id));
@@ -184,7 +185,9 @@ function promptsOf(pod: PodState, inputs: PromptInput[]): (salt: string) => Prom
     );
 }
 
-/** Renders a chat as one text, like common chat templates do. Media become a placeholder and the start of their address. */
+/**
+ * Renders a chat as one text, as common chat templates do. An image or sound becomes a placeholder and the start of its URL.
+ */
 function renderChat(messages: JsonObject[], tools: unknown): string {
   let text = Array.isArray(tools) && tools.length > 0 ? `<|tools|>\n${JSON.stringify(tools)}\n` : "";
   for (const message of messages) {

@@ -1,3 +1,4 @@
+// Connects an HTTP request with the engine: submits its sequences, and writes the response as tokens arrive.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Engine } from "../engine/engine.ts";
 import { fillerText, type Prompt } from "../engine/prompt.ts";
@@ -22,7 +23,7 @@ export interface JobPlan {
   shape: Shape;
 }
 
-/** One HTTP request in the engine, with a sequence for each prompt and choice. It responds once at the end, or as a stream. */
+/** One HTTP request in the engine. It has a sequence for each prompt and choice, and sends a whole response or a stream. */
 export class Job implements SequenceListener {
   private readonly pod: PodState;
   private readonly plan: JobPlan;
@@ -125,7 +126,7 @@ export class Job implements SequenceListener {
     this.response.write(this.plan.shape.start(this.sequences.length) + text);
   }
 
-  /** Runs when the connection closes: aborts the sequences unless the response is complete. */
+  /** Aborts the sequences unless the response is complete. Called when the connection closes. */
   private close(): void {
     if (this.closed) return;
     this.closed = true;
@@ -157,7 +158,7 @@ export class Job implements SequenceListener {
     return { prompt: sequence.request.promptTokens, completion: sequence.generated, cached: undefined };
   }
 
-  /** vLLM's load report in text form, for responses that are not streamed. */
+  /** Returns the header with vLLM's load report in text form. Only responses that are not streamed have the header. */
   private loadHeader(): Record<string, string> {
     const format = this.request.headers["endpoint-load-metrics-format"];
     if (typeof format !== "string" || format.toUpperCase() !== "TEXT") return {};

@@ -1,3 +1,4 @@
+// The model names of a pod: which model or adapter a request means, and the response of /v1/models.
 import { ApiError, modelNotFound } from "./errors.ts";
 
 export interface ModelSpec {
@@ -10,7 +11,7 @@ interface Adapter {
   root: string;
 }
 
-/** The models of a pod: base models in the given order, of which the first is the default, and their adapters. */
+/** The base models of a pod in the given order, and their adapters. The first base model is the default. */
 export class ModelRegistry {
   readonly bases: readonly string[];
   readonly adapters = new Map<string, Adapter>();
@@ -27,7 +28,7 @@ export class ModelRegistry {
     }
   }
 
-  /** The model or adapter for `name`. A missing, null or empty name means the default model. */
+  /** Returns the model, and perhaps the adapter, for `name`. A missing, null or empty name means the default model. */
   resolve(name: string | undefined): { model: string; adapter: string | undefined } {
     if (name === undefined || name === "") return { model: this.bases[0] as string, adapter: undefined };
     if (this.bases.includes(name)) return { model: name, adapter: undefined };

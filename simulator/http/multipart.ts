@@ -5,7 +5,7 @@ interface Part {
   data: Buffer;
 }
 
-/** The boundary in a content type, quoted or not. Null if the type is no form or has no boundary. */
+/** Returns the boundary in a content type, quoted or not; null: the type is not multipart/form-data, or has no boundary. */
 export function boundaryOf(contentType: string | undefined): string | null {
   if (!/^\s*multipart\/form-data\s*(;|$)/i.test(contentType ?? "")) return null;
   const found = /;\s*boundary=(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))/i.exec(contentType ?? "");
@@ -14,7 +14,7 @@ export function boundaryOf(contentType: string | undefined): string | null {
 
 /**
  * Splits a whole body into its parts (RFC 7578). Text before the first delimiter and after the closing delimiter is skipped.
- * Header names may be in any case. Null if the body is no well-formed form.
+ * Header names may be in any case. Returns null if the body is not a well-formed form.
  */
 export function parseMultipart(body: Buffer, boundary: string): Part[] | null {
   const first = Buffer.from(`--${boundary}`);

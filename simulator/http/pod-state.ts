@@ -1,3 +1,4 @@
+// The state of one pod that its routes read and change.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../clock.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -12,7 +13,7 @@ interface ModelCounts {
   aborted: number;
 }
 
-/** Counts of inference requests at the HTTP level; a request with several sequences counts once. */
+/** Counts of inference requests. A request with several sequences counts once. */
 export class PodCounts {
   received = 0;
   finished = 0;
@@ -48,7 +49,9 @@ export interface PodState {
 /** Answers one route of a pod. */
 export type Handler = (pod: PodState, request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-/** The data-parallel rank with the least load; vLLM weighs a waiting request four times as much as a running one. */
+/**
+ * Returns the data-parallel rank with the lowest load. As in vLLM, a waiting request weighs as much as four running requests.
+ */
 export function leastLoaded(engines: readonly Engine[]): Engine {
   let best = engines[0] as Engine;
   for (const engine of engines) {

@@ -1,7 +1,8 @@
+// Sends a whole response, and remembers its size for the metrics.
 import type { ServerResponse } from "node:http";
 import type { PodState } from "./pod-state.ts";
 
-/** Remembers the size of the body for the pod's HTTP metrics. */
+/** A response that remembers the size of its body for the pod's HTTP metrics. */
 export interface CountedResponse extends ServerResponse {
   bodyBytes?: number;
 }

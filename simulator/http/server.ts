@@ -1,3 +1,4 @@
+// The HTTP server of a simulated pod: its table of routes, its failure modes, and its HTTP metrics.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Exposition, METRICS_CONTENT_TYPE } from "../metrics/exposition.ts";
 import { getParams, getStats, loadAdapter, postAdapters, postParams, unloadAdapter } from "./control.ts";
@@ -7,7 +8,7 @@ import type { Handler, PodState } from "./pod-state.ts";
 import { type CountedResponse, send } from "./send.ts";
 import { cancelResponse, retrieveResponse } from "./stored-routes.ts";
 
-/** The vLLM version of the captured metrics. */
+/** The version of the vLLM server whose metrics were captured. */
 const VLLM_VERSION = "0.32.0";
 
 interface Route {
@@ -34,7 +35,7 @@ const ROUTES: Record<string, Record<string, Route>> = {
   "/v1/load_lora_adapter": { POST: open(loadAdapter) },
   "/v1/unload_lora_adapter": { POST: open(unloadAdapter) },
   "/health": { GET: open(async (pod, _request, response) => health(pod, response)) },
-  // Ray Serve has this health check.
+  // This path is Ray Serve's health check.
   "/-/healthz": { GET: open(async (pod, _request, response) => health(pod, response)) },
   "/version": {
     GET: open(async (pod, _request, response) => send(pod, response, 200, JSON.stringify({ version: VLLM_VERSION }))),
@@ -121,7 +122,7 @@ export class PodServer {
     });
   }
 
-  /** Simulates the failure of the parameter `fail`. Returns true if the request is done. */
+  /** Simulates the failure that the parameter `fail` names. Returns true if the request needs no further handling. */
   private failed(request: IncomingMessage, response: ServerResponse): boolean {
     const { counts, params } = this.pod;
     switch (params.fail) {

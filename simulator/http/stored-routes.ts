@@ -1,4 +1,4 @@
-// GET /v1/responses/{id} and its cancellation.
+// The routes of stored responses: GET /v1/responses/{id}, and its cancellation.
 import { ApiError } from "./errors.ts";
 import type { Handler } from "./pod-state.ts";
 import { send } from "./send.ts";
@@ -9,7 +9,7 @@ export const retrieveResponse: Handler = async (pod, request, response) => {
   send(pod, response, 200, pod.responses.json(idOf(request.url)));
 };
 
-/** Always an error: only background responses can be cancelled, and the simulator has none. */
+/** Always responds with an error, since only background responses can be cancelled, and the simulator has none. */
 export const cancelResponse: Handler = async (pod, request) => {
   request.resume();
   pod.responses.json(idOf(request.url));

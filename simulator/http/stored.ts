@@ -1,5 +1,5 @@
-// The responses that a pod stores, as vLLM does with VLLM_ENABLE_RESPONSES_API_STORE. They live in the pod's memory, so only this
-// pod can continue them.
+// The responses that a pod stores, as vLLM does with VLLM_ENABLE_RESPONSES_API_STORE. The responses are in the pod's memory,
+// so only this pod can continue their chats.
 import type { Choice, Shape, Usage } from "./answers.ts";
 import { ApiError } from "./errors.ts";
 
@@ -14,7 +14,7 @@ const MAX_STORED = 10_000;
 export class StoredResponses {
   readonly #stored = new Map<string, Stored>();
 
-  /** The text of the chat that the response `id` ends. Throws vLLM's 404 if the pod does not store the response. */
+  /** Returns the text of the chat up to the response `id`. Throws vLLM's 404 if the pod does not store the response. */
   text(id: string): string {
     return this.#find(id).text;
   }

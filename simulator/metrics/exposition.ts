@@ -1,3 +1,4 @@
+// Writes the text of /metrics in vLLM's format, from the counts of a pod's engines.
 import type { Engine } from "../engine/engine.ts";
 import type { Histogram, HistogramName } from "../engine/stats.ts";
 import type { PodParams } from "../params.ts";
@@ -18,7 +19,7 @@ interface Section {
   text: string;
 }
 
-/** `/metrics` of the pod: the families in vLLM's order. A scrape of an idle pod costs one comparison. */
+/** The text of /metrics, with the families in vLLM's order. A scrape of an idle pod costs one comparison. */
 export class Exposition {
   private readonly source: MetricsSource;
   private readonly sections: Section[];
@@ -32,7 +33,7 @@ export class Exposition {
     this.sections = FAMILIES.map((family) => section(family, source));
   }
 
-  /** The text as the bytes of a response. */
+  /** Returns the text as the bytes of a response. */
   bytes(): Buffer {
     const body = this.render();
     if (this.sentBody !== body) {
@@ -92,7 +93,7 @@ function section(family: Family, source: MetricsSource): Section {
   return { ...base, stamp: always, build: seriesBuilder(family, source) };
 }
 
-/** Families that a simulation has no value for, with the values of a real pod. */
+/** Families for which the simulator has no value, with the values of a real pod. */
 const FIXED: Record<string, string> = {
   python_gc_objects_collected_total: generations("python_gc_objects_collected_total", [15054, 2470, 694]),
   python_gc_objects_uncollectable_total: generations("python_gc_objects_uncollectable_total", [0, 0, 0]),
@@ -111,19 +112,19 @@ function generations(name: string, values: number[]): string {
 }
 
 interface Series {
-  /** A label besides `engine` and `model_name`. */
+  /** A label in addition to `engine` and `model_name`. */
   label?: readonly [name: string, value: string];
   read(engine: Engine, params: PodParams, rank: number): number;
 }
 
-/** `extraWaiting` and `extraRunning` show on the first rank only. */
+/** The values of `extraWaiting` and `extraRunning` are added to the first rank only. */
 const pretended = (rank: number, requests: number) => (rank === 0 ? requests : 0);
 
 const constant = (value: number) => () => value;
 const bySource = (...rows: [string, Series["read"]][]): Series[] =>
   rows.map(([source, read]) => ({ label: ["source", source], read }));
 
-/** Gauges and counters by their name without the prefix `vllm:`. Each series gives one line per engine. */
+/** Gauges and counters, by their name without the prefix `vllm:`. Each series has one line per engine. */
 const SERIES: Record<string, Series[]> = {
   estimated_flops_per_gpu_total: [{ read: constant(0) }],
   estimated_read_bytes_per_gpu_total: [{ read: constant(0) }],
@@ -258,7 +259,10 @@ function loraSamples(source: MetricsSource): Samples {
   return { lines, created: "" };
 }
 
-/** The labels of a real pod; only those that depend on block size and blocks differ. Each rank reports the blocks of all ranks. */
+/**
+ * Returns the labels of a real pod. Only the labels with block size and number of blocks differ. Each rank reports the blocks
+ * of all ranks.
+ */
 function cacheConfig(source: MetricsSource): Samples {
   const { blockSize, kvBlocks, maxModelLen } = source.params;
   const tokens = blockSize * kvBlocks;

@@ -1,6 +1,7 @@
 /**
- * The metric families of vLLM 0.32 in vLLM's order, from the captures in tests/fixtures/metrics/. A family with `created` is
- * followed by its `_created` family with the same help text. prometheus_client shows that family only if it has a sample.
+ * A metric family of vLLM 0.32. The list has vLLM's order, from the captures in tests/fixtures/metrics/. A family with
+ * `created` is followed by its `_created` family with the same help text. prometheus_client shows that family only if it has
+ * a sample.
  */
 export interface Family {
   name: string;

@@ -1,9 +1,10 @@
+// Writes the `http_*` families of /metrics, from the counts of http-metrics.ts.
 import type { Histogram } from "../engine/stats.ts";
 import type { Summary, Timed } from "./http-metrics.ts";
 import { pythonFloat, sampleValue } from "./numbers.ts";
 import type { MetricsSource, Samples } from "./source.ts";
 
-/** The sample lines of one `http_*` family. A family without a sample has no `_created` lines. */
+/** Returns the sample lines of one `http_*` family. A family without a sample has no `_created` lines. */
 export function httpSamples(name: string, source: MetricsSource): Samples {
   const { http } = source;
   switch (name) {

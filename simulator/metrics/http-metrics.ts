@@ -1,3 +1,4 @@
+// Counts HTTP requests by route, method and status, as vLLM's API server does.
 import { Histogram } from "../engine/stats.ts";
 
 /** Routes that vLLM's instrumentation leaves out. */
@@ -18,7 +19,7 @@ export interface Summary {
   sum: number;
 }
 
-/** The `http_*` families of vLLM's API server (prometheus-fastapi-instrumentator). */
+/** The counts of the `http_*` families. vLLM's API server has them from prometheus-fastapi-instrumentator. */
 export class HttpMetrics {
   readonly requests = new Map<string, Timed<{ handler: string; method: string; status: string; count: number }>>();
   readonly requestSizes = new Map<string, Timed<Summary>>();

@@ -1,3 +1,4 @@
+// The emulator calls a guest's callbacks for headers, bodies and trailers as Envoy does.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ConfigurationRefused, Process, type RootOptions, Stream, type StreamOptions } from "../../emulator/index.ts";
@@ -63,7 +64,7 @@ test("the guest reads its plugin's and its VM's configuration and environment", 
   );
 });
 
-test("Stop at headers holds the whole stream without the flag: the body callback never comes", () => {
+test("without the flag, Stop at headers stops the whole stream: no body callback runs", () => {
   const callbacks = { proxy_on_request_headers: STOP, proxy_on_request_body: `${log("body")} ${CONTINUE}` };
   const without = start(callbacks);
   assert.equal(without.send({ body: "x" }).action, "stopped");
@@ -75,11 +76,11 @@ test("Stop at headers holds the whole stream without the flag: the body callback
   assert.deepEqual(logsOf(flagged), ["body"]);
 });
 
-test("Stop at the headers of a request without a body holds it, flag or not", () => {
+test("Stop at the headers of a request without a body stops the request, with and without the flag", () => {
   assert.equal(start({ proxy_on_request_headers: STOP }, HOLD).send({ method: "GET" }).action, "stopped");
 });
 
-test("a buffered body is seen whole in each callback, a passed one chunk by chunk", () => {
+test("each callback sees a buffered body whole, and a passed body chunk by chunk", () => {
   const chunks = ["ab", "c", "def"];
   const buffering = start(
     { proxy_on_request_headers: STOP, proxy_on_request_body: `${showBody(0)} ${UNTIL_END}` },
@@ -93,7 +94,7 @@ test("a buffered body is seen whole in each callback, a passed one chunk by chun
   assert.deepEqual(logsOf(passing), ["ab", "c", "def"]);
 });
 
-test("nothing leaves before the guest lets go, and an empty frame can be the end", () => {
+test("no byte leaves before the guest continues, and an empty frame can be the end", () => {
   const stream = start({ proxy_on_request_headers: STOP, proxy_on_request_body: UNTIL_END }, HOLD);
   stream.sendHeaders({ ":method": "POST", ":path": "/" });
   assert.equal(stream.sendBody("abc").requestHeaders, undefined);
@@ -102,7 +103,7 @@ test("nothing leaves before the guest lets go, and an empty frame can be the end
   assert.equal(outcome.body.toString(), "abc");
 });
 
-test("with trailers no body callback has the end flag; Continue in trailers passes everything on", () => {
+test("with trailers no body callback has end_of_stream set; Continue in trailers passes everything on", () => {
   const body = `${drop("proxy_log (i32.const 2) (i32.const 900) (local.get $end)")} (i32.const 1)`;
   const callbacks = {
     proxy_on_request_headers: STOP,
@@ -117,7 +118,7 @@ test("with trailers no body callback has the end flag; Continue in trailers pass
   assert.equal(outcome.requestTrailers?.get("x-sum"), "7");
 });
 
-test("more than the buffer limit gets Envoy's 413, exactly the limit does not", () => {
+test("a body above the buffer limit gets Envoy's 413, a body of exactly the limit does not", () => {
   const callbacks = { proxy_on_request_headers: STOP, proxy_on_request_body: UNTIL_END };
   const most = start(callbacks, HOLD, { bufferLimit: 6 }).send({ chunks: ["abc", "def"] });
   assert.equal(most.action, "continue");
@@ -130,7 +131,7 @@ test("more than the buffer limit gets Envoy's 413, exactly the limit does not", 
   stream.finish();
 });
 
-test("a local response passes the filter's own response callbacks, and the rest of the request does not come", () => {
+test("a local reply passes the filter's own response callbacks, and the filter does not see the rest of the request", () => {
   const send = 'proxy_send_local_response (i32.const 403) "a b" "no" (i32.const 0) (i32.const 0) (i32.const -1)';
   const stream = start({
     proxy_on_request_headers: `${drop(send)} ${STOP}`,
@@ -175,7 +176,7 @@ test("the access log reads headers of both directions, and the upstream's addres
   assert.deepEqual(logsOf(stream), ["/p", "201", "10.0.0.1:80"]);
 });
 
-test("an aborted stream is logged, done and deleted too, and its context is gone", () => {
+test("an aborted stream gets log, done and delete too, and its context is gone", () => {
   const stream = start({ proxy_on_request_headers: STOP, proxy_on_delete: log("delete") });
   stream.send();
   const vm = stream.filters[0]?.root.vm;

@@ -1,4 +1,4 @@
-// The example of emulator/README.md runs as it is written there.
+// The example in emulator/README.md runs unchanged.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,3 +1,4 @@
+// The emulator shares data, queues, metrics and the clock between the VMs of one process as Envoy does.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Process, type Root, Stream } from "../../emulator/index.ts";
@@ -6,7 +7,7 @@ import { CONTINUE, drop, type Guest, guest, log, OUT, SHOW_RESULT, STOP, show } 
 const logsOf = (root: Root) => root.vm.logs.map((line) => line.text);
 const configured = (calls: string): Guest => ({ proxy_on_configure: `${calls} (i32.const 1)` });
 
-test("shared data belongs to a vm_id: workers see it, other ids do not, and it goes with the last VM", () => {
+test("shared data belongs to a vm_id: its workers see the data, other ids do not, and the last VM takes the data with it", () => {
   const process = new Process();
   const writer = guest(configured(show('proxy_set_shared_data "k" "v" (i32.const 0)')));
   const reader = guest(configured(`${show(`proxy_get_shared_data "k" ${OUT} (i32.const 24)`)} ${SHOW_RESULT}`));
@@ -45,7 +46,7 @@ test("counters and gauges add up over all VMs of the process", () => {
   assert.equal(process.metrics.value("absent"), undefined);
 });
 
-test("the clock is the test's, and advancing it fires each tick when due", () => {
+test("the test sets the clock, and advancing the clock runs each tick when it is due", () => {
   const process = new Process({ now: 1_000_000_000n });
   const root = process.startRoot(
     guest({

@@ -1,3 +1,4 @@
+// A strict process refuses what a real Envoy refuses, ignores or leaves undefined; a lenient process notes it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Process, type ProcessOptions, type RootOptions, Stream } from "../../emulator/index.ts";
@@ -16,7 +17,7 @@ function refuses(work: () => void, message: RegExp): void {
 const logsOf = (stream: Stream) => stream.filters[0]?.root.vm.logs.map((line) => line.text);
 const WRITE = drop('proxy_replace_header_map_value (i32.const 0) "x-a" "b"');
 
-test("an import that Envoy does not offer fails the instantiation by its name", () => {
+test("an import that Envoy does not offer makes the instantiation fail, with its name", () => {
   const missing = guest({}, { imports: '(import "env" "abort" (func (param i32 i32 i32 i32)))' });
   refuses(() => new Process().startVm(missing), /imports env\.abort,/);
   const cleared = guest({}, { imports: '(import "env" "proxy_clear_route_cache" (func (result i32)))' });
@@ -31,7 +32,7 @@ test("a module must export exactly one ABI version, a memory and an allocator", 
   refuses(() => new Process().startVm(binary), /exactly one/);
 });
 
-test("initialization may not call what Envoy restricts", () => {
+test("initialization may not use the host calls that Envoy restricts", () => {
   const eager = guest({ _initialize: drop('proxy_define_metric (i32.const 0) "early" (i32.const 16)') });
   refuses(() => new Process().startVm(eager), /proxy_define_metric during initialization.*restricted_callback/);
   assert.equal(new Process().startVm(guest({ _initialize: log("hello") })).logs[0]?.text, "hello");
@@ -52,14 +53,14 @@ test("the allocator may not call the host for data, and must return memory that 
   );
 });
 
-test("an allocator that declines makes the call fail and nothing else", () => {
+test("when the allocator declines, only the call fails", () => {
   const read = show(`proxy_get_header_map_value (i32.const 0) ":path" ${OUT}`);
   const stream = start({ proxy_on_memory_allocate: "(i32.const 0)", proxy_on_request_headers: `${read} ${CONTINUE}` });
   assert.equal(stream.send().action, "continue");
   assert.deepEqual(logsOf(stream), ["6"]);
 });
 
-test("headers cannot be read or written once they were passed on", () => {
+test("headers cannot be read or written after they were passed on", () => {
   const late = { proxy_on_request_headers: CONTINUE, proxy_on_request_body: `${WRITE} ${CONTINUE}` };
   refuses(
     () => start(late).send({ body: "x" }),
@@ -70,7 +71,7 @@ test("headers cannot be read or written once they were passed on", () => {
   refuses(() => start(reading).send({ body: "x" }), /cannot be reached here/);
 });
 
-test("headers that were stopped stay readable later, but no longer writable", () => {
+test("stopped headers stay readable later, but are no longer writable", () => {
   const held = { proxy_on_request_headers: STOP, proxy_on_request_body: CONTINUE };
   const read = show(`proxy_get_header_map_value (i32.const 0) ":path" ${OUT}`);
   const reading = start({ ...held, proxy_on_response_headers: `${read} ${CONTINUE}` }, HOLD);
@@ -91,7 +92,7 @@ test("a map of the other direction cannot be reached", () => {
   refuses(() => start({ proxy_on_request_headers: `${unknown} ${CONTINUE}` }).send(), /there is no map 9/);
 });
 
-test("names that are no tokens and values with NUL, CR or LF are refused", () => {
+test("header names that are no tokens and values with NUL, CR or LF are refused", () => {
   for (const pair of ['"x-a" "b\\0d\\0ac: d"', '"x-a" "b\\00"', '"x a" "b"', '"" "b"', '"x-a\\0a" "b"']) {
     const write = drop(`proxy_add_header_map_value (i32.const 0) ${pair}`);
     refuses(
@@ -163,7 +164,7 @@ test("a buffer is prepended, appended or replaced whole, and content-length must
   refuses(() => start(body(set(0, 99))).send({ body: "longer" }), /content-length says 6, but .* 3 bytes/);
 });
 
-test("metrics are known by their ids, counters only grow and gauges never fall below 0", () => {
+test("an unknown metric id is refused, counters only grow, and gauges never fall below 0", () => {
   const define = (type: number) => `proxy_define_metric (i32.const ${type}) "m" (i32.const 16)`;
   const run = (calls: string) => start({ proxy_on_request_headers: `${calls} ${CONTINUE}` }).send();
   refuses(() => run(drop("proxy_increment_metric (i32.const 4) (i64.const 1)")), /no metric has the id 4/);
@@ -174,7 +175,7 @@ test("metrics are known by their ids, counters only grow and gauges never fall b
   refuses(() => run(drop(define(1)) + add(1) + add(-2)), /gauge m would fall below 0/);
 });
 
-test("a local response ends the request: later writes and a second answer are refused", () => {
+test("a local reply ends the request: later writes and a second local reply are refused", () => {
   const reply = drop(
     "proxy_send_local_response (i32.const 403) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1)",
   );
@@ -221,7 +222,7 @@ test("filter state that Envoy's own attributes shadow is refused", () => {
   assert.deepEqual([...start(set("mine")).send().filterState], [["mine", "v"]]);
 });
 
-test("a call that the emulator does not have is refused by its name", () => {
+test("a host call that the emulator lacks is refused by its name", () => {
   const zeros = "(i32.const 0) ".repeat(10);
   const call: Guest = { proxy_on_request_headers: `${drop(`proxy_http_call ${zeros}`)} ${CONTINUE}` };
   refuses(() => start(call).send(), /proxy_http_call: the emulator does not have this call/);
@@ -240,7 +241,7 @@ test("a trap fails the VM for good, and its last log line is in the message", ()
   assert.throws(() => root.vm.assertHealthy(), { name: "VmFailed" });
 });
 
-test("a lenient process offers unknown imports: the call answers Unimplemented and the violation is kept", () => {
+test("a lenient process offers unknown imports: the call returns Unimplemented, and the violation is noted", () => {
   const process = new Process({ strict: false });
   const unknown = "proxy_of_tomorrow";
   const imports = `(import "env" "${unknown}" (func $${unknown} (param i32) (result i32)))`;
@@ -254,7 +255,7 @@ test("a lenient process offers unknown imports: the call answers Unimplemented a
   assert.match(process.violations.join(), /imports env\.proxy_of_tomorrow, which Envoy does not offer/);
 });
 
-test("a lenient process answers as Envoy does and keeps the sentences", () => {
+test("a lenient process returns Envoy's codes, and notes the violations", () => {
   const late = show('proxy_replace_header_map_value (i32.const 0) "x-a" "b"');
   const callbacks = { proxy_on_request_headers: CONTINUE, proxy_on_request_body: `${late} ${CONTINUE}` };
   const stream = start(callbacks, {}, { strict: false });

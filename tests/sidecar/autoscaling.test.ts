@@ -1,4 +1,4 @@
-// The autoscaler examples use metrics and fields that the sidecar really has.
+// The autoscaler examples use only metrics and fields that the sidecar has.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";

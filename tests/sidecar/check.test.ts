@@ -1,4 +1,4 @@
-// `pilotfish check`: manifests from public documents are understood unchanged, and contradictions are found.
+// `pilotfish check` reads manifests from public documents unchanged, and finds contradictions.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

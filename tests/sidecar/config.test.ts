@@ -1,3 +1,4 @@
+// The sidecar's configuration: defaults, error messages, flags, and former names of keys.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -86,12 +87,12 @@ test("an unknown key is refused, with the key that was probably meant", () => {
   refused({ ...GOOD, zzzzzz: 1 }, "zzzzzz: unknown key");
 });
 
-test("all problems are reported at once", () => {
+test("one error lists all problems", () => {
   const found = problems(() => parseConfig({ endpoints: [3], push: { targets: [3] }, log: { level: 1 }, x: 1 }, ENV));
   assert.equal(found.length, 4);
 });
 
-test("what only shows when two keys are read together is refused too", () => {
+test("keys that contradict each other are refused", () => {
   refused(
     { ...GOOD, push: { ...GOOD.push, minBackoff: "2s", maxBackoff: "1s" } },
     "push.maxBackoff: got 1000ms, expected at least push.minBackoff (2000ms)",
@@ -119,7 +120,7 @@ test("what only shows when two keys are read together is refused too", () => {
   );
 });
 
-test("a missing or unfit secret is refused, and never shown", () => {
+test("a missing or invalid secret is refused, and never shown", () => {
   const none = problems(() => parseConfig(GOOD, {}));
   assert.deepEqual(none, ["push.secret: got nothing, expected a secret in the environment variable PILOTFISH_SECRET"]);
   const bad = "with blank";
@@ -157,7 +158,7 @@ test("flags win over the file, key by key", () => {
   }
 });
 
-test("every key has a description, and a default that the schema takes or a word for what counts without it", () => {
+test("every key has a description, and a valid default or a text that describes the value without the key", () => {
   let keys = 0;
   const check = (node: Record<string, unknown>, path: string, required: unknown): void => {
     const { properties, items, additionalProperties, anyOf, default: usual, description } = node;
@@ -201,7 +202,7 @@ test("durations and sizes are a number and a unit", () => {
   for (const text of ["0B", "64", "64KB", "1.5MiB", " 1B"]) assert.equal(parseSize(text), undefined, text);
 });
 
-test("a guess is made only from a slip", () => {
+test("a key is suggested only for a typing error", () => {
   assert.equal(nearest("tiemout", ["interval", "timeout"]), "timeout");
   assert.equal(nearest("colour", ["interval", "timeout"]), undefined);
 });

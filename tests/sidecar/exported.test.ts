@@ -1,3 +1,4 @@
+// The metrics that AutoscalingMetrics export.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ENGINES } from "../../sidecar/engines/index.ts";

@@ -1,3 +1,4 @@
+// HTTP requests of the sidecar: limits, deadlines, and reasons of failures.
 import assert from "node:assert/strict";
 import { createServer, type RequestListener } from "node:http";
 import { createServer as createTcpServer } from "node:net";
@@ -21,7 +22,7 @@ async function serve(t: TestContext, handler: RequestListener): Promise<string> 
 const fails = (exchanged: Promise<unknown>, reason: string) =>
   assert.rejects(exchanged, (error) => error instanceof HttpFailure && error.reason === reason);
 
-test("a body up to the limit comes whole, with any status", async (t) => {
+test("a body up to the limit is read whole, with any status", async (t) => {
   const url = await serve(t, (_request, response) => {
     response.statusCode = 418;
     for (let i = 0; i < 10; i++) response.write("x".repeat(100));
@@ -31,7 +32,7 @@ test("a body up to the limit comes whole, with any status", async (t) => {
   assert.deepEqual([status, body.length], [418, 1000]);
 });
 
-test("a body over the limit is given up at the limit, announced or not", async (t) => {
+test("a body over the limit fails at the limit, with or without a content-length", async (t) => {
   const announced = await serve(
     t,
     (_request, response) => void response.writeHead(200, { "content-length": "1001" }).flushHeaders(),
@@ -44,7 +45,7 @@ test("a body over the limit is given up at the limit, announced or not", async (
   await fails(get(t, endless), "too_large");
 });
 
-test("the deadline counts to the last byte", async (t) => {
+test("the deadline ends with the last byte of the body", async (t) => {
   const silent = await serve(t, () => {});
   await fails(get(t, silent, { timeoutMs: 30 }), "timeout");
   const dripping = await serve(t, (_request, response) => {
@@ -71,7 +72,7 @@ test("refused, reset, cut short and not HTTP are different failures", async (t) 
   await fails(get(t, `http://127.0.0.1:${(tcp.address() as { port: number }).port}`), "invalid");
 });
 
-test("every code of Node and undici becomes one of the reasons that metrics have", () => {
+test("every error code of Node and undici becomes one of the reasons in metrics", () => {
   const reason = (code: string | undefined) => toFailure(Object.assign(new Error("m"), code && { code })).reason;
   const expected = {
     ECONNREFUSED: "refused",

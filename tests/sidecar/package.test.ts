@@ -1,4 +1,4 @@
-// The npm package as an installation has it, and the recipe of the image compared with the package.
+// The installed npm package works, and the recipe of the image starts the same program as the package.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -19,20 +19,20 @@ const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 let folder: string;
 
 before(async () => {
-  // World-readable, since another user runs what is in it.
+  // The folder is world-readable, since another user runs the package.
   folder = mkdtempSync(join(tmpdir(), "pilotfish-package-"));
   await run("chmod", ["755", folder]);
   await run("npm", ["run", "--silent", "build:sidecar"], { cwd: ROOT });
   await run("npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", folder], { cwd: ROOT });
   writeFileSync(join(folder, "package.json"), '{"private":true}');
   const install = ["install", "--omit=dev", "--no-fund", "--no-audit", `./pilotfish-${manifest.version}.tgz`];
-  // What `npm ci` has put into npm's cache is enough; where that was cleaned, the registry is asked.
+  // npm's cache has the packages since `npm ci`. After a cleaned cache npm asks the registry.
   await run("npm", [...install, "--offline"], { cwd: folder }).catch(() => run("npm", install, { cwd: folder }));
 });
 
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-test("npx pilotfish runs from the installed package, with nothing but its own dependencies", async () => {
+test("npx pilotfish runs from the installed package with only its own dependencies", async () => {
   const { stdout } = await run("npx", ["--no-install", "pilotfish", "--help"], {
     cwd: folder,
     env: { ...process.env, npm_config_offline: "true", npm_config_update_notifier: "false" },
@@ -61,7 +61,7 @@ test("plan runs from the installed package: the module and the emulator are in i
   assert.match(stdout, /^model llama: 10\.0\.0\.[12]:8000 \(picked\)/);
 });
 
-/** A mount namespace whose root is read-only, and a user without rights in it, as the image is run. */
+/** A shell command that runs its arguments as the image runs them: with a read-only root, as a user without rights. */
 const CONFINED = 'mount -o remount,bind,ro / && exec setpriv --reuid=65532 --regid=65532 --clear-groups "$@"';
 
 async function canConfine(): Promise<boolean> {
@@ -73,7 +73,7 @@ async function canConfine(): Promise<boolean> {
   );
 }
 
-test("it works without root and on a read-only file system, and ends with 0 on SIGTERM", async (t) => {
+test("the sidecar works without root and on a read-only file system, and ends with 0 on SIGTERM", async (t) => {
   if (!(await canConfine())) return t.skip("no mount namespace can be made here (needs root on Linux)");
   const pod = await startPod();
   const filter = await startFilter();
@@ -95,7 +95,7 @@ test("it works without root and on a read-only file system, and ends with 0 on S
   assert.equal(await code, 0, log);
 });
 
-test("the image's recipe copies what is there, runs without root, and starts what the package starts", () => {
+test("the image's recipe copies existing files, runs without root, and starts the program that the package starts", () => {
   const recipe = readFileSync(join(ROOT, "sidecar/Dockerfile"), "utf8");
   const allowed = readFileSync(join(ROOT, "sidecar/Dockerfile.dockerignore"), "utf8").split("\n");
   for (const [, list = ""] of recipe.matchAll(/^COPY (?!--from)(.*) \S+$/gm)) {

@@ -1,4 +1,4 @@
-// `pilotfish plan`: the filter decides where a request would go, and the lines show the numbers that decided.
+// `pilotfish plan` asks the filter where a request would go, and shows the numbers that decided.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -34,7 +34,7 @@ test("a request goes to the place with room, and the lines show the policy and e
   assert.match(text, / {2}asia: order 1; 40 pods ready, 912 requests/);
 });
 
-test("retries leave the place, and a pod that is not ready is no choice", async () => {
+test("retries go to another place, and a pod that is not ready is not picked", async () => {
   const { endpoints } = JSON.parse((await run("-s", fixture("places"), "-m", "llama", "--json")).text);
   assert.equal(endpoints.length, 3);
   assert.ok(!endpoints[2].startsWith("10.0."), endpoints.join());
@@ -44,7 +44,7 @@ test("retries leave the place, and a pod that is not ready is no choice", async 
   assert.match(text, /10\.0\.0\.3:8001: .*not ready/);
 });
 
-test("an unknown model and a refused body have the filter's own reason and sentence", async () => {
+test("an unknown model and a refused body are described in the filter's own words", async () => {
   assert.match(
     (await run("-s", fixture("small"), "-m", "nobody")).text,
     /unknown_model.*\n.*200\nthe snapshot has 2 models/,
@@ -67,7 +67,7 @@ test("the filter's configuration counts: a rule renames, a wrong key is refused"
   assert.match(wrong.text, /modles: this key is not known/);
 });
 
-test("what is no snapshot, and no snapshot at all, are exit code 2", async () => {
+test("an invalid snapshot and a missing snapshot have exit code 2", async () => {
   const file = join(folder, "none.bin");
   writeFileSync(file, "nothing");
   assert.match((await run("-s", file, "-m", "m")).text, /body length: got 7/);
@@ -75,7 +75,7 @@ test("what is no snapshot, and no snapshot at all, are exit code 2", async () =>
   assert.equal((await run("-s", fixture("small"))).code, 2);
 });
 
-test("a running sidecar gives its snapshot for the secret, and refuses without it", async () => {
+test("a running sidecar sends its snapshot to a request with the secret, and refuses other requests", async () => {
   const secret = "plan-test-secret-0123";
   const config = {
     endpoints: ["http://127.0.0.1:9"],

@@ -1,3 +1,4 @@
+// The sidecar as a process: flags, exit codes, signals, reloads, and its own endpoints.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -36,7 +37,7 @@ function pilotfish(t: TestContext, ...args: string[]): Run {
 
 const ended = (run: Run) => until("the end", () => run.code !== undefined);
 
-test("--help names every flag, on stdout, and is no failure", async (t) => {
+test("--help lists every flag on stdout, and exits with 0", async (t) => {
   const run = pilotfish(t, "--help");
   await ended(run);
   assert.equal(run.code, 0);
@@ -62,14 +63,14 @@ test("wrong flags and wrong configurations end with code 2 and a line for each p
   assert.match(name.err, /expected name:port/);
 });
 
-test("--check reports whether the configuration is good, and starts nothing", async (t) => {
+test("--check reports whether the configuration is valid, and starts nothing", async (t) => {
   const run = pilotfish(t, "--check", "--endpoint", "http://127.0.0.1:1", "--push", "http://127.0.0.1:1");
   await ended(run);
   assert.deepEqual([run.code, run.out], [0, "configuration: good\n"]);
 });
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  test(`${signal} ends it with code 0, though a pod hangs and connections are open, and no line held the secret`, async (t) => {
+  test(`${signal} ends the sidecar with code 0, even if a pod hangs and connections are open, and no log line has the secret`, async (t) => {
     const pods = [await startPod(), await startPod()];
     const filter = await startFilter();
     for (const server of [...pods, filter]) t.after(() => server.close());
@@ -77,7 +78,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const folder = mkdtempSync(join(tmpdir(), "pilotfish-"));
     t.after(() => rmSync(folder, { recursive: true }));
     const file = join(folder, "pilotfish.yaml");
-    // Longer than this test waits: an end that waited for the hanging pod would never come.
+    // The timeout is longer than this test waits. If the end waited for the hanging pod, the test would fail.
     writeFileSync(file, "scrape: {timeout: 1m}\npush: {timeout: 1m}\n");
     const endpoints = pods.flatMap((pod) => ["--endpoint", pod.url]);
     const flags = [...endpoints, "--push", filter.url, "--listen", "127.0.0.1:0", "--log-level", "debug"];
@@ -96,7 +97,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
-test("a changed file is taken over on SIGHUP and by itself; a wrong one is refused with its problems", async (t) => {
+test("a changed file is read on SIGHUP and without a signal; a wrong file is refused with its problems", async (t) => {
   const [a, b] = [await startPod(), await startPod()];
   const filter = await startFilter();
   for (const server of [a, b, filter]) t.after(() => server.close());
@@ -125,7 +126,7 @@ test("a changed file is taken over on SIGHUP and by itself; a wrong one is refus
   assert.equal(run.code, 0);
 });
 
-test("a taken address ends it with code 1 and a sentence", async (t) => {
+test("an address in use ends the sidecar with code 1 and an error message", async (t) => {
   const filter = await startFilter();
   t.after(() => filter.close());
   const run = pilotfish(t, "--endpoint", "http://127.0.0.1:1", "--push", filter.url, "--listen", filter.address);
@@ -134,7 +135,7 @@ test("a taken address ends it with code 1 and a sentence", async (t) => {
   assert.match(run.err, /pilotfish: listen EADDRINUSE/);
 });
 
-test("its own endpoints: alive from the start, ready from the first accepted push, metrics in Prometheus text", async (t) => {
+test("the sidecar is alive from the start and ready from the first accepted push, and shows metrics as Prometheus text", async (t) => {
   const pod = await startPod();
   const filter = await startFilter();
   for (const server of [pod, filter]) t.after(() => server.close());

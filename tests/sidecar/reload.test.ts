@@ -1,3 +1,4 @@
+// Reloads of the configuration: pods and targets change without a gap.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseConfig } from "../../sidecar/config/load.ts";
@@ -19,7 +20,7 @@ const settings = (endpoints: readonly string[], targets: readonly string[], more
     { PILOTFISH_SECRET: SECRET },
   );
 
-test("a reload changes pods and targets without a moment in which the old ones are unknown", async (t) => {
+test("during a reload the old pods stay known until the new pods are", async (t) => {
   const [a, b] = [await startPod(), await startPod()];
   const [first, second] = [await startFilter(), await startFilter()];
   for (const server of [a, b, first, second]) t.after(() => server.close());
@@ -42,7 +43,7 @@ test("a reload changes pods and targets without a moment in which the old ones a
   assert.equal(a.scrapes, scrapes[0], "the pod that left is not read any more");
 });
 
-test("a configuration that cannot push yet leaves the old one at work, and a later one takes its place", async (t) => {
+test("while a new configuration cannot push, the old configuration pushes; a later configuration replaces both", async (t) => {
   const [a, mute] = [await startPod(), await startPod()];
   const filter = await startFilter();
   for (const server of [a, mute, filter]) t.after(() => server.close());
@@ -65,7 +66,7 @@ test("a configuration that cannot push yet leaves the old one at work, and a lat
   );
 });
 
-test("a reload whose address to listen at is taken is refused, and all goes on", async (t) => {
+test("a reload whose listen address is in use is refused, and the old configuration stays in use", async (t) => {
   const pod = await startPod();
   const filter = await startFilter();
   for (const server of [pod, filter]) t.after(() => server.close());

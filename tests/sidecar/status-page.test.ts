@@ -1,10 +1,10 @@
-// The status page runs its own script and nothing else.
+// The status page runs only its own script.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { quickSidecar } from "../../testkit/sidecar/quick-sidecar.ts";
 
-/** The sources that a policy allows for one directive. */
+/** Returns the sources that a policy allows for a directive. */
 function sourcesOf(policy: string, directive: string): string {
   const found = policy.split("; ").find((part) => part.startsWith(`${directive} `));
   return found?.slice(directive.length + 1) ?? "";

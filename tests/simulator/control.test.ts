@@ -1,3 +1,4 @@
+// The control of a running pod: parameters, adapters, failure modes, counts, and the command line.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -55,7 +56,7 @@ test("a wrong patch is refused as a whole, with key, value and expectation", asy
   assert.equal(pod.params.extraWaiting, 0);
 });
 
-test("no inherited name passes as a parameter", () => {
+test("names that objects inherit, such as toString, are no parameters", () => {
   for (const key of ["__proto__", "constructor", "toString"]) {
     assert.throws(() => applyPatch(defaultParams(), JSON.parse(`{"${key}": 1}`), true), ParamError);
   }
@@ -75,7 +76,7 @@ test("adapters are loaded and unloaded at run time, by the control route and by 
   assert.equal((await post("/v1/unload_lora_adapter", { lora_name: "c" })).status, 404);
 });
 
-test("fail modes: 500 answers, reset cuts, hang sends nothing, and each mode can be switched off", async () => {
+test("fail modes: 500 responds, reset cuts the connection, hang sends nothing, and each mode can be switched off", async () => {
   pod.set({ fail: "500" });
   const failed = await chat();
   assert.equal(failed.status, 500);

@@ -1,3 +1,4 @@
+// The engine of a pod: steps and their duration, queue, slots, prefix cache, preemption and adapters.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimClock } from "../../simulator/clock.ts";
@@ -39,7 +40,7 @@ test("a request gets its first token after one prefill step and one token per st
   assert.deepEqual(events, ["30 token 1", "40 token 2", "50 length 3"]);
 });
 
-test("an idle engine sets no timer, and a busy one sets a single one", () => {
+test("an idle engine sets no timer, and a busy engine sets one timer", () => {
   const { engine, clock } = rig();
   assert.equal(clock.pending, 0);
   for (let i = 0; i < 50; i++) engine.submit(request(8, 2));
@@ -49,7 +50,7 @@ test("an idle engine sets no timer, and a busy one sets a single one", () => {
   assert.equal(engine.stats.finished.length, 50);
 });
 
-test("requests beyond the slots wait their turn, first come first served", () => {
+test("requests beyond the slots wait, and start in the order of their arrival", () => {
   const { engine, clock } = rig({ slots: 2 });
   const order: number[] = [];
   for (let i = 0; i < 5; i++) {
@@ -64,7 +65,7 @@ test("requests beyond the slots wait their turn, first come first served", () =>
   assert.deepEqual(order, [0, 1, 2, 3, 4]);
 });
 
-test("metrics change at a step's end and not before", () => {
+test("metrics change at the end of a step and not earlier", () => {
   const { engine, clock } = rig({ slots: 1 });
   engine.submit(request(4, 5));
   engine.submit(request(4, 5));
@@ -73,7 +74,7 @@ test("metrics change at a step's end and not before", () => {
   assert.deepEqual([engine.stats.running, engine.stats.waiting], [1, 1]);
 });
 
-test("a step lasts longer with every sequence and every context token in it", () => {
+test("each sequence and each context token makes a step longer", () => {
   const { engine, clock, params } = rig({ prefillTokenMs: 0, sequenceMs: 1, contextTokenMs: 0.01 });
   engine.submit(request(100, 3));
   clock.advance(11);
@@ -109,7 +110,7 @@ test("a long prompt is prefilled in chunks of the budget while others keep decod
   assert.equal(events.filter((event) => event.includes("token")).length, 9);
 });
 
-test("a prompt that shares a prefix with an earlier one is prefilled from the first difference", () => {
+test("a prompt that shares a prefix with an earlier prompt is prefilled from the first different block", () => {
   const { engine, clock } = rig();
   engine.submit(request(40, 1, { from: 1 }));
   clock.drain();
@@ -166,7 +167,7 @@ test("a preempted request goes to the head of the queue", () => {
   assert.notEqual(second.state, "waiting", "the third would have fitted earlier");
 });
 
-test("a step that preempted a request admits none, even if a first chunk would fit", () => {
+test("a step that preempted a request admits no request, even if a first chunk would fit", () => {
   const { engine, clock } = rig({ kvBlocks: 10, tokenBudget: 8 });
   engine.submit(request(16, 12, { hashes: [] }));
   const second = engine.submit(request(16, 12, { hashes: [] }));
@@ -174,7 +175,7 @@ test("a step that preempted a request admits none, even if a first chunk would f
   assert.deepEqual([second.state, engine.runningNow], ["waiting", 1]);
 });
 
-test("an adapter in use stays resident when another one comes in", () => {
+test("an adapter in use stays resident when another adapter is loaded", () => {
   const { engine, clock } = rig({ maxLoras: 2, loraLoadMs: 100 });
   const long = engine.submit(request(4, 20, { adapter: "a" }));
   clock.advance(120);
@@ -264,7 +265,7 @@ test("a sleeping engine queues requests and runs them when it wakes", () => {
   assert.equal(engine.stats.finished.length, 1);
 });
 
-test("an abort shows in the metrics of an engine that takes no steps", () => {
+test("the metrics of an engine without steps show an abort", () => {
   const { engine, clock, params } = rig();
   const running = engine.submit(request(4, 100));
   clock.advance(20);
@@ -275,7 +276,7 @@ test("an abort shows in the metrics of an engine that takes no steps", () => {
   assert.equal(engine.stats.running, 0);
 });
 
-test("a request that a shrunk cache can never hold ends with an error instead of blocking the queue", () => {
+test("a request that never fits into a shrunk cache ends with an error instead of blocking the queue", () => {
   const { engine, clock, params } = rig({ slots: 1 });
   const reasons: string[] = [];
   const listener = { token() {}, finished: (_: Sequence, reason: string) => reasons.push(reason) };

@@ -1,4 +1,4 @@
-/** Every line without its value: comments unchanged, samples as name and labels. */
+/** Returns every line without its value: comments unchanged, samples as name and labels. */
 export function shapeOf(text: string): string[] {
   return text.split("\n").map((line) => (line.startsWith("#") ? line : line.replace(/ [^ ]*$/, "")));
 }
@@ -10,7 +10,7 @@ export function valuesOf(text: string): string[] {
     .map((line) => line.slice(line.lastIndexOf(" ") + 1));
 }
 
-/** The value of the only sample whose line begins with `start`. */
+/** Returns the value of the only sample whose line begins with `start`. */
 export function sample(text: string, start: string): number {
   const found = text.split("\n").filter((line) => line.startsWith(start));
   if (found.length !== 1) throw new Error(`${found.length} samples begin with ${start}`);

@@ -1,3 +1,4 @@
+// The HTTP API of a pod: the `openai` client works with it, and responses and errors equal vLLM's.
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
@@ -26,7 +27,7 @@ async function post(path: string, body: string | Buffer | FormData, headers: Rec
   return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text) };
 }
 
-test("the openai client gets a chat answer of the requested length and model", async () => {
+test("the openai client gets a chat response of the requested length and model", async () => {
   const { data, response } = await client.chat.completions
     .create({ model: "sql", messages: HELLO, max_completion_tokens: 5 })
     .withResponse();
@@ -76,7 +77,7 @@ test("a stream has the same bytes as vLLM's", async () => {
   );
 });
 
-test("completions answer every prompt and choice, streamed or not, with 16 tokens by default", async () => {
+test("completions respond to every prompt and choice, streamed or not, with 16 tokens by default", async () => {
   const data = await client.completions.create({ model: "base", prompt: ["one", "two"], n: 2 });
   assert.deepEqual(
     data.choices.map((choice) => choice.index),
@@ -89,7 +90,7 @@ test("completions answer every prompt and choice, streamed or not, with 16 token
   assert.equal(text, "the quick pod");
 });
 
-test("embeddings come as floats and as base64, the same for the same text", async () => {
+test("embeddings are floats or base64, and are the same for the same text", async () => {
   const floats = await client.embeddings.create({
     model: "base",
     input: ["long enough", "other text"],
@@ -101,7 +102,7 @@ test("embeddings come as floats and as base64, the same for the same text", asyn
   assert.notDeepEqual(floats.data[0]?.embedding, floats.data[1]?.embedding);
 });
 
-test("the Responses API answers, streamed or whole", async () => {
+test("the Responses API sends a stream or a whole response", async () => {
   const data = await client.responses.create({ model: "base", input: "hi", max_output_tokens: 3 });
   assert.equal(data.output_text, "the quick pod");
   const stream = await client.responses.create({ model: "base", input: "hi", stream: true });
@@ -115,7 +116,7 @@ test("the Responses API answers, streamed or whole", async () => {
   assert.equal(completed, pod.params.outputTokens);
 });
 
-test("a transcription finds the model part before or after the file", async () => {
+test("a transcription reads the model part before or after the file", async () => {
   for (const order of ["model first", "model last"]) {
     const form = new FormData();
     if (order === "model first") form.append("model", "sql");
@@ -133,7 +134,7 @@ test("a transcription finds the model part before or after the file", async () =
   assert.equal((await post("/v1/audio/transcriptions", unknown)).status, 404);
 });
 
-test("models lists base models and adapters, an adapter with its base as parent and its path as root", async () => {
+test("/v1/models lists base models and adapters; an adapter has its base as parent and its path as root", async () => {
   interface Card {
     id: string;
     root: string;
@@ -153,7 +154,7 @@ test("models lists base models and adapters, an adapter with its base as parent 
   assert.equal(data[0]?.max_model_len, 2000);
 });
 
-test("a missing, null or empty model means the default one; a byte order mark is skipped; the last duplicate wins", async () => {
+test("a missing, null or empty model means the default model; a byte order mark is skipped; the last of equal keys wins", async () => {
   const rest = '"messages":[{"role":"user","content":"x"}],"max_tokens":1';
   for (const body of [`{${rest}}`, `{"model":null,${rest}}`, `{"model":"",${rest}}`, `\uFEFF{${rest}}`]) {
     assert.equal((await post("/v1/chat/completions", body)).json().model, "base");
@@ -162,7 +163,7 @@ test("a missing, null or empty model means the default one; a byte order mark is
   assert.equal(twice.json().model, "other");
 });
 
-test("an unknown model is vLLM's 404", async () => {
+test("an unknown model gets vLLM's 404", async () => {
   const { status, json } = await post("/v1/chat/completions", JSON.stringify({ model: "x", messages: HELLO }));
   assert.equal(status, 404);
   assert.deepEqual(json(), {
@@ -224,7 +225,7 @@ test("a prompt without room for the requested tokens is refused with the context
   );
 });
 
-test("a whole answer has the load report on request", async () => {
+test("a whole response has the load report on request", async () => {
   const body = { messages: HELLO, max_tokens: 1 };
   const asked = { "endpoint-load-metrics-format": "TEXT" };
   const whole = await post("/v1/chat/completions", JSON.stringify(body), asked);

@@ -1,3 +1,4 @@
+// The KV cache of a pod: the order of eviction, and a comparison with a simple model for random operations.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
@@ -17,7 +18,7 @@ function admitted(cache: KvCache, hashes: number[]): Holding {
   return taken;
 }
 
-/** A request from its admission to its end, with an answer of `answer` blocks. */
+/** Runs a request from its admission to its end. It generates `answer` blocks. */
 function serve(cache: KvCache, hashes: number[], answer: number): void {
   const taken = admitted(cache, hashes);
   assert.ok(cache.grow(taken, (hashes.length + answer) * BLOCK));
@@ -27,20 +28,20 @@ function serve(cache: KvCache, hashes: number[], answer: number): void {
 const cachedOf = (cache: KvCache, hashes: number[]) => cache.match(hashes, hashes.length);
 
 describe("unused blocks", () => {
-  test("of an answer stay until their room is needed, in the order of their release", () => {
+  test("of a response stay until their room is needed, and go in the order of their release", () => {
     const cache = new KvCache(10, BLOCK);
     serve(cache, chain(100, 3), 2);
     assert.deepEqual([cache.used, cache.usage, cache.cachedBlocks], [0, 0, 3]);
     serve(cache, chain(200, 3), 2);
     assert.equal(cache.evictions, 0, "5 and 5 of 10");
-    // The first answer's blocks were released first.
+    // The blocks of the first response were released first.
     serve(cache, chain(300, 2), 0);
     assert.deepEqual([cache.evictions, cachedOf(cache, chain(100, 3))], [0, 3]);
     serve(cache, chain(400, 1), 0);
     assert.deepEqual([cache.evictions, cachedOf(cache, chain(100, 3))], [1, 2]);
   });
 
-  test("of answers evict prompts that were used before", () => {
+  test("of responses evict prompts that were used earlier", () => {
     const cache = new KvCache(10, BLOCK);
     serve(cache, chain(100, 3), 0);
     for (const from of [200, 300]) serve(cache, chain(from, 1), 3);
@@ -77,7 +78,7 @@ describe("unused blocks", () => {
 
 /** A simple model of the cache, with lists. */
 class Model {
-  /** Unused blocks in the order of eviction: hashes, or null for a block of an answer. */
+  /** Unused blocks in the order of eviction: hashes, or null for a generated block. */
   idle: (number | null)[] = [];
   /** Number of users of a block. */
   readonly users = new Map<number, number>();
@@ -103,7 +104,7 @@ class Model {
     return this.users.has(hash) || this.idle.includes(hash);
   }
 
-  /** Grows a sequence with `taken` hashed and `plain` plain blocks to `tokens`. Returns false if room lacks. */
+  /** Grows a sequence with `taken` hashed and `plain` plain blocks to `tokens`. Returns false without room. */
   extend(taken: Taken, tokens: number): boolean {
     const all = Math.ceil(tokens / BLOCK);
     const found = taken.hashed === 0 && taken.plain === 0 ? this.cached(taken.hashes) : 0;

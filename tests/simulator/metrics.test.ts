@@ -1,3 +1,4 @@
+// The metrics of a pod equal captures of a real vLLM, line by line, except for the values.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pythonFloat, sampleValue } from "../../simulator/metrics/numbers.ts";
@@ -135,7 +136,7 @@ test("a model name with quotes and line breaks cannot break the exposition", asy
   });
 });
 
-test("extra traffic, sleep and a changed cache show in the next scrape of an idle pod", async () => {
+test("the next scrape of an idle pod shows extra traffic, sleep and a changed cache", async () => {
   await withPod({}, async (pod) => {
     await scrape(pod);
     pod.set({ extraWaiting: 7, extraRunning: 3, asleep: true, kvBlocks: 100 });

@@ -1,4 +1,4 @@
-// Fields that several kinds have, and error lines of the form "field: got value, expected ...".
+// Schemas of fields that several kinds have, and error lines of the form "field: got value, expected ...".
 import { isIP } from "node:net";
 import { z } from "zod";
 import { MAX_WEIGHT } from "../../../protocol/constants.ts";
@@ -16,7 +16,7 @@ const labels = z
 export const metadata = z.object(
   {
     name: z.string(expected("a name")).min(1, "a name"),
-    // The namespace that kubectl uses for a manifest without one.
+    // kubectl uses this namespace for a manifest without a namespace.
     namespace: z
       .string(expected("a namespace"))
       .min(1, "a namespace")
@@ -45,7 +45,7 @@ export const modelName = z
   .string(expected("a model name"))
   .refine((name) => nameProblem(name) === null, "a model name of 1...256 bytes without control characters");
 
-/** A pod has no link-local address with a zone. */
+/** An IP address without a zone, since no pod has a link-local address. */
 export const ip = z
   .string(expected("an IP address"))
   .refine((text) => isIP(text) !== 0 && !text.includes("%"), "an IP address");
@@ -62,7 +62,7 @@ export const weight = z
 
 export const ENGINE_LABEL = "inference.networking.k8s.io/engine-type";
 
-/** A line for each error of `input`: field, value, expectation. */
+/** Returns a line for each error of `input`, with field, value and expectation. */
 export function problemsOf(error: z.ZodError, input: unknown): string[] {
   return error.issues.map((issue) => {
     const value = issue.path.reduce<unknown>(

@@ -150,7 +150,7 @@ export const healthCheck = healthSchema.transform(({ metadata: { namespace, name
     type: config.type,
     path: config.httpHealthCheck?.requestPath ?? "/",
     port: config.httpHealthCheck?.port ?? null,
-    // GKE's own defaults.
+    // These defaults are GKE's.
     intervalMs: (times.checkIntervalSec ?? 15) * 1000,
     timeoutMs: (times.timeoutSec ?? times.checkIntervalSec ?? 15) * 1000,
     healthy: times.healthyThreshold ?? 1,
@@ -160,7 +160,7 @@ export const healthCheck = healthSchema.transform(({ metadata: { namespace, name
 
 const metricName = z.string(expected("a metric's name"));
 
-/** GKE documents two forms of an AutoscalingMetric. This one has metrics beside selector and endpoints. */
+/** GKE documents two forms of an AutoscalingMetric. In this form the metrics are beside selector and endpoints. */
 const flat = z.object({
   selector: z.object({ matchLabels: selector }, expected("an object with matchLabels")),
   endpoints: z.array(
@@ -174,7 +174,7 @@ const flat = z.object({
   metrics: z.array(z.object({ name: metricName, exportName: z.string().nullish() })).nullish(),
 });
 
-/** The form with metrics by pod and container. */
+/** The second form of an AutoscalingMetric, with metrics by pod and container. */
 const nested = z.object({
   metrics: z.array(
     z.object({

@@ -9,11 +9,11 @@ import { pod, slice } from "./pods-and-slices.ts";
 
 export interface Resource {
   kind: string;
-  /** "" is the core API. */
+  /** The API group; "" is the core API. */
   group: string;
   /** API version -> schema, newest first. */
   versions: Readonly<Record<string, z.ZodType<ClusterObject>>>;
-  /** The name in the API's paths. */
+  /** The resource's name in the API's paths. */
   plural: string;
   /** Only objects with this label are read. */
   label?: { name: string; value: string };
@@ -85,7 +85,7 @@ export const RESOURCES = {
 
 type Translated =
   | { object: ClusterObject }
-  /** Pilotfish does not use the object: the kind, and why. */
+  /** Pilotfish does not use the object. The text has the kind and the reason. */
   | { unused: string }
   /** A line for each field that is wrong. */
   | { problems: string[] };

@@ -1,9 +1,9 @@
-// InferencePool in its three API versions.
+// Schemas of an InferencePool in its three API versions.
 import { z } from "zod";
 import type { Pool } from "../cluster-objects.ts";
 import { expected, type Metadata, metadata, port, selector } from "./fields.ts";
 
-/** The gateway listener of a pool without an HTTPRoute. */
+/** This annotation names the gateway listener of a pool without an HTTPRoute. */
 const ATTACH_TO = "inference.networking.x-k8s.io/attach-to";
 
 const picker = z
@@ -33,7 +33,7 @@ const alpha = z.object({
   ),
 });
 
-/** "true": the pool is offered to other clusters. */
+/** The pool is offered to other clusters if this annotation is "true". */
 const EXPORT = "networking.gke.io/export";
 
 type Failure = z.output<typeof picker>;

@@ -1,4 +1,4 @@
-// Objects about models: InferenceObjective, InferenceModel, InferenceModelRewrite, and ConfigMaps with adapters.
+// Schemas of objects about models: InferenceObjective, InferenceModel, InferenceModelRewrite, and ConfigMaps with adapters.
 import { parse as parseYaml } from "yaml";
 import { z } from "zod";
 import type { AdapterMap, Objective, Rewrite, ServedModel } from "../cluster-objects.ts";
@@ -78,12 +78,12 @@ export const rewrite = z
     return { kind: "rewrite", namespace, name, pool: spec.poolRef?.name ?? null, created, rules };
   });
 
-/** The label of the body-based router's ConfigMaps. Others are not read. */
+/** The label of the body-based router's ConfigMaps. Other ConfigMaps are not read. */
 export const ADAPTERS_LABEL = "inference.networking.k8s.io/bbr-managed";
 
 const trimmedName = z.preprocess((value) => (typeof value === "string" ? value.trim() : value), modelName);
 
-/** A YAML list inside a string, read as by the body-based router: items are trimmed, empty items are left out. */
+/** Reads a YAML list inside a string as the body-based router does: items are trimmed, empty items are left out. */
 const adapterList = z.string(expected("a YAML list of model names")).transform((text, context) => {
   let list: unknown;
   try {

@@ -1,14 +1,14 @@
-// Objects with addresses: Pod and EndpointSlice.
+// Schemas of the objects that have addresses: Pod and EndpointSlice.
 import { z } from "zod";
 import type { PodObject, Slice } from "../cluster-objects.ts";
 import { ENGINE_LABEL, expected, ip, type Metadata, metadata, port } from "./fields.ts";
 
-/** The ports of the pool that a data-parallel pod serves. The pod's owner sets the annotation. */
+/** This annotation lists the ports of the pool that a data-parallel pod serves. The pod's owner sets it. */
 const ACTIVE_PORTS = "inference.networking.k8s.io/active-ports";
 /** llm-d's dual-pods controller sets this label on a pod whose engine sleeps. */
 const SLEEPING_LABEL = "dual-pods.llm-d.ai/sleeping";
 
-/** Leaves out what is not a port, as the endpoint picker of the Gateway API Inference Extension does. */
+/** Reads a list of ports. Leaves out invalid ports, as the endpoint picker of the Gateway API Inference Extension does. */
 function portList(text: string | undefined): number[] | null {
   if (text === undefined) return null;
   return text
@@ -36,7 +36,8 @@ const podSchema = z.object({
 
 export const pod = podSchema.transform(({ metadata: meta, status }): PodObject => {
   const ended = status?.phase === "Succeeded" || status?.phase === "Failed";
-  // One address per pod. The second address of a dual-stack pod reaches the same engine, whose load would count twice.
+  // A pod has one address here. The second address of a dual-stack pod reaches the same engine, so its load would count
+  // twice.
   const address = status?.podIP || status?.podIPs?.[0]?.ip || null;
   return {
     kind: "pod",
@@ -98,7 +99,7 @@ export const slice = checkedSlice.transform(({ metadata: meta, addressType, port
     // The API says that only the first address may be used.
     members: listed.map(({ addresses, conditions }) => {
       const terminating = conditions?.terminating === true;
-      // Unset means ready. A terminating member is never `ready`, but may still be `serving`.
+      // A member without the condition is ready. A terminating member is never `ready`, but may still be `serving`.
       const ready = terminating ? conditions?.serving !== false : conditions?.ready !== false;
       return { ip: addresses[0] as string, ready, terminating };
     }),

@@ -1,4 +1,5 @@
-// Connections to pods: TLS, client certificates, renewed tokens, compressed responses, metrics on another port.
+// Connections to pods have TLS, client certificates and renewed tokens; responses may be compressed, and metrics on another
+// port.
 import assert from "node:assert/strict";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -23,7 +24,7 @@ const pem = (name: string): string => fileURLToPath(new URL(`../../fixtures/tls/
 const METRICS = "vllm:num_requests_waiting 3\n";
 
 interface TlsPod extends Listening {
-  /** Authorization headers and names of client certificates, as they came. */
+  /** The authorization headers and names of client certificates, in the order of the requests. */
   tokens: Array<string | undefined>;
   clients: string[];
 }
@@ -74,7 +75,7 @@ test("an unknown CA and a wrong name are refused; serverName sets the name; veri
   }
 });
 
-test("a pod that asks for a client certificate gets one", async (t) => {
+test("a pod that asks for a client certificate gets the configured certificate", async (t) => {
   const pod = await startTlsPod(t, "server", {
     requestCert: true,
     rejectUnauthorized: true,
@@ -86,7 +87,7 @@ test("a pod that asks for a client certificate gets one", async (t) => {
   assert.deepEqual(new Set(pod.clients), new Set(["client"]));
 });
 
-test("requests for metrics and models carry the token, and the new one after its file changed", async (t) => {
+test("requests for metrics and models have the token, and the new token after its file changed", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "pilotfish-"));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "token");
@@ -139,7 +140,7 @@ test("new connections use a renewed certificate; a half-written pair is not used
   copyFileSync(pem("other.key"), key);
   access.look();
   assert.deepEqual(warned, [
-    "certificate and key do not match: the last ones are used",
+    "certificate and key do not match: the last matching pair stays in use",
     "certificates or token of the scrapes read again",
   ]);
 });

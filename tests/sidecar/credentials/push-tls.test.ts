@@ -1,4 +1,4 @@
-// Pushes to an Envoy whose listener has TLS.
+// The sidecar pushes to an Envoy whose listener has TLS.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";

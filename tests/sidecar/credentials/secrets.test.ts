@@ -1,4 +1,4 @@
-// The secrets of push.secretFile: read again after a change, and tried one after the other.
+// The secrets of push.secretFile are read again after a change, and are tried one after the other.
 import assert from "node:assert/strict";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -46,7 +46,7 @@ test("a changed secret file is read again; while a secret is replaced, both work
   assert.ok(refused <= 4, `${refused} refused`);
 });
 
-test("while the secret file is empty or broken the last secrets are used, and its content is never logged", (t) => {
+test("while the secret file is empty or broken, the last secrets stay in use, and its content is never logged", (t) => {
   const file = join(folder(t), "secret");
   writeFileSync(file, "one\n\n two \n");
   const lines: unknown[] = [];

@@ -1,3 +1,4 @@
+// Pods by DNS name and by address, and the directory that joins several sources.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Directory } from "../../../sidecar/discover/directory.ts";
@@ -14,7 +15,7 @@ const log = createLog("silent");
 const at = (address: string): PodAddress => ({ address, origin: `http://${address}`, engine: "vllm" });
 const failure = (code: string) => Object.assign(new Error(code), { code });
 
-/** A resolver that answers from a script, and repeats its last line. */
+/** A resolver that returns the results of a script, and repeats the last result. */
 function scripted(...script: Array<string[] | Error>) {
   const reports: string[][] = [];
   let asked = 0;
@@ -78,8 +79,8 @@ test("a closed source resolves and reports nothing", async () => {
 test("a pod stays while one source lists it; sources that have not reported are listed", () => {
   const events: string[] = [];
   let report: (pods: readonly PodAddress[]) => void = () => {};
-  const start = (tell: typeof report) => {
-    report = tell;
+  const start = (receive: typeof report) => {
+    report = receive;
   };
   const other = { name: "other", start, close: () => {} };
   const directory = new Directory([staticSource([at("10.0.0.1:80"), at("10.0.0.1:80")]), other], {
@@ -96,7 +97,7 @@ test("a pod stays while one source lists it; sources that have not reported are 
   assert.deepEqual(events, ["+10.0.0.1:80", "+10.0.0.2:80", "-10.0.0.2:80"]);
 });
 
-test("pods that a name loses leave the snapshot, and their series leave the metrics", async (t) => {
+test("when a name loses an address, the pod leaves the snapshot and its series leave the metrics", async (t) => {
   const pods = [await startPod(), await startPod()];
   const filter = await startFilter();
   for (const server of [...pods, filter]) t.after(() => server.close());

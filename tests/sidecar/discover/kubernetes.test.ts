@@ -1,3 +1,4 @@
+// Pods from a cluster, read from a fake API server: lists, watches, and their failures.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
@@ -14,7 +15,7 @@ import {
 } from "../../../testkit/kubernetes/watched.ts";
 import { until } from "../../../testkit/until.ts";
 
-test("pods of a pool appear, change and vanish as the API server says", async (t) => {
+test("pods of a pool appear, change and vanish with the objects of the API server", async (t) => {
   const server = await startServer(t);
   server.put(POOLS, pool("llama", "vllm", 8000, 8001));
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
@@ -149,7 +150,7 @@ test("a silent watch times out, and a new list has the missed changes", async (t
   assert.deepEqual(asked.slice(0, 3), [false, true, false]);
 });
 
-test("a bookmark moves the version on, so that a quiet watch continues without a list", async (t) => {
+test("a bookmark raises the version, so that a quiet watch continues without a list", async (t) => {
   const server = await startServer(t);
   const watched = watchCluster(t, server, { times: { ...TIMES, watchMs: 100 } });
   await until("the first report", () => watched.addresses());
@@ -162,7 +163,7 @@ test("a bookmark moves the version on, so that a quiet watch continues without a
   const from = `resourceVersion=${resourceVersion}&`;
   await until("a watch from there", () => server.requests.some((url) => url.includes("/pods") && url.includes(from)));
   assert.equal(count("list"), 0);
-  // Without bookmarks the version may be unknown to the server.
+  // Without bookmarks the server may not know the version any more.
   server.bookmarks = false;
   await until("a list", () => count("list") >= 1);
 });
@@ -199,7 +200,7 @@ test("a server that ends each watch at once is asked with growing waits", async 
   assert.ok(pods() < 16, String(pods()));
 });
 
-test("a missing CRD is no error; its objects appear with it, and vanish with it", async (t) => {
+test("a missing CRD is no error; its objects appear when it is installed, and vanish when it is removed", async (t) => {
   const server = await startServer(t);
   server.installed.delete(POOLS);
   const watched = watchCluster(t, server);
@@ -237,7 +238,7 @@ test("a single 404 for an API, as from a starting server, removes no pod", async
       missing++;
       server.instead = undefined;
     }
-    // Every other list fails until then, so that only the pools get a 404, and only one.
+    // Every other list fails until then, so that only the pools get a 404, and get it once.
     response.writeHead(watch ? 410 : poolList ? 404 : 503).end("{}");
   };
   const reports = watched.reports();
@@ -246,7 +247,7 @@ test("a single 404 for an API, as from a starting server, removes no pod", async
   assert.deepEqual([watched.addresses(), watched.reports()], [["10.0.0.1:8000"], reports]);
 });
 
-test("the EndpointSlices of a configured Service are pods, and only its slices are watched", async (t) => {
+test("the endpoints of a configured Service's EndpointSlices are pods, and only its slices are watched", async (t) => {
   const server = await startServer(t);
   server.put(SLICES, slice("llm-serve-svc", { serve: 8000 }, "10.0.0.1", "10.0.0.2"));
   server.put(SLICES, slice("head", { dashboard: 8265 }, "10.0.0.8"));
@@ -264,7 +265,7 @@ test("the EndpointSlices of a configured Service are pods, and only its slices a
   assert.ok(asked.every((url) => url.includes("labelSelector=kubernetes.io%2Fservice-name%3Dllm-serve-svc")));
 });
 
-test("a resource that RBAC refuses is logged once, and the rest works", async (t) => {
+test("a resource that RBAC refuses is logged once, and other resources work", async (t) => {
   const server = await startServer(t);
   server.forbidden.add("configmaps");
   server.put(POOLS, pool("llama", "vllm", 8000));

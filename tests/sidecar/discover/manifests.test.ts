@@ -1,3 +1,4 @@
+// Pods from a folder of manifests: YAML and JSON, changes of files, and files with mistakes.
 import assert from "node:assert/strict";
 import { mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -60,7 +61,7 @@ test("YAML documents, Lists and JSON are read in the forms that kubectl prints",
   }
 });
 
-test("a broken document is reported with its number and field, an unused one in one line; the others are read", () => {
+test("a broken document is reported with its number and field, an unused document in one line; other documents are read", () => {
   const service = { apiVersion: "v1", kind: "Service", metadata: { name: "s" } };
   const list = { apiVersion: "v1", kind: "PodList", items: [pod("a", "x", "10.0.0.1"), pod("b", "x", "bad")] };
   const text = `${yaml(service, pool("p", "x", 0), list)}---\nfoo: [bar\n---\n${yaml(pod("c", "x", "10.0.0.3"))}`;
@@ -76,14 +77,14 @@ test("a broken document is reported with its number and field, an unused one in 
   assert.match(read.problems[3] ?? "", /^document 4: line \d+, column \d+: /);
 });
 
-test("exponential YAML aliases are a problem of their document, not of the process", () => {
+test("exponential YAML aliases make only their document a problem", () => {
   const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n`;
   const read = readManifests(`${bomb}---\n${yaml(pod("a", "x", "10.0.0.1"))}`, false);
   assert.deepEqual([read.objects.size, read.torn], [1, true]);
   assert.match(read.problems[0] ?? "", /^document 1: /);
 });
 
-test("a folder is followed: files appear, change, are replaced and vanish", async (t) => {
+test("a folder is watched: files appear, change, are replaced and vanish", async (t) => {
   const { write, remove, start, addresses, directory } = folder(t);
   write("pool.yaml", yaml(pool("p", "x", 80)));
   start();
@@ -101,7 +102,7 @@ test("a folder is followed: files appear, change, are replaced and vanish", asyn
   await until("gone", () => isDeepStrictEqual(addresses(), ["10.0.0.9:8000"]));
 });
 
-test("after a mistake in a file, its last good objects stay: one object's, or all if the file is not YAML", async (t) => {
+test("after a mistake in a file, its last good objects stay: only the wrong object, or all if the file is not YAML", async (t) => {
   const { write, start, addresses, lines, source } = folder(t);
   write("all.yaml", yaml(pool("p", "x", 80), pod("a", "x", "10.0.0.1")));
   start();
@@ -128,7 +129,7 @@ test("a missing folder is logged, and read once it exists", async (t) => {
   await until("read", () => addresses()?.length === 1);
 });
 
-test("not ready, draining and asleep reach the filter from manifests, and /objects shows the rest", async (t) => {
+test("the filter receives not ready, draining and asleep from manifests, and /objects shows the other fields", async (t) => {
   const fake = await startPod();
   const filter = await startFilter();
   for (const server of [fake, filter]) t.after(() => server.close());

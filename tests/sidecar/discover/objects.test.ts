@@ -1,4 +1,4 @@
-// From the cluster's objects to a snapshot: pools, objectives, rules, and models of pools that are scaled to zero.
+// A snapshot has pools, objectives and rules from the cluster's objects, and the models of pools that are scaled to zero.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -85,7 +85,7 @@ test("objectives keep priority and pool; objectives of other pools are left out"
   );
 });
 
-test("rewrites for one name and for any name both count; for the same name the oldest wins", () => {
+test("rewrites for one name and for any name both count; for the same name the oldest rewrite wins", () => {
   const { rules } = objectsIn(
     pool("p", "x", 80),
     rewrite("young", "2026-02-01T00:00:00Z", [matching(["chat"], [["new"]]), matching([], [["young-any"]])]),

@@ -1,3 +1,4 @@
+// The load of pools: how it follows from the readings of pods, and how it is shown.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ClusterSeen } from "../../../sidecar/kubernetes/cluster-objects.ts";
@@ -54,7 +55,7 @@ function pod({
   };
 }
 
-test("a pool's numbers are sums over its pods and means over the ready ones", () => {
+test("a pool's numbers are sums over its pods and means over its ready pods", () => {
   const pods = [
     pod({ waiting: 2, running: 3, kvUsage: 0.4, blocks: 100, age: 20 }),
     pod({ waiting: 4, running: 1, kvUsage: 0.2, blocks: 50, age: 70 }),

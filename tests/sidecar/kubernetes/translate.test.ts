@@ -1,3 +1,4 @@
+// The translation of Kubernetes objects, and the selection of pods from them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -49,7 +50,7 @@ test("the three API versions of a pool become the same object", () => {
   }
 });
 
-test("a pod is ready by condition, draining by deletion time, asleep by label, and has one address", () => {
+test("a condition makes a pod ready, a deletion time draining, a label asleep; a pod has one address", () => {
   const labels = {
     app: "a",
     "inference.networking.k8s.io/engine-type": "sglang",
@@ -133,7 +134,7 @@ test("objectives, models, rewrites and adapter maps are read as the extension de
   assert.ok("unused" in translate({ ...map, metadata: named }));
 });
 
-test("every error names field, value and expectation, all errors at once", () => {
+test("the errors of an object are reported together, each with field, value and expectation", () => {
   const broken = pool("p", "a", 80_000);
   (broken.spec as { selector: unknown }).selector = { app: "a" };
   assert.deepEqual(problems(broken), [
@@ -228,7 +229,7 @@ test("only configured pools are followed; a pod of two pools is one pod of both"
   assert.equal(pods.length, 2);
 });
 
-test("an address that a terminating pod gave up belongs to the new pod, in either order", () => {
+test("an address that a terminating pod has lost belongs to the new pod, in either order of the objects", () => {
   for (const [first, second] of [
     ["a", "b"],
     ["b", "a"],
@@ -239,7 +240,7 @@ test("an address that a terminating pod gave up belongs to the new pod, in eithe
   }
 });
 
-test("a Service needs one port or a port's name; a dual-stack Service counts once", () => {
+test("a Service has one port, or the configuration names a port; a dual-stack Service counts once", () => {
   const one = slice("s", { serve: 8000 }, "10.0.0.1");
   assert.deepEqual(addresses(ALL, one), ["10.0.0.1:8000"]);
   const two = slice("s", { http: 8000, metrics: 9000 }, "10.0.0.1");

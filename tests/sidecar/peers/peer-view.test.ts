@@ -15,7 +15,7 @@ describe("a peer", () => {
     for (const close of closing) await close();
   });
 
-  /** A sidecar's view as HTTP tells it; `answer` decides anew each time. */
+  /** Serves a sidecar's view over HTTP. `answer` makes each response. */
   async function serve(answer: (sums: boolean) => object | number): Promise<string> {
     const server = createServer((request, response) => {
       const known = request.headers[SECRET_HEADER] === SECRET;
@@ -31,9 +31,9 @@ describe("a peer", () => {
 
   async function ask(origin: string, mode: "pods" | "gateway", secret = SECRET) {
     let now = 10_000;
-    let told: () => void = () => {};
+    let changed: () => void = () => {};
     const asked = new Promise<void>((done) => {
-      told = done;
+      changed = done;
     });
     const peer = new Peer(
       {
@@ -48,7 +48,7 @@ describe("a peer", () => {
       {
         clock: { now: () => now, epochMicros: () => 0n },
         log: { debug() {}, info() {}, warn() {}, error() {} } as never,
-        changed: () => told(),
+        changed: () => changed(),
         failed() {},
         measured() {},
       },
@@ -84,7 +84,7 @@ describe("a peer", () => {
     assert.equal(peer.region, "us-east1");
   });
 
-  test("that goes silent gets no more requests, and is forgotten after five minutes", async () => {
+  test("that stops responding gets no more requests, and is forgotten after five minutes", async () => {
     const { peer, wait } = await ask(await serve(answer), "pods");
     wait(1900);
     assert.equal(peer.pods()[0]?.health.ready, true);

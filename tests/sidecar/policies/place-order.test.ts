@@ -1,4 +1,4 @@
-// Places in the sidecar: their order, and the policies for them.
+// The sidecar computes the order of places and their policies.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
@@ -44,7 +44,7 @@ describe("the order of places", () => {
     assert.deepEqual(orders(new PlaceOrder({ ...places, list: given })), { "eu-1": 7, "eu-2": 7, "us-1": 1 });
   });
 
-  test("is the weights alone with spill: weight", () => {
+  test("is the same for all places with spill: weight", () => {
     const places = new PlaceOrder({ here: "eu-1", spill: "weight", list });
     assert.deepEqual(orders(places), { "eu-1": 0, "eu-2": 0, "us-1": 0 });
   });
@@ -75,7 +75,7 @@ const objectOf = (input: unknown): PolicyObject => {
 };
 
 describe("policies of manifests", () => {
-  test("CUSTOM_METRICS on the KV cache sets a target in percent, by the exported name of an AutoscalingMetric", () => {
+  test("CUSTOM_METRICS of the KV-cache usage sets a target in percent; an AutoscalingMetric's export name names the metric", () => {
     const metric = objectOf({
       apiVersion: "autoscaling.gke.io/v1beta1",
       kind: "AutoscalingMetric",
@@ -227,7 +227,7 @@ describe("pods of a cluster", () => {
   };
   const found = (...more: ClusterObject[]) => selectPods(clusterView([pool, ...pods, ...more]), selection).pods;
 
-  test("are in the place of their label, else of their cluster", () => {
+  test("get the place that their label names, else the cluster's place", () => {
     assert.deepEqual(
       found().map(({ place }) => place),
       ["us-east1", "eu"],

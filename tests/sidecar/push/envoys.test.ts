@@ -1,4 +1,4 @@
-// Envoys: how they are found, when a snapshot is complete, the lease of another sidecar.
+// How Envoys are found, when a snapshot is complete, and what another sidecar's lease does.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { apiClient } from "../../../sidecar/kubernetes/api-client.ts";
@@ -49,7 +49,7 @@ test("a reload keeps the sidecar's id, so the filters see the same producer", as
   assert.equal(filter.stored?.source, before);
 });
 
-test("Envoys behind a DNS name come and go with its addresses; each gets a snapshot when it appears", async (t) => {
+test("the addresses of a DNS name are Envoys; each gets a snapshot when it appears", async (t) => {
   const pod = await startPod();
   const filter = await startFilter();
   for (const server of [pod, filter]) t.after(() => server.close());

@@ -1,3 +1,4 @@
+// Pushes to several filters: when they are sent, how failures are handled, and how responses are interpreted.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SECRET_HEADER } from "../../../protocol/constants.ts";
@@ -29,7 +30,7 @@ const series = async (url: string, name: string): Promise<string[]> => {
   return body.split("\n").filter((line) => line.startsWith(name));
 };
 
-/** Time as scrapes count it: fifty of them are a second or so, far from a heartbeat of ten. */
+/** Waits for `count` more scrapes. Fifty scrapes take about a second; the heartbeat is ten seconds. */
 async function scrapesLater(pod: FakePod, count: number): Promise<void> {
   const { scrapes } = pod;
   await until(`${count} more scrapes`, () => pod.scrapes >= scrapes + count);
@@ -55,7 +56,7 @@ test("without changes only the heartbeat causes pushes", async (t) => {
   const push = { targets: [filter.url], interval: "1ms", heartbeat: "10s" };
   await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
   await until("ready", () => filter.stored?.endpoints[0]?.ready);
-  // The filter stores a push before its answer counts.
+  // The filter stores a push before the sidecar has read the response.
   await scrapesLater(pod, 3);
   const pushes = filter.answers.length;
   await scrapesLater(pod, 10);
@@ -65,7 +66,7 @@ test("without changes only the heartbeat causes pushes", async (t) => {
   assert.equal(filter.stored?.endpoints[0]?.waiting, 5);
 });
 
-test("a change that comes while a push is under way goes with the next one", async (t) => {
+test("a change during a push goes into the next push", async (t) => {
   const pod = await startPod();
   const filter = await startFilter();
   for (const server of [pod, filter]) t.after(() => server.close());
@@ -86,7 +87,7 @@ test("a change that comes while a push is under way goes with the next one", asy
   assert.equal(filter.stored?.endpoints[0]?.waiting, 6);
 });
 
-test("a filter that is down, slow or away delays no other, and gets a whole snapshot when it is back", async (t) => {
+test("a filter that is down, slow or away delays no other filter, and gets a complete snapshot when it is back", async (t) => {
   const pod = await startPod();
   const good = await startFilter();
   const slow = await startFilter();
@@ -106,13 +107,13 @@ test("a filter that is down, slow or away delays no other, and gets a whole snap
       (line) => !line.endsWith(" 0"),
     );
   assert.ok(await counted(gone.url, "refused"));
-  // It may be asked for its report first, which is no push.
+  // The sidecar may first ask the filter for its traffic report, which is no push.
   await until("a push that the slow one did not answer", () => counted(slow.url, "timeout"));
   slow.instead = undefined;
   await until("the slow one too", () => slow.stored);
 });
 
-test("a filter that is ahead is gone past in one more push", async (t) => {
+test("after a push with a lower version than the filter's, the next push has a higher version", async (t) => {
   const pod = await startPod();
   const filter = await startFilter();
   for (const server of [pod, filter]) t.after(() => server.close());
@@ -124,19 +125,19 @@ test("a filter that is ahead is gone past in one more push", async (t) => {
   assert.ok((filter.stored?.version ?? 0n) > ahead);
 });
 
-test("a restarted filter is filled by the next push", async (t) => {
+test("a restarted filter gets its snapshot from the next push", async (t) => {
   const pod = await startPod();
   const filter = await startFilter();
   for (const server of [pod, filter]) t.after(() => server.close());
   await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url] });
   await until("ready", () => filter.stored?.endpoints[0]?.ready);
-  // Nothing changes any more: the next push is a heartbeat.
+  // Nothing changes any more, so the next push is a heartbeat.
   await scrapesLater(pod, 10);
   filter.stored = undefined;
   await until("another", () => filter.stored);
 });
 
-test("a result that lasts is logged once, with what to do, and never with the secret", async (t) => {
+test("a repeated result is logged once, with what to do, and never with the secret", async (t) => {
   const pod = await startPod();
   const filter = await startFilter();
   for (const server of [pod, filter]) t.after(() => server.close());
@@ -160,7 +161,7 @@ test("a result that lasts is logged once, with what to do, and never with the se
   );
 });
 
-test("an answer that is not the filter's is not taken for one", async (t) => {
+test("a response that is not the filter's does not count as accepted", async (t) => {
   const pod = await startPod();
   const filter = await startFilter();
   for (const server of [pod, filter]) t.after(() => server.close());
@@ -171,7 +172,7 @@ test("an answer that is not the filter's is not taken for one", async (t) => {
   assert.match(sidecar.readiness().reasons.join(), /unexpected/);
 });
 
-test("answers are judged by status, code and version together", () => {
+test("status, code and version together decide what a response means", () => {
   const judged = (status: number, body: unknown) => judge(status, Buffer.from(JSON.stringify(body)), 7n);
   assert.equal(judged(200, { version: "7" }).result, "ok");
   for (const body of [{ version: "8" }, { version: 7 }, {}, null, "7"])
@@ -188,7 +189,7 @@ test("answers are judged by status, code and version together", () => {
   assert.equal(judge(200, Buffer.from("<html>"), 7n).result, "unexpected");
 });
 
-test("the secret travels in its header, to the path that is configured", async (t) => {
+test("a push has the secret in its header, and goes to the configured path", async (t) => {
   const pod = await startPod();
   const filter = await startFilter();
   for (const server of [pod, filter]) t.after(() => server.close());

@@ -1,3 +1,4 @@
+// The content of a snapshot: models, adapters, limits, ages and versions.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MAX_ENDPOINTS, MAX_MODELS } from "../../../protocol/constants.ts";
@@ -48,7 +49,7 @@ const build = (pods: Pod[], fixed: StaticModels = {}) => {
 const A = "10.0.0.1:80";
 const B = "10.0.0.2:80";
 
-test("bases and adapters come from what the pods list", () => {
+test("base models and adapters come from the pods' model lists", () => {
   const { view } = build([pod(B, [base("llama"), adapter("sql", "llama")]), pod(A, [base("llama")])]);
   const listed = (address: string) => ({ address, state: "listed" });
   assert.deepEqual(view.models, [
@@ -61,7 +62,7 @@ test("bases and adapters come from what the pods list", () => {
   );
 });
 
-test("an adapter's state is the pod's own, and only adapters have one", () => {
+test("each pod has its own state of an adapter, and base models have no state", () => {
   const adapters = { max: 2, running: ["sql", "llama"], waiting: ["tweet"] };
   const models = [base("llama"), adapter("sql", "llama"), adapter("tweet", "llama"), adapter("z", "llama")];
   const { view } = build([pod(A, models, { reading: { ...READING, adapters } })]);
@@ -77,7 +78,7 @@ test("an adapter's state is the pod's own, and only adapters have one", () => {
   assert.equal(view.endpoints[0]?.maxLora, 2);
 });
 
-test("an adapter whose base nobody lists, or that is itself an adapter, has none", () => {
+test("an adapter has no base if no pod lists the base, or if the base is an adapter", () => {
   const { models } = build([pod(A, [adapter("sql", "gone"), adapter("on-sql", "sql")])]).view;
   assert.deepEqual(
     models.map((m) => m.base),
@@ -85,7 +86,7 @@ test("an adapter whose base nobody lists, or that is itself an adapter, has none
   );
 });
 
-test("where pods disagree, a base model wins over an adapter of the same name", () => {
+test("if pods disagree, a base model wins over an adapter of the same name", () => {
   const { view } = build([pod(A, [base("x"), base("y"), adapter("n", "x")]), pod(B, [base("n")])]);
   assert.deepEqual(view.models[0], {
     name: "n",
@@ -98,7 +99,7 @@ test("where pods disagree, a base model wins over an adapter of the same name", 
   });
 });
 
-test("a model of the configuration takes precedence over the same model of pods, and changes no other", () => {
+test("a configured model replaces the same model of pods, and changes no other model", () => {
   const fixed = { llama: { endpoints: [B, "10.9.9.9:80"] }, extra: { base: "llama" } };
   const { view } = build([pod(A, [base("llama"), base("own")]), pod(B, [])], fixed);
   assert.deepEqual(
@@ -111,7 +112,7 @@ test("a model of the configuration takes precedence over the same model of pods,
   );
 });
 
-test("a pod that is down keeps its models, so they are known to exist", () => {
+test("the models of a pod that is down stay in the snapshot", () => {
   const down = pod(A, [base("m")]);
   down.health.failed("refused");
   const { view } = build([down]);
@@ -126,13 +127,13 @@ test("ages are rounded up, and unknown signals stay unknown", () => {
   assert.deepEqual([waiting, running, kvUsage, scrapeAgeMs, kvBlocks], [null, null, null, null, null]);
 });
 
-test("numbers that no field can hold are brought inside, not refused", () => {
+test("numbers beyond a field's range are clamped, not refused", () => {
   const reading = { ...READING, waiting: 1e12, running: 1.6, kvUsage: 1.0000001, kvBlocks: 2 ** 40 };
   const endpoint = build([pod(A, [], { reading })]).view.endpoints[0];
   assert.deepEqual([endpoint?.waiting, endpoint?.running, endpoint?.kvUsage], [0xfffffffe, 2, 1]);
 });
 
-test("what has no room is left out and counted, the same whichever pod answered first", () => {
+test("entries that do not fit are left out and counted, whichever pod responded first", () => {
   const models = Array.from({ length: MAX_MODELS + 2 }, (_, i) => base(`m${String(i).padStart(5, "0")}`));
   const { view, dropped } = buildSnapshot([pod(A, models.toReversed())], {}, { version: 1n, source: 1n, now: 200 });
   assert.deepEqual([view.models.length, dropped.models], [MAX_MODELS, 2]);
@@ -141,7 +142,7 @@ test("what has no room is left out and counted, the same whichever pod answered 
   assert.equal(buildSnapshot(pods, {}, { version: 1n, source: 1n, now: 200 }).dropped.endpoints, 1);
 });
 
-test("versions only go up: with the clock, past it where it stands or goes back, past a filter's that is ahead", () => {
+test("versions only rise: with the clock, also when the clock stands or goes back, and above a filter's higher version", () => {
   let now = 0;
   let micros = 1000n;
   const source = new SnapshotSource({
@@ -166,7 +167,7 @@ test("versions only go up: with the clock, past it where it stands or goes back,
   assert.equal(next(), 9000n);
 });
 
-test("pushes of one moment share a snapshot, until something changed", () => {
+test("pushes of one moment share a snapshot until a change", () => {
   const source = new SnapshotSource({
     pods: () => [pod(A, [])],
     fixed: {},
@@ -179,7 +180,7 @@ test("pushes of one moment share a snapshot, until something changed", () => {
   assert.notEqual(source.make(), first);
 });
 
-test("the answer of /v1/models is read, and anything else refused", () => {
+test("the response of /v1/models is read, and any other body is refused", () => {
   const parse = (json: unknown) => parseModels(Buffer.from(typeof json === "string" ? json : JSON.stringify(json)));
   const data = [{ id: "a", parent: null, root: "/x" }, { id: "b", parent: "a" }, { id: "c" }, { id: "a" }];
   assert.deepEqual(parse({ object: "list", data }).models, [base("a"), adapter("b", "a"), base("c")]);

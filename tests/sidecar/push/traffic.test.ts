@@ -1,4 +1,4 @@
-// What several Envoys receive of each other's traffic through a sidecar.
+// Several Envoys receive each other's traffic through a sidecar.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RemoteCounts } from "../../../protocol/snapshot.ts";
@@ -34,7 +34,7 @@ test("each Envoy receives the sum of the other Envoys' in-flight requests, witho
   await until("the end of the first one's requests", () => received(filters[1])?.requests === 100);
 });
 
-test("a changed count reaches the others by a question without a push, also when no pod's metrics change", async (t) => {
+test("a changed count reaches the other Envoys even if no pod's metrics change, since the sidecar asks without a push", async (t) => {
   const { pod, hash, filters } = await startScene(t, 2);
   const push = { ...QUICK_PUSH, targets: filters.map(({ url }) => url), heartbeat: "10s" };
   await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
@@ -63,7 +63,7 @@ test("a single Envoy is asked for no traffic report and receives no traffic", as
   assert.equal(asked, undefined);
 });
 
-test("an Envoy with two addresses counts once, and not among its own others", async (t) => {
+test("an Envoy with two addresses counts once, and not in the sum that it receives", async (t) => {
   const { pod, hash, filters } = await startScene(t, 2);
   const [first, second] = filters as unknown as [FakeFilter, FakeFilter];
   first.counts.set(hash, counts(5));
@@ -90,7 +90,7 @@ test("peers are asked and never pushed to: with a sidecar beside each Envoy all 
   await until("the second to know", () => second.stored?.remote?.counts[pod.address]?.requests === 2);
 });
 
-test("an Envoy that is gone is forgotten; when it comes back it counts as another Envoy", async (t) => {
+test("an Envoy that is gone is forgotten; when it is back, its new traffic reports count", async (t) => {
   const { pod, hash, filters } = await startScene(t, 1);
   const [other] = filters;
   const [port = 0] = await freePorts(1);
@@ -107,7 +107,7 @@ test("an Envoy that is gone is forgotten; when it comes back it counts as anothe
   await until("one elsewhere", () => received() === 1);
 });
 
-test("prefix updates go to the others, numbered, with each push for half a second, and never back to their Envoy", async (t) => {
+test("for half a second each push to another Envoy has the numbered prefix updates; their own Envoy never gets them", async (t) => {
   const { pod, hash, filters } = await startScene(t, 2);
   const [first, second] = filters as unknown as [FakeFilter, FakeFilter];
   await quickSidecar(t, { endpoints: [pod.url], targets: [first.url, second.url] });
@@ -123,7 +123,7 @@ test("prefix updates go to the others, numbered, with each push for half a secon
   await until("the updates to end", () => second.stored?.prefixes === undefined);
 });
 
-test("a broken traffic report is refused whole, and the push counts as unexpected", async (t) => {
+test("a broken traffic report is refused as a whole, and the push counts as unexpected", async (t) => {
   const { pod, filters } = await startScene(t, 2);
   const [bad, good] = filters as unknown as [FakeFilter, FakeFilter];
   const report = { version: 1n, instance: 9n, ring: 0n, end: 0n, counts: new Map([[5n, counts(1, 2)]]) };
@@ -135,7 +135,7 @@ test("a broken traffic report is refused whole, and the push counts as unexpecte
   assert.match(body, new RegExp(`pushes_total\\{target="${bad.url}",result="unexpected"\\} [1-9]`));
 });
 
-test("a traffic report that is cut, longer, has a hash twice or exceeds a limit is refused", () => {
+test("a traffic report that is too short or too long, has a hash twice, or exceeds a limit is refused", () => {
   const whole = encodeReport({
     version: 1n,
     instance: 2n,
@@ -169,7 +169,7 @@ test("a traffic report that is cut, longer, has a hash twice or exceeds a limit 
   assert.throws(() => decodeReport(Buffer.concat([whole, Buffer.alloc(8)])), SnapshotError);
 });
 
-test("a filter of a release without traffic reports gets pushes, and the others exchange theirs", async (t) => {
+test("a filter of a release without traffic reports gets pushes, and the other filters exchange their reports", async (t) => {
   const { pod, hash, filters } = await startScene(t, 3);
   const [old, first, second] = filters as unknown as [FakeFilter, FakeFilter, FakeFilter];
   old.reporting = false;
@@ -180,7 +180,7 @@ test("a filter of a release without traffic reports gets pushes, and the others 
   assert.deepEqual(new Set(old.answers), new Set([200]));
 });
 
-test("an Envoy's prefix updates take at most 64 KiB and stay half a second, however many come", () => {
+test("an Envoy's prefix updates take at most 64 KiB and stay half a second, whatever their number", () => {
   let now = 0;
   const traffic = new EnvoyTraffic(() => now);
   const words = new BigUint64Array(3 + 200).fill(1n);

@@ -1,4 +1,4 @@
-// A persistent connection to a pod: it is reused, is closed after any doubt, and never mixes two responses.
+// A persistent connection to a pod is reused, is closed after any doubt, and never mixes two responses.
 import assert from "node:assert/strict";
 import { createServer, type Server, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
@@ -14,7 +14,7 @@ interface Raw {
   requests: string[];
 }
 
-/** `count`: which request on its connection it is, from 1. */
+/** Makes a response. `count`: number of the request on its connection, from 1. */
 async function startRaw(t: TestContext, answer: Answer): Promise<Raw> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
@@ -48,7 +48,7 @@ const ok = (body: string, more = ""): string =>
 const get = (connection: Connection, timeoutMs = 30_000): Promise<string> =>
   connection.get("/metrics", 1 << 20, timeoutMs, (body) => body.toString());
 
-test("a request has method, path and host, and nothing else", async (t) => {
+test("a request has only method, path and host", async (t) => {
   const pod = await startRaw(t, (socket) => socket.write(ok("hi")));
   assert.equal(await get(connect(t, pod.url)), "hi");
   assert.deepEqual(pod.requests, [`GET /metrics HTTP/1.1\r\nhost: ${pod.url.slice(7)}\r\n\r\n`]);
@@ -83,7 +83,7 @@ test("a connection that ends on its first request, or within a response, is a fa
   assert.equal(half.connections, 1);
 });
 
-test("a response after the timeout is not taken for the next request's", async (t) => {
+test("a response after the timeout does not count as the response to the next request", async (t) => {
   let late: Socket | undefined;
   const pod = await startRaw(t, (socket) => {
     if (late !== undefined) return socket.write(ok("in time"));

@@ -23,12 +23,12 @@ const LABEL = /\s*([^=\s,]+)\s*=\s*"((?:\\.|[^"\\])*)"\s*,?/gs;
 const NUMBER = /^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$/;
 const NO_NUMBER = /^[+-]?(nan|inf|infinity)$/i;
 
-/** Of a text that is a finite number, as Prometheus writes them; 0 of any other. */
+/** Returns the number of a text that is a finite number in Prometheus' format; 0 for any other text. */
 function finite(text: string): number {
   return NUMBER.test(text) ? Number(text) : 0;
 }
 
-/** The reference: every line by regular expressions, every engine by itself. */
+/** The reference parser. It reads every line by regular expressions, and every engine separately. */
 function reference(text: string): Signals {
   const samples: Array<{ name: string; labels: Map<string, string>; value: number }> = [];
   for (const line of text.slice(0, text.lastIndexOf("\n") + 1).split("\n")) {
@@ -66,8 +66,8 @@ function reference(text: string): Signals {
     }
     return say(engine, signal) || null;
   };
-  const tells = (engine: Engine) => ["waiting", "running", "kvUsage"].some((signal) => say(engine, signal) !== null);
-  const recognised = [...ENGINES.values()].find(tells);
+  const identified = (engine: Engine) => ["waiting", "running", "kvUsage"].some((signal) => say(engine, signal) !== null);
+  const recognised = [...ENGINES.values()].find(identified);
   const engine = recognised ?? ([...ENGINES.values()][0] as Engine);
   return {
     engine: recognised?.name ?? null,
@@ -84,7 +84,7 @@ function signals({ adapters, samples, malformed, ...rest }: Reading): Signals {
   return rest;
 }
 
-test("captures and hand-written texts of all servers read as by the reference", () => {
+test("parser and reference read captures and hand-written texts of all servers alike", () => {
   assert.ok(CORPUS.length >= 10);
   for (const [name, body] of CORPUS) {
     assert.deepEqual(signals(parser.parse(body)), reference(body.toString("latin1")), name);
@@ -149,7 +149,7 @@ const text = fc
   .tuple(fc.array(line, { maxLength: 25 }), fc.boolean())
   .map(([all, ended]) => all.join("\n") + (ended ? "\n" : ""));
 
-test("generated text reads as by the reference", () => {
+test("parser and reference read generated text alike", () => {
   fc.assert(
     fc.property(text, (body) => {
       assert.deepEqual(signals(parser.parse(Buffer.from(body, "utf8"))), reference(body));
@@ -158,7 +158,7 @@ test("generated text reads as by the reference", () => {
   );
 });
 
-/** Both ways that a server may send it. */
+/** Returns the body in the two ways in which a server may send it. */
 function answers(body: Buffer): Buffer[] {
   const head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n";
   const half = body.length >> 1;
@@ -174,7 +174,7 @@ function answers(body: Buffer): Buffer[] {
   ];
 }
 
-test("a capture that arrives in two pieces, split at any byte, reads the same", () => {
+test("a capture reads the same if it arrives in two pieces, split at any byte", () => {
   const reader = new ResponseReader();
   const received = Buffer.alloc(256 << 10);
   for (const [name, body] of CORPUS) {
@@ -197,7 +197,7 @@ test("a capture that arrives in two pieces, split at any byte, reads the same", 
   }
 });
 
-test("generated text in any pieces reads the same", () => {
+test("generated text reads the same if it arrives in any pieces", () => {
   const reader = new ResponseReader();
   fc.assert(
     fc.property(text, fc.array(fc.nat(), { maxLength: 6 }), (given, cuts) => {

@@ -41,7 +41,7 @@ function expectedOf(text: string): Expected | undefined {
   };
 }
 
-/** The fixtures that say what is expected: `ENGINE.txt`, or `ENGINE-anything.txt`. */
+/** Returns the fixtures that have a line "# Expected: ...": `ENGINE.txt`, or `ENGINE-anything.txt`. */
 const CASES = readdirSync(FIXTURES).flatMap((file) => {
   const text = readFileSync(new URL(file, FIXTURES));
   const expected = expectedOf(RECORDED[file] ?? text.toString());
@@ -120,7 +120,7 @@ const problems = (engines: object, more?: object): readonly string[] => {
   }
 };
 
-test("an engine of the configuration is given by metric names and labels, is recognised, and can be named", () => {
+test("the configuration describes an engine by metric names and labels; the engine is recognised, and can be named", () => {
   const own = {
     waiting: ["acme_queue", "acme_old_queue"],
     running: 'acme_requests{state="running"}',
@@ -135,8 +135,8 @@ test("an engine of the configuration is given by metric names and labels, is rec
     'acme_cache{tier="cpu"} 0.9\nacme_cache{tier="gpu"} 0.5\nacme_cache_info{blocks="100",tokens="16"} 1\n' +
     'acme_adapters{max="4",on="a,b",off="c"} 7\n';
   for (const engine of ["acme", AUTO]) {
-    const { samples, malformed, ...said } = read(text, engine, engines);
-    assert.deepEqual(said, {
+    const { samples, malformed, ...signals } = read(text, engine, engines);
+    assert.deepEqual(signals, {
       engine: "acme",
       waiting: 2,
       running: 3,

@@ -1,3 +1,4 @@
+// The states of a pod: starting, ready, failing and down, by scrapes and probes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Health } from "../../../sidecar/health.ts";
@@ -9,7 +10,7 @@ function readyPod(threshold = 3): Health {
   return health;
 }
 
-test("a pod is ready once metrics and models were read, in either order", () => {
+test("a pod is ready when metrics and models were read, in either order", () => {
   const health = new Health(3);
   assert.equal(health.ready, false);
   health.scraped();
@@ -40,7 +41,7 @@ test("a refused connection makes a pod down at once", () => {
   assert.equal(health.ready, false);
 });
 
-test("a pod that was down is ready once its models were read again", () => {
+test("a pod that was down is ready when its models were read again", () => {
   const health = readyPod();
   health.failed("refused");
   health.scraped();

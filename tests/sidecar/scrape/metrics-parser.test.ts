@@ -1,3 +1,4 @@
+// The parser of metrics: real captures, broken lines, hostile bodies, and numbers.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -79,12 +80,12 @@ test("only a whole metric name matches", () => {
   assert.equal(parse(`${WAITING} 9\n`).waiting, 9);
 });
 
-test("older metric names are read, and the newer name wins if both are there", () => {
+test("older metric names are read, and the newer name wins if a text has both", () => {
   assert.equal(parse("vllm:gpu_cache_usage_perc 0.5\n").kvUsage, 0.5);
   assert.equal(parse("vllm:gpu_cache_usage_perc 0.5\nvllm:kv_cache_usage_perc 0.25\n").kvUsage, 0.25);
 });
 
-test("a pod is asleep when one of its ranks is not awake", () => {
+test("a pod is asleep if one of its ranks is not awake", () => {
   const state = (engine: number, name: string, value: number) =>
     `vllm:engine_sleep_state{engine="${engine}",sleep_state="${name}"} ${value}\n`;
   assert.equal(parse(state(0, "awake", 1) + state(0, "discard_all", 0)).asleep, false);
@@ -186,7 +187,7 @@ test("numbers equal those of Number(), to the last bit", () => {
   fc.assert(fc.property(fc.nat(1e6), fc.nat(1e6), (a, b) => read(`${a}.${b}`) === Number(`${a}.${b}`)));
 });
 
-test("one metric can be two signals by a label, as in Triton", () => {
+test("a label can make two signals of one metric, as in Triton", () => {
   const metric = "nv_trt_llm_request_metrics";
   const where = (value: string) => ({ label: "request_type", value });
   const engine: Engine = {

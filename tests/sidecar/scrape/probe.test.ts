@@ -1,3 +1,4 @@
+// Active probes: when a pod is ready although, or only if, its server can serve.
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { startFilter } from "../../../testkit/sidecar/fake-filter.ts";
@@ -50,7 +51,7 @@ test("a starting server is not ready, though it shows metrics and models", async
   await until("ready", () => seen()?.ready);
 });
 
-test("the probe's path is the recognised engine's, such as /-/healthz for Ray", async (t) => {
+test("a probe uses the path of the recognised engine, such as /-/healthz for Ray", async (t) => {
   const { state, seen } = await scene(t, (pod) => {
     pod.metrics = (_request, response) => response.end("ray_vllm_num_requests_waiting 1\n");
   });

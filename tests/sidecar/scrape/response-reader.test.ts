@@ -1,4 +1,4 @@
-// Where a response ends, however its bytes are split. A response without a certain end is refused.
+// The reader finds the end of a response, however its bytes are split. It refuses a response without a certain end.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -16,7 +16,7 @@ interface Got {
   whole: boolean;
 }
 
-/** Each piece lies in the same memory, written over by the next: as the pieces that a connection reads do. */
+/** Copies each piece into the same memory, over the piece before, as a connection does. */
 function feed(pieces: readonly Buffer[], { maxBytes = 10_000, ends = false } = {}, reader = new ResponseReader()): Got {
   reader.start(maxBytes);
   const memory = Buffer.alloc(Math.max(1, ...pieces.map((piece) => piece.length)));
@@ -73,7 +73,7 @@ const RESPONSES: Record<string, { text: string; body: string; status?: number; k
   };
 
 for (const [name, { text, body, status = 200, keepAlive = true, ends = false }] of Object.entries(RESPONSES)) {
-  test(`${name}: reads the same split at any byte, and byte by byte`, () => {
+  test(`${name}: reads the same if it is split at any byte, and byte by byte`, () => {
     const all = bytes(text);
     const expected: Got = { status, body, keepAlive, trailing: false, whole: true };
     const splits = Array.from({ length: all.length }, (_, i) => [all.subarray(0, i), all.subarray(i)]);
@@ -153,7 +153,7 @@ test("a body over the limit is refused, with a length, in chunks, or until the c
   assert.equal(feed([bytes(`${OK}content-length: 100\r\n\r\n${"x".repeat(100)}`)], limits).whole, true);
 });
 
-test("any body, in any chunks and pieces, is read as it was sent, one after the other", () => {
+test("bodies in any chunks and pieces are read as they were sent, one after the other", () => {
   const reader = new ResponseReader();
   const cut = (all: Buffer, cuts: readonly number[]): Buffer[] => {
     const at = [...new Set(cuts.map((one) => one % (all.length + 1)))].sort((a, b) => a - b);

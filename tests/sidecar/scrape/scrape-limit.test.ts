@@ -1,8 +1,9 @@
+// The limit of scrapes that run at once.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ScrapeLimit } from "../../../sidecar/scrape/scrape-limit.ts";
 
-test("the limit bounds all scrapes, and scrapes of failing pods to a quarter of it", () => {
+test("all scrapes together stay below the limit, and scrapes of failing pods below a quarter of it", () => {
   const limit = new ScrapeLimit(8);
   assert.deepEqual([limit.begin(true), limit.begin(true), limit.begin(true)], [true, true, false]);
   for (let i = 0; i < 6; i++) assert.equal(limit.begin(false), true);

@@ -1,3 +1,4 @@
+// Scrapes of pods: what reaches the snapshot, and how slow, failing and broken pods are handled.
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { SnapshotView } from "../../../protocol/snapshot.ts";
@@ -12,7 +13,7 @@ import { until } from "../../../testkit/until.ts";
 interface Scene {
   pods: FakePod[];
   filter: FakeFilter;
-  /** What the filter holds of a pod. */
+  /** The pod's record in the filter's snapshot. */
   seen(index: number): SnapshotView["endpoints"][number] | undefined;
 }
 
@@ -30,7 +31,7 @@ async function scene(
   return { pods, filter, seen: (index) => endpointOf(filter.stored, pods[index]?.address ?? "") };
 }
 
-/** A scrape that was asked for after now has come and gone. */
+/** Waits until a scrape that begins after the call has ended. */
 async function nextScrape(pod: FakePod): Promise<void> {
   const { scrapes } = pod;
   await until("two more scrapes", () => pod.scrapes >= scrapes + 2);
@@ -81,13 +82,13 @@ test("a pod that never responds delays no other pod, and is not ready in the sna
   assert.equal(seen(0)?.ready, false);
   assert.equal(seen(0)?.scrapeAgeMs, null);
   await until("twenty scrapes of another", () => (pods[1]?.scrapes ?? 0) >= 20);
-  // One scrape at a time, each until its timeout.
+  // The pod gets one scrape at a time, and each scrape lasts until its timeout.
   const most = 2 + (performance.now() - begun) / TIMEOUT_MS;
   assert.ok((pods[0]?.scrapes ?? 0) <= most, `${pods[0]?.scrapes} scrapes of the dead one`);
   assert.equal(filter.stored?.endpoints.length, 3);
 });
 
-test("a failing pod is scraped less and less often, the others as before", async (t) => {
+test("a failing pod is scraped less and less often, other pods as before", async (t) => {
   const begun = performance.now();
   const { pods } = await scene(
     t,
@@ -98,7 +99,7 @@ test("a failing pod is scraped less and less often, the others as before", async
     },
   );
   await until("sixty scrapes of the good one", () => (pods[1]?.scrapes ?? 0) >= 60);
-  // Waits of 20, 40, 80, 160 ms, and so on: one more scrape in twice the time.
+  // The waits are 20, 40, 80, 160 ms and so on, so twice the time has one more scrape.
   const most = 4 + Math.log2((performance.now() - begun) / 20);
   assert.ok((pods[0]?.scrapes ?? 0) <= most, `${pods[0]?.scrapes} scrapes of the failing one`);
 });
@@ -176,7 +177,7 @@ const BROKEN: Record<string, (pod: FakePod) => void> = {
 };
 
 for (const [what, breakIt] of Object.entries(BROKEN)) {
-  test(`a pod that ${what} is down after failures in a row, and ready again after a good scrape`, async (t) => {
+  test(`a pod that ${what} is down after failures in a row, and is ready again after a good scrape`, async (t) => {
     const { pods, seen } = await scene(t, 2, () => {}, {
       scrape: { interval: "20ms", timeout: "300ms", maxBackoff: "40ms", maxBytes: "64KiB" },
     });
@@ -185,14 +186,14 @@ for (const [what, breakIt] of Object.entries(BROKEN)) {
     breakIt(pod);
     await until("down", () => seen(0)?.ready === false);
     assert.equal(seen(1)?.ready, true);
-    // Nothing of a broken response counts.
+    // No part of a broken response counts.
     assert.equal(seen(0)?.waiting, 0);
     pod.metrics = gauges(4, 0);
     await until("up again", () => seen(0)?.ready && seen(0)?.waiting === 4);
   });
 }
 
-test("a body counts up to its content-length, and the bytes after it are no response", async (t) => {
+test("a body ends at its content-length, and the bytes after its end are no response", async (t) => {
   const { pods, seen } = await scene(t, 1);
   await until("ready", () => seen(0)?.ready);
   const body = "vllm:num_requests_waiting 7\n";
@@ -223,7 +224,7 @@ test("a response without known metrics leaves the signals unknown", async (t) =>
   assert.deepEqual([endpoint.waiting, endpoint.running, endpoint.kvUsage], [null, null, null]);
 });
 
-test("a pod is not ready before its models are read; broken responses name no model", async (t) => {
+test("a pod is not ready before its models are read; broken responses give no model", async (t) => {
   const { pods, seen, filter } = await scene(t, 1, ([pod]) => {
     (pod as FakePod).models = text('{"data": "none"}');
   });
