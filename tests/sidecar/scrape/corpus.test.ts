@@ -66,7 +66,8 @@ function reference(text: string): Signals {
     }
     return say(engine, signal) || null;
   };
-  const identified = (engine: Engine) => ["waiting", "running", "kvUsage"].some((signal) => say(engine, signal) !== null);
+  const identified = (engine: Engine) =>
+    ["waiting", "running", "kvUsage"].some((signal) => say(engine, signal) !== null);
   const recognised = [...ENGINES.values()].find(identified);
   const engine = recognised ?? ([...ENGINES.values()][0] as Engine);
   return {
