@@ -1,3 +1,3 @@
-/** Types of AssemblyScript, for files that asc and tsc both compile. */
+/** Declares types of AssemblyScript for tsc, because asc and tsc both compile some files. */
 type u32 = number;
 type f32 = number;

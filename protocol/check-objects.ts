@@ -1,4 +1,4 @@
-// The half of check-snapshot.ts that is about pools, objectives and rules for names.
+// Checks pools, objectives and rules for names, as a part of check-snapshot.ts.
 
 import {
   MAX_OBJECTIVES,
@@ -54,22 +54,22 @@ export function checkObjects(view: SnapshotView): void {
   for (const [i, endpoint] of view.endpoints.entries()) known(`endpoints[${i}].pool`, endpoint.pool);
   for (const [i, model] of view.models.entries()) known(`models[${i}].pool`, model.pool);
 
-  const said = new Set<string>();
+  const seen = new Set<string>();
   for (const [i, { name, priority, pool }] of objectives.entries()) {
     const problem = nameProblem(name);
     if (problem !== null) refuse(BROKEN_OBJECTIVE_NAME, `objectives[${i}].name`, name, problem);
     checkPriority(`objectives[${i}].priority`, priority);
     known(`objectives[${i}].pool`, pool);
     const key = `${pool ?? ""}\n${name}`;
-    if (said.has(key))
+    if (seen.has(key))
       refuse(BROKEN_OBJECTIVE_ORDER, `objectives[${i}].name`, name, "a name that is listed once for a pool");
-    said.add(key);
+    seen.add(key);
   }
   checkRules(rules, known);
 }
 
 function checkRules(rules: readonly RuleView[], known: (field: string, pool: string | null) => void): void {
-  const said = new Set<string>();
+  const seen = new Set<string>();
   let total = 0;
   for (const [i, { model, pool, priority, targets }] of rules.entries()) {
     const problem = model === null ? null : nameProblem(model);
@@ -77,8 +77,8 @@ function checkRules(rules: readonly RuleView[], known: (field: string, pool: str
     known(`rules[${i}].pool`, pool);
     if (priority !== null) checkPriority(`rules[${i}].priority`, priority);
     const key = `${pool ?? ""}\n${model ?? ""}`;
-    if (said.has(key)) refuse(BROKEN_RULE_ORDER, `rules[${i}].model`, model, "one rule for a name and a pool");
-    said.add(key);
+    if (seen.has(key)) refuse(BROKEN_RULE_ORDER, `rules[${i}].model`, model, "one rule for a name and a pool");
+    seen.add(key);
     if (targets.length < 1 || targets.length > MAX_TARGETS_OF_RULE) {
       refuse(BROKEN_RULE_TARGETS, `rules[${i}].targets.length`, targets.length, `1...${MAX_TARGETS_OF_RULE}`);
     }

@@ -1,4 +1,4 @@
-// What the encoder refuses: a view whose bytes the filter would refuse.
+// Checks a SnapshotView before it is encoded. Refuses every view whose bytes the filter would refuse.
 
 import { checkObjects } from "./check-objects.ts";
 import { MAX_ENDPOINTS, MAX_MODEL_ENDPOINTS, MAX_MODELS, MAX_PLACES, MAX_POLICIES } from "./constants.ts";
@@ -27,7 +27,7 @@ import type { EndpointView, ModelView, SnapshotView } from "./snapshot.ts";
 import { SnapshotError } from "./snapshot-error.ts";
 
 const MAX_U64 = (1n << 64n) - 1n;
-// The highest u32 means "unknown" on the wire, so no field can hold it as a number.
+// The highest u32 means "unknown" on the wire, so no number can have this value.
 const MAX_U32_VALUE = 0xfffffffe;
 const MAX_U16 = 0xffff;
 

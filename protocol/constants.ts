@@ -1,6 +1,6 @@
 // The wire contract of filter and sidecar: names, versions, limits and the offsets in a snapshot.
 // Both asc and tsc compile this file (asc.d.ts declares u32 for tsc), so it has constants only, no arithmetic and no imports.
-// README.md draws the layout, and the golden fixtures hold both codecs to it.
+// README.md draws the layout. The golden fixtures test that both codecs keep the layout.
 
 // ---- paths and headers ------------------------------------------------------------------------------------------
 /** Reserved path: POST stores a snapshot, GET reads it back as JSON. Both need the secret. */
@@ -11,38 +11,39 @@ export const VIEW_PATH = "/.pilotfish/view";
 export const RESERVED_PREFIX = "/.pilotfish/";
 /** Request header that carries the shared secret of a push or a read-back. */
 export const SECRET_HEADER = "x-pilotfish-secret";
-/** Request header that carries the secret of `pick.debugSecret`: its answer explains the pick. */
+/** Request header that carries the secret `pick.debugSecret`. The response to such a request explains the pick. */
 export const DEBUG_HEADER = "x-pilotfish-debug";
-/** Response header with the explanation. */
+/** Response header with the explanation of a pick. */
 export const EXPLAIN_HEADER = "x-pilotfish-explain";
-/** Environment variable of the Wasm VM and of the sidecar that holds the shared secret. */
+/** Environment variable that has the shared secret, both of the Wasm VM and of the sidecar. */
 export const SECRET_ENV = "PILOTFISH_SECRET";
-/** A second one, while the secret changes (docs/how-to/secrets.md). */
+/** Environment variable that has a second valid secret while the secret changes (docs/how-to/secrets.md). */
 export const SECRET_NEXT_ENV = "PILOTFISH_SECRET_NEXT";
-/** Request header that asks for a traffic report as the response to a push or a GET; its value is `ring.end`. */
+/** Request header that asks for a traffic report as the response to a push or a GET. Its value is `ring.end`: the ring and the
+ * end of the last traffic report. */
 export const REPORT_HEADER = "x-pilotfish-report";
-/** Header that HTTPRoutes match on (Gateway API Inference Extension). */
+/** Request header with the model. HTTPRoutes match on this header (Gateway API Inference Extension). */
 export const MODEL_HEADER = "x-gateway-model-name";
-/** Header with the base model of an adapter; a base model names itself (Gateway API Inference Extension). */
+/** Request header with the base model of an adapter; a base model names itself (Gateway API Inference Extension). */
 export const BASE_MODEL_HEADER = "x-gateway-base-model-name";
-/** The name of a request's objective (Gateway API Inference Extension). */
+/** Request header with the name of the request's objective (Gateway API Inference Extension). */
 export const OBJECTIVE_HEADER = "x-gateway-inference-objective";
-/** Id of the client, for fairness among clients (Gateway API Inference Extension). */
+/** Request header with the client's id, for fairness among clients (Gateway API Inference Extension). */
 export const FAIRNESS_HEADER = "x-gateway-inference-fairness-id";
-/** `ip:port[,ip:port...]`, read by Envoy's override_host policy, one entry per attempt. */
+/** Request header that Envoy's override_host policy reads: `ip:port[,ip:port...]`, one entry for each attempt. */
 export const DESTINATION_HEADER = "x-gateway-destination-endpoint";
 
-// ---- error codes in answers to pushes and read-backs: never renamed --------------------------------------------------
+// ---- error codes in responses to pushes and read-backs. They are never renamed. --------------------------------------
 export const CODE_MALFORMED = "snapshot_malformed";
 export const CODE_UNAUTHENTICATED = "snapshot_unauthenticated";
 export const CODE_METHOD = "method_not_allowed";
 export const CODE_NOT_FOUND = "not_found";
 export const CODE_OUTDATED = "snapshot_outdated";
-/** Another source has the lease; `heldMs` beside `error` says for how long. */
+/** Another source has the lease. In the response, `heldMs` beside `error` is the time until the lease ends. */
 export const CODE_LEASED = "snapshot_held";
 export const CODE_TOO_LARGE = "snapshot_too_large";
 export const CODE_NOT_STORED = "snapshot_not_stored";
-/** A read-back before the first push. */
+/** The request reads back a snapshot, but no snapshot was pushed yet. */
 export const CODE_ABSENT = "snapshot_absent";
 
 // ---- snapshot: header, 64 bytes, little-endian -------------------------------------------------------------------
@@ -56,15 +57,15 @@ export const HEADER_MAJOR: u32 = 4;
 export const HEADER_MINOR: u32 = 6;
 export const HEADER_TOTAL_BYTES: u32 = 8;
 export const HEADER_SECTION_COUNT: u32 = 12;
-/** u64: microseconds since the Unix epoch at the producer, strictly increasing; decides which snapshot is newer. */
+/** u64: microseconds since the Unix epoch by the producer's clock. Versions increase strictly. The higher version is newer. */
 export const HEADER_VERSION: u32 = 16;
 /** u64: random id of the producing process. */
 export const HEADER_SOURCE: u32 = 24;
 /** u32 flags: HEADER_COMPLETE. */
 export const HEADER_FLAGS: u32 = 32;
-/** u32: Envoys whose requests REMOTE sums up. */
+/** u32: number of Envoys whose requests REMOTE sums up. */
 export const HEADER_ENVOYS: u32 = 36;
-/** The producer knows its pods, and most of them answer it. */
+/** Flag: the producer knows all its pods, and could scrape most of them. */
 export const HEADER_COMPLETE: u32 = 1;
 
 // ---- section directory, after the header: 16 bytes an entry --------------------------------------------------------
@@ -80,16 +81,16 @@ export const SECTION_STRINGS: u32 = 1;
 export const SECTION_ENDPOINTS: u32 = 2;
 export const SECTION_MODELS: u32 = 3;
 export const SECTION_MODEL_ENDPOINTS: u32 = 4;
-/** Optional. Endpoints point into PLACES, models into POLICIES. */
+/** Optional sections. Endpoints refer to records of PLACES, and models refer to records of POLICIES. */
 export const SECTION_PLACES: u32 = 10;
 export const SECTION_POLICIES: u32 = 11;
 // The sections from here on are optional.
 export const SECTION_OBJECTIVES: u32 = 5;
 export const SECTION_RULES: u32 = 6;
 export const SECTION_POOLS: u32 = 7;
-/** Optional: requests that other Envoys have in flight, a record for each of ENDPOINTS. */
+/** Optional: in-flight requests of other Envoys, with a record for each record of ENDPOINTS. */
 export const SECTION_REMOTE: u32 = 8;
-/** Optional: blocks that other Envoys sent to endpoints, in records of words. */
+/** Optional: blocks that other Envoys sent to endpoints, in prefix records of u64 words. */
 export const SECTION_PREFIXES: u32 = 9;
 
 // ---- endpoint record ------------------------------------------------------------------------------------------------
@@ -103,29 +104,29 @@ export const ENDPOINT_WAITING: u32 = 8;
 export const ENDPOINT_RUNNING: u32 = 12;
 /** f32 fraction of the KV cache in use, 0...1; NaN if the server does not report it. */
 export const ENDPOINT_KV_USAGE: u32 = 16;
-/** u32 milliseconds between the scrape and the making of this snapshot; UNKNOWN when never scraped. */
+/** u32 milliseconds between the scrape and the making of this snapshot; UNKNOWN if the endpoint was never scraped. */
 export const ENDPOINT_SCRAPE_AGE: u32 = 20;
-/** u32 KV cache blocks; 0 unknown. */
+/** u32 number of KV cache blocks; 0: unknown. */
 export const ENDPOINT_KV_BLOCKS: u32 = 24;
-/** u32 tokens per KV cache block; 0 unknown. */
+/** u32 tokens per KV cache block; 0: unknown. */
 export const ENDPOINT_BLOCK_TOKENS: u32 = 28;
-/** u16 adapters that can be active at once; 0 unknown or none. */
+/** u16 number of adapters that can be active at once; 0: unknown, or none. */
 export const ENDPOINT_MAX_LORA: u32 = 32;
-/** u32 1 + index into POOLS; 0 if it belongs to none. */
+/** u32 1 + index into POOLS; 0: the endpoint belongs to no pool. */
 export const ENDPOINT_POOL: u32 = 44;
 
-/** The endpoint accepts requests (health, readiness). */
+/** Flag: the endpoint accepts requests (its health and readiness). */
 export const ENDPOINT_READY: u32 = 1;
-/** The endpoint is being taken away: no new requests. */
+/** Flag: the endpoint is being removed and must get no new requests. */
 export const ENDPOINT_DRAINING: u32 = 2;
-/** The engine sleeps (vLLM's sleep mode): no new requests. */
+/** Flag: the engine sleeps (vLLM's sleep mode) and must get no new requests. */
 export const ENDPOINT_ASLEEP: u32 = 4;
-/** It is the gateway of another cluster and stands for all endpoints there: its numbers are their sums and means. */
+/** Flag: the endpoint is the gateway of another cluster. Its numbers are the sums and means of that cluster's endpoints. */
 export const ENDPOINT_GATEWAY: u32 = 8;
 export const UNKNOWN: u32 = 0xffffffff;
-/** u32 1 + index into PLACES; 0 when it has no place. */
+/** u32 1 + index into PLACES; 0: the endpoint has no place. */
 export const ENDPOINT_PLACE: u32 = 36;
-/** u16 number of pods that it stands for, such as those behind a gateway; 0 is 1. */
+/** u16 number of pods that the endpoint stands for, such as the pods behind a gateway; 0 means 1. */
 export const ENDPOINT_WEIGHT: u32 = 40;
 
 // ---- model record -----------------------------------------------------------------------------------------------------
@@ -138,11 +139,11 @@ export const MODEL_KIND: u32 = 6;
 export const MODEL_BASE: u32 = 8;
 /** u32 first record in the MODEL_ENDPOINTS section. */
 export const MODEL_FIRST: u32 = 12;
-/** u32 number of records there. */
+/** u32 number of the model's records in MODEL_ENDPOINTS. */
 export const MODEL_COUNT: u32 = 16;
 /** u32 1 + index into POLICIES; 0 if the model has no policy. */
 export const MODEL_POLICY: u32 = 28;
-/** u32 1 + index into POOLS; 0 if no pool or several pools serve it. */
+/** u32 1 + index into POOLS; 0 if no pool or several pools serve the model. */
 export const MODEL_POOL: u32 = 24;
 export const MODEL_IS_BASE: u32 = 0;
 export const MODEL_IS_ADAPTER: u32 = 1;
@@ -153,22 +154,22 @@ export const MODEL_ENDPOINT_BYTES: u32 = 8;
 export const MODEL_ENDPOINT_INDEX: u32 = 0;
 /** u8 one of the ADAPTER_ states; ADAPTER_LISTED for base models. */
 export const MODEL_ENDPOINT_STATE: u32 = 4;
-/** The server lists it; nothing is known of requests for it. */
+/** The server lists the adapter, and reports no requests for it. */
 export const ADAPTER_LISTED: u32 = 0;
-/** Has running requests. */
+/** The adapter has running requests. */
 export const ADAPTER_RUNNING: u32 = 1;
-/** Has only waiting requests. */
+/** The adapter has waiting requests only. */
 export const ADAPTER_WAITING: u32 = 2;
 
 // ---- place record: a cluster or region that requests should stay in ------------------------------------------
 export const PLACE_BYTES: u32 = 24;
 export const PLACE_NAME_OFFSET: u32 = 0;
 export const PLACE_NAME_LENGTH: u32 = 4;
-/** u32 places of the lowest order are filled first; places of the same order share by weight. */
+/** u32 order. Places of the lowest order are filled first; places of the same order share requests by weight. */
 export const PLACE_ORDER: u32 = 8;
-/** u32 microseconds of a round trip; UNKNOWN if it was not measured. */
+/** u32 microseconds of a round trip; UNKNOWN if not measured. */
 export const PLACE_ROUND_TRIP: u32 = 12;
-/** u32 share among places of the same order. */
+/** u32 weight: the place's share among places of the same order. */
 export const PLACE_WEIGHT: u32 = 16;
 
 // ---- policy record: how full a place may get with a model's requests before the next one is used ----------------------------
@@ -177,7 +178,7 @@ export const POLICY_NAME_OFFSET: u32 = 0;
 export const POLICY_NAME_LENGTH: u32 = 4;
 /** u8 one of the POLICY_ modes. */
 export const POLICY_MODE: u32 = 6;
-/** u8 */
+/** u8 flags: POLICY_DRY_RUN, POLICY_SHORT. */
 export const POLICY_FLAGS: u32 = 7;
 /** f32 fraction of the KV cache, above 0 and at most 1; read with POLICY_IS_UTILIZATION. */
 export const POLICY_TARGET: u32 = 8;
@@ -185,57 +186,57 @@ export const POLICY_TARGET: u32 = 8;
 export const POLICY_MAX_IN_FLIGHT: u32 = 12;
 /** u32 milliseconds that a response may take; 0: the route decides. */
 export const POLICY_TIMEOUT: u32 = 16;
-/** No limit: a place is used as long as one of its endpoints is ready. */
+/** Mode without a limit: a place is used while one of its endpoints is ready. */
 export const POLICY_IS_ORDER: u32 = 0;
 export const POLICY_IS_UTILIZATION: u32 = 1;
 export const POLICY_IS_IN_FLIGHT: u32 = 2;
-/** Decide and count, but pick from all places. */
+/** Flag: the filter decides and counts, but picks from all places. */
 export const POLICY_DRY_RUN: u32 = 1;
-/** Requests are short: what the filter learned of a place is forgotten sooner. */
+/** Flag: requests are short, so the filter's averages follow new values faster. */
 export const POLICY_SHORT: u32 = 2;
 // ---- objective record: the priority of requests that name it, ascending by name and pool -------------------------------
 export const OBJECTIVE_BYTES: u32 = 16;
 export const OBJECTIVE_NAME_OFFSET: u32 = 0;
 export const OBJECTIVE_NAME_LENGTH: u32 = 4;
-/** u32 1 + index into POOLS, for requests to that pool; 0 for all. */
+/** u32 1 + index into POOLS: the objective is for requests to that pool; 0: for requests to every pool. */
 export const OBJECTIVE_POOL: u32 = 8;
-/** i32: higher is more important, below 0 may be shed. */
+/** i32 priority. A higher value is more important. Requests below 0 may be shed. */
 export const OBJECTIVE_PRIORITY: u32 = 12;
 
 // ---- rule record: one target of a rule for a name; records ascend by name and pool ------------------------------------------
 export const RULE_BYTES: u32 = 32;
-/** The name that a request asks for; length 0 matches every name. */
+/** u32 offset of the name that a request asks for. A name of length 0 matches every name. */
 export const RULE_NAME_OFFSET: u32 = 0;
 export const RULE_NAME_LENGTH: u32 = 4;
-/** u16 RULE_HAS_PRIORITY. */
+/** u16 flags: RULE_HAS_PRIORITY. */
 export const RULE_FLAGS: u32 = 6;
-/** The model that is served for the name. */
+/** u32 offset of the name of the model that is served instead. */
 export const RULE_TARGET_OFFSET: u32 = 8;
 export const RULE_TARGET_LENGTH: u32 = 12;
-/** u32 share of this target; if all weights of a rule are 0, its targets are equally likely. */
+/** u32 weight: the target's share. If all weights of a rule are 0, its targets are equally likely. */
 export const RULE_WEIGHT: u32 = 16;
-/** u32 1 + index into POOLS; 0 for all. */
+/** u32 1 + index into POOLS: the rule is for requests to that pool; 0: for requests to every pool. */
 export const RULE_POOL: u32 = 20;
-/** i32 priority of requests for this name that name no objective. */
+/** i32 priority of requests for this name without an objective; read with RULE_HAS_PRIORITY. */
 export const RULE_PRIORITY: u32 = 24;
 export const RULE_HAS_PRIORITY: u32 = 1;
 
 // ---- pool record, ascending by name -----------------------------------------------------------------------------------------
 export const POOL_BYTES: u32 = 16;
-/** `namespace/name` */
+/** u32 offset of the pool's name, `namespace/name`. */
 export const POOL_NAME_OFFSET: u32 = 0;
 export const POOL_NAME_LENGTH: u32 = 4;
 // ---- remote record: requests that other Envoys sent to the endpoint --------------------------------------------------------
 export const REMOTE_BYTES: u32 = 16;
 /** u32 requests in flight. */
 export const REMOTE_REQUESTS: u32 = 0;
-/** u32 settled requests: of these, those that have lived through a tick of their worker. */
+/** u32 settled requests: the in-flight requests that have lived through a tick of their worker. */
 export const REMOTE_SETTLED: u32 = 4;
 /** u32 waiting tokens: uncached prompt tokens of requests without a first byte. */
 export const REMOTE_WAITING: u32 = 8;
-/** u32 uncached prompt tokens ever sent; wraps. */
+/** u32 uncached prompt tokens that were ever sent; wraps. */
 export const REMOTE_SENT: u32 = 12;
-/** Limits of a record: of its requests, and of its waiting tokens. */
+/** Limits of a record's requests, and of its waiting tokens. */
 export const MAX_REMOTE: u32 = 16777216;
 export const MAX_REMOTE_WAITING: u32 = 1073741824;
 export const MAX_ENVOYS: u32 = 1024;
@@ -246,23 +247,23 @@ export const PREFIX_WORD_BYTES: u32 = 8;
 export const PREFIX_ENDPOINT: u32 = 0;
 /** u64 hash of model and cache salt. */
 export const PREFIX_SEED: u32 = 8;
-/** u64: the low 16 bits are the number of block hashes that follow; the rest is a number that ascends from record to record. */
+/** u64: the low 16 bits are the number of block hashes that follow. The rest is the record's number, which ascends. */
 export const PREFIX_COUNT: u32 = 16;
 export const PREFIX_BYTES: u32 = 24;
 export const MAX_PREFIX_BLOCKS: u32 = 256;
-/** Words of PREFIXES, and of the prefixes in a traffic report: 64 KiB. */
+/** Limit of the words of PREFIXES, and of the prefixes in a traffic report: 64 KiB. */
 export const MAX_PREFIX_WORDS: u32 = 8192;
 
-// ---- traffic report of an Envoy: a header of 64 bytes, then records, then prefix records ---------------------
+// ---- traffic report of an Envoy: a header of 64 bytes, then records of counts, then prefix records -----------
 /** Bytes "PFRP". */
 export const REPORT_MAGIC: u32 = 0x50524650;
 export const REPORT_HEADER_BYTES: u32 = 64;
 export const REPORT_VERSION: u32 = 16;
-/** u64: random id of the Envoy; strictly, of the VMs that share data in it. */
+/** u64: random id of the Envoy. Strictly, it is the id of the VMs that share data in an Envoy. */
 export const REPORT_INSTANCE: u32 = 24;
-/** u64: random id of the list that the prefix records are cut from. */
+/** u64: random id of the list of prefix records from which the report has the latest part. */
 export const REPORT_RING: u32 = 32;
-/** u64: where that list ends, in bytes. The next request for a report names it. */
+/** u64: end of the report's part in that list, in bytes. The next request for a traffic report names this end. */
 export const REPORT_END: u32 = 40;
 /** u32 number of records. */
 export const REPORT_RECORDS: u32 = 12;
@@ -271,7 +272,7 @@ export const REPORT_WORDS: u32 = 48;
 /** A record: u64 hash of the endpoint's address, then a remote record. */
 export const REPORT_RECORD_BYTES: u32 = 24;
 
-// ---- when an endpoint counts as full, unless configured otherwise -----------------------------------------------------------
+// ---- load with which an endpoint counts as full, if the configuration has none ----------------------------------------------
 export const FULL_WAITING_REQUESTS: u32 = 5;
 export const FULL_KV_USAGE: f32 = 0.8;
 
@@ -282,17 +283,17 @@ export const MAX_MODELS: u32 = 4096;
 export const MAX_MODEL_ENDPOINTS: u32 = 65536;
 export const MAX_MODEL_NAME_BYTES: u32 = 256;
 export const MAX_POOLS: u32 = 1024;
-/** A namespace of 63 bytes, a slash, a name of 253. */
+/** A namespace of 63 bytes, a slash, and a name of 253 bytes. */
 export const MAX_POOL_NAME_BYTES: u32 = 317;
 export const MAX_OBJECTIVES: u32 = 4096;
-/** Rule records, each of which is a target. */
+/** Limit of rule records. Each record is a target. */
 export const MAX_RULE_TARGETS: u32 = 16384;
 export const MAX_TARGETS_OF_RULE: u32 = 64;
-/** Of a rule's target, and of a place. Sums of weights fit 32 bits. */
+/** Limit of the weight of a rule's target and of a place. With this limit, sums of weights fit 32 bits. */
 export const MAX_WEIGHT: u32 = 1000000;
-/** `[` + 45 characters of an IPv6 address + `]:65535`. */
+/** Bytes of `[`, 45 characters of an IPv6 address, and `]:65535`. */
 export const MAX_ADDRESS_BYTES: u32 = 54;
 export const MAX_PLACES: u32 = 32;
 export const MAX_POLICIES: u32 = 64;
-/** `[A-Za-z0-9_-]`, since it becomes a part of a metric's name. */
+/** A place's name has only `[A-Za-z0-9_-]`, because it becomes a part of a metric's name. */
 export const MAX_PLACE_NAME_BYTES: u32 = 63;

@@ -16,8 +16,10 @@ export interface Section {
   records: number;
 }
 
-/** The known sections: the least stride, the greatest where it is fixed, and the limit of records. The filter has the same
- * table in assembly/snapshot/section-table.ts. */
+/**
+ * The known sections. `least` is the lowest stride, `most` the highest stride if the stride is fixed, `limit` the limit of records.
+ * The filter has the same table in assembly/snapshot/section-table.ts.
+ */
 export const KNOWN = [
   { kind: c.SECTION_STRINGS, name: "STRINGS", least: 1, most: 1, limit: c.MAX_SNAPSHOT_BYTES },
   { kind: c.SECTION_ENDPOINTS, name: "ENDPOINTS", least: c.ENDPOINT_BYTES, limit: c.MAX_ENDPOINTS },
@@ -43,7 +45,7 @@ export const KNOWN = [
   },
 ] as const;
 type Name = (typeof KNOWN)[number]["name"];
-/** All other sections may be absent. */
+/** The sections that every snapshot has. All other sections may be absent. */
 const NEEDED = ["STRINGS", "ENDPOINTS", "MODELS", "MODEL_ENDPOINTS"] as const;
 type Sections = Record<(typeof NEEDED)[number], Section> & Partial<Record<Name, Section>>;
 

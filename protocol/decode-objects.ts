@@ -56,12 +56,12 @@ export function readPools(view: DataView, section: Section, texts: Strings): Poo
   });
 }
 
-/** The name of the pool that 1 + an index stands for; null for 0. */
-export function poolAt(pools: readonly PoolView[] | undefined, field: string, place: number): string | null {
-  if (place === 0) return null;
-  const pool = pools?.[place - 1];
+/** Returns the name of a pool. `poolField` is 1 + the pool's index; for 0 the function returns null. */
+export function poolAt(pools: readonly PoolView[] | undefined, field: string, poolField: number): string | null {
+  if (poolField === 0) return null;
+  const pool = pools?.[poolField - 1];
   if (pool === undefined)
-    throw new SnapshotError(BROKEN_POOL_INDEX, field, place, `at most ${pools?.length ?? 0}, the pools`);
+    throw new SnapshotError(BROKEN_POOL_INDEX, field, poolField, `at most ${pools?.length ?? 0}, the pools`);
   return pool.name;
 }
 
@@ -81,7 +81,7 @@ export function readObjectives(
     ] as const;
     const name = nameOf(BROKEN_OBJECTIVE_NAME, texts, `${field}.name`, range, c.MAX_MODEL_NAME_BYTES);
     const pool = view.getUint32(at + c.OBJECTIVE_POOL, true);
-    const said = poolAt(pools, `${field}.pool`, pool);
+    const poolName = poolAt(pools, `${field}.pool`, pool);
     if (before !== null && (before.name.compare(name) || before.pool - pool) >= 0) {
       throw new SnapshotError(
         BROKEN_OBJECTIVE_ORDER,
@@ -91,7 +91,7 @@ export function readObjectives(
       );
     }
     before = { name, pool };
-    return { name: name.toString("utf8"), priority: view.getInt32(at + c.OBJECTIVE_PRIORITY, true), pool: said };
+    return { name: name.toString("utf8"), priority: view.getInt32(at + c.OBJECTIVE_PRIORITY, true), pool: poolName };
   });
 }
 
@@ -120,11 +120,11 @@ export function readRules(
     const weight = view.getUint32(at + c.RULE_WEIGHT, true);
     if (weight > c.MAX_WEIGHT)
       throw new SnapshotError(BROKEN_RULE_WEIGHT, `${field}.weight`, weight, `at most ${c.MAX_WEIGHT}`);
-    const place = view.getUint32(at + c.RULE_POOL, true);
-    const pool = poolAt(pools, `${field}.pool`, place);
+    const poolField = view.getUint32(at + c.RULE_POOL, true);
+    const pool = poolAt(pools, `${field}.pool`, poolField);
     const flags = view.getUint16(at + c.RULE_FLAGS, true);
     const priority = flags & c.RULE_HAS_PRIORITY ? view.getInt32(at + c.RULE_PRIORITY, true) : null;
-    const order = before === null ? -1 : before.name.compare(name) || before.pool - place;
+    const order = before === null ? -1 : before.name.compare(name) || before.pool - poolField;
     if (order > 0) {
       throw new SnapshotError(
         BROKEN_RULE_ORDER,
@@ -155,7 +155,7 @@ export function readRules(
     }
     const model = length === 0 ? null : name.toString("utf8");
     const rule: RuleView = { model, pool, priority, targets: [{ model: target, weight }] };
-    before = { name, pool: place, rule };
+    before = { name, pool: poolField, rule };
     rules.push(rule);
   }
   return rules;

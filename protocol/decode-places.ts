@@ -15,7 +15,7 @@ import {
 import type { PlaceView, PolicyMode, PolicyView } from "./snapshot.ts";
 import { SnapshotError } from "./snapshot-error.ts";
 
-/** Reads a name of STRINGS and checks that it is above the name before. */
+/** Reads a name from STRINGS and checks that its bytes are above those of the name `before`. */
 export type ReadName = (
   rules: { name: number; order: number },
   field: string,
@@ -81,7 +81,7 @@ export function readPolicies(view: DataView, section: Section | undefined, readN
   });
 }
 
-/** The name that 1 + an index stands for; undefined for 0. */
+/** Returns the name of a place or policy. `number` is 1 + its index in `named`; for 0 the function returns undefined. */
 export function namedAt(
   rule: number,
   field: string,

@@ -1,4 +1,4 @@
-// Decodes the bytes of a snapshot, and refuses them by the same rules as the filter (rules.ts). For tests and tools.
+// Decodes the bytes of a snapshot for tests and tools. Refuses bytes by the same rules as the filter (rules.ts).
 
 import { isUtf8 } from "node:buffer";
 import * as c from "./constants.ts";
@@ -228,7 +228,7 @@ function readModels(
   return models;
 }
 
-/** Throws a SnapshotError at the first broken rule: it names the rule, the field, its value and what was expected. */
+/** Throws a SnapshotError at the first broken rule. The error names the rule, the field, its value and the expected value. */
 export function decodeSnapshot(body: Uint8Array): SnapshotView {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   if (body.length < c.HEADER_BYTES)

@@ -2,7 +2,7 @@
 import * as c from "./constants.ts";
 import type { RuleView, SnapshotView } from "./snapshot.ts";
 
-/** A section. Its records are written once the offsets of all sections are known. */
+/** A section to encode. Its records are written once the offsets of all sections are known. */
 interface ObjectSection {
   kind: number;
   stride: number;
@@ -13,10 +13,10 @@ interface ObjectSection {
 
 const bytesOf = (text: string): Buffer => Buffer.from(text, "utf8");
 
-/** Name → index + 1, as records refer to pools. */
+/** Maps a pool's name to its index + 1, by which records refer to the pool. */
 type PoolIndex = ReadonlyMap<string, number>;
 
-/** Sorted by bytes, as POOLS has them. */
+/** Makes the map. Pools are sorted by the bytes of their names, as in the section POOLS. */
 export function poolIndexOf(view: SnapshotView): PoolIndex {
   const names = (view.pools ?? []).map(({ name }) => bytesOf(name)).sort((a, b) => a.compare(b));
   return new Map(names.map((name, i) => [name.toString("utf8"), i + 1]));
@@ -26,7 +26,7 @@ export function poolIndexOf(view: SnapshotView): PoolIndex {
 export function objectSections(view: SnapshotView, index: PoolIndex): { sections: ObjectSection[]; bytes: number } {
   const sections: ObjectSection[] = [];
   let bytes = 0;
-  const place = (pool: string | null): number => (pool === null ? 0 : (index.get(pool) ?? 0));
+  const poolField = (pool: string | null): number => (pool === null ? 0 : (index.get(pool) ?? 0));
   const text = (value: string): Buffer => {
     const encoded = bytesOf(value);
     bytes += encoded.length;
@@ -49,7 +49,7 @@ export function objectSections(view: SnapshotView, index: PoolIndex): { sections
   }
   if (view.objectives !== undefined) {
     const sorted = view.objectives
-      .map(({ name, priority, pool }) => ({ name: text(name), priority, pool: place(pool) }))
+      .map(({ name, priority, pool }) => ({ name: text(name), priority, pool: poolField(pool) }))
       .sort((a, b) => a.name.compare(b.name) || a.pool - b.pool);
     sections.push({
       kind: c.SECTION_OBJECTIVES,
@@ -67,19 +67,19 @@ export function objectSections(view: SnapshotView, index: PoolIndex): { sections
       },
     });
   }
-  if (view.rules !== undefined) sections.push(ruleSection(view.rules, text, place));
+  if (view.rules !== undefined) sections.push(ruleSection(view.rules, text, poolField));
   return { sections, bytes };
 }
 
 function ruleSection(
   rules: readonly RuleView[],
   text: (value: string) => Buffer,
-  place: (pool: string | null) => number,
+  poolField: (pool: string | null) => number,
 ): ObjectSection {
   const sorted = rules
     .map(({ model, pool, priority, targets }) => ({
       name: model === null ? null : text(model),
-      pool: place(pool),
+      pool: poolField(pool),
       priority,
       targets: targets.map((target) => ({ model: text(target.model), weight: target.weight })),
     }))

@@ -13,10 +13,10 @@ interface LaidPlaces {
   /** Kind, stride and number of records of each section that the view has. */
   sections: Array<[kind: number, stride: number, records: number]>;
   stringBytes: number;
-  /** For the record of an endpoint or model: 1 + index, or 0. */
+  /** The number for the record of an endpoint or model: 1 + the index of its place or policy, or 0. */
   placeNumber(endpoint: EndpointView): number;
   policyNumber(model: ModelView): number;
-  /** `string` is the number of bytes of STRINGS that are written already. */
+  /** Writes the records and their names. `string` is the number of bytes of STRINGS that are already written. */
   write(out: DataView, offsetOf: (kind: number) => number, stringsAt: number, string: number): void;
 }
 

@@ -1,4 +1,4 @@
-// Encodes a SnapshotView: header, directory, ENDPOINTS, MODELS, MODEL_ENDPOINTS, the optional sections, STRINGS.
+// Encodes a SnapshotView as header, directory, ENDPOINTS, MODELS, MODEL_ENDPOINTS, the optional sections and STRINGS.
 // Equal views give equal bytes, whatever the order of their lists.
 import { checkSnapshot } from "./check-snapshot.ts";
 import * as c from "./constants.ts";
@@ -8,7 +8,7 @@ import type { EndpointView, ModelView, SnapshotView } from "./snapshot.ts";
 import { sortedByBytes } from "./sorted-by-bytes.ts";
 import { encodePrefixes, remoteSection, withTraffic } from "./traffic.ts";
 
-/** The body would be longer than MAX_SNAPSHOT_BYTES: the filter would answer 413. */
+/** Thrown for a snapshot of more than MAX_SNAPSHOT_BYTES, which the filter would refuse with 413. */
 export class SnapshotTooLargeError extends Error {
   readonly code = c.CODE_TOO_LARGE;
   readonly bytes: number;
@@ -33,7 +33,7 @@ interface Section {
   offset: number;
 }
 
-/** Lays the sections out one after the other, each 8-aligned. Also returns where the last one ends. */
+/** Lays the sections out one after the other, each 8-aligned. Also returns the end of the last section. */
 function layOut(records: ReadonlyArray<readonly [kind: number, stride: number, records: number]>): [Section[], number] {
   let end = c.HEADER_BYTES + records.length * c.DIRECTORY_ENTRY_BYTES;
   const sections = records.map(([kind, stride, count]) => {
@@ -81,7 +81,7 @@ function writeEndpoint(out: DataView, at: number, endpoint: EndpointView, string
   out.setUint16(at + c.ENDPOINT_WEIGHT, endpoint.weight ?? 0, true);
 }
 
-/** Throws SnapshotError for a view that breaks a rule, SnapshotTooLargeError for one whose bytes are too many. */
+/** Throws a SnapshotError if the view breaks a rule, and a SnapshotTooLargeError if its bytes are too many. */
 export function encodeSnapshot(view: SnapshotView): Uint8Array {
   checkSnapshot(view);
   const endpoints = sortedByBytes<EndpointView>(view.endpoints, (e) => e.address);

@@ -1,4 +1,4 @@
-// Writes protocol/fixtures. Byte-stable: run again, it changes nothing (a test says so).
+// Writes protocol/fixtures. A second run changes no byte; a test checks this. Run it with:
 //   npx tsx protocol/generate-fixtures.ts
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -10,7 +10,7 @@ import type { SnapshotView } from "./snapshot.ts";
 
 export const FIXTURES = fileURLToPath(new URL("fixtures/", import.meta.url));
 
-/** One line for each endpoint and model, so that a change of one shows as one line. 64-bit numbers are strings. */
+/** A view as JSON. Each endpoint and model has a line, so that a diff shows each change as a line. 64-bit numbers are strings. */
 export function describe(view: SnapshotView): string {
   const lines = (items: readonly object[]) => `[${items.map((item) => `\n    ${JSON.stringify(item)}`).join(",")}\n  ]`;
   const text = (value: object) =>
@@ -33,7 +33,7 @@ export function describe(view: SnapshotView): string {
 `;
 }
 
-/** Path under fixtures/ → content. */
+/** Maps each path under fixtures/ to its content. */
 export function fixtureFiles(): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
   for (const [name, bytes] of goldenBytes()) {

@@ -1,13 +1,13 @@
-// The grammars of addresses and names, as the encoder, the sidecar and the filter all check them.
+// The grammars of addresses and names. The encoder, the sidecar and the filter all check them.
 import { isIPv4 } from "node:net";
 import { MAX_ADDRESS_BYTES, MAX_MODEL_NAME_BYTES } from "./constants.ts";
 
 const PORT = /^[1-9][0-9]{0,4}$/;
-// The grammar that the filter checks too. The full IPv6 grammar is the producer's duty: a wrong one never equals a
-// host of Envoy's, and is then simply not picked.
+// The filter checks the same grammar. The producer must keep the full IPv6 grammar. A wrong address never equals the address of
+// a host in Envoy's cluster, so Envoy ignores a pick of that address.
 const IPV6 = /^[0-9a-f.]*:[0-9a-f:.]*:[0-9a-f:.]*$/;
 
-/** Whether `address` is `a.b.c.d:port` or `[ipv6]:port` as the wire wants it. */
+/** Whether `address` is `a.b.c.d:port` or `[ipv6]:port`, in the form that a snapshot needs. */
 export function isAddress(address: string): boolean {
   if (address.length > MAX_ADDRESS_BYTES) return false;
   const colon = address.lastIndexOf(":");
@@ -19,11 +19,11 @@ export function isAddress(address: string): boolean {
   return host.endsWith("]") && inner.length <= 45 && IPV6.test(inner);
 }
 
-/** What is wrong with a name, said as what was expected; null when nothing is. */
+/** Returns what a valid name looks like, if this name is invalid; else null. */
 export function nameProblem(name: string, most: number = MAX_MODEL_NAME_BYTES): string | null {
   const bytes = Buffer.from(name, "utf8");
   if (bytes.length < 1 || bytes.length > most) return `1...${most} bytes of UTF-8`;
-  // A lone surrogate does not survive the round trip.
+  // UTF-8 cannot encode a lone surrogate, so the text changes when it is encoded and decoded.
   if (bytes.toString("utf8") !== name) return "well-formed Unicode";
   for (const byte of bytes) if (byte < 0x20 || byte === 0x7f) return "no control characters";
   return null;

@@ -69,7 +69,7 @@ export const BROKEN_ENVOYS: u32 = 43;
 export const BROKEN_REMOTE_RECORDS: u32 = 44;
 export const BROKEN_REMOTE_COUNTS: u32 = 45;
 export const BROKEN_PREFIXES: u32 = 46;
-/** Rules are numbered from 1 to this. */
+/** The highest rule's number. The first rule has 1. */
 export const LAST_RULE: u32 = 46;
 
 /** `code: sentence` of a rule. */
@@ -200,13 +200,13 @@ function limited(text: string, limit: u32): string {
   return text.substring(0, at) + limit.toString() + text.substring(at + 1);
 }
 
-/** Never changes, so that tools may compare it. */
+/** The stable code of a rule. Tools may compare it, because it never changes. */
 export function ruleCode(rule: u32): string {
   const text = ruleText(rule);
   return text.substring(0, text.indexOf(": "));
 }
 
-/** The rule itself, in words, without a full stop. */
+/** The rule's sentence, without a full stop. */
 export function ruleSentence(rule: u32): string {
   const text = ruleText(rule);
   return text.substring(text.indexOf(": ") + 2);

@@ -1,10 +1,10 @@
 import { CODE_MALFORMED } from "./constants.ts";
 import { LAST_RULE, ruleCode, VALID } from "./rules.ts";
 
-/** What is no snapshot, or no traffic report: which field, what it held, what was expected there. */
+/** Says why bytes or a view are no valid snapshot or traffic report: the field, its value, and the expected value. */
 export class SnapshotError extends Error {
   readonly code = CODE_MALFORMED;
-  /** Number of the broken rule in rules.ts; VALID where no rule is about the field, such as in a traffic report. */
+  /** Number of the broken rule in rules.ts; VALID if no rule is about the field, as in a traffic report. */
   readonly rule: number;
   readonly field: string;
   readonly expected: string;

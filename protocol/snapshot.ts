@@ -1,4 +1,4 @@
-// What a snapshot says, free of its bytes. README.md beside this file has the layout in bytes.
+// The content of a snapshot as objects. README.md beside this file has the layout in bytes.
 
 export interface EndpointView {
   /** `a.b.c.d:port` or `[ipv6]:port`, written as Envoy writes it. */
@@ -6,24 +6,24 @@ export interface EndpointView {
   ready: boolean;
   draining: boolean;
   asleep: boolean;
-  /** null where the model server does not say. */
+  /** Requests that wait and requests that run; null if the model server does not report them. */
   waiting: number | null;
   running: number | null;
-  /** 0...1 */
+  /** Fraction of the KV cache in use, 0...1; null if not reported. */
   kvUsage: number | null;
-  /** Milliseconds between the scrape and the making of the snapshot; null when never scraped. */
+  /** Milliseconds between the scrape and the making of the snapshot; null if the endpoint was never scraped. */
   scrapeAgeMs: number | null;
   kvBlocks: number | null;
   blockTokens: number | null;
-  /** Adapters that can be active at once; 0 when none or unknown. */
+  /** Number of adapters that can be active at once; 0 if none or unknown. */
   maxLora: number;
-  /** Absent where it has no place. */
+  /** Name of the endpoint's place; absent if the endpoint has no place. */
   place?: string;
-  /** How many pods it counts for; 1 when absent. */
+  /** Number of pods that the endpoint stands for; 1 when absent. */
   weight?: number;
-  /** It stands for all endpoints of its place, behind that cluster's gateway. */
+  /** Whether the endpoint is a cluster's gateway and stands for all endpoints of its place. */
   gateway?: boolean;
-  /** Name of the pool that it belongs to. */
+  /** Name of the endpoint's pool. */
   pool?: string | undefined;
 }
 
@@ -37,18 +37,18 @@ export interface ModelEndpointView {
 export interface ModelView {
   name: string;
   kind: "base" | "adapter";
-  /** A base names itself; an adapter names a listed base, or null. */
+  /** Name of the base model. A base model has its own name; an adapter has the name of a listed base model, or null. */
   base: string | null;
   endpoints: ModelEndpointView[];
-  /** Name of a listed policy; absent when none is for the model. */
+  /** Name of a listed policy; absent if no policy is for the model. */
   policy?: string;
-  /** Name of the pool whose endpoints serve it, when it is one. */
+  /** Name of the pool whose endpoints serve the model, if it is exactly one pool. */
   pool?: string | undefined;
 }
 
 export interface PlaceView {
   name: string;
-  /** The lowest is filled first; places of one order share by weight. */
+  /** Places of the lowest order are filled first. Places of one order share requests by weight. */
   order: number;
   roundTripUs: number | null;
   weight: number;
@@ -59,9 +59,9 @@ export type PolicyMode = "order" | "utilization" | "in-flight";
 export interface PolicyView {
   name: string;
   mode: PolicyMode;
-  /** Above 0, at most 1; null but for "utilization". */
+  /** Fraction of the KV cache, above 0 and at most 1; null unless the mode is "utilization". */
   target: number | null;
-  /** Per pod; null but for "in-flight". */
+  /** Limit of in-flight requests per pod; null unless the mode is "in-flight". */
   mostInFlight: number | null;
   timeoutMs: number | null;
   dryRun: boolean;
@@ -69,45 +69,45 @@ export interface PolicyView {
 }
 
 export interface PoolView {
-  /** `namespace/name` */
+  /** The pool's name, `namespace/name`. */
   name: string;
 }
 
-/** How important a request is that names it. */
+/** The priority of requests that name this objective. */
 export interface ObjectiveView {
   name: string;
-  /** Higher is more important, below 0 may be shed. */
+  /** A higher value is more important. Requests below 0 may be shed. */
   priority: number;
-  /** Only requests to this pool; null for all. */
+  /** The pool whose requests the objective is for; null: every pool. */
   pool: string | null;
 }
 
-/** What is served in the place of a name. */
+/** The models that serve requests for a name. */
 export interface RuleView {
   /** The name that requests ask for; null matches every name. */
   model: string | null;
-  /** Only requests to this pool; null for all. */
+  /** The pool whose requests the rule is for; null: every pool. */
   pool: string | null;
-  /** Of requests that name no objective; null if the rule has none. */
+  /** Priority of requests that name no objective; null if the rule has no priority. */
   priority: number | null;
-  /** If all weights are 0, all targets are equally likely. */
+  /** The models and their weights. If all weights are 0, all targets are equally likely. */
   targets: Array<{ model: string; weight: number }>;
 }
 
 export interface RemoteCounts {
   requests: number;
-  /** Settled requests: of these, those that have lived through a tick. */
+  /** Settled requests: the in-flight requests that have lived through a tick. */
   lasted: number;
-  /** Prompt tokens that wait for a first byte. */
+  /** Waiting tokens: uncached prompt tokens of requests without a first byte. */
   pending: number;
-  /** Prompt tokens ever sent, modulo 2^32. */
+  /** Uncached prompt tokens that were ever sent, modulo 2^32. */
   sent: number;
 }
 
-/** Section REMOTE: what other Envoys have in flight. */
+/** Section REMOTE: requests and tokens of other Envoys. */
 export interface RemoteView {
   envoys: number;
-  /** By address. An endpoint without an entry has no requests. */
+  /** Counts by the endpoint's address. An endpoint without an entry has no requests. */
   counts: Readonly<Record<string, RemoteCounts>>;
 }
 
@@ -115,28 +115,28 @@ export interface RemoteView {
 export interface PrefixRecord {
   endpoint: bigint;
   seed: bigint;
-  /** Ascends from record to record of one producer; 0 in a report. */
+  /** The record's number, which ascends from record to record of one producer; 0 in a traffic report. */
   number: bigint;
   blocks: bigint[];
 }
 
 export interface SnapshotView {
-  /** Microseconds since the Unix epoch at the producer; decides which snapshot is newer. */
+  /** Microseconds since the Unix epoch by the producer's clock. Decides which snapshot is newer. */
   version: bigint;
   /** Random id of the producing process. */
   source: bigint;
-  /** The producer knows its pods, and most of them answer it. */
+  /** Whether the producer knows all its pods and could scrape most of them. */
   complete?: boolean;
   endpoints: EndpointView[];
   models: ModelView[];
   places?: PlaceView[];
   policies?: PolicyView[];
-  /** A list that is left out has no section. */
+  /** If a list is left out, the snapshot has no section for it. */
   pools?: PoolView[] | undefined;
   objectives?: ObjectiveView[] | undefined;
   rules?: RuleView[] | undefined;
-  /** What other Envoys have in flight. */
+  /** In-flight requests of other Envoys. */
   remote?: RemoteView;
-  /** What other Envoys sent lately. */
+  /** Prefixes that other Envoys sent lately. */
   prefixes?: PrefixRecord[];
 }

@@ -3,7 +3,7 @@ export interface Named<T> {
   bytes: Buffer;
 }
 
-// JavaScript's order of strings differs from the order of their UTF-8 bytes above U+FFFF. The filter compares bytes.
+// The filter compares the UTF-8 bytes of names. JavaScript's order of strings differs from this order for characters above U+FFFF.
 export function sortedByBytes<T>(items: readonly T[], key: (item: T) => string): Named<T>[] {
   return items
     .map((item) => ({ item, bytes: Buffer.from(key(item), "utf8") }))

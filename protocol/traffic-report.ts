@@ -1,5 +1,5 @@
-// The traffic report of a filter: what all workers of an Envoy count, and the prefixes that they sent. README.md draws it.
-// Both directions check every byte, since reports come from another process.
+// Encodes and decodes the traffic report of a filter: the counts of all workers of an Envoy, and the prefixes that they sent.
+// README.md draws the layout. Decoding checks every byte, because traffic reports come from another process.
 
 import * as c from "./constants.ts";
 import { VALID } from "./rules.ts";
@@ -12,13 +12,13 @@ export interface TrafficReport {
   instance: bigint;
   ring: bigint;
   end: bigint;
-  /** By hash of the address. */
+  /** Counts by the hash of the endpoint's address. */
   counts: Map<bigint, RemoteCounts>;
-  /** Whole prefix records, as they came. */
+  /** The bytes of whole prefix records, unchanged. */
   prefixes: Uint8Array;
 }
 
-/** Throws a SnapshotError that names the field, its value and what was expected. */
+/** Throws a SnapshotError that names the wrong field, its value and the expected value. */
 export function decodeReport(body: Uint8Array): TrafficReport {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   if (body.length < c.REPORT_HEADER_BYTES)
@@ -56,7 +56,7 @@ export function decodeReport(body: Uint8Array): TrafficReport {
   };
 }
 
-/** For tests of the sidecar, whose fake filter answers with reports. */
+/** Encodes a traffic report. Only tests use this: the sidecar's tests have a fake filter. */
 export function encodeReport(report: TrafficReport): Uint8Array {
   const { version, instance, ring, end, counts, prefixes } = report;
   const total = c.REPORT_HEADER_BYTES + counts.size * c.REPORT_RECORD_BYTES + prefixes.length;

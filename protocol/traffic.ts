@@ -1,5 +1,5 @@
-// The sections REMOTE and PREFIXES: what other Envoys have in flight, and the prefixes that they sent. Sidecars make them of the
-// Envoys' traffic reports. README.md draws them.
+// Encodes and decodes the sections REMOTE and PREFIXES: the in-flight requests of other Envoys, and the prefixes that they sent.
+// Sidecars make these sections from the Envoys' traffic reports. README.md draws the layout.
 
 import * as c from "./constants.ts";
 import type { Section } from "./decode-directory.ts";
@@ -14,7 +14,7 @@ function mix(x: bigint): bigint {
   return ((product ^ (product >> 32n)) * 0xd6e8feb86659fd93n) & U64;
 }
 
-/** Hash of an endpoint's address, as the filter makes it (assembly/endpoints/entries.ts). */
+/** Hash of an endpoint's address. The filter makes the same hash (assembly/base/hash.ts). */
 export function addressHash(address: string): bigint {
   const bytes = Buffer.from(address, "latin1");
   let hash = 0x9e3779b97f4a7c15n ^ BigInt(bytes.length);
@@ -55,7 +55,7 @@ export function writeCounts(view: DataView, at: number, counts: RemoteCounts): v
   view.setUint32(at + c.REMOTE_SENT, counts.sent, true);
 }
 
-/** Offsets of the records in `bytes`. Throws if the bytes are not whole records. */
+/** Offsets of the prefix records in `bytes`. Throws a SnapshotError if the bytes are not whole records. */
 export function prefixStarts(bytes: Uint8Array, field: string): number[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length > c.MAX_PREFIX_WORDS * 8)
@@ -100,7 +100,7 @@ export function decodePrefixes(bytes: Uint8Array, field: string): PrefixRecord[]
   });
 }
 
-/** Decodes what a snapshot has of other Envoys, and whether it is complete. */
+/** Decodes the sections about other Envoys, and whether the snapshot is complete. */
 export function readTraffic(
   view: DataView,
   { REMOTE, PREFIXES }: { REMOTE?: Section; PREFIXES?: Section },
@@ -126,7 +126,7 @@ export function readTraffic(
   return found;
 }
 
-/** Section REMOTE for endpoints in this order. */
+/** Encodes the section REMOTE. `order` has the endpoints' addresses in the snapshot's order. */
 export function remoteSection(remote: RemoteView, order: readonly string[]): Uint8Array {
   const bytes = new Uint8Array(order.length * c.REMOTE_BYTES);
   const out = new DataView(bytes.buffer);
@@ -140,8 +140,8 @@ export function remoteSection(remote: RemoteView, order: readonly string[]): Uin
 const align8 = (offset: number): number => (offset + 7) & ~7;
 
 /**
- * The snapshot `base`, which has neither, with the sections REMOTE and PREFIXES. `counts` has REMOTE_BYTES for each
- * endpoint, in their order. Every offset in a record counts from its section's start, so only the directory moves.
+ * Adds the sections REMOTE and PREFIXES to the snapshot `base`, which must have neither. `counts` has REMOTE_BYTES for each
+ * endpoint, in the snapshot's order. Offsets in records count from a section's start, so only the directory changes.
  */
 export function withTraffic(base: Uint8Array, envoys: number, counts: Uint8Array, prefixes: Uint8Array): Uint8Array {
   const from = new DataView(base.buffer, base.byteOffset, base.byteLength);

@@ -1,4 +1,4 @@
-// The views of the golden fixtures. generate-fixtures.ts writes them; a test compares the committed files with this.
+// The views of the golden fixtures. generate-fixtures.ts writes the fixtures; a test compares the committed files with the views.
 import * as c from "../constants.ts";
 import { encodeSnapshot } from "../encode.ts";
 import type { EndpointView, ModelView, SnapshotView } from "../snapshot.ts";
@@ -52,7 +52,7 @@ function thousand(): SnapshotView {
   return snapshot(VERSION + 1000n, endpoints, models);
 }
 
-/** Views by the name of their fixture. The encoder sorts, so the lists need no order. */
+/** The views by the name of their fixture. Their lists need no order, because the encoder sorts. */
 export const GOLDEN: Readonly<Record<string, SnapshotView>> = {
   empty: snapshot(1n, [], []),
   small: snapshot(

@@ -1,11 +1,11 @@
-// A malformed snapshot is a golden one in which one edit breaks one rule.
+// Makes malformed snapshots. A malformed snapshot is a golden snapshot in which one edit breaks one rule.
 import * as c from "../constants.ts";
 import { encodeSnapshot } from "../encode.ts";
 import type { SnapshotView } from "../snapshot.ts";
 
-/** `wrong` is what is wrong, in words; `field` is how the decoder's error begins. */
+/** `wrong` says in words what is wrong. `field` is the beginning of the decoder's error. */
 export type Case = readonly [name: string, rule: number, wrong: string, field: string, edit: Edit];
-/** Changes a golden snapshot in place, or returns other bytes. `at` is where a section begins. */
+/** Changes a golden snapshot in place, or returns other bytes. `at` returns the offset of a section. */
 type Edit = (out: DataView, at: (kind: number) => number, body: Uint8Array) => Uint8Array | undefined;
 
 export function entryOf(out: DataView, kind: number): number {
@@ -22,7 +22,7 @@ export function edited(view: SnapshotView, edit: Edit): Uint8Array {
   return edit(out, (kind) => out.getUint32(entryOf(out, kind) + c.DIRECTORY_OFFSET, true), body) ?? body;
 }
 
-/** The body with at least `bytes` zero bytes behind it, of a length that is a multiple of 8. */
+/** The body, followed by at least `bytes` zero bytes so that the length is a multiple of 8. */
 export function longerBy(body: Uint8Array, bytes: number): Uint8Array {
   const longer = new Uint8Array((body.length + bytes + 7) & ~7);
   longer.set(body);

@@ -1,4 +1,4 @@
-// The malformed ones among snapshots with endpoints, models and adapters.
+// Malformed snapshots with endpoints, models and adapters.
 
 import * as c from "../constants.ts";
 import {
@@ -27,7 +27,8 @@ import {
 } from "../rules.ts";
 import { type Case, entryOf } from "./malformed-case.ts";
 
-// In `adapters`: endpoints 10.0.0.1:8000, 10.0.0.2:8000; models llama, no-pods, orphan, sql-lora, tweet-lora.
+// The cases edit the golden snapshot `adapters` (golden.ts). Its endpoints are 10.0.0.1:8000 and 10.0.0.2:8000; its models are
+// llama, no-pods, orphan, sql-lora and tweet-lora.
 export const CORE_CASES: readonly Case[] = [
   ["no-bytes", BROKEN_BODY_LENGTH, "an empty body", "body length", () => new Uint8Array(0)],
   [

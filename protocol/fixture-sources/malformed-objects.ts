@@ -1,4 +1,4 @@
-// The malformed ones among snapshots with pools, objectives and rules.
+// Malformed snapshots with pools, objectives and rules.
 
 import * as c from "../constants.ts";
 import {
@@ -16,8 +16,8 @@ import {
 } from "../rules.ts";
 import { type Case, entryOf, longerBy } from "./malformed-case.ts";
 
-// In `objects`: pools default/llama, ml/qwen; objectives batch of 1, batch of 2, food-review; rule records: any of 2, batch,
-// food-review twice.
+// The cases edit the golden snapshot `objects` (golden.ts). Its pools are default/llama (1) and ml/qwen (2); its objectives are
+// batch of pool 1, batch of pool 2, and food-review; its rule records are for any name in pool 2, batch, and twice food-review.
 export const OBJECT_CASES: readonly Case[] = [
   [
     "pool-name",

@@ -1,4 +1,4 @@
-// The malformed ones among snapshots with places and policies.
+// Malformed snapshots with places and policies.
 
 import * as c from "../constants.ts";
 import {
@@ -16,8 +16,8 @@ import {
 } from "../rules.ts";
 import { type Case, entryOf, longerBy } from "./malformed-case.ts";
 
-// In `places`: endpoints 10.0.0.1 .2 .9, 10.1.0.1, 10.9.0.1; places asia, eu-west, us-east; policies default/llama,
-// default/qwen, order.
+// The cases edit the golden snapshot `places` (golden.ts). Its endpoints are 10.0.0.1, 10.0.0.2, 10.0.0.9, 10.1.0.1 and 10.9.0.1;
+// its places are asia, eu-west and us-east; its policies are default/llama, default/qwen and order.
 export const PLACE_CASES: readonly Case[] = [
   [
     "place-twice",

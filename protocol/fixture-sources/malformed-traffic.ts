@@ -1,4 +1,4 @@
-// The malformed ones among snapshots with the traffic of other Envoys.
+// Malformed snapshots with the traffic of other Envoys.
 
 import * as c from "../constants.ts";
 import {
@@ -10,7 +10,8 @@ import {
 } from "../rules.ts";
 import { type Case, entryOf } from "./malformed-case.ts";
 
-// In `exchange`: endpoints 10.0.0.1:8000, 10.0.0.2:8000, 10.0.0.3:8000; prefix records of 3 blocks and of 1.
+// The cases edit the golden snapshot `exchange` (golden.ts). Its endpoints are 10.0.0.1:8000, 10.0.0.2:8000 and 10.0.0.3:8000; its
+// prefix records have 3 blocks and 1 block.
 export const TRAFFIC_CASES: readonly Case[] = [
   [
     "remote-records",

@@ -1,4 +1,4 @@
-// Snapshots that must be refused whole: each is a golden one with a single thing wrong.
+// All malformed snapshots. Each is a golden snapshot with one error, and must be refused whole.
 import type { SnapshotView } from "../snapshot.ts";
 import { GOLDEN } from "./golden.ts";
 import { type Case, edited } from "./malformed-case.ts";
@@ -9,11 +9,11 @@ import { TRAFFIC_CASES } from "./malformed-traffic.ts";
 
 interface Malformed {
   name: string;
-  /** Number of the rule of rules.ts that is broken. */
+  /** Number of the broken rule in rules.ts. */
   rule: number;
-  /** What is wrong, in words. */
+  /** Says in words what is wrong. */
   wrong: string;
-  /** How the decoder's error begins. */
+  /** The beginning of the decoder's error. */
   field: string;
   bytes: Uint8Array;
 }

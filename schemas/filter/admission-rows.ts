@@ -1,4 +1,4 @@
-// `admission`: which requests may go on while their pool is saturated.
+// The section `admission`: which requests may go on while their pool is saturated.
 import { FULL_KV_USAGE, FULL_WAITING_REQUESTS } from "../../protocol/constants.ts";
 import { choice, custom, duration, integer, type Section, section } from "./rows.ts";
 

@@ -1,9 +1,10 @@
-// `body`: which bodies are read, how, and what is taken out of them. `plugins`: the same in the words of the body-based router.
+// The section `body`: which bodies the filter reads, how, and which fields it takes. The key `plugins` configures the same in the
+// format of the body-based router.
 import { BASE_MODEL_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
 import { boolean, choice, custom, HEADER_NAME, ignored, integer, list, type Row, type Section } from "./rows.ts";
 import { numberOf } from "./source.ts";
 
-/** Bytes that a longer model name may add to a body that is rewritten. */
+/** Bytes by which a rewritten body may grow when its new model name is longer. */
 const REWRITE_ROOM = 1024;
 const MAX_LARGE = numberOf("assembly/host/memory.ts", "MAX_LARGE");
 const MAX_U32 = 0xffffffff;
@@ -43,7 +44,7 @@ const field: Section = {
   },
 };
 
-/** The parameters of the plugin body-field-to-header; both spellings exist. */
+/** The parameters of the plugin body-field-to-header. Both spellings of a parameter are in use. */
 const pluginField: Section = {
   name: "PluginField",
   description: "The parameters of `body-field-to-header`.",

@@ -1,5 +1,5 @@
-// `pick.config`: the configuration of the Gateway API's endpoint picker (inference.networking.x-k8s.io/v1alpha1, as of v1.5.0;
-// llm-d.ai/v1alpha1 and v1 have the same shape). The filter takes it as it is.
+// The key `pick.config`: the configuration of the Gateway API's endpoint picker (inference.networking.x-k8s.io/v1alpha1 of v1.5.0;
+// llm-d.ai/v1alpha1 and v1 have the same form). The filter reads the endpoint picker's file unchanged.
 import { custom, ignored, list, type Section } from "./rows.ts";
 import { returnedTexts, textsOf } from "./source.ts";
 

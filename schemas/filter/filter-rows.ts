@@ -1,4 +1,4 @@
-// The filter's configuration: JSON in the plugin's `configuration`. This is its table; every key is a row here or in a section.
+// The table of the filter's configuration, which is JSON in the plugin's `configuration`. Every key is a row here or in a section.
 import {
   MAX_SNAPSHOT_BYTES,
   RESERVED_PREFIX,

@@ -1,4 +1,4 @@
-// `models`: names of models that clients may use, and what becomes of them.
+// The section `models`: the model names that clients may use, and the models that serve them.
 import { MAX_TARGETS_OF_RULE, MAX_WEIGHT } from "../../protocol/constants.ts";
 import { boolean, choice, custom, integer, list, MODEL_NAME, type Section } from "./rows.ts";
 
@@ -13,7 +13,7 @@ const target: Section = {
       what: "a model name",
       schema: MODEL_NAME,
       required: "a model name",
-      // InferenceModel says name, InferenceModelRewrite says modelRewrite.
+      // The key is `name` in an InferenceModel and `modelRewrite` in an InferenceModelRewrite.
       also: ["name", "modelRewrite"],
       description: "The model that serves the request.",
     }),

@@ -1,4 +1,4 @@
-// `pick`: how an endpoint is chosen for each request.
+// The section `pick`: how the filter picks an endpoint for each request.
 import { endpointPicker } from "./endpoint-picker-rows.ts";
 import { boolean, choice, custom, duration, HEADER_NAME, integer, SECRET, type Section, section } from "./rows.ts";
 import { returnedTexts } from "./source.ts";

@@ -1,19 +1,19 @@
-// The kinds of rows of which the tables of the filter's configuration are made. From each row follow the reader in
-// AssemblyScript, the message for a wrong value, the line in docs/reference/ and the property in the JSON Schema.
+// The kinds of rows in the tables of the filter's configuration. `make docs` generates from each row: a reader in AssemblyScript,
+// the message for a wrong value, a line in docs/reference/ and a property of the JSON Schema.
 import { MAX_MODEL_NAME_BYTES } from "../../protocol/constants.ts";
 
 interface Common {
-  /** For users, in Markdown: what the key does, in which unit, and when to change it. */
+  /** Text for users, in Markdown: what the key does, its unit, and when to change it. */
   description: string;
-  /** What counts without the key, where `default` cannot say it. */
+  /** Describes the behaviour without the key, if `default` cannot describe it. */
   absent?: string;
-  /** The name that the key had before. The name still works and logs a warning. */
+  /** The key's former name, which still works and logs a warning. */
   formerly?: string;
   /** Names that the key has in other programs' configurations. They work without a warning. */
   also?: readonly string[];
-  /** What the message calls a key that is missing, such as "a model name". The key may not be left out. */
+  /** Set if the key may not be left out: what the message calls the missing value, such as "a model name". */
   required?: string;
-  /** The name of the field in the settings, where it is not the key. */
+  /** The name of the field in the settings, if it differs from the key. */
   field?: string;
 }
 
@@ -24,14 +24,14 @@ interface BooleanRow extends Common {
 
 interface IntegerRow extends Common {
   kind: "integer";
-  /** undefined: `initial` is the field's value without the key, and `absent` says what that means. */
+  /** undefined: `initial` is the field's value without the key, and `absent` explains that value. */
   default?: number;
   initial?: string;
   min: number;
   max: number;
 }
 
-/** Text such as "250ms" or "2s"; milliseconds in the field. */
+/** A text such as "250ms" or "2s". The field has the milliseconds. */
 interface DurationRow extends Common {
   kind: "duration";
   default: string;
@@ -43,35 +43,35 @@ export interface ChoiceRow extends Common {
   kind: "choice";
   values: readonly string[];
   default: string;
-  /** AssemblyScript: the field's value without the key, where that is not the default. */
+  /** AssemblyScript: the field's value without the key, if that is not the default. */
   initial?: string;
   /**
-   * What the field holds. A prefix such as "MODE" makes a constant of each value, MODE_SHED and so on, and the field holds one
-   * of them. `is` makes the field a bool: whether this value was chosen. "text" keeps the value itself.
+   * The field's type. With `constants`, a prefix such as "MODE", each value becomes a constant such as MODE_SHED, and the field has
+   * one of them. With `is`, the field is a bool: whether this value was chosen. With "text", the field has the value itself.
    */
   holds: { constants: string } | { is: string } | "text";
 }
 
-/** A value with a reader of its own. */
+/** A value that has its own reader. */
 interface CustomRow extends Common {
   kind: "custom";
   /**
-   * AssemblyScript: the field's type, its value without the key, and the reader, which gets the
-   * Given of assembly/config/given.ts for `$`.
+   * AssemblyScript: the field's type, the field's value without the key, and the expression that reads the value. In the expression
+   * `$` stands for the Given (assembly/config/given.ts).
    */
   type: string;
   initial: string;
   read: string;
   /** The value's kind in the documents, such as "a model name". */
   what: string;
-  /** The value as JSON Schema; `of` gives the schema of a section. */
+  /** The value's JSON Schema. The argument `of` returns the schema of a section. */
   schema: object | ((of: (section: Section) => object) => object);
   /** Sections that the reader reads. */
   uses?: readonly Section[];
   default?: unknown;
 }
 
-/** A key that is accepted and does nothing here. */
+/** A key that the filter accepts and ignores. */
 interface IgnoredRow extends Common {
   kind: "ignored";
   what: string;
@@ -81,7 +81,7 @@ interface IgnoredRow extends Common {
 interface SectionRow extends Common {
   kind: "section";
   section: Section;
-  /** null without the key; otherwise an object with every default. */
+  /** True: without the key the field is null. False: without the key the field is an object with all defaults. */
   nullable?: boolean;
   /** A class of assembly/config/ that extends the settings. */
   class?: string;
@@ -97,7 +97,7 @@ interface ListRow extends Common {
 export type Row = BooleanRow | IntegerRow | DurationRow | ChoiceRow | CustomRow | IgnoredRow | SectionRow | ListRow;
 
 export interface Section {
-  /** `Ejection` makes the class EjectionSettings. */
+  /** Prefix of the generated class: the name `Ejection` gives the class EjectionSettings. */
   name: string;
   description: string;
   rows: Readonly<Record<string, Row>>;
@@ -118,14 +118,14 @@ export const section = (row: Omit<Given<SectionRow>, "description">): Row => ({
 });
 export const list = (row: Given<ListRow>): Row => ({ kind: "list", ...row });
 
-/** Milliseconds of "250ms" or "2s", as assembly/config/given.ts reads them. */
+/** Milliseconds of a text such as "250ms" or "2s". assembly/config/given.ts reads durations by the same rule. */
 export function milliseconds(text: string): number {
   const [, number, unit] = /^([0-9]{1,9})(ms|s)$/.exec(text) ?? [];
   if (number === undefined) throw new RangeError(`duration: ${text} given, text such as 250ms or 2s is expected`);
   return Number(number) * (unit === "s" ? 1000 : 1);
 }
 
-/** A model name in a header and in JSON, as it is. */
+/** A model name that needs no escapes in a header or in JSON. */
 export const MODEL_NAME = {
   type: "string",
   minLength: 1,

@@ -1,14 +1,14 @@
-// A JSON Schema as Markdown: a table for each object, with a row for each key.
+// Writes a JSON Schema as Markdown: a table for each object, with a row for each key.
 import type { Schema } from "./schema.ts";
 
 interface ObjectTable {
-  /** Such as `models.rules[].targets[]`; empty for the whole configuration. */
+  /** The object's path, such as `models.rules[].targets[]`; empty for the whole configuration. */
   path: string;
   description: string;
   rows: string[][];
 }
 
-/** `level`: how many # a heading has. */
+/** The tables of a schema. `level`: the number of # of a heading. */
 export function configurationTables(schema: Schema, level = 2): string {
   return objectTables("", schema)
     .filter(({ rows }) => rows.length > 0)
@@ -28,14 +28,14 @@ function objectTables(path: string, schema: Schema): ObjectTable[] {
     const at = path === "" ? key : `${path}.${key}`;
     const within = objectsOf(at, property);
     inside.push(...within.flatMap(([where, object]) => objectTables(where, object)));
-    // Of an object that is always there, only its own table says something.
+    // An object that is always present needs no row: its own table describes it.
     if (property.properties !== undefined && property["x-absent"] === undefined) continue;
     rows.push([`\`${at}\``, typeOf(property), defaultOf(property), property.description ?? ""]);
   }
   return [{ path, description: schema.description ?? "", rows }, ...inside];
 }
 
-/** Objects that a value may be or contain, with their paths. */
+/** The objects that a value may be or contain, with their paths. */
 function objectsOf(path: string, schema: Schema): Array<[path: string, object: Schema]> {
   const { properties, items, anyOf, additionalProperties: more } = schema;
   if (schema["x-as"] !== undefined) return [];
@@ -62,7 +62,7 @@ function typeOf(schema: Schema): string {
   return String(type ?? "anything");
 }
 
-/** Only what typeOf() gives for entries of lists. */
+/** The plural of a type. It handles only the types that typeOf() returns for entries of lists. */
 function plural(type: string): string {
   return type === "text" ? "texts" : type.replace(/^an? /, "");
 }

@@ -1,4 +1,4 @@
-// Every generated file: the readers of the filter's configuration, the JSON Schemas, and the tables of docs/reference/.
+// Makes every generated file: the readers of the filter's configuration, the JSON Schemas, and the tables of docs/reference/.
 import { readFileSync } from "node:fs";
 import { configurationTables, table } from "./configuration-tables.ts";
 import { filterSchema } from "./filter-schema.ts";
@@ -9,7 +9,7 @@ import { generatedReaders } from "./readers.ts";
 import { published } from "./schema.ts";
 import { sidecarSchema } from "./sidecar-schema.ts";
 
-/** Path -> text. */
+/** Maps the path of each generated file to its text. */
 export function generatedFiles(): Map<string, string> {
   const files = new Map<string, string>();
   const add = (path: string, text: string) => files.set(path, formatted(path, text));
@@ -33,7 +33,7 @@ export function generatedFiles(): Map<string, string> {
   return files;
 }
 
-/** A page with its generated blocks. The text around the blocks is written by hand. */
+/** Fills the generated blocks of a page. The text around the blocks is written by hand. */
 function withBlocks(page: string, blocks: Readonly<Record<string, string>>): string {
   let text = readFileSync(page, "utf8");
   for (const [name, block] of Object.entries(blocks)) {

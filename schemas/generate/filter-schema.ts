@@ -1,9 +1,9 @@
-// The table of the filter's configuration as JSON Schema (draft 2020-12).
+// Makes the JSON Schema (draft 2020-12) from the table of the filter's configuration.
 import { filter } from "../filter/filter-rows.ts";
 import type { Row, Section } from "../filter/rows.ts";
 import type { Schema } from "./schema.ts";
 
-/** Annotated for the documents; published() of schema.ts folds the annotations into descriptions. */
+/** The schema, with annotations for the documents. published() of schema.ts moves the annotations into the descriptions. */
 export function filterSchema(): Schema {
   return sectionSchema(filter);
 }

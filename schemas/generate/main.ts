@@ -1,4 +1,4 @@
-// Writes every generated file: `make docs`. tests/docs/generated.test.ts compares them.
+// Writes every generated file; `make docs` runs this program. tests/docs/generated.test.ts checks that the files are current.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { generatedFiles } from "./files.ts";

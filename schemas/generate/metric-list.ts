@@ -1,10 +1,10 @@
-// The list of the filter's metrics, in AssemblyScript: a number for each, and the names in the order of the numbers.
+// Generates the list of the filter's metrics in AssemblyScript: a number for each metric, and the names in the order of numbers.
 import { FILTER_METRICS, type FilterMetric } from "../metrics/filter-metrics.ts";
 
 export function metricList(): string {
   const all = Object.entries(FILTER_METRICS);
   const named = (type: string) => all.filter(([, metric]) => metric.type === type && !metric.perPlace);
-  // Counters first: the number says the type.
+  // Counters come first, so that a number shows the metric's type.
   const numbered = [...named("counter"), ...named("gauge")];
   const comment = ({ description }: FilterMetric) => `/** ${description} */`;
   return [

@@ -1,4 +1,4 @@
-// The metrics of both programs, from the list of each.
+// Makes the reference tables of the filter's and the sidecar's metrics.
 import { METRICS } from "../../sidecar/metric-list.ts";
 import { FILTER_METRICS } from "../metrics/filter-metrics.ts";
 
@@ -12,7 +12,7 @@ export function filterMetrics(): string[][] {
   ]);
 }
 
-/** The same of the sidecar, without the metrics of its process. */
+/** Name, type, labels and description of each metric of the sidecar, without the metrics of its Node process. */
 export function sidecarMetrics(): string[][] {
   return Object.values(METRICS).map(({ name, type, labelNames, help }) => [
     `\`${name}\``,

@@ -1,5 +1,5 @@
-// The readers of the filter's configuration, in AssemblyScript. Each section of the table becomes a class with a field for each
-// row; its constructor reads the fields. Each section of the root has a file in assembly/config/generated/.
+// Generates the readers of the filter's configuration, which are AssemblyScript. Each section of the table becomes a class with a
+// field for each row; the constructor reads the fields. Each section of the root has a file in assembly/config/generated/.
 import { readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { filter } from "../filter/filter-rows.ts";
@@ -7,7 +7,7 @@ import { type ChoiceRow, milliseconds, type Row, type Section } from "../filter/
 
 const FOLDER = "assembly/config/generated";
 
-/** Where generated code finds what it names. Paths count from FOLDER. */
+/** The modules from which generated code imports its symbols. Paths are relative to FOLDER. */
 const SYMBOLS: Readonly<Record<string, readonly string[]>> = {
   "../../base/bytes": ["Bytes", "bytesOf"],
   "../../route/configured-rules": ["Names", "newNames"],
@@ -33,7 +33,7 @@ const SYMBOLS: Readonly<Record<string, readonly string[]>> = {
   "../secret-values": ["readDebugSecret", "readSecrets"],
 };
 
-/** The filter's sources but for the generated ones: what they use is exported. */
+/** The text of the filter's sources without the generated files. The readers export only constants that this text uses. */
 const sources = readdirSync("assembly", { recursive: true, encoding: "utf8" })
   .map((name) => posix.join("assembly", name.replaceAll("\\", "/")))
   .filter((path) => path.endsWith(".ts") && !path.startsWith(FOLDER))
@@ -42,7 +42,7 @@ const sources = readdirSync("assembly", { recursive: true, encoding: "utf8" })
 
 const uses = (text: string, name: string): boolean => new RegExp(`\\b${name}\\b`).test(text);
 
-/** Path -> text of each generated file, not formatted. */
+/** Maps the path of each generated file to its text, which is not formatted yet. */
 export function generatedReaders(): Map<string, string> {
   const files = new Map<string, Section[]>();
   const inRoot: Section[] = [];
@@ -56,7 +56,7 @@ export function generatedReaders(): Map<string, string> {
   return new Map(paths.map(([path, sections]) => [path, fileText(path, sections, paths)]));
 }
 
-/** A section and those inside it, the innermost first. */
+/** A section and the sections inside it, the innermost first. */
 function sectionsOf(section: Section): Section[] {
   const inside = Object.values(section.rows).flatMap((row) =>
     row.kind === "section" ? sectionsOf(row.section) : row.kind === "list" ? sectionsOf(row.of) : [],
@@ -120,7 +120,7 @@ function comment(text: string): string {
 
 const constantOf = (prefix: string, value: string): string => `${prefix}_${value.toUpperCase().replaceAll("-", "_")}`;
 
-/** Of the values that the filter names, and of the default. */
+/** Constants of the values that the filter's sources name, and of the default value. */
 function constantsOf({ holds, values, default: usual }: ChoiceRow): string[] {
   if (holds === "text" || !("constants" in holds)) return [];
   const constants = values.flatMap((value, i) => {

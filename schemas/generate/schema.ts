@@ -1,4 +1,4 @@
-// JSON Schema as both programs' configurations are described with it, and the file that ships.
+// The part of JSON Schema that describes both programs' configurations, and the form in which a schema is published.
 
 export interface Schema {
   $schema?: string;
@@ -23,21 +23,21 @@ export interface Schema {
   required?: readonly string[];
   propertyNames?: Schema;
   additionalProperties?: boolean | Schema;
-  /** For the documents: the kind of value in words, where the keywords do not say it. */
+  /** For the documents: the kind of value in words, if the keywords cannot express it. */
   "x-type"?: string;
-  /** For the documents: what counts without the key, where `default` does not say it. */
+  /** For the documents: the behaviour without the key, if `default` cannot express it. */
   "x-absent"?: string;
-  /** For the documents: the entries of this list have the keys of that object. */
+  /** For the documents: path of an object whose keys the entries of this list have. */
   "x-as"?: string;
-  /** For the documents: this key is another name of that one. */
+  /** For the documents: the key of which this key is another name. */
   "x-same-as"?: string;
   [keyword: string]: unknown;
 }
 
-/** Annotations that the schema itself says. */
+/** Values of "x-absent" that the schema itself expresses, so that the description leaves them out. */
 const SAID = new Set(["none", "required"]);
 
-/** The schema as it ships: what the annotations say stands in the descriptions. */
+/** The published schema, in which the descriptions contain the text of the annotations. */
 export function published(schema: Schema, title: string): Schema {
   return { $schema: "https://json-schema.org/draft/2020-12/schema", title, ...withoutAnnotations(schema) };
 }

@@ -1,4 +1,4 @@
-// The sidecar's configuration as JSON Schema, annotated for the documents as the filter's is.
+// Makes the JSON Schema of the sidecar's configuration, with annotations for the documents like the filter's schema.
 import { configurationSchema } from "../../sidecar/config/json-schema.ts";
 import type { Schema } from "./schema.ts";
 
@@ -7,7 +7,7 @@ export function sidecarSchema(): Schema {
   return { description: "The configuration of the Pilotfish sidecar, a YAML file.", ...schema };
 }
 
-/** A key that may not be left out says so in its row. */
+/** Annotates every key that may not be left out, so that its row in the documents says "required". */
 function withRequired(schema: Schema): Schema {
   const { properties, items, additionalProperties: more, anyOf, required = [] } = schema;
   const inside = Object.entries(properties ?? {}).map(([key, property]) => [

@@ -1,9 +1,10 @@
-// Every metric of the filter, with its type, name and description. `make docs` makes the constants of assembly/metric-list.ts and the
-// table of docs/reference/metrics.md of them. Envoy shows a metric as `wasmcustom.<name>`, and Prometheus gets `pilotfish_...`.
+// Every metric of the filter, with its type, name and description. From this list `make docs` generates the constants of
+// assembly/metric-list.ts and the table of docs/reference/metrics.md. Envoy's name of a metric is `wasmcustom.<name>`; in
+// Prometheus the name is `pilotfish_...`.
 
 export interface FilterMetric {
   type: "counter" | "gauge";
-  /** Of one place: the part of the name behind `pilotfish.place.NAME`, as proxy-wasm's metrics have no labels. */
+  /** True: each place has this metric, and `name` follows `pilotfish.place.NAME`. Metrics of proxy-wasm have no labels. */
   perPlace?: true;
   name: string;
   description: string;
@@ -18,9 +19,10 @@ const placeCounter = (name: string, description: string): FilterMetric => ({
   description,
 });
 
-/** By the name of the constant. The order gives the metrics their numbers. */
+/** The metrics by the names of their constants. The order gives the metrics their numbers. */
 export const FILTER_METRICS: Readonly<Record<string, FilterMetric>> = {
-  // Outcomes: each request with a body counts for one.
+  // Outcomes: what the filter decided. A request with a body adds 1 to one of these counters. A request that admission refuses
+  // adds 1 under "Admission" instead.
   PICKED: counter("pilotfish.picked", "Requests for which an endpoint was picked."),
   UNKNOWN_MODEL: counter(
     "pilotfish.unknown_model",
@@ -73,7 +75,7 @@ export const FILTER_METRICS: Readonly<Record<string, FilterMetric>> = {
     "Requests refused with 415: the body is compressed, or `body.otherTypes` rejects its content type.",
   ),
 
-  // Beside the outcome.
+  // Counters that a request may increase beside its outcome.
   REQUESTS: counter(
     "pilotfish.requests",
     "Requests, without those that the filter itself answers: the reserved path and `GET /v1/models`.",
@@ -252,7 +254,7 @@ export const FILTER_METRICS: Readonly<Record<string, FilterMetric>> = {
   SNAPSHOT_AGE: gauge("pilotfish.snapshot.age_ms", "Milliseconds since the snapshot in use was received."),
   ENDPOINTS: gauge("pilotfish.snapshot.endpoints", "Endpoints in the snapshot in use."),
 
-  // Of each place, as pilotfish.place.NAME.picked: proxy-wasm's metrics have no labels, so the name of the place is in the metric's.
+  // Metrics of each place, such as pilotfish.place.NAME.picked.
   PLACE_PICKED: placeCounter(
     ".picked",
     "Requests for which an endpoint in the place was picked. The places after the first 64 are counted together, as `others`.",

@@ -51,30 +51,30 @@ test("the committed fixtures are, byte for byte, what the generator writes", () 
   }
 });
 
-for (const [name, said] of Object.entries(GOLDEN)) {
+for (const [name, golden] of Object.entries(GOLDEN)) {
   test(`the golden snapshot ${name} decodes to what was encoded, sorted by bytes`, () => {
-    const decoded = decodeSnapshot(encodeSnapshot(said));
-    assert.equal(describe(encodeDecodeSorted(said)), describe(decoded));
-    assert.deepEqual(encodeSnapshot(decoded), encodeSnapshot(said));
+    const decoded = decodeSnapshot(encodeSnapshot(golden));
+    assert.equal(describe(encodeDecodeSorted(golden)), describe(decoded));
+    assert.deepEqual(encodeSnapshot(decoded), encodeSnapshot(golden));
   });
 }
 
-function encodeDecodeSorted(said: SnapshotView): SnapshotView {
+function encodeDecodeSorted(golden: SnapshotView): SnapshotView {
   const order = (a: string, b: string) => Buffer.from(a).compare(Buffer.from(b));
   return {
-    ...said,
-    endpoints: said.endpoints.toSorted((a, b) => order(a.address, b.address)),
-    models: said.models
+    ...golden,
+    endpoints: golden.endpoints.toSorted((a, b) => order(a.address, b.address)),
+    models: golden.models
       .map((m) => ({ ...m, endpoints: m.endpoints.toSorted((a, b) => order(a.address, b.address)) }))
       .sort((a, b) => order(a.name, b.name)),
-    ...(said.places && { places: said.places.toSorted((a, b) => order(a.name, b.name)) }),
-    ...(said.policies && { policies: said.policies.toSorted((a, b) => order(a.name, b.name)) }),
-    ...(said.pools && { pools: said.pools.toSorted((a, b) => order(a.name, b.name)) }),
+    ...(golden.places && { places: golden.places.toSorted((a, b) => order(a.name, b.name)) }),
+    ...(golden.policies && { policies: golden.policies.toSorted((a, b) => order(a.name, b.name)) }),
+    ...(golden.pools && { pools: golden.pools.toSorted((a, b) => order(a.name, b.name)) }),
     // By name, then by pool. In the golden snapshots the order of pools is that of their names.
-    ...(said.objectives && {
-      objectives: said.objectives.toSorted((a, b) => order(a.name, b.name) || order(a.pool ?? "", b.pool ?? "")),
+    ...(golden.objectives && {
+      objectives: golden.objectives.toSorted((a, b) => order(a.name, b.name) || order(a.pool ?? "", b.pool ?? "")),
     }),
-    ...(said.rules && { rules: said.rules.toSorted((a, b) => order(a.model ?? "", b.model ?? "")) }),
+    ...(golden.rules && { rules: golden.rules.toSorted((a, b) => order(a.model ?? "", b.model ?? "")) }),
   };
 }
 
@@ -195,7 +195,7 @@ test("an address is an IP address and a port, and nothing else", () => {
 });
 
 test("flipped bytes never crash the decoder: it accepts, or refuses with a SnapshotError", () => {
-  const bodies = [GOLDEN.adapters, GOLDEN.objects].map((said) => encodeSnapshot(said as SnapshotView));
+  const bodies = [GOLDEN.adapters, GOLDEN.objects].map((golden) => encodeSnapshot(golden as SnapshotView));
   const shortest = Math.min(...bodies.map((body) => body.length));
   const flips = fc.array(fc.tuple(fc.nat(shortest - 1), fc.integer({ min: 0, max: 255 })), {
     minLength: 1,

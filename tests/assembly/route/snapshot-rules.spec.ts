@@ -19,10 +19,10 @@ function drawn(view: SnapshotView, name: string): string {
   return target === null ? "" : String.UTF8.decodeUnsafe(target.model, target.length);
 }
 
-function priority(view: SnapshotView, name: string, place: u32): i32 {
+function priority(view: SnapshotView, name: string, pool: u32): i32 {
   followObjectives(view);
   const at = bytesAt(name);
-  return objectivePriorityOf(view, objectiveHash(at, bytesLength), place);
+  return objectivePriorityOf(view, objectiveHash(at, bytesLength), pool);
 }
 
 /** Model `llama` in pool 1, `qwen` in pool 2. */
