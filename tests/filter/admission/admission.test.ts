@@ -1,4 +1,4 @@
-// Which requests are admitted and which are refused where endpoints are saturated, and the snapshot's rules for names.
+// The requests that are admitted or refused while endpoints are saturated, and the snapshot's rules for names.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
@@ -7,7 +7,7 @@ import { A, answerOf, B, base, endpoint, Gateway, routed } from "../../../testki
 import { asking, fate, fed, objective, pool, ROOMY, SATURATED } from "../support/admission.ts";
 
 describe("admission without a configuration is the endpoint picker's", () => {
-  test("at saturation a request with a priority below 0 is refused, with Retry-After, and no other", () => {
+  test("at saturation a request with a priority below 0 is refused with Retry-After, and no other request is", () => {
     const gateway = fed({}, SATURATED());
     assert.equal(fate(gateway.send(asking())), "continue");
     assert.equal(fate(gateway.send(asking(objective("urgent")))), "continue");

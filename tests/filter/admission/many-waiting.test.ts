@@ -1,4 +1,4 @@
-// Waiting requests on two workers, behind a reader, and by the thousands.
+// Waiting requests on two workers, waiting requests in the reader of a reader and a holder, and thousands of waiting requests.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Root, Stream } from "../../../emulator/index.ts";
@@ -9,7 +9,7 @@ import { asking, fate, fed, HOLD, objective, pool, ROOMY, SATURATED } from "../s
 import { sequence } from "../support/sequence.ts";
 
 describe("two workers", () => {
-  test("two workers together let go as many as there is room for, give or take one each", () => {
+  test("two workers together resume as many requests as there is room for, plus at most one request per worker", () => {
     const gateway = fed({ ...HOLD, hold: { timeout: "60s" } }, SATURATED(), {}, 2);
     const streams = Array.from({ length: 100 }, (_, i) => gateway.send(asking(), i % 2));
     assert.ok(streams.every((stream) => fate(stream) === "waits"));
@@ -19,14 +19,14 @@ describe("two workers", () => {
       const before = gone();
       gateway.feed(ROOMY());
       gateway.process.advance(60);
-      const let_go = gone() - before;
-      assert.ok(let_go >= 10 && let_go <= 12, `round ${round}: ${let_go} for a room of 10`);
+      const resumed = gone() - before;
+      assert.ok(resumed >= 10 && resumed <= 12, `round ${round}: ${resumed} for a room of 10`);
     }
   });
 });
 
 describe("a reader with a holder behind it", () => {
-  /** Both are in one VM, as two entries of one plugin are. Pushes come on another listener. */
+  /** Makes a reader and a holder in one VM, as two entries of one policy are. Pushes come on another listener. */
   function pair(admission: object, view: Partial<SnapshotView>) {
     const gateway = new Gateway();
     const { vm } = gateway.worker();
@@ -82,7 +82,7 @@ describe("10,000 requests that wait, are refused, are aborted and are retried", 
     const tally = (what: string) => {
       fates[what] = (fates[what] ?? 0) + 1;
     };
-    /** Sorts out what has become of the waiting requests. */
+    /** Sorts the waiting requests by their fate. */
     const look = () => {
       const held: Stream[] = [];
       for (const stream of waiting) {
@@ -109,7 +109,7 @@ describe("10,000 requests that wait, are refused, are aborted and are retried", 
       };
       const before = sent;
       send(headers, i % 2);
-      // A client that is refused tries once more.
+      // A client whose request is refused tries once more.
       if (waiting.at(-1)?.localResponse && sent < 10_000) send(headers, next(2));
       assert.ok(sent > before);
       look();

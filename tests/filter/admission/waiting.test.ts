@@ -1,4 +1,4 @@
-// Requests that wait for room, and how each of them goes on.
+// Waiting requests, and the ways in which they go on.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
@@ -7,7 +7,7 @@ import { A, B, base, chat, complete, JSON_TYPE, routed } from "../../../testkit/
 import { asking, EMPTY, fate, fed, HOLD, objective, pool, ROOMY, SATURATED } from "../support/admission.ts";
 
 describe("waiting requests", () => {
-  test("a request waits at saturation, and goes on where there is room then: the pick is made at that moment", () => {
+  test("a request waits at saturation; the pick is made when the request goes on, so it uses the endpoint that has room then", () => {
     const gateway = fed(HOLD, SATURATED(), { pick: { profile: "load" } });
     const stream = gateway.send(asking());
     assert.equal(fate(stream), "waits");
@@ -68,7 +68,7 @@ describe("waiting requests", () => {
         .filter(([, stream]) => fate(stream) === "continue")
         .map(([name]) => name);
     const order: string[][] = [];
-    // Room for one request: 9 of 10 are in the queues.
+    // The pool has room for one request: 9 of 10 are in the queues.
     for (let round = 0; round < 5; round++) {
       gateway.feed(pool(5, 4));
       order.push(gone());
@@ -97,7 +97,7 @@ describe("waiting requests", () => {
     assert.deepEqual([first.filter((stream) => fate(stream) === "waits").length, fate(late)], [18, "waits"]);
   });
 
-  test("a request is answered with 503 when its time is over; a first endpoint that comes before serves it", () => {
+  test("a request is answered with 503 when its time is over; if a first endpoint comes before, the endpoint serves it", () => {
     const gateway = fed(HOLD, SATURATED());
     const busy = gateway.send(asking());
     gateway.process.advance(500);
@@ -177,7 +177,7 @@ describe("waiting requests", () => {
     assert.equal(gateway.counters().unknown_model, 1);
   });
 
-  test("requests go on when a new configuration holds none, and wait as long as the new configuration says", () => {
+  test("requests go on when a new configuration holds no requests, and otherwise wait for the new configuration's timeout", () => {
     const gateway = fed({ ...HOLD, hold: { timeout: "60s" } }, SATURATED());
     const first = gateway.send(asking());
     gateway.worker().configure(JSON.stringify({ admission: { mode: "shed" } }));

@@ -1,4 +1,4 @@
-// Endpoints whose responses fail: one worker sees it, and the others receive it.
+// Ejection of endpoints whose responses fail. One worker ejects the endpoint, and the other workers receive the ejection.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { A, B, base, C, chat, endpoint, Gateway, routed } from "../../../testkit/filter/gateway.ts";
@@ -19,7 +19,7 @@ const listed = (g: Gateway, worker = 0): string[] => {
   return list;
 };
 
-/** A request that was answered with `status` by `upstream`, whatever was picked. */
+/** Sends a request that `upstream` answers with `status`, whichever endpoint was picked. */
 function answered(g: Gateway, upstream: string, status: number, properties: Record<string, bigint> = {}): void {
   const stream = g.stream();
   for (const [name, value] of Object.entries(properties)) stream.properties.set(name, value);
@@ -96,7 +96,7 @@ describe("ejection", () => {
     };
     for (let i = 0; i < 10; i++) begin(flags(14));
     assert.equal(g.counters().pod_failed, undefined);
-    // A reset, a lost connection, and a connection that is closed in the middle of a response.
+    // The bits of a reset, of a lost connection, and of a connection that is closed in the middle of a response.
     for (const bit of [4, 6, 23]) {
       g = gateway();
       for (let i = 0; i < 3; i++) begin(flags(bit));
@@ -112,7 +112,7 @@ describe("ejection", () => {
     for (let worker = 0; worker < 3; worker++) assert.ok(!listed(g, worker).includes(B), `worker ${worker}`);
     g.process.advance(SECOND);
     for (let worker = 0; worker < 3; worker++) assert.ok(listed(g, worker).includes(B), `worker ${worker}`);
-    // The second ejection in a row lasts two seconds, also where another worker saw the failure.
+    // The second ejection in a row lasts two seconds, also when another worker saw these failures.
     for (let i = 0; i < 3; i++) {
       const stream = g.stream(2);
       stream.send(chat("m"));

@@ -1,4 +1,4 @@
-// The configuration of the Gateway API's endpoint picker, unchanged, and what the filter does with it.
+// Configurations of the Gateway API's endpoint picker, unchanged, and the picks that the filter makes with them.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConfigurationRefused, Process, Root } from "../../../emulator/index.ts";
@@ -49,7 +49,7 @@ function refusal(pick: object): string {
   return vm.logs.filter((line) => line.level === "error").map((line) => line.text)[0] ?? "";
 }
 
-/** Which endpoint gets a request when the three have these numbers. */
+/** Returns the endpoint that gets a request when A, B and C have these readings. */
 function winner(pick: object, fields: object[]): string | undefined {
   const gateway = new Gateway({ configuration: { pick } });
   gateway.feed({
@@ -73,8 +73,8 @@ describe("pick.config", () => {
     assert.ok(logs.every((line) => line.level === "info"));
   });
 
-  test("scorers decide by their weights, as the default's named profile does", () => {
-    // 2 queue + 2 kv: A 2·0 + 2·1, B 2·1 + 2·0.1, C 2·0.6 + 2·0.45
+  test("scorers decide by their weights; the default configuration and profile epp pick the same endpoint", () => {
+    // 2 · queue score + 2 · KV-cache score: A 2·0 + 2·1, B 2·1 + 2·0.1, C 2·0.6 + 2·0.45
     const pods = [{ waiting: 10 }, { waiting: 0, kvUsage: 0.9 }, { waiting: 4, kvUsage: 0.55 }];
     assert.equal(winner({ config: DEFAULT }, pods), B);
     assert.equal(winner({ profile: "epp" }, pods), B);
@@ -182,7 +182,7 @@ describe("pick.picker", () => {
 });
 
 describe("pick.onStale", () => {
-  test("ignore picks by a stale snapshot as by a fresh one; fallback does not pick and counts it", () => {
+  test("ignore picks by a stale snapshot as by a fresh snapshot; fallback does not pick, and counts the request", () => {
     for (const onStale of ["ignore", "fallback"]) {
       const gateway = new Gateway({ configuration: { pick: { profile: "load", onStale } } });
       const endpoints = [
@@ -202,7 +202,7 @@ describe("pick.onStale", () => {
     }
   });
 
-  test("penalise picks by a stale snapshot, and an endpoint without a recent scrape is the worst", () => {
+  test("penalise picks by a stale snapshot, and treats an endpoint without a recent scrape like the worst endpoint", () => {
     const gateway = new Gateway({ configuration: { pick: { profile: "epp", onStale: "penalise" } } });
     gateway.feed({
       endpoints: [endpoint(A, { scrapeAgeMs: 5000 }), endpoint(B, { kvUsage: 0.5 }), endpoint(C, { kvUsage: 0.9 })],
@@ -211,7 +211,7 @@ describe("pick.onStale", () => {
     const fresh = gateway.chat("m");
     assert.equal(routed(fresh.outcome).destination?.split(",")[0], B);
     fresh.abort();
-    // Two seconds later no endpoint's numbers count any more: all are equal.
+    // After the stale limit no endpoint's readings count any more, so all endpoints are equal.
     gateway.process.advance(3000);
     const seen = new Set<string | undefined>();
     for (let i = 0; i < 60; i++) {

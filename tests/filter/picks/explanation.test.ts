@@ -16,7 +16,7 @@ function gateway(pick: object, pods = [A, B, C]): Gateway {
   return result;
 }
 
-/** Header x-pilotfish-explain of a request with this secret, and what went upstream. */
+/** Sends a request with this debug secret. Returns the explanation, the debug header that the upstream got, and the picks. */
 function explained(g: Gateway, secret: string) {
   const request = chat("m");
   const stream = g.send({ ...request, headers: { ...request.headers, "x-pilotfish-debug": secret } });
@@ -57,7 +57,7 @@ describe("an explanation", () => {
     assert.equal(g.counters().explained, undefined);
   });
 
-  test("an explanation of 256 candidates begins with the picked ones and ends with a whole one, below 4 KiB", () => {
+  test("an explanation of 256 candidates begins with the picked candidates, ends with a whole candidate, and is below 4 KiB", () => {
     const many = Array.from({ length: 256 }, (_, i) => `10.1.${100 + Math.floor(i / 100)}.${100 + (i % 100)}:8000`);
     const { text = "", picked } = explained(gateway({ profile: "load" }, many), DEBUG);
     assert.ok(text.length < 4096 && text.length > 3900, `${text.length}`);

@@ -5,7 +5,7 @@ import { A, B, C, complete, type Gateway, JSON_TYPE } from "../../../testkit/fil
 import { fed, NOBODY } from "../support/in-flight.ts";
 
 describe("a request that another endpoint answered", () => {
-  test("the request is counted there from then on, and as rerouted", () => {
+  test("the request is counted on the other endpoint from then on, and counted as rerouted", () => {
     const gateway = fed();
     const stream = gateway.chat("lora");
     assert.deepEqual(gateway.inFlight(), { ...NOBODY, [A]: 1 });
@@ -61,7 +61,7 @@ for (const profile of ["load", "tokens"]) {
       for (let i = 0; i < 200; i++) complete(gateway.chat("lora"), A);
       return gateway;
     };
-    /** Two streams at a time: at most one in 16 is verified. */
+    /** Sends two requests that C answers. At most one of them is verified at once, because one in 16 is. */
     const elsewhere = (gateway: Gateway) => {
       const streams = [gateway.chat("lora"), gateway.chat("lora")];
       for (const stream of streams) stream.respond({ chunks: ["{"], upstreamAddress: C, end: false });
@@ -75,7 +75,7 @@ for (const profile of ["load", "tokens"]) {
       }
     };
 
-    test("a request that another endpoint answers at once is counted there if it is open for a tick", () => {
+    test("a request that another endpoint answers at once is counted on that endpoint if it is still open at the next tick", () => {
       const gateway = trusted();
       const streams = elsewhere(gateway);
       assert.ok((gateway.inFlight()[A] ?? 0) >= 1, "one at least is not looked at yet");
@@ -88,7 +88,7 @@ for (const profile of ["load", "tokens"]) {
       assert.equal(gateway.gauge("in_flight"), 0);
     });
 
-    test("a request that another endpoint answers after a tick is counted there at once", () => {
+    test("a request that another endpoint answers after a tick is counted on that endpoint at once", () => {
       const gateway = trusted();
       const stream = gateway.chat("lora");
       gateway.settle();
@@ -96,17 +96,17 @@ for (const profile of ["load", "tokens"]) {
       assert.deepEqual(gateway.inFlight(), { ...NOBODY, [C]: 1 });
     });
 
-    test("one in 16 short requests is verified, and all of them after a pick that was not followed", () => {
+    test("one in 16 short requests is verified, and every request after a pick that Envoy did not follow", () => {
       const gateway = trusted();
       for (let i = 0; i < 16; i++) complete(gateway.chat("lora"), B);
       const first = gateway.counters().rerouted ?? 0;
-      assert.ok(first >= 1, "one of 16 was seen");
+      assert.ok(first >= 1, "one of 16 was verified");
       for (let i = 0; i < 20; i++) complete(gateway.chat("lora"), B);
       assert.equal(gateway.counters().rerouted, first + 20);
       assert.deepEqual(gateway.inFlight(), NOBODY);
     });
 
-    test("a few responses in the next tick do not end this; many longer ones do", () => {
+    test("a few responses in the next tick do not end the trust; longer responses do", () => {
       const gateway = trusted();
       late(gateway, 20);
       const streams = elsewhere(gateway);

@@ -1,4 +1,4 @@
-// In-flight requests: exact in every worker, and uncounted however a request ends.
+// Counts of in-flight requests. They are exact in every worker, and a request is uncounted however it ends.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";

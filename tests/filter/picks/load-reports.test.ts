@@ -20,7 +20,7 @@ function feed(g: Gateway, waiting = 0, scrapeAgeMs = 10): void {
   g.settle();
 }
 
-/** A request that `upstream` answers with this report. Returns the response's headers. */
+/** Sends a request that `upstream` answers with this report. Returns the response's headers. */
 function answered(g: Gateway, upstream: string, report: string | undefined) {
   const stream = g.chat("m");
   const headers = report === undefined ? {} : { [REPORT]: report };
@@ -29,7 +29,7 @@ function answered(g: Gateway, upstream: string, report: string | undefined) {
   return stream.responseHeaders;
 }
 
-/** Shares of A among many picks that end at once. */
+/** Returns the share of many picks that A gets. Each request ends before the next begins. */
 function shareOfA(g: Gateway): number {
   let first = 0;
   for (let i = 0; i < 60; i++) {
@@ -53,7 +53,7 @@ test("a load report is requested, and does not reach the client", () => {
   g.assertHealthy();
 });
 
-test("an endpoint that reports a queue is picked less, until its next scrape says otherwise", () => {
+test("an endpoint that reports a queue is picked less, until its next scrape shows another queue", () => {
   const g = gateway();
   assert.ok(isEven(shareOfA(g)));
   answered(g, A, text("9.0", "0.0"));

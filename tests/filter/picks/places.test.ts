@@ -1,4 +1,4 @@
-// Places: the nearest place is filled to its target, the rest goes to the next, and nothing oscillates.
+// Places: requests fill the nearest place to its target, further requests go to the next place, and the shares do not oscillate.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { mean, World } from "../support/places-world.ts";
@@ -9,15 +9,15 @@ const NEAR_FAR = [
 ];
 const SIXTY = { mode: "utilization" as const, target: 0.6 };
 
-/** Utilization of a place at each step of `ms`. */
+/** Runs the world for `ms`. Returns the utilization of a place at each step. */
 function watch(world: World, place: string, ms: number, rate: number): number[] {
   const seen: number[] = [];
   world.run(ms, rate, () => seen.push(world.utilization(place)));
   return seen;
 }
 
-/** Within 5 % of the target as the mean of each second: single requests come and go in between. */
-function held(seen: readonly number[]): void {
+/** Asserts that the mean of each second is within 5 % of the target. Single requests move the utilization within a second. */
+function assertOnTarget(seen: readonly number[]): void {
   const seconds = Array.from({ length: Math.floor(seen.length / 100) }, (_, i) =>
     mean(seen.slice(i * 100, i * 100 + 100)),
   );
@@ -26,7 +26,7 @@ function held(seen: readonly number[]): void {
 }
 
 describe("a target utilization", () => {
-  test("below it, every request stays in the nearest place", () => {
+  test("below the target, every request stays in the nearest place", () => {
     const world = new World({ places: NEAR_FAR, policy: SIXTY });
     world.run(5000, 20);
     assert.deepEqual(Object.keys(world.got), ["near"]);
@@ -34,22 +34,22 @@ describe("a target utilization", () => {
     world.gateway.assertHealthy();
   });
 
-  test("above it, the nearest place stays within 60 ± 5 % and the far place takes the rest", () => {
-    // Three endpoints with 12 requests each are at 60 %: 36 requests a second fill the place, and 60 a second come.
+  test("above the target, the nearest place stays within 60 ± 5 % and the far place takes the rest", () => {
+    // Three endpoints with 12 requests each are at 60 %. So 36 requests a second fill the place, and 60 requests a second come.
     const world = new World({ places: NEAR_FAR, policy: SIXTY });
     world.run(6000, 60);
     const seen = watch(world, "near", 10000, 60);
     assert.ok(Math.abs(mean(seen) - 0.6) < 0.02, `mean ${mean(seen)}`);
-    held(seen);
+    assertOnTarget(seen);
     assert.ok(world.utilization("far") > 0.3, `far ${world.utilization("far")}`);
   });
 
-  test("requests that grow while they run make no oscillation", () => {
-    // Eight endpoints, so that the sizes of single requests do not count.
+  test("requests that grow while they run cause no oscillation", () => {
+    // The place has eight endpoints, so that the size of a single request has little effect.
     const places = NEAR_FAR.map((place) => ({ ...place, pods: 8 }));
     const world = new World({ places, policy: SIXTY, kv: [0.02, 0.08], duration: 2000 });
     world.run(8000, 80);
-    held(watch(world, "near", 8000, 80));
+    assertOnTarget(watch(world, "near", 8000, 80));
   });
 
   test("four workers keep the same bounds", () => {
@@ -57,7 +57,7 @@ describe("a target utilization", () => {
     world.run(6000, 60);
     const seen = watch(world, "near", 6000, 60);
     assert.ok(Math.abs(mean(seen) - 0.6) < 0.03, `mean ${mean(seen)}`);
-    held(seen);
+    assertOnTarget(seen);
   });
 
   test("when the nearest place has room again, all requests come back", () => {
@@ -133,7 +133,7 @@ describe("losing a place", () => {
     assert.ok(Math.abs(mean(seen.slice(-300)) - 0.6) < 0.04, `back at ${mean(seen.slice(-300))}`);
   });
 
-  test("when all endpoints of a place fail, requests leave it before a snapshot says so, and return slowly", () => {
+  test("when all endpoints of a place fail, requests leave it before a snapshot shows the failure, and return slowly", () => {
     const world = new World({ places: NEAR_FAR, policy: SIXTY });
     const [near] = NEAR_FAR;
     assert.ok(near);
@@ -149,7 +149,7 @@ describe("losing a place", () => {
     const before = { ...world.got };
     for (let i = 0; i < 20; i++) world.send();
     assert.equal((world.got.far ?? 0) - (before.far ?? 0), 20, JSON.stringify(world.got));
-    // Ejected for a second; then a fiftieth, and steadily more.
+    // The endpoints are ejected for a second. Then the place gets a fiftieth of its share, and steadily more.
     world.gateway.process.advance(1100);
     for (let i = 0; i < 100; i++) world.send();
     const back = (world.got.near ?? 0) - (before.near ?? 0);

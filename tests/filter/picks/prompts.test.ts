@@ -1,5 +1,5 @@
-// Records of prompts, from the first byte of a body to the end of its request. A record that is not given back would be missing
-// for good, and a request without a record is picked without affinity.
+// Records of prompts, from the first byte of a body to the end of the request. A record that is not given back would be missing for
+// good. The filter picks for a request without a record as if no endpoint had cached the prompt.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
@@ -7,9 +7,9 @@ import { A, adapter, B, base, C, complete, endpoint, Gateway, JSON_TYPE } from "
 import { fate, fed, HOLD, objective, ROOMY, SATURATED } from "../support/admission.ts";
 import { picked } from "../support/in-flight.ts";
 
-/** Limit of open records: assembly/endpoints/cache/prompt.ts. */
-const MOST_PROMPTS = 1024;
-const MANY = MOST_PROMPTS + 100;
+/** Limit of open records, MAX_PROMPTS in assembly/endpoints/cache/prompt.ts. */
+const MAX_PROMPTS = 1024;
+const MANY = MAX_PROMPTS + 100;
 
 let salt = 0;
 const fresh = () => `${++salt} `;
@@ -19,7 +19,7 @@ function ask(gateway: Gateway, text = fresh(), model = "m", headers: Record<stri
   return gateway.send({ path: "/v1/completions", headers: { ...JSON_TYPE, ...headers }, body: body(text, model) });
 }
 
-/** A body whose end has not come. */
+/** Sends the beginning of a body. */
 function begin(gateway: Gateway): Stream {
   const stream = gateway.stream();
   stream.sendHeaders({ ":method": "POST", ":path": "/v1/completions", ":authority": "x", ...JSON_TYPE });
@@ -27,7 +27,7 @@ function begin(gateway: Gateway): Stream {
   return stream;
 }
 
-/** Whether requests with the same prompt go to the same endpoint, where all are idle. */
+/** Returns whether requests with the same prompt go to the same endpoint while all endpoints are idle. */
 function hasAffinity(gateway: Gateway): boolean {
   let same = true;
   for (let i = 0; i < 6; i++) {
@@ -49,7 +49,7 @@ describe("all records of prompts are given back", () => {
     return fed(hold, ROOMY(), { body: { maxBytes: 8192 }, snapshot: { staleAfter: "3600s" } });
   };
   const fill = (gateway: Gateway) => {
-    // The requests that went on before are in no queue any more.
+    // Requests that went on before have left the queue.
     gateway.process.advance(200);
     gateway.feed(SATURATED());
     const waiting = Array.from({ length: 300 }, () => ask(gateway));
@@ -57,7 +57,7 @@ describe("all records of prompts are given back", () => {
     return waiting;
   };
 
-  /** How many requests each way makes. */
+  /** Ways for a request to end. Each function returns how many requests it sent. */
   const ways: Record<string, (gateway: Gateway) => number> = {
     "a client that goes before its body is whole"(gateway) {
       begin(gateway).abort();
@@ -198,7 +198,7 @@ describe("all records of prompts are given back", () => {
 
   test("these tests would see a lost record: while all records are in use, no request has affinity", () => {
     const gateway = world();
-    const streams = Array.from({ length: MOST_PROMPTS }, () => begin(gateway));
+    const streams = Array.from({ length: MAX_PROMPTS }, () => begin(gateway));
     assert.ok(!hasAffinity(gateway));
     for (const stream of streams) stream.abort();
     assert.ok(hasAffinity(gateway));
@@ -208,7 +208,7 @@ describe("all records of prompts are given back", () => {
 describe("the endpoint that has a prompt", () => {
   test("a prompt stays cached for as long as its request is in flight, and ages from its end", () => {
     const gateway = new Gateway({ configuration: { snapshot: { staleAfter: "3600s" } } });
-    // Caches for 64 KiB of prompts.
+    // Each cache has room for 64 KiB of prompts.
     const cache = { kvBlocks: 128, blockTokens: 128 };
     const endpoints = [endpoint(A, cache), endpoint(B, cache)];
     gateway.feed({ endpoints, models: [base("m", [A, B]), adapter("lora", "m", [A])] });
@@ -232,7 +232,7 @@ describe("the endpoint that has a prompt", () => {
     const lasting = sentToA();
     lasting.stream.respond({ chunks: ["{"], upstreamAddress: A, end: false });
     passing(60);
-    // A has one request more than B: only its cached blocks attract requests.
+    // A has one request more than B, so only A's cached blocks attract requests.
     const again = ask(gateway, lasting.text);
     assert.equal(picked(again), A);
     again.abort();

@@ -1,4 +1,4 @@
-// The way of a request: from the body to the model's header, from the model to its endpoints, to the destination header.
+// A request's way through the filter: from the body to the model's header, then by the model's endpoints to the destination header.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { RequestInput } from "../../../emulator/index.ts";
@@ -28,7 +28,7 @@ function fed(): Gateway {
   return gateway;
 }
 
-/** Counters after fed(). */
+/** The counters that fed() moves. */
 const FED = { "snapshot.stored": 1 };
 
 describe("a body", () => {
@@ -53,7 +53,7 @@ describe("a body", () => {
     });
   }
 
-  test("a body that is cut at any two bytes gives the same", () => {
+  test("a body that is cut between any two bytes gives the same model, base model and destination", () => {
     const gateway = fed();
     for (let first = 1; first < bytes.length; first++) {
       const chunks = [bytes.subarray(0, first), bytes.subarray(first)];
@@ -64,7 +64,7 @@ describe("a body", () => {
     assert.deepEqual(gateway.inFlight(), { [A]: 0, [B]: 0, [C]: 0 });
   });
 
-  test("a body of several windows is read whole: the model behind 300 KiB counts, and the last duplicate wins", () => {
+  test("a body of several windows is read whole: a model after 300 KiB is found, and of duplicates the last wins", () => {
     const gateway = fed();
     const body = `{"model":"m","prompt":"${"ü\\n".repeat(100_000)}","model":"l\\u006fra"}`;
     assert.deepEqual(routed(gateway.send(post({ body })).outcome), { model: "lora", base: "m", destination: A });
@@ -106,7 +106,7 @@ describe("a body", () => {
     gateway.expectCounters({ ...FED, requests: 5, picked: 5 });
   });
 
-  test("a body with an empty model, null or none goes on without a header, which is counted", () => {
+  test("a body whose model is empty, null or missing goes on without a header, and is counted", () => {
     const gateway = fed();
     for (const body of ["{}", '{"model":""}', '{"model":null}', '{"Model":"m"}', '{"a":{"model":"m"}}']) {
       const { outcome } = gateway.send(post({ body }));
@@ -118,7 +118,7 @@ describe("a body", () => {
 });
 
 describe("a request without a body", () => {
-  test("a request without a body passes, with every method, and nothing else is done with it", () => {
+  test("a request without a body passes unchanged, with every method", () => {
     const gateway = fed();
     for (const method of ["GET", "HEAD", "OPTIONS", "POST", "DELETE"]) {
       const stream = gateway.send({ method, path: "/v1/things", headers: JSON_TYPE });
@@ -137,13 +137,13 @@ describe("control headers that a client sends", () => {
   const sent = { [MODEL_HEADER]: "evil", [BASE_MODEL_HEADER]: "evil", [DESTINATION_HEADER]: "6.6.6.6:6" };
   const NONE = { model: undefined, base: undefined, destination: undefined };
 
-  test("control headers never survive without a body", () => {
+  test("control headers never survive in a request without a body", () => {
     const gateway = fed();
     assert.deepEqual(routed(gateway.send({ method: "GET", path: "/", headers: sent }).outcome), NONE);
     gateway.expectCounters({ ...FED, requests: 1, no_body: 1, control_header_stripped: 1 });
   });
 
-  test("control headers are replaced with a body, also where nothing replaces them", () => {
+  test("the filter's own values replace control headers of a request with a body, or the headers are removed", () => {
     const gateway = fed();
     const model = (name: string) => routed(gateway.send({ ...chat(name), headers: { ...JSON_TYPE, ...sent } }).outcome);
     assert.deepEqual(model("lora"), { model: "lora", base: "m", destination: A });
@@ -159,7 +159,7 @@ describe("control headers that a client sends", () => {
     });
   });
 
-  test("control headers never survive with a stale snapshot, or none", () => {
+  test("control headers never survive with a stale snapshot, or without a snapshot", () => {
     const gateway = new Gateway();
     const send = () => routed(gateway.send({ ...chat("lora"), headers: { ...JSON_TYPE, ...sent } }).outcome);
     assert.deepEqual(send(), { model: "lora", base: undefined, destination: undefined });
@@ -201,7 +201,7 @@ describe("control headers that a client sends", () => {
 });
 
 describe("a pick", () => {
-  test("a pick lists three different endpoints of the model, and leaves filter state empty: the headers say the same", () => {
+  test("a pick lists three different endpoints of the model, and leaves filter state empty, because the headers have the same values", () => {
     const { outcome } = fed().chat("m");
     const listed = routed(outcome).destination?.split(",") ?? [];
     assert.deepEqual([...listed].sort(), [A, B, C]);
@@ -285,7 +285,7 @@ describe("a pick", () => {
   });
 });
 
-describe("a request without a pick goes on, and filter state says why", () => {
+describe("a request without a pick goes on, and filter state has the reason", () => {
   const reason = (gateway: Gateway, model = "m") => {
     const { outcome } = gateway.chat(model);
     assert.equal(routed(outcome).destination, undefined);

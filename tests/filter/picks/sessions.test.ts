@@ -1,4 +1,4 @@
-// Sessions: every worker picks the same endpoint for the same name, without a table and without an exchange.
+// Sessions: every worker picks the same endpoint for the same session, without a table and without an exchange between workers.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { A, B, base, C, chat, D, endpoint, Gateway, routed } from "../../../testkit/filter/gateway.ts";
@@ -43,7 +43,7 @@ describe("a session", () => {
     const g = gateway();
     const counts = new Map<string, number>();
     for (const name of names) counts.set(pickOf(g, session(name)), (counts.get(pickOf(g, session(name))) ?? 0) + 1);
-    // 50 each, standard deviation 6
+    // Each endpoint gets 50 sessions in the mean; the standard deviation is 6.
     for (const pod of PODS) assert.ok(Math.abs((counts.get(pod) ?? 0) - 50) < 30, JSON.stringify([...counts]));
   });
 
@@ -74,11 +74,11 @@ describe("a session", () => {
       "a few requests more are no reason to leave a warm cache",
     );
     g.settle();
-    // The others have nothing to do: five requests are more than twice nothing plus four.
+    // A session leaves its endpoint above twice the others' load plus 4. The others' load is 0, and five requests are more than 4.
     const elsewhere = pickOf(g, session("busy"));
     assert.notEqual(elsewhere, home);
     for (let i = 0; i < 20; i++)
-      assert.equal(pickOf(g, session("busy")), elsewhere, "its second home is one for all too");
+      assert.equal(pickOf(g, session("busy")), elsewhere, "all requests of the session go to the same second endpoint");
     for (const stream of streams) stream.abort();
     g.settle();
     assert.equal(pickOf(g, session("busy")), home);

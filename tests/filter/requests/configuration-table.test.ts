@@ -10,7 +10,7 @@ import { release } from "../../../testkit/filter/release.ts";
 
 interface Verdict {
   accepted: boolean;
-  /** Lines above info. */
+  /** Log lines of a level above info. */
   lines: string[];
 }
 
@@ -26,7 +26,7 @@ function verdict(configuration: unknown): Verdict {
   return { accepted: true, lines: lines() };
 }
 
-/** What else an object needs around the key that is tried. */
+/** Keys that an object needs beside the key that a test tries. */
 const AROUND: Readonly<Record<string, object>> = {
   "body.fields[]": { field: "user", header: "x-user" },
   "plugins[]": { type: "body-field-to-header", json: { fieldName: "user", headerName: "x-user" } },
@@ -37,16 +37,16 @@ const AROUND: Readonly<Record<string, object>> = {
   "pick.config.plugins[]": { type: "queue-scorer" },
   "pick.config.schedulingProfiles[]": { name: "default" },
   "pick.config.schedulingProfiles[].plugins[]": { pluginRef: "queue-scorer" },
-  // A longest ejection below the first one is refused by itself.
+  // A maxTime below baseTime would be refused, whichever key is tried.
   "pick.ejection": { maxTime: "3600s" },
 };
-/** Keys of AROUND that exclude others. */
+/** For some tried keys, the key of AROUND that must be left out. */
 const EXCLUDES: Readonly<Record<string, string>> = {
   "models.rules[].targets": "model",
   "pick.ejection.most": "maxTime",
 };
 
-/** A configuration in which a key of the object at `path` has a value. */
+/** Returns a configuration in which the object at `path` has `value` under `key`. */
 function withKey(path: string, key: string, value: unknown): unknown {
   let inner: Record<string, unknown> = { ...AROUND[path] };
   const excluded = EXCLUDES[`${path}.${key}`];
@@ -87,7 +87,7 @@ interface Key {
   schema: Schema;
 }
 
-/** Every key of every object, and the objects. */
+/** Returns every key of every object of the schema. */
 function keysOf(path: string, schema: Schema): Key[] {
   const object = schema.properties !== undefined ? schema : undefined;
   if (object === undefined) {
@@ -134,7 +134,7 @@ describe("the filter's configuration, as documented", () => {
     if (range !== null)
       test(`${nameOf(row)} accepts durations from ${range[1]} to ${range[2]} and nothing else`, () => {
         const [min, max] = [milliseconds(range[1] ?? ""), milliseconds(range[2] ?? "")];
-        // The first ejection may not last longer than the longest.
+        // The least maxTime is below the default of baseTime, so the filter refuses it.
         if (key !== "maxTime" && key !== "most") accepts(path, key, range[1], former);
         accepts(path, key, range[2], former);
         for (const value of [`${max + 1}ms`, 5, "5", "1.5s", "1m", null]) refuses(path, key, value);
@@ -158,7 +158,7 @@ describe("the filter's configuration, as documented", () => {
       });
   }
 
-  test("has every kind of row", () => {
+  test("the table has every kind of row", () => {
     assert.ok(all.length > 80);
     assert.ok(all.some(({ schema }) => schema.deprecated));
   });

@@ -6,7 +6,7 @@ import { SECRET_ENV } from "../../../protocol/constants.ts";
 import { Gateway, SECRET, threePods } from "../../../testkit/filter/gateway.ts";
 import { release } from "../../../testkit/filter/release.ts";
 
-/** The line that the filter logged with the refusal. */
+/** Returns the line that the filter logs when it refuses this configuration. */
 function refusal(configuration: string, environment: Record<string, string> = {}): string {
   const process = new Process();
   const vm = process.startVm(release, { environment });
@@ -64,7 +64,7 @@ describe("a configuration", () => {
     ["a secret that is no text", snapshot({ secret: 1234567890123456 }), "snapshot.secret", /./, /16 to 256/],
   ];
   for (const [what, configuration, key, value, expected] of refused) {
-    test(`${what} refuses it with a line that names key, value and expectation`, () => {
+    test(`${what} is refused with a line that names key, value and expectation`, () => {
       const line = refusal(configuration);
       assert.ok(line.startsWith(`pilotfish: ${key}: `), line);
       assert.match(line.slice(key.length), value);
@@ -74,17 +74,17 @@ describe("a configuration", () => {
 
   const broken = ["{", "[]", "snapshot: {}", '{"snapshot":{},}', '{"a":1}{"b":2}', "\u0000", '{"snapshot":'];
   for (const text of broken) {
-    test(`${JSON.stringify(text)} is refused as a text that is no JSON object, with its place`, () => {
+    test(`${JSON.stringify(text)} is refused as a text that is no JSON object, with the byte at fault`, () => {
       assert.match(refusal(text), /^pilotfish: configuration: .*byte \d+/);
     });
   }
 
-  test("a long value is quoted in part", () => {
+  test("an error quotes only the beginning of a long value", () => {
     const line = refusal(snapshot({ path: `/${"x".repeat(5000)}` }));
     assert.ok(line.length < 300, line);
   });
 
-  test("a secret in the environment has to keep the same rules", () => {
+  test("a secret in the environment has to follow the same rules", () => {
     assert.match(refusal("", { [SECRET_ENV]: "short" }), /PILOTFISH_SECRET: 5 characters given, 16 to 256/);
   });
 
@@ -93,7 +93,7 @@ describe("a configuration", () => {
     assert.match(gateway.worker().vm.logs[0]?.text ?? "", /no secret/);
   });
 
-  test("the secret's variable is found among others, and a variable whose name begins alike is another", () => {
+  test("the secret's variable is found among others, and a variable whose name only begins alike is ignored", () => {
     const environment = { A: "b", PILOTFISH_SECRET_OLD: "old-old-old-old-old", [SECRET_ENV]: SECRET, Z: "" };
     const root = new Process().startRoot(release, { environment });
     assert.doesNotMatch(JSON.stringify(root.vm.logs), /no secret/);

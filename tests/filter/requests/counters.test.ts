@@ -1,4 +1,5 @@
-// Each way of support/counter-ways.ts moves its counter once, and no others than those named with it.
+// Counters and gauges. For each counter, support/counter-ways.ts has a way to move it. The way moves this counter once, and otherwise
+// only the counters that are named with it.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Process, Root } from "../../../emulator/index.ts";
@@ -7,11 +8,11 @@ import { release } from "../../../testkit/filter/release.ts";
 import { WAYS } from "../support/counter-ways.ts";
 
 describe("counters", () => {
-  test("each counter of the list has a way", () => {
+  test("each counter of the list has a way in support/counter-ways.ts", () => {
     assert.deepEqual(Object.keys(WAYS).sort(), [...COUNTERS].sort());
   });
 
-  test("all counters are there from the first configuration on, and are 0", () => {
+  test("all counters exist from the first configuration on, and are 0", () => {
     const gateway = new Gateway();
     const metrics = gateway.process.metrics.values();
     assert.deepEqual(Object.keys(metrics).sort(), [...COUNTERS, ...GAUGES].sort());
@@ -20,14 +21,14 @@ describe("counters", () => {
   });
 
   for (const [name, { way, also = {}, configuration = {}, bodies = true }] of Object.entries(WAYS)) {
-    test(`${name} 's way moves it once, and no others than those named with it`, () => {
+    test(`the way of ${name} moves this counter once, and otherwise only the counters named with it`, () => {
       const gateway = new Gateway({ configuration, bodies });
       way(gateway);
       gateway.expectCounters({ ...also, [name.replace("pilotfish.", "")]: 1 });
     });
   }
 
-  test("two roots of one VM share the counters, and count once", () => {
+  test("two roots of one VM share the counters, and count a request once", () => {
     const gateway = new Gateway();
     new Root(gateway.worker().vm, { allowOnHeadersStopIteration: true });
     gateway.send({ method: "GET", path: "/" });
@@ -36,7 +37,7 @@ describe("counters", () => {
 });
 
 describe("gauges", () => {
-  test("the snapshot's gauges follow it: its age in milliseconds and its endpoints", () => {
+  test("gauges show the snapshot's age in milliseconds and its number of endpoints", () => {
     const gateway = new Gateway();
     gateway.feed(threePods());
     gateway.process.advance(1000);

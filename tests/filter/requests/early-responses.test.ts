@@ -1,4 +1,4 @@
-// A response that comes while a reader still waits for the body: either the holder is missing, or a filter in between answered.
+// Responses that come while a reader still waits for the body. Either the holder is missing, or a filter in between has answered.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Root, Stream } from "../../../emulator/index.ts";
@@ -8,7 +8,7 @@ import { release } from "../../../testkit/filter/release.ts";
 const HEAD = { ":method": "POST", ":path": "/v1/chat/completions", ...JSON_TYPE };
 const LINE = /set up wrongly: a filter with role reader has no holder behind it/;
 
-/** A reader, with a holder behind it if `holder`, and a request whose headers have come without the body. */
+/** Makes a reader and sends it a request's headers without the body. `holder`: a holder is behind the reader. */
 function waiting(holder = false): { gateway: Gateway; stream: Stream; lines: () => string[] } {
   const gateway = new Gateway({ configuration: { role: "reader" } });
   const roots = [gateway.worker()];
@@ -27,7 +27,7 @@ function waiting(holder = false): { gateway: Gateway; stream: Stream; lines: () 
 }
 
 for (const details of ["direct_response", "via_upstream", "route_not_found"])
-  test(`the router answered by itself (${details}): no holder held the headers, which is counted and logged once`, () => {
+  test(`the router answered by itself (${details}): no holder stopped the headers, which is counted, and logged once`, () => {
     const { gateway, stream, lines } = waiting();
     stream.properties.set("response.code_details", details);
     stream.respond({ status: 404, body: "{}" });
@@ -48,7 +48,7 @@ for (const details of ["ext_authz_denied", "request_payload_too_large", "direct_
     assert.deepEqual(lines(), []);
   });
 
-test("a holder held the headers: no response counts a missing holder", () => {
+test("a holder stopped the headers: no response counts a missing holder", () => {
   const { gateway, stream, lines } = waiting(true);
   assert.equal(stream.outcome.action, "stopped");
   stream.properties.set("response.code_details", "direct_response");

@@ -1,4 +1,4 @@
-// Limits of what a request costs: host calls (each leaves the VM) and linear memory (which never shrinks).
+// Limits of a request's cost: host calls, because each one leaves the VM, and linear memory, because it never shrinks.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Root, type Stream } from "../../../emulator/index.ts";
@@ -16,7 +16,7 @@ import {
   threePods,
 } from "../../../testkit/filter/gateway.ts";
 
-/** Its worker is busy: an in-flight request keeps it ticking. An idle worker does the work of its ticks when a request comes. */
+/** Its worker is busy, because a request is in flight. A request to an idle worker would also do the work of the missing ticks. */
 function fed(configuration: object = {}): Gateway {
   const gateway = new Gateway({ configuration });
   gateway.feed(threePods());
@@ -30,15 +30,15 @@ function calls(stream: Stream): number {
 }
 
 describe("host calls", () => {
-  // The bounds are measured and exact.
-  test("a routed chat request takes at most 17, its response included", () => {
+  // The limits are the measured numbers.
+  test("a routed chat request and its response take at most 17 host calls", () => {
     const gateway = fed();
     const stream = gateway.chat("m");
     complete(stream, routed(stream.outcome).destination?.split(",")[0] as string);
     assert.ok(stream.hostCallCount() <= 17, JSON.stringify([...stream.hostCalls]));
   });
 
-  test("the number of endpoints, models or in-flight requests adds none", () => {
+  test("more endpoints, models or in-flight requests add no host call", () => {
     const small = fed();
     const one = calls(small.chat("m"));
     const large = new Gateway();
@@ -50,7 +50,7 @@ describe("host calls", () => {
     assert.equal(calls(large.chat("m")), one);
   });
 
-  test("an idle worker takes at most 6 more: clock, summary, two tick periods, and two keys to publish", () => {
+  test("an idle worker takes at most 6 host calls more: clock, summary, two tick periods, and two keys to publish", () => {
     const gateway = new Gateway();
     gateway.feed(threePods());
     gateway.process.advance(1000);
@@ -61,7 +61,7 @@ describe("host calls", () => {
       return stream.hostCallCount();
     };
     of(gateway, "x".repeat(4096));
-    // By now no other worker can have claimed this worker's key.
+    // After this time the worker no longer checks whether another worker has claimed its key.
     gateway.process.advance(1500);
     const busy = of(fed());
     for (const content of ["", "x".repeat(4096), "y".repeat(4096)]) {
@@ -71,7 +71,7 @@ describe("host calls", () => {
     }
   });
 
-  test("a body takes one for each 64 KiB and one for what the scanner put off", () => {
+  test("a body takes one host call for each 64 KiB, and one for the bytes that the scanner put off", () => {
     const gateway = fed();
     const of = (bytes: number) => {
       const stream = gateway.send({
@@ -87,12 +87,12 @@ describe("host calls", () => {
     assert.ok(of(1024 * 1024) <= 18, String(of(1024 * 1024)));
   });
 
-  test("a request without a body takes at most 6", () => {
+  test("a request without a body takes at most 6 host calls", () => {
     const gateway = fed();
     assert.ok(calls(gateway.send({ method: "GET", path: "/metrics" })) <= 6);
   });
 
-  test("a request reads no shared data and logs nothing; it reads the time at the pick and at a streamed response's first byte, with profile load never", () => {
+  test("a request reads no shared data and logs nothing; with profile tokens it reads the time at the pick and at a streamed response's first byte", () => {
     const times = (profile: string, streamed: boolean) => {
       const gateway = fed({ pick: { profile } });
       const body = JSON.stringify({ model: "m", stream: streamed, messages: [] });
@@ -107,7 +107,7 @@ describe("host calls", () => {
 });
 
 describe("linear memory", () => {
-  /** `control`: with pushes, refusals and read-backs. Their large buffers leave room that could hide a leak. */
+  /** `control`: also sends pushes, refused pushes and read-backs. Their large buffers leave free memory that could hide a leak. */
   function traffic(gateway: Gateway, requests: number, control: boolean): void {
     const long = JSON.stringify({ prompt: "y".repeat(200_000), model: "m" });
     const open: Stream[] = [];
@@ -131,7 +131,7 @@ describe("linear memory", () => {
     for (const stream of open) stream.abort();
   }
 
-  test("20,000 requests, pushes, read-backs and refusals need no more than the first 2,000", () => {
+  test("20,000 requests, pushes, read-backs and refusals need no more memory than the first 2,000", () => {
     const gateway = new Gateway();
     traffic(gateway, 2000, true);
     const { vm } = gateway.worker();
@@ -140,8 +140,8 @@ describe("linear memory", () => {
     gateway.assertHealthy();
   });
 
-  // The heap doubles when it grows, so up to half of the memory is free. 70,000 times 32 bytes (16 and the heap's own) are more
-  // than that half, as long as the memory is below 4.2 MiB.
+  // The heap doubles when it grows, so up to half of the memory may be free. A leak of 16 bytes takes 32 bytes of the heap. 70,000 such
+  // leaks exceed the free half while the memory is below 4.2 MiB.
   test("a small snapshot needs less than 4 MiB, and 70,000 requests lose less than 16 bytes each", () => {
     const gateway = new Gateway({ configuration: { snapshot: { staleAfter: "3600s" } } });
     gateway.feed(threePods());
@@ -153,7 +153,7 @@ describe("linear memory", () => {
     gateway.assertHealthy();
   });
 
-  test("the size of a body does not count", () => {
+  test("a larger body needs no more memory", () => {
     const gateway = fed();
     gateway.chat("m").abort();
     const { vm } = gateway.worker();
@@ -164,7 +164,7 @@ describe("linear memory", () => {
     assert.equal(growth, 0);
   });
 
-  test("10,000 endpoints and their read-back need at most 30 MiB, and no more later", () => {
+  test("10,000 endpoints and their read-back need at most 30 MiB, and later pushes need no more", () => {
     const gateway = new Gateway();
     const endpoints = Array.from({ length: 10_000 }, (_, i) => endpoint(`10.1.${i >> 8}.${i & 255}:8000`));
     const round = () => {
@@ -180,7 +180,7 @@ describe("linear memory", () => {
     assert.equal(growth, 0);
   });
 
-  test("200 configuration changes need no more", () => {
+  test("200 configuration changes need no more memory", () => {
     const gateway = fed();
     const { vm } = gateway.worker();
     const change = () => {

@@ -1,4 +1,5 @@
-// Names from the configuration and the path, and the headers that follow from them: a client cannot steer by what it adds elsewhere.
+// Model names from the configuration and from the path, and the headers that the filter derives from them. A client cannot change the
+// route by anything else that it sends.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { A, Gateway, JSON_TYPE, routed, threePods } from "../../../testkit/filter/gateway.ts";

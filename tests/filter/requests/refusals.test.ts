@@ -1,4 +1,4 @@
-// Bodies that the filter refuses: in OpenAI's error shape, with a stable code and the byte at fault.
+// Refusals of bodies. They have OpenAI's error shape, a stable code and the byte at fault.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { answerOf, Gateway, JSON_TYPE } from "../../../testkit/filter/gateway.ts";
@@ -82,7 +82,7 @@ describe("a body that is not a JSON object by the server's rules", () => {
     gateway.expectCounters({ requests: 1, invalid_body: 1 });
   });
 
-  test("a bad body is refused before its end, and what still comes is dropped", () => {
+  test("a bad body is refused before its end, and the rest is dropped", () => {
     const gateway = new Gateway();
     const stream = gateway.stream();
     stream.sendHeaders({ ":method": "POST", ":path": "/", ...JSON_TYPE });

@@ -1,4 +1,4 @@
-// What a client that asked for an alias receives while the response comes: only the start of a served name is ever kept back.
+// The bytes that a client receives while the response to an alias comes. The filter only ever keeps back the start of a served name.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";

@@ -19,7 +19,7 @@ const create = (more: object = {}) => ({
   body: JSON.stringify({ model: "m", input: "hello", ...more }),
 });
 
-/** Creates a response with worker 0. The endpoint `pod` answers with these chunks. */
+/** Sends a request that creates a response, on worker 0. The endpoint `pod` answers with these chunks. */
 function created(g: Gateway, pod: string, chunks: string[], headers = JSON_TYPE, more: object = {}): void {
   const stream = g.send(create(more));
   assert.equal(stream.outcome.requestHeaders?.get("accept-encoding"), undefined, "an id cannot be read in a gzip");
@@ -29,7 +29,7 @@ function created(g: Gateway, pod: string, chunks: string[], headers = JSON_TYPE,
 
 const whole = (id: string) => `{"id":"${id}","created_at":1,"object":"response","output":[{"id":"msg_1"}]}`;
 
-/** The list of endpoints of a request that goes on from a response. */
+/** Sends a request whose `previous_response_id` is `id`. Returns its list of endpoints. */
 function next(g: Gateway, id: unknown, worker: number): string | undefined {
   const stream = g.send(create({ previous_response_id: id }), worker);
   const { destination } = routed(stream.outcome);
@@ -84,13 +84,13 @@ describe("a response", () => {
       ],
     },
   };
-  // The name that the client asked for, the header that routes match, and the name in the response's body.
+  // Each row has the name that the client asked for, the header that routes match, and the name in the response's body.
   for (const [asked, header, named] of [
     ["gpt-4", "m", "gpt-4"],
     ["review", "review", "review"],
     ["wild-1", "m", "m"],
   ])
-    test(`a response of ${asked} takes the same route again, and names ${asked} where that name is still known`, () => {
+    test(`a request for a response of ${asked} takes the same route as before, and gets ${asked} as the name if that name is known`, () => {
       const g = gateway(own);
       created(g, B, [whole("resp_abc")], JSON_TYPE, { model: asked });
       const headers = { "accept-encoding": "gzip" };
@@ -127,7 +127,7 @@ describe("a response", () => {
     body.abort();
   });
 
-  test("an owner is learnt from a stream, wherever its chunks are cut", () => {
+  test("an owner is learned from a stream, wherever its chunks are cut", () => {
     const text = `event: response.created\ndata: {"response":{"id": "resp_cut42","x":"\\"id\\":\\"resp_no\\""},"type":"response.created"}\n\n`;
     for (let cut = 1; cut < text.length; cut++) {
       const g = cut % 40 === 1 ? gateway() : shared;
@@ -138,7 +138,7 @@ describe("a response", () => {
   });
   let shared = gateway();
 
-  test("an owner is not learnt from another id, nor from a refusal", () => {
+  test("an owner is not learned from another id, nor from a refusal", () => {
     const g = gateway();
     for (const text of [
       '{"id":"msg_1","previous":"resp_x"}',
@@ -178,7 +178,7 @@ describe("a response", () => {
     assert.equal(g.counters()["response.unknown"], 2);
   });
 
-  test("beyond sixteen thousand the oldest responses are forgotten, and memory does not grow", () => {
+  test("beyond 16,384 responses the oldest are forgotten, and memory does not grow", () => {
     const g = gateway();
     const id = (i: number) => `resp_${i.toString(16).padStart(32, "0")}`;
     for (let i = 0; i < 20_000; i++) created(g, [A, B, C][i % 3] as string, [whole(id(i))]);
@@ -188,7 +188,7 @@ describe("a response", () => {
       if (list.length === 1) known++;
       if (list.length === 1) assert.equal(list[0], [A, B, C][i % 3]);
     }
-    // 16,384 of 20,000 are 82 %; uneven keys cost a little.
+    // 16,384 of 20,000 are 82 %. The responses do not spread evenly over the keys, so a few less are known.
     assert.ok(known > 300 && known < 340, `${known} of 400 are known`);
     assert.equal(next(g, id(19_999), 0)?.split(",").length, 1);
   });

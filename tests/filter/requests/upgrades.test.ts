@@ -1,4 +1,4 @@
-// WebSockets: what follows the headers never ends, so it is no body.
+// WebSockets. The bytes after the headers never end, so the filter must not wait for them as for a body.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MODEL_HEADER } from "../../../protocol/constants.ts";
@@ -6,7 +6,7 @@ import { chat, Gateway, JSON_TYPE, routed } from "../../../testkit/filter/gatewa
 
 const upgrade = { ":path": "/v1/realtime", connection: "upgrade", upgrade: "websocket" };
 
-test("a WebSocket's request goes on at once, and what follows is not read", () => {
+test("a WebSocket's request goes on at once, and the bytes after the headers are not read", () => {
   const gateway = new Gateway();
   const stream = gateway.stream();
   stream.sendHeaders({ ":method": "GET", ...upgrade, [MODEL_HEADER]: "forged" });

@@ -1,4 +1,4 @@
-// A way to each counter of admission, for counters.test.ts.
+// For each counter of admission, a way to move it, for counters.test.ts.
 
 import type { Stream } from "../../../emulator/index.ts";
 import { OBJECTIVE_HEADER } from "../../../protocol/constants.ts";

@@ -1,4 +1,4 @@
-// A pool that is saturated or not, requests for it, and what becomes of these requests.
+// A pool that is saturated or not, requests for this pool, and the fate of these requests.
 
 import type { Stream } from "../../../emulator/index.ts";
 import { OBJECTIVE_HEADER } from "../../../protocol/constants.ts";
@@ -7,7 +7,7 @@ import { A, answerOf, B, base, chat, endpoint, Gateway, JSON_TYPE } from "../../
 
 export const HOLD = { mode: "hold", hold: { timeout: "1s" } };
 
-/** One model `m` on A and B, with these queues. Both are in one pool, which has a few objectives. */
+/** Returns a snapshot with the model `m` on A and B, which have these queues. Both are in one pool, which has a few objectives. */
 export function pool(waitingA: number, waitingB = waitingA, more: Partial<SnapshotView> = {}): Partial<SnapshotView> {
   const on = { pool: "default/p" };
   return {
@@ -47,7 +47,7 @@ export const asking = (headers: Record<string, string> = {}, model = "m") => {
 };
 export const objective = (name: string) => ({ [OBJECTIVE_HEADER]: name });
 
-/** What became of a request: continue, waits, or the refusal's status and code. */
+/** Returns "continue", "waits", or the status and code of the refusal. */
 export function fate(stream: Stream): string {
   const { action } = stream.outcome;
   if (action !== "replied") return action === "stopped" ? "waits" : action;

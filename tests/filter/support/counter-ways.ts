@@ -1,4 +1,4 @@
-// A way to each counter of assembly/stats.ts: what moves this counter once, and which other counters move with it.
+// For each counter of assembly/stats.ts, a way to move it: calls that move this counter once, and the other counters that move too.
 import assert from "node:assert/strict";
 import { Result } from "../../../emulator/codes.ts";
 import { HEADER_SOURCE, HEADER_VERSION, SECRET_HEADER, SNAPSHOT_PATH } from "../../../protocol/constants.ts";
@@ -26,7 +26,7 @@ interface Way {
 const ALIAS = { models: { rules: [{ name: "alias", model: "m" }] } };
 const FIELD = { body: { fields: [{ field: "user", header: "x-user" }] } };
 
-/** A near place and a far place with an endpoint each, and a policy that allows one request on an endpoint. */
+/** Returns a snapshot with a near and a far place, each with one endpoint. Its policy allows one request per endpoint. */
 function twoPlaces(dryRun = false): Parameters<Gateway["feed"]>[0] {
   const place = (name: string, order: number) => ({ name, order, weight: 1, roundTripUs: null });
   const policy = { name: "one", mode: "in-flight" as const, mostInFlight: 1, target: null, timeoutMs: null };
@@ -38,7 +38,7 @@ function twoPlaces(dryRun = false): Parameters<Gateway["feed"]>[0] {
   };
 }
 
-/** A response with this load report. */
+/** A way that gets a response with this load report. */
 function reportWay(report: string): Way {
   return {
     way: (g) => {
@@ -207,7 +207,7 @@ export const WAYS: Record<string, Way> = {
   "pilotfish.shared.failed": {
     way: (g) => {
       g.feed(threePods());
-      // Whenever this worker writes, another worker was faster.
+      // Each write of this worker fails, as if another worker had been faster.
       const write = g.process.shared.set.bind(g.process.shared);
       g.process.shared.set = (vmId, key, value, cas) => (cas ? Result.CasMismatch : write(vmId, key, value, cas));
       const next = Buffer.from(g.process.shared.get("pilotfish", "pilotfish.snapshot")?.value ?? []);
@@ -252,7 +252,7 @@ export const WAYS: Record<string, Way> = {
   "pilotfish.session.moved": {
     way: (g) => {
       g.feed(threePods());
-      // Of the model's three endpoints both homes are busy, and the third is not.
+      // Both endpoints that the session may use become busy. The model's third endpoint does not.
       for (let i = 0; i < 11; i++) g.send({ ...chat("m"), headers: { ...JSON_TYPE, "x-session-id": "s" } });
     },
     also: { requests: 11, picked: 11, "snapshot.stored": 1, "session.kept": 10 },

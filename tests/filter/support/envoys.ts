@@ -15,7 +15,7 @@ export function askReport(gateway: Gateway, worker = 0, cursor = "0.0"): Traffic
   return reportOf(gateway.send({ method: "GET", path: SNAPSHOT_PATH, headers }, worker));
 }
 
-/** The traffic report in the response to a push. */
+/** Pushes a snapshot and returns the traffic report in the response. */
 export function pushForReport(gateway: Gateway, body: Uint8Array, worker = 0, cursor = "0.0"): TrafficReport {
   const headers = { [SECRET_HEADER]: SECRET, [REPORT_HEADER]: cursor };
   return reportOf(gateway.send({ method: "POST", path: SNAPSHOT_PATH, headers, body }, worker));
@@ -52,7 +52,7 @@ export class Envoys {
     return this.all[i] as Gateway;
   }
 
-  /** Moves all Envoys on by milliseconds, 5 ms at a time. */
+  /** Advances the clocks of all Envoys, 5 ms at a time. */
   advance(ms: number): void {
     for (let left = ms; left > 0; left -= 5) {
       for (const gateway of this.all) gateway.process.advance(Math.min(5, left));
@@ -60,7 +60,7 @@ export class Envoys {
     this.#now += ms;
   }
 
-  /** One push to each Envoy, to its workers in turn, with what the others reported. */
+  /** Pushes to each Envoy once, with the reports of the other Envoys. Successive rounds use an Envoy's workers in turn. */
   round(view = this.#view): void {
     this.#view = view;
     this.#version += 50_000n;
@@ -77,7 +77,7 @@ export class Envoys {
     }
   }
 
-  /** Rounds every 50 ms, as the sidecar pushes. */
+  /** Runs a round every 50 ms, the sidecar's push interval. */
   run(ms: number): void {
     for (let at = 0; at < ms; at += 50) {
       this.advance(50);
@@ -85,7 +85,7 @@ export class Envoys {
     }
   }
 
-  /** In-flight requests of this Envoy and of the others, by the counts of one of its workers. */
+  /** Returns the in-flight requests of this Envoy and of the other Envoys, as one worker of this Envoy counts them. */
   seen(i: number, worker = 0): Record<string, [own: number, elsewhere: number]> {
     const { endpoints } = this.envoy(i).read(worker).json as {
       endpoints: { address: string; inFlight: number; inFlightElsewhere: number }[];

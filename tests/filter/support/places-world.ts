@@ -38,10 +38,10 @@ const SCRAPE_MS = 100;
 export class World {
   readonly gateway: Gateway;
   readonly open: Request[] = [];
-  /** Places that are down, and are known to be. */
+  /** Places that are down. The snapshots no longer list their endpoints. */
   readonly down = new Set<string>();
   readonly options: WorldOptions;
-  /** Requests that each place got so far. */
+  /** Number of requests that each place has got so far. */
   readonly got: Record<string, number> = {};
   /** The most requests that an endpoint had at once. */
   readonly highest: Record<string, number> = {};
@@ -58,7 +58,7 @@ export class World {
     this.gateway.settle();
   }
 
-  /** Any fixed sequence does. */
+  /** Returns the next number of a sequence that is the same in each run, 0 to below 1. */
   #random(): number {
     this.#state = (Math.imul(this.#state, 1664525) + 1013904223) >>> 0;
     return this.#state / 2 ** 32;

@@ -1,4 +1,4 @@
-/** Numerical Recipes' generator: any fixed sequence does. */
+/** Returns a pseudorandom sequence, by the generator of Numerical Recipes. Any sequence that is the same in each run is good enough. */
 export function sequence(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {

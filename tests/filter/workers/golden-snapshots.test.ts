@@ -19,7 +19,7 @@ interface Golden {
   remote?: { counts: Record<string, { requests: number }> };
 }
 
-/** The part of a fixture's JSON that the filter reads back, in the filter's shape. */
+/** Returns the part of a fixture's JSON that a read-back shows, in the read-back's shape. */
 function shown(golden: Golden, length: number): object {
   const { version, source, pools, objectives, rules } = golden;
   const endpoints = golden.endpoints.map((endpoint) => {
@@ -64,7 +64,7 @@ describe("golden snapshots", () => {
       const golden: Golden = JSON.parse(readFileSync(new URL(`${name}.json`, fixtures), "utf8"));
       assert.deepEqual(gateway.push(bytes(name)), { status: 200, json: { version: golden.version } });
       const { status, json } = gateway.read();
-      // With places, endpoints are in the order of their places, not of their addresses.
+      // In a snapshot with places, the endpoints are in the order of their places and not of their addresses.
       for (const model of json.models) model.endpoints.sort();
       assert.deepEqual({ status, json }, { status: 200, json: shown(golden, bytes(name).length) });
       gateway.expectCounters({ "snapshot.stored": 1, "snapshot.read": 1 });

@@ -1,4 +1,4 @@
-// A worker with few requests is idle between them: it ticks every 200 ms, and with a request.
+// A worker with few requests is idle between them. It then ticks every 200 ms, and when a request comes.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Root } from "../../../emulator/index.ts";
@@ -123,7 +123,7 @@ describe("a worker that becomes idle", () => {
 });
 
 describe("a request that comes to an idle worker", () => {
-  test("the pick uses what the others published meanwhile", () => {
+  test("the pick uses the counts that the other workers published meanwhile", () => {
     const gateway = new Gateway({ workers: 2 });
     gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B]), base("only-a", [A])] });
     complete(gateway.chat("m", 1), A);

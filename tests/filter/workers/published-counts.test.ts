@@ -6,7 +6,7 @@ import { A, B, base, C, complete, D, endpoint, Gateway, SUMMARY, threePods } fro
 import { fed, NOBODY, picked, total } from "../support/in-flight.ts";
 import { sequence } from "../support/sequence.ts";
 
-/** Where the summary (assembly/workers/summary.ts) counts the keys that workers claimed, u64. */
+/** Offset of Summary.workers (assembly/workers/summary.ts), the number of keys that workers have claimed, u64. */
 const WORKERS = 24;
 
 function workerKeys(gateway: Gateway): string[] {
@@ -25,7 +25,7 @@ describe("counts of other workers", () => {
     assert.deepEqual(gateway.inFlight(1), NOBODY);
   });
 
-  test("each worker has the sum of all, and counts no worker twice", () => {
+  test("each worker has the sum of all workers' counts, and counts no worker twice", () => {
     const gateway = fed(4);
     const streams = [0, 1, 2, 3].flatMap((worker) => [gateway.chat("m", worker), gateway.chat("m", worker)]);
     gateway.settle();
@@ -40,7 +40,7 @@ describe("counts of other workers", () => {
     gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B]), base("only-a", [A])] });
     for (let i = 0; i < 5; i++) gateway.chat("only-a", 0);
     gateway.settle();
-    // A burst reaches all workers at once: three unpublished requests on B weigh six, one more than the five on A.
+    // The filter assumes that a burst reaches all workers. So three unpublished requests on B count as six, one more than the five on A.
     const picks = Array.from({ length: 4 }, () => picked(gateway.chat("m", 1)));
     assert.deepEqual(picks, [B, B, B, A]);
   });
@@ -53,7 +53,7 @@ describe("counts of other workers", () => {
     second.tickDue = undefined;
     gateway.process.advance(20);
     assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0"]);
-    // As if both had read the summary before either wrote: the second claims the key of the first.
+    // The summary is reset, as if both workers had read it before either of them wrote. So the second worker claims the first's key.
     const summary = Buffer.from(gateway.process.shared.get("pilotfish", SUMMARY)?.value ?? "");
     gateway.process.shared.set("pilotfish", SUMMARY, summary.fill(0, WORKERS, WORKERS + 8));
     second.tick();
@@ -109,7 +109,7 @@ describe("counts of other workers", () => {
     gateway.process.advance(10_100);
     gateway.feed(threePods());
     gateway.chat("lora", 0);
-    // So long that the other worker does not doubt its key any more.
+    // After this time the other worker no longer checks its key.
     gateway.process.advance(1500);
     assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0"]);
     still.tickDue = gateway.process.now;
@@ -144,7 +144,7 @@ describe("counts of other workers", () => {
 });
 
 describe("many requests", () => {
-  // Measured with 40 seeds: at 24 open requests the standard deviation of an endpoint's share is 18, 3 % of the mean.
+  // With 40 seeds and 24 open requests, the measured standard deviation of an endpoint's number of requests is 18, 3 % of the mean.
   test("2,000 short requests of two workers spread over three equal endpoints within 10 % of the mean", () => {
     const gateway = fed(2);
     const next = sequence(1);

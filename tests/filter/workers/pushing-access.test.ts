@@ -1,4 +1,4 @@
-// Which requests the reserved path accepts.
+// The requests that the reserved path accepts, and those that it refuses.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Root } from "../../../emulator/index.ts";
@@ -32,7 +32,7 @@ describe("authentication", () => {
     });
   }
 
-  test("a filter without a secret refuses every push, also with an empty header, and says what to set", () => {
+  test("a filter without a secret refuses every push, also with an empty header, and names the settings for a secret", () => {
     const gateway = new Gateway({ secret: null });
     for (const headers of [{}, { [SECRET_HEADER]: "" }, AUTHENTIC]) {
       const { status, json } = gateway.push(snapshot(1n), headers);
@@ -64,9 +64,9 @@ describe("authentication", () => {
 
   test("the secret is in no response and in no log line", () => {
     const gateway = new Gateway();
-    const said: unknown[] = [gateway.push(snapshot(2n)), gateway.push(snapshot(1n)), gateway.read()];
-    said.push(gateway.push(snapshot(1n), { [SECRET_HEADER]: `${SECRET}x` }), gateway.worker().vm.logs);
-    assert.doesNotMatch(JSON.stringify(said), new RegExp(SECRET));
+    const seen: unknown[] = [gateway.push(snapshot(2n)), gateway.push(snapshot(1n)), gateway.read()];
+    seen.push(gateway.push(snapshot(1n), { [SECRET_HEADER]: `${SECRET}x` }), gateway.worker().vm.logs);
+    assert.doesNotMatch(JSON.stringify(seen), new RegExp(SECRET));
   });
 });
 
@@ -84,7 +84,7 @@ describe("two secrets, while one replaces the other", () => {
       assert.equal(status(gateway, secret), 401);
   });
 
-  test("the environment may name a second one", () => {
+  test("the environment may name a second secret", () => {
     const gateway = new Gateway({ environment: { [SECRET_NEXT_ENV]: next } });
     assert.deepEqual([status(gateway, SECRET), status(gateway, next), status(gateway, `${next}x`)], [404, 404, 401]);
     const alone = new Gateway({ secret: null, environment: { [SECRET_NEXT_ENV]: next } });
@@ -120,7 +120,7 @@ describe("paths and methods", () => {
     assert.equal(gateway.control(input).status, 200);
   });
 
-  test("neither GET nor POST is 405", () => {
+  test("a method other than GET and POST is 405", () => {
     const gateway = new Gateway();
     for (const method of ["PUT", "DELETE", "HEAD", "PATCH", "get", "POSTER"]) {
       const { status, json } = gateway.control({ method, path: SNAPSHOT_PATH, headers: AUTHENTIC });

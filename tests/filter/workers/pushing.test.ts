@@ -1,4 +1,4 @@
-// Pushes: by several sidecars, of any version and size, in any pieces, to any worker.
+// Pushes by several sidecars, of any version and size, in any number of pieces, to any worker.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Result } from "../../../emulator/codes.ts";
@@ -10,7 +10,7 @@ import { Gateway, routed, SUMMARY, threePods } from "../../../testkit/filter/gat
 import { askReport } from "../support/envoys.ts";
 import { AUTHENTIC, snapshot } from "../support/pushing.ts";
 
-/** A snapshot of about `bytes`: endpoints of 64 bytes and an address each. */
+/** Returns a snapshot of about `bytes` bytes. Each of its endpoints takes 64 bytes and an address. */
 function large(version: bigint, endpoints: number): Uint8Array {
   const fields = { ...threePods().endpoints[0] };
   const all = Array.from({ length: endpoints }, (_, i) => ({
@@ -295,14 +295,14 @@ describe("workers", () => {
   test("a worker that answers read-backs without a pause still ticks", () => {
     const gateway = new Gateway({ workers: 2 });
     gateway.push(snapshot(1n), AUTHENTIC, 0);
-    const held = gateway.chat("m", 0);
+    const open = gateway.chat("m", 0);
     for (let i = 0; i < 20; i++) {
       gateway.process.advance(5);
       gateway.read(0);
     }
-    const told = Object.values(gateway.inFlight(1)).reduce((sum, count) => sum + count, 0);
-    assert.equal(told, 1, "the other worker was told of the request");
-    held.abort();
+    const received = Object.values(gateway.inFlight(1)).reduce((sum, count) => sum + count, 0);
+    assert.equal(received, 1, "the other worker received the count");
+    open.abort();
   });
 
   test("a clock that steps back neither traps nor ages the snapshot", () => {

@@ -1,5 +1,5 @@
-// What Envoys report to each other through the sidecar: a test knows every request of each Envoy, and compares it with the
-// counts of the others.
+// Traffic reports, which Envoys exchange through the sidecar. A test knows every request of each Envoy, and compares the requests with
+// the counts that the other Envoys have.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
@@ -50,7 +50,7 @@ describe("a traffic report", () => {
     assert.equal(stream.localResponse?.status, 401);
   });
 
-  test("a header with another value gets no report", () => {
+  test("a header with an invalid value gets no report", () => {
     const gateway = new Gateway();
     gateway.feed(threePods());
     for (const value of ["", "1", "-1.0", "0.0.0", "a.b", "0x1.0"]) {
@@ -66,14 +66,14 @@ describe("the view of another Envoy's requests", () => {
     const envoys = new Envoys(2, threePods());
     const next = sequence(3);
     const slots = [0, 1, 2, 3];
-    // How many requests each worker (of Envoy 0, 0, 1, 1) had on each endpoint, every 5 ms.
+    // The number of requests that each worker had on each endpoint, every 5 ms. Slots 0 and 1 are the workers of Envoy 0.
     const history: Record<string, number>[][] = slots.map(() => []);
     const open: Stream[][] = slots.map(() => []);
     const steps = BOUND_MS / 5;
     let compared = 0;
     for (let step = 0; step < 800; step++) {
       for (const slot of slots) {
-        // Bursts now and then, quiet in between, and ends of every kind.
+        // Bursts alternate with quiet times. Some requests are aborted and the others complete.
         const mine = open[slot] as Stream[];
         for (let n = step % 97 < 5 ? next(4) : next(2); n > 0; n--)
           mine.push(envoys.envoy(slot >> 1).chat("m", slot & 1));
@@ -90,7 +90,7 @@ describe("the view of another Envoy's requests", () => {
       if (step % 10 === 9) envoys.round();
       if (step < steps || step % 7 !== 0) continue;
       for (const i of [0, 1]) {
-        // Each worker's part is its count at some moment within the bound.
+        // The count that Envoy i has of a worker must be a count that this worker had at some moment within BOUND_MS.
         const others = slots.filter((slot) => slot >> 1 !== i).map((slot) => history[slot]?.slice(-steps - 1) ?? []);
         for (const [address, [, elsewhere]] of Object.entries(envoys.seen(i, next(2)))) {
           const sum = (pick: (...counts: number[]) => number) =>
@@ -118,12 +118,12 @@ describe("the view of another Envoy's requests", () => {
     assert.deepEqual(picks, [B, B, B]);
   });
 
-  test("a burst reaches both Envoys at once: what one has not reported yet counts for each", () => {
+  test("a burst reaches both Envoys at once: a request that an Envoy has not reported yet counts once for each Envoy", () => {
     const view = { endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B]), base("only-a", [A])] };
     const envoys = new Envoys(2, view, { workers: 1 });
     for (let i = 0; i < 5; i++) envoys.envoy(0).chat("only-a");
     envoys.run(200);
-    // With what the other Envoy is likely to have sent, three on B weigh six: one more than the five on A.
+    // The filter assumes that the other Envoy sent as many. So three requests on B count as six, one more than the five on A.
     const picks = Array.from({ length: 4 }, () => picked(envoys.envoy(1).chat("m")));
     assert.deepEqual(picks, [B, B, B, A]);
   });
@@ -140,7 +140,7 @@ describe("the view of another Envoy's requests", () => {
       envoys.advance(50);
       envoys.round(pods(4));
     }
-    // A has four in all: five on B are more, however long the metrics have shown those four.
+    // A has four requests in all, and its metrics have shown them for long. So five requests on B are more.
     for (let i = 0; i < 5; i++) envoys.envoy(1).chat("only-b");
     envoys.run(200);
     assert.equal(picked(envoys.envoy(1).chat("m")), A);
@@ -230,7 +230,7 @@ describe("prefixes", () => {
   };
   const tokens = { configuration: { pick: { profile: "tokens" } } };
 
-  test("a report has what all workers sent, once: the next one goes on where the last one ended", () => {
+  test("a report has the prefixes that all workers sent, once: the next report continues where the last report ended", () => {
     const gateway = new Gateway({ workers: 2, ...tokens });
     gateway.feed(threePods());
     const first = send(gateway, "one", 0);
@@ -264,7 +264,7 @@ describe("prefixes", () => {
     }
   });
 
-  test("an idle worker, which ticks every 200 ms, receives them too", () => {
+  test("an idle worker, which ticks every 200 ms, receives the prefixes too", () => {
     const envoys = new Envoys(2, threePods(), tokens);
     envoys.run(1000);
     const first = send(envoys.envoy(0), "idle", 0);
