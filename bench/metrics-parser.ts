@@ -1,4 +1,4 @@
-// make bench-metrics: how fast the sidecar parses the metrics of a model server; ARGS="file ..." for other captures.
+// `make bench-metrics` measures how fast the sidecar parses the metrics of a model server. ARGS="file ..." selects other captures.
 import { readFileSync } from "node:fs";
 import { vllm } from "../sidecar/engines/vllm.ts";
 import { compileTrie } from "../sidecar/scrape/metric-trie.ts";

@@ -1,4 +1,4 @@
-// What the benches on a real Envoy do before they measure: read options, find the Envoy, build a peer, isolate the run.
+// The steps of the benches on a real Envoy before they measure: read options, find the Envoy, build a peer, isolate the run.
 import { copyFile } from "node:fs/promises";
 import { InvalidArgumentError } from "commander";
 import { type Found, findEnvoy } from "../envoy/binary.ts";
@@ -32,7 +32,7 @@ export function wholeNumber(min: number, max: number): (given: string) => number
 
 type LocalEnvoy = Extract<Found, { kind: "binary" }>;
 
-/** An Envoy binary, and a kernel that accounts CPU time per thread: the benches read it from /proc. */
+/** Finds an Envoy binary. Throws if the kernel does not account CPU time per thread, which the benches read from /proc. */
 export async function findLocalEnvoy(): Promise<LocalEnvoy> {
   checkSchedstat();
   const found = await findEnvoy({ runtime: "binary", version: DEFAULT_VERSION, progress });
@@ -40,7 +40,7 @@ export async function findLocalEnvoy(): Promise<LocalEnvoy> {
   return found;
 }
 
-/** The path of a peer's binary; without Go the bench runs without the peer, and `why` says so. */
+/** Returns the path of a peer's binary. Without Go the bench runs without the peer, and `why` gives the reason. */
 export async function peerOrWhy(peer: Peer): Promise<{ path?: string; why?: string }> {
   try {
     return { path: await buildPeer(peer, progress) };
@@ -53,13 +53,13 @@ export async function peerOrWhy(peer: Peer): Promise<{ path?: string; why?: stri
 type Isolation = { isolated: boolean } | { status: Promise<number> };
 
 /**
- * Runs this program again in a network of its own, because peers listen on every interface: `status` is the exit status of
- * that run. Inside, and where the system gives no namespace, it says whether the network is isolated.
+ * Runs this program again in a network namespace of its own, because peers listen on every interface. `status` is the exit status of
+ * that run. In the namespace, and where the system allows no namespace, the result says whether the network is isolated.
  */
 export function isolate(found: LocalEnvoy): Isolation {
   if (isIsolated()) return { isolated: true };
   const namespace = namespaceCommand();
-  // The Envoy and the peer needed the network to be fetched and built; the run needs loopback only.
+  // Fetching the Envoy and building the peer needed the network. The run needs loopback only.
   return namespace ? { status: runIsolated(namespace, { ENVOY_BIN: found.path }) } : { isolated: false };
 }
 

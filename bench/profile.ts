@@ -1,6 +1,6 @@
-// Which functions of the filter take the CPU: `make profile`. Requests go through the filter in the emulator, in Node's V8
-// (Envoy's is V8 too). The module has the release's flags and keeps its functions' names. A function that the compiler inlined
-// counts as its caller. Host calls are the emulator's and are left out.
+// `make profile` prints which functions of the filter use the CPU. Requests go through the filter in the emulator, in Node's V8
+// (Envoy uses V8 too). The module has the release's flags and keeps its functions' names. The time of an inlined function counts
+// for its caller. The figures leave host calls out, because the emulator implements them.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { Session } from "node:inspector/promises";
@@ -44,7 +44,7 @@ function send(gateway: Gateway, count: number): void {
 const gateway = new Gateway({ module: compile(), configuration: { snapshot: { staleAfter: "3600s" } } });
 const addresses = Array.from({ length: options.endpoints }, (_, i) => `10.0.${i >> 8}.${(i & 255) + 1}:8000`).sort();
 gateway.feed({ endpoints: addresses.map((at) => endpoint(at)), models: [base("m", addresses)] });
-// V8 compiles hot functions once more: they are measured as they are then.
+// These requests make V8 optimize the hot functions before the profile begins.
 send(gateway, Math.min(1000, options.requests));
 
 const session = new Session();

@@ -1,6 +1,6 @@
-// GB/s of the body scanner alone, in Node's V8: `npx tsx bench/scan.ts [kind ...] [--flags "asc flags"]`.
-// All bodies are different, because a repeated body trains the branch predictor. They lie in wasm memory and are scanned in windows
-// of 64 KiB.
+// Measures the body scanner alone in GB/s, in Node's V8: `npx tsx bench/scan.ts [kind ...] [--flags "asc flags"]`.
+// All bodies are different, because a repeated body trains the branch predictor. The bodies are in wasm memory and are scanned in
+// windows of 64 KiB.
 import { readFileSync } from "node:fs";
 import { Random } from "../testkit/random.ts";
 import { build, Scanner } from "../testkit/scan/scanner.ts";
@@ -79,7 +79,7 @@ const HOSTILE: Record<string, () => string> = {
 };
 Object.assign(KINDS, HOSTILE);
 
-/** CPU time of this thread in ns, from the scheduler, whose sum is up to one clock tick late. */
+/** CPU time of this thread in ns, from the kernel's scheduler. The sum is up to one clock tick late. */
 function cpu(): bigint {
   try {
     return BigInt(readFileSync("/proc/thread-self/schedstat", "latin1").split(" ")[0] as string);

@@ -1,5 +1,5 @@
-// The load generator. Requests are built before the clock starts, a connection has one request at a time, and of an answer only
-// status and Content-Length are read. node:http and undici would cost more than a whole small request.
+// The load generator. It builds requests before the clock starts, sends one request at a time on a connection, and reads only the
+// status and Content-Length of a response. node:http and undici would cost more than a whole small request.
 
 import { createConnection, type Socket } from "node:net";
 import { MODEL_HEADER } from "../../protocol/constants.ts";

@@ -1,5 +1,5 @@
-// The ways to get the model of a body into a header for routes, each as its documentation recommends and in its cheapest form. All
-// but the first must produce the same header on the same route.
+// The contenders: the ways to get the model of a body into a header for routes. Each is configured as its documentation recommends
+// and in its cheapest form. All contenders except the first must produce the same header on the same route.
 
 import { luaFilter } from "../../envoy/filters.ts";
 import type { JsonObject } from "../../envoy/json.ts";
@@ -15,7 +15,7 @@ export interface Contender {
   clusters?: readonly JsonObject[];
   /** Per-filter configuration of the virtual host. */
   perHost?: JsonObject;
-  /** Pilotfish itself, which also picks the pod. */
+  /** True for Pilotfish, which also picks the pod. */
   pilotfish?: boolean;
   /** Another build of the filter. */
   wasmFile?: string;
@@ -32,7 +32,7 @@ export interface Contender {
 }
 
 export const BASELINE = "none";
-/** Runs whenever it is available. */
+/** A contender that runs whenever it is available. */
 export const BEFORE = "before";
 
 const FILTER = "type.googleapis.com/envoy.extensions.filters.http";
@@ -60,7 +60,7 @@ function headerFromMetadata(value: string): JsonObject[] {
         mutations: { request_mutations: [append(value)] },
       },
     },
-    // header_mutation cannot clear the route cache. This filter only clears the route cache.
+    // header_mutation cannot clear the route cache, so this filter does that and nothing else.
     {
       name: "envoy.filters.http.set_filter_state",
       typed_config: {

@@ -1,5 +1,5 @@
-// The minimum cost of a WebAssembly filter in Envoy. This filter has the same callbacks as Pilotfish, reads headers and body once
-// each, and writes the headers. It has no grammar, no names, no endpoints and no counters. No Wasm filter can cost less.
+// A filter with the minimum cost of a WebAssembly filter in Envoy. This filter has the same callbacks as Pilotfish, reads headers and
+// body once each, and writes the headers. It has no grammar, no names, no endpoints and no counters. No Wasm filter can cost less.
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,17 +7,17 @@ import { DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
 import { guest } from "../../testkit/emulator/wat.ts";
 import type { BodyKind } from "./bodies.ts";
 
-/** Which headers it writes: the model's header like the Lua filter, or the model and the endpoints. */
+/** The headers that the filter writes: the model's header like the Lua filter, or the headers of the model and the endpoints. */
 export type Floor = "model" | "model-and-pods";
 
-/** The bodies for which its memory has room, with the model at a known position. */
+/** The filter's memory has room for these bodies, which have the model at a known position. */
 export function floorTakes({ bytes, position }: Pick<BodyKind, "bytes" | "position">): boolean {
   return bytes <= 16 * 1024 && position === "first";
 }
 
 const REQUEST_HEADERS = "(i32.const 0)";
 const OUT = "(i32.const 16) (i32.const 20)";
-/** Bodies of the bench begin with {"model":" */
+/** Every body of the bench with the model first begins with {"model":" */
 const MODEL_AT = '{"model":"'.length;
 
 function floorModule(floor: Floor, endpoints: readonly string[]): Uint8Array {

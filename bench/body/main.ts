@@ -1,4 +1,4 @@
-// make bench-body: the cost of getting the model of a body into a header, for each way in one Envoy binary.
+// `make bench-body` measures the cost of getting the model of a body into a header, for each contender with one Envoy binary.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

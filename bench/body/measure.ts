@@ -1,5 +1,5 @@
-// One cell: the same bodies through every contender, repetition by repetition (A B C A B C …). Each repetition rotates the order, so
-// that no contender always follows the same one.
+// Measures one cell: the same bodies go through every contender, repetition by repetition (A B C A B C …). Each repetition rotates
+// the order, so that no contender always follows the same other contender.
 //
 //   back to back   latency: one connection, the next request after the answer; CPU: several connections
 //   spaced         one connection, one request every 20 ms: caches are cold, as in a gateway with other work
@@ -30,7 +30,7 @@ export interface Series {
   contender: string;
   /** µs of Envoy's CPU per request, without its CPU when idle. */
   cpuUs: number[];
-  /** The same for the process beside Envoy. */
+  /** µs of CPU per request of the process beside Envoy, without its CPU when idle. */
   otherCpuUs: number[];
   /** µs from the first byte written to the last byte read, of every request of the repetition. */
   latenciesUs: number[][];
@@ -42,7 +42,7 @@ export interface IdleRate {
   other: number;
 }
 
-/** The requests with these bodies, as the contender's client sends them. */
+/** Builds the requests with these bodies as the contender's client sends them. */
 export type Pool = (runner: Runner) => readonly Prepared[];
 
 export async function measureCell(

@@ -1,5 +1,5 @@
-// Memory with many large bodies at once. Every connection sends its body except for the last byte, so that Envoy buffers all of
-// them. Then each connection sends its last byte. Each run has an Envoy of its own, because resident memory rarely shrinks.
+// Measures memory with many large bodies at once. Every connection sends its body except for the last byte, so that Envoy buffers
+// all bodies. Then each connection sends its last byte. Each run has an Envoy of its own, because resident memory rarely shrinks.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { processMaps, residentMemory, wasmMemories } from "../../testkit/cpu.ts";

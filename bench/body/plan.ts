@@ -1,5 +1,5 @@
-// The amount of measuring: cells, repetitions and requests. Larger bodies get fewer requests, so that a repetition of any size
-// takes a few tenths of a second.
+// Decides how much a run measures: cells, repetitions and requests. Larger bodies get fewer requests, so that a repetition of any
+// size takes a few tenths of a second.
 
 import { type BodyKind, POSITIONS } from "./bodies.ts";
 import type { Plan, Regime } from "./measure.ts";
@@ -9,7 +9,7 @@ const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 
 const SIZES: readonly number[] = [KIB, 16 * KIB, 128 * KIB, MIB, 8 * MIB];
-/** Sizes of the claim against BBR, with plain prompts only. */
+/** The sizes at which the claim compares Pilotfish with BBR, with plain prompts only. */
 const BBR_SIZES: readonly number[] = [512, 220 * KIB];
 const QUICK_SIZES: readonly number[] = [KIB, 128 * KIB, MIB];
 const QUICK_TEXTS: readonly Text[] = ["ascii"];

@@ -1,5 +1,5 @@
-// Starts the processes of a run: the upstream, BBR if it was built, and an Envoy for each contender, so that no contender pays for
-// another one's ticks and memory. All Envoys are the same binary with one worker and the same routes.
+// Starts the processes of a run: the upstream, BBR if it was built, and an Envoy for each contender. So no contender pays for the
+// ticks and memory of another contender. All Envoys are the same binary with one worker and the same routes.
 
 import { fork } from "node:child_process";
 import { dirname } from "node:path";
@@ -16,7 +16,7 @@ import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "../../testkit/
 import type { Contender } from "./contenders.ts";
 import { writeFloor } from "./floor.ts";
 
-/** Realistic model names; each has a route. */
+/** Model names of a realistic length. Each has a route. */
 export const MODELS: readonly string[] = [
   "meta-llama/Llama-3.3-70B-Instruct",
   "Qwen/Qwen3-32B",
@@ -53,7 +53,7 @@ export interface Runner {
   contender: Contender;
   envoy: TestEnvoy;
   pid: number;
-  /** Process id of the contender's process beside Envoy. */
+  /** Id of the contender's process beside Envoy. */
   otherPid: number | undefined;
 }
 

@@ -13,7 +13,7 @@ export interface Row {
   otherCpuUs: Figure;
   p50Us: Figure;
   p99Us: Figure;
-  /** Cost beyond the baseline of the same repetition; absent for the baseline itself. */
+  /** Additional cost compared with the baseline in the same repetition. The baseline itself has no value. */
   addedCpuUs?: Figure;
   addedP50Us?: Figure;
   addedP99Us?: Figure;
@@ -22,7 +22,7 @@ export interface Row {
 export interface Cell extends BodyKind {
   regime: Plan["regime"];
   rows: Row[];
-  /** CPU of reader and holder beyond the CPU of the single filter, repetition by repetition. */
+  /** Additional CPU of reader and holder compared with the single filter, repetition by repetition. */
   rolesUs?: Figure;
 }
 
@@ -63,7 +63,7 @@ export interface Claim {
 
 const KIB = 1024;
 const PROMPTS = new Set(["ascii", "chinese", "code"]);
-/** Added CPU of reader and holder against the flag, at 8 KiB. */
+/** The additional CPU of reader and holder compared with the single filter, at 8 KiB. */
 const MAX_ROLES_US = 12;
 const MEMORY_LIMIT_BYTES = 4 * KIB * KIB;
 

@@ -9,7 +9,7 @@ const LF = 0x0a;
 export class BodyReader {
   done: boolean;
   readonly #chunked: boolean;
-  /** Bytes up to the next decision: of the body, or of a chunk with its CRLF. */
+  /** Number of bytes to skip: the rest of the body, or of a chunk with its CRLF. */
   #left: number;
   #last = false;
   #line = "";
@@ -41,7 +41,7 @@ export class BodyReader {
       const size = Number.parseInt(this.#line, 16);
       this.#line = "";
       this.#last = size === 0;
-      // The CRLF after a chunk, or after the last chunk the CRLF of the empty line.
+      // Skips the CRLF after a chunk. After the last chunk it skips the CRLF of the empty line.
       this.#left = size + 2;
     }
     return bytes.subarray(at);

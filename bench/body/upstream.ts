@@ -1,6 +1,6 @@
-// The pods of the bench: a process that counts the bytes of requests and answers with the model and destination headers that it
-// received. It parses only the necessary HTTP (Content-Length and chunked), so that it costs little beside Envoy. startUpstream()
-// starts it as a process of its own, and no figure includes its CPU time.
+// The upstream of the bench stands for the pods. It counts the bytes of requests and answers with the model and destination headers
+// that it received. It parses only the necessary HTTP (Content-Length and chunked), so that it uses little CPU. startUpstream()
+// starts the upstream as a process of its own, and no figure includes its CPU time.
 
 import { createServer, type Server, type Socket } from "node:net";
 import { BodyReader } from "./upstream-body.ts";
@@ -53,5 +53,5 @@ process.send?.(
     return typeof address === "object" ? `127.0.0.1:${address?.port}` : "";
   }),
 );
-// The bench has ended.
+// The bench closes the channel at its end.
 process.on("disconnect", () => process.exit(0));

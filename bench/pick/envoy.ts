@@ -1,5 +1,5 @@
-// The same in a real Envoy: a worker's CPU for each request when it picks among 16 or 1,000 pods, compared with one pod. It is a
-// dry run: the filter picks and counts, and every request goes to the same echo server.
+// Measures picks in a real Envoy: a worker's CPU for each request when the filter picks among 16 or 1,000 pods, compared with one
+// pod. The filter runs dry: it picks and counts, and every request goes to the same echo server.
 import { Agent } from "node:http";
 import { checkSchedstat, cpuNanoseconds } from "../../testkit/cpu.ts";
 import { startEcho } from "../../testkit/echo.ts";

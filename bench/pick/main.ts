@@ -1,5 +1,5 @@
-// What a pick costs: `make bench-pick`. It runs the filter's own code, compiled with the release's flags, in Node's V8 (Envoy has V8
-// too). With --envoy it also measures a real Envoy's CPU for each request, compared with a model on a single pod.
+// `make bench-pick` measures the cost of a pick. The filter's own code, compiled with the release's flags, runs in Node's V8 (Envoy
+// uses V8 too). With --envoy the bench also measures a real Envoy's CPU for each request, compared with a model on a single pod.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -65,7 +65,7 @@ for (const [name, profile] of Object.entries(PROFILES)) {
     bench.prepare(pods, profile, CUSTOMERS);
     const cells = BLOCKS.map((blocks) => {
       const time = (picksToo: number) => {
-        // CPU time, so that other processes of this machine disturb less.
+        // CPU time instead of wall time, so that other processes of this machine disturb the figures less.
         const began = process.cpuUsage();
         bench.run(COUNT, blocks, picksToo);
         const { user, system } = process.cpuUsage(began);

@@ -1,6 +1,6 @@
-// The cost of 20 clusters of 500 pods, with the release wasm in the emulator and one worker. The cost of a decision is the CPU of a
-// request minus the CPU of the same request with a snapshot of one pod, so that the emulator's own work is left out.
-// A tick with requests in flight also publishes counts. Here all requests have ended before the tick, as in the rounds.
+// Measures the cost of 20 clusters of 500 pods, with the release wasm in the emulator and one worker. The cost of a decision is the
+// CPU of a request minus the CPU of the same request with a snapshot of one pod. So the figure leaves out the emulator's own work.
+// A tick with requests in flight also publishes counts. Here all requests end before the tick, so it publishes none.
 //   tsx bench/places/main.ts      make sim-places
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,7 @@ import { encodeSnapshot } from "../../protocol/encode.ts";
 import { GATEWAYS, ONE_CLUSTER, ONE_POD, type Shape, TWENTY_CLUSTERS, viewOf } from "./world.ts";
 
 const SECRET = "bench-secret-0123456789";
-/** A tick every 20 requests, which is 1,000 requests a second for each worker. */
+/** Requests between two ticks: 20 requests in 20 ms are 1,000 requests a second for each worker. */
 const PER_TICK = 20;
 const REQUESTS = 2000;
 const ROUNDS = 7;
@@ -105,7 +105,7 @@ class World {
 }
 
 const worlds = [ONE_POD, ONE_CLUSTER, TWENTY_CLUSTERS, GATEWAYS].map((shape) => new World(shape));
-// In turn, so that other work on the machine disturbs all of them.
+// The worlds take turns, so that other work on the machine disturbs all of them alike.
 for (let i = 0; i < ROUNDS; i++) for (const world of worlds) world.round();
 const floor = worlds[0]?.best ?? 0;
 console.log(

@@ -28,7 +28,7 @@ export const GATEWAYS: Shape = {
   policy: true,
 };
 
-/** `turn` selects other loads. */
+/** Each `turn` has other loads. */
 export function viewOf(shape: Shape, turn: number): Omit<SnapshotView, "version" | "source"> {
   const endpoints: EndpointView[] = [];
   const place = (cluster: number) => `cluster-${String(cluster).padStart(2, "0")}`;
@@ -41,7 +41,7 @@ export function viewOf(shape: Shape, turn: number): Omit<SnapshotView, "version"
         address: `10.${10 + cluster}.${i >> 7}.${1 + (i & 127)}:8000`,
         waiting: 0,
         running,
-        // The load is near the target, so that some requests stay and others go on.
+        // The load is near the target, so that some requests stay in the first place and others go to the next place.
         kvUsage: running / 65,
         kvBlocks: 32768,
         ...(shape.policy && { place: place(cluster) }),

@@ -1,4 +1,4 @@
-// Processes that live for a whole run. They answer messages, one at a time.
+// Child processes that live for a whole run and answer messages, one at a time.
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { endWithProcess } from "../../envoy/process.ts";

@@ -12,7 +12,7 @@ export interface Claim {
   holds: boolean;
 }
 
-/** The largest allowed share of a burst: a fair share and a fifth more. */
+/** The largest allowed share of a burst: a fair share plus a fifth. */
 export function burstLimit(requests: number, pods: number): number {
   return (requests / pods) * 1.2;
 }

@@ -1,5 +1,5 @@
-// Sends the requests of a load when they are due, without waiting for earlier ones. Records the time of each first token and the
-// pod. Times count from when a request was due, so a late client hides nothing.
+// Sends each request of a load when the request is due, without waiting for earlier requests. Records the time of each first token and
+// the pod. Times count from the moment at which a request was due, so the figures include the client's own delay.
 import http from "node:http";
 import { MODEL_HEADER } from "../../protocol/constants.ts";
 import { Draws } from "../sim/draws.ts";
@@ -27,7 +27,7 @@ export interface Sent {
   wait: number;
   cut: boolean;
   status: number;
-  /** -1 for none. */
+  /** Index of the pod that answered; -1: no pod. */
   pod: number;
 }
 

@@ -1,4 +1,4 @@
-// The contenders, each in an Envoy of its own with two workers: their filters and the balancing of the cluster.
+// The contenders: for each, the filters of its Envoy, and how the cluster balances. Each has an Envoy of its own with two workers.
 import type { Json, JsonObject } from "../../envoy/json.ts";
 import { DESTINATION_HEADER } from "../../protocol/constants.ts";
 import type { TestEnvoyConfig } from "../../testkit/envoy/test-envoy.ts";
@@ -89,7 +89,7 @@ const originalDestination: { [key: string]: Json | undefined } = {
   load_balancing_policy: undefined,
 };
 
-/** As in the extension's guides: the whole request and the whole answer pass through EPP. */
+/** Configures ext_proc as the extension's guides do: the whole request and the whole response pass through EPP. */
 const extProc: JsonObject = {
   name: "envoy.filters.http.ext_proc",
   typed_config: {

@@ -1,4 +1,4 @@
-// The real sidecar in a process of its own.
+// Runs the real sidecar in a process of its own.
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { type Sidecar, startSidecar } from "../../sidecar/sidecar.ts";
 import { serve } from "./child.ts";

@@ -18,7 +18,7 @@ interface Repetition {
   cut: number;
   /** The largest number of requests that one pod got of one burst; 0 without bursts. */
   mostOfBurst: number;
-  /** The p99 of the client's delay. */
+  /** The p99 of the delay with which the client sent requests, in ms. */
   late: number;
   busy: number;
 }

@@ -36,7 +36,7 @@ export interface Seen {
   counts: [PodsCount, PodsCount, PodsCount];
   /** Cores that each part used from the end of the warm-up to the last arrival. */
   cores: Record<string, number>;
-  /** Busy share of the whole machine in that time, 0 to 1. */
+  /** Busy share of the whole machine in the same time, 0 to 1. */
   busy: number;
 }
 

@@ -1,4 +1,5 @@
-// The loads of the bench: loads of the simulation, with as many pods as two cores can run, for a fixed time.
+// The loads of the bench. Each is a load of the simulation (bench/sim/loads.ts), with as many pods as two cores can run, for a fixed
+// time.
 import type { PodParams } from "../../simulator/params.ts";
 import { makeLoad } from "../sim/loads.ts";
 import type { SimRequest } from "../sim/request.ts";

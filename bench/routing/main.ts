@@ -1,4 +1,4 @@
-// make bench-routing: time to first token with each way to pick a pod, on real Envoys over simulated pods.
+// `make bench-routing` measures the time to first token with each way to pick a pod, on real Envoys over simulated pods.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

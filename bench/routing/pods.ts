@@ -1,5 +1,5 @@
-// The simulated pods of one contender, all in this process, because their model time is waiting and not computing. Each has an
-// address of its own, and all have the same port, like the pods of an InferencePool.
+// The simulated pods of one contender. All pods run in this process, because a pod waits for the duration of a step and computes
+// nothing. Each has an address of its own, and all have the same port, like the pods of an InferencePool.
 import type { PodParams } from "../../simulator/params.ts";
 import { type Pod, startPod } from "../../simulator/pod.ts";
 import { serve } from "./child.ts";

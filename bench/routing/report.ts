@@ -1,4 +1,4 @@
-// Writes a run as tables (standard output and Markdown), JSON (all but single requests) and SVG (quantiles by load).
+// Writes a run as tables (standard output and Markdown), JSON (all figures, without single requests) and SVG (quantiles by load).
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Machine } from "../../testkit/machine.ts";
@@ -115,7 +115,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...rows.map(line)];
 }
 
-/** A panel for each load. Quantiles are spaced by the logarithm of their distance from 1. */
+/** Draws a panel for each load. The x axis is logarithmic: x = 1 / (1 - quantile). */
 function drawing(run: RoutingRun): string {
   const panels = run.cells.map(({ load, rows }) => ({
     title: `${load.name}, ${load.pods} pods`,

@@ -5,9 +5,9 @@ const FILE = "tests/fixtures/metrics/vllm-0.32-load.txt";
 
 export interface Case extends Plan {
   name: string;
-  /** The targets: a share of one core, and the p99 of the age in ms. */
+  /** Upper limits: the sidecar's CPU in cores, and the p99 of the age in ms. `of` says which age. */
   atMost: { sidecar: number; age: number };
-  /** Which age the target is for. Pods that are scraped once a second cannot have a lower real age. */
+  /** The age that `atMost.age` limits. If pods are scraped once a second, the real age cannot be below a second. */
   of: "real" | "snapshot";
 }
 

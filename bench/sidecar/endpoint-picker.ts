@@ -1,4 +1,4 @@
-// The endpoint picker scrapes the same pods at the same interval, if it can be built.
+// Measures the endpoint picker, if it can be built, while it scrapes the same pods at the same interval.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { startEpp } from "../../testkit/peers/peers.ts";
 import type { Plan, Stage } from "./stage.ts";
 
 export interface PeerWindow {
-  /** Share of one core. */
+  /** Used CPU as a share of one core. */
   cores: number;
   scrapesPerSecond: number;
 }

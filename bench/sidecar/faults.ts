@@ -1,4 +1,4 @@
-// How soon the filter knows of a fault of one pod of many, and whether the readings of the other pods become older.
+// Measures how soon the filter knows of a fault of one pod among many, and whether the readings of the other pods become older.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Reader, type Spread, spread, warm } from "./measure.ts";
 import type { Fault } from "./pods.ts";
@@ -9,7 +9,7 @@ export interface FaultResult {
   /** The bound that the documentation states for the defaults. */
   statedMs: number;
   seenMs: number;
-  /** Real ages of the readings of all other pods, from the fault until two seconds after it was seen. */
+  /** Real ages of the readings of all other pods, from the fault until two seconds after the filter knew of the fault. */
   others: Spread;
 }
 
@@ -29,11 +29,11 @@ const CASES: readonly Case[] = [
 ];
 const AFTER_MS = 2000;
 const POLL_MS = 15;
-/** The fault is not seen within this time. */
+/** If the filter does not know of the fault within this time, the case fails. */
 const GIVE_UP_MS = 15_000;
 
 export async function measureFaults(plan: Plan, options: StageOptions): Promise<FaultResult[]> {
-  // One address more than pods, for the new pod of the last case.
+  // The new pod of the last case needs one more address.
   const stage = await startStage({ ...plan, pods: plan.pods + 1 }, { ...options, manifests: plan.pods });
   const reader = new Reader(stage);
   try {

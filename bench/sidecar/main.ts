@@ -1,4 +1,4 @@
-// make bench-sidecar: the sidecar's CPU with many pods, and the age of the readings at the filter.
+// `make bench-sidecar` measures the sidecar's CPU with many pods, and the age of the readings at the filter.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

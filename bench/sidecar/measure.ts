@@ -16,7 +16,7 @@ export interface Spread {
 
 export interface Window {
   seconds: number;
-  /** Share of one core. */
+  /** Used CPU as a share of one core. */
   sidecar: number;
   pods: number;
   scrapesPerSecond: number;

@@ -1,5 +1,5 @@
-// The pods of the sidecar's bench, many in one forked process and as cheap as Node allows: each has a listener and a prepared
-// answer, in which only the gauges change. The first message has their addresses.
+// The pods of the sidecar's bench. All run in one forked process, as cheaply as Node allows: each pod has a listener and a prepared
+// response, in which only the gauges change. The first message to the process has the pods' addresses.
 //
 // `vllm:num_requests_waiting` is the time of the answer, in ms since the bench's epoch. A read-back of this number from the filter
 // gives the true age of a reading.
@@ -21,7 +21,7 @@ export interface PodsOptions {
 const DIGITS = 10;
 const WAITING = /^vllm:num_requests_waiting\{[^}]*\} /m;
 
-/** The format of uvicorn for an answer without a length, as for vLLM's metrics. */
+/** uvicorn's format for a response without a length, which vLLM uses for its metrics. */
 function whole(body: Buffer, more = ""): Buffer {
   const head = `HTTP/1.1 200 OK\r\nserver: uvicorn\r\ncontent-type: text/plain; version=1.0.0; charset=utf-8\r\n${more}transfer-encoding: chunked\r\n\r\n`;
   const size = `${body.length.toString(16)}\r\n`;
@@ -116,7 +116,7 @@ function drip(socket: Socket, bytes: Buffer): void {
   socket.once("close", () => clearInterval(timer));
 }
 
-/** Number of answers, which the process reports on request. */
+/** Number of sent responses, which the process reports on request. */
 let served = 0;
 
 /** Each pod has an address of its own, and all have the same port, like the pods of an InferencePool. */

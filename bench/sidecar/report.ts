@@ -22,7 +22,7 @@ interface Run {
   notes: readonly string[];
 }
 
-/** How much the last quarter of a run may exceed the second one before memory counts as growing. */
+/** If memory in the last quarter of a run exceeds the second quarter by more than this, memory counts as growing. */
 const FLAT_MIB = 16;
 /** The target for the age of readings of the other pods. */
 const OTHERS_AT_MOST_MS = 150;

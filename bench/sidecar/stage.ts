@@ -1,5 +1,5 @@
-// The processes of a run, which are separate so that their CPU is separate: the pods, an Envoy with the filter, and the sidecar as it
-// ships, which is compiled JavaScript with its command line.
+// Starts the processes of a run: the pods, an Envoy with the filter, and the sidecar as it ships, which is compiled JavaScript with a
+// command line. The processes are separate, so that the bench can measure the CPU of each.
 import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

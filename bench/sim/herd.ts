@@ -1,4 +1,4 @@
-// The herd: 200 requests within one scrape period for 8 pods. The figure is the largest number that one pod gets.
+// Measures the herd effect: 200 requests for 8 pods arrive within one scrape period. The figure is the largest number that one pod gets.
 
 import { defaultParams } from "../../simulator/params.ts";
 import { Draws } from "./draws.ts";
@@ -9,7 +9,7 @@ import type { Contender } from "./world.ts";
 
 export const HERD_PODS = 8;
 export const HERD_REQUESTS = 200;
-/** The documented bound: a fair share and a fifth more. */
+/** The documented bound: a fair share plus a fifth. */
 export const HERD_LIMIT = (HERD_REQUESTS / HERD_PODS) * 1.2;
 const WITHIN_MS = 40;
 const BACKGROUND_MS = 400;

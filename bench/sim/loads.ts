@@ -1,4 +1,5 @@
-// The loads. A load is a list of requests with arrival times that depends only on the seed, so every contender gets the same.
+// The loads. A load is a list of requests with arrival times. The list depends only on the seed, so every contender gets the same
+// requests.
 import { defaultParams, type PodParams } from "../../simulator/params.ts";
 import { Draws } from "./draws.ts";
 import { type Message, makeRequest, type SimRequest } from "./request.ts";
@@ -33,7 +34,7 @@ interface Kind {
 
 /** Four pods for 150 customers with system prompts of 6,000 tokens, 900,000 in all. */
 interface Caches {
-  /** Tokens of prompts for which their caches have room. */
+  /** Number of prompt tokens for which the four pods' caches have room together. */
   hold: string;
   params: Partial<PodParams>;
   /** Requests per second and pod at which the pods are saturated. */
@@ -41,13 +42,14 @@ interface Caches {
 }
 
 /**
- * 524,000 tokens. At 60 % of `full`, least request has a mean of 402 ms, as in the simulation from which the rule comes. At 80 %
- * least request is overloaded.
+ * The caches have room for 524,000 tokens. At 60 % of `full`, least request has a mean of 402 ms, as in the simulation from which the
+ * rule of `tokens` comes. At 80 % least request is overloaded.
  */
 const HALF: Caches = { hold: "half", params: { kvBlocks: 8192 }, full: 3.9 };
 /**
- * 1,049,000 tokens: a second copy of a prompt evicts another prompt. `full` is the highest rate at which fixed homes (home.ts) have
- * a p90 below 100 ms over 300 s. At 43 requests a second for all pods the p90 is 105 ms; at 44 it is seconds.
+ * The caches have room for 1,049,000 tokens, so a second copy of a prompt evicts another prompt. `full` is the highest rate at which
+ * fixed homes (home.ts) have a p90 below 100 ms over 300 s. At 43 requests a second for all pods the p90 is 105 ms; at 44 it is
+ * several seconds.
  */
 const ALL: Caches = { hold: "all", params: {}, full: 10.5 };
 const AZURE_FULL = 9;
@@ -94,7 +96,7 @@ function sessions(draws: Draws, times: readonly number[], perSecond: number): Si
   const meanPause = (active / perSecond) * 1000;
   const preamble = draws.text(400);
   const last = times.at(-1) ?? 0;
-  // Sessions begin at any time, so at the start some sessions are already in their middle.
+  // At the start of the load some sessions have already had some of their turns.
   for (let start = -meanPause * turns; start < last; start += (meanPause * turns) / active) {
     const messages: Message[] = [system(preamble)];
     let at = start;

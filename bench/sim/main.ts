@@ -1,4 +1,4 @@
-// make sim: the release wasm picks for simulated pods, beside round robin, least request and the endpoint picker.
+// `make sim` compares the picks of the release wasm with round robin, least request and the endpoint picker, over simulated pods.
 import { Command } from "commander";
 import { fileHash } from "../../testkit/machine.ts";
 import { someOf, wholeNumber } from "../prepare.ts";

@@ -1,5 +1,5 @@
-// The release wasm in the strict emulator. Every request's body goes through the filter. Scrapes reach the filter as pushed
-// snapshots, and answers as streams.
+// The contender Pilotfish: the release wasm in the strict emulator. Every request's body goes through the filter. The filter gets
+// scrapes as pushed snapshots, and responses as streams.
 import { readFileSync } from "node:fs";
 import { Process, Root, Stream } from "../../emulator/index.ts";
 import { DESTINATION_HEADER, SECRET_ENV, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";

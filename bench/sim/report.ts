@@ -83,7 +83,7 @@ function markdown(run: SimRun): string {
   ].join("\n");
 }
 
-/** A panel for each load. Quantiles are spaced by the logarithm of their distance from 1. */
+/** Draws a panel for each load. The x axis is logarithmic: x = 1 / (1 - quantile). */
 function drawing(run: SimRun): string {
   const panels = run.cells.map((cell) => ({
     title: `${cell.load}, ${cell.pods} pods, ${short(cell.perSecond)} requests/s`,

@@ -1,4 +1,4 @@
-// A request in three forms, all made from one text: the client's body, the pod's tokens, and the endpoint picker's blocks.
+// Makes three forms of a request from one text: the client's body, the pod's tokens, and the endpoint picker's blocks.
 import { type Prompt, promptOf } from "../../simulator/engine/prompt.ts";
 
 export interface Message {

@@ -7,7 +7,7 @@ import type { Load } from "./loads.ts";
 import type { SimRequest } from "./request.ts";
 import type { Contender, Route } from "./world.ts";
 
-/** Share of the requests, from the start, that fill the caches and are left out of the figures. */
+/** The share of the requests at the start that fill the caches. The figures leave these requests out. */
 export const WARM_UP = 0.2;
 
 export interface Figures {

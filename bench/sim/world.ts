@@ -1,5 +1,5 @@
-// The interface of a contender, which picks pods. It sees requests when they arrive, their first bytes and their ends, and of the
-// pods what a scrape shows.
+// The interface of a contender, which picks pods. A contender sees when requests arrive, begin their response and end. Of the pods it
+// sees only what a scrape shows.
 import type { Engine } from "../../simulator/engine/engine.ts";
 import type { SimRequest } from "./request.ts";
 
