@@ -1,5 +1,5 @@
-// One direction of one filter on one stream: Envoy's filter manager around the Wasm filter's callbacks. The rules for
-// stopping, buffering and continuing are those of FilterManager and Wasm's Context::decodeData and encodeData.
+// One direction of one filter on one stream: Envoy's filter manager around the Wasm filter's callbacks. Stopping, buffering
+// and continuing follow the rules of FilterManager and of Wasm's Context::decodeData and encodeData.
 import { DataStatus, HeadersStatus } from "./codes.ts";
 import type { Body, Direction, HalfContext } from "./contexts.ts";
 import type { HeaderMap } from "./headers.ts";

@@ -42,7 +42,7 @@ export class Vm implements Host, MemoryOwner {
   #allowed: ReadonlySet<string> | undefined;
   #nextContext = 1;
 
-  /** Instantiates the module and runs `_initialize`; there is no root context yet. */
+  /** Instantiates the module and runs `_initialize`. The VM has no root context yet. */
   constructor(process: EnvoyProcess, source: Uint8Array | WebAssembly.Module, options: VmOptions) {
     this.process = process;
     this.vmId = options.vmId ?? "";

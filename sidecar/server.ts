@@ -1,9 +1,9 @@
-// The sidecar's own endpoints:
+// The sidecar's HTTP server. Its paths:
 //
-//   /                          the status page; /status is what the page shows
+//   /                          the status page; /status has its content as JSON
 //   /healthz, /readyz          for the kubelet
 //   /metrics                   for Prometheus
-//   /objects                   what clusters and manifests say
+//   /objects                   the objects of clusters and manifests
 //   /pools                     load per pool; /pools/NAMESPACE/NAME for an autoscaler that reads JSON
 //   VIEW_PATH, SNAPSHOT_PATH   with the secret: for sidecars of other clusters, and for `pilotfish plan`
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";

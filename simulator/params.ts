@@ -1,4 +1,4 @@
-/** The parameters of a simulated pod. All but the `fixed` ones can change while the pod runs. */
+/** The parameters of a simulated pod. All parameters except the `fixed` ones can change while the pod runs. */
 export interface PodParams {
   /** Maximum of sequences that run at once (vLLM: max_num_seqs). */
   slots: number;

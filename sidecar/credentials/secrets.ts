@@ -1,5 +1,6 @@
-// The secrets that filters may have, the preferred one first. While a secret is being replaced, there are two, and each
-// Envoy has one of them. The secret that an Envoy accepted last is tried first, then the others (docs/how-to/secrets.md).
+// The secrets that filters may have, in order of preference. While a secret is being replaced, some Envoys have the old
+// secret and some the new one. The secret that an Envoy accepted last is tried first, then the other secrets
+// (docs/how-to/secrets.md).
 import { readFileSync } from "node:fs";
 import { ConfigError } from "../config/load.ts";
 import { SECRET } from "../config/push.ts";
@@ -49,7 +50,7 @@ export class Secrets {
     } catch (error) {
       this.#log.warn(
         { file: this.#file, expected: (error as Error).message },
-        "secrets not read: the last ones are used",
+        "secrets not read: the last secrets stay in use",
       );
     }
   }

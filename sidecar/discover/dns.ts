@@ -45,7 +45,7 @@ export function dnsSource(options: DnsOptions, { log, failed, resolve = resolveS
     if (next === state) return;
     state = next;
     if (next === "resolved") log.info({ source: name, ...detail }, "name resolved");
-    else log.warn({ source: name, ...detail }, "name not resolved: its last pods are used");
+    else log.warn({ source: name, ...detail }, "name not resolved: its last pods stay in use");
   };
 
   const round = async (report: ReportPods): Promise<void> => {

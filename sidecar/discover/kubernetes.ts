@@ -21,7 +21,7 @@ export interface KubernetesOptions {
   policies?: boolean;
   place?: string | undefined;
   placeLabel?: string | undefined;
-  /** The source's name in logs and metrics, if there are several clusters. */
+  /** The source's name in logs and metrics, needed only with several clusters. */
   name?: string | undefined;
   times: WatchTimes;
 }
@@ -107,7 +107,7 @@ export class KubernetesSource implements PodSource {
         this.#scheduled = true;
       },
       broken: (object, problems) =>
-        log.warn({ source, object, problems }, "object not understood: its last good state is used"),
+        log.warn({ source, object, problems }, "object not understood: its last good state stays in use"),
       failed: (watch, state, error) => {
         failed(source);
         const refused = state === "refused";

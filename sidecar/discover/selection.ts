@@ -20,7 +20,7 @@ export interface Selection {
   services: readonly SelectedService[] | "all";
   /** The engine of pods without an engine label. */
   engine: EngineName;
-  /** The engines that a label may name; undefined: the built-in ones. */
+  /** The engines that a label may name; undefined: the built-in engines. */
   engines?: EngineTable;
   /** The place of the cluster's pods. */
   place?: string | undefined;

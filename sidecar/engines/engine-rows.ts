@@ -44,6 +44,6 @@ export interface Engine {
   rows: readonly Row[];
   /** Where the server shows its metrics, if not at `scrape.path` on the pod's own port. */
   metrics?: { port?: number; path?: string };
-  /** This path answers 200 while the server can serve. */
+  /** On this path the server responds 200 while it can serve. */
   health: string;
 }

@@ -1,4 +1,4 @@
-// SGLang with --enable-metrics. With data parallelism each scheduler has its own series, with its own labels.
+// The table of SGLang with --enable-metrics. With data parallelism each scheduler has its own series, with its own labels.
 import type { Engine } from "./engine-rows.ts";
 
 export const sglang: Engine = {

@@ -1,5 +1,5 @@
-// Triton with the TensorRT-LLM backend. Each metric family has a label that says what a sample counts. The metrics are on a
-// port of their own. Triton has no /v1/models, so `models.static` must name its models.
+// The table of Triton with the TensorRT-LLM backend. Each metric family has a label that says what a sample counts. The
+// metrics are on a port of their own. Triton has no /v1/models, so `models.static` must name its models.
 import type { Engine, Signal } from "./engine-rows.ts";
 
 const REQUESTS = "nv_trt_llm_request_metrics";

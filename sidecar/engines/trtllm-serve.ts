@@ -1,5 +1,5 @@
-// TensorRT-LLM's own server, trtllm-serve. /metrics has iteration statistics as JSON. With `return_perf_metrics`, the
-// server also writes Prometheus text at /prometheus/metrics.
+// The table of trtllm-serve, TensorRT-LLM's own server. /metrics has iteration statistics as JSON. With
+// `return_perf_metrics`, the server also writes Prometheus text at /prometheus/metrics.
 import type { Engine } from "./engine-rows.ts";
 
 export const trtllmServe: Engine = {

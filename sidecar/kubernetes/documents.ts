@@ -12,8 +12,8 @@ type DocumentItem =
   | { where: string; problem: string };
 
 /**
- * Returns the items of a file, without empty documents. `json`: the file's name says JSON, whose parser is faster and
- * stricter.
+ * Returns the items of a file, without empty documents. `json`: the file is JSON, by the end of its name. The JSON parser is
+ * faster and stricter.
  */
 export function* documentItems(text: string, json: boolean): Iterable<DocumentItem> {
   for (const document of json ? jsonDocument(text) : yamlDocuments(text)) {

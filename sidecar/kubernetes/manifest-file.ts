@@ -16,7 +16,7 @@ export interface ManifestFile {
   unused: string[];
 }
 
-/** `json`: the file's name says that the file is JSON. */
+/** Reads the text of a file. `json`: the file is JSON, by the end of its name. */
 export function readManifests(text: string, json: boolean): ManifestFile {
   const read: ManifestFile = { objects: new Map(), kept: [], torn: false, problems: [], unused: [] };
   for (const item of documentItems(text, json)) {

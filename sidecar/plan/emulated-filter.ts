@@ -47,7 +47,7 @@ export class PlanFilter {
   push(view: SnapshotView): void {
     const body = encodeSnapshot({ ...view, version: this.#process.now / 1000n });
     const { reply } = this.#send({ path: SNAPSHOT_PATH, headers: [[SECRET_HEADER, SECRET]], body });
-    if (reply?.status !== 200) throw new Error(`the filter refuses the snapshot: ${reply?.body ?? "no answer"}`);
+    if (reply?.status !== 200) throw new Error(`the filter refuses the snapshot: ${reply?.body ?? "no response"}`);
     this.#process.advance(TICK_MS);
   }
 

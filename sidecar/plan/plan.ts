@@ -20,9 +20,7 @@ interface Plan {
   reply: { status: number; body: string } | undefined;
   /** The picked endpoint, then the endpoints for retries. */
   endpoints: string[];
-  /**
-   * How many of the requests went to each place, or to each endpoint if there are no places. The highest number comes first.
-   */
+  /** How many of the requests went to each place, or to each endpoint without places. The highest number comes first. */
   spread: Array<[name: string, requests: number]>;
   /** Lines for people with the numbers that decided. */
   lines: string[];

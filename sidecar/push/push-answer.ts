@@ -40,17 +40,18 @@ const BY_STATUS: Readonly<Record<number, PushResult>> = {
 /** What an operator can do about a result. The log has this text. */
 export const HINTS: Readonly<Partial<Record<PushResult, string>>> = {
   malformed:
-    "the sidecar could not build the snapshot, or the filter refuses it: detail says why. Are filter and sidecar of one version?",
+    "the sidecar could not build the snapshot, or the filter refuses it: detail has the reason. Are filter and sidecar of one version?",
   unauthenticated: "the filter has another secret: compare PILOTFISH_SECRET on both sides",
-  outdated: "another sidecar, or a clock that jumped, is ahead: the next push has a higher version",
-  held: "another sidecar has the lease of this Envoy, and its snapshot is as complete: standing by",
-  snapshot_too_large: "the snapshot has more pods or models than one filter takes: split them over several gateways",
+  outdated:
+    "the filter has a newer version, from another sidecar or before a clock jumped: the next push has a higher version",
+  held: "another sidecar has the lease of this Envoy: this sidecar stands by until the lease ends",
+  snapshot_too_large: "the snapshot has more pods or models than a filter accepts: split them over several gateways",
   not_stored: "Envoy did not store the snapshot: it is pushed again",
   unexpected:
-    "the response is not the filter's: is the filter on this listener, and is push.path the same as its snapshot.path?",
-  refused: "nothing listens there: is Envoy up, and is this its listener's address?",
+    "the response is not the filter's: is the filter on this listener, and is push.path the same as the filter's snapshot.path?",
+  refused: "nothing listens at the target: does Envoy run, and is this the address of its listener?",
   unreachable: "the network has no route to the target: is its address right?",
-  timeout: "the target did not answer within push.timeout",
+  timeout: "the target did not respond within push.timeout",
   reset: "the target closed the connection",
 };
 
@@ -83,7 +84,7 @@ export function judge(status: number, body: Buffer, sent: bigint): Verdict {
   const held = status === 409 && json?.error?.code === CODE_LEASED;
   const result = held ? "held" : BY_STATUS[status];
   if (result === undefined || typeof json?.error?.code !== "string") {
-    return { result: "unexpected", detail: `status ${status}, ${body.length} bytes that are no answer to this push` };
+    return { result: "unexpected", detail: `status ${status}, ${body.length} bytes that are no response to this push` };
   }
   const verdict: Verdict = { result, detail: String(json.error.message ?? json.error.code).slice(0, 300) };
   if (result === "outdated" && typeof json.version === "string" && VERSION.test(json.version)) {

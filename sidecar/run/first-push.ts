@@ -1,6 +1,6 @@
 // Decides when a run begins to push, and when a reload may end the run before.
 //
-//   waiting ── each source has reported, and each pod and each peer has answered or failed to ──▶ pushing
+//   waiting ── each source has reported, and each pod and each peer has responded or failed ──▶ pushing
 //   waiting ── START_GRACE_MS passed, and a pod is known ──▶ pushing
 //   waiting ── START_GRACE_MS passed, and each source has reported, so it is certain that there are no pods ──▶ pushing
 //   pushing ── a target took the snapshot, or another sidecar has the lease there ──▶ taken

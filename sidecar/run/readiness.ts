@@ -20,7 +20,7 @@ export function readinessOf(
   targets: readonly TargetState[],
   { now, heartbeatMs }: { now: number; heartbeatMs: number },
 ): Readiness {
-  const reasons = awaited.map((source) => `no answer yet from ${source}`);
+  const reasons = awaited.map((source) => `no report yet from ${source}`);
   const freshMs = Math.max(MIN_FRESH_MS, FRESH_HEARTBEATS * heartbeatMs);
   const fresh = targets.some(({ suppliedAt }) => suppliedAt !== null && now - suppliedAt < freshMs);
   if (!fresh) {

@@ -16,7 +16,7 @@ export class SeenObjects {
     return this.#sources.flatMap((source) => source.seen?.() ?? []);
   }
 
-  /** The objects for a snapshot, as of the last `read()`; undefined: no source has a cluster. */
+  /** The objects for a snapshot at the last `read()`; undefined: no source has a cluster. */
   get objects(): ClusterObjects | undefined {
     return this.#objects;
   }

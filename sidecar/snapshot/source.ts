@@ -76,6 +76,6 @@ export class SnapshotSource {
 
 function indexOf(endpoints: readonly { address: string }[]): () => EndpointIndex {
   let index: EndpointIndex | undefined;
-  // Addresses are ASCII: JavaScript's order is that of their bytes.
+  // Addresses are ASCII, so JavaScript sorts them by their bytes, as the encoder does.
   return () => (index ??= new EndpointIndex(endpoints.map(({ address }) => address).sort()));
 }

@@ -11,7 +11,7 @@ const encoder = new TextEncoder();
 const KEEP = 1 << 20;
 const words = new Int32Array(KEEP / 4);
 
-/** `salt` keeps the caches of different models and adapters apart. */
+/** Makes a prompt of a text. `salt` keeps the blocks of different models and adapters apart. */
 export function promptOf(text: string, blockSize: number, salt: string): Prompt {
   // A UTF-16 unit takes at most three bytes of UTF-8. A prompt that is too large for `words` gets a buffer of its own.
   const room = Math.ceil((text.length * 3) / 4) + 1;
@@ -21,13 +21,16 @@ export function promptOf(text: string, blockSize: number, salt: string): Prompt 
   return { tokens: Math.max(1, Math.ceil(written / 4)), hashes: chain(scratch, written >> 2, blockSize, salt) };
 }
 
-/** A prompt given as token ids. */
+/** Makes a prompt of token ids. */
 export function promptOfIds(ids: readonly number[], blockSize: number, salt: string): Prompt {
   const scratch = Int32Array.from(ids);
   return { tokens: Math.max(1, ids.length), hashes: chain(scratch, ids.length, blockSize, salt) };
 }
 
-/** Two 32-bit multiplicative hashes, carried from block to block and joined to 53 bits, which a number holds exactly. */
+/**
+ * Returns the hash of each full block. Two 32-bit multiplicative hashes go on from block to block, and are joined to 53 bits,
+ * which a number stores exactly.
+ */
 function chain(tokens: Int32Array, count: number, blockSize: number, salt: string): Float64Array {
   let a = 0x9e3779b9;
   let b = 0x85ebca6b;
@@ -56,13 +59,13 @@ const FILLER =
     " ",
   );
 
-/** The text of the generated token `index`, counted from 0. The same index always gives the same text. */
+/** Returns the text of the generated token `index`, counted from 0. The same index always gives the same text. */
 function fillerToken(index: number): string {
   const word = FILLER[index % FILLER.length] as string;
   return index === 0 ? word : ` ${word}`;
 }
 
-/** The text of tokens `from` up to, not including, `to`. */
+/** Returns the text of the generated tokens from `from` up to, not including, `to`. */
 export function fillerText(from: number, to: number): string {
   let text = "";
   for (let i = from; i < to; i++) text += fillerToken(i);

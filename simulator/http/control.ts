@@ -76,7 +76,9 @@ export interface PodStats {
   steps: number;
 }
 
-/** Counts since the start. `running` and `waiting` are the current values, not those of the last step. */
+/**
+ * Returns the counts since the start. `running` and `waiting` are current values, not the values at the end of the last step.
+ */
 export function statsOf(pod: PodState): PodStats {
   const { received, finished, aborted, refused, models } = pod.counts;
   const sum = (read: (engine: PodState["engines"][number]) => number) =>

@@ -140,7 +140,7 @@ export const FAMILIES: readonly Family[] = ROWS.map(([name, type, help]) => ({
   created: type !== "gauge" && !NEVER_CREATED.test(name),
 }));
 
-/** Name of the family that holds the creation times of `name`. */
+/** Returns the name of the family with the creation times of `family`. */
 export function createdName(family: Family): string {
   const base = family.type === "counter" ? family.name.replace(/_total$/, "") : family.name;
   return `${base}_created`;

@@ -18,7 +18,7 @@ function logsOf(stream: Stream): string[] | undefined {
   return stream.filters[0]?.root.vm.logs.map((line) => line.text);
 }
 
-test("a stream's callbacks come in Envoy's order, the access log before done and delete", () => {
+test("a stream's callbacks run in Envoy's order: the access log before done and delete", () => {
   const callbacks: Guest = {};
   for (const name of ["context_create", "tick", "log", "delete"]) callbacks[`proxy_on_${name}`] = log(name);
   for (const name of ["vm_start", "configure", "done"]) callbacks[`proxy_on_${name}`] = `${log(name)} (i32.const 1)`;
@@ -44,13 +44,13 @@ test("callbacks that the module does not export are skipped", () => {
   assert.deepEqual([...stream.hostCalls], []);
 });
 
-test("a configuration that the guest rejects is refused with what it logged", () => {
+test("a configuration that the guest rejects is refused with the guest's log lines", () => {
   const rejecting = guest({ proxy_on_configure: `${log("key x: bad")} (i32.const 0)` });
   assert.throws(() => new Process().startRoot(rejecting), ConfigurationRefused);
   assert.throws(() => new Process().startRoot(rejecting), /proxy_on_configure returned false; log: info: key x: bad/);
 });
 
-test("the guest reads its plugin's and its VM's configuration and environment", () => {
+test("the guest reads the configuration of its plugin and of its VM, and the environment", () => {
   const read = (type: number) =>
     drop(`proxy_get_buffer_bytes (i32.const ${type}) (i32.const 0) (i32.const 99) ${OUT}`) + SHOW_RESULT;
   const reading = guest({

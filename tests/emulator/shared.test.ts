@@ -104,7 +104,7 @@ test("the response passes the filters in the opposite order", () => {
   assert.deepEqual(stream.respond().headers?.all("x-by"), ["second", "first"]);
 });
 
-test("the effective context of a stream that is gone cannot be set", () => {
+test("a stream that is gone cannot become the effective context", () => {
   const process = new Process({ autoSettle: false });
   const holder = process.startRoot(
     guest({

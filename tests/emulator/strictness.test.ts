@@ -194,7 +194,7 @@ test("a local reply ends the request: later writes and a second local reply are 
   refuses(() => late.respond(), /the response has begun/);
 });
 
-test("only a stopped stream can be continued, and not from inside its own callback", () => {
+test("only a stopped stream can be continued, and only outside its own callback", () => {
   const go = drop("proxy_continue_stream (i32.const 0)");
   refuses(() => start({ proxy_on_request_headers: `${go} ${STOP}` }).send(), /inside the stream's own callback/);
   const free = start({ proxy_on_response_headers: `${go} ${CONTINUE}` });

@@ -76,7 +76,7 @@ test("a closed source resolves and reports nothing", async () => {
   assert.equal(reports, 0);
 });
 
-test("a pod stays while one source lists it; sources that have not reported are listed", () => {
+test("a pod stays while a source lists the pod; the directory knows the sources that have not reported", () => {
   const events: string[] = [];
   let report: (pods: readonly PodAddress[]) => void = () => {};
   const start = (receive: typeof report) => {

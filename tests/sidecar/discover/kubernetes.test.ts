@@ -21,10 +21,10 @@ test("pods of a pool appear, change and vanish with the objects of the API serve
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
   server.put(PODS, pod("x", "other", "10.0.0.9"));
   const { addresses, pods } = watchCluster(t, server);
-  await until("the listed one", () => addresses());
+  await until("the listed pod", () => addresses());
   assert.deepEqual(addresses(), ["10.0.0.1:8000", "10.0.0.1:8001"]);
   server.put(PODS, pod("b", "vllm", "10.0.0.2", { ready: false }));
-  await until("a new one", () => addresses()?.length === 4);
+  await until("a new pod", () => addresses()?.length === 4);
   const cluster = (address: string) => pods()?.find((each) => each.address === address)?.cluster;
   const of = ["InferencePool default/llama"];
   assert.deepEqual(cluster("10.0.0.2:8000"), { ready: false, draining: false, asleep: false, of });
@@ -50,8 +50,11 @@ test("nothing is reported before pools and pods are listed; an unchanged result 
     else response.writeHead(404).end();
   };
   const watched = watchCluster(t, server);
-  await until("pods asked for", () => server.requests.some((url) => url.includes("/pods")));
-  await until("pools answered", () => server.requests.filter((url) => url.includes("inferencepools")).length > 3);
+  await until("the request for pods", () => server.requests.some((url) => url.includes("/pods")));
+  await until(
+    "the response with pools",
+    () => server.requests.filter((url) => url.includes("inferencepools")).length > 3,
+  );
   assert.equal(watched.reports(), 0);
   server.instead = answer;
   release();
@@ -59,7 +62,7 @@ test("nothing is reported before pools and pods are listed; an unchanged result 
   const reports = watched.reports();
   server.put(PODS, pod("x", "other", "10.0.0.9"));
   server.put(PODS, pod("b", "vllm", "10.0.0.2"));
-  await until("the second", () => watched.addresses()?.length === 2);
+  await until("the second report", () => watched.addresses()?.length === 2);
   assert.equal(watched.reports(), reports + 1);
 });
 
@@ -71,7 +74,7 @@ test("a list is read in pages; a page token that expires starts the list again",
   let expired = 0;
   server.expireTokens = () => expired++ === 0;
   const watched = watchCluster(t, server);
-  await until("all", () => watched.addresses()?.length === 5);
+  await until("all pods", () => watched.addresses()?.length === 5);
   const pages = server.requests.filter((url) => url.includes("/pods") && url.includes("continue="));
   // The first request for page two was refused; after the new list, pages two and three were read.
   assert.ok(expired > 1);
@@ -84,11 +87,11 @@ test("while the API server is down pods stay; the watch continues from its versi
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
   server.put(PODS, pod("b", "vllm", "10.0.0.2"));
   const watched = watchCluster(t, server);
-  await until("both", () => watched.addresses()?.length === 2 && server.watching >= 3);
+  await until("both pods", () => watched.addresses()?.length === 2 && server.watching >= 3);
   await server.kill();
   server.remove(PODS, "default", "a");
   server.put(PODS, pod("c", "vllm", "10.0.0.3"));
-  await until("it noticed", () => watched.source.seen?.().watches.some(({ state }) => state === "failing"));
+  await until("a failed request", () => watched.source.seen?.().watches.some(({ state }) => state === "failing"));
   assert.deepEqual(watched.addresses(), ["10.0.0.1:8000", "10.0.0.2:8000"]);
   server.requests = [];
   await server.start();
@@ -102,7 +105,7 @@ test("an expired version, in an event or a status, leads to a new list, without 
   server.put(POOLS, pool("llama", "vllm", 8000));
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
   const watched = watchCluster(t, server);
-  await until("one", () => watched.addresses()?.length === 1 && server.watching >= 3);
+  await until("one pod", () => watched.addresses()?.length === 1 && server.watching >= 3);
   await server.kill();
   server.remove(PODS, "default", "a");
   server.put(PODS, pod("b", "vllm", "10.0.0.2"));
@@ -122,7 +125,7 @@ test("an expired version, in an event or a status, leads to a new list, without 
     response.writeHead(gone ? 410 : 503).end("{}");
   };
   await server.start();
-  await until("after status 410", () => watched.addresses()?.length === 2);
+  await until("the pods after status 410", () => watched.addresses()?.length === 2);
   assert.ok(refused > 0);
 });
 
@@ -181,7 +184,7 @@ test("a line that is not an event ends the watch, and a list follows", async (t)
     await until("watches", () => server.watching >= 3);
     const before = server.requests.length;
     server.sendRaw(text);
-    await until("it was asked again", () => server.requests.length > before + 2);
+    await until("another request", () => server.requests.length > before + 2);
     assert.deepEqual(watched.addresses(), ["10.0.0.1:8000"]);
   }
 });
@@ -195,7 +198,7 @@ test("a server that ends each watch at once is asked with growing waits", async 
   const watched = watchCluster(t, server, { times: { ...TIMES, retryMinMs: 50, retryMaxMs: 100_000 } });
   await until("the first report", () => watched.addresses());
   const pods = () => server.requests.filter((url) => url.includes("/pods")).length;
-  await until("it asked again", () => pods() >= 2);
+  await until("another request", () => pods() >= 2);
   await new Promise((resolve) => setTimeout(resolve, 500));
   assert.ok(pods() < 16, String(pods()));
 });
@@ -227,7 +230,7 @@ test("a single 404 for an API, as from a starting server, removes no pod", async
   server.put(POOLS, pool("llama", "vllm", 8000));
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
   const watched = watchCluster(t, server);
-  await until("one", () => watched.addresses()?.length === 1 && server.watching >= 3);
+  await until("one pod", () => watched.addresses()?.length === 1 && server.watching >= 3);
   await server.kill();
   server.expire();
   let missing = 0;
@@ -252,14 +255,14 @@ test("the endpoints of a configured Service's EndpointSlices are pods, and only 
   server.put(SLICES, slice("llm-serve-svc", { serve: 8000 }, "10.0.0.1", "10.0.0.2"));
   server.put(SLICES, slice("head", { dashboard: 8265 }, "10.0.0.8"));
   const watched = watchCluster(t, server, { services: [{ name: "llm-serve-svc" }] });
-  await until("both", () => watched.addresses()?.length === 2);
+  await until("both pods", () => watched.addresses()?.length === 2);
   const ending = slice("llm-serve-svc", { serve: 8000 }, "10.0.0.1");
   (ending.endpoints as Array<{ conditions: object }>)[0] = {
     ...(ending.endpoints as Array<{ conditions: object }>)[0],
     conditions: { ready: false, serving: true, terminating: true },
   };
   server.put(SLICES, ending);
-  await until("one, ending", () => watched.pods()?.length === 1 && watched.pods()?.[0]?.cluster?.draining);
+  await until("one draining pod", () => watched.pods()?.length === 1 && watched.pods()?.[0]?.cluster?.draining);
   assert.equal(watched.pods()?.[0]?.cluster?.ready, true);
   const asked = server.requests.filter((url) => url.includes("endpointslices"));
   assert.ok(asked.every((url) => url.includes("labelSelector=kubernetes.io%2Fservice-name%3Dllm-serve-svc")));
@@ -272,7 +275,7 @@ test("a resource that RBAC refuses is logged once, and other resources work", as
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
   const watched = watchCluster(t, server);
   await until("the pod", () => watched.addresses()?.length === 1);
-  await until("asked thrice", () => server.requests.filter((url) => url.includes("configmaps")).length >= 3);
+  await until("three requests", () => server.requests.filter((url) => url.includes("configmaps")).length >= 3);
   assert.equal(watched.lines.length, 1);
   assert.match(String(watched.lines[0]?.watch), /^configmaps in default/);
   assert.equal(watched.lines[0]?.status, 403);
@@ -289,10 +292,10 @@ test("a broken object is logged with its field and keeps its last good state", a
   server.put(POOLS, pool("llama", "vllm", 8000));
   server.put(PODS, pod("a", "vllm", "10.0.0.1"));
   const watched = watchCluster(t, server);
-  await until("one", () => watched.addresses()?.length === 1);
+  await until("one pod", () => watched.addresses()?.length === 1);
   server.put(POOLS, pool("llama", "vllm", 80_000));
   server.put(PODS, pod("b", "vllm", "10.0.0.2"));
-  await until("two", () => watched.addresses()?.length === 2);
+  await until("two pods", () => watched.addresses()?.length === 2);
   assert.deepEqual(watched.lines[0], {
     source: "kubernetes",
     object: "InferencePool default/llama",
@@ -304,7 +307,7 @@ test("a broken object is logged with its field and keeps its last good state", a
   await server.start();
   await until("the pod after a list", () => watched.addresses()?.length === 3);
   server.remove(POOLS, "default", "llama");
-  await until("none", () => watched.addresses()?.length === 0);
+  await until("no pod", () => watched.addresses()?.length === 0);
 });
 
 test("a closed source sends no request", async (t) => {
@@ -312,7 +315,7 @@ test("a closed source sends no request", async (t) => {
   const { source, addresses } = watchCluster(t, server);
   await until("the first report", () => addresses() && server.watching >= 2);
   source.close();
-  await until("its watches are gone", () => server.watching === 0);
+  await until("the end of all watches", () => server.watching === 0);
   // A request that was sent before close() may still arrive.
   await new Promise((resolve) => setTimeout(resolve, 100));
   const asked = server.requests.length;

@@ -90,34 +90,34 @@ test("a folder is watched: files appear, change, are replaced and vanish", async
   start();
   await until("no pods yet", () => addresses()?.length === 0);
   write("pods.yml", yaml(pod("a", "x", "10.0.0.1")));
-  await until("one", () => addresses()?.length === 1);
+  await until("one pod", () => addresses()?.length === 1);
   write("pods.yml.new", yaml(pod("b", "x", "10.0.0.2")));
   renameSync(join(directory, "pods.yml.new"), join(directory, "pods.yml"));
-  await until("another", () => addresses()?.[0] === "10.0.0.2:80");
+  await until("another pod", () => addresses()?.[0] === "10.0.0.2:80");
   write("slice.json", JSON.stringify(slice("s", { serve: 8000 }, "10.0.0.9")));
   write(".hidden.yaml", yaml(pod("h", "x", "10.0.0.7")));
   write("notes.txt", "not a manifest: [");
-  await until("a slice", () => isDeepStrictEqual(addresses(), ["10.0.0.2:80", "10.0.0.9:8000"]));
+  await until("the pod of a slice", () => isDeepStrictEqual(addresses(), ["10.0.0.2:80", "10.0.0.9:8000"]));
   remove("pods.yml");
-  await until("gone", () => isDeepStrictEqual(addresses(), ["10.0.0.9:8000"]));
+  await until("only the pod of the slice", () => isDeepStrictEqual(addresses(), ["10.0.0.9:8000"]));
 });
 
 test("after a mistake in a file, its last good objects stay: only the wrong object, or all if the file is not YAML", async (t) => {
   const { write, start, addresses, lines, source } = folder(t);
   write("all.yaml", yaml(pool("p", "x", 80), pod("a", "x", "10.0.0.1")));
   start();
-  await until("one", () => addresses()?.length === 1);
+  await until("one pod", () => addresses()?.length === 1);
   write("all.yaml", yaml(pool("p", "x", 80_000), pod("a", "x", "10.0.0.1"), pod("b", "x", "10.0.0.2")));
   await until("the new pod, on the old port", () => isDeepStrictEqual(addresses(), ["10.0.0.1:80", "10.0.0.2:80"]));
   assert.match(String(lines.find(({ problem }) => problem)?.problem), /^document 1, InferencePool default\/p: spec/);
   write("all.yaml", "a: [b\n");
-  await until("it was read", () => lines.some(({ problem }) => String(problem).startsWith("document 1: line")));
+  await until("the file to be read", () => lines.some(({ problem }) => String(problem).startsWith("document 1: line")));
   assert.equal(source.seen?.().pods.length, 2);
   write("all.yaml", yaml(pool("p", "x", 81)));
-  await until("what is really gone is gone", () => addresses()?.length === 0);
+  await until("the removed pod to vanish", () => addresses()?.length === 0);
 });
 
-test("a missing folder is logged, and read once it exists", async (t) => {
+test("a missing folder is logged, and read when it exists", async (t) => {
   const { directory, start, addresses, lines, write } = folder(t);
   rmSync(directory, { recursive: true });
   start();
@@ -164,5 +164,5 @@ test("the filter receives not ready, draining and asleep from manifests, and /ob
   ]);
   assert.deepEqual(JSON.parse(JSON.stringify(sidecar.objects())), shown.sources);
   write("all.yaml", yaml(pool("p", "x", port)));
-  await until("gone", () => filter.stored?.endpoints.length === 0);
+  await until("no pod", () => filter.stored?.endpoints.length === 0);
 });

@@ -113,7 +113,7 @@ describe("policies of manifests", () => {
 });
 
 describe("a snapshot with places", () => {
-  test("has the places of its pods, and each model's policy by pool, by model, or for all", () => {
+  test("has the places of its pods, and for each model the policy of its name, of its pool, or of all models", () => {
     const { places, policies } = config({
       places: { here: "eu", list: [{ name: "us", weight: 3 }] },
       policies: [

@@ -25,7 +25,7 @@ test("where another sidecar has the lease, this sidecar stands by, is ready, and
   await until("a snapshot", () => filter.stored);
 });
 
-test("a snapshot is complete when each pod has been asked, and not while most pods do not answer", async (t) => {
+test("a snapshot is complete when each pod has been scraped, but not while most pods do not respond", async (t) => {
   const pods = [await startPod(), await startPod(), await startPod()];
   const filter = await startFilter();
   for (const server of [...pods, filter]) t.after(() => server.close());

@@ -20,7 +20,7 @@ const counts = (requests: number, lasted = requests, pending = 0, sent = 0): Rem
   sent,
 });
 
-test("each Envoy receives the sum of the other Envoys' in-flight requests, without its own", async (t) => {
+test("each Envoy receives the sum of the other Envoys' in-flight requests, without its own requests", async (t) => {
   const { pod, hash, filters } = await startScene(t, 3);
   for (const [i, filter] of filters.entries()) filter.counts.set(hash, counts(10 ** i, 10 ** i - 1, 100, 7));
   await quickSidecar(t, { endpoints: [pod.url], targets: filters.map(({ url }) => url) });

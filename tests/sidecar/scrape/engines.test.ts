@@ -84,7 +84,7 @@ describe("an engine that was added is complete:", () => {
 });
 
 for (const { file, engine, text, expected } of CASES) {
-  test(`${file}: recognised among all engines, and read the same by its own table alone`, () => {
+  test(`${file}: the engine is recognised, and its own table alone reads the same`, () => {
     for (const by of [AUTO, engine]) {
       const reading = read(text, by);
       const { waiting, running, kvUsage, kvBlocks, blockTokens } = reading;
