@@ -1,4 +1,4 @@
-// `admission` as the filter uses it.
+// The section `admission` as the filter uses it.
 import { Limits, newLimits } from "../admission/saturation";
 import { AdmissionSettings } from "./generated/admission-settings";
 import { Section } from "./section";

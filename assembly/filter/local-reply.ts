@@ -1,4 +1,4 @@
-// Local replies. Refusals are JSON in OpenAI's error shape, with a stable code.
+// Sends local replies. A refusal is JSON in OpenAI's error shape and has a stable code.
 import { Bytes, bytesOf } from "../base/bytes";
 import { Writer, writeTo } from "../base/writer";
 import { sendLocalResponse } from "../host/calls";

@@ -34,9 +34,9 @@ const SLAB_STREAMS: u32 = 64;
  */
 @unmanaged
 export class Stream {
-  // This file.
+  // streams.ts: the record itself.
   id: u32 = 0;
-  /** Bytes of the record after Stream: the scanner's state. */
+  /** Bytes of the scanner's state, which follows the fields of Stream in memory. */
   stateBytes: u32 = 0;
   /** The next record in the list of free records. */
   next: usize = 0;
@@ -53,7 +53,7 @@ export class Stream {
   consumed: u32 = 0;
 
   // setup/no-bodies.ts
-  /** Ticks of waiting for the body's first byte. */
+  /** Number of ticks that the stream has waited for the body's first byte. */
   waited: u32 = 0;
 
   // request/ask.ts: what the request asks for.
@@ -70,7 +70,7 @@ export class Stream {
   target: usize = 0;
   /** The request's priority, from its objective or from the rule for the client's name. */
   priority: i32 = 0;
-  /** NAMED_ flags. */
+  /** Flags NAMED_... */
   named: u32 = 0;
   /** Prompt (endpoints/cache/prompt.ts) until the request is sent; 0: the filter does not hash the prompt. */
   prompt: usize = 0;

@@ -17,7 +17,7 @@ export class ResponseRecord {
   owner: u64 = 0;
   /** Hash of the model that gave the response. */
   model: u64 = 0;
-  /** What is kept of the name that the client asked for (filter/request/asked-name.ts). */
+  /** The name that the client asked for, in the form of keptAsked() (filter/request/asked-name.ts). */
   asked: u64 = 0;
 }
 

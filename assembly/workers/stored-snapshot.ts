@@ -17,7 +17,7 @@ export const STORED: u32 = 0;
 export const OUTDATED: u32 = 1;
 /** The host refused the value. */
 const NOT_STORED: u32 = 2;
-/** Another sidecar's snapshot has the lease. */
+/** Another sidecar's snapshot has a lease, which keeps the pushed snapshot out. */
 export const LEASED: u32 = 3;
 
 @unmanaged

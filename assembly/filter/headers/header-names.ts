@@ -14,7 +14,7 @@ import { bytesOf } from "../../base/bytes";
 export const PATH = bytesOf(":path");
 export const METHOD = bytesOf(":method");
 export const UPGRADE = bytesOf("upgrade");
-// Methods.
+// Values of the header :method.
 export const GET = bytesOf("GET");
 export const POST = bytesOf("POST");
 export const STATUS = bytesOf(":status");
@@ -45,7 +45,7 @@ export const STATE_REASON = bytesOf("pilotfish.reason");
 export const UPSTREAM_ADDRESS = bytesOf("upstream\0address");
 /** u64: how many times Envoy sent the request; 1: Envoy did not retry. */
 export const UPSTREAM_ATTEMPTS = bytesOf("upstream\0request_attempt_count");
-/** u64: a bit for each of Envoy's response flags. */
+/** u64: Envoy's response flags, one bit for each flag. */
 export const RESPONSE_FLAGS = bytesOf("response\0flags");
 /** i64: bytes of the request's headers and body that Envoy has received so far. */
 export const REQUEST_TOTAL_SIZE = bytesOf("request\0total_size");

@@ -67,7 +67,7 @@ function askedName(name: usize, length: u32): AskedName {
   return record;
 }
 
-/** Makes the HTTP response to this request, from the endpoint of `entry`, name `asked` instead of `model`. */
+/** Opens a record for this request, so that its HTTP response, from the endpoint of `entry`, has the name `asked` instead of `model`. */
 export function giveBackAsked(id: u32, root: Root, entry: Entry, asked: AskedName, model: usize, length: u32): void {
   const target = keptTarget(model, length);
   if (target === null) return;

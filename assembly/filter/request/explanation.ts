@@ -26,7 +26,7 @@ class Explanation {
 
 const TEXT_AT: u32 = offsetof<Explanation>();
 const slots: usize = memory.data(SLOTS * SLOT_BYTES, 8);
-/** Bits of the taken slots. */
+/** Bit i is 1 while slot i is taken. */
 let taken: u32 = 0;
 
 /** Call after readHead(). Gives a slot to a request whose head has the debug secret. */

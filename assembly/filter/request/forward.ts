@@ -56,7 +56,7 @@ const input = newPickInput();
 const MAX_DESTINATIONS: u32 = 3;
 /** Value of the destination header: addresses with commas between them. */
 const destination: usize = memory.data(MAX_DESTINATIONS * (MAX_ADDRESS_BYTES + 1));
-/** The only form of load reports that vLLM knows. */
+/** The form of load reports to ask for. vLLM knows no other form. */
 const TEXT = bytesOf("TEXT");
 
 const PICKED_REASON = bytesOf("picked");

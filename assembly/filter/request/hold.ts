@@ -69,7 +69,7 @@ function makeRoom(stream: Stream, admission: AdmissionConfig): bool {
   return waitingCount() < admission.hold.maxRequests && waitingBytes() + size <= <u64>admission.hold.maxBytes;
 }
 
-/** Sets how many requests of a scope this worker may let go until the next tick. */
+/** Measures a scope, and sets how many of its requests this worker may resume until the next tick. */
 export function findRoom(scope: Scope): void {
   const stream = changetype<Stream>(nextWaiting(scope).stream);
   const view = current();

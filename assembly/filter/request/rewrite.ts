@@ -78,7 +78,7 @@ export function rewriteModel(stream: Stream, model: usize, modelLength: u32, len
   count(REWRITTEN);
   setBuffer(REQUEST_BODY, 0, length, room, total);
   if (stream.hasLength) setContentLength(total);
-  // The client's own name cannot be put back into a compressed response.
+  // The filter cannot write the client's name into a compressed response, so it asks for an uncompressed response.
   dropHeader(ACCEPT_ENCODING);
   return true;
 }

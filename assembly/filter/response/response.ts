@@ -1,4 +1,4 @@
-// The response's way through the filter, and the stream's end.
+// The response's way through the filter, and what the filter does at the stream's end.
 import { ROLE_READER } from "../../config/config";
 import { closePrompt, Prompt } from "../../endpoints/cache/prompt";
 import { endPrompt } from "../../endpoints/cache/running-prompts";

@@ -84,17 +84,17 @@ describe("10,000 requests that wait, are refused, are aborted and are retried", 
     };
     /** Sorts the waiting requests by their fate. */
     const look = () => {
-      const held: Stream[] = [];
+      const still: Stream[] = [];
       for (const stream of waiting) {
         const what = fate(stream);
-        if (what === "waits") held.push(stream);
+        if (what === "waits") still.push(stream);
         else if (what === "continue") running.push(stream);
         else {
           tally(what);
           stream.finish();
         }
       }
-      waiting = held;
+      waiting = still;
     };
     let sent = 0;
     const send = (headers: Record<string, string>, worker: number) => {
@@ -115,7 +115,7 @@ describe("10,000 requests that wait, are refused, are aborted and are retried", 
       look();
       if (waiting.length > 0 && next(10) === 0) {
         const [stream] = waiting.splice(next(waiting.length), 1) as [Stream];
-        tally("aborted while held");
+        tally("aborted while waiting");
         stream.abort();
       }
       while (running.length > 24 || (running.length > 0 && next(3) === 0)) {
@@ -162,15 +162,15 @@ describe("10,000 requests that wait, are refused, are aborted and are retried", 
       10_000,
       JSON.stringify(fates),
     );
-    for (const what of ["served", "aborted", "aborted while held", "429 saturated", "429 queue_full"]) {
+    for (const what of ["served", "aborted", "aborted while waiting", "429 saturated", "429 queue_full"]) {
       assert.ok((fates[what] ?? 0) > 50, `${what}: ${JSON.stringify(fates)}`);
     }
     const c = gateway.counters();
     const of = (name: string) => c[name] ?? 0;
     const ended =
       of("resumed") + of("hold.timeout") + of("hold.no_endpoint") + of("hold.displaced") + of("hold.aborted");
-    assert.equal(of("held"), ended, "what was held went on, was refused or was given up, once");
-    assert.equal(of("hold.aborted"), fates["aborted while held"]);
+    assert.equal(of("held"), ended, "each request that waited went on, was refused or was aborted, once");
+    assert.equal(of("hold.aborted"), fates["aborted while waiting"]);
     assert.equal(of("shed"), fates["429 saturated"]);
     assert.equal(of("hold.full") + of("hold.displaced"), fates["429 queue_full"]);
     assert.equal(of("hold.timeout"), fates["503 hold_timeout"] ?? 0);

@@ -1,4 +1,4 @@
-// The explanation of a pick, for clients with the secret, and what a dry run counts.
+// Explanations of picks, which clients with the debug secret get, and the counters of a dry run.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { A, B, base, C, chat, endpoint, Gateway, routed } from "../../../testkit/filter/gateway.ts";

@@ -1,4 +1,4 @@
-// In-flight requests are counted on the endpoint that answers, whatever was picked.
+// In-flight requests are counted on the endpoint that answers, whichever endpoint was picked.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { A, B, C, complete, type Gateway, JSON_TYPE } from "../../../testkit/filter/gateway.ts";

@@ -1,4 +1,4 @@
-// Load reports of endpoints: requested, used until the next scrape, and kept from the client.
+// Load reports of endpoints. The filter asks for them, uses them until the next scrape, and hides them from the client.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { A, B, base, chat, endpoint, Gateway, routed } from "../../../testkit/filter/gateway.ts";
@@ -58,7 +58,7 @@ test("an endpoint that reports a queue is picked less, until its next scrape sho
   assert.ok(isEven(shareOfA(g)));
   answered(g, A, text("9.0", "0.0"));
   assert.equal(shareOfA(g), 0);
-  // This scrape was made after the report.
+  // The age of this scrape is 10 ms, so it is newer than the report.
   g.process.advance(100);
   feed(g, 0, 10);
   assert.ok(isEven(shareOfA(g)));

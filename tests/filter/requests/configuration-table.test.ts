@@ -1,4 +1,5 @@
-// The documented configuration against the release wasm: each documented default and limit is accepted, everything else refused.
+// Compares the documented configuration with the release wasm. The filter accepts each documented default and limit, and refuses
+// everything else.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConfigurationRefused, Process, Root } from "../../../emulator/index.ts";

@@ -1,4 +1,4 @@
-// Which configurations the filter accepts, and what it logs when it refuses one.
+// The configurations that the filter accepts, and the line that it logs when it refuses a configuration.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConfigurationRefused, Process, Root } from "../../../emulator/index.ts";

@@ -1,4 +1,4 @@
-// GET /v1/models/{id}: one entry of the list of models.
+// GET /v1/models/{id}, which returns one entry of the list of models.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { A, adapter, base, endpoint, Gateway } from "../../../testkit/filter/gateway.ts";

@@ -1,4 +1,4 @@
-// Two or more Envoys on one clock, and a sidecar between them that merges traffic reports as the real sidecar does.
+// Two or more Envoys that share a clock. A sidecar between them merges traffic reports as the real sidecar does.
 import assert from "node:assert/strict";
 import type { Stream } from "../../../emulator/index.ts";
 import { REPORT_HEADER, SECRET_HEADER, SNAPSHOT_PATH } from "../../../protocol/constants.ts";

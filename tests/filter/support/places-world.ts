@@ -1,5 +1,5 @@
-// Two or more places with pods around one Envoy of the emulator, on its clock. Requests come, take a part of a pod's KV cache for a
-// while, and end. Every 100 ms a snapshot reports the pods' load.
+// A world of two or more places with pods, and one Envoy of the emulator, whose clock is the world's clock. Requests come, take a part
+// of a pod's KV cache for a while, and end. Every 100 ms a snapshot reports the pods' load.
 
 import type { Stream } from "../../../emulator/index.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
@@ -11,7 +11,7 @@ interface WorldPlace {
   pods: number;
   order?: number;
   weight?: number;
-  /** Pods behind each endpoint of the place. */
+  /** Number of pods behind each endpoint of the place. */
   behind?: number;
 }
 
@@ -19,9 +19,9 @@ interface WorldOptions {
   places: readonly WorldPlace[];
   policy: Partial<PolicyView>;
   workers?: number;
-  /** Mean milliseconds of a request; a request takes between half and one and a half of this. */
+  /** Mean duration of requests, ms. A request takes 0.5 to 1.5 times this. */
   duration?: number;
-  /** Share of a pod's KV cache that a request takes when it begins, and when it ends. */
+  /** Shares of a pod's KV cache that a request takes at its beginning and at its end. */
   kv?: readonly [number, number];
 }
 
@@ -43,7 +43,7 @@ export class World {
   readonly options: WorldOptions;
   /** Number of requests that each place has got so far. */
   readonly got: Record<string, number> = {};
-  /** The most requests that an endpoint had at once. */
+  /** The highest number of requests that each endpoint had at once. */
   readonly highest: Record<string, number> = {};
   now = 0;
   #turn = 0;
@@ -78,31 +78,31 @@ export class World {
     return first + ((last - first) * (this.now - begun)) / lasts;
   }
 
-  held(address: string): Request[] {
+  openOn(address: string): Request[] {
     return this.open.filter((request) => request.address === address);
   }
 
   utilization(place: string): number {
     const pods = this.options.places.find(({ name }) => name === place)?.pods as number;
-    const held = this.open.filter(({ address }) => this.placeOf(address) === place);
-    return held.reduce((sum, request) => sum + this.kvOf(request), 0) / pods;
+    const open = this.open.filter(({ address }) => this.placeOf(address) === place);
+    return open.reduce((sum, request) => sum + this.kvOf(request), 0) / pods;
   }
 
   push(): void {
     const { places, policy } = this.options;
     const endpoints = places.flatMap((place) =>
       this.addresses(place).map((address) => {
-        const held = this.held(address);
+        const open = this.openOn(address);
         const kvUsage = Math.min(
           1,
-          held.reduce((sum, request) => sum + this.kvOf(request), 0),
+          open.reduce((sum, request) => sum + this.kvOf(request), 0),
         );
         const ready = !this.down.has(place.name);
         const behind = place.behind === undefined ? {} : { weight: place.behind, gateway: true };
         return endpoint(address, {
           place: place.name,
           ready,
-          running: held.length,
+          running: open.length,
           kvUsage,
           scrapeAgeMs: 0,
           ...behind,
@@ -144,7 +144,7 @@ export class World {
     if (answer.status !== 200) throw new Error(JSON.stringify(answer.json));
   }
 
-  /** Sends one more request. Returns where it went. */
+  /** Sends one more request. Returns its record, with the endpoint that was picked. */
   send(worker = this.#turn++ % (this.options.workers ?? 1)): Request {
     const stream = this.gateway.chat("m", worker);
     const address = routed(stream.outcome).destination?.split(",")[0] as string;
@@ -153,11 +153,11 @@ export class World {
     this.open.push(request);
     const place = this.placeOf(address);
     this.got[place] = (this.got[place] ?? 0) + 1;
-    this.highest[address] = Math.max(this.highest[address] ?? 0, this.held(address).length);
+    this.highest[address] = Math.max(this.highest[address] ?? 0, this.openOn(address).length);
     return request;
   }
 
-  /** `rate` requests a second for `ms`; `each` is called after every step. */
+  /** Sends `rate` requests a second for `ms`. Calls `each` after every step. */
   run(ms: number, rate: number, each: () => void = () => {}): void {
     for (const end = this.now + ms; this.now < end; ) {
       this.gateway.process.advance(STEP_MS);

@@ -1,4 +1,4 @@
-// The golden and the malformed fixtures of protocol/, pushed into the filter.
+// Pushes the golden and the malformed fixtures of protocol/ into the filter.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";

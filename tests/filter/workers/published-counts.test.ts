@@ -1,4 +1,4 @@
-// In-flight requests as workers publish and receive them.
+// Counts of in-flight requests that workers publish and receive.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";

@@ -41,8 +41,8 @@ describe("several sidecars push to one Envoy", () => {
     const gateway = new Gateway();
     gateway.push(from(1n, 100n, true));
     gateway.process.advance(990);
-    const held = gateway.push(from(2n, 200n, true));
-    assert.deepEqual([held.status, held.json.heldMs], [409, 11]);
+    const refused = gateway.push(from(2n, 200n, true));
+    assert.deepEqual([refused.status, refused.json.heldMs], [409, 11]);
     gateway.process.advance(11);
     assert.equal(gateway.read().json.stale, false);
     assert.equal(gateway.push(from(2n, 200n, true)).status, 200);

@@ -9,7 +9,10 @@ import { A, B, base, C, complete, endpoint, Gateway, routed, threePods } from ".
 import { askReport, Envoys, pushForReport } from "../support/envoys.ts";
 import { sequence } from "../support/sequence.ts";
 
-/** ARCHITECTURE.md, "What Envoys share": a tick of the worker that publishes, two intervals of 50 ms, a tick of the receiver. */
+/**
+ * Bound on the age of another Envoy's counts (ARCHITECTURE.md, "What Envoys share"): a tick of the worker that publishes, two push
+ * intervals of 50 ms, and a tick of the receiver.
+ */
 const BOUND_MS = 20 + 2 * 50 + 20;
 
 const picked = (stream: Stream) => routed(stream.outcome).destination?.split(",")[0] as string;
