@@ -9,13 +9,13 @@ import type { Schema } from "../../../schemas/generate/schema.ts";
 import { SECRET } from "../../../testkit/filter/gateway.ts";
 import { release } from "../../../testkit/filter/release.ts";
 
-interface Verdict {
+interface Trial {
   accepted: boolean;
   /** Log lines of a level above info. */
   lines: string[];
 }
 
-function verdict(configuration: unknown): Verdict {
+function tryOut(configuration: unknown): Trial {
   const vm = new Process().startVm(release, { environment: { PILOTFISH_SECRET: SECRET } });
   const lines = () => vm.logs.filter(({ level }) => level !== "info").map(({ text }) => text);
   try {
@@ -68,7 +68,7 @@ function withKey(path: string, key: string, value: unknown): unknown {
 }
 
 function accepts(path: string, key: string, value: unknown, warning?: RegExp): void {
-  const { accepted, lines } = verdict(withKey(path, key, value));
+  const { accepted, lines } = tryOut(withKey(path, key, value));
   const what = `${path}.${key} = ${JSON.stringify(value)}: ${lines.join("; ")}`;
   assert.ok(accepted, what);
   assert.equal(lines.length, warning === undefined ? 0 : 1, what);
@@ -76,7 +76,7 @@ function accepts(path: string, key: string, value: unknown, warning?: RegExp): v
 }
 
 function refuses(path: string, key: string, value: unknown): void {
-  const { accepted, lines } = verdict(withKey(path, key, value));
+  const { accepted, lines } = tryOut(withKey(path, key, value));
   const what = `${path}.${key} = ${JSON.stringify(value)}: ${lines.join("; ")}`;
   assert.ok(!accepted, `${what} is accepted`);
   assert.ok(lines[0]?.includes(key), what);
@@ -146,7 +146,7 @@ describe("the filter's configuration, as documented", () => {
     if (properties !== undefined)
       test(`${nameOf(row)} refuses an unknown key and names the known ones`, () => {
         const inside = `${path === "" ? key : `${path}.${key}`}${schema.items === undefined ? "" : "[]"}`;
-        const { accepted, lines } = verdict(withKey(inside, "no-such-key", 1));
+        const { accepted, lines } = tryOut(withKey(inside, "no-such-key", 1));
         assert.ok(!accepted);
         assert.ok(lines[0]?.startsWith(`pilotfish: ${inside.replaceAll("[]", "[0]")}.no-such-key: `), lines[0]);
         const known = lines[0]?.split("known are ")[1]?.split(", ");
@@ -165,7 +165,7 @@ describe("the filter's configuration, as documented", () => {
   });
 
   test("a key that is given under both names is refused", () => {
-    const { accepted, lines } = verdict({ pick: { ejection: { base: "1s", baseTime: "1s" } } });
+    const { accepted, lines } = tryOut({ pick: { ejection: { base: "1s", baseTime: "1s" } } });
     assert.ok(!accepted);
     assert.match(lines[0] ?? "", /pick\.ejection\.base: given beside pick\.ejection\.baseTime/);
   });
