@@ -40,7 +40,7 @@ export interface EnvoyConfigOptions {
   retries?: number;
   /** False makes the clusters ignore picks and use least_request. */
   overrideHost?: boolean;
-  /** Whether each worker has an accept socket of its own. By default they share one socket and the connections evenly. */
+  /** True: each worker has an accept socket of its own. By default workers share one socket, and get equally many connections. */
   reusePort?: boolean;
   /** Further clusters, such as an ext_proc server. */
   clusters?: readonly JsonObject[];
@@ -49,7 +49,7 @@ export interface EnvoyConfigOptions {
 }
 
 const DEFAULT_BUFFER_LIMIT_BYTES = 8 * 1024 * 1024;
-/** The message for unknown models and for requests without a model. curl -d sends a content type other than JSON. */
+/** The message for unknown models and for requests without a model. It names the content type, because curl -d sends another. */
 const NO_ROUTE =
   "The model does not exist, or the request names none: send `model` in a JSON body, with content-type: application/json.";
 const STREAM_IDLE_TIMEOUT = "300s";
@@ -119,7 +119,7 @@ function listener(
               // Filter and server must read the same path, without ".." and "//". Escaped slashes stay, because model names have them.
               normalize_path: true,
               merge_slashes: true,
-              // A slow prefill is silent for a long time, so only a stream without any activity for this long is ended.
+              // A slow prefill sends nothing for a long time, so Envoy ends only a stream that is idle for this long.
               stream_idle_timeout: STREAM_IDLE_TIMEOUT,
               // An HTTP/2 stream buffers at most its window, independent of the connection's limit.
               http2_protocol_options: { initial_stream_window_size: Math.min(Math.max(limit, 65_535), 2_147_483_647) },
@@ -192,7 +192,7 @@ function retryPolicy(retries: number): JsonObject {
       },
     ],
     host_selection_retry_max_attempts: 3,
-    // The next attempt goes to another pod, so waiting has no use.
+    // The next attempt goes to another pod, so it need not wait.
     retry_back_off: { base_interval: "0.005s", max_interval: "0.05s" },
   };
 }

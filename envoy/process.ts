@@ -16,7 +16,7 @@ export interface RunningEnvoy {
   logs(): string[];
   /** Ends Envoy gracefully. Kills it after `graceMs`. */
   stop(graceMs?: number): Promise<void>;
-  /** Kills Envoy like a crash. */
+  /** Kills Envoy with SIGKILL, like a crash. */
   kill(): Promise<void>;
 }
 
@@ -158,7 +158,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 let watching = false;
 let othersHandleSignals = false;
 
-/** For programs that handle signals themselves: children then end with the process only. */
+/** For programs that handle signals themselves. Children then end only when the process ends. */
 export function leaveSignalsAlone(): void {
   othersHandleSignals = true;
   for (const signal of SIGNALS) process.off(signal, onSignal);

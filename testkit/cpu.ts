@@ -52,7 +52,7 @@ export function residentMemory(pid: number): Resident {
 }
 
 /** V8 reserves at least this many bytes of addresses for one Wasm memory, so that a 32-bit base plus a 32-bit offset stays inside. */
-const RESERVED_AT_LEAST = 4 * 2 ** 30;
+const MIN_RESERVED_BYTES = 4 * 2 ** 30;
 
 /**
  * Sizes of the linear memories in a process in bytes, largest first. V8 reserves several GiB for a memory: an accessible mapping,
@@ -71,7 +71,7 @@ export function wasmMemories(maps: string): number[] {
       previous = { from, to };
       continue;
     }
-    if (match[3] === "---p" && previous?.to === from && to - previous.from >= RESERVED_AT_LEAST) {
+    if (match[3] === "---p" && previous?.to === from && to - previous.from >= MIN_RESERVED_BYTES) {
       sizes.push(previous.to - previous.from);
     }
     previous = undefined;

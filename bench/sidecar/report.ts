@@ -25,7 +25,7 @@ interface Run {
 /** If memory in the last quarter of a run exceeds the second quarter by more than this, memory counts as growing. */
 const FLAT_MIB = 16;
 /** The target for the age of readings of the other pods. */
-const OTHERS_AT_MOST_MS = 150;
+const MAX_OTHERS_MS = 150;
 
 const ms = (spread: Spread) => `${Math.round(spread.p50)} / ${Math.round(spread.p99)} / ${Math.round(spread.max)}`;
 const share = (value: number) => value.toFixed(2);
@@ -56,7 +56,7 @@ function claimsOf({ results, memory, faults = [] }: Pick<Run, "results" | "memor
     const age = others.p99 + TICK_MS;
     claims.push({
       text: `a pod of 100 ${what}: known at the filter after ${Math.round(seenMs)} ms, the stated bound is ${statedMs}; of the others 99 of 100 readings were less than ${Math.round(age)} ms old`,
-      held: seenMs + TICK_MS <= statedMs && age < OTHERS_AT_MOST_MS,
+      held: seenMs + TICK_MS <= statedMs && age < MAX_OTHERS_MS,
     });
   }
   if (memory !== undefined && memory.length >= 8) {

@@ -117,7 +117,7 @@ function edit(files: Map<string, string>, name: string, change: (text: string) =
   if (text !== undefined) files.set(name, change(text));
 }
 
-/** Replaces the example names, which occur for nothing else in the files. Longer names come first, because some share a prefix. */
+/** Replaces the example names, which the files use only as names. Longer names come first, because some names share a prefix. */
 function rename(text: string, options: RenderOptions, model = ""): string {
   const slug = model === "" ? "gemma-2b-it" : modelSlug(model);
   const service = serviceName(options, slug);
@@ -204,7 +204,7 @@ function withPods(text: string, options: RenderOptions): string {
     );
 }
 
-/** With one sidecar for all Envoys, the Envoys have none, and the sidecar's own account gets the rights. */
+/** Removes the sidecar from the Envoy pods, for separate sidecars that serve all Envoys. */
 function withoutSidecar(text: string): string {
   const document = parseDocument(text);
   document.deleteIn(["spec", "provider", "kubernetes", "envoyDeployment", "patch"]);

@@ -30,7 +30,7 @@ export async function builtModule(root: string, say: (line: string) => void): Pr
   return file;
 }
 
-/** The files that the module is compiled from. */
+/** The sources of the module. */
 export function moduleSources(root: string): string[] {
   const assembly = join(root, "assembly");
   const names = readdirSync(assembly, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));

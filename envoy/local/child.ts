@@ -1,5 +1,5 @@
-// A simulated pod or the sidecar in a process of its own. It gets its order from the process that started it, replies with its URL,
-// and ends when that process disconnects or ends.
+// Runs a simulated pod or the sidecar in a process of its own. The process gets its order from its parent process, replies with its
+// URL, and ends when the parent disconnects or ends.
 
 import { parseConfig } from "../../sidecar/config/load.ts";
 import { startSidecar } from "../../sidecar/sidecar.ts";

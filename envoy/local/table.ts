@@ -44,7 +44,7 @@ const OUTCOMES = [
   "rerouted",
 ];
 
-/** A row for each pod, in the order of `pods`, also for pods that are not in the snapshot. */
+/** Returns a row for each pod in the order of `pods`, even if the snapshot does not have the pod. */
 export function rowsOf(pods: readonly NamedPod[], sight: Sight): Row[] {
   const { snapshot, picks } = sight;
   return pods.map(({ name, address }) => {
@@ -79,7 +79,7 @@ function known(value: number | null | undefined): string {
   return value == null ? "-" : String(value);
 }
 
-/** Aligned lines, of which the first has the titles. At most `height` lines of at most `width` characters. */
+/** Returns at most `height` aligned lines of at most `width` characters. The first line has the titles. */
 export function tableLines(rows: readonly Row[], width: number, height: number): string[] {
   const shown = rows.length + 1 > height ? rows.slice(0, Math.max(1, height - 2)) : rows;
   const all = [Object.fromEntries(COLUMNS.map(({ key, title }) => [key, title])) as unknown as Row, ...shown];

@@ -1,5 +1,5 @@
-// What a client, a sidecar and an admin can rely on in every set-up. The same tests run against each mode of Envoy Gateway and
-// against a plain Envoy.
+// The behaviour on which a client, a sidecar and an admin can rely in every set-up. The same tests run against each mode of Envoy
+// Gateway and against a plain Envoy.
 
 import assert from "node:assert/strict";
 import http from "node:http";
@@ -50,7 +50,7 @@ export const counterOf = async (subject: Subject, name: string): Promise<number>
     `wasmcustom.pilotfish.${name}`,
   ) ?? 0;
 
-/** The filter averages reported loads over this time, so an earlier snapshot counts only in part. */
+/** The filter averages reported loads over this time. A snapshot that comes sooner would count only in part. */
 const AVERAGED_MS = 2000;
 
 /**
@@ -234,8 +234,8 @@ export function behaviours(started: () => { subject: Subject; pods: Pods }): voi
     await until("six waiting requests", async () => (await counterOf(subject, "hold.now")) === 6);
     const shed = await ask(QWEN, { "x-gateway-inference-objective": "batch" });
     assert.equal(shed.status, 429, shed.text);
-    assert.equal((await ask(GEMMA)).status, 200, "another pool has room");
-    assert.equal(pods.qwen.seen.length, before, "nothing has reached the full one");
+    assert.equal((await ask(GEMMA)).status, 200, "a request for another pool, which has room");
+    assert.equal(pods.qwen.seen.length, before, "no request has reached the full pool");
     await pushEverywhere(subject, fleet(pods));
     for (const { status, pod, text } of await waiting) assert.deepEqual([status, pod], [200, "qwen-1"], text);
     await until("no waiting request", async () => (await counterOf(subject, "hold.now")) === 0);

@@ -22,8 +22,8 @@ const PORTS = [8001, 8002, 8080, 8088, 9200, 9400, 19901];
 
 async function reason(): Promise<string | false> {
   if (!binaries) return "Envoy Gateway has not been built; `make test-gateway` does that";
-  // `make build` would install packages that are older than the lock: `npm ci` removes them all before it finds, in a
-  // network namespace, that there is no network, or, behind a link, that they belong to another checkout.
+  // If the packages are older than the lock, `make build` runs `npm ci`, which first removes all packages. In a network namespace it
+  // could not install them again. Behind a link it would remove the packages of another checkout.
   const current = spawnSync("make", ["-q", "node_modules/.package-lock.json"], { cwd: ROOT }).status === 0;
   if (!current) return "the npm packages are older than package-lock.json; `make build` renews them";
   if ((await lstat(join(ROOT, "node_modules"))).isSymbolicLink()) return "node_modules is a link";
@@ -43,7 +43,7 @@ function block(name: string): string {
 /** Counts commands, not lines: a continued command and a here-document count once. */
 const commands = (script: string): number => script.trim().replaceAll("\\\n", " ").split("\n").length;
 
-test("the way from an empty standalone Envoy Gateway to a picked request is under ten commands", () => {
+test("fewer than ten commands lead from an empty standalone Envoy Gateway to a picked request", () => {
   assert.ok(commands(block("picked")) < 10, `${commands(block("picked"))} commands`);
 });
 

@@ -1,5 +1,5 @@
-// The shipped and the rendered manifests: Envoy Gateway's own validation accepts each, other names leave no trace of the example's
-// names, and kustomize composes them.
+// Tests the shipped and the rendered manifests. Envoy Gateway's own validation accepts each manifest, rendering replaces all names of the
+// examples, and kustomize composes the manifests.
 
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";

@@ -1,5 +1,5 @@
-// Wrong set-ups, each with its symptom. No request hangs. The filter logs the mistake once in Envoy's log, and counts it.
-// docs/how-to/envoy-gateway.md lists the same symptoms with their remedies.
+// Each test makes a wrong set-up and checks its symptom. No request hangs. The filter logs the mistake once in Envoy's log, and counts
+// it. docs/how-to/envoy-gateway.md lists the same symptoms with their remedies.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -70,7 +70,7 @@ describe(`wrong set-ups, Envoy Gateway ${GATEWAY_VERSION}`, { skip }, () => {
   async function says(sentence: RegExp, counter: string, status: number): Promise<void> {
     for (let i = 0; i < 12; i++) assert.equal((await ask(GEMMA)).status, status);
     await until(`the counter ${counter}`, async () => (await counterOf(gateway, counter)) > 0);
-    // A VM that is the same as in the last set-up lives on, and logged the sentence then.
+    // If the last set-up had the same VM, that VM still runs, and logged the sentence earlier.
     await until(`a log line like ${sentence}`, () => gateway.logs().some((line) => sentence.test(line)));
     const lines = gateway.logs();
     const found = lines.slice(lines.lastIndexOf(lastLine) + 1).filter((line) => sentence.test(line));

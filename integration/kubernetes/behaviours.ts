@@ -14,7 +14,7 @@ import { until } from "../../testkit/until.ts";
 const POOLS: Crd = "inference.networking.k8s.io_inferencepools";
 const ALPHA = "inference.networking.x-k8s.io";
 
-/** Short enough to test that silence is noticed, long enough for a busy machine. */
+/** This time is short enough to test that the sidecar notices silence, and long enough for a busy machine. */
 const TIMES: WatchTimes = { watchMs: 4000, silenceMs: 4000, retryMinMs: 50, retryMaxMs: 500, absentMs: 300 };
 
 /** A model server on a loopback address of its own and a common port, like a pod of a pool. */
@@ -98,7 +98,7 @@ export function behaviours(name: string, subject: () => Cluster): void {
     t.diagnostic(`from a pod's deletion to the filter: ${Math.round(performance.now() - gone)} ms`);
   });
 
-  claim("a pool that changes or goes takes its pods along", async (t, cluster) => {
+  claim("when a pool changes or goes, its pods change or go with it", async (t, cluster) => {
     const { listed, port } = await scene(t, cluster);
     await put(t, cluster, pool("llama", "one", port));
     await put(t, cluster, pod("a", "one", "127.0.0.1"), pod("b", "two", "127.0.0.2"));
@@ -153,7 +153,7 @@ export function behaviours(name: string, subject: () => Cluster): void {
     await until("no model", () => seen()?.models.length === 0);
   });
 
-  claim("the slices of a Service that is named are endpoints", async (t, cluster) => {
+  claim("the EndpointSlices of a configured Service are endpoints", async (t, cluster) => {
     const { listed } = await scene(t, cluster, { services: ["llm-serve-svc:serve"] });
     // The API refuses loopback addresses in slices, so these are addresses for documentation, where nothing answers.
     const both = slice("llm-serve-svc", { serve: 8000, other: 1 }, "192.0.2.1", "192.0.2.2");
@@ -181,26 +181,29 @@ export function behaviours(name: string, subject: () => Cluster): void {
     await until("what went after", () => String(listed()) === `127.0.0.2:${port}`);
   });
 
-  claim("changes behind a cut network, whose versions have expired, are all seen after it", async (t, cluster) => {
-    const { ready, listed, port } = await scene(t, cluster);
-    await put(t, cluster, pool("llama", "vllm", port), pod("a", "vllm", "127.0.0.1"), pod("b", "vllm", "127.0.0.2"));
-    await until("both", () => ready().length === 2);
-    cluster.gate.cut();
-    t.after(() => cluster.gate.join());
-    await cluster.gone(pod("a", "vllm", "127.0.0.1"));
-    await put(t, cluster, pod("c", "vllm", "127.0.0.3"));
-    await cluster.expire();
-    await cluster.kill();
-    await cluster.start();
-    assert.deepEqual(listed(), [`127.0.0.1:${port}`, `127.0.0.2:${port}`]);
-    const before = performance.now();
-    cluster.gate.join();
-    await until("the new and not the old", () => String(ready()) === `127.0.0.2:${port},127.0.0.3:${port}`);
-    t.diagnostic(`from the network's return to the filter: ${Math.round(performance.now() - before)} ms`);
-    assert.equal(listed().length, 2);
-  });
+  claim(
+    "after a cut of the network the sidecar sees all changes, even if their versions have expired",
+    async (t, cluster) => {
+      const { ready, listed, port } = await scene(t, cluster);
+      await put(t, cluster, pool("llama", "vllm", port), pod("a", "vllm", "127.0.0.1"), pod("b", "vllm", "127.0.0.2"));
+      await until("both", () => ready().length === 2);
+      cluster.gate.cut();
+      t.after(() => cluster.gate.join());
+      await cluster.gone(pod("a", "vllm", "127.0.0.1"));
+      await put(t, cluster, pod("c", "vllm", "127.0.0.3"));
+      await cluster.expire();
+      await cluster.kill();
+      await cluster.start();
+      assert.deepEqual(listed(), [`127.0.0.1:${port}`, `127.0.0.2:${port}`]);
+      const before = performance.now();
+      cluster.gate.join();
+      await until("the new and not the old", () => String(ready()) === `127.0.0.2:${port},127.0.0.3:${port}`);
+      t.diagnostic(`from the network's return to the filter: ${Math.round(performance.now() - before)} ms`);
+      assert.equal(listed().length, 2);
+    },
+  );
 
-  claim("a network that swallows events without a word is noticed in the time of a watch", async (t, cluster) => {
+  claim("the sidecar notices within the time of a watch that the network has lost events", async (t, cluster) => {
     const { ready, port } = await scene(t, cluster);
     await put(t, cluster, pool("llama", "vllm", port), pod("a", "vllm", "127.0.0.1"));
     await until("ready", () => ready().length === 1);

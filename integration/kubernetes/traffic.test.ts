@@ -13,7 +13,7 @@ import { pod, pool } from "../../testkit/kubernetes/objects.ts";
 import { until } from "../../testkit/until.ts";
 
 const WORKERS = 4;
-/** This many answers in a row by other pods show that a pod gets no requests. */
+/** If this many responses in a row come from other pods, the pod gets no requests. */
 const ENOUGH = 150;
 
 async function flows(t: TestContext, cluster: Cluster): Promise<void> {

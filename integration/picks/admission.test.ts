@@ -1,4 +1,4 @@
-// Requests that wait, are shed, go on and are aborted on a real Envoy with two workers, in both set-ups of the filter.
+// Requests wait, are shed, go on and are aborted on a real Envoy with two workers, in both set-ups of the filter.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
@@ -30,7 +30,7 @@ const OBJECTIVES = { batch: -1, urgent: 10 };
 /** A snapshot that is pushed once stays fresh for the whole test. */
 const SATURATION = { metricsStalenessThreshold: "3600s" };
 
-/** The filter twice, as where `allow_on_headers_stop_iteration` cannot be set: the reader, then a holder behind it. */
+/** Configures the filter twice, first as reader and then as holder, as where `allow_on_headers_stop_iteration` cannot be set. */
 function addHolder(bootstrap: JsonObject): void {
   // biome-ignore lint/suspicious/noExplicitAny: the bootstrap is Envoy's
   const { listeners } = (bootstrap as any).static_resources;
@@ -321,6 +321,6 @@ async function storm(setUp: string, envoy: TestEnvoy, echoes: Echo[]): Promise<v
     `${setUp}: held ${of("held")}, then ${ways.map((name) => `${name} ${of(name)}`).join(", ")}; shed ${of("shed")}`,
   );
   assert.ok(of("held") > 500, `only ${of("held")} were held`);
-  assert.equal(of("held"), ended, "what was held went on, was refused or was given up, once");
+  assert.equal(of("held"), ended, "each waiting request went on, was refused or was aborted, once");
   assert.equal(of("untracked"), 0);
 }

@@ -1,5 +1,5 @@
-// Failing pods behind a real Envoy with two workers. A pod is ejected from picks without a scrape, stays ejected as long as it
-// fails, and comes back by degrees. No sidecar runs here, and the snapshot always says that all pods are ready.
+// Failing pods behind a real Envoy with two workers. The filter ejects a pod from picks without a scrape. The pod stays ejected while
+// it fails, and comes back gradually. No sidecar runs here, and the snapshot always says that all pods are ready.
 import assert from "node:assert/strict";
 import { createServer, type Server } from "node:net";
 import { test } from "node:test";
@@ -101,7 +101,7 @@ test("a pod that refuses connections is ejected", async () => {
   await bad().close();
   await untilEjected((pods) => assert.deepEqual([...new Set(pods)].sort(), ["a", "c", "d"], pods.join(" ")));
 
-  // The pod accepts, and resets before it answers. Envoy retries elsewhere, and the pod stays ejected or is ejected again.
+  // The pod accepts a connection and resets it before the response. Envoy retries elsewhere, and the pod stays ejected or is ejected again.
   const server: Server = createServer((socket) => socket.once("data", () => socket.resetAndDestroy()));
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   try {

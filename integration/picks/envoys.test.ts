@@ -1,5 +1,5 @@
-// Two Envoys with two workers each and the same pods. The clients know what is in flight, and each Envoy's view of the other is
-// compared with it. Also several sidecars, and a secret that changes during traffic.
+// Two Envoys with two workers each have the same pods. The clients know which requests are in flight, and the test compares each Envoy's
+// view of the other Envoy with that. Further tests have several sidecars, and a secret that changes during traffic.
 import assert from "node:assert/strict";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type http from "node:http";
@@ -228,7 +228,7 @@ test("two sidecars with different views do not alternate; when one ends, the oth
     const end = Date.now() + 4000;
     while (Date.now() < end) assert.equal((await post(envoy.url, chat("m"))).status, 200);
   });
-  assert.equal((await readBack(envoy.url)).json.endpoints.length, 2, "the other one's view");
+  assert.equal((await readBack(envoy.url)).json.endpoints.length, 2, "the view of the other sidecar");
   assert.deepEqual([rise.stale, rise.no_snapshot, rise.picked], [undefined, undefined, rise.requests]);
 });
 

@@ -173,12 +173,12 @@ test("a dead pod leaves the picks after its scrapes fail, and returns after its 
     return endpoints.find(({ address }) => address === dead.address)?.ready;
   };
   await until("the pod to be down", async () => (await ready()) === false);
-  // Every worker uses the snapshot.
+  // This makes every worker use the snapshot.
   await known(envoy, "m");
   const rise = await rises(envoy, async () => {
     for (let i = 0; i < 20; i++) assert.equal((await short()).status, 200);
   });
-  assert.deepEqual(rise, { requests: 20, picked: 20 }, "no retry is needed any more");
+  assert.deepEqual(rise, { requests: 20, picked: 20 }, "no request is retried any more");
 
   const again = await fastPod(dead.name, "m", { params: SLOW, port: dead.port });
   pods[pods.indexOf(dead)] = again;

@@ -36,7 +36,7 @@ around(
 
 type Pairs = [string, string][];
 
-/** Attempts of a client; each names the pool or the pod that it wants to reach. */
+/** Attempts of a client. Each attempt names the pool or the pod that the client wants to reach. */
 const attempts: Record<string, () => Pairs> = {
   "the model header": () => [[MODEL_HEADER, "secret"]],
   "the model header in mixed case": () => [["X-GATEWAY-Model-Name", "secret"]],
@@ -67,7 +67,7 @@ const attempts: Record<string, () => Pairs> = {
 
 interface Kind {
   sending: Sending;
-  /** The model header that reaches the pod; undefined for none. */
+  /** The model header that reaches the pod; undefined: no such header reaches the pod. */
   model: string | undefined;
   /** Whether the header of a pick reaches the pod. */
   picked?: boolean;

@@ -13,13 +13,13 @@ import { FAST, fastPod, feed, known } from "../../testkit/fleet.ts";
 import { chat, JSON_TYPE, open, post } from "../../testkit/http.ts";
 import { inParallel, until } from "../../testkit/until.ts";
 
-/** A tick is 20 ms; the rest is an allowance for a busy machine. A snapshot that needed a second push would never arrive. */
+/** A tick is 20 ms; the rest of the limit is an allowance for a busy machine. A snapshot that needed a second push would never arrive. */
 const VISIBLE_MS = 1000;
 const PUSHES = 15;
 /**
  * Idle pods are drawn at random: 10 % are 5.5 standard deviations of a pod's share of 6,000, with odds of 1 in 10^7 for three pods.
- * Between equal pods, profile `tokens` decides by load that scrapes show beyond its own counts. For requests of one millisecond this
- * load is lasting noise, which cost a pod up to an eighth of its share.
+ * Between equal pods, profile `tokens` decides by the load that scrapes show beyond the filter's own counts. For requests of one
+ * millisecond this load is noise that lasts, and cost a pod up to an eighth of its share.
  */
 const EVEN = [
   { profile: "load", requests: 6000, off: 0.1 },

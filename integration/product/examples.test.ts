@@ -70,7 +70,7 @@ describe("the configurations in envoy/local", () => {
       command = inDocker
         ? command.replace(/envoyproxy\/envoy:\S+/, found.image)
         : command.replace(/^envoy /, `${found.path} `);
-      // Another Envoy may run on this machine, so this one takes no part in hot restarts.
+      // Another Envoy may run on this machine, so this Envoy takes no part in hot restarts.
       const envoy = start(`${command} --disable-hot-restart`);
       try {
         const admin = `http://127.0.0.1:${placed("9901")}`;

@@ -1,5 +1,6 @@
-// envoy/istio: the configuration that Istio makes of the example, built from the file and run on a plain Envoy with the unchanged
-// module. The two plugins are in the order of their priorities, without the flag; the cluster gets the EnvoyFilter's policy.
+// Tests the example of envoy/istio without an Istio. The test builds from the file the Envoy configuration that Istio would make, and runs
+// the configuration on a plain Envoy with the unchanged module. The two plugins are in the order of their priorities, without the flag.
+// The cluster gets the EnvoyFilter's policy.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";

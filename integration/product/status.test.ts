@@ -132,7 +132,7 @@ test("headless Chromium shows pools, pods with graphs, and Envoys; text of a pod
       { timeout: 60_000, maxBuffer: 8 << 20 },
     );
     const dom = shown.stdout;
-    assert.match(dom, /data-looks="[3-9]/, "it looked several times");
+    assert.match(dom, /data-looks="[3-9]/, "the page read the status several times");
     for (const pod of pods) assert.ok(dom.includes(pod.address), pod.address);
     assert.ok((dom.match(/<polyline points="[0-9]/g) ?? []).length >= 12, "graphs");
     assert.match(dom, /unknown model 1</);

@@ -1,5 +1,5 @@
-// A trap in a real Envoy: its backtrace is mapped back to the file and line by the debug build's source map, and the waiting
-// requests of the VM that trapped are lost.
+// A trap in a real Envoy. The debug build's source map leads from Envoy's backtrace to the file and line. The waiting requests of the
+// VM that trapped are lost.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { PodParams } from "../../simulator/params.ts";
 import { type Answer, post } from "../../testkit/http.ts";
 
-/** A step takes 50 ms, and the cache holds 1,600 tokens: 12 requests of these clients fill 60 % of it. */
+/** A step takes 50 ms, and the cache has room for 1,600 tokens: 12 requests of these clients fill 60 % of the cache. */
 export const PARAMS: Partial<PodParams> = {
   stepBaseMs: 50,
   prefillTokenMs: 0,

@@ -13,14 +13,14 @@ const ROUND_TRIP_MS = 60;
 /** Requests in flight at any time; a region at its target has 34. */
 const CLIENTS = 44;
 const UTILIZATION = [{ balancingMode: "CUSTOM_METRICS", maxUtilizationPercent: 60 }];
-/** If the machine pauses for longer than a peer may be silent, the test says nothing about places. */
+/** The longest pause of the machine. After a pause that is longer than a peer may be silent, the test's result means nothing. */
 const stalls = monitorEventLoopDelay({ resolution: 10 });
 stalls.enable();
-const SAID = process.env.PILOTFISH_SHOW === undefined ? () => {} : console.log;
+const show = process.env.PILOTFISH_SHOW === undefined ? () => {} : console.log;
 
 const closing: Regions[] = [];
 after(async () => {
-  SAID(`longest standstill ${(stalls.max / 1e6).toFixed(0)} ms`);
+  show(`longest standstill ${(stalls.max / 1e6).toFixed(0)} ms`);
   for (const regions of closing) await regions.close();
 });
 
@@ -53,7 +53,7 @@ describe("two regions and a target of 60 % of the KV cache", () => {
   test("the near region stays at 60 ± 5 %, the far region takes the rest, and nothing fails", async () => {
     regions = await stand(["near", "far"], UTILIZATION);
     const load = new Load(url(regions), CLIENTS);
-    // By then the filter has learned the size of a request. A cold start may fill the far region too for a moment.
+    // After this time the filter has learned the size of a request. A cold start may fill the far region too for a moment.
     await sleep(8000);
     // Requests that enter the far region stay there.
     const there = new Load(regions.of("far").envoy?.url as string, 2);
@@ -64,7 +64,7 @@ describe("two regions and a target of 60 % of the KV cache", () => {
     assert.deepEqual([...own.failed], []);
     const nearSeen = seen.map(([value]) => value);
     const farSeen = seen.map(([, value]) => value);
-    SAID(
+    show(
       `near mean ${mean(nearSeen).toFixed(3)}, by second ${shown(seconds(nearSeen))}; far mean ${mean(farSeen).toFixed(3)}`,
     );
     assert.ok(Math.abs(mean(nearSeen) - 0.6) <= 0.05, `near: mean ${mean(nearSeen)}`);
@@ -99,12 +99,12 @@ describe("three regions", () => {
     await regions.kill(b);
     await sleep(1000);
     const failed = load.failures;
-    // Requests that are crossing the network are lost too: with six a second and 60 ms usually none, and hardly ever more than eight.
+    // Requests that are crossing the network are lost too. With six a second and 60 ms, no request usually, and rarely more than eight.
     assert.ok(failed <= lost + 8, `${failed} failed, ${lost} were on b: ${[...load.outcome.failed]}`);
     // The sidecars accept b's silence after three seconds. Until then b's relays refuse connections, and Envoy retries elsewhere.
     await until("c to get b's share", () => c.received - before > 10);
     await sleep(5000);
-    SAID(`on b when it was killed: ${lost}; failed: ${failed}; c got ${c.received - before}`);
+    show(`on b when it was killed: ${lost}; failed: ${failed}; c got ${c.received - before}`);
     assert.equal(load.failures, failed);
     await load.stop();
   });
@@ -117,7 +117,7 @@ describe("three regions", () => {
     const seen = await watch(16_000, () => regions.all.map((region) => region.utilization));
     const outcome = await load.stop();
     const byRegion = regions.all.map((_, i) => seconds(seen.map((each) => each[i] as number)));
-    SAID(byRegion.map((each, i) => `${regions.all[i]?.name}: ${shown(each)}`).join("\n"));
+    show(byRegion.map((each, i) => `${regions.all[i]?.name}: ${shown(each)}`).join("\n"));
     assert.deepEqual([...outcome.failed], []);
     for (const [i, each] of byRegion.entries()) {
       assert.ok(Math.max(...each) <= 0.6 * 1.1 + 0.02, `${regions.all[i]?.name}: ${shown(each)}`);
@@ -132,7 +132,7 @@ describe("three regions", () => {
 
 describe("two regions and a limit of 8 requests in flight a pod", () => {
   const LIMIT = 8;
-  /** Requests that the other worker may start on a pod within two ticks, 40 ms: at 16 a second one or two, and one for a late tick. */
+  /** Requests that the other worker may start on a pod within two ticks, 40 ms. At 16 a second that is one or two, plus one for a late tick. */
   const BOUND = 3;
 
   test("no pod ever has more requests than the limit plus the stated bound, and the near region is full before the far one is used", async () => {
@@ -146,7 +146,7 @@ describe("two regions and a limit of 8 requests in flight a pod", () => {
     const outcome = await load.stop();
     const most = Math.max(...seen.flat(2));
     const near = mean(seen.map(([held]) => mean(held as number[])));
-    SAID(`most on a pod ${most}, near mean ${near.toFixed(2)}, by region ${[...outcome.byRegion].join(" ")}`);
+    show(`most on a pod ${most}, near mean ${near.toFixed(2)}, by region ${[...outcome.byRegion].join(" ")}`);
     assert.deepEqual([...outcome.failed], []);
     assert.ok(most <= LIMIT + BOUND, `${most} on one pod`);
     assert.ok(near > LIMIT * 0.85, `near holds ${near} a pod`);

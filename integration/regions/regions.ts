@@ -55,7 +55,7 @@ class Region {
 export class Regions {
   readonly all: Region[];
   readonly #options: RegionsOptions;
-  /** From → to: the relay of each pod. */
+  /** The relay of each pod, by the region it starts in and the region it leads to. */
   readonly #ways = new Map<string, Map<string, Relay>>();
   readonly #views: FarView[] = [];
 
@@ -128,7 +128,7 @@ export class Regions {
         list: this.all.map(({ name }, i) => ({ name, order: name === region.name ? 0 : 1 + i })),
       },
       policies,
-      // Longer than a busy machine pauses.
+      // This time is longer than a busy machine pauses.
       peers: views.map(({ url }) => ({ url, staleAfter: "3s", interval: "100ms" })),
       push: { targets: [region.envoy?.url], secret: SECRET },
       listen: "127.0.0.1:0",

@@ -1,4 +1,5 @@
-// Model, pick and reason in an access log of Envoy: in headers, and in filter state where no header has them.
+// An access log of Envoy has the model, the pick and the reason for a missing pick. They come from headers, and from filter state
+// where no header has them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { around } from "../../testkit/around.ts";

@@ -1,4 +1,4 @@
-// Other places with model names: the list of models, other fields of the body, and BBR's own configuration.
+// More about model names: the list of models, other fields of the body, and BBR's own configuration.
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import OpenAI from "openai";

@@ -1,4 +1,4 @@
-// An alias: header, pick and body have the served model's name, and no other byte changes.
+// A client uses an alias. Header, pick and body get the served model's name, and no other byte changes.
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// A model in the path: Azure OpenAI, Gemini, Bedrock.
+// Requests with the model in the path, as for Azure OpenAI, Gemini and Bedrock.
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { after, describe, test } from "node:test";
@@ -48,7 +48,7 @@ describe("a model in the path", async () => {
       const seen = echo.last();
       assert.deepEqual(valuesOf(seen, MODEL_HEADER), [model]);
       assert.equal(seen.url, rewritten || path);
-      assert.equal(seen.body.toString(), body, "the body is not looked at");
+      assert.equal(seen.body.toString(), body, "the filter does not read the body");
     });
   }
 
@@ -82,7 +82,7 @@ describe("a model in the path", async () => {
     };
     async function* pieces() {
       yield Buffer.from('{"a":');
-      // The upstream has the headers before the body has ended, so nothing is held back.
+      // The upstream gets the headers before the body has ended, so the filter keeps nothing back.
       while (!begun) await sleep(5);
       yield Buffer.from("1}");
     }
@@ -91,7 +91,7 @@ describe("a model in the path", async () => {
     echo.early = undefined;
   });
 
-  test("a path without its model is refused; for a path of no template the body is read", async () => {
+  test("a templated path without its model is refused; for a path without a template the filter reads the body", async () => {
     const { envoy, echo } = await one();
     const none = await post(envoy.url, "{}", { path: "/model/%0a/invoke" });
     assert.deepEqual([none.status, none.json.error.code], [400, "invalid_model"]);

@@ -1,5 +1,5 @@
-// The Responses API on a real Envoy with two workers. A response lives in one pod, and every request for it reaches this pod over
-// any connection at once. Sessions and explanations are tested here too, because they need the same set-up.
+// The Responses API on a real Envoy with two workers. One pod keeps a response, and every request for the response reaches this pod at
+// once, over any connection. This file also tests sessions and explanations, because they need the same set-up.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pod } from "../../simulator/pod.ts";

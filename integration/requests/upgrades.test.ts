@@ -1,4 +1,4 @@
-// WebSockets through the filter. Their requests have no end, so the filter must not wait for it.
+// WebSockets through the filter. The request of a WebSocket has no end, so the filter must not wait for an end.
 import assert from "node:assert/strict";
 import http from "node:http";
 import http2 from "node:http2";

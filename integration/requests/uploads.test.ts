@@ -1,5 +1,5 @@
-// A 100 MiB upload with the model after the file: routed if Envoy may buffer that much, a 413 if not, and Envoy's memory does not
-// grow.
+// A 100 MiB upload with the model after the file. The upload is routed if Envoy may buffer that much; otherwise it gets a 413. Envoy's
+// memory does not grow.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
