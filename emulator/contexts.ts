@@ -74,7 +74,7 @@ export interface StreamContext {
   abort(): void;
 }
 
-/** A filter on a stream. */
+/** One filter's context on one stream. */
 export interface FilterContext {
   readonly kind: "filter";
   readonly id: number;

@@ -1,7 +1,7 @@
 // The guest's linear memory. The host checks every pointer before it reads or writes.
 import { Result } from "./codes.ts";
 
-/** The VM whose memory this is. */
+/** The members of a VM that its memory uses. */
 export interface MemoryOwner {
   readonly linearMemory: WebAssembly.Memory;
   /** Calls the guest's allocator. Returns 0 if the guest declines. */

@@ -5,7 +5,7 @@ import type { Body, Direction, HalfContext } from "./contexts.ts";
 import type { HeaderMap } from "./headers.ts";
 import type { Sink } from "./wire.ts";
 
-/** The filter whose half this is. */
+/** The members of a filter that its halves use. */
 export interface HalfOwner {
   /** Whether the guest has a context for this stream. */
   readonly created: boolean;

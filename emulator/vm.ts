@@ -34,7 +34,7 @@ export class Vm implements Host, MemoryOwner {
 
   readonly #exports: Record<string, unknown>;
   #current: Context | undefined;
-  /** Name of the running export, for messages. */
+  /** Name of the running export. Error messages have the name. */
   #phase = "";
   #depth = 0;
   #failure: Error | undefined;

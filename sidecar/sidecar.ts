@@ -76,7 +76,7 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
 class CurrentRun {
   #run: Run | undefined;
 
-  /** Throws before the first run has started. */
+  /** Returns the run. Throws before the first run has started. */
   get run(): Run {
     if (this.#run === undefined) throw new Error("the sidecar has not started yet");
     return this.#run;

@@ -14,7 +14,7 @@ import { applyPatch, defaultParams, ParamError, type PodParams } from "./params.
 export interface PodOptions {
   /** Value of the response header `x-inference-pod`. */
   name: string;
-  /** The first one is the default model. */
+  /** The base models of the pod. The first model is the default. */
   models: ModelSpec[];
   host?: string;
   port?: number;
@@ -30,7 +30,7 @@ export interface PodOptions {
 export interface Pod {
   readonly name: string;
   readonly url: string;
-  /** `127.0.0.1:port`, the form that endpoint headers need. */
+  /** `127.0.0.1:port`, the form that the header with the picked endpoint needs. */
   readonly address: string;
   readonly port: number;
   readonly params: Readonly<PodParams>;
@@ -39,7 +39,7 @@ export interface Pod {
   /** Changes parameters as POST /sim/params does. Throws a ParamError for a wrong one. */
   set(patch: Partial<PodParams>): void;
   stats(): PodStats;
-  /** The text of /metrics. */
+  /** Returns the text of /metrics. */
   metrics(): string;
   /** Ends every connection and timer at once. */
   close(): Promise<void>;

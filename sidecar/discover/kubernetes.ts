@@ -126,7 +126,7 @@ export class KubernetesSource implements PodSource {
   }
 }
 
-/** `scope`: a namespace; null: all namespaces. */
+/** Makes a watch. `scope`: a namespace; null: all namespaces. */
 type OpenWatch = (resource: Resource, scope: string | null, selector?: string) => ResourceWatch;
 
 function podWatches(

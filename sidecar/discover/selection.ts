@@ -5,7 +5,7 @@ import type { ClusterView, HealthCheck, PodObject, Pool, Slice } from "../kubern
 import { type PodAddress, podAddress } from "../pod.ts";
 
 export interface SelectedService {
-  /** undefined: any of the followed namespaces. */
+  /** The Service's namespace; undefined: any of the followed namespaces. */
   namespace?: string | undefined;
   name: string;
   /** A port's name or number; undefined: the Service has one port. */
@@ -14,9 +14,9 @@ export interface SelectedService {
 
 /** Which pods of a cluster are used, as the configuration says. */
 export interface Selection {
-  /** Empty: every pool. */
+  /** The pools whose pods are used. Empty: all pools. */
   pools: ReadonlyArray<{ namespace?: string | undefined; name: string }>;
-  /** "all": every Service that has EndpointSlices. */
+  /** The Services whose endpoints are used. "all": every Service that has EndpointSlices. */
   services: readonly SelectedService[] | "all";
   /** The engine of pods without an engine label. */
   engine: EngineName;
@@ -29,7 +29,7 @@ export interface Selection {
 }
 
 interface SelectedPods {
-  /** Sorted by address. */
+  /** The selected pods, sorted by address. */
   pods: PodAddress[];
   /** One sentence for each thing that Pilotfish did not understand or cannot do. */
   problems: string[];
@@ -44,7 +44,7 @@ interface Member {
   asleep: boolean;
   engine: string | null;
   labels: Readonly<Record<string, string>>;
-  /** The pool or Service: `InferencePool default/llama`. */
+  /** The pool or Service of the pod, such as `InferencePool default/llama`. */
   of: string;
 }
 

@@ -7,7 +7,7 @@ import { request as httpsRequest } from "node:https";
 
 /** A response other than 200, or no response. */
 export class ApiError extends Error {
-  /** 0: no response. */
+  /** The response's status; 0: the server sent no response. */
   readonly status: number;
   /** The time in the header retry-after; 0: the header is missing. */
   readonly retryAfterMs: number;

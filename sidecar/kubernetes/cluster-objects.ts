@@ -13,7 +13,7 @@ export interface Pool extends Named {
   /** Labels that a pod of the same namespace must have, all of them. Empty: every pod. */
   selector: Readonly<Record<string, string>>;
   targetPorts: readonly number[];
-  /** The annotation's text. */
+  /** The text of the annotation attach-to, which names a gateway listener; null: no annotation. */
   attachTo: string | null;
   /** Whether requests continue when no endpoint can be picked. */
   failOpen: boolean;
@@ -24,7 +24,7 @@ export interface Pool extends Named {
 export interface PodObject extends Named {
   kind: "pod";
   labels: Readonly<Record<string, string>>;
-  /** null: the pod has no address yet, or has ended. */
+  /** The pod's address; null: the pod has no address yet, or has ended. */
   ip: string | null;
   ready: boolean;
   terminating: boolean;
@@ -46,7 +46,7 @@ export interface Slice extends Named {
 
 export interface WeightedModel {
   model: string;
-  /** null: all targets have the same weight. */
+  /** The target's weight; null: all targets have the same weight. */
   weight: number | null;
 }
 
@@ -115,7 +115,7 @@ export interface HealthCheck extends Named {
   target: TargetRef;
   type: string;
   path: string;
-  /** null: the serving port. */
+  /** The port that is probed; null: the serving port. */
   port: number | null;
   intervalMs: number;
   timeoutMs: number;
@@ -177,7 +177,7 @@ const KINDS: Readonly<Record<ClusterObject["kind"], string>> = {
   "pool-import": "GCPInferencePoolImport",
 };
 
-/** The name for people: `InferencePool default/llama`. */
+/** Returns the object's name for people, such as `InferencePool default/llama`. */
 export function titleOf({ kind, namespace, name }: ClusterObject): string {
   return `${KINDS[kind]} ${namespace}/${name}`;
 }

@@ -46,7 +46,7 @@ export interface WatchObserver {
   changed(): void;
   /** An object has mistakes: its last good state stays. */
   broken(object: string, problems: readonly string[]): void;
-  /** Called once for each new reason. */
+  /** A request failed. Called once for each new reason. */
   failed(watch: string, state: WatchState, error: ApiError): void;
   recovered(watch: string): void;
 }
@@ -77,7 +77,7 @@ export class ResourceWatch {
   /** Whether the server has responded once: with a list, with 404 or with 403. */
   answered = false;
 
-  /** `namespace` null: all namespaces. `selector`: a label selector; undefined: the resource's own label. */
+  /** `namespace`: null means all namespaces. `selector`: a label selector; undefined: the resource's own label. */
   constructor(resource: Resource, namespace: string | null, selector: string | undefined, parts: WatchParts) {
     this.#resource = resource;
     this.#namespace = namespace;
@@ -125,7 +125,7 @@ export class ResourceWatch {
     return this.#namespace === null ? `${api}/${plural}` : `${api}/namespaces/${this.#namespace}/${plural}`;
   }
 
-  /** Milliseconds to wait before the next try. */
+  /** Handles a failed request. Returns the milliseconds to wait before the next try. */
   #failed(error: ApiError): number {
     const { times, random, observer } = this.#parts;
     const jitter = 0.5 + random();

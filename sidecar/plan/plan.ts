@@ -26,7 +26,7 @@ interface Plan {
   lines: string[];
 }
 
-/** Where a request without a pick goes. */
+/** Name of the endpoint if the filter picks none. */
 const NO_PICK = "Envoy's own choice";
 
 /**

@@ -4,7 +4,7 @@ import { REPORT_HEADER, SECRET_HEADER } from "../../protocol/constants.ts";
 import type { Secrets } from "../credentials/secrets.ts";
 import { type Answer, exchange } from "../http.ts";
 
-/** The function that opens a connection. */
+/** Opens a connection. */
 export type Connect = ReturnType<typeof buildConnector>;
 
 interface EnvoyOptions {

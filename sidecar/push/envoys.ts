@@ -28,7 +28,7 @@ interface EnvoysParts extends FindParts {
 interface Known {
   envoy: Envoy;
   reader: ReportReader;
-  /** undefined: the Envoy is a peer. */
+  /** The pusher of snapshots; undefined: the Envoy is a peer. */
   target: Target | undefined;
 }
 

@@ -10,7 +10,7 @@ interface ReportReaderParts {
   clock: Clock;
   log: Log;
   random: () => number;
-  /** undefined: no reports are wanted now. */
+  /** Returns the time between two reports, milliseconds; undefined: no reports are wanted now. */
   intervalMs(): number | undefined;
   cursor(): string;
   received(report: TrafficReport): void;

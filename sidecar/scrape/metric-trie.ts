@@ -30,7 +30,7 @@ export interface MetricTrie {
   next: Uint16Array;
   /** terminal[node] is 1 + the index in `groups` of the rows whose name ends at the node; 0: no name ends there. */
   terminal: Uint16Array;
-  /** The rows of one metric name each. */
+  /** Each group has the rows of one metric name, as indexes into `rows`. */
   groups: ReadonlyArray<readonly number[]>;
   rows: readonly CompiledRow[];
   /** The engines in the order in which the parser tries them when it recognises the engine of a text. */

@@ -56,7 +56,7 @@ export class MetricsParser {
     this.#infos = trie.rows.map(() => ({}));
   }
 
-  /** parse(), bound to this parser. */
+  /** The function parse(), bound to this parser, to be passed on as a callback. */
   readonly read = (body: Buffer): Reading => this.parse(body);
 
   parse(body: Buffer): Reading {

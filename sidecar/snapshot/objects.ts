@@ -27,7 +27,7 @@ export interface ClusterObjects {
   rules: readonly RuleView[];
   /** Models that objects declare for a pool, whether or not a pod lists them. */
   declared: ReadonlyArray<{ model: string; pool: string }>;
-  /** Adapter → base. */
+  /** Name of an adapter → name of its base model. */
   bases: ReadonlyMap<string, string>;
   /** Number of entries that did not fit. */
   dropped: number;

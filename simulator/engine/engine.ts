@@ -40,7 +40,7 @@ export class Engine {
    * as waiting.
    */
   private readonly loraPresent = new Map<string, number>();
-  /** Adapters in memory, least recently used first. */
+  /** Adapters that are loaded, least recently used first. */
   private readonly loraResident = new Set<string>();
 
   constructor(params: PodParams, clock: Clock, random: () => number = Math.random) {

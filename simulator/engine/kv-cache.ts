@@ -12,7 +12,7 @@ import { type Linked, LinkedList } from "./linked-list.ts";
  * Invariant: the number of blocks never exceeds the capacity, unless the capacity was lowered below the blocks in use.
  */
 export class Block implements Linked<Block> {
-  /** Undefined for a plain block. */
+  /** The hash of a hashed block; undefined: the block is plain. */
   readonly hash: number | undefined;
   users = 1;
   prev: Block | null = null;
@@ -35,11 +35,11 @@ export class KvCache {
   private readonly blockSize: number;
   private readonly byHash = new Map<number, Block>();
   private readonly found: Block[] = [];
-  /** Plain blocks in use. */
+  /** Number of plain blocks in use. */
   private plain = 0;
-  /** Hashed blocks that no sequence uses. */
+  /** Number of hashed blocks that no sequence uses. */
   private idle = 0;
-  /** Plain blocks that no sequence uses. */
+  /** Number of plain blocks that no sequence uses. */
   private left = 0;
   /** All blocks that no sequence uses, in the order of eviction. */
   private readonly unused = new LinkedList<Block>();
@@ -50,7 +50,7 @@ export class KvCache {
     this.blockSize = blockSize;
   }
 
-  /** Share of the capacity that sequences use, 0 to 1. Unused blocks count as free, as in vLLM. */
+  /** Returns the share of the capacity that sequences use, 0 to 1. Unused blocks count as free, as in vLLM. */
   get usage(): number {
     return Math.min(1, this.used / this.capacity);
   }
@@ -63,7 +63,9 @@ export class KvCache {
     return this.byHash.size;
   }
 
-  /** Length in blocks of the longest cached chain of `hashes`, at most `limit`. The next `admit` takes this chain. */
+  /**
+   * Returns the length in blocks of the longest cached chain of `hashes`, at most `limit`. The next `admit` takes this chain.
+   */
   match(hashes: ArrayLike<number>, limit: number): number {
     const end = Math.min(hashes.length, limit);
     const found = this.found;

@@ -15,7 +15,7 @@ export interface EngineRequest {
   promptTokens: number;
   /** Hashes of the prompt's full blocks; each hash covers all tokens up to the block's end (prompt.ts). */
   hashes: ArrayLike<number>;
-  /** Tokens to generate; 0 for embeddings, which only read the prompt. */
+  /** Number of tokens to generate; 0 for embeddings, which only read the prompt. */
   outputTokens: number;
   /** The finish reason when the request has generated `outputTokens` tokens. Default: "length". */
   endsBy?: "stop" | "length";
@@ -34,10 +34,10 @@ export class Sequence implements Holding, Linked<Sequence> {
   state: "waiting" | "running" | "done" = "waiting";
   /** Whether the queue skips the request, because other adapters occupy all adapter slots. */
   deferred = false;
-  /** Tokens whose KV entries exist. */
+  /** Number of tokens whose KV entries exist. */
   computed = 0;
   generated = 0;
-  /** Tokens that the current step computes. */
+  /** Number of tokens that the current step computes. */
   inStep = 0;
   /** Prompt tokens that were cached when the request was first admitted; -1 before. */
   cachedTokens = -1;

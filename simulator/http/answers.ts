@@ -16,12 +16,12 @@ export interface Choice {
 
 /** The response format of one route. Every method returns text that is sent unchanged. */
 export interface Shape {
-  /** SSE events before the first token. */
+  /** Returns the SSE events before the first token. */
   start(choices: number): string;
   delta(index: number, text: string, usage: Usage | null): string;
-  /** The last token of a choice. */
+  /** Returns the event with the last token of a choice. */
   last(index: number, text: string, reason: FinishReason, usage: Usage | null): string;
-  /** The text after the last token of the last choice. */
+  /** Returns the text after the last token of the last choice. */
   end(usage: Usage | null, choices: Choice[], total: Usage): string;
   whole(choices: Choice[], usage: Usage): string;
 }

@@ -14,7 +14,7 @@ export class Fields {
     this.body = body;
   }
 
-  /** A required field of any type. */
+  /** Returns a required field of any type. */
   required(name: string): unknown {
     const value = this.body[name];
     if (!Object.hasOwn(this.body, name)) this.find("missing", name, "Field required", this.body);

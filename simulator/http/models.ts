@@ -56,7 +56,7 @@ export class ModelRegistry {
     return `Success: LoRA adapter '${name}' removed successfully.`;
   }
 
-  /** The response body of GET /v1/models. */
+  /** Returns the response body of GET /v1/models. */
   list(maxModelLen: number): string {
     const cards: unknown[] = this.bases.map((id) => this.card(id, id, null, maxModelLen));
     for (const [id, { parent, root }] of this.adapters) cards.push(this.card(id, root, parent, null));

@@ -18,7 +18,7 @@ export class PodCounts {
   received = 0;
   finished = 0;
   aborted = 0;
-  /** Requests with an error response of any kind. */
+  /** Number of requests with an error response of any kind. */
   refused = 0;
   readonly models = new Map<string, ModelCounts>();
 
@@ -46,7 +46,7 @@ export interface PodState {
   id(): string;
 }
 
-/** Answers one route of a pod. */
+/** Responds to the requests of one route of a pod. */
 export type Handler = (pod: PodState, request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 /**

@@ -130,7 +130,7 @@ const ROWS: readonly Row[] = [
   ],
 ];
 
-/** Python's own collectors have no creation time. */
+/** Families with these names have no `_created` family, since Python's own collectors write none. */
 const NEVER_CREATED = /^(python|process)_/;
 
 export const FAMILIES: readonly Family[] = ROWS.map(([name, type, help]) => ({

@@ -15,7 +15,7 @@ export interface Resource {
   versions: Readonly<Record<string, z.ZodType<ClusterObject>>>;
   /** The resource's name in the API's paths. */
   plural: string;
-  /** Only objects with this label are read. */
+  /** If given, only objects with this label are read. */
   label?: { name: string; value: string };
 }
 
