@@ -44,7 +44,7 @@ export interface HalfContext {
   readonly inCallback: boolean;
   /** Whether the guest stopped the iteration and has not continued it. */
   readonly stopped: boolean;
-  /** The bytes that the buffer of this direction has now; undefined outside the body callback. */
+  /** Returns the bytes that the buffer of this direction has now; undefined outside the body callback. */
   body(): Body | undefined;
   resume(): void;
 }
@@ -86,7 +86,7 @@ export interface FilterContext {
 
 export type Context = RootContext | FilterContext;
 
-/** One Envoy process: what the VMs of all workers share. */
+/** One Envoy process, with the state that the VMs of all workers share. */
 export interface EnvoyProcess {
   /** Nanoseconds since the Unix epoch. */
   readonly now: bigint;
@@ -113,11 +113,11 @@ export interface Host {
   readonly memory: GuestMemory;
   readonly contexts: ReadonlyMap<number, Context>;
   readonly metricIds: Map<number, Metric>;
-  /** Property paths that the guest asked for and that do not exist. */
+  /** Property paths that the guest read although they do not exist. */
   readonly unknownProperties: Set<string>;
   /** The context that a host call acts on. */
   readonly context: Context;
-  /** Set by proxy_set_effective_context until the running callback returns. */
+  /** The context that proxy_set_effective_context has set. It counts until the running callback returns. */
   effective: Context | undefined;
   /** Counts a host call. Throws where Envoy traps: some calls are restricted during initialization and allocation. */
   count(name: string): void;

@@ -1,4 +1,4 @@
-// What a test sends into a stream: requests and responses, in one piece, in chunks or left open.
+// The requests and responses that a test sends into a stream: in one piece, in chunks, or left open.
 import { type HeaderInput, HeaderMap } from "./headers.ts";
 
 /** The fields that requests and responses share. */

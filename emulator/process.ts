@@ -78,7 +78,7 @@ export class Process implements EnvoyProcess {
     if (this.#autoSettle) this.settle();
   }
 
-  /** Moves the clock and runs every tick that falls due on the way, in order of time. */
+  /** Moves the clock, and runs every tick that falls due in this time, in order. */
   advance(milliseconds: number): void {
     const end = this.now + BigInt(Math.round(milliseconds * 1e6));
     for (;;) {

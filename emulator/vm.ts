@@ -14,7 +14,7 @@ export interface VmOptions {
 /** A root context that ends when its VM closes. */
 type Closable = RootContext & { close(): void };
 
-/** The host calls that an allocation may make; Envoy traps on any other. */
+/** The host calls that the guest's allocator may make. Envoy traps on any other host call. */
 const ALLOCATE_ALLOWED = new Set(["proxy_log", "fd_write", "clock_time_get"]);
 
 export class Vm implements Host, MemoryOwner {
@@ -28,7 +28,7 @@ export class Vm implements Host, MemoryOwner {
   readonly contexts = new Map<number, Context>();
   readonly metricIds = new Map<number, Metric>();
   readonly unknownProperties = new Set<string>();
-  /** Host calls since the VM started, by name. */
+  /** Number of host calls since the VM started, by name. */
   readonly hostCalls = new Map<string, number>();
   effective: Context | undefined;
 

@@ -1,4 +1,4 @@
-// All pods of the sources, each with its scraper.
+// Keeps a scraper for each pod that the sources list.
 import type { DirectoryObserver } from "./discover/directory.ts";
 import { type EngineName, enginesFor } from "./engines/index.ts";
 import type { Pod, PodAddress } from "./pod.ts";

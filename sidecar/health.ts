@@ -21,7 +21,7 @@ export class Health {
   #models = false;
   /** The result of the probes. undefined: the pod is not probed; null: no result yet. */
   #probe: boolean | null | undefined;
-  /** Probes in a row with the opposite result of #probe. */
+  /** Number of probes in a row with the opposite result of #probe. */
   #turning = 0;
 
   /** After `threshold` failures in a row the pod is down. */

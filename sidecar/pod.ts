@@ -8,7 +8,7 @@ import type { Health } from "./health.ts";
 export interface PodAddress {
   /** ip:port, as in the snapshot. Identifies the pod. */
   address: string;
-  /** http://ip:port */
+  /** The URL http://ip:port of the pod. */
   origin: string;
   engine: EngineName;
   /** The place of the pod; absent: the place of this sidecar. */

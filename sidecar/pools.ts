@@ -14,7 +14,7 @@ const STALE_MS = 200;
 const STALE_INTERVALS = 2.5;
 
 interface PoolName {
-  /** InferencePool, Service, or "static" for pods that are not from a cluster. */
+  /** "InferencePool", "Service", or "static" for pods that are not from a cluster. */
   kind: string;
   namespace: string;
   name: string;

@@ -4,7 +4,7 @@
  */
 export interface Clock {
   now(): number;
-  /** Calls `fn` once after `ms`; the returned function cancels it. */
+  /** Calls `fn` once after `ms`. The returned function cancels the call. */
   after(ms: number, fn: () => void): () => void;
 }
 
@@ -44,7 +44,7 @@ export class SimClock implements Clock {
     };
   }
 
-  /** Runs every event that is due within the next `ms`. The clock then shows that instant. */
+  /** Runs every event that is due within the next `ms`, and moves the clock by `ms`. */
   advance(ms: number): void {
     const until = this.time + ms;
     while (this.heap.length > 0 && (this.heap[0] as Event).at <= until) this.runNext();
@@ -56,7 +56,7 @@ export class SimClock implements Clock {
     while (this.heap.length > 0) this.runNext();
   }
 
-  /** The number of events that are set and not cancelled. */
+  /** Returns the number of events that are set and not cancelled. */
   get pending(): number {
     return this.heap.filter((event) => event.fn !== null).length;
   }

@@ -36,7 +36,7 @@ export interface Pod {
   readonly params: Readonly<PodParams>;
   readonly engine: Engine;
   readonly engines: readonly Engine[];
-  /** Changes parameters as POST /sim/params does. Throws a ParamError for a wrong one. */
+  /** Changes parameters as POST /sim/params does. Throws a ParamError for a wrong parameter. */
   set(patch: Partial<PodParams>): void;
   stats(): PodStats;
   /** Returns the text of /metrics. */

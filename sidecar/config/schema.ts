@@ -193,7 +193,7 @@ export const schema = z.strictObject(
 );
 
 type Parsed = z.output<typeof schema>;
-/** A configuration that was checked: durations in milliseconds, sizes in bytes, addresses taken apart. */
+/** A checked configuration. Durations are milliseconds, sizes are bytes, and addresses are split into host and port. */
 export type Config = Omit<Parsed, "push"> & {
   /** A line for each key that works but should be changed. */
   warnings: readonly string[];

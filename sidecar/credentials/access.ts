@@ -1,5 +1,5 @@
 // TLS and token for connections to pods and Envoys: a CA, a client certificate, a bearer token. Their files are read again
-// after a change, since a cluster renews certificates and tokens. While a file cannot be read, its last content is used.
+// after a change, since a cluster renews certificates and tokens. While a file cannot be read, its last content stays in use.
 import { readFileSync } from "node:fs";
 import { connect, isIP, type OnReadOpts, type Socket } from "node:net";
 import { type ConnectionOptions, createSecureContext, type SecureContext, connect as tlsConnect } from "node:tls";
@@ -89,7 +89,7 @@ export class Access {
     return tlsConnect(options);
   }
 
-  /** Reads the files that changed. */
+  /** Reads the changed files again. */
   look(): void {
     let changed = false;
     for (const [key, file] of this.#files) {

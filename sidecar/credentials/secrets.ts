@@ -38,7 +38,7 @@ export class Secrets {
     return known ? [worked as string, ...this.#secrets.filter((one) => one !== worked)] : this.#secrets;
   }
 
-  /** Reads the file if it changed. While the file is not valid, its last secrets are used. */
+  /** Reads the file if it has changed. While the file is not valid, its last secrets stay in use. */
   look(): void {
     if (this.#file === undefined) return;
     try {

@@ -28,7 +28,7 @@ export class ClusterReporter {
     this.#log = log;
   }
 
-  /** Reports if the pods, or what the objects declare, differ from the last report. Logs each new problem. */
+  /** Reports the pods if the pods or the declared objects differ from the last report. Logs each new problem. */
   update(objects: Iterable<ClusterObject>, report: ReportPods): void {
     const view = viewOf(objects);
     const { pods, problems } = selectPods(view, this.#selection);
@@ -38,7 +38,7 @@ export class ClusterReporter {
     this.#problems = problems;
     const declarations = declarationsOf(view);
     if (isDeepStrictEqual(this.#pods, pods) && isDeepStrictEqual(this.#declarations, declarations)) return;
-    // A copy: the receiver of the report changes the pods.
+    // The pods are copied, because the receiver of the report changes its pods.
     this.#pods = structuredClone(pods);
     this.#declarations = declarations;
     this.#log.debug({ source: this.#source, pods: pods.length }, "pods reported");

@@ -1,4 +1,4 @@
-// All pod sources together: a pod exists as long as one source lists it.
+// Joins all pod sources. A pod exists as long as one source lists the pod.
 import { isDeepStrictEqual } from "node:util";
 import type { PodAddress } from "../pod.ts";
 import type { PodSource } from "./pod-source.ts";

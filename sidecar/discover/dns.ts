@@ -11,7 +11,7 @@ interface DnsOptions {
   port: number;
   intervalMs: number;
   engine: EngineName;
-  /** The URL scheme of its pods: "http:", if not given. */
+  /** The URL scheme of the pods. Default: "http:". */
   protocol?: string;
   /** Whether the name stands for one pod: then only its first address counts. */
   first?: boolean;

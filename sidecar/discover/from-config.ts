@@ -1,4 +1,4 @@
-// The pod sources that a configuration names.
+// Makes the pod sources that a configuration names.
 import { isIP } from "node:net";
 import type { Config } from "../config/schema.ts";
 import { accessCluster } from "../kubernetes/api-client.ts";

@@ -1,5 +1,5 @@
-// Pods from a cluster's API server: one watch for each resource and namespace. After each change of an object, the pods
-// are computed anew from all objects.
+// Pods from a cluster's API server. Each resource and namespace has a watch. After each change of an object, the pods are
+// computed again from all objects.
 import type { EngineName, EngineTable } from "../engines/index.ts";
 import type { ClusterAccess } from "../kubernetes/api-client.ts";
 import type { ClusterObject, ClusterSeen } from "../kubernetes/cluster-objects.ts";
@@ -11,7 +11,9 @@ import type { PodSource, ReportPods } from "./pod-source.ts";
 import type { SelectedService, Selection } from "./selection.ts";
 
 export interface KubernetesOptions {
-  /** Empty: the namespace of the service account, or of the kubeconfig's context. "*": all namespaces. */
+  /**
+   * The watched namespaces. Empty: the namespace of the service account, or of the kubeconfig's context. "*": all namespaces.
+   */
   namespaces: readonly string[];
   pools: Selection["pools"];
   services: readonly SelectedService[];
@@ -41,7 +43,7 @@ export class KubernetesSource implements PodSource {
   readonly #parts: KubernetesParts;
   readonly #reporter: ClusterReporter;
   #watches: readonly ResourceWatch[] = [];
-  /** The watches that pods are made of. No pods are reported before each of them has had a response. */
+  /** The watches whose objects give the pods. No pods are reported before each of these watches has had a response. */
   #needed: readonly ResourceWatch[] = [];
   #timer: NodeJS.Timeout | undefined;
   #scheduled = false;

@@ -30,7 +30,7 @@ const MAX_FILE_BYTES = 64 << 20;
 const FILE_NAME = /^[^.].*\.(ya?ml|json)$/;
 
 interface KnownFile {
-  /** Size, time of change and inode, or the last error: a file whose stamp differs is read again. */
+  /** Size, time of change and inode, or the last error. A file whose stamp differs is read again. */
   stamp: string;
   objects: ReadonlyMap<string, ClusterObject>;
 }
@@ -42,7 +42,7 @@ export class ManifestsSource implements PodSource {
   readonly #parts: ManifestsParts;
   readonly #reporter: ClusterReporter;
   #files: ReadonlyMap<string, KnownFile> = new Map();
-  /** "read", or the last error. */
+  /** The state of the folder: "read", or the last error. */
   #state = "";
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;

@@ -12,7 +12,7 @@ export interface SelectedService {
   port?: string | undefined;
 }
 
-/** Which pods of a cluster are used, as the configuration says. */
+/** The part of the configuration that selects pods of a cluster. */
 export interface Selection {
   /** The pools whose pods are used. Empty: all pools. */
   pools: ReadonlyArray<{ namespace?: string | undefined; name: string }>;

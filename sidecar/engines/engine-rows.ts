@@ -1,5 +1,5 @@
-// How the metrics of a model server become signals: a table of rows, read by scrape/metrics-parser.ts. Each server has its
-// table in a file of its own beside this one. tests/sidecar/scrape/engines.test.ts names every step of adding a server.
+// The types of the tables that turn a model server's metrics into signals. scrape/metrics-parser.ts reads the tables. Each
+// server has its table in a file in this folder. tests/sidecar/scrape/engines.test.ts names every step of adding a server.
 
 /** A number that the sidecar reads from a server's metrics. `awake` is 1 while the engine serves, 0 while it sleeps. */
 export type Signal = "waiting" | "running" | "kvUsage" | "awake" | "kvBlocks" | "blockTokens";
@@ -12,7 +12,7 @@ export interface GaugeRow {
   kind: "gauge";
   metric: string;
   signal: Signal;
-  /** How the samples of one scrape become one number. A data-parallel server has a sample for each rank. */
+  /** How the samples of one scrape become one number, since a data-parallel server has a sample for each rank. */
   combine: "sum" | "mean" | "max" | "min";
   /** Only samples with this label value count. */
   where?: { label: string; value: string };
@@ -42,7 +42,7 @@ export interface Engine {
   name: string;
   /** When several rows have the same signal, the first row that has a sample counts. */
   rows: readonly Row[];
-  /** Where the server shows its metrics, if not at `scrape.path` on the pod's own port. */
+  /** Port and path of the server's metrics, if they are not at `scrape.path` on the pod's own port. */
   metrics?: { port?: number; path?: string };
   /** On this path the server responds 200 while it can serve. */
   health: string;

@@ -8,12 +8,12 @@ import { triton } from "./triton.ts";
 import { trtllmServe } from "./trtllm-serve.ts";
 import { vllm } from "./vllm.ts";
 
-/** Tried in this order when the parser recognises the engine of a text. */
+/** The built-in engines, in the order in which the parser tries them when it recognises the engine of a text. */
 const BUILT_IN: readonly Engine[] = [vllm, sglang, trtllmServe, triton, ray, tgi, llamaCpp];
 
-/** The engine is recognised from the metric names in the text. */
+/** The name that means: the engine is recognised from the metric names in the text. */
 export const AUTO = "auto";
-/** An engine of the table, an engine that the configuration adds under `engines`, or AUTO. */
+/** The name of a built-in engine, of an engine that the configuration adds under `engines`, or AUTO. */
 export type EngineName = string;
 
 export type EngineTable = ReadonlyMap<string, Engine>;

@@ -9,7 +9,7 @@ export const vllm: Engine = {
     { kind: "gauge", metric: "vllm:num_requests_running", signal: "running", combine: "sum" },
     // Each rank has its own cache, and all caches have the same size. So the mean says how full the pod is.
     { kind: "gauge", metric: "vllm:kv_cache_usage_perc", signal: "kvUsage", combine: "mean" },
-    // The name before v0.10.2. Some versions have both.
+    // Versions before v0.10.2 have this name. Some versions have both names.
     { kind: "gauge", metric: "vllm:gpu_cache_usage_perc", signal: "kvUsage", combine: "mean" },
     // One sleeping rank makes the pod asleep: requests sent to that rank would wait.
     {

@@ -1,11 +1,11 @@
-// Requests to the API server. The official client provides credentials and trust (kubeconfig, service account, exec
-// plugins, OIDC, proxies, certificates). Requests are made here, since its Watch has no timeout while it connects, drops
-// lines that it cannot parse, and does not notice a silent connection.
+// Sends requests to the API server. The official client provides credentials and trust (kubeconfig, service account, exec
+// plugins, OIDC, proxies, certificates). Its Watch is not used: the Watch has no timeout while it connects, drops lines that
+// it cannot parse, and does not notice a silent connection.
 import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 
-/** A response other than 200, or no response. */
+/** The server sent a response other than 200, or no response. */
 export class ApiError extends Error {
   /** The response's status; 0: the server sent no response. */
   readonly status: number;
@@ -48,7 +48,7 @@ interface Credentials {
 }
 
 const MAX_BODY_BYTES = 64 << 20;
-/** An event has one object, and etcd stores objects of up to 1.5 MiB. */
+/** Limit of a line. A line has one event with one object, and etcd stores objects of up to 1.5 MiB. */
 const MAX_LINE_BYTES = 8 << 20;
 const MAX_RETRY_AFTER_MS = 30_000;
 
@@ -111,7 +111,10 @@ interface ChunkTaker {
   take(chunk: Buffer): void;
 }
 
-/** Resolves at the end of a response 200. An error that `take` throws ends the request. */
+/**
+ * Sends a request and passes the body on. Resolves at the end of a response 200. An error that `take` throws ends the
+ * request.
+ */
 function receive(url: URL, options: RequestOptions, deadlines: Deadlines, { opened, take }: ChunkTaker): Promise<void> {
   const { silenceMs, signal } = deadlines;
   return new Promise((resolve, reject) => {

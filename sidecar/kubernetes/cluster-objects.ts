@@ -1,4 +1,4 @@
-// The objects of a cluster, without API versions. The API server's objects and manifests are both translated into these
+// The objects of a cluster, without API versions. The API server's objects and manifests are both translated into these types
 // (translate/). The rest of the sidecar knows no other form of Kubernetes objects.
 
 interface Named {
@@ -31,7 +31,7 @@ export interface PodObject extends Named {
   asleep: boolean;
   /** The engine that the pod's label names; null: no label. */
   engine: string | null;
-  /** The ports of the pool that this pod serves; null: all of them. */
+  /** The ports of the pool that this pod serves; null: all ports of the pool. */
   activePorts: readonly number[] | null;
 }
 
@@ -54,7 +54,7 @@ export interface WeightedModel {
 export interface Objective extends Named {
   kind: "objective";
   pool: string;
-  /** Higher is more important. Requests below 0 may be shed. */
+  /** Requests with a higher priority are more important. Requests with a priority below 0 may be shed. */
   priority: number;
 }
 
@@ -69,7 +69,7 @@ export interface ServedModel extends Named {
 }
 
 interface RewriteRule {
-  /** Model names, matched exactly. Empty: every model. */
+  /** The model names of the rule, which are matched exactly. Empty: every model. */
   models: readonly string[];
   targets: readonly WeightedModel[];
 }
@@ -105,7 +105,7 @@ export interface BackendPolicy extends Named {
   short: boolean;
   timeoutSec: number | null;
   dryRun: boolean;
-  /** Keys that Pilotfish does not use. */
+  /** Keys of the object that Pilotfish does not use. */
   unused: readonly string[];
 }
 
@@ -152,7 +152,7 @@ export interface ClusterView {
   policies: PolicyObject[];
 }
 
-/** All objects that one source knows, for snapshots and for people to see. */
+/** All objects of one source, for snapshots and for people. */
 export interface ClusterSeen extends ClusterView {
   source: string;
   /** `namespace/name` of the pools whose pods are used. */

@@ -1,4 +1,4 @@
-// One list and watch: keeps a copy of the objects of one resource.
+// Keeps a copy of the objects of one resource, by a list and a watch.
 //
 //   list  ── 200, all pages ──▶ watch from the list's version
 //   list  ── 404 for every version of the API ──▶ absent: objects are removed; list again later, the CRD may be installed
@@ -66,7 +66,7 @@ export class ResourceWatch {
   readonly #closing = new AbortController();
   #objects = new Map<string, ClusterObject>();
   #apiVersion: string;
-  /** The version at which the next watch starts; undefined: list first. */
+  /** The version at which the next watch starts; undefined: a list comes first. */
   #version: string | undefined;
   #failures = 0;
   /** The reason that was reported last; "": none. */
@@ -131,7 +131,7 @@ export class ResourceWatch {
     const jitter = 0.5 + random();
     if (error.status === 410) {
       this.#version = undefined;
-      // The first 410 is normal: list at once. A server that repeats 410 gets growing waits.
+      // The first 410 is normal, so a list follows at once. If the server repeats 410, the waits grow.
       return this.#failures++ === 0 ? 0 : Math.min(times.retryMinMs * 2 ** this.#failures, times.retryMaxMs) * jitter;
     }
     this.#failures++;
@@ -234,7 +234,7 @@ export class ResourceWatch {
       });
     } catch (error) {
       if (events > 0 || lasted()) this.#failures = 0;
-      // After silence, events may be missing, and the version may be unknown to this server: list.
+      // After silence, events may be missing, and the server may not know the version. So a list follows.
       if (error instanceof ApiError && error.status === 0 && error.message.startsWith("silent"))
         this.#version = undefined;
       throw error;

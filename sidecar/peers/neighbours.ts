@@ -86,7 +86,7 @@ export class Neighbours {
     }
   }
 
-  /** Takes the policies of the cluster objects. Logs each new problem once. */
+  /** Reads the policies in the cluster's objects. Logs each new problem once. */
   reported(seen: readonly ClusterSeen[]): void {
     const { policies, problems } = policiesOf(seen.flatMap(({ policies: objects }) => objects));
     this.#policies = [...this.#config.policies, ...policies];

@@ -2,7 +2,7 @@
 import type { EndpointView, PolicyView, SnapshotView } from "../../protocol/snapshot.ts";
 import { limitText } from "../policies/policy.ts";
 
-/** `picked`: the endpoints of the pick and its retries, in their order. */
+/** Returns the lines. `picked`: the endpoints of the pick and its retries, in their order. */
 export function explanationOf(view: SnapshotView, name: string | undefined, picked: readonly string[]): string[] {
   const model = view.models.find((each) => each.name === name);
   if (model === undefined) return [`the snapshot has ${view.models.length} models, and this one is none of them`];

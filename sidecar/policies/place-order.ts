@@ -1,4 +1,4 @@
-// The order in which places are filled, by the key `places.spill`:
+// Decides the order in which places are filled, by the key `places.spill`:
 //
 //   order      by the configured order; without one: this place 0, its region 1, elsewhere 2
 //   weight     all places at once, each by its weight

@@ -1,5 +1,5 @@
-// How full a place may get with a model's requests. Policies of the configuration and of manifests have one form. This file
-// also finds the policy of each model.
+// A policy says how full a place may get with a model's requests. Policies of the configuration and of manifests have the
+// same form here. This file also finds the policy of each model.
 import { MAX_MODEL_NAME_BYTES, MAX_POLICIES } from "../../protocol/constants.ts";
 import type { ModelView, PolicyMode, PolicyView } from "../../protocol/snapshot.ts";
 

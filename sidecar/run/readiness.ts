@@ -1,7 +1,7 @@
 // Decides whether a sidecar is ready: every source has reported, and some target has a fresh snapshot.
 import type { Readiness } from "../status/status.ts";
 
-/** Without an accepted push for at least this long, the sidecar is not ready. */
+/** After this time without an accepted push the sidecar is not ready. Long heartbeats make the time longer. */
 const MIN_FRESH_MS = 5000;
 const FRESH_HEARTBEATS = 4;
 

@@ -33,7 +33,10 @@ interface ObserverParts {
   changed(): void;
 }
 
-/** Counts and logs what happens to scrapes. Of failures in a row only the first is a warning. */
+/**
+ * Returns an observer that counts and logs scrapes and their failures. Only the first of several failures in a row is a
+ * warning.
+ */
 export function observerOf({ metrics, log, measured, changed }: ObserverParts): ScrapeObserver {
   return {
     scraped(pod, seconds) {

@@ -116,7 +116,7 @@ export class Connection {
   #received(bytes: Buffer): void {
     const exchange = this.#exchange;
     if (exchange === undefined) {
-      // No request is open, so these bytes are not the response to the next one.
+      // No request is open, so these bytes are no response to the next request.
       this.#drop();
       return;
     }

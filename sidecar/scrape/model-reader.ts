@@ -1,4 +1,4 @@
-// The models of a pod: reads its /v1/models every `models.interval`, and at once when the pod was down and is back.
+// Reads a pod's /v1/models every `models.interval`, and at once when the pod was down and is back.
 import { isDeepStrictEqual } from "node:util";
 import { toFailure } from "../http.ts";
 import type { Pod } from "../pod.ts";

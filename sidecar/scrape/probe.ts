@@ -1,5 +1,5 @@
-// Active probes of one pod. A server with a dead engine often still shows metrics, and a starting server shows metrics
-// before it can serve. Probes run only with `health.probe` or a HealthCheckPolicy; without them the scrapes decide.
+// Probes one pod. A server with a dead engine often still shows metrics, and a starting server shows metrics before it can
+// serve. Probes run only with `health.probe` or a HealthCheckPolicy; without them the scrapes decide.
 import { type HttpFailure, toFailure } from "../http.ts";
 import type { Pod } from "../pod.ts";
 import type { PodClient } from "./pod-client.ts";

@@ -124,7 +124,7 @@ export class ResponseReader {
   }
 
   #readHead(bytes: Buffer, at: number): number {
-    // Nearly always the whole head is in these bytes.
+    // These bytes nearly always contain the whole head.
     const end = this.#text === "" ? bytes.indexOf("\r\n\r\n", at, "latin1") : -1;
     let text: string;
     let next: number;

@@ -105,7 +105,8 @@ function modelsOf(drafts: ReadonlyMap<string, Draft>, dropped: Dropped): ModelVi
       continue;
     }
     served += pods.length;
-    // If pods disagree, a base model wins over an adapter of the same name, and of several bases the first by name wins.
+    // If pods disagree, a base model wins over an adapter of the same name. If they list several bases, the first by name
+    // wins.
     const kind = parents.has(null) ? "base" : "adapter";
     const base = kind === "base" ? name : ([...parents].filter(isBase).sort()[0] ?? null);
     const endpoints = pods.map((pod): ModelEndpointView => {

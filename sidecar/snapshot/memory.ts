@@ -9,7 +9,7 @@ interface Known {
 }
 
 export class ModelMemory {
-  /** Pool -> model -> kind and base, as a pod listed them last. */
+  /** Pool -> model -> kind and base, from the last time that a pod listed the model. */
   readonly #pools = new Map<string, Map<string, Known>>();
 
   /**

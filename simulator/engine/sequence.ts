@@ -6,7 +6,7 @@ export type FinishReason = "stop" | "length" | "abort" | "error";
 
 /** Receives the engine's events, always at the end of a step. */
 export interface SequenceListener {
-  /** A token was generated. The last token is reported by `finished` only. */
+  /** A token was generated. For the last token the engine calls only `finished`. */
   token(sequence: Sequence): void;
   finished(sequence: Sequence, reason: FinishReason): void;
 }
@@ -55,7 +55,9 @@ export class Sequence implements Holding, Linked<Sequence> {
     this.arrivedAt = now;
   }
 
-  /** Tokens of the prompt and generated tokens. All of them are computed before the next token is sampled. */
+  /**
+   * Returns the number of prompt tokens and generated tokens. All these tokens are computed before the next token is sampled.
+   */
   get length(): number {
     return this.request.promptTokens + this.generated;
   }

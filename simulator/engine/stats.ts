@@ -64,7 +64,10 @@ export type HistogramName =
   | "request_num_preemptions"
   | "request_prefill_kv_computed_tokens";
 
-/** All counts of one engine. Gauges have their values of the end of the last step, because a scrape sees no others. */
+/**
+ * All counts of one engine. A gauge has its value at the end of the last step, because a scrape of a real server sees only
+ * such values.
+ */
 export class EngineStats {
   running = 0;
   waiting = 0;

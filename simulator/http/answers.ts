@@ -166,7 +166,10 @@ export function responsesShape(head: Head): Shape {
 
 const DIMENSIONS = 16;
 
-/** One vector of length 1 for each input. Equal prompt hashes give equal vectors. */
+/**
+ * Returns the response of the embeddings route. Each input has one vector of length 1. Equal prompt hashes give equal
+ * vectors.
+ */
 export function embeddingsText(head: Head, seeds: number[], promptTokens: number, base64: boolean): string {
   const data = seeds.map((seed, index) => {
     const vector = Float32Array.from({ length: DIMENSIONS }, (_, i) => Math.sin(seed + i) / Math.sqrt(DIMENSIONS / 2));

@@ -26,7 +26,10 @@ export function changeParams(pod: PodState, patch: unknown): void {
   for (const engine of pod.engines) engine.paramsChanged();
 }
 
-/** `{"add": ["name", …], "remove": ["name", …], "base": "model"}`. The response lists the adapters after the change. */
+/**
+ * Changes the adapters: `{"add": ["name", …], "remove": ["name", …], "base": "model"}`. The response lists the adapters after
+ * the change.
+ */
 export const postAdapters: Handler = async (pod, request, response) => {
   const body = (await json(request)) as JsonObject | null;
   const add = names(body?.add, "add");

@@ -1,4 +1,4 @@
-/** An error response in vLLM's format. */
+/** A request gets an error response in vLLM's format. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;
@@ -35,7 +35,7 @@ export interface Finding {
   ctx?: Record<string, unknown>;
 }
 
-/** An error of FastAPI's request validation, in vLLM's words. */
+/** Makes the error of FastAPI's request validation, in vLLM's words. */
 export function validationError(findings: Finding[]): ApiError {
   const label = findings.length === 1 ? "error" : "errors";
   const lines = findings.map((finding) => `  ${findingRepr(finding)}`);

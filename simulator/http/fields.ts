@@ -2,7 +2,7 @@
 import type { JsonObject } from "./body.ts";
 import { badRequest, type Finding, validationError } from "./errors.ts";
 
-/** Bounds the error message of a body with a million wrong members. */
+/** Maximum of findings in an error message, since a body may have a million wrong members. */
 const MAX_FINDINGS = 100;
 
 /** Reads typed fields of a body by pydantic's lax rules. It collects all findings, and `done` throws them as one error. */

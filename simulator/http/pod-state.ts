@@ -42,7 +42,7 @@ export interface PodState {
   counts: PodCounts;
   http: HttpMetrics;
   responses: StoredResponses;
-  /** A new id that is unique in this process. */
+  /** Returns a new id that is unique in this process. */
   id(): string;
 }
 

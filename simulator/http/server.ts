@@ -45,7 +45,7 @@ const ROUTES: Record<string, Record<string, Route>> = {
   "/sim/stats": { GET: open(getStats) },
 };
 
-/** The route's template. A path without a variable part is its own template. */
+/** Returns the route's template. A path without a variable part is its own template. */
 function templateOf(path: string): string {
   return path.replace(/^\/v1\/responses\/[^/]+(?=\/cancel$|$)/, "/v1/responses/{response_id}");
 }

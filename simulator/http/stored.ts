@@ -5,7 +5,7 @@ import { ApiError } from "./errors.ts";
 
 interface Stored {
   json: string;
-  /** The chat so far, as one text. */
+  /** The chat up to this response, as one text. */
   text: string;
 }
 

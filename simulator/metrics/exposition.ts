@@ -187,7 +187,7 @@ const SERIES: Record<string, Series[]> = {
 function seriesBuilder(family: Family, source: MetricsSource): () => Samples {
   const series = SERIES[family.name.replace("vllm:", "")];
   if (series === undefined) throw new Error(`no source for metric family ${family.name}`);
-  // A request is rejected before an engine is chosen, so the first engine counts the rejections of all.
+  // A request is rejected before an engine is chosen, so the first engine counts the rejections of all engines.
   const engines = family.name === "vllm:admission_rejections_total" ? source.engines.slice(0, 1) : source.engines;
   const rows = series.flatMap((one) =>
     engines.map((engine, i) => ({ one, engine, rank: i, labels: labelsOf(one, i, family) })),
@@ -210,7 +210,7 @@ function seriesBuilder(family: Family, source: MetricsSource): () => Samples {
 
 const MODEL = "\u0000";
 
-/** Labels sorted by name, as prometheus_client writes them. */
+/** Returns the labels sorted by name, as prometheus_client writes them. */
 function labelsOf(series: Series, engine: number, family: Family): string {
   const labels: [string, string][] = [["model_name", MODEL]];
   if (family.name !== "vllm:admission_rejections_total") labels.push(["engine", String(engine)]);

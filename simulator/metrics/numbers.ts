@@ -1,4 +1,4 @@
-/** A float in the format of Python's repr. */
+/** Writes a float in the format of Python's repr. */
 export function pythonFloat(x: number): string {
   if (Number.isInteger(x) && Math.abs(x) < 1e16) return Object.is(x, -0) ? "-0.0" : `${x}.0`;
   if (!Number.isFinite(x)) return Number.isNaN(x) ? "nan" : x > 0 ? "inf" : "-inf";
@@ -10,8 +10,8 @@ export function pythonFloat(x: number): string {
 }
 
 /**
- * A sample's value as prometheus_client writes it: Python's repr below a million, Go's exponent form from a million up. The
- * exponent always gets a leading 0, as in `e+010`.
+ * Writes a sample's value as prometheus_client does: in Python's repr below a million, in Go's exponent form from a million
+ * up. The exponent always gets a leading 0, as in `e+010`.
  */
 export function sampleValue(x: number): string {
   if (x >= 0 && x < 1e6 && Number.isInteger(x)) return `${x}.0`;
