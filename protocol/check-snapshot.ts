@@ -129,8 +129,8 @@ function checkPlaces({ endpoints, models, places = [], policies = [] }: Snapshot
 }
 
 /**
- * Throws a SnapshotError at the first broken rule. Of the rules about order only one is checked, that nothing is listed twice:
- * the encoder sorts. It also writes the header, the sections and the ranges so that they keep their rules.
+ * Throws a SnapshotError at the first broken rule. Lists need no order, because the encoder sorts them, but no entry may be listed
+ * twice. The rules of the header, the sections and the ranges are not checked, because the encoder always keeps these.
  */
 export function checkSnapshot(view: SnapshotView): void {
   if (view.version < 1n || view.version > MAX_U64)

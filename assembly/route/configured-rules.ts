@@ -18,7 +18,7 @@ export class Target {
 
 @unmanaged
 class Rule {
-  /** Without its "*". */
+  /** Address of the pattern, without its "*". */
   pattern: usize = 0;
   length: u32 = 0;
   prefix: u32 = 0;
@@ -28,7 +28,7 @@ class Rule {
   next: usize = 0;
 }
 
-/** Two lists: exact rules by name, and prefix rules from the longest to the shortest. */
+/** Two linked lists of rules: exact rules in the order of their names, and prefix rules from the longest to the shortest. */
 @unmanaged
 export class Names {
   exact: usize = 0;
@@ -42,7 +42,7 @@ export function newNames(): Names {
   return names;
 }
 
-/** Adds a rule with room for `targets`; 0 if the pattern is there already. The bytes of the pattern must stay. */
+/** Adds a rule with room for `targets` targets, and returns its address; 0 if a rule has the pattern. The bytes must stay. */
 export function addRule(names: Names, pattern: usize, length: u32, prefix: bool, targets: u32): usize {
   let link = changetype<usize>(names) + (prefix ? offsetof<Names>("prefixes") : offsetof<Names>("exact"));
   while (load<usize>(link)) {
@@ -64,7 +64,7 @@ export function addRule(names: Names, pattern: usize, length: u32, prefix: bool,
   return changetype<usize>(rule);
 }
 
-/** `rule` is what addRule() returned. At most as many targets as addRule() made room for, each of at most MAX_WEIGHT. */
+/** Adds a target. `rule`: from addRule(), which made room for the rule's targets. `weight`: at most MAX_WEIGHT. */
 export function addTarget(rule: usize, model: usize, length: u32, weight: u32): void {
   const to = changetype<Rule>(rule);
   const target = changetype<Target>(to.targets + to.targetCount++ * offsetof<Target>());
@@ -99,7 +99,7 @@ function draw(rule: Rule, random: Random): Target | null {
   return changetype<Target>(rule.targets + at * offsetof<Target>());
 }
 
-/** The rule whose pattern is exactly this name; 0 if no rule is. */
+/** The rule whose pattern is exactly this name; 0 if there is no such rule. */
 export function findExact(names: Names, name: usize, length: u32): usize {
   for (let at = names.exact; at; at = changetype<Rule>(at).next) {
     const rule = changetype<Rule>(at);
@@ -108,7 +108,7 @@ export function findExact(names: Names, name: usize, length: u32): usize {
   return 0;
 }
 
-/** The exact rule after `rule`, by name; the first one for 0, and 0 behind the last one. */
+/** The exact rule after `rule` in the order of names. For 0 it is the first rule; after the last rule it is 0. */
 export function nextExact(names: Names, rule: usize): usize {
   return rule ? changetype<Rule>(rule).next : names.exact;
 }

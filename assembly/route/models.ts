@@ -1,4 +1,4 @@
-// The index of models by name.
+// Finds models by name.
 import { compareBytes } from "../base/bytes";
 import { NONE, SnapshotView } from "../snapshot/view";
 

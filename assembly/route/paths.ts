@@ -1,4 +1,4 @@
-// Models that are named in the path: /openai/deployments/{model}/ (Azure OpenAI), /v1beta/models/{model}: (Gemini),
+// Finds a model's name in a path, such as /openai/deployments/{model}/ (Azure OpenAI), /v1beta/models/{model}: (Gemini), or
 // /model/{model}/invoke (Bedrock).
 //
 //   template = before "{model}" after          path = before model after rest
@@ -24,7 +24,7 @@ class Template {
   afterLength: u32 = 0;
 }
 
-/** Where the model's name stands in a path, as written: offsets of its first byte and of the byte behind it. */
+/** Offsets of a model's name in a path, before percent-decoding: of its first byte, and of the byte behind it. */
 @unmanaged
 export class PathModel {
   start: u32 = 0;
@@ -33,7 +33,7 @@ export class PathModel {
 
 const found: usize = memory.data(offsetof<PathModel>(), 4);
 
-/** Appends a template to `list` (0 is empty) and returns the list. The bytes must stay. */
+/** Appends a template to `list` and returns the list. An empty list is 0. The bytes must stay. */
 export function addTemplate(list: usize, before: usize, beforeLength: u32, after: usize, afterLength: u32): usize {
   const template = changetype<Template>(heap.alloc(offsetof<Template>()));
   template.next = 0;
@@ -48,7 +48,7 @@ export function addTemplate(list: usize, before: usize, beforeLength: u32, after
   return list;
 }
 
-/** The model by the first template that fits; null if none fits. The record is valid until the next call. */
+/** Finds the model by the first template that fits the path; null if no template fits. The record is valid until the next call. */
 export function modelInPath(list: usize, path: usize, length: u32): PathModel | null {
   const end = pathLength(path, length);
   for (let at = list; at; at = changetype<Template>(at).next) {
@@ -85,7 +85,7 @@ function endOfModel(template: Template, path: usize, length: u32): u32 {
   return 0;
 }
 
-/** Percent-decodes a name to `target`, which has room for MAX_MODEL_NAME_BYTES. The name's length; 0 if it is no name. */
+/** Percent-decodes a name to `target`, which has room for MAX_MODEL_NAME_BYTES. Returns the name's length; 0 if it is no name. */
 export function decodeName(text: usize, length: u32, target: usize): u32 {
   let written: u32 = 0;
   for (let i: u32 = 0; i < length; i++) {
@@ -104,7 +104,7 @@ export function decodeName(text: usize, length: u32, target: usize): u32 {
   return utf8Whole(target, target + written) ? written : 0;
 }
 
-/** Percent-encodes all but unreserved characters (RFC 3986). `target` has room for three times the length. */
+/** Percent-encodes all but unreserved characters (RFC 3986). `target` must have room for three times the length. */
 export function encodeName(text: usize, length: u32, target: usize): u32 {
   let written: u32 = 0;
   for (let i: u32 = 0; i < length; i++) {

@@ -1,7 +1,7 @@
-// 64 bytes as four vectors a, b, c and d. Each method compares every byte with `x` and returns a bit for each byte; the bit of
-// the first byte is the lowest. These are static members because Biome parses the decorator @inline on members only.
+// A block is 64 bytes, loaded as four vectors a, b, c and d. Each method compares every byte with `x` and returns a mask with a
+// bit for each byte; the first byte has the lowest bit. The methods are static because Biome parses @inline on members only.
 
-/** Bytes that must be readable and writable on either side of a window: vectors are loaded across both of its ends. */
+/** Bytes that must be readable and writable on either side of a window, because vectors are loaded across both ends. */
 export const SLACK_BYTES: u32 = 64;
 
 export class Block {

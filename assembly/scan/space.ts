@@ -1,14 +1,14 @@
-// White space between tokens. Mostly that is one blank after "," or ":"; else it is a line end and its indentation.
+// Skips white space between tokens. Mostly the white space is one blank after "," or ":"; else it is a line end and indentation.
 
 // biome-ignore format: rows of sixteen
 const TABLES: usize = memory.data<u8>([
-  // Row 1, by the low half of a byte: the white space with this low half. Swizzle returns 0 for every byte from 16 on, so a
+  // Row 1 has, for each low half of a byte, the white space with this low half. Swizzle returns 0 for every index from 16 on, so a
   // blank (0x20) is compared with row 2 instead.
   1, 0, 0, 0, 0, 0, 0, 0, 0, 9, 10, 0, 0, 13, 0, 0,
   0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20,
 ], 16);
 
-/** The first byte from `p` on that is not white space. It exists: the bytes behind the window are 0, and 0 is not white space. */
+/** Address of the first byte from `p` on that is not white space. It exists, because the bytes behind the window are 0. */
 export function skipSpace(p: usize): usize {
   if (load<u8>(p) == 0x20 && load<u8>(p, 1) > 0x20) return p + 1;
   const table = v128.load(TABLES);

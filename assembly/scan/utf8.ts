@@ -1,11 +1,12 @@
-// UTF-8 validation as in Keiser and Lemire, "Validating UTF-8 in less than one instruction per byte". Three lookups are made
-// for each byte: by the high half and by the low half of the byte before it, and by its own high half. A bit is left where all
-// three lookups name the same error. The bytes two and three before say where a second or third continuation byte must be.
+// Validates UTF-8 as in Keiser and Lemire, "Validating UTF-8 in less than one instruction per byte". Each byte has three lookups:
+// by the high half and the low half of the byte before it, and by its own high half. Each lookup returns bits of possible errors.
+// A bit that all three return is an error. The bytes two and three before show where a second or third continuation byte must be.
 //
-// The bytes before a vector are read again, unaligned, instead of being carried along. So the three bytes before a string's
-// first byte must not be lead bytes: a quote and what precedes it are ASCII, and jsonFeed clears the bytes before a window.
+// The bytes before a vector are loaded again, unaligned, instead of being carried along. So the three bytes before a string's first
+// byte must not be lead bytes. They are not: a quote and the bytes before it are ASCII, and jsonFeed() clears the bytes before a
+// window.
 //
-// The constants are read from static memory on purpose: Envoy's V8 builds a literal v128 again in each turn of a loop.
+// The constants are loaded from static memory, because Envoy's V8 builds a literal v128 again in each turn of a loop.
 
 const TOO_SHORT: u8 = 1; // lead byte, then no continuation byte
 const TOO_LONG: u8 = 2; // ASCII, then a continuation byte
@@ -44,7 +45,7 @@ const MASKS: usize = memory.data<u8>([
 ], 16);
 
 class Lookup {
-  /** A byte is not 0 where the byte of `v` does not fit the three bytes before it. */
+  /** A byte of the result is not 0 if the same byte of `v` does not fit the three bytes before it. */
   @inline
   static errors(
     v: v128,
@@ -68,7 +69,7 @@ class Lookup {
   }
 }
 
-/** Whether the 64 bytes at `p` are valid after the three bytes before them. A character that their end cuts is not judged. */
+/** Whether the 64 bytes at `p` are valid after the three bytes before them. A character that their end cuts is not checked. */
 export function utf8Valid(p: usize): bool {
   const t1 = v128.load(TABLES);
   const t2 = v128.load(TABLES, 16);
@@ -77,7 +78,7 @@ export function utf8Valid(p: usize): bool {
   const m60 = v128.load(MASKS, 16);
   const m70 = v128.load(MASKS, 32);
   const m80 = v128.load(MASKS, 48);
-  // A loop, because V8 would load all vectors of straight-line code first and spill most of them. `q` is three bytes before
+  // This is a loop because V8 would load all vectors of straight-line code first and spill most of them. `q` is three bytes before
   // the vector, because the offset of a wasm load cannot be negative.
   let errors = i8x16.splat(0);
   for (let q = p - 3, stop = p + 61; q < stop; q += 16) {
@@ -99,7 +100,8 @@ export function utf8Valid(p: usize): bool {
   return !v128.any_true(errors);
 }
 
-// For bytes 0, 1 and 2 modulo 3, three rows each: the bits to compare, and what these bits must be. Then E0 and ED.
+// First three rows with the bits to compare, then three rows with the values that these bits must have. The rows of each three are
+// for vectors whose first byte is byte 0, 1 or 2 of a character. Then E0 and ED.
 // biome-ignore format: rows of sixteen
 const TRIPLES: usize = memory.data<u8>([
   0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0, 0xc0, 0xc0, 0xf0,
@@ -113,8 +115,8 @@ const TRIPLES: usize = memory.data<u8>([
 ], 16);
 
 /**
- * Passes over characters of three bytes, sixteen at a time. `p` is a character's first byte. Stops before 48 bytes with any
- * other character, or with a lead byte E0 or ED: after these two, some continuation bytes make an overlong form or a surrogate.
+ * Skips characters of three bytes, sixteen at a time. `p` is a character's first byte. Stops before 48 bytes that have any other
+ * character, or a lead byte E0 or ED. After E0 and ED some continuation bytes make an overlong form or a surrogate.
  */
 export function utf8Triples(p: usize): usize {
   const m0 = v128.load(TRIPLES);
@@ -142,7 +144,7 @@ export function utf8Triples(p: usize): usize {
   }
 }
 
-/** Bytes of the well-formed character at `p`; 0 if no such character ends by `end`. Table 3-7 of the Unicode standard. */
+/** Bytes of the well-formed character at `p`, by table 3-7 of the Unicode standard; 0 if no such character ends by `end`. */
 export function utf8Length(p: usize, end: usize): u32 {
   const c = load<u8>(p);
   if (c < 0x80) return 1;
@@ -162,7 +164,7 @@ export function utf8Length(p: usize, end: usize): u32 {
   return second >= from && second <= to ? 4 : 0;
 }
 
-/** Whether a text is well-formed UTF-8. For short texts: it reads byte by byte. */
+/** Whether a text is well-formed UTF-8. Made for short texts, because it reads byte by byte. */
 export function utf8Whole(p: usize, end: usize): bool {
   while (p < end) {
     const size = utf8Length(p, end);

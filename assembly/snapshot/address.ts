@@ -1,10 +1,10 @@
-// The address of an endpoint: ipv4 ":" port | "[" ipv6 "]" ":" port.
+// Checks the address of an endpoint: address = ipv4 ":" port | "[" ipv6 "]" ":" port.
 //
-// The address is written into a header, so nothing may pass that would end the header or add to it. IPv6 is not parsed
-// further: an address that Envoy spells in another way never equals one of its hosts, so it is not picked.
+// The address is written into a header, so it must have no byte that ends the header or adds to it. IPv6 addresses are not parsed
+// further: an address that Envoy spells in another way equals no host of Envoy's cluster, so Envoy ignores the pick.
 const COLON: u8 = 0x3a;
 const DOT: u8 = 0x2e;
-/** Two brackets and the longest text of an IPv6 address, 45 bytes. */
+/** Longest text of an IPv6 address, which has 45 bytes, with its two brackets. */
 const BRACKETED: u32 = 47;
 
 export function isAddress(text: usize, length: u32): bool {
@@ -20,7 +20,7 @@ function isPort(text: usize, length: u32): bool {
   return value >= 1 && value <= 65535;
 }
 
-/** The number that 1 to `most` digits spell, without a leading zero; -1 if the text is anything else. */
+/** The value of 1 to `most` decimal digits without a leading zero; -1 for any other text. */
 function decimal(text: usize, length: u32, most: u32): i32 {
   if (length == 0 || length > most) return -1;
   if (length > 1 && load<u8>(text) == 0x30) return -1;

@@ -1,4 +1,4 @@
-// The snapshot that this worker picks from: a copy of its own, replaced whole by each newer snapshot.
+// The snapshot that this worker picks from. It is the worker's own copy. Each newer snapshot replaces it whole.
 import { VALID } from "../../protocol/rules";
 import { groupByPlace } from "./group-by-place";
 import { verify } from "./verify";
@@ -6,14 +6,14 @@ import { newView, SnapshotView } from "./view";
 
 const view: SnapshotView = newView();
 const candidate: SnapshotView = newView();
-/** First size of the buffer; later sizes are twice the size before. */
+/** First size of the buffer. Larger sizes are this size times a power of two. */
 const MIN_BYTES: u32 = 16384;
 let buffer: usize = 0;
 let capacity: u32 = 0;
 let present: bool = false;
 let received: u64 = 0;
 
-/** Copies `bytes` at `data`, which the filter received `at` (ns). False if they are no valid snapshot. */
+/** Copies a snapshot of `bytes` bytes at `data`, which the filter received at `at`, ns. False if the snapshot is not valid. */
 export function adopt(data: usize, bytes: u32, at: u64): bool {
   if (verify(candidate, data, bytes) != VALID) return false;
   if (bytes > capacity) {
@@ -24,7 +24,7 @@ export function adopt(data: usize, bytes: u32, at: u64): bool {
   }
   memory.copy(buffer, data, bytes);
   verify(view, buffer, bytes);
-  // Endpoints that are not sorted by place cannot be picked by place: the view has no places then.
+  // A pick by place needs endpoints that are sorted by place. Otherwise the view gets no places.
   if (!groupByPlace(view)) view.placeCount = 0;
   present = true;
   received = at;
@@ -34,15 +34,15 @@ export function adopt(data: usize, bytes: u32, at: u64): bool {
 export function hasSnapshot(): bool {
   return present;
 }
-/** Valid while hasSnapshot(). */
+/** The worker's snapshot. Valid while hasSnapshot() is true. */
 export function current(): SnapshotView {
   return view;
 }
-/** Milliseconds since the filter received it; 0 for a clock that stepped back. */
+/** Milliseconds since the filter received the snapshot; 0 if the clock stepped back. */
 export function ageMilliseconds(now: u64): u64 {
   return now > received ? (now - received) / 1000000 : 0;
 }
-/** Nanoseconds since the Unix epoch. */
+/** When the filter received the snapshot, in nanoseconds since the Unix epoch. */
 export function receivedAt(): u64 {
   return received;
 }

@@ -1,18 +1,18 @@
-// Sorts the endpoints of each model by place, in this worker's own copy of a snapshot. The endpoints of a place are a range
-// then, so that a pick inside a place costs what its own endpoints cost, not what all endpoints cost.
+// Sorts the endpoints of each model by place, in this worker's own copy of a snapshot. The endpoints of a place then form a range,
+// so a pick inside a place reads only that place's endpoints.
 import { MAX_PLACES, MODEL_ENDPOINT_BYTES } from "../../protocol/constants";
 import { NONE, SnapshotView } from "./view";
 
-/** Least size of the scratch memory, so that small snapshots do not grow it step by step. */
+/** Lowest size of the scratch memory, so that small snapshots do not make it grow step by step. */
 const MIN_SCRATCH_RECORDS: u32 = 512;
 let scratch: usize = 0;
 let scratchBytes: u32 = 0;
 
-/** By place, and last for endpoints without a place: u32 number of records, then u32 index of the next record to write. */
+/** A u32 for each place, and a last one for endpoints without a place: first the number of records, then the next index. */
 const NEXT_BYTES: i32 = (MAX_PLACES + 1) * sizeof<u32>();
 const next: usize = memory.data(NEXT_BYTES, 4);
 
-/** Endpoints of one place keep their order. False where models share records: nothing was moved then. */
+/** Sorts all models. Endpoints of one place keep their order. False: models share records, and nothing was moved. */
 export function groupByPlace(view: SnapshotView): bool {
   if (view.placeCount == 0) return false;
   let expected: u32 = 0;
@@ -35,7 +35,7 @@ function groupModel(view: SnapshotView, model: u32): void {
   let start: u32 = 0;
   for (let place: u32 = 0; place <= view.placeCount; place++) {
     const records = load<u32>(counterOf(place));
-    // All endpoints are of one place.
+    // All endpoints belong to one place, so they are sorted.
     if (records == count) return;
     store<u32>(counterOf(place), start);
     start += records;
@@ -58,7 +58,7 @@ function counterOf(place: u32): usize {
   return next + place * sizeof<u32>();
 }
 
-/** Index of the endpoint's place; the number of places where it has none. */
+/** Index of the place of a link's endpoint; the number of places if the endpoint has no place. */
 function placeOf(view: SnapshotView, link: u32): u32 {
   const place = view.endpointPlace(view.linkEndpoint(link));
   return place == NONE ? view.placeCount : place;

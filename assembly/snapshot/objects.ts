@@ -1,4 +1,4 @@
-// Accessors of POOLS, OBJECTIVES and RULES in a verified snapshot, as in view.ts. An absent section has no records.
+// Accessors of POOLS, OBJECTIVES and RULES in a verified snapshot, like those of view.ts. An absent section has no records.
 
 import {
   ENDPOINT_POOL,
@@ -22,11 +22,11 @@ import {
 import { compareBytes } from "../base/bytes";
 import { NONE, SnapshotView } from "./view";
 
-/** 1 + the index of the endpoint's pool; 0 if it belongs to none. */
+/** 1 + the index of the endpoint's pool; 0 if the endpoint belongs to no pool. */
 export function endpointPool(view: SnapshotView, endpoint: u32): u32 {
   return load<u32>(view.endpoint(endpoint), ENDPOINT_POOL);
 }
-/** 1 + the index of the only pool that serves a model; 0 if none or several do. */
+/** 1 + the index of the only pool that serves a model; 0 if no pool or several pools serve the model. */
 export function modelPool(view: SnapshotView, model: u32): u32 {
   return load<u32>(view.model(model), MODEL_POOL);
 }
@@ -91,7 +91,7 @@ export function continuesRule(view: SnapshotView, index: u32): bool {
   return index > 0 && compareRules(view, index - 1, index) == 0;
 }
 
-/** Order by name, then by pool: below 0, 0 or above 0. */
+/** Compares two records by name, then by pool. Returns a number below 0, 0 or a number above 0. */
 export function compareRules(view: SnapshotView, a: u32, b: u32): i32 {
   const order = compareBytes(ruleName(view, a), ruleNameLength(view, a), ruleName(view, b), ruleNameLength(view, b));
   if (order != 0) return order;
@@ -99,9 +99,8 @@ export function compareRules(view: SnapshotView, a: u32, b: u32): i32 {
 }
 
 /**
- * First record of the rule for a name and a pool; a length of 0 asks for the rule for any name. If the pool has no rule, a rule
- * for all pools is found. If `pool` is 0, the request's pool is not known, and the first rule for the name is found. NONE if no
- * rule is found.
+ * First record of the rule for a name and a pool. A `length` of 0 asks for the rule for any name. A rule for the pool beats a rule
+ * for all pools. If `pool` is 0, the request's pool is not known, and the first rule for the name is found. NONE if no rule fits.
  */
 export function findRule(view: SnapshotView, name: usize, length: u32, pool: u32): u32 {
   let low: u32 = 0;

@@ -1,4 +1,4 @@
-// The directory of a snapshot: what each section may be like, and opening a view on those that are there.
+// The directory of a snapshot. KNOWN has the limits of each section; openSections() sets a view to the sections of a snapshot.
 import {
   DIRECTORY_ENTRY_BYTES,
   DIRECTORY_KIND,
@@ -52,7 +52,7 @@ import { SectionOfView, SnapshotView } from "./view";
 @unmanaged
 class KnownSection {
   kind: u32 = 0;
-  /** Strides from `least` to `most`; a multiple of 8, or 1. */
+  /** Lowest and highest stride. A stride is a multiple of 8, or 1. */
   least: u32 = 0;
   most: u32 = 0;
   maxRecords: u32 = 0;
@@ -63,7 +63,7 @@ class KnownSection {
 /** A newer minor version may append fields to a record, so a longer stride is no error. */
 const ANY: u32 = 0xffff;
 
-/** A KnownSection for each section. */
+/** The fields of a KnownSection for each section. */
 // biome-ignore format: a row for each section
 const KNOWN: StaticArray<u32> = [
   SECTION_STRINGS, 1, 1, MAX_SNAPSHOT_BYTES, offsetof<SnapshotView>("strings"),
@@ -79,7 +79,7 @@ const KNOWN: StaticArray<u32> = [
   SECTION_POLICIES, POLICY_BYTES, ANY, MAX_POLICIES, offsetof<SnapshotView>("policies"),
 ];
 
-/** Opens `view` on a body whose header is valid. The number of the broken rule, or VALID. */
+/** Opens `view` on a body whose header is valid. Returns VALID, or the number of the broken rule. */
 export function openSections(view: SnapshotView, base: usize, bytes: u32): u32 {
   view.clear();
   view.base = base;
@@ -91,7 +91,7 @@ export function openSections(view: SnapshotView, base: usize, bytes: u32): u32 {
     const stride: u32 = load<u16>(entry, DIRECTORY_STRIDE);
     const offset = load<u32>(entry, DIRECTORY_OFFSET);
     const records = load<u32>(entry, DIRECTORY_RECORDS);
-    // In 64 bits, so that no product or sum wraps.
+    // The calculation uses 64 bits, so that no product or sum wraps.
     if (offset & 7 || offset < directoryEnd || <u64>offset + <u64>records * stride > bytes)
       return BROKEN_SECTION_BOUNDS;
     const known = knownSection(load<u16>(entry, DIRECTORY_KIND));

@@ -1,8 +1,8 @@
-// What a name may be: in a snapshot, and wherever it must equal one of a snapshot.
+// Checks names in a snapshot, and names elsewhere that must equal a snapshot's name.
 import { utf8Length } from "../scan/utf8";
 import { SnapshotView } from "./view";
 
-/** Well-formed UTF-8 without control characters: it may stand in a header, and is compared byte by byte. */
+/** Whether a text is well-formed UTF-8 without control characters. So a name may be a header's value, and bytes compare names. */
 export function isName(text: usize, length: u32): bool {
   const end = text + length;
   while (text < end) {
@@ -15,12 +15,12 @@ export function isName(text: usize, length: u32): bool {
   return true;
 }
 
-/** Whether a record names 1 to `most` bytes inside STRINGS that are a name. */
+/** Whether a record's offset and length name 1 to `most` bytes inside STRINGS that are a valid name. */
 export function isNameAt(view: SnapshotView, offset: u32, length: u32, most: u32): bool {
   return length > 0 && length <= most && inStrings(view, offset, length) && isName(view.strings + offset, length);
 }
 
-/** The offset is the one of a record: an address that is made of it might wrap. */
+/** Whether a text lies inside STRINGS. Compares offsets, because the address of an unchecked offset may wrap. */
 export function inStrings(view: SnapshotView, offset: u32, length: u32): bool {
   return <u64>offset + length <= view.stringBytes;
 }

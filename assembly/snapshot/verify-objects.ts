@@ -1,4 +1,4 @@
-// The optional sections POOLS, OBJECTIVES and RULES, and the pools of endpoints and models.
+// Verifies the optional sections POOLS, OBJECTIVES and RULES, and the pools of endpoints and models.
 
 import {
   MAX_MODEL_NAME_BYTES,
@@ -47,7 +47,7 @@ import {
 import { isNameAt } from "./valid-name";
 import { SnapshotView } from "./view";
 
-/** After the endpoints and models were verified. */
+/** Returns VALID, or the number of the first broken rule. The endpoints and models must be verified before. */
 export function verifyObjects(view: SnapshotView): u32 {
   const pools = verifyPools(view);
   if (pools != VALID) return pools;

@@ -1,4 +1,4 @@
-// The optional sections PLACES and POLICIES, and the places of endpoints and policies of models.
+// Verifies the optional sections PLACES and POLICIES, the places of endpoints, and the policies of models.
 
 import {
   MAX_MODEL_NAME_BYTES,
@@ -23,7 +23,7 @@ import { compareBytes } from "../base/bytes";
 import { inStrings, isNameAt } from "./valid-name";
 import { NONE, SnapshotView } from "./view";
 
-/** After the endpoints and models were verified. */
+/** Returns VALID, or the number of the first broken rule. The endpoints and models must be verified before. */
 export function verifyPlaces(view: SnapshotView): u32 {
   for (let i: u32 = 0; i < view.placeCount; i++) {
     const length = view.placeNameLength(i);

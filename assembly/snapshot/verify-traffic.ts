@@ -1,4 +1,4 @@
-// The optional sections REMOTE and PREFIXES: what other Envoys have in flight, and the prefixes that they sent.
+// Verifies the optional sections REMOTE and PREFIXES: the in-flight requests of other Envoys, and the prefixes that they sent.
 import {
   MAX_ENVOYS,
   MAX_PREFIX_BLOCKS,
@@ -20,7 +20,7 @@ import {
 } from "../../protocol/rules";
 import { SnapshotView } from "./view";
 
-/** Number of blocks of a prefix record: the low 16 bits. The rest is the number of the record. */
+/** Number of blocks of a prefix record: the low 16 bits of a word. The rest of the word is the record's number. */
 export function prefixBlocks(record: usize): u32 {
   return load<u16>(record, PREFIX_COUNT);
 }
@@ -28,7 +28,7 @@ export function prefixNumber(record: usize): u64 {
   return load<u64>(record, PREFIX_COUNT) >> 16;
 }
 
-/** After the endpoints were verified. */
+/** Returns VALID, or the number of the first broken rule. The endpoints must be verified before. */
 export function verifyTraffic(view: SnapshotView): u32 {
   if (view.envoys > MAX_ENVOYS) return BROKEN_ENVOYS;
   if (view.remote) {

@@ -1,5 +1,5 @@
-// Checks a pushed snapshot whole before anything of it is used. After verify() returned VALID, every offset, index and text
-// that view.ts can reach is inside the bytes. protocol/rules.ts has the rules.
+// Verifies a pushed snapshot whole before any part of it is used. After verify() returned VALID, every offset, index and text that
+// view.ts can reach is inside the bytes. protocol/rules.ts has the rules.
 
 import {
   ADAPTER_WAITING,
@@ -53,7 +53,7 @@ import { verifyPlaces } from "./verify-places";
 import { verifyTraffic } from "./verify-traffic";
 import { NONE, SnapshotView } from "./view";
 
-/** VALID when `bytes` at `base` are a snapshot, and `view` is open on it; else the number of the first broken rule. */
+/** Verifies the `bytes` bytes at `base` and opens `view` on them. Returns VALID, or the number of the first broken rule. */
 export function verify(view: SnapshotView, base: usize, bytes: u32): u32 {
   let broken = verifyHeader(base, bytes);
   if (broken == VALID) broken = openSections(view, base, bytes);
@@ -90,7 +90,7 @@ function verifyEndpoints(view: SnapshotView): u32 {
 }
 
 function verifyModels(view: SnapshotView): u32 {
-  // Ranges may overlap: without a bound on their sum, 1 MiB could ask for 2^28 steps.
+  // Ranges may overlap. Without a limit of their sum, a snapshot of 1 MiB could cause 2^28 steps.
   let served: u64 = 0;
   for (let i: u32 = 0; i < view.modelCount; i++) {
     const offset = load<u32>(view.model(i), MODEL_NAME_OFFSET);

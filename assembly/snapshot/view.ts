@@ -1,5 +1,5 @@
-// Accessors of a verified snapshot. Nothing is decoded: each read is a load at a known offset of the snapshot's bytes, which
-// protocol/README.md draws. Indexes are not checked here, because verify.ts has checked all of them.
+// Accessors of a verified snapshot. Nothing is decoded: each read is a load at a known offset of the snapshot's bytes.
+// protocol/README.md draws the layout. Indexes are not checked here, because verify.ts has checked all of them.
 import {
   ENDPOINT_ADDRESS_LENGTH,
   ENDPOINT_ADDRESS_OFFSET,
@@ -42,7 +42,7 @@ import {
 
 export const NONE: u32 = 0xffffffff;
 
-/** Where a section lies and how it is cut into records. The view has these three for each section, in this order. */
+/** Address, number of records and stride of a section. SnapshotView has these three fields for each section, in this order. */
 @unmanaged
 export class SectionOfView {
   start: usize = 0;
@@ -50,7 +50,7 @@ export class SectionOfView {
   stride: u32 = 0;
 }
 
-/** All fields of a section that the snapshot does not have are 0. */
+/** A view of a snapshot's bytes. If the snapshot does not have a section, the section's fields are 0. */
 @unmanaged
 export class SnapshotView {
   base: usize = 0;
@@ -68,7 +68,7 @@ export class SnapshotView {
   modelCount: u32 = 0;
   modelStride: u32 = 0;
 
-  /** MODEL_ENDPOINTS: a link says that an endpoint serves a model. */
+  /** Section MODEL_ENDPOINTS. Each record is a link, which says that an endpoint serves a model. */
   links: usize = 0;
   linkCount: u32 = 0;
   linkStride: u32 = 0;
@@ -93,12 +93,12 @@ export class SnapshotView {
   ruleCount: u32 = 0;
   ruleStride: u32 = 0;
 
-  /** Counts of other Envoys, a record for each endpoint. */
+  /** Section REMOTE: counts of other Envoys, with a record for each endpoint. */
   remote: usize = 0;
   remoteCount: u32 = 0;
   remoteStride: u32 = 0;
 
-  /** Prefix records of other Envoys, in words of 8 bytes. */
+  /** Section PREFIXES: prefix records of other Envoys, in words of 8 bytes. */
   prefixes: usize = 0;
   prefixWords: u32 = 0;
   prefixStride: u32 = 0;
@@ -134,7 +134,7 @@ export class SnapshotView {
   flags(index: u32): u32 {
     return load<u16>(this.endpoint(index), ENDPOINT_FLAGS);
   }
-  /** Whether it may get requests: it is ready, not draining, and awake. */
+  /** Whether an endpoint may get requests: it is ready, not draining, and awake. */
   usable(index: u32): bool {
     return (this.flags(index) & (ENDPOINT_READY | ENDPOINT_DRAINING | ENDPOINT_ASLEEP)) == ENDPOINT_READY;
   }
@@ -163,7 +163,7 @@ export class SnapshotView {
   modelKind(index: u32): u32 {
     return load<u16>(this.model(index), MODEL_KIND);
   }
-  /** Index of the base model; NONE if it is not listed. */
+  /** Index of a model's base model; NONE if the base model is not listed. */
   modelBase(index: u32): u32 {
     return load<u32>(this.model(index), MODEL_BASE);
   }
@@ -231,7 +231,7 @@ export class SnapshotView {
   policyMaxInFlight(index: u32): u32 {
     return load<u32>(this.policy(index), POLICY_MAX_IN_FLIGHT);
   }
-  /** Milliseconds; 0 if the route decides. */
+  /** Milliseconds that a response may take under the policy; 0: Envoy's route decides. */
   policyTimeout(index: u32): u32 {
     return load<u32>(this.policy(index), POLICY_TIMEOUT);
   }

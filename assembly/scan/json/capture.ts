@@ -1,5 +1,5 @@
-// Keeps parts of a body: the top-level key that is being read, and the values of wanted fields. This is off the hot path: keys
-// are captured at depth 1 only, values only if their key is wanted.
+// Captures parts of a body: the top-level key that is being read, and the values of wanted fields. Capturing is off the hot path:
+// keys are captured at depth 1 only, and values only if their key is wanted.
 import { decodeFlush, decodeSegment, decodeStart } from "./escapes";
 import {
   fieldBytes,
@@ -18,7 +18,7 @@ export function bodyOffset(state: ScanState, p: usize): u32 {
   return state.offset + <u32>(p - state.window);
 }
 
-/** `p` is the first quote of a top-level key. */
+/** Begins to capture a top-level key. `p` is its first quote. */
 export function keyBegin(state: ScanState, p: usize): void {
   state.keyStart = bodyOffset(state, p);
   state.keyLength = 0;
@@ -30,11 +30,11 @@ export function keySegment(state: ScanState, from: usize, to: usize): void {
   state.keyLength = decodeSegment(state, state.key, length, KEY_BYTES, from, to);
 }
 
-/** Looks the key up and sets `wanted`. False if the field is there twice although the table forbids it. */
+/** Looks the key up and sets `wanted`. False if the body has the field twice although the table forbids duplicates. */
 export function keyEnd(state: ScanState): bool {
   const length = decodeFlush(state, state.key, state.keyLength, KEY_BYTES);
   const table = state.table;
-  // A key that is too long, or has a lone surrogate, equals no name.
+  // A key that is too long or has a lone surrogate equals no field's name.
   const index = state.capture == 0 ? fieldIndex(table, state.key, length) : -1;
   state.wanted = index;
   if (index < 0) return true;
@@ -43,7 +43,7 @@ export function keyEnd(state: ScanState): bool {
   return (seen & (1 << index)) == 0 || !fieldsRejectDuplicates(table);
 }
 
-/** `p` is the first byte of a wanted value. Overwrites what an earlier member of the same name left: the last one wins. */
+/** Begins to capture a wanted value at its first byte `p`. A former value of the same name is overwritten: the last one wins. */
 export function valueBegin(state: ScanState, index: u32, p: usize, kind: u32): void {
   const record = state.record(index);
   record.kind = kind;
@@ -66,7 +66,7 @@ export function valueSegment(state: ScanState, index: u32, from: usize, to: usiz
   record.length = decodeSegment(state, fieldBytes(changetype<usize>(state), index), length, capacity, from, to);
 }
 
-/** Appends bytes as they are written: of a number or literal. */
+/** Appends bytes of a number or literal unchanged. */
 export function valueRaw(state: ScanState, index: u32, from: usize, to: usize): void {
   const capacity = fieldCapacity(state.table, index);
   if (capacity == 0) return;
@@ -81,7 +81,7 @@ export function valueRaw(state: ScanState, index: u32, from: usize, to: usize): 
   record.length = length + size;
 }
 
-/** `p` is the byte behind a wanted value. True if the value is hashed: the scanner must pause here. */
+/** Ends the capture of a wanted value; `p` is the byte behind the value. True: the value is hashed, so the scanner must pause. */
 export function valueEnd(state: ScanState, index: u32, p: usize): bool {
   const record = state.record(index);
   const table = state.table;

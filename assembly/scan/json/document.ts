@@ -1,10 +1,10 @@
-// Checks a configuration with the body scanner first, so that json-as parses valid JSON only.
+// Checks a configuration's syntax with the body scanner, so that json-as parses valid JSON only.
 import { SLACK_BYTES } from "../block";
 import { FIELDS_BYTES, fieldsInit, fieldsStateBytes } from "./fields";
 import { jsonErrorOffset, jsonFeed, jsonInit, jsonStatus } from "./json";
 import { errorSentence } from "./json-errors";
 
-/** Empty if `text` is a JSON object; else what is wrong, and at which byte. */
+/** Returns an empty text if `text` is a JSON object; else a text that says what is wrong, and at which byte. */
 export function syntaxError(text: string): string {
   const encoded = String.UTF8.encode(text);
   const length = <u32>encoded.byteLength;

@@ -1,10 +1,10 @@
-// Decodes the strings that are kept: wanted values and top-level keys. A segment is a part of a string that the scanner has found
-// valid. Segments are cut between characters and escapes only.
+// Decodes captured strings: wanted values and top-level keys. A segment is a part of a string that the scanner has found valid. A
+// segment ends between characters and escapes, never inside.
 //
 //   escape = "\" ( '"' | "\" | "/" | "b" | "f" | "n" | "r" | "t" | "u" 4 hex digits )
 //
-// Python joins a high surrogate and the low surrogate behind it, and keeps any other surrogate. Such a lone surrogate is written
-// as U+FFFD here, which has the same three bytes in length, and is flagged.
+// Python joins a high surrogate and the low surrogate behind it, and keeps any other surrogate. Such a surrogate is lone. It is
+// written as U+FFFD here, which has three bytes too, and the capture gets a flag.
 import { hexDigit } from "../../base/bytes";
 import { CAPTURE_LONE_SURROGATE, CAPTURE_TOO_LONG, ScanState } from "./scan-state";
 
@@ -16,7 +16,7 @@ export function decodeStart(state: ScanState): void {
   state.capture = 0;
 }
 
-/** Appends a segment to the `length` bytes at `to` and returns the new length. Beyond `capacity` it only sets a flag. */
+/** Appends a segment to the `length` bytes at `to` and returns the new length. If `capacity` is exceeded, only a flag is set. */
 export function decodeSegment(state: ScanState, to: usize, length: u32, capacity: u32, from: usize, end: usize): u32 {
   while (from < end) {
     if (state.capture & CAPTURE_TOO_LONG) return length;
@@ -62,7 +62,7 @@ export function decodeSegment(state: ScanState, to: usize, length: u32, capacity
   return length;
 }
 
-/** At the end of a string, or before any other character: a high surrogate that waits for its low half is lone. */
+/** Writes a high surrogate that waits for its low half as a lone surrogate: the string ends, or another character follows. */
 export function decodeFlush(state: ScanState, to: usize, length: u32, capacity: u32): u32 {
   if (state.surrogate == 0) return length;
   state.surrogate = 0;

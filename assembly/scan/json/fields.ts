@@ -1,18 +1,18 @@
-// The wanted top-level fields: a table that is built once for each configuration, and what was found of them in a body.
+// The wanted top-level fields: their table, which is built once for each configuration, and accessors of their values in a body.
 import { FieldRecord, KEY_BYTES, MAX_DEPTH, ScanState, stateBytes } from "./scan-state";
 
 const MAX_FIELDS: u32 = 20;
-/** A longer key equals no field's name, and is captured only so far. */
+/** Limit of a field's name. A longer key equals no field's name, so a key is captured only up to this length. */
 export const MAX_FIELD_NAME_BYTES: u32 = KEY_BYTES;
 const DEFAULT_DEPTH: u32 = 512;
 
-/** The fields follow it. */
+/** The head of a table. The fields follow it in memory. */
 @unmanaged
 class FieldTable {
   count: u32 = 0;
-  /** Deeper nesting is refused. */
+  /** Deepest nesting that the scanner accepts. */
   maxDepth: u32 = 0;
-  /** REJECT_DUPLICATES. */
+  /** REJECT_DUPLICATES, or 0. */
   flags: u32 = 0;
   /** Bytes of state that a body needs. */
   stateBytes: u32 = 0;
@@ -22,13 +22,13 @@ class FieldTable {
   }
 }
 
-/** The name follows it. */
+/** A field of a table. Its name follows it in memory. */
 @unmanaged
 class Field {
   nameLength: u32 = 0;
-  /** Bytes of the value that are captured at most. */
+  /** Limit of the captured bytes of the value. */
   capacity: u32 = 0;
-  /** FIELD_HASHED. */
+  /** FIELD_HASHED, or 0. */
   flags: u32 = 0;
   /** Offset of the captured bytes in the state. */
   storage: u32 = 0;
@@ -43,12 +43,12 @@ const FIELD_BYTES: u32 = offsetof<Field>() + MAX_FIELD_NAME_BYTES;
 /** Bytes of a table. */
 export const FIELDS_BYTES: usize = offsetof<FieldTable>() + MAX_FIELDS * FIELD_BYTES;
 
-/** Flag of a table: a wanted field that stands twice is an error. Without it the last one wins. */
+/** Flag of a table: a body that has a wanted field twice is refused. Without the flag the last value wins. */
 export const REJECT_DUPLICATES: u32 = 1;
 /** Flag of a field: jsonHashedPointer and jsonHashedLength report the raw bytes of its value. */
 export const FIELD_HASHED: u32 = 1;
 
-// What a field is. Strings are captured decoded; numbers, true, false and null as written; objects and arrays not at all.
+// Kinds of values. Strings are captured decoded, numbers, true, false and null unchanged. Objects and arrays are not captured.
 export const VALUE_ABSENT: u32 = 0;
 export const VALUE_STRING: u32 = 1;
 export const VALUE_NUMBER: u32 = 2;
@@ -57,12 +57,12 @@ export const VALUE_FALSE: u32 = 4;
 export const VALUE_NULL: u32 = 5;
 export const VALUE_OBJECT: u32 = 6;
 export const VALUE_ARRAY: u32 = 7;
-/** A string or number that is longer than the field's capacity: no bytes are given. */
+/** A string or number that is longer than the field's capacity. Its bytes are not available. */
 export const VALUE_TOO_LONG: u32 = 8;
-/** A string with half of a surrogate pair. Python reads it, but UTF-8 cannot carry it: no bytes are given. */
+/** A string with half of a surrogate pair. Python reads it, but UTF-8 cannot encode it. Its bytes are not available. */
 export const VALUE_UNREPRESENTABLE: u32 = 9;
 
-/** `table` has FIELDS_BYTES. A `maxDepth` of 0 is the default. */
+/** Begins an empty table in the FIELDS_BYTES bytes at `table`. A `maxDepth` of 0 stands for the default. */
 export function fieldsInit(table: usize, maxDepth: u32, flags: u32): void {
   const fields = changetype<FieldTable>(table);
   fields.count = 0;
@@ -71,7 +71,7 @@ export function fieldsInit(table: usize, maxDepth: u32, flags: u32): void {
   fields.stateBytes = stateBytes(0);
 }
 
-/** Index of the new field, or of the old field with this name; -1 if the name is too long or the table is full. */
+/** Adds a field, or finds the field with this name, and returns its index; -1 if the name is too long or the table is full. */
 export function fieldsAdd(table: usize, name: usize, length: u32, capacity: u32, flags: u32): i32 {
   const known = fieldIndex(table, name, length);
   if (known >= 0) return known;
@@ -84,7 +84,7 @@ export function fieldsAdd(table: usize, name: usize, length: u32, capacity: u32,
   field.flags = flags;
   memory.copy(field.name, name, length);
   fields.count = count + 1;
-  // The captured bytes follow the records, so a new record moves all of them.
+  // The captured bytes follow the records. So a new record changes the offsets of all captured bytes.
   let offset = stateBytes(count + 1);
   for (let i: u32 = 0; i <= count; i++) {
     const each = fields.field(i);
@@ -112,7 +112,7 @@ export function fieldsRejectDuplicates(table: usize): bool {
   return (changetype<FieldTable>(table).flags & REJECT_DUPLICATES) != 0;
 }
 
-/** -1 if no field has this name. */
+/** Index of the field with this name; -1 if no field has it. */
 export function fieldIndex(table: usize, name: usize, length: u32): i32 {
   const fields = changetype<FieldTable>(table);
   const count = fields.count;
@@ -131,14 +131,14 @@ export function fieldHashed(table: usize, index: u32): bool {
   return (changetype<FieldTable>(table).field(index).flags & FIELD_HASHED) != 0;
 }
 
-// What follows takes the state of a body that jsonInit() was called on.
+// The following functions read the state of a body. jsonInit() must have been called on the state.
 
-/** A VALUE_ kind. */
+/** The VALUE_ kind of the field's value. */
 export function fieldKind(state: usize, index: u32): u32 {
   return recordOf(state, index).kind;
 }
 
-/** Where the captured bytes lie: a decoded string, a number or literal as written. Valid as long as the state is. */
+/** Address of the captured bytes: a decoded string, or an unchanged number or literal. Valid as long as the state. */
 export function fieldBytes(state: usize, index: u32): usize {
   return state + changetype<FieldTable>(changetype<ScanState>(state).table).field(index).storage;
 }
@@ -147,7 +147,7 @@ export function fieldLength(state: usize, index: u32): u32 {
   return recordOf(state, index).length;
 }
 
-/** Offset in the body of the value's first byte; of a string, that is the quote. */
+/** Offset in the body of the value's first byte. The first byte of a string is its quote. */
 export function fieldStart(state: usize, index: u32): u32 {
   return recordOf(state, index).start;
 }

@@ -1,7 +1,7 @@
-// Why a body is refused: a stable code for each reason, and the sentence that the 400 carries. Counters and tests use the codes,
-// so append new ones and never renumber.
+// The reasons why a body is refused. Each has a stable code and a sentence for the 400. Counters and tests use the codes, so append
+// new codes and never renumber.
 
-/** UTF-16 or UTF-32, by the byte order mark or by the position of NULs. Python's json reads them; the scanner does not. */
+/** The byte order mark or the NULs show UTF-16 or UTF-32. Python's json reads these encodings; the scanner does not. */
 export const ERROR_ENCODING = 1;
 export const ERROR_EMPTY = 2;
 export const ERROR_NOT_OBJECT = 3;

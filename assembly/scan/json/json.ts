@@ -5,9 +5,9 @@
 // surrogates that are written in UTF-8. (Python decodes these with "surrogatepass", but a tokenizer cannot encode the result.)
 // Python 3.11 gives up near 990 nested brackets, later versions much later; here the table of fields has the limit.
 //
-// Windows: jsonFeed returns how many bytes it consumed. The next window begins with the rest, which is at most 11 bytes unless
-// the scanner paused. SLACK_BYTES on either side of a window must be readable and writable. jsonFeed writes zeros there and
-// puts the old bytes back before it returns. So no loop has to ask for each byte whether the window is over.
+// Windows: jsonFeed() returns how many bytes it consumed. The next window must begin with the rest, which has at most 11 bytes
+// unless the scanner paused. SLACK_BYTES on either side of a window must be readable and writable. jsonFeed() writes zeros there,
+// and puts the old bytes back before it returns. So no loop needs to compare each byte's address with the window's end.
 
 import { utf8Boundary } from "../utf8";
 import { fieldsCount } from "./fields";
@@ -16,7 +16,7 @@ import { clearState, MODE_START, ScanState, STATUS_MORE, STATUS_PAUSED } from ".
 import { scanStructure } from "./structure";
 import { fail } from "./values";
 
-/** `state` has fieldsStateBytes(table) bytes and is 8-aligned. `table` (fields.ts) must stay as long as the state is used. */
+/** Begins a body. `state` has fieldsStateBytes(table) bytes, 8-aligned. `table` (fields.ts) must stay while the state is used. */
 export function jsonInit(state: usize, table: usize): void {
   const scan = changetype<ScanState>(state);
   clearState(scan, fieldsCount(table));
@@ -27,8 +27,8 @@ export function jsonInit(state: usize, table: usize): void {
 }
 
 /**
- * Reads the next `length` bytes of the body, which may be 0; `last` if no more follow. Returns how many bytes it consumed.
- * After STATUS_PAUSED, feed the rest of the same window again. After STATUS_DONE or an error the call does nothing.
+ * Reads the next `length` bytes of the body; 0 is allowed. `last`: no bytes follow. Returns the number of bytes consumed. After
+ * STATUS_PAUSED the caller must feed the rest of the same window again. After STATUS_DONE or an error the call does nothing.
  */
 export function jsonFeed(state: usize, data: usize, length: u32, last: bool): u32 {
   const scan = changetype<ScanState>(state);
@@ -42,7 +42,7 @@ export function jsonFeed(state: usize, data: usize, length: u32, last: bool): u3
     fail(scan, ERROR_TOO_LARGE, data);
     return 0;
   }
-  // A character that the end of the window cuts waits for the next window.
+  // If the end of the window cuts a character, the character is read in the next window.
   let end = data + length;
   if (!last) end = utf8Boundary(data, end);
 
@@ -73,7 +73,7 @@ export function jsonFeed(state: usize, data: usize, length: u32, last: bool): u3
   return <u32>(p - data);
 }
 
-/** STATUS_MORE, STATUS_DONE, STATUS_PAUSED (scan-state.ts), or minus an error code (json-errors.ts). */
+/** The status: STATUS_MORE, STATUS_DONE, STATUS_PAUSED (scan-state.ts), or minus an error code (json-errors.ts). */
 export function jsonStatus(state: usize): i32 {
   return changetype<ScanState>(state).status;
 }
@@ -83,12 +83,12 @@ export function jsonErrorOffset(state: usize): u32 {
   return changetype<ScanState>(state).errorOffset;
 }
 
-/** Bytes of the body consumed so far. */
+/** Number of the body's bytes that were consumed so far. */
 export function jsonOffset(state: usize): u32 {
   return changetype<ScanState>(state).offset;
 }
 
-/** The part of the last window that lies in a hashed field's value, as written. A window has at most one such part. */
+/** Address of the part of the last window that lies in a hashed field's value. A window has at most one such part. */
 export function jsonHashedPointer(state: usize): usize {
   return changetype<ScanState>(state).hashedPointer;
 }

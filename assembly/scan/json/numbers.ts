@@ -1,9 +1,9 @@
-// Numbers.
+// Reads numbers.
 //
 //   number = [ "-" ] ( "0" | digit 1-9 { digit } ) [ "." digit { digit } ] [ ( "e" | "E" ) [ "+" | "-" ] digit { digit } ]
 //
-// Most numbers are short and lie in one window. Their digits are found in one mask, and in an array those of many numbers at
-// once. All other numbers go byte by byte through a small automaton whose state outlives the window.
+// Most numbers are short and lie in one window. One mask shows the digits of such a number, or of many numbers of an array. All
+// other numbers are read byte by byte, by a small automaton whose state outlives the window.
 import { Block } from "../block";
 import { ScanState } from "./scan-state";
 
@@ -13,7 +13,7 @@ const DOT = 0x2e;
 /** CPython's default for sys.set_int_max_str_digits. */
 const MAX_INTEGER_DIGITS: u32 = 4300;
 
-// The automaton's states: what was read last.
+// States of the automaton. A state says what was read last.
 export const NUMBER_START: u32 = 0;
 const AFTER_MINUS: u32 = 1;
 const AFTER_ZERO: u32 = 2;
@@ -40,18 +40,18 @@ class Digits {
     const digit = i8x16.sub(v, zero);
     return i8x16.bitmask(i8x16.eq(i8x16.min_u(digit, nine), digit));
   }
-  /** The bit behind each run of digits that begins in `starts`: the sum carries through the whole run. */
+  /** A mask with the bit behind each run of digits that begins in `starts`. The sum carries through the whole run. */
   @inline
   static ends(digits: u64, starts: u64): u64 {
     return (digits + (starts & digits)) & ~digits;
   }
 }
 
-/** The byte behind the number at `p`; 0 if the number is wrong, longer than 31 bytes, or may go on behind `end`. */
+/** The address behind the number at `p`; 0 if the number is wrong, longer than 31 bytes, or may continue behind `end`. */
 export function numberShort(p: usize, end: usize): usize {
   const zero = v128.load(DIGITS);
   const nine = v128.load(DIGITS, 16);
-  // The bits from 32 on say "no digit", so that every run ends.
+  // The bits from 32 on mean "no digit", so that every run ends.
   const others = ~(
     <u64>Digits.bits(v128.load(p), zero, nine) |
     ((<u64>Digits.bits(v128.load(p, 16), zero, nine)) << 16)
@@ -80,8 +80,8 @@ export function numberShort(p: usize, end: usize): usize {
 }
 
 /**
- * Passes over the numbers of an array, each in the form "number ',' [ ' ' ]", those of 64 bytes at once. A number may begin at
- * `p`, and at the result. All bytes before the result are valid; the caller reads what is at it.
+ * Skips numbers of an array, each in the form "number ',' [ ' ' ]", in steps of 64 bytes. A number may begin at `p` and at the
+ * result. All bytes before the result are valid. The caller must read on at the result.
  */
 export function numberList(p: usize): usize {
   const zero = v128.load(DIGITS);
@@ -129,8 +129,8 @@ export function numberList(p: usize): usize {
       ends |= Digits.ends(digits, (powers ^ signs) | (signs << 1));
       wrong |= commas & ~ends;
     }
-    // Runs of digits reach from a comma to the dot, from the dot to the "e", and from the "e" to the next comma. So nothing
-    // else can be between two valid commas, and a mistake in a number is at or before its comma.
+    // Runs of digits reach from a comma to the dot, from the dot to the "e", and from the "e" to the next comma. So no other byte
+    // can be between two valid commas, and a mistake in a number is at or before its comma.
     const right = commas & (wrong != 0 ? (wrong & (0 - wrong)) - 1 : ~0);
     if (right == 0) return p;
     p += 64 - <usize>clz(right);
@@ -138,14 +138,14 @@ export function numberList(p: usize): usize {
   }
 }
 
-/** Reads on in a number of any length. Returns the first byte that cannot belong to the number, or `end`. */
+/** Reads on in a number of any length. Returns the address of the first byte that cannot belong to the number, or `end`. */
 export function numberLong(state: ScanState, p: usize, end: usize): usize {
   let at = state.number;
   let digits = state.digits;
   while (p < end) {
     const c: u32 = load<u8>(p);
     if (c - ZERO < 10) {
-      // A digit behind a leading zero does not belong to the number, and nothing valid can begin with it: numberEnded() says so.
+      // A digit behind a leading zero does not belong to the number. No valid token begins with it, so numberEnded() refuses it.
       if (at == AFTER_ZERO) break;
       if (at <= IN_INTEGER) {
         at = c == ZERO && at != IN_INTEGER ? AFTER_ZERO : IN_INTEGER;
@@ -173,7 +173,7 @@ export function numberLong(state: ScanState, p: usize, end: usize): usize {
   return p;
 }
 
-/** Whether the bytes so far are a number, if the byte `next` follows. */
+/** Whether the bytes so far are a whole number, if the byte `next` follows them. */
 export function numberEnded(state: ScanState, next: u32): bool {
   const at = state.number;
   if (at == AFTER_ZERO) return next - ZERO >= 10;

@@ -1,5 +1,5 @@
-// What the scanner keeps of one body between windows: a ScanState, the bytes of the top-level key that is being read, the
-// stack of brackets, a FieldRecord for each wanted field, and the bytes that the fields capture.
+// The scanner's memory of one body between windows: a ScanState, the bytes of the top-level key that is being read, the stack of
+// brackets, a FieldRecord for each wanted field, and the captured bytes of the fields.
 
 @unmanaged
 export class ScanState {
@@ -9,24 +9,24 @@ export class ScanState {
   mode: u32 = 0;
   /** Number of open brackets. */
   depth: u32 = 0;
-  /** The field whose value comes next or is being read, at depth 1; -1 if none. */
+  /** Index of the field whose value comes next or is being read, at depth 1; -1 if there is no such field. */
   wanted: i32 = 0;
-  /** The field whose value is the object or array that is open at depth 1; -1 if none. */
+  /** Index of the field whose value is the object or array that is open at depth 1; -1 if there is no such field. */
   outer: i32 = 0;
   /** Bytes of the body that earlier windows consumed. */
   offset: u32 = 0;
   errorOffset: u32 = 0;
   /** The wanted fields: a FieldTable (fields.ts). */
   table: usize = 0;
-  /** A bit for each open bracket, the innermost lowest; 1 is an object. Older brackets lie in the stack. */
+  /** A bit for each open bracket; the innermost bracket has the lowest bit. 1 is an object. Older brackets are on the stack. */
   brackets: u64 = 0;
-  /** What was read last of a number that a window cut (numbers.ts). */
+  /** State of the automaton that reads a number byte by byte (numbers.ts). */
   number: u32 = 0;
-  /** Digits of the number's integer part so far. */
+  /** Number of digits of the number's integer part so far. */
   digits: u32 = 0;
-  /** Body offset of the number. */
+  /** Body offset of the number's first byte. */
   numberStart: u32 = 0;
-  /** A high surrogate whose low half may follow; 0 if none. */
+  /** A high surrogate whose low half may follow; 0 if there is none. */
   surrogate: u32 = 0;
   /** CAPTURE_ flags of the string that is being captured. */
   capture: u32 = 0;
@@ -43,7 +43,7 @@ export class ScanState {
   /** Start of the window that is being read. */
   window: usize = 0;
 
-  /** KEY_BYTES for the top-level key. */
+  /** Address of the top-level key, which has room for KEY_BYTES. */
   get key(): usize {
     return changetype<usize>(this) + KEY;
   }
@@ -56,7 +56,7 @@ export class ScanState {
   }
 }
 
-/** What was found of a wanted field. */
+/** The value of a wanted field in the body. */
 @unmanaged
 export class FieldRecord {
   /** A VALUE_ kind (fields.ts). */
@@ -64,7 +64,7 @@ export class FieldRecord {
   /** Body offsets of the value's first byte and of the byte behind it; quotes and brackets belong to the value. */
   start: u32 = 0;
   end: u32 = 0;
-  /** Bytes captured. */
+  /** Number of captured bytes. */
   length: u32 = 0;
 }
 
@@ -73,15 +73,15 @@ export const MAX_DEPTH: u32 = 1024;
 
 const KEY: u32 = offsetof<ScanState>();
 const STACK: u32 = KEY + KEY_BYTES;
-/** The stack has a bit for each bracket. */
+/** Offset of the field records. The stack before them has a bit for each bracket. */
 const RECORDS: u32 = STACK + MAX_DEPTH / 8;
 
-/** Bytes of the state before what the fields capture, for a number of wanted fields. */
+/** Bytes of the state before the captured bytes, for this number of wanted fields. */
 export function stateBytes(fields: u32): u32 {
   return RECORDS + fields * offsetof<FieldRecord>();
 }
 
-/** The key, the stack and the captured bytes are written before they are read, so they are not cleared. */
+/** Clears the state. The key, the stack and the captured bytes are not cleared, because they are written before they are read. */
 export function clearState(state: ScanState, fields: u32): void {
   memory.fill(changetype<usize>(state), 0, offsetof<ScanState>());
   memory.fill(changetype<usize>(state.record(0)), 0, fields * offsetof<FieldRecord>());
@@ -98,7 +98,7 @@ export const MODE_COLON: u32 = 2;
 export const MODE_VALUE_OR_CLOSE: u32 = 3;
 export const MODE_VALUE: u32 = 4;
 export const MODE_AFTER: u32 = 5;
-/** From here on: inside a token, or before the object. */
+/** From this mode on, the scanner is inside a token, or before the object. */
 export const MODE_IN_KEY: u32 = 6;
 export const MODE_IN_STRING: u32 = 7;
 export const MODE_IN_NUMBER: u32 = 8;

@@ -1,4 +1,4 @@
-// The bytes that end or change a string, as a mask of 64 bits. Short strings are read from it.
+// Makes a mask of the bytes that end or change a string, with a bit for each of 64 bytes. Short strings are read from this mask.
 import { Block } from "../block";
 
 // biome-ignore format: rows of sixteen
@@ -14,8 +14,8 @@ export class Special {
     return i8x16.bitmask(v128.or(v128.or(i8x16.eq(v, quote), i8x16.eq(v, backslash)), i8x16.lt_s(v, space)));
   }
   /**
-   * A bit for each quote, backslash, control character and byte >= 0x80 of the 64 at `p`. As signed numbers, control characters
-   * and bytes >= 0x80 are all below 0x20.
+   * A mask with a bit for each quote, backslash, control character and byte >= 0x80 of the 64 bytes at `p`. As signed numbers,
+   * control characters and bytes >= 0x80 are all below 0x20.
    */
   @inline
   static bytes(p: usize): u64 {

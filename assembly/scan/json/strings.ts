@@ -1,4 +1,4 @@
-// Strings.
+// Reads strings.
 //
 //   string = '"' { character | escape } '"'
 //   character = any code point in UTF-8 but '"', "\" and U+0000 to U+001F
@@ -14,13 +14,13 @@ import { utf8Boundary, utf8Length, utf8Triples, utf8Valid } from "../utf8";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-/** Blocks that are validated by lookups (utf8.ts) after a block needed them. */
+/** Number of blocks that are validated by lookups (utf8.ts) after a block that needed the lookups. */
 const LOOKUPS = 16;
-/** Bits 1, 3, 5, ...: whether a run of backslashes begins at an even or odd byte decides which of its bytes escape. */
+/** Bits 1, 3, 5, ... Which backslashes of a run escape depends on whether the run begins at an even or odd byte. */
 const ODD_BITS: u64 = 0xaaaaaaaaaaaaaaaa;
 
-// Escape letters by two lookups. The high half of a byte gives one bit; the low half gives the bits of all high halves with
-// which it is an escape letter. High half 2 is '"' '/' (bit 1), 5 is '\' (2), 6 is 'b' 'f' 'n' (4), 7 is 'r' 't' 'u' (8).
+// Two lookups find escape letters. The high half of a byte gives one bit. The low half gives the bits of all high halves with which
+// it forms an escape letter. High half 2 is '"' '/' (bit 1), 5 is '\' (2), 6 is 'b' 'f' 'n' (4), 7 is 'r' 't' 'u' (8).
 // biome-ignore format: rows of sixteen
 const TABLES: usize = memory.data<u8>([
   0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22,
@@ -54,17 +54,17 @@ class Bytes {
 }
 
 /**
- * `p` is inside a string. Returns its closing quote, or else the first byte, character or escape that is wrong or that the end
- * of the window cuts. So everything before the result is valid, and a quote at the result always closes the string.
+ * Reads on in a string at `p`. Returns the address of the closing quote; else of the first byte, character or escape that is wrong
+ * or that the end of the window cuts. So all bytes before the result are valid, and a quote at the result closes the string.
  */
 export function scanString(p: usize, end: usize): usize {
   const quote = v128.load(TABLES);
   const backslash = v128.load(TABLES, 16);
   const control = v128.load(TABLES, 32);
   const e0 = v128.load(TABLES, 112);
-  // The number of next blocks that utf8Valid() judges: a lead byte that needs its lookups was met lately.
+  // Number of further blocks that utf8Valid() checks, because a lead byte that needs its lookups was met lately.
   let lookups = 0;
-  // The bits of bytes at `p` that must be continuation bytes, of characters that began before `p`.
+  // Bits of the bytes from `p` on that must be continuation bytes, because their characters began before `p`.
   let carry: u64 = 0;
   while (true) {
     const a = v128.load(p);
@@ -102,10 +102,10 @@ export function scanString(p: usize, end: usize): usize {
         const maybe = backslashes << 1;
         const codes = ((maybe | ODD_BITS) - backslashes) ^ ODD_BITS;
         const escaped = codes ^ backslashes;
-        // The last byte is a backslash and its letter is in the next block: that block begins with the backslash.
+        // If the last byte is a backslash, its letter is in the next block, and that block begins with the backslash.
         step -= <usize>((codes & backslashes) >> 63);
         quotes &= ~escaped;
-        // Nearly all escape letters are one of four: the quote, the backslash, n and t. Blocks with others take the lookups.
+        // Nearly all escape letters are the quote, the backslash, n or t. Only blocks with other letters need the lookups.
         const others =
           escaped &
           ~(
@@ -133,7 +133,7 @@ export function scanString(p: usize, end: usize): usize {
           const digits = Block.bits(Bytes.hex(a), Bytes.hex(b), Bytes.hex(c), Bytes.hex(d));
           const pairs = (units << 1) | (units << 2);
           wrong |= (pairs | (pairs << 2)) & ~digits;
-          // An escape whose digits lie in the next block: that block begins with the escape.
+          // If an escape's digits lie in the next block, that block begins with the escape.
           const cut = units >> 60;
           if (cut != 0) step = 59 + <usize>ctz(cut);
         }
@@ -146,7 +146,7 @@ export function scanString(p: usize, end: usize): usize {
         const xb = v128.xor(b, e0);
         const xc = v128.xor(c, e0);
         const xd = v128.xor(d, e0);
-        // Now E0 is 00, ED is 0D, leads of four and more bytes are 10 to 1F, and the always overlong C0 and C1 are 20 and 21.
+        // Now E0 is 00, ED is 0D, longer leads are 10 to 1F, and C0 and C1, which are always overlong, are 20 and 21.
         const zero = i8x16.splat(0);
         const ed = i8x16.splat(0x0d);
         const ten = i8x16.splat(0x10);
@@ -164,8 +164,8 @@ export function scanString(p: usize, end: usize): usize {
         if (!utf8Valid(p)) return scanBytes(p, end);
         lookups--;
         if (step == 64) {
-          // The lookups read the bytes before a block, so any bit in `carry` will do. The masks do not read them, so the next
-          // block has to begin with a character.
+          // The lookups read the bytes before a block, so `carry` only needs some bit. The masks do not read these bytes, so with
+          // masks the next block must begin with a character.
           if (lookups != 0) carry = load<u32>(p, 60) & 0x80808000;
           else {
             carry = 0;
@@ -198,26 +198,26 @@ export function scanString(p: usize, end: usize): usize {
         wrong |= continued ^ ((leads << 1) | (threes << 2) | carry);
         if (~wide == 0) {
           if (wrong != 0) return scanBytes(p, end);
-          // No ASCII at all: go to the first byte of the next character, and from there on by characters of three bytes.
+          // The block has no ASCII. So go to the first byte of the next character, and read on by characters of three bytes.
           p = utf8Triples(p + 61 + <usize>ctz((leads >> 61) | 8));
           carry = 0;
           continue;
         }
-        // A shorter step ends before a backslash: no character is open there, or `wrong` has a bit.
+        // A shorter step ends before a backslash. So no character is open at its end, or `wrong` has a bit.
         carry = (leads >> 63) | (threes >> 62);
       }
     }
 
-    // Up to and with the first closing quote; all bits if there is no closing quote.
+    // The mask covers the bits up to and with the first closing quote, or all bits if there is no closing quote.
     if ((wrong & (quotes ^ (quotes - 1))) != 0) return scanBytes(p, end);
     if (quotes != 0) return p + <usize>ctz(quotes);
     p += step;
   }
 }
 
-/** The same as scanString, byte by byte, for a block in which something is wrong or cut. `p` may be inside a character. */
+/** Does what scanString() does, byte by byte, for a block in which a byte is wrong or cut. `p` may be inside a character. */
 function scanBytes(p: usize, end: usize): usize {
-  // Goes back to the first byte of the character at `p`. There is no lead byte right before a string (see utf8.ts).
+  // Go back to the first byte of the character at `p`. No lead byte precedes a string (see utf8.ts).
   for (let back: usize = 1; back <= 3; back++) {
     const c = load<u8>(p - back);
     if (c < 0x80) break;
@@ -242,7 +242,7 @@ function scanBytes(p: usize, end: usize): usize {
   return p;
 }
 
-/** Bytes of the escape at `p`; 0 if it is wrong, or `end` cuts it. */
+/** Number of bytes of the escape at `p`; 0 if the escape is wrong, or `end` cuts it. */
 function escapeLength(p: usize, end: usize): u32 {
   if (end - p < 2) return 0;
   const letter = load<u8>(p, 1);
@@ -250,7 +250,7 @@ function escapeLength(p: usize, end: usize): u32 {
   return isLetter(letter) ? 2 : 0;
 }
 
-/** Whether `end` cuts the escape at `p`, and the bytes before `end` are valid. */
+/** Whether `end` cuts the escape at `p` and its bytes before `end` are valid. */
 export function escapeCut(p: usize, end: usize): bool {
   if (end - p < 2) return true;
   return load<u8>(p, 1) == 0x75 && end - p < 6 && hexDigits(p + 2, end);

@@ -1,4 +1,4 @@
-// The loop over a body's structure.
+// Reads a body's structure in a loop.
 //
 //   body    = [ BOM ] ws object ws                BOM = EF BB BF
 //   object  = "{" ws [ member { "," ws member } ] "}"
@@ -8,8 +8,8 @@
 //   literal = "true" | "false" | "null" | "NaN" | "Infinity" | "-Infinity"
 //   ws      = { " " | "\t" | "\n" | "\r" }
 //
-// strings.ts has the grammar of string, numbers.ts that of number. Each open bracket is a bit, so no nesting can overflow a call
-// stack.
+// strings.ts has the grammar of string, and numbers.ts has the grammar of number. Each open bracket is a bit, so no nesting can
+// overflow a call stack.
 
 import { skipSpace } from "../space";
 import { valueEnd } from "./capture";
@@ -41,7 +41,7 @@ import {
 import { Special } from "./special";
 import { bodyStart, fail, failAt, keyRest, numberRest, stringRest, topKey, valueSlow } from "./values";
 
-/** Blocks in which a string's end is looked up in masks. A longer string goes to scanString, which takes wider steps. */
+/** Number of blocks in which masks find a string's end. scanString(), which takes wider steps, reads longer strings. */
 const SHORT_BLOCKS = 4;
 const QUOTE: u32 = 0x22;
 const COMMA: u32 = 0x2c;
@@ -50,13 +50,13 @@ const MINUS: u32 = 0x2d;
 const SPACE: u32 = 0x20;
 const OPEN: u32 = 0x7b;
 const CLOSE: u32 = 0x7d;
-/** Set in "{" and "}", clear in "[" and "]". */
+/** The bit is set in "{" and "}", and clear in "[" and "]". */
 const BRACE_BIT: u32 = 0x20;
 const TRUE: u32 = 0x65757274;
 const NULL: u32 = 0x6c6c756e;
 const FALS: u32 = 0x736c6166;
 
-/** Finishes a token that the last window cut, or begins the body. */
+/** Finishes the token that the end of the last window cut, or begins the body. */
 function resume(state: ScanState, p: usize, end: usize, last: bool, mode: u32): usize {
   if (mode == MODE_IN_KEY) return keyRest(state, p, end, last);
   if (mode == MODE_IN_STRING) return stringRest(state, p, end, last);
@@ -64,7 +64,7 @@ function resume(state: ScanState, p: usize, end: usize, last: bool, mode: u32): 
   return bodyStart(state, p, end, last);
 }
 
-/** Reads on from `p` and returns how far it came. Leaves in the state what must come next, or how the body ended. */
+/** Reads on from `p` and returns the address where it stopped. The state then has what must come next, or how the body ended. */
 export function scanStructure(state: ScanState, p: usize, end: usize, last: bool): usize {
   let mode = state.mode;
   if (mode >= MODE_IN_KEY) {
@@ -84,7 +84,7 @@ export function scanStructure(state: ScanState, p: usize, end: usize, last: bool
   const maxDepth = fieldsDepth(state.table);
   let depth = state.depth;
   let brackets = state.brackets;
-  // The special bytes of the 64 at `base`, the first one lowest: a short string finds its quote here without another load.
+  // The mask of special bytes of the 64 bytes at `base`. A short string's closing quote is found in the mask without another load.
   let base: usize = 0;
   let special: u64 = 0;
 

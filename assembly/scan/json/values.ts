@@ -1,6 +1,6 @@
-// The tokens that the loop of structure.ts does not read itself: top-level keys, wanted values, and tokens that are long, rare,
-// wrong or cut by the end of the window. Each function returns where it stopped. If the token is whole, `mode` is then MODE_COLON
-// or MODE_AFTER. Else the function has failed, or waits for more bytes.
+// Reads the tokens that the loop of structure.ts does not read itself: top-level keys, wanted values, and tokens that are long,
+// rare, wrong or cut by the end of the window. Each function returns the address where it stopped. If the token is whole, `mode`
+// is then MODE_COLON or MODE_AFTER. Else the function has failed, or waits for more bytes.
 
 import { skipSpace } from "../space";
 import { bodyOffset, keyBegin, keyEnd, keySegment, valueBegin, valueRaw, valueSegment } from "./capture";
@@ -48,7 +48,7 @@ export function fail(state: ScanState, code: i32, p: usize): void {
   state.errorOffset = bodyOffset(state, p);
 }
 
-/** Fails with `code` if `p` is inside the window. Behind the window it waits for more; behind the body, the end is the error. */
+/** Fails with `code` if `p` is inside the window. Else it waits for more bytes, or fails because the body ended. */
 export function failAt(state: ScanState, code: i32, p: usize, end: usize, last: bool): void {
   if (p < end) {
     fail(state, code, p);
@@ -57,7 +57,7 @@ export function failAt(state: ScanState, code: i32, p: usize, end: usize, last: 
   }
 }
 
-/** Passes the BOM and white space before the object. Refuses what Python's json.detect_encoding takes for UTF-16 or UTF-32. */
+/** Skips the BOM and white space before the object. Refuses bodies that Python's json.detect_encoding reads as UTF-16 or UTF-32. */
 export function bodyStart(state: ScanState, p: usize, end: usize, last: bool): usize {
   const size = end - p;
   const first = state.offset == 0;
@@ -86,13 +86,13 @@ export function bodyStart(state: ScanState, p: usize, end: usize, last: bool): u
   return p;
 }
 
-/** `p` is the first quote of a top-level key. */
+/** Reads a top-level key. `p` is its first quote. */
 export function topKey(state: ScanState, p: usize, end: usize, last: bool): usize {
   keyBegin(state, p);
   return keyRest(state, p + 1, end, last);
 }
 
-/** `p` is inside a key. */
+/** Reads on in a key at `p`. */
 export function keyRest(state: ScanState, p: usize, end: usize, last: bool): usize {
   const top = state.depth == 1;
   const stop = scanString(p, end);
@@ -110,7 +110,7 @@ export function keyRest(state: ScanState, p: usize, end: usize, last: bool): usi
   return stop + 1;
 }
 
-/** `p` is inside a string value. */
+/** Reads on in a string value at `p`. */
 export function stringRest(state: ScanState, p: usize, end: usize, last: bool): usize {
   const wanted = state.wanted;
   const stop = scanString(p, end);
@@ -133,7 +133,7 @@ function failString(state: ScanState, p: usize, end: usize, last: bool): void {
   }
 }
 
-/** `p` is inside a number. */
+/** Reads on in a number at `p`. */
 export function numberRest(state: ScanState, p: usize, end: usize, last: bool): usize {
   const wanted = state.wanted;
   const stop = numberLong(state, p, end);
@@ -151,7 +151,7 @@ export function numberRest(state: ScanState, p: usize, end: usize, last: bool): 
   return stop;
 }
 
-/** `p` is the first byte of a value. An object or array is not read: only its kind is recorded, and `mode` stays. */
+/** Reads a value with the first byte `p`. For an object or array only the kind is recorded, and `mode` stays. */
 export function valueSlow(state: ScanState, p: usize, end: usize, last: bool): usize {
   const wanted = state.wanted;
   if (p >= end) {

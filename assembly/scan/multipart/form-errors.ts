@@ -1,5 +1,5 @@
-// Why a multipart/form-data body is refused: a stable code for each reason, and the sentence that the 400 carries. Counters and
-// tests use the codes, so append new ones and never renumber.
+// The reasons why a multipart/form-data body is refused. Each has a stable code and a sentence for the 400. Counters and tests use
+// the codes, so append new codes and never renumber.
 
 import { MAX_HEADERS_BYTES, MAX_PARTS, MAX_PREAMBLE_BYTES } from "./form-state";
 

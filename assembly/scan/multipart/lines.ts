@@ -1,4 +1,4 @@
-// Delimiter lines: the preamble up to the first one, the end of each one, and the line of the closing delimiter.
+// Reads delimiter lines: the preamble up to the first delimiter line, the end of each line, and the line of the closing delimiter.
 
 import { sameBytes } from "../../base/bytes";
 import { MULTIPART_DELIMITER, MULTIPART_PARTS, MULTIPART_PREAMBLE } from "./form-errors";
@@ -22,7 +22,7 @@ const CR = 0x0d;
 const SPACE: u32 = 0x20;
 const HYPHEN = 0x2d;
 
-/** Reads up to the first delimiter line and through it. */
+/** Reads the preamble and the first delimiter line. */
 export function preamble(state: FormState, p: usize, end: usize): usize {
   const delimiter = state.delimiter;
   const length = <usize>state.delimiterLength;
@@ -45,7 +45,7 @@ export function preamble(state: FormState, p: usize, end: usize): usize {
   return p;
 }
 
-/** Reads a delimiter's line from behind the boundary on. The byte behind the line; 0 if bytes are missing or wrong. */
+/** Reads the rest of a delimiter line behind the boundary. Returns the address behind the line; 0 if bytes are missing or wrong. */
 export function lineRest(state: FormState, p: usize, end: usize): usize {
   if (p == end) return 0;
   const c = load<u8>(p);
@@ -64,7 +64,7 @@ export function lineRest(state: FormState, p: usize, end: usize): usize {
   return state.status < 0 ? 0 : p + 2;
 }
 
-/** `p` is in the line of the closing delimiter. */
+/** Reads on in the line of the closing delimiter at `p`. */
 export function closed(state: FormState, p: usize, end: usize): usize {
   while (p < end && (load<u8>(p) == SPACE || load<u8>(p) == TAB)) p++;
   if (p == end) return p;

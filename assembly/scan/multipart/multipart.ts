@@ -9,9 +9,9 @@
 //   data = any bytes, without CR "--" boundary, LF "--" boundary or "--" boundary at its beginning
 //   epilogue = any bytes
 //
-// The scanner reads what vLLM reads, which is Starlette's parser on python-multipart. If versions of these, or other servers,
-// read a body in different ways, the scanner refuses the body. So nobody can make the filter see another model than the server
-// does. The known cases:
+// The scanner reads a form as vLLM does. vLLM uses Starlette's form parser, which uses python-multipart. The scanner refuses a body
+// that other servers, or other versions of these parsers, read differently. So the filter and the server never read different
+// models. The known cases:
 //   - blanks behind a delimiter, which are padding or data
 //   - a line that begins with the delimiter and goes on, which is data or a delimiter
 //   - CR or LF alone before a delimiter
@@ -19,7 +19,7 @@
 //   - the delimiter inside the text before the first delimiter line
 //   - repeated or extended (name*) parameters, and a repeated Content-Disposition
 //   - a model that is a file, transfer-encoded, or in another charset; declared as Latin-1, it must be ASCII
-// If several parts are named model, the last one wins: Starlette's FormData keeps its value.
+// If several parts are named model, the last part wins, because Starlette's FormData keeps its value.
 import { VALUE_STRING, VALUE_TOO_LONG, VALUE_UNREPRESENTABLE } from "../json/fields";
 import { MULTIPART_DELIMITER, MULTIPART_TOO_LARGE, MULTIPART_UNEXPECTED_END } from "./form-errors";
 import {
@@ -40,9 +40,9 @@ import { readContentType } from "./part-headers";
 export { multipartSentence } from "./form-errors";
 export { MULTIPART_STATE_BYTES } from "./form-state";
 
-/** `contentType` is the header's whole value. False if it has no usable boundary: the status then says why. */
+/** Begins a form. `contentType` is the header's whole value. False if it has no usable boundary; the status then has the error. */
 export function multipartInit(state: usize, contentType: usize, length: u32): bool {
-  // The delimiter and the value are written before they are read.
+  // Only FormState is cleared: the delimiter and the value are written before they are read.
   memory.fill(state, 0, offsetof<FormState>());
   const form = changetype<FormState>(state);
   const error = readContentType(form, contentType, contentType + length);
@@ -51,8 +51,8 @@ export function multipartInit(state: usize, contentType: usize, length: u32): bo
 }
 
 /**
- * Reads `length` more bytes and returns how many it consumed. The next window begins with the rest, which is at most
- * MAX_HEADERS_BYTES of header lines, or a delimiter and its line end. `last`: nothing follows this window. SLACK_BYTES on either
+ * Reads `length` more bytes and returns the number of bytes consumed. The next window must begin with the rest, which is at most
+ * MAX_HEADERS_BYTES of header lines, or a delimiter and its line end. `last`: no bytes follow this window. SLACK_BYTES on either
  * side of the window must be readable. The status is MULTIPART_DONE as soon as the following bytes cannot matter.
  */
 export function multipartFeed(state: usize, data: usize, length: u32, last: bool): u32 {
@@ -61,7 +61,7 @@ export function multipartFeed(state: usize, data: usize, length: u32, last: bool
   form.window = data;
   let p = data;
   if (form.status >= 0 && form.offset + length < length) form.fail(MULTIPART_TOO_LARGE, p);
-  // A step that leaves the mode as it is, without an error, needs more bytes.
+  // A step that neither changes the mode nor fails needs more bytes.
   while (form.status >= 0) {
     const mode = form.mode;
     p = step(form, mode, p, end);
@@ -84,17 +84,17 @@ export function multipartStatus(state: usize): i32 {
   return changetype<FormState>(state).status;
 }
 
-/** Body offset of the wrong byte; 0 if the content type is wrong. */
+/** Offset in the body of the wrong byte; 0 if the content type is wrong. */
 export function multipartErrorOffset(state: usize): u32 {
   return changetype<FormState>(state).errorOffset;
 }
 
-/** VALUE_STRING, VALUE_TOO_LONG or VALUE_UNREPRESENTABLE (not UTF-8) of the last part named model. */
+/** Kind of the last part named model: VALUE_STRING, VALUE_TOO_LONG or VALUE_UNREPRESENTABLE (not UTF-8). */
 export function multipartKind(state: usize): u32 {
   return changetype<FormState>(state).kind;
 }
 
-/** The value's bytes as they are in the body. Only if the kind is VALUE_STRING; valid as long as the state is. */
+/** Address of the value's bytes, unchanged. Only for the kind VALUE_STRING. Valid as long as the state. */
 export function multipartValue(state: usize): usize {
   return changetype<FormState>(state).value;
 }

@@ -1,4 +1,4 @@
-// The parameters of a header value. A value is refused unless all parsers read the same in it.
+// Reads the parameters of a header value. A value is refused unless all known parsers read the same parameters.
 //
 //   value = type *( blanks ";" [ blanks parameter ] ) blanks
 //   parameter = 1*token "=" ( 1*plain | quoted )
@@ -6,8 +6,9 @@
 //   quoted = '"' *( any byte except controls, '"', "\" | escape ) '"'
 //   escape = "\" '"' | "\\" | "\", the last one in file names of Windows
 //
-// python-multipart counts quotes to find the end of a value, browsers escape nothing, and RFC 9110 allows any escape. They agree
-// unless a quoted value has both a ";" and an escaped quote, or an escaped backslash before its closing quote. Both are refused.
+// python-multipart counts quotes to find the end of a value, browsers escape nothing, and RFC 9110 allows any escape. All three
+// agree unless a quoted value has both a ";" and an escaped quote, or an escaped backslash before its closing quote. Both are
+// refused.
 
 const TAB = 0x09;
 const SPACE: u32 = 0x20;
@@ -17,21 +18,21 @@ const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
 const BACKSLASH = 0x5c;
 
-/** Reads the parameters of a value one by one, with next(). Pointers go into the value. */
+/** Reads the parameters of a value one by one, with next(). All pointers point into the value. */
 @unmanaged
 export class Parameters {
-  /** Where next() reads on, and where the value ends. */
+  /** Addresses of the byte at which next() reads on, and of the value's end. */
   at: usize = 0;
   end: usize = 0;
-  /** The parameter that next() found. */
+  /** The key of the parameter that next() found. */
   key: usize = 0;
   keyEnd: usize = 0;
-  /** Without the quotes, with escapes as written. */
+  /** The parameter's value, without quotes and with its escapes. */
   value: usize = 0;
   valueEnd: usize = 0;
-  /** The value has a backslash that escapes neither a quote nor a backslash. */
+  /** Whether the parameter's value has a backslash that escapes neither a quote nor a backslash. */
   stray: bool = false;
-  /** next() stopped because the value is malformed. */
+  /** Whether next() stopped because the header value is malformed. */
   malformed: bool = false;
 
   keyIs(lower: string): bool {
@@ -41,7 +42,7 @@ export class Parameters {
     return isWord(this.value, this.valueEnd, lower);
   }
 
-  /** Reads one more parameter; false at the end, and where the value is malformed. */
+  /** Reads the next parameter. False at the end of the header value, or if the value is malformed. */
   next(): bool {
     const end = this.end;
     let p = this.at;
@@ -66,7 +67,7 @@ export class Parameters {
     return p == this.value ? this.fail() : true;
   }
 
-  /** From behind the first quote on. */
+  /** Reads a quoted value from the byte behind its first quote. */
   private quoted(p: usize): bool {
     const end = this.end;
     let escapedQuote = false;
@@ -104,7 +105,7 @@ export class Parameters {
 
 const reader: usize = memory.data(offsetof<Parameters>(), 8);
 
-/** A reader of the parameters that follow `p`, behind a value's type. Valid until the next call. */
+/** A reader of the parameters from `p` on, which is behind the header value's type. Valid until the next call. */
 export function parametersOf(p: usize, end: usize): Parameters {
   memory.fill(reader, 0, offsetof<Parameters>());
   const parameters = changetype<Parameters>(reader);
@@ -147,7 +148,7 @@ export function skipBlanks(p: usize, end: usize): usize {
   return p;
 }
 
-/** The end of the type before the parameters, without the blanks behind it. */
+/** The end of the type that precedes the parameters, without the blanks behind the type. */
 export function typeEnd(p: usize, end: usize): usize {
   let stop = p;
   while (stop < end && load<u8>(stop) != SEMICOLON) stop++;

@@ -2,9 +2,9 @@
 //
 //   line = 1*token ":" blanks value blanks CR LF
 //
-// Folded lines, a blank before the colon and a bare CR or LF are refused. A part has exactly one Content-Disposition, which is
-// form-data and has exactly one name. All other headers pass. A transfer encoding or charset matters for the part named model
-// only.
+// Folded lines, a blank before the colon, and a bare CR or LF are refused. A part must have exactly one Content-Disposition, which
+// must be form-data with exactly one name. All other headers are allowed. A transfer encoding or charset matters only for the part
+// named model.
 import {
   MULTIPART_BOUNDARY,
   MULTIPART_CHARSET,
@@ -32,7 +32,7 @@ const HYPHEN = 0x2d;
 const SPACE: u32 = 0x20;
 const MODEL = "model";
 
-/** Writes the delimiter into the state. The code of an error, or 0. */
+/** Reads the request's content type and writes the delimiter into the state. Returns an error code, or 0. */
 export function readContentType(state: FormState, p: usize, end: usize): i32 {
   p = skipBlanks(p, end);
   const stop = typeEnd(p, end);
@@ -59,12 +59,12 @@ export function readContentType(state: FormState, p: usize, end: usize): i32 {
   return 0;
 }
 
-/** Writes the parameter's value without its escapes. Its length; 0 if it cannot be a boundary. */
+/** Writes the parameter's value without its escapes. Returns the length; 0 if the value cannot be a boundary. */
 function readBoundary(parameters: Parameters, to: usize): u32 {
   if (parameters.stray) return 0;
   let length: u32 = 0;
   for (let p = parameters.value; p < parameters.valueEnd; p++) {
-    // Every backslash in it escapes a quote or a backslash, since none is stray.
+    // No backslash is stray, so every backslash escapes a quote or a backslash.
     if (load<u8>(p) == BACKSLASH) p++;
     const c = load<u8>(p);
     if (c < SPACE || c > 0x7e || length == MAX_BOUNDARY_BYTES) return 0;
@@ -75,7 +75,7 @@ function readBoundary(parameters: Parameters, to: usize): u32 {
   return length != 0 && load<u8>(to + length - 1) == SPACE ? 0 : length;
 }
 
-/** Reads one header line, without its CR LF, into the flags of the open part. The code of an error, or 0. */
+/** Reads one header line, without its CR LF, and sets flags of the open part. Returns an error code, or 0. */
 export function readHeader(state: FormState, line: usize, end: usize): i32 {
   let p = line;
   while (p < end && isToken(load<u8>(p))) p++;
@@ -92,7 +92,7 @@ export function readHeader(state: FormState, line: usize, end: usize): i32 {
   return 0;
 }
 
-/** At the blank line: whether the header lines are enough and allowed. The code of an error, or 0. */
+/** Checks the header lines of the open part at the blank line behind them. Returns an error code, or 0. */
 export function closeHeaders(state: FormState): i32 {
   const part = state.part;
   if ((part & PART_DISPOSITION) == 0) return MULTIPART_NO_DISPOSITION;
@@ -112,7 +112,7 @@ function readDisposition(state: FormState, value: usize, end: usize): i32 {
     if (parameters.keyIs("name")) {
       if (named || parameters.stray) return MULTIPART_DISPOSITION;
       named = true;
-      // An escape stands for a quote or a backslash, so a name with an escape is never "model".
+      // An escape is a quote or a backslash, so a name with an escape is never "model".
       const length = <usize>MODEL.length;
       if (parameters.valueEnd - parameters.value == length && sameCase(parameters.value, MODEL))
         flag(state, PART_MODEL);
@@ -128,7 +128,7 @@ function readDisposition(state: FormState, value: usize, end: usize): i32 {
   return parameters.malformed || !named ? MULTIPART_DISPOSITION : 0;
 }
 
-/** PART_ flags for a content type. Apache's HttpClient declares a text as ISO-8859-1 by default. */
+/** PART_ flags of a part's content type. ISO-8859-1 is accepted, because Apache's HttpClient declares texts so by default. */
 function textFlags(value: usize, end: usize): u32 {
   const stop = typeEnd(value, end);
   if (startsWith(value, stop, "multipart/")) return PART_ENCODED;

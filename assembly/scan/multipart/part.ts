@@ -1,4 +1,4 @@
-// One part: its header lines, its first byte, its data up to the next delimiter, and the capture of its value.
+// Reads one part: its header lines, its first byte, and its data up to the next delimiter. Captures the value of the model.
 import { sameBytes } from "../../base/bytes";
 import { VALUE_STRING, VALUE_TOO_LONG, VALUE_UNREPRESENTABLE } from "../json/fields";
 import { utf8Whole } from "../utf8";
@@ -21,7 +21,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 const SPACE: u32 = 0x20;
 
-/** Reads header lines up to the blank line. A line that the end of the window cuts waits for the next window. */
+/** Reads header lines up to the blank line. If the end of the window cuts a line, the line is read in the next window. */
 export function headers(state: FormState, p: usize, end: usize): usize {
   while (true) {
     const before = state.headers;
@@ -49,7 +49,7 @@ export function headers(state: FormState, p: usize, end: usize): usize {
   }
 }
 
-/** `p` is the first byte of a part. A delimiter here is refused: it ends an empty part for some parsers, others read data. */
+/** Reads the first byte of a part, `p`. A delimiter here is refused: some parsers end an empty part, others read it as data. */
 export function begin(state: FormState, p: usize, end: usize): usize {
   const there = end - p;
   const length = <usize>state.delimiterLength;
@@ -65,18 +65,18 @@ export function begin(state: FormState, p: usize, end: usize): usize {
   return p;
 }
 
-/** Reads data up to the next delimiter and through its line. */
+/** Reads data up to the next delimiter, and the delimiter's line. */
 export function partData(state: FormState, p: usize, end: usize): usize {
   const length = <usize>state.delimiterLength;
   const q = findLine(p, end, state.delimiter, length);
   let stop = q;
   if (q < end) {
-    // A CR is never consumed in an earlier window than the LF behind it.
+    // A CR is never consumed in an earlier window than the LF that follows it.
     const whole = load<u8>(q) == LF && q > p && load<u8>(q - 1) == CR;
     if (whole) stop--;
     if (end - q > length) {
       if (!whole) return state.fail(MULTIPART_BARE, q + 1);
-      // lineRest() opens the next part and clears the flags, so they are read before.
+      // lineRest() opens the next part and clears the flags, so the flags are read first.
       const part = state.part;
       if (part & PART_MODEL) capture(state, p, stop);
       const next = lineRest(state, q + 1 + length, end);
@@ -84,7 +84,7 @@ export function partData(state: FormState, p: usize, end: usize): usize {
       return next != 0 ? next : stop;
     }
   } else if (end > p) {
-    // A line end, or a part of one, that a delimiter may follow in the next window.
+    // The window ends with a line end, or a part of a line end. A delimiter may follow in the next window.
     const c = load<u8>(end - 1);
     if (c == CR) stop--;
     else if (c == LF) stop -= end - p > 1 && load<u8>(end - 2) == CR ? 2 : 1;

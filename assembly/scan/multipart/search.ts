@@ -1,9 +1,9 @@
-// Finds a line in a part's data that may be a delimiter: CR or LF, then a hyphen. The loop takes steps of 64 bytes, so that a
-// file of hundreds of megabytes costs little more than a copy of it.
+// Finds a line in a part's data that may be a delimiter: CR or LF, then a hyphen. The loop takes steps of 64 bytes, so that
+// reading a file of hundreds of megabytes costs little more than copying the file.
 import { sameBytes } from "../../base/bytes";
 import { Block } from "../block";
 
-// Constants are read from static memory, because Envoy's V8 builds a literal v128 again in each turn of a loop.
+// Constants are loaded from static memory, because Envoy's V8 builds a literal v128 again in each turn of a loop.
 // biome-ignore format: rows of sixteen
 const TABLES: usize = memory.data<u8>([
   0x0d, 0x0d, 0x0d, 0x0d, 0x0d, 0x0d, 0x0d, 0x0d, 0x0d, 0x0d, 0x0d, 0x0d, 0x0d, 0x0d, 0x0d, 0x0d,
@@ -12,7 +12,7 @@ const TABLES: usize = memory.data<u8>([
 ], 16);
 
 class Line {
-  /** A byte is not 0 where byte i is CR or LF and byte i + 1 is a hyphen. */
+  /** Byte i of the result is not 0 if byte i is CR or LF and byte i + 1 is a hyphen. */
   @inline
   static ends(p: usize, cr: v128, lf: v128, hyphen: v128): v128 {
     const v = v128.load(p);
@@ -25,8 +25,8 @@ class Line {
 }
 
 /**
- * The first CR or LF from `p` on that a delimiter follows. A delimiter that `end` cuts counts if at least its first hyphen is
- * there. `end` if there is none. Reads up to SLACK_BYTES behind `end`.
+ * Address of the first CR or LF from `p` on that a delimiter follows; `end` if no delimiter follows. A delimiter that `end` cuts
+ * counts if at least its first hyphen is before `end`. Reads up to SLACK_BYTES behind `end`.
  */
 export function findLine(p: usize, end: usize, delimiter: usize, length: usize): usize {
   const cr = v128.load(TABLES);
@@ -40,7 +40,7 @@ export function findLine(p: usize, end: usize, delimiter: usize, length: usize):
     const d = Line.ends(p + 48, cr, lf, hyphen);
     if (v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)))) {
       let bits = Block.bits(i8x16.bitmask(a), i8x16.bitmask(b), i8x16.bitmask(c), i8x16.bitmask(d));
-      // One hyphen at the start of a line is common in text (lists), two are not.
+      // One hyphen at the start of a line is common in text, as in lists; two hyphens are not.
       if (end - p >= 66) bits &= Line.hyphens(p + 2, hyphen);
       while (bits != 0) {
         const q = p + <usize>ctz(bits);
