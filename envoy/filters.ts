@@ -18,7 +18,7 @@ export interface WasmOptions {
   name?: string;
   rootId?: string;
   failurePolicy?: "FAIL_RELOAD" | "FAIL_CLOSED" | "FAIL_OPEN";
-  /** False is for set-ups that cannot set the flag; StopIteration then holds back the body too. */
+  /** False is for set-ups that cannot set the flag. Without the flag, StopIteration also stops the body. */
   allowOnHeadersStopIteration?: boolean;
 }
 
@@ -48,7 +48,7 @@ export function wasmFilter(options: WasmOptions): JsonObject {
     root_id: options.rootId ?? "pilotfish",
     // A trap ends the worker's VM. Envoy rebuilds it within about a second.
     failure_policy: options.failurePolicy ?? "FAIL_RELOAD",
-    // Without the flag a request whose headers are held back hangs, because its body is never read.
+    // Without the flag a request hangs when the filter stops its headers, because Envoy then never reads the body.
     allow_on_headers_stop_iteration: options.allowOnHeadersStopIteration ?? true,
   };
   if (options.configuration !== undefined) {

@@ -19,7 +19,7 @@ const EPOCH_US = 1_700_000_000_000_000n;
 /** Envoy's per_connection_buffer_limit_bytes. */
 const BUFFER_BYTES = 32 * 1024 * 1024;
 
-/** The module that `npm run build` makes, or the one that PILOTFISH_WASM names. */
+/** The module that `npm run build` makes, or the module that PILOTFISH_WASM names. */
 const { PILOTFISH_WASM } = process.env;
 const module = PILOTFISH_WASM === undefined ? release : new WebAssembly.Module(readFileSync(PILOTFISH_WASM));
 

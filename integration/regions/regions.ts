@@ -55,7 +55,7 @@ class Region {
 export class Regions {
   readonly all: Region[];
   readonly #options: RegionsOptions;
-  /** The relay of each pod, by the region it starts in and the region it leads to. */
+  /** The relay of each pod, by the region from which it leads and the region to which it leads. */
   readonly #ways = new Map<string, Map<string, Relay>>();
   readonly #views: FarView[] = [];
 

@@ -17,7 +17,7 @@ import {
 // endWithProcess removes the container with this process.
 process.env.TESTCONTAINERS_RYUK_DISABLED ??= "true";
 // On the host's network every address is a loopback address. Inside a container testcontainers would ask the default bridge for
-// a gateway, and fail on an engine without a bridge, such as the one that .ci/docker.sh starts.
+// a gateway, and fail on an engine without a bridge, such as the engine that .ci/docker.sh starts.
 process.env.TESTCONTAINERS_HOST_OVERRIDE ??= "127.0.0.1";
 
 const START_TIMEOUT_MS = 60_000;

@@ -11,7 +11,7 @@ import { until } from "../until.ts";
 import { startEnvoy, type TestEnvoy, type TestEnvoyConfig } from "./test-envoy.ts";
 
 export const SECRET = "integration-secret-0123";
-/** The module that `npm run build` makes, or the one that PILOTFISH_WASM names. */
+/** The module that `npm run build` makes, or the module that PILOTFISH_WASM names. */
 export const MODULE =
   process.env.PILOTFISH_WASM ?? fileURLToPath(new URL("../../build/pilotfish.wasm", import.meta.url));
 
@@ -146,8 +146,8 @@ export async function inFlight(envoy: TestEnvoy): Promise<Map<string, number>[]>
 }
 
 /**
- * Waits until every worker counts `requests` in flight. A worker counts its own requests at once and those of the others after it
- * received their counts.
+ * Waits until every worker counts `requests` in flight. A worker counts its own requests at once, and the other workers' requests
+ * after it has received their counts.
  */
 export async function everyWorkerCounts(envoy: TestEnvoy, requests: number): Promise<void> {
   await until(`${requests} in flight for every worker`, async () =>

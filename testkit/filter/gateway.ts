@@ -153,7 +153,7 @@ const named = (type: string) =>
   Object.values(FILTER_METRICS)
     .filter((metric) => metric.type === type && !metric.perPlace)
     .map(({ name }) => name);
-/** Names of the filter's metrics, without those of places. */
+/** Names of the filter's metrics, without the metrics of places. */
 export const COUNTERS = named("counter");
 export const GAUGES = named("gauge");
 
