@@ -114,7 +114,7 @@ bench-pick: build/pilotfish.wasm ## Measure the cost of a pick among 16 and 1,00
 	@$(TSX) bench/pick/main.ts $(ARGS)
 
 .PHONY: profile
-profile: node_modules/.package-lock.json ## Which functions of the filter take the CPU; ARGS="--bytes 1024"
+profile: node_modules/.package-lock.json ## Print which functions of the filter use the CPU; ARGS="--bytes 1024"
 	@$(TSX) bench/profile.ts $(ARGS)
 
 .PHONY: test-long

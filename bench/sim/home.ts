@@ -8,7 +8,8 @@ const KEY_BLOCK = 60;
 
 export const home: Contender = {
   name: "fixed homes",
-  title: "each prompt's beginning has one pod of its own, dealt out in turn: a yardstick, not a picker",
+  title:
+    "each prompt's beginning has one fixed pod, and new beginnings get their pods in turn; for comparison, not a picker",
   start(world) {
     const homes = new Map<number, number>();
     return {

@@ -1,6 +1,6 @@
-// Writes the manifests of this folder for given names into a folder of its own, ready for `kubectl apply -k` or for a
-// standalone Envoy Gateway. The files here are valid as they are, with example names; rendering replaces those names and
-// keeps the comments.
+// Writes the manifests of this folder with given names into another folder, for `kubectl apply -k` or for a standalone
+// Envoy Gateway. The manifests of this folder are valid and have example names. Rendering replaces these names and keeps
+// the comments.
 //
 //   tsx envoy/gateway/render.ts --name NAME --namespace NAMESPACE --model MODEL [--model …]
 //     --out DIR                 where to; default build/gateway-NAME
@@ -208,7 +208,7 @@ function withPods(text: string, options: RenderOptions): string {
 function withoutSidecar(text: string): string {
   const document = parseDocument(text);
   document.deleteIn(["spec", "provider", "kubernetes", "envoyDeployment", "patch"]);
-  const comment = "# The Envoys of this Gateway. Their sidecar runs apart: fleet-sidecar.yaml.\n";
+  const comment = "# The Envoys of this Gateway. Their sidecars run in pods of their own: fleet-sidecar.yaml.\n";
   return document.toString({ lineWidth: 0 }).replace(/^(#.*\n|\n)+/, comment);
 }
 

@@ -34,7 +34,7 @@ export class FakeApiServer {
   instead: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
   bookmarks = true;
   pageSize = Number.POSITIVE_INFINITY;
-  /** True: the server refuses the next page of a list with 410. */
+  /** If it returns true, the server refuses the next page of a list with 410. */
   expireTokens: () => boolean = () => false;
   /** Path and query of each request. */
   requests: string[] = [];
