@@ -49,7 +49,7 @@ function command(): Command {
     .option("-p, --push <url>", "Envoy listener with the filter, http://host:port; may be repeated", collect(String))
     .option(
       "--engine <name>",
-      `model server whose metric names the pods of --endpoint and --dns use: ${ENGINE_NAMES.join(", ")}`,
+      `model server whose metric names are used for the pods that flags find: ${ENGINE_NAMES.join(", ")}`,
     )
     .option("--scrape-interval <duration>", "interval between two scrapes of a pod, such as 100ms")
     .option("--models-interval <duration>", "interval between two requests for a pod's models, such as 10s")
