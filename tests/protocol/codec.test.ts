@@ -70,7 +70,7 @@ function encodeDecodeSorted(golden: SnapshotView): SnapshotView {
     ...(golden.places && { places: golden.places.toSorted((a, b) => order(a.name, b.name)) }),
     ...(golden.policies && { policies: golden.policies.toSorted((a, b) => order(a.name, b.name)) }),
     ...(golden.pools && { pools: golden.pools.toSorted((a, b) => order(a.name, b.name)) }),
-    // By name, then by pool. In the golden snapshots the order of pools is that of their names.
+    // Objectives are sorted by name, then by pool. In the golden snapshots pools have the order of their names.
     ...(golden.objectives && {
       objectives: golden.objectives.toSorted((a, b) => order(a.name, b.name) || order(a.pool ?? "", b.pool ?? "")),
     }),
@@ -79,7 +79,7 @@ function encodeDecodeSorted(golden: SnapshotView): SnapshotView {
 }
 
 test("names are ordered by their bytes where JavaScript's order differs", () => {
-  // U+1F41F is D83D DC1F in UTF-16, below U+FFEE; in UTF-8 it is F0..., above EF...
+  // U+1F41F is D83D DC1F in UTF-16, which is below U+FFEE. In UTF-8 it begins with F0, which is above EF.
   const names = decodeSnapshot(encodeSnapshot(GOLDEN.ipv6 as SnapshotView)).models.map((m) => m.name);
   assert.deepEqual(names, ["modèle-\uffee", "modèle-🐟"]);
 });
@@ -206,7 +206,7 @@ test("flipped bytes never crash the decoder: it accepts, or refuses with a Snaps
       const body = golden.slice();
       for (const [at, byte] of edits) body[at] = byte;
       try {
-        // The encoder must accept each view that the decoder returns: both check the same rules.
+        // The encoder must accept each view that the decoder returns, because both check the same rules.
         encodeSnapshot(decodeSnapshot(body));
       } catch (error) {
         assert.ok(error instanceof SnapshotError, String(error));

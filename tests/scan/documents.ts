@@ -1,4 +1,4 @@
-// fast-check arbitraries of bodies: valid ones of every shape that the scanner has a path for, and broken ones.
+// Arbitraries of fast-check for bodies: valid bodies for every path through the scanner, and broken bodies.
 import fc from "fast-check";
 
 export const FIELDS = [
@@ -54,7 +54,7 @@ const number = fc
     fc.oneof({ weight: 3, arbitrary: fc.constant("") }, fc.constantFrom("e5", "E-07", "e+999", "E0")),
   )
   .map((parts) => parts.join(""));
-/** Not numbers, or not only: what a reader of many at once could let pass. */
+/** Texts that are not valid numbers, but that a reader of many numbers at once could accept. */
 export const WRONG_NUMBERS =
   "01 -01 00 1. .1 -.1 1.e1 1..2 1.2.3 1e 1e+ 1e- 1e1.5 1e1e1 1.5e+-1 --1 -1- 1-1 +1 1+1 - -e1 e1 1 . , 1e5. 0x1 1_0 12a"
     .split(" ")
@@ -69,11 +69,11 @@ const space = fc.oneof(
   { weight: 1, arbitrary: many(of(" \t\r\n"), 6) },
 );
 
-/** Long lists of numbers, as embeddings and token ids are: they are read many at a time. */
+/** Long lists of numbers, like embeddings and token ids. The scanner reads many of these numbers at a time. */
 const list = fc
   .tuple(fc.constantFrom(",", ", ", ",\n  "), fc.array(number, { minLength: 2, maxLength: 40 }))
   .map(([comma, all]) => `[${all.join(comma)}]`);
-/** The same with something wrong in it, mostly. */
+/** Long lists of numbers in which mostly one entry is wrong. */
 const badList = fc
   .tuple(
     fc.array(fc.oneof({ weight: 12, arbitrary: number }, fc.constantFrom(...WRONG_NUMBERS)), {
@@ -132,7 +132,7 @@ const member = fc
   )
   .map((pair) => pair.join(":"));
 
-/** Valid but for numbers of too many digits, too deep nesting and what the options refuse. */
+/** Bodies that are valid except for numbers of too many digits, too deep nesting, and fields that the options refuse. */
 export const document: fc.Arbitrary<Uint8Array> = fc
   .tuple(
     fc.oneof({ weight: 9, arbitrary: fc.constant("") }, fc.constant("\ufeff")),
@@ -178,7 +178,7 @@ export const broken: fc.Arbitrary<Uint8Array> = fc
   .tuple(document, fc.array(damage, { minLength: 1, maxLength: 3 }))
   .map(([body, all]) => damaged(body, all));
 
-/** Bodies that other parts of the generator would hardly make: top-level values that are none, encodings, tiny ones. */
+/** Bodies that the other arbitraries hardly make: top-level values that are not objects, other encodings, tiny bodies. */
 export const odd: fc.Arbitrary<Uint8Array> = fc.oneof(
   badList.map((text) => Buffer.from(`{"prompt":${text},"x":${text}}`)),
   fc.tuple(space, value, space).map((parts) => Buffer.from(parts.join(""))),

@@ -7,7 +7,7 @@ import { reference } from "./reference.ts";
 const scanner = new Scanner([{ name: "model", capacity: 16 }]);
 const bytes = (text: string) => Buffer.from(text, "latin1");
 
-/** Body (Latin-1), code, offset. */
+/** Each case has a body in Latin-1, the error's code and the error's offset. */
 const CASES: [string, number, number][] = [
   ['\xff\xfe{\0"\0', 1, 0],
   ["\xfe\xff\0{", 1, 0],

@@ -1,5 +1,6 @@
-// Random and mutated bodies in the release wasm, at both ends of memory, against traps, changed neighbours, an overrun
-// state and verdicts that depend on the cut. PILOTFISH_FUZZ_SECONDS=600 for the long run, PILOTFISH_FUZZ_SEED to repeat.
+// Scans random and mutated bodies with the release wasm, at both ends of memory. No body may cause a trap, change the bytes
+// beside the window, overrun the state, or get a verdict that depends on the cut into windows. PILOTFISH_FUZZ_SECONDS=600 makes a
+// long run, and PILOTFISH_FUZZ_SEED repeats a run.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Scanner } from "../../testkit/scan/scanner.ts";

@@ -1,4 +1,4 @@
-// Generated bodies against the reference. PILOTFISH_SCAN_DOCUMENTS=200000 for the full run.
+// Compares the scanner with the reference on generated bodies. PILOTFISH_SCAN_DOCUMENTS=200000 makes the full run.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -9,7 +9,7 @@ import { reference } from "./reference.ts";
 const DOCUMENTS = Number(process.env.PILOTFISH_SCAN_DOCUMENTS ?? 5000);
 const scanner = new Scanner(FIELDS);
 
-/** Whole, cut at random, byte by byte, with an empty last window; short ones cut in two at every byte. */
+/** Scans a body whole, cut at random, byte by byte, and with an empty last window. Cuts a short body in two at every byte too. */
 function agrees(subject: Scanner, body: Uint8Array, at: readonly number[], options = {}): void {
   const expected = reference(body, FIELDS, options);
   const check = (split: readonly number[], what: string) =>

@@ -1,4 +1,4 @@
-// fast-check arbitraries of forms: content types, well-formed bodies, and bodies of pieces that almost fit together.
+// Arbitraries of fast-check for forms: content types, well-formed bodies, and bodies of pieces that almost fit together.
 import fc from "fast-check";
 
 export interface Document {
@@ -109,7 +109,7 @@ const text = (delimiter: string) =>
 const bytesOf = (body: string) =>
   Buffer.from(/[^\0-\xff]/.test(body) ? Buffer.from(body).toString("latin1") : body, "latin1");
 
-/** Forms as clients send them, with all that is allowed around them; some parts are odd. */
+/** Forms as clients send them, with every allowed preamble, epilogue and padding. Some parts are odd. */
 export const document: fc.Arbitrary<Document> = boundary.chain((chosen) => {
   const delimiter = `--${chosen}`;
   const part = fc.tuple(headers, text(delimiter)).map(([lines, data]) => `${lines.join("\r\n")}\r\n\r\n${data}\r\n`);
@@ -131,7 +131,7 @@ export const document: fc.Arbitrary<Document> = boundary.chain((chosen) => {
   return fc.record({ contentType: typeOf(chosen), body });
 });
 
-/** The same, cut short or with a byte changed. */
+/** Forms that are cut short, or in which a byte is changed. */
 export const broken: fc.Arbitrary<Document> = fc
   .tuple(document, fc.nat(), fc.oneof(fc.constant(-1), fc.constantFrom(0x0d, 0x0a, 0x2d, 0x22, 0x5c, 0x3b, 0x20, 0)))
   .map(([{ contentType, body }, at, byte]) => {

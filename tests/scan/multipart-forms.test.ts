@@ -1,4 +1,4 @@
-// What is read and what is refused, case by case: the rules at the top of assembly/scan/multipart/multipart.ts.
+// Tests case by case which forms are read and which are refused, by the rules at the top of assembly/scan/multipart/multipart.ts.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ const part = (data: string, headers = 'Content-Disposition: form-data; name="mod
 const FILE = 'Content-Disposition: form-data; name="file"; filename="a.wav"\r\nContent-Type: audio/wav';
 const CLOSE = "--xyz--\r\n";
 
-/** One verdict, however the form is cut; windows at both ends of memory. */
+/** Scans a form with different cuts into windows, at both ends of memory. The verdict must always be the same. */
 function scan(form: string | Uint8Array, contentType = TYPE): Form {
   const body = typeof form === "string" ? bytes(form) : form;
   const whole = scanner.scan(contentType, body);
@@ -47,7 +47,7 @@ test("every form that a real client sent gives its model, split at every byte", 
   assert.ok(forms.length >= 15);
   for (const { client, ct, len, head, tail } of forms) {
     const boundary = /boundary=(.*)/.exec(ct)?.[1] ?? "";
-    // Captures keep 160 bytes of the start and 60 of the end: what lay between is headers and zeros of a file.
+    // The recorded forms have only the first 160 and the last 60 bytes of a body. The removed bytes are headers and zeros of a file.
     const whole = head.includes("filename") ? head : head.slice(0, head.lastIndexOf(`\r\n--${boundary}`));
     const lost = /MODEL/.test(head + tail)
       ? ""
@@ -190,7 +190,7 @@ test("a model that is declared as ASCII or Latin-1, as by Apache's HttpClient, i
     "Content-Disposition: form-data; name=model\r\nContent-Transfer-Encoding: 8bit\r\nContent-Type: text/plain";
   for (const charset of ["ISO-8859-1", "US-ASCII", '"iso-8859-1"']) {
     reads(part("m", `${model}; charset=${charset}`) + CLOSE, "m");
-    // These bytes are UTF-8 as well, and another name.
+    // These bytes are valid UTF-8 too, but then a different name.
     for (const value of ["\xc3\xa9", "m\xff"]) {
       const form = part(value, `${model}; charset=${charset}`) + CLOSE;
       assert.deepEqual([scan(form).code, scan(form).kind], [0, 9], charset);

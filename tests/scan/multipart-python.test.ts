@@ -1,5 +1,5 @@
-// The scanner against vLLM's own parser, Starlette's on python-multipart, where a Python has them:
-// PILOTFISH_PYTHON names it. What the scanner reads, the server reads the same, or refuses.
+// Compares the scanner with vLLM's parser, which is Starlette's on python-multipart. PILOTFISH_PYTHON names a Python that has
+// both. If the scanner reads a form, the server must read the same model, or refuse the form.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";

@@ -1,6 +1,6 @@
-// What the scanner must say of a form, as plainly as possible: the whole body as one Latin-1 string, regular
-// expressions. Shares nothing with assembly/scan but the meaning of codes and kinds, which are an interface.
-// multipart-python.test.ts holds it against Starlette and python-multipart where they are installed.
+// A second, simple implementation of the form scanner. It reads the whole body as one Latin-1 string, with regular expressions.
+// It shares only the meaning of codes and kinds with assembly/scan, which are an interface. multipart-python.test.ts compares this
+// implementation with Starlette and python-multipart if these are installed.
 import { type Form, refused } from "../../testkit/scan/multipart-scanner.ts";
 
 const TYPE = 1;
@@ -30,7 +30,7 @@ interface Parameter {
   raw: string;
 }
 
-/** The type in lower case and the parameters; those are null where they are malformed. */
+/** The type in lower case, and the parameters; null if the parameters are malformed. */
 function options(value: string): { type: string; parameters: Parameter[] | null } {
   const semicolon = value.indexOf(";");
   const type = trim(semicolon < 0 ? value : value.slice(0, semicolon)).toLowerCase();
@@ -51,7 +51,7 @@ function options(value: string): { type: string; parameters: Parameter[] | null 
 }
 
 const trim = (text: string) => text.replace(/^[ \t]+|[ \t]+$/g, "");
-/** Null where a backslash escapes neither quote nor backslash. */
+/** The value without its escapes; null if a backslash escapes neither a quote nor a backslash. */
 const unescaped = (raw: string) =>
   /\\/.test(raw.replace(/\\["\\]/g, "")) ? null : raw.replace(/\\(["\\])/g, (_, character: string) => character);
 const isUtf8 = (parameter: Parameter) => parameter.key === "charset" && /^utf-?8$/i.test(parameter.raw);
@@ -77,7 +77,7 @@ interface Part {
   model: boolean;
   file: boolean;
   encoded: boolean;
-  /** Its charset is one that UTF-8 agrees with on ASCII only. */
+  /** Whether the part's charset agrees with UTF-8 on ASCII only. */
   ascii: boolean;
   disposition: boolean;
 }

@@ -1,4 +1,4 @@
-// Generated forms against the reference. PILOTFISH_SCAN_DOCUMENTS=200000 for the full run.
+// Compares the scanner with the reference on generated forms. PILOTFISH_SCAN_DOCUMENTS=200000 makes the full run.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -10,10 +10,10 @@ const DOCUMENTS = Number(process.env.PILOTFISH_SCAN_DOCUMENTS ?? 5000);
 const scanner = new FormScanner();
 let kinds = new Map<string, number>();
 
-/** Which of the codes a bad content type gets is not compared: the scanner stops at the first thing wrong. */
+/** Makes all codes of bad content types equal: the scanner stops at the first error, and the reference may find another. */
 const comparable = (form: Form) => (form.code > 0 && form.code <= 3 ? { ...form, code: 1 } : form);
 
-/** Whole, cut at random, byte by byte, with an empty last window; short ones cut in two at every byte. */
+/** Scans a form whole, cut at random, byte by byte, and with an empty last window. Cuts a short form in two at every byte too. */
 function agrees({ contentType, body }: Document, at: readonly number[]): void {
   const expected = comparable(reference(contentType, body));
   const what = `${expected.code}/${expected.kind}`;
@@ -62,7 +62,7 @@ test("content types give a boundary or none as the reference says", () => {
   fc.assert(
     fc.property(contentType, (value) => {
       const text = Buffer.from(value).toString("latin1");
-      // A body by a boundary that both must have read: the delimiter that the scanner kept.
+      // The body uses the boundary that both must have read. It shows which delimiter the scanner kept.
       const form = scanner.scan(text, body("x"));
       assert.deepEqual(comparable(form), comparable(reference(text, body("x"))), text);
       if (form.code > 0 && form.code <= 3) accepted.refused++;

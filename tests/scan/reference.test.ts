@@ -1,4 +1,4 @@
-// The reference itself against a real Python: json.loads(bytes), and what it makes of every wanted field.
+// Compares the reference with a real Python's json.loads(bytes), and their values of every wanted field.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { reference } from "./reference.ts";
 const PYTHON = `
 import base64, json, sys
 class Number(str): pass
-def tell(line):
+def read(line):
     body = base64.b64decode(line)
     try:
         plain = json.loads(body)
@@ -30,14 +30,14 @@ def tell(line):
         return ["object" if isinstance(value, dict) else "array", []]
     return {name: show(kept[name]) for name in sys.argv[1:] if name in kept}
 for line in sys.stdin:
-    print(json.dumps(tell(line)))
+    print(json.dumps(read(line)))
 `;
 const KINDS = ["absent", "string", "number", "true", "false", "null", "object", "array"];
 const fields = FIELDS.map(({ name }) => ({ name, capacity: 100000 }));
 const version = spawnSync("python3", ["-c", "import sys; print(sys.version_info >= (3, 11))"], { encoding: "utf8" });
 const skip = version.stdout?.trim() === "True" ? false : "no Python 3.11 or later here";
 
-/** Surrogates written in UTF-8: Python's json.loads lets them pass, the scanner does not (json.ts says why). */
+/** Whether a body has surrogates that are written in UTF-8. Python's json.loads accepts them; the scanner does not (see json.ts). */
 const hasWrittenSurrogate = (body: Uint8Array) =>
   /\xed[\xa0-\xbf][\x80-\xbf]/.test(Buffer.from(body).toString("latin1"));
 
@@ -66,11 +66,11 @@ test("the reference reads and refuses what Python does, and finds the same value
     const mine = reference(body, fields, { maxDepth: 900 });
     const theirs = answers[index];
     const text = Buffer.from(body).toString("latin1");
-    // Stricter on purpose.
+    // The scanner is stricter on purpose (json.ts).
     if (mine.code === 1) return;
     if (mine.code === 16 && hasWrittenSurrogate(body)) return;
     if (mine.code === 3) {
-      // Refused at its first byte: whether the rest is right makes no difference.
+      // The body is refused at its first byte, so the rest may be right or wrong.
       assert.ok(theirs === null || theirs === "no object", text);
       return;
     }

@@ -1,7 +1,7 @@
-// What the scanner must say of a body, written from the rules of Python's json.loads(bytes) and as plainly as possible:
-// whole body, one byte at a time, recursion, strings as lists of UTF-16 units. Shares nothing with assembly/scan but
-// the meaning of codes and kinds, which stand here as numbers on purpose: they are an interface.
-// reference.test.ts holds it against a real Python where there is one.
+// A second, simple implementation of the scanner, by the rules of Python's json.loads(bytes). It reads the whole body byte by
+// byte, with recursion, and strings as lists of UTF-16 units. It shares only the meaning of codes and kinds with assembly/scan.
+// These are numbers here on purpose, because they are an interface. reference.test.ts compares this implementation with a real
+// Python, if one is installed.
 import type { Field, Found, Outcome } from "../../testkit/scan/scanner.ts";
 
 class Refused {
@@ -153,7 +153,7 @@ export function reference(
     at += text.length;
   }
 
-  /** A value; its units are those of a string, or the bytes as written of a number or literal. */
+  /** Reads a value. Its units are the UTF-16 units of a string, or the unchanged bytes of a number or literal. */
   function value(depth: number): Value {
     const start = at;
     const raw = (kind: number): Value => ({ kind, units: [...body.subarray(start, at)], start, end: at });
@@ -263,7 +263,7 @@ function kept(field: Field, value: Value | undefined): Found {
   const { start, end } = value;
   if (field.capacity === 0) return { kind: value.kind, bytes: "", start, end };
   const text = String.fromCharCode(...value.units);
-  // Buffer writes half a surrogate pair as U+FFFD.
+  // Buffer encodes half a surrogate pair as U+FFFD.
   const bytes = value.kind === KINDS.string ? Buffer.from(text, "utf8") : Buffer.from(text, "latin1");
   if (bytes.length > field.capacity) return { kind: KINDS.tooLong, bytes: "", start, end };
   if (value.kind === KINDS.string && /\p{Surrogate}/u.test(text)) return { kind: KINDS.lone, bytes: "", start, end };

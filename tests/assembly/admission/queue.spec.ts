@@ -23,7 +23,7 @@ const CLEO: u64 = 3;
 
 let clock: u64 = 0;
 
-/** `id` stands for the stream. */
+/** Adds a waiting request. `id` stands for its stream. */
 function add(id: usize, fairness: u64, priority: i32 = 0, scope: u64 = POOL, size: u32 = 10): WaitingRequest | null {
   return addWaiting(scope, priority, fairness, id, size, ++clock);
 }

@@ -9,10 +9,10 @@ import { Builder } from "../support/builder";
 
 const limits = newLimits();
 const MS: u64 = 1000000;
-/** Long after any other spec's clock, ns. */
+/** The clock of these tests, ns. It is long after any other spec's clock. */
 let now: u64 = 5000000000 * MS;
 
-/** Endpoints with these queues. Each test has addresses of its own, so that no requests are counted on them. */
+/** Number of the test's group of addresses. Each test has its own addresses, so that no other test's requests count. */
 let group = 0;
 function pool(waiting: u32[]): Builder {
   group++;
@@ -26,7 +26,7 @@ function pool(waiting: u32[]): Builder {
   return builder;
 }
 
-/** Taken over `age` ms after it was scraped. */
+/** The builder's snapshot, taken over `age` ms after its scrape. */
 function take(builder: Builder, age: u32 = 0): SnapshotView {
   for (let i = 0; i < builder.pods.length; i++) builder.pods[i].age = age;
   const view = builder.view();
@@ -147,12 +147,12 @@ describe("saturation", () => {
     sampleCounts(now);
     now += 20 * MS;
     builder.version += 1000;
-    // Scraped 40 ms ago: after the second sample, before the third.
+    // This scrape is 40 ms old: it came after the second sample and before the third.
     look(take(builder, 30));
     expect(saturation.toLetGo).toBeCloseTo(1);
     expect(saturation.toShed).toBe(0);
     expect(roomLeft(saturation, limits)).toBe(0);
-    // A scrape from after the burst did see it.
+    // A scrape after the burst shows the burst.
     now += 100 * MS;
     sampleCounts(now);
     builder.version += 1000;

@@ -9,7 +9,7 @@ describe("random source", () => {
       if (x < 0 || x >= 1) throw new Error("out of range");
       bins[<i32>(x * 10)]++;
     }
-    // The standard deviation of a bin is 95: 600 is more than six of them.
+    // The standard deviation of a bin is 95, so 600 is more than six standard deviations.
     for (let i = 0; i < 10; i++) expect(abs(bins[i] - 10000)).toBeLessThan(600);
   });
 

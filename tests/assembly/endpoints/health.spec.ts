@@ -39,13 +39,13 @@ function opened(builder: Builder, now: u64): SnapshotView {
   return view;
 }
 
-/** Fails until the endpoint is ejected. Returns how many failures that took. */
+/** Reports failures until the endpoint is ejected. Returns the number of failures. */
 function failUntilOut(entry: Entry, now: u64): i32 {
   for (let i = 1; i <= 10; i++) if (endpointFailed(entry, profile.ejection, now)) return i;
   return -1;
 }
 
-/** How many of `draws` picks got the endpoint, without counting any of them. */
+/** How many of `draws` picks got the endpoint. No pick is counted as a request. */
 function share(view: SnapshotView, endpoint: u32, draws: i32): i32 {
   let got = 0;
   for (let i = 0; i < draws; i++) {
@@ -69,13 +69,13 @@ describe("an endpoint whose answers fail", () => {
       expect(endpointFailed(entry, profile.ejection, now)).toBe(false);
       now += out * SECOND;
     }
-    // After eight minutes of service it begins anew.
+    // After eight minutes of service the endpoint begins anew.
     now += 481 * SECOND;
     expect(failUntilOut(entry, now)).toBe(3);
     expect(isEjected(entry, now + SECOND)).toBe(false);
   });
 
-  test("is not ejected when every third answer is good", () => {
+  test("is not ejected when every third response is good", () => {
     opened(pods(2), SECOND);
     for (let i = 0; i < 100; i++) {
       expect(endpointFailed(entryOf(1), profile.ejection, SECOND)).toBe(false);
@@ -102,14 +102,14 @@ describe("an endpoint whose answers fail", () => {
     expect(weightOf(entryOf(2), input.now)).toBe(0.1);
     expect(weightOf(entryOf(2), 1006 * SECOND)).toBe(0.55);
     expect(weightOf(entryOf(2), 1008 * SECOND)).toBe(1);
-    // With a request on each, at a tenth of its weight it is as busy as with ten.
-    const held: u64[] = [];
-    for (let i: u32 = 0; i < 4; i++) held.push(started(i));
+    // Each endpoint has a request. At a tenth of its weight, an endpoint with one request counts as busy as with ten.
+    const hashes: u64[] = [];
+    for (let i: u32 = 0; i < 4; i++) hashes.push(started(i));
     publishOwn(published);
     expect(share(view, 2, 100)).toBe(0);
     input.now = 1008 * SECOND;
     expect(share(view, 2, 400)).toBeGreaterThan(40);
-    for (let i = 0; i < held.length; i++) finished(held[i], publishGeneration() - 1);
+    for (let i = 0; i < hashes.length; i++) finished(hashes[i], publishGeneration() - 1);
   });
 
   test("is picked all the same when more than half of the model's endpoints are ejected", () => {
@@ -149,7 +149,7 @@ describe("an endpoint that becomes usable", () => {
     opened(builder, 5000 * SECOND);
     builder.pods[2].flags = 1;
     opened(builder, 5001 * SECOND);
-    // Other tests' endpoints came before: these are new to this worker, and all alike.
+    // Other tests' endpoints came before. So these endpoints are new to this worker, and all have the same weight.
     expect(weightOf(entryOf(2), 5001 * SECOND)).toBe(0.1);
     expect(weightOf(entryOf(2), 5006 * SECOND)).toBe(0.55);
     expect(weightOf(entryOf(2), 5011 * SECOND)).toBe(1);

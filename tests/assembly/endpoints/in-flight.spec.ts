@@ -26,7 +26,7 @@ const A = "10.0.0.1:8000";
 const B = "10.0.0.2:8000";
 const C = "10.0.0.3:8000";
 const vector: usize = memory.data(240000, 8);
-/** Versions of this file ascend, as a producer's do. */
+/** The last snapshot's version. Versions in this file ascend like a producer's. */
 let version: u64 = 1700000000000000;
 
 function builder(addresses: string[]): Builder {
@@ -37,7 +37,7 @@ function builder(addresses: string[]): Builder {
   return b;
 }
 
-/** All in-flight requests that are known. Scrapes here are two seconds apart, so the average is the last scrape's. */
+/** All in-flight requests that are known. Scrapes are two seconds apart here, so the average is the last scrape's value. */
 function inFlight(endpoint: u32): i32 {
   return seenInFlight(endpoint) + <i32>unseenInFlight(endpoint);
 }
@@ -67,11 +67,11 @@ describe("own requests", () => {
 
   test("stay with their endpoint when other endpoints come before it in the snapshot", () => {
     follow(builder([B, C]));
-    const held = started(0);
+    const request = started(0);
     follow(builder([A, B, C]));
     expect(counted(0)).toBe(0);
     expect(counted(1)).toBe(1);
-    finished(held, publishGeneration());
+    finished(request, publishGeneration());
     expect(counted(1)).toBe(0);
   });
 
@@ -104,9 +104,9 @@ describe("own requests", () => {
 
   test("an endpoint that is gone and idle is forgotten", () => {
     follow(builder([A, B]));
-    const held = started(0);
+    const request = started(0);
     follow(builder([B]));
-    finished(held, publishGeneration());
+    finished(request, publishGeneration());
     follow(builder([C]));
     follow(builder([B]));
     const at = bytesAt(A);
@@ -116,26 +116,26 @@ describe("own requests", () => {
 
   test("stay exact over 10,000 endpoints that come, go and are used in random order", () => {
     const random = newRandom(3);
-    const held: u64[] = [];
+    const requests: u64[] = [];
     let expected = 0;
     for (let round = 0; round < 6; round++) {
       const b = builder([]);
       b.manyPods(round % 2 == 0 ? 10000 : 5000);
       follow(b);
       for (let i = 0; i < 3000; i++) {
-        held.push(started(random.next() % endpointCount()));
+        requests.push(started(random.next() % endpointCount()));
         expected++;
         if (random.next() % 3 == 0) {
-          const which = random.next() % held.length;
-          finished(held[which], publishGeneration());
-          held[which] = held[held.length - 1];
-          held.pop();
+          const which = random.next() % requests.length;
+          finished(requests[which], publishGeneration());
+          requests[which] = requests[requests.length - 1];
+          requests.pop();
           expected--;
         }
       }
       expect(ownInFlight()).toBe(expected);
     }
-    for (let i = 0; i < held.length; i++) finished(held[i], publishGeneration());
+    for (let i = 0; i < requests.length; i++) finished(requests[i], publishGeneration());
     expect(ownInFlight()).toBe(0);
     const b = builder([]);
     b.manyPods(10000);
@@ -154,21 +154,21 @@ describe("unseen requests", () => {
     follow(b);
     expect(inFlight(0)).toBe(7);
     expect(counted(0)).toBe(0);
-    const held = started(0);
+    const request = started(0);
     expect(inFlight(0)).toBe(8);
     const next = builder([A, B]);
     next.pods[0].running = 5;
     follow(next);
     expect(inFlight(0)).toBe(5);
-    finished(held, publishGeneration());
+    finished(request, publishGeneration());
   });
 
   test("are never negative", () => {
     follow(builder([A]));
-    const held = started(0);
+    const request = started(0);
     follow(builder([A]));
     expect(inFlight(0)).toBe(1);
-    finished(held, publishGeneration());
+    finished(request, publishGeneration());
     expect(inFlight(0)).toBe(0);
   });
 
@@ -177,8 +177,8 @@ describe("unseen requests", () => {
     b.pods[0].running = 4;
     follow(b);
     expect(inFlight(0)).toBe(4);
-    // The version is two seconds later, but the scrape is the old one: the new request would be counted twice.
-    const held = started(0);
+    // The version is two seconds later, but the scrape is the same. If the scrape counted again, the new request would count twice.
+    const request = started(0);
     const same = builder([A]);
     same.pods[0].running = 4;
     same.pods[0].age = 2000;
@@ -188,7 +188,7 @@ describe("unseen requests", () => {
     newer.pods[0].running = 4;
     follow(newer);
     expect(inFlight(0)).toBe(4);
-    finished(held, publishGeneration());
+    finished(request, publishGeneration());
   });
 
   test("are 0 where the server does not report them, or was never scraped", () => {

@@ -28,7 +28,7 @@ const update: usize = memory.data(UPDATE_BYTES, 8);
 const SECOND: u64 = 1000000000;
 const PICKS = 50;
 
-/** Idle endpoints of model m, `first` to `last`. Each cache has room for 65 of the tests' blocks. */
+/** A pool of idle endpoints of model m with the numbers `first` to `last`. Each cache has room for 65 of the tests' blocks. */
 function pool(first: i32, last: i32): SnapshotView {
   const b = new Builder();
   const all: u32[] = [];
@@ -45,7 +45,7 @@ function pool(first: i32, last: i32): SnapshotView {
   return view;
 }
 
-/** The prompt with this number: `shared` blocks that all prompts have, then `more` blocks of its own. */
+/** The prompt with this number: `shared` blocks that all prompts have, then `more` blocks that only this prompt has. */
 function prompt(number: u32, shared: u32, more: u32): Prompt {
   const result = openPrompt()!;
   for (let i: u32 = 0; i < (shared + more) * BLOCK_BYTES; i += 4) {

@@ -12,16 +12,16 @@ import {
 
 const random = newRandom(3);
 const BLOCKS = 1500;
-/** Each block's stamp, as the prefix index keeps it; 0: it does not know the block. */
+/** The stamp of each block, as in the prefix index; 0: the block was never used. */
 const stamps = new StaticArray<u32>(BLOCKS);
 let clock: Clock = clockOf(0);
-/** An exact LRU cache: its blocks, the block that was used longest ago first. */
+/** An exact LRU cache. The block that was used longest ago comes first. */
 let cached: i32[] = [];
 let capacity: i32 = 0;
 /** The largest capacity since the oldest cached block was used. */
 let largest: i32 = 0;
 
-/** For how many blocks at the eviction point the clock may be wrong (lru.ts). */
+/** Number of blocks at the eviction point for which the clock may be wrong (lru.ts). */
 function slack(): i32 {
   return largest / 7 + 1;
 }
@@ -56,7 +56,7 @@ function use(block: i32): void {
   cached.push(block);
 }
 
-/** Which promise of lru.ts is broken; "": none. */
+/** Says which promise of lru.ts is broken; empty: none. */
 function problem(): string {
   let held: i32 = 0;
   let hot: i32 = 0;
@@ -80,7 +80,7 @@ function problem(): string {
   return "";
 }
 
-/** Random traffic: hot blocks, new blocks, blocks that come again after long, and bursts of one block. */
+/** Makes random traffic: hot blocks, new blocks, blocks that are used again after a long time, and bursts of one block. */
 function traffic(uses: i32): void {
   const shares = [0, 10, 50, 90, 99];
   let hotShare: i32 = 0;
@@ -177,7 +177,7 @@ describe("the blocks in a cache", () => {
       resize(1 + (random.next() % (round % 2 ? 600 : 20)));
       expect(problem()).toBe("", `round ${round}, after another capacity`);
     }
-    // The error of a larger capacity goes with the blocks that were used then.
+    // The error of the larger capacity ends when the blocks that were used with that capacity are evicted.
     resize(100);
     for (let i = 0; i < 300; i++) use(i);
     largest = 100;
@@ -224,7 +224,7 @@ describe("the blocks in a cache", () => {
       }
       for (let i = 100; i < 160; i++) if (isCachedAt(clock, stamps[i])) expect(i).toBe(-1, "too old for a stamp");
       expect([clock.blocks, clock.hot]).toStrictEqual([hot[k], hot[k]]);
-      // For the clock the other blocks are gone, and their room is free.
+      // The clock has evicted the other blocks, so their room is free.
       cached = [];
       for (let i = 0; i < hot[k]; i++) use(i);
       traffic(3000);

@@ -27,7 +27,7 @@ const random = newRandom(7);
 const text: usize = memory.data(262144, 8);
 const update: usize = memory.data(UPDATE_BYTES, 8);
 
-/** `blocks` blocks that depend on `start`, then blocks that depend on `other` from block `fork` on. */
+/** A prompt of `blocks` blocks. The blocks before `fork` depend on `start`; the blocks from `fork` on depend on `other`. */
 function prompt(blocks: u32, start: u32, fork: u32, other: u32): Prompt {
   const result = openPrompt()!;
   for (let i: u32 = 0; i < blocks * BLOCK_BYTES; i += 4) {
@@ -37,12 +37,12 @@ function prompt(blocks: u32, start: u32, fork: u32, other: u32): Prompt {
   return result;
 }
 
-/** Two endpoints whose caches have room for `blocks` blocks each. */
+/** A pool of two endpoints whose caches have room for `blocks` blocks each. */
 function pool(blocks: u32): void {
   const b = new Builder();
   b.pod("10.0.0.1:8000").kvBlocks = blocks;
   b.pod("10.0.0.2:8000").kvBlocks = blocks;
-  // BLOCK_BYTES, at four bytes a token.
+  // A server's block then has BLOCK_BYTES, at four bytes for each token.
   for (let i = 0; i < b.pods.length; i++) b.pods[i].blockTokens = BLOCK_BYTES / 4;
   const view = b.view();
   followTopology(view);
@@ -212,7 +212,7 @@ describe("the prefix index", () => {
     const bytes = takeUpdate(update);
     expect(bytes).toBe(24 + 12 * 8);
     expect(takeUpdate(update + bytes)).toBe(0, "each update is taken once");
-    // An address that is not known: such a record changes nothing.
+    // A record with an unknown address changes nothing.
     store<u64>(update, textHash(changetype<usize>("10.0.0.2:8000"), 0));
     receiveUpdate(update, bytes);
     expect(matchPrefix(p, 3, entryOf(1))).toBe(0, "an endpoint that is not known is skipped");

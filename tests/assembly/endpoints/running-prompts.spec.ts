@@ -41,14 +41,14 @@ const SEED: u64 = 5;
 const text: usize = memory.data(32768, 8);
 const update: usize = memory.data(UPDATE_BYTES, 8);
 const open: Prompt[] = [];
-/** Makes each prompt different from all others. */
+/** Number that makes each prompt different from all other prompts. */
 let salt: u32 = 1000000;
 
 const A = "10.0.0.1:8000";
 const B = "10.0.0.2:8000";
 const C = "10.0.0.3:8000";
 
-/** Endpoints with caches of CACHE blocks. */
+/** A pool of endpoints whose caches have room for CACHE blocks each. */
 function pool(addresses: string[]): void {
   const builder = new Builder();
   for (let i = 0; i < addresses.length; i++) {
@@ -61,7 +61,7 @@ function pool(addresses: string[]): void {
   followCaches(view);
 }
 
-/** Two endpoints with empty caches. */
+/** Makes a pool of two endpoints with empty caches. */
 function fresh(): void {
   pool([A, B]);
   forgetPrefixes(entryOf(0));
@@ -75,7 +75,7 @@ function prompt(start: u32, blocks: u32 = BLOCKS): Prompt {
   return result;
 }
 
-/** A request begins. */
+/** Begins a request, and returns its prompt. */
 function begin(start: u32, entry: Entry): Prompt {
   const result = prompt(start);
   insertPrefix(result, SEED, entry);
@@ -83,7 +83,7 @@ function begin(start: u32, entry: Entry): Prompt {
   return result;
 }
 
-/** Other requests begin and end, with `blocks` blocks together. `ticks`: with a tick after each. */
+/** Begins and ends other requests with `blocks` blocks together. `ticks`: a tick follows each request. */
 function pass(blocks: u32, entry: Entry, ticks: bool): void {
   for (let i: u32 = 0; i < blocks; i += 10) {
     const other = prompt(salt++, 10);
@@ -93,7 +93,7 @@ function pass(blocks: u32, entry: Entry, ticks: bool): void {
   }
 }
 
-/** Blocks of a prompt that are cached on an endpoint, by the index. */
+/** Number of a prompt's blocks that are cached on an endpoint, by the prefix index. */
 function cached(start: u32, entry: Entry): u32 {
   const asked = prompt(start);
   const blocks = matchPrefix(asked, SEED, entry);
@@ -101,7 +101,7 @@ function cached(start: u32, entry: Entry): u32 {
   return blocks;
 }
 
-/** Opens all prompts that are free, and closes them again. Returns how many. */
+/** Opens all free prompts, and closes them again. Returns their number. */
 function openable(): u32 {
   const opened: Prompt[] = [];
   for (let one = openPrompt(); one !== null; one = openPrompt()) opened.push(one);
@@ -145,7 +145,7 @@ describe("a running prompt", () => {
     const next = openPrompt()!;
     pass(60, entryOf(0), false);
     endPrompt(running);
-    // The prompt that is opened next takes this memory: a later use of the ended prompt would be seen.
+    // The prompt that is opened next takes this memory. So a later use of the ended prompt would show.
     closePrompt(next);
     pass(60, entryOf(0), true);
     expect(cached(1, entryOf(0))).toBe(BLOCKS);
@@ -238,7 +238,7 @@ describe("running prompts", () => {
       }
       expect(open.length).toBe(MAX_PROMPTS / 2);
       refreshPrompts();
-      // The last round ends all of them.
+      // The last round ends all prompts.
       const left = round < 2 ? 7 : 0;
       while (open.length > left) endPrompt(open.splice(random.next() % open.length, 1)[0]);
       expect(openable()).toBe(MAX_PROMPTS - left);

@@ -31,11 +31,11 @@ const profile = newProfile(KIND_TOKENS);
 const input = newPickInput();
 const text: usize = memory.data(65536, 8);
 const published: usize = memory.data(65536, 8);
-/** Prompts of 64 blocks that fill most of a cache whose size is not reported (2,000,000 bytes). */
+/** Number of prompts of 64 blocks that fill most of a cache whose size is not reported (2,000,000 bytes). */
 const FILLING: u64 = 56;
 const SECOND: u64 = 1000000000;
 
-/** `count` idle endpoints that all serve model m. */
+/** A pool of `count` idle endpoints that all serve model m. */
 function pool(count: i32, first: i32): SnapshotView {
   const b = new Builder();
   const all: u32[] = [];
@@ -51,7 +51,7 @@ function pool(count: i32, first: i32): SnapshotView {
 }
 
 describe("tokens that wait on an endpoint", () => {
-  test("drain at the rate, and never stand above what is pending", () => {
+  test("drain at the rate, and never exceed the waiting tokens", () => {
     pool(2, 0);
     const entry = entryOf(0);
     tokensSent(entry, 10000, 5 * SECOND);
@@ -191,7 +191,7 @@ describe("profile tokens", () => {
       choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       if (choice.first == home) again++;
     }
-    // The first pick may have been a random endpoint: then the homes are cold and as good.
+    // The first pick may have been a random endpoint. Then the homes are cold too, and as good.
     expect(again == 50 || uncachedTokens(input, entryOf(choice.first)) > 16).toBe(true);
     closePrompt(prompt);
   });
@@ -216,7 +216,7 @@ describe("profile tokens", () => {
         choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
         if (choice.first == 2) silent++;
       }
-      // A third; the standard deviation is 8.
+      // The endpoint gets a third of the picks. The standard deviation is 8.
       expect(abs(silent - 100)).toBeLessThan(50);
     }
     profile.penalise = false;

@@ -1,4 +1,4 @@
-// The multipart scanner as a module of its own, for its tests: the interface as exports, and memory for a state.
+// Makes the multipart scanner a WebAssembly module, for its tests. It exports the scanner's functions, and has memory for a state.
 import { MULTIPART_STATE_BYTES } from "../../../assembly/scan/multipart/multipart";
 
 export {

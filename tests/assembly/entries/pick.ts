@@ -1,4 +1,4 @@
-// Compiled by asc with the release's flags: picks in a loop, as requests make them, without a host.
+// Makes picks in a loop as requests do, but without a host. asc compiles this file with the release's flags.
 
 import { newRandom } from "../../../assembly/base/random";
 import { adapterSent, followAdapters } from "../../../assembly/endpoints/adapters";
@@ -52,14 +52,14 @@ const random = newRandom(42);
 const text: usize = memory.data(65536, 8);
 const published: usize = memory.data(MAX_ENDPOINTS * PUBLISHED_BYTES, 8);
 const update: usize = memory.data(UPDATE_BYTES, 8);
-/** In-flight requests, oldest first: u64 hash, u32 since, i32 tokens. */
+/** In-flight requests, the oldest first. A request has a u64 hash, a u32 generation and an i32 number of tokens. */
 const flights: usize = memory.data(65536, 8);
 let view: SnapshotView = newView();
 let profile: Profile = newProfile(KIND_LOAD);
 let now: u64 = 1700000000000 * MILLISECOND;
 let customers: u32 = 1;
 
-/** A model on `pods` pods with some load, and prompts of `customers` customers. */
+/** Prepares a model on `pods` pods with some load, and the prompts of `customerCount` customers. */
 export function prepare(pods: u32, kind: u32, customerCount: u32): void {
   customers = customerCount;
   const builder = new Builder();
@@ -90,7 +90,10 @@ export function prepare(pods: u32, kind: u32, customerCount: u32): void {
   if (kind == TWO) profile.picker = PICKER_TWO;
 }
 
-/** `count` requests, a millisecond apart, with `blocks` blocks of 64 bytes, half of which are the customer's. `picksToo`: with picks. */
+/**
+ * Runs `count` requests, a millisecond apart, with `blocks` blocks of 64 bytes. Half of the blocks are the customer's. Without
+ * `picksToo` prompts are hashed but no endpoint is picked.
+ */
 export function run(count: u32, blocks: u32, picksToo: bool): u32 {
   let sum: u32 = 0;
   let open: u32 = 0;

@@ -14,7 +14,7 @@ import { SnapshotView } from "../../../assembly/snapshot/view";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../support/builder";
 
-// Tolerance of the shares: of 9,000 draws each of three equal endpoints gets 3,000, standard deviation 45. 270 is six of these.
+// Of 9,000 draws each of three equal endpoints gets 3,000. The standard deviation is 45; the tolerance, 270, is six times that.
 const DRAWS = 9000;
 const TOLERANCE = 270;
 
@@ -23,7 +23,7 @@ const random = newRandom(7);
 const profile = newProfile(KIND_LOAD);
 const input = newPickInput();
 
-/** Three idle pods; the model is number 0. */
+/** A snapshot with three idle pods. The model has index 0. */
 function three(): Builder {
   const builder = new Builder();
   builder.pod("10.0.0.1:8000");
@@ -33,7 +33,7 @@ function three(): Builder {
   return builder;
 }
 
-/** Two seconds apart, so that each scrape is the whole average of what it shows. */
+/** The last snapshot's version. Versions are two seconds apart, so that each scrape replaces the average. */
 let version: u64 = 1700000000000000;
 
 function opened(builder: Builder): SnapshotView {
@@ -126,7 +126,7 @@ describe("pick", () => {
       expect(choice.first < choice.second && choice.second < choice.third).toBe(true);
       sum += choice.first;
     }
-    // The least of 32 of 1,000 is 30 on average, its mean over 1,000 picks has a standard deviation of 1.
+    // The lowest of 32 numbers below 1,000 is 30 on average. Its mean over 1,000 picks has a standard deviation of 1.
     expect(sum / 1000).toBeGreaterThan(20);
     expect(sum / 1000).toBeLessThan(40);
   });
@@ -171,7 +171,7 @@ describe("pick", () => {
 describe("the cost of profile load", () => {
   test("counts another sender's waiting request as two in-flight requests", () => {
     const builder = three();
-    // One of the three requests counts as noise. The two others and the queue of two make four.
+    // One of the three requests counts as noise. The other two requests and the queue of two make four.
     builder.pods[0].waiting = 2;
     builder.pods[0].running = 1;
     builder.pods[1].waiting = 2;
@@ -214,7 +214,7 @@ describe("the cost of profile load", () => {
   test("decides by a fifth of a request, and by a tenth only in part", () => {
     const builder = three();
     builder.pods[2].waiting = 9;
-    // 4 * 0.0125 is half of the tie's width: the other one still wins one time in eight.
+    // 4 * 0.0125 is half of TIE, so the other endpoint still wins one time in eight.
     builder.pods[0].kv = 0.0125;
     const counts = firsts(opened(builder));
     expect(counts[0]).toBeGreaterThan(DRAWS / 10);

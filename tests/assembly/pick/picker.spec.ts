@@ -64,7 +64,7 @@ describe("weights and pickers", () => {
       pickFrom(view, profile);
       counts[choice.first]++;
     }
-    // 1,000 each, standard deviation 27
+    // Each gets 1,000 picks; the standard deviation is 27.
     for (let i = 0; i < 4; i++) expect(abs(counts[i] - 1000)).toBeLessThan(160);
   });
 
@@ -82,7 +82,7 @@ describe("weights and pickers", () => {
       counts[choice.first]++;
       expect(choice.third).toBe(2);
     }
-    // 0.25 to 0.75
+    // The weights are 0.25 and 0.75.
     expect(abs(counts[0] - 1000)).toBeLessThan(160);
     expect(counts[2]).toBe(0);
   });
@@ -113,7 +113,7 @@ describe("weights and pickers", () => {
       counts[choice.first]++;
       expect(choice.first).toBeLessThan(choice.second);
     }
-    // Of six pairs the best pod is in three, the next in two of the rest, the next in one.
+    // There are six pairs. The best pod wins three pairs, the next pod two of the other pairs, and the next pod one.
     expect(abs(counts[0] - 3000)).toBeLessThan(240);
     expect(abs(counts[1] - 2000)).toBeLessThan(240);
     expect(abs(counts[2] - 1000)).toBeLessThan(240);

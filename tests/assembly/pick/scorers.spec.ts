@@ -148,7 +148,7 @@ describe("lora-affinity-scorer", () => {
       adapter.kind = 1;
       adapter.base = 0;
     }
-    // z0 runs on pod 0 and waits on pod 2. The other adapters fill pods 2 and 3.
+    // The adapter z0 runs on pod 0 and waits on pod 2. The other adapters fill pods 2 and 3.
     builder.models[1].states = [1, 0, 2, 0];
     builder.models[2].states = [1, 0, 1, 1];
     builder.models[3].states = [0, 1, 0, 1];
@@ -194,11 +194,11 @@ describe("scorers of what this Envoy sent", () => {
   test("latency-scorer prefers the shortest predicted wait", () => {
     const view = opened(pods(3));
     input.tokens = 2000;
-    // 2,100 tokens of its own everywhere; 8,000 wait on pod 0, 2,000 on pod 1
+    // The prompt has 2,100 uncached tokens on each pod. 8,000 tokens wait on pod 0, and 2,000 on pod 1.
     tokensSent(entryOf(0), 8000, 1);
     tokensSent(entryOf(1), 2000, 1);
     input.now = 1;
-    // Published, or each other worker would be assumed to have sent as much.
+    // The counts are published. Otherwise each other worker would be assumed to have sent as many tokens.
     publishOwn(published);
     near(score(view, one(SCORE_LATENCY), 0), 0);
     near(score(view, one(SCORE_LATENCY), 1), 0.75);

@@ -25,7 +25,7 @@ function priority(view: SnapshotView, name: string, pool: u32): i32 {
   return objectivePriorityOf(view, objectiveHash(at, bytesLength), pool);
 }
 
-/** Model `llama` in pool 1, `qwen` in pool 2. */
+/** A snapshot with model `llama` in pool 1 and model `qwen` in pool 2. */
 function builder(): Builder {
   const b = new Builder();
   b.pools = ["default/p", "default/q"];

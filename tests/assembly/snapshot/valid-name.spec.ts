@@ -4,12 +4,12 @@ const text: usize = memory.data(16, 8);
 
 function accepts(bytes: u8[]): bool {
   for (let i = 0; i < bytes.length; i++) store<u8>(text + i, bytes[i]);
-  // What lies behind would complete a character that was cut.
+  // The bytes behind the text would complete a character that was cut.
   for (let i = bytes.length; i < 16; i++) store<u8>(text + i, 0x80);
   return isName(text, bytes.length);
 }
 
-/** By the definition of UTF-8 (RFC 3629), decoded the slow way. */
+/** Whether the bytes encode a Unicode scalar value by RFC 3629. Decodes byte by byte. */
 function isScalar(lead: u32, second: u32, third: u32, fourth: u32, size: u32): bool {
   if (size == 2) return lead >= 0xc0 && lead < 0xe0 && (((lead & 31) << 6) | (second & 63)) >= 0x80;
   if (size == 3) {

@@ -34,7 +34,7 @@ function ruleOf(builder: Builder): u32 {
   return verify(newView(), at, builtBytes);
 }
 
-/** The rule that a snapshot breaks after a u32 at `offset` was written over. */
+/** The rule that the snapshot breaks when the u32 at `offset` is overwritten with `value`. */
 function after(offset: usize, value: u32): u32 {
   const at = sample().build();
   store<u32>(at + offset, value);

@@ -1,4 +1,4 @@
-// Builds small snapshots in memory, byte by byte as protocol/README.md draws them, apart from the code under test.
+// Builds small snapshots in memory, byte by byte as protocol/README.md draws them, without the code under test.
 
 import { verify } from "../../../assembly/snapshot/verify";
 import { newView, SnapshotView } from "../../../assembly/snapshot/view";
@@ -37,9 +37,9 @@ class Pod {
 class Model {
   kind: u16 = 0;
   base: u32 = UNKNOWN;
-  /** One of the ADAPTER_ states for each endpoint; 0 where not given. */
+  /** An ADAPTER_ state for each endpoint; a missing state is 0. */
   states: u8[] = [];
-  /** Index + 1. */
+  /** 1 + the index of the model's pool; 0: none. */
   pool: u32 = 0;
   constructor(
     public name: string,
@@ -67,7 +67,7 @@ class RuleRecord {
 }
 
 export class Builder {
-  /** Names in byte order, as all that follows. */
+  /** Names in the order of their bytes. All following lists must be in the order of their names too. */
   pools: string[] = [];
   objectives: Objective[] = [];
   rules: RuleRecord[] = [];
@@ -81,7 +81,7 @@ export class Builder {
     return pod;
   }
 
-  /** A base model that names itself. */
+  /** Adds a base model, which is its own base. */
   model(name: string, endpoints: u32[]): Model {
     const model = new Model(name, endpoints);
     model.base = this.models.length;
@@ -93,7 +93,7 @@ export class Builder {
     this.objectives.push(new Objective(name, priority, pool));
   }
 
-  /** One target of a rule; an empty name is any. */
+  /** Adds a target of a rule. An empty name stands for any name. */
   rule(name: string, target: string, weight: u32, pool: u32, hasPriority: bool = false, priority: i32 = 0): void {
     this.rules.push(new RuleRecord(name, target, weight, pool, hasPriority ? 1 : 0, priority));
   }
@@ -108,18 +108,18 @@ export class Builder {
     return bytes;
   }
 
-  /** Bytes of the three optional sections; 0 when there is nothing for them. */
+  /** Bytes of the three optional sections; 0 if the snapshot has none of them. */
   private objectBytes(): u32 {
     const pools = this.pools.length * POOL_BYTES;
     return pools + this.objectives.length * OBJECTIVE_BYTES + this.rules.length * RULE_BYTES;
   }
 
-  /** `count` pods 10.<i>.<j>.<k>:8000 in byte order. */
+  /** Adds `count` pods with addresses 10.<i>.<j>.<k>:8000 in the order of their bytes. */
   manyPods(count: u32): void {
     for (let i: u32 = 0; i < count; i++) this.pod(`10.${100 + i / 8100}.${10 + ((i / 90) % 90)}.${10 + (i % 90)}:8000`);
   }
 
-  /** Length is in builtBytes. */
+  /** Builds the snapshot and returns its address. builtBytes has its length. */
   build(): usize {
     let links: u32 = 0;
     let strings: u32 = 0;
@@ -230,7 +230,7 @@ export class Builder {
 
 export let builtBytes: u32 = 0;
 
-/** Writes a text behind the others, its place and length into a record; where the next one goes. */
+/** Appends a text to STRINGS and writes its offset and length into a record. Returns the offset for the next text. */
 function put(strings: usize, text: u32, value: string, record: usize): u32 {
   const length = String.UTF8.byteLength(value);
   String.UTF8.encodeUnsafe(changetype<usize>(value), value.length, strings + text);
@@ -247,7 +247,7 @@ function section(at: usize, index: u32, kind: u32, stride: u32, offset: u32, rec
   store<u32>(entry, records, 8);
 }
 
-/** A text's bytes in memory that stays; the length is in bytesLength. */
+/** Copies a text's bytes into memory that stays, and returns their address. bytesLength has the length. */
 export function bytesAt(text: string): usize {
   bytesLength = String.UTF8.byteLength(text);
   const at = heap.alloc(bytesLength + 1);

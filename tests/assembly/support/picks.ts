@@ -1,4 +1,4 @@
-// Pools of endpoints for the specs of picks, and one pick's memory.
+// Pools of endpoints for the specs of picks, and the memory of one pick.
 import { newRandom, Random } from "../../../assembly/base/random";
 import { followAdapters } from "../../../assembly/endpoints/adapters";
 import { followCaches } from "../../../assembly/endpoints/cache/prefix-index";
@@ -16,7 +16,7 @@ export const input: PickInput = newPickInput();
 export const candidates = changetype<Candidates>(memory.data(CANDIDATES_BYTES, 8));
 let subnet = 0;
 
-/** `count` idle pods with addresses of their own; model 0 is on all of them. */
+/** A snapshot with `count` idle pods that have new addresses. All pods serve the model with index 0. */
 export function pods(count: i32): Builder {
   subnet++;
   const builder = new Builder();
@@ -37,20 +37,20 @@ export function opened(builder: Builder): SnapshotView {
   return view;
 }
 
-/** A profile of one scorer. */
+/** A profile with one scorer. */
 export function one(scorer: u32, parameter: f64 = 0): Profile {
   const profile = newProfile(KIND_SCORERS);
   addScorer(profile, scorer, 1, parameter);
   return profile;
 }
 
-/** Fills `candidates`. */
+/** Fills `candidates` with the candidates of a pick. */
 export function lookAt(view: SnapshotView, model: u32, profile: Profile): void {
   beginCandidates(candidates, view, model, wholeModel(view, model), input.now);
   findCandidates(candidates, profile, input, random);
 }
 
-/** Score of candidate `i` of model `model`: costs are best - score. */
+/** Score of candidate `i` of model `model`. It is best - cost, because cost = best - score. */
 export function score(view: SnapshotView, profile: Profile, i: u32, model: u32 = 0): f64 {
   lookAt(view, model, profile);
   costCandidates(candidates, profile, input);
