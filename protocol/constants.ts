@@ -172,7 +172,7 @@ export const PLACE_ROUND_TRIP: u32 = 12;
 /** u32 weight: the place's share among places of the same order. */
 export const PLACE_WEIGHT: u32 = 16;
 
-// ---- policy record: how full a place may get with a model's requests before the next one is used ----------------------------
+// ---- policy record: how full a place may get with a model's requests before the next place is used ---------------------------
 export const POLICY_BYTES: u32 = 32;
 export const POLICY_NAME_OFFSET: u32 = 0;
 export const POLICY_NAME_LENGTH: u32 = 4;

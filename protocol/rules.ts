@@ -72,7 +72,7 @@ export const BROKEN_PREFIXES: u32 = 46;
 /** The highest rule's number. The first rule has 1. */
 export const LAST_RULE: u32 = 46;
 
-/** `code: sentence` of a rule. */
+/** The text of a rule: `code: sentence`. */
 function ruleText(rule: u32): string {
   switch (rule) {
     case BROKEN_BODY_LENGTH:

@@ -1,7 +1,7 @@
 // The content of a snapshot as objects. README.md beside this file has the layout in bytes.
 
 export interface EndpointView {
-  /** `a.b.c.d:port` or `[ipv6]:port`, written as Envoy writes it. */
+  /** The endpoint's address, `a.b.c.d:port` or `[ipv6]:port`, in Envoy's spelling. */
   address: string;
   ready: boolean;
   draining: boolean;

@@ -3,7 +3,7 @@
 //
 // Counts of other Envoys are about as old as the push before the last. So each other Envoy is assumed to have sent as many
 // requests as this Envoy sent since then (`localBefore`), because a burst reaches all Envoys at once. Workers assume the same of
-// each other (in-flight.ts). At most MAX_GUESSED Envoys are assumed to: a chance increase at one of many Envoys is no burst.
+// each other (in-flight.ts). The assumption is made for at most MAX_GUESSED Envoys: a chance increase at one Envoy is no burst.
 // Bound: ARCHITECTURE.md, "What Envoys share". Counts of a sidecar that falls silent are used for REMOTE_SILENT.
 import { REMOTE_REQUESTS, REMOTE_SENT, REMOTE_SETTLED, REMOTE_WAITING } from "../../protocol/constants";
 import { prefixNumber } from "../snapshot/verify-traffic";

@@ -1,5 +1,5 @@
-// How much room each place has for a model's requests. The first request of a tick that considers a place makes its room be
-// calculated; the room is then kept for the tick. A place that no request considers costs nothing.
+// How much room each place has for a model's requests. A place's room is calculated when the first request of a tick considers the
+// place, and is kept for the tick. A place that no request considers costs nothing.
 //
 //   limit   = mode utilization: target * pods / perRequest (learned.ts)      mode in-flight: maximum * pods      mode order: none
 //   room    = ramp * willing

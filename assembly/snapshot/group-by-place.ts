@@ -8,7 +8,10 @@ const MIN_SCRATCH_RECORDS: u32 = 512;
 let scratch: usize = 0;
 let scratchBytes: u32 = 0;
 
-/** A u32 for each place, and a last one for endpoints without a place: first the number of records, then the next index. */
+/**
+ * A u32 for each place, and a last u32 for endpoints without a place. groupModel() first counts records in it, and then keeps in
+ * it the index of the next record to write.
+ */
 const NEXT_BYTES: i32 = (MAX_PLACES + 1) * sizeof<u32>();
 const next: usize = memory.data(NEXT_BYTES, 4);
 

@@ -215,7 +215,7 @@ export const GOLDEN: Readonly<Record<string, SnapshotView>> = {
   },
 };
 
-/** `small` as a newer minor version could write it: longer records, an unknown section first, unknown flag bits. */
+/** The view `small` as a newer minor version could write it, with longer records, an unknown first section and unknown flag bits. */
 function futureMinor(): Uint8Array {
   const old = encodeSnapshot(GOLDEN.small as SnapshotView);
   const from = new DataView(old.buffer);

@@ -27,7 +27,7 @@ export interface Schema {
   "x-type"?: string;
   /** For the documents: the behaviour without the key, if `default` cannot express it. */
   "x-absent"?: string;
-  /** For the documents: path of an object whose keys the entries of this list have. */
+  /** For the documents: path of the object that has the same keys as the entries of this list. */
   "x-as"?: string;
   /** For the documents: the key of which this key is another name. */
   "x-same-as"?: string;

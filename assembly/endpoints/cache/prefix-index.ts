@@ -24,7 +24,7 @@ import { blockBytes, MAX_BLOCKS, Prompt, pieces, promptHash, setBlockBytes, TOKE
 class Block {
   /** 22 bits of the key's hash, then the low bits of the endpoint's number. */
   tag: u32 = 0;
-  /** 0: the block is free. */
+  /** Stamp of the block's last use (lru.ts); 0: the block is free. */
   stamp: u32 = 0;
 }
 

@@ -4,7 +4,7 @@
 //   parameter = 1*token "=" ( 1*plain | quoted )
 //   plain = any byte except controls, blank, '"', "\", ";", ","
 //   quoted = '"' *( any byte except controls, '"', "\" | escape ) '"'
-//   escape = "\" '"' | "\\" | "\", the last one in file names of Windows
+//   escape = "\" '"' | "\\" | "\", of which a single "\" occurs in file names of Windows
 //
 // python-multipart counts quotes to find the end of a value, browsers escape nothing, and RFC 9110 allows any escape. All three
 // agree unless a quoted value has both a ";" and an escaped quote, or an escaped backslash before its closing quote. Both are

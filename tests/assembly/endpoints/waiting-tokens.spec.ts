@@ -120,7 +120,7 @@ describe("profile tokens", () => {
     publishOwn(published);
     choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.first == 2).toBe(false);
-    // When the caches are full of blocks that are used again, each prefill costs a hundred.
+    // If the caches are full of blocks that are used again, each uncached token costs about a hundred tokens (P in token-cost.ts).
     for (let i = 0; i < 4; i++) {
       for (let seed: u64 = 100; seed < 100 + FILLING; seed++) {
         insertPrefix(prompt, seed, entryOf(i));
