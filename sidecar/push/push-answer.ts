@@ -16,7 +16,7 @@ export const PUSH_RESULTS = [
 ] as const;
 export type PushResult = (typeof PUSH_RESULTS)[number];
 
-export interface Verdict {
+export interface PushOutcome {
   result: PushResult;
   /** The filter's message, or a text that says what is wrong with the response. */
   detail: string;
@@ -77,7 +77,7 @@ function parse(body: Buffer): AnswerJson | undefined {
  * Interprets a response. `sent`: the pushed version. Only a response in the filter's own form counts, since an upstream may
  * respond with 200 or 401 too.
  */
-export function judge(status: number, body: Buffer, sent: bigint): Verdict {
+export function judge(status: number, body: Buffer, sent: bigint): PushOutcome {
   if (status === 200 && body.length >= 4 && body.readUInt32LE(0) === REPORT_MAGIC) return reported(body, sent);
   const json = parse(body);
   if (status === 200 && json?.version === String(sent)) return { result: "ok", detail: "" };
@@ -86,17 +86,17 @@ export function judge(status: number, body: Buffer, sent: bigint): Verdict {
   if (result === undefined || typeof json?.error?.code !== "string") {
     return { result: "unexpected", detail: `status ${status}, ${body.length} bytes that are no response to this push` };
   }
-  const verdict: Verdict = { result, detail: String(json.error.message ?? json.error.code).slice(0, 300) };
+  const outcome: PushOutcome = { result, detail: String(json.error.message ?? json.error.code).slice(0, 300) };
   if (result === "outdated" && typeof json.version === "string" && VERSION.test(json.version)) {
-    verdict.stored = BigInt(json.version);
+    outcome.stored = BigInt(json.version);
   }
   if (held && Number.isInteger(json.heldMs))
-    verdict.leaseMs = Math.min(Math.max(json.heldMs as number, 0), MAX_LEASE_MS);
-  return verdict;
+    outcome.leaseMs = Math.min(Math.max(json.heldMs as number, 0), MAX_LEASE_MS);
+  return outcome;
 }
 
 /** Reads a traffic report, which is used as a whole or not at all. Its version shows that the push was accepted. */
-function reported(body: Buffer, sent: bigint): Verdict {
+function reported(body: Buffer, sent: bigint): PushOutcome {
   try {
     const report = decodeReport(body);
     if (report.version === sent) return { result: "ok", detail: "", report };

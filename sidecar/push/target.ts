@@ -19,7 +19,7 @@ import type { EndpointIndex } from "../snapshot/endpoint-index.ts";
 import type { MadeSnapshot, SnapshotSource } from "../snapshot/source.ts";
 import type { Envoy } from "./envoy-connection.ts";
 import type { Others } from "./envoy-traffic.ts";
-import { HINTS, judge, type PushResult, type Verdict } from "./push-answer.ts";
+import { HINTS, judge, type PushResult, type PushOutcome } from "./push-answer.ts";
 
 interface PushOptions {
   intervalMs: number;
@@ -124,48 +124,48 @@ export class Target {
     this.#state = "sending";
     this.#dirty = false;
     this.#startedAt = clock.now();
-    const { verdict, snapshot } = await this.#push();
+    const { outcome, snapshot } = await this.#push();
     if (this.#closed) return;
-    pushed(this.origin, verdict.result, (clock.now() - this.#startedAt) / 1000, snapshot);
-    this.#log(verdict);
-    if (verdict.result === "ok") {
+    pushed(this.origin, outcome.result, (clock.now() - this.#startedAt) / 1000, snapshot);
+    this.#log(outcome);
+    if (outcome.result === "ok") {
       this.#state = "idle";
       this.#failures = 0;
       this.#acceptedAt = this.#startedAt;
-      if (verdict.report !== undefined) this.#parts.exchange.received(verdict.report);
+      if (outcome.report !== undefined) this.#parts.exchange.received(outcome.report);
       if (this.#dirty) this.changed();
       const heartbeat = this.#sentOthers ? Math.min(options.heartbeatMs, MAX_PUSH_GAP_MS) : options.heartbeatMs;
       this.#schedule(Math.max(0, this.#startedAt + heartbeat - clock.now()));
       return;
     }
-    if (verdict.result === "held") {
+    if (outcome.result === "held") {
       this.#state = "waiting";
       this.#failures = 0;
       this.#leaseSeenAt = clock.now();
-      this.#schedule(Math.max(options.intervalMs, verdict.leaseMs ?? 0) * (1 + this.#parts.random() / 10));
+      this.#schedule(Math.max(options.intervalMs, outcome.leaseMs ?? 0) * (1 + this.#parts.random() / 10));
       return;
     }
-    if (verdict.stored !== undefined) this.#parts.snapshots.goPast(verdict.stored);
+    if (outcome.stored !== undefined) this.#parts.snapshots.goPast(outcome.stored);
     this.#state = "waiting";
     this.#failures++;
     this.#schedule(this.#backoff());
   }
 
-  async #push(): Promise<{ verdict: Verdict; snapshot?: MadeSnapshot }> {
+  async #push(): Promise<{ outcome: PushOutcome; snapshot?: MadeSnapshot }> {
     const { snapshots } = this.#parts;
     let snapshot: MadeSnapshot;
     try {
       snapshot = snapshots.make();
     } catch (error) {
       const result = error instanceof SnapshotTooLargeError ? "snapshot_too_large" : "malformed";
-      return { verdict: { result, detail: (error as Error).message } };
+      return { outcome: { result, detail: (error as Error).message } };
     }
     try {
       const answer = await this.#envoy.push(this.#withOthers(snapshot), this.#parts.exchange.cursor());
-      return { verdict: judge(answer.status, answer.body, snapshot.version), snapshot };
+      return { outcome: judge(answer.status, answer.body, snapshot.version), snapshot };
     } catch (error) {
       const failure = toFailure(error);
-      return { verdict: { result: failure.reason, detail: failure.message }, snapshot };
+      return { outcome: { result: failure.reason, detail: failure.message }, snapshot };
     }
   }
 
@@ -191,7 +191,7 @@ export class Target {
   }
 
   /** Logs each change of the result, not each push. */
-  #log({ result, detail }: Verdict): void {
+  #log({ result, detail }: PushOutcome): void {
     if (result === this.#lastResult) return;
     this.#lastResult = result;
     const { log } = this.#parts;

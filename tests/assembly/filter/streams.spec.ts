@@ -87,7 +87,7 @@ describe("streams", () => {
     expect(openStreams()).toBe(0);
   });
 
-  test("ids that all fall into one slot are told apart", () => {
+  test("ids that share one slot have records of their own", () => {
     for (let i: u32 = 0; i < 300; i++) mark(open((i + 1) << 24));
     for (let i: u32 = 0; i < 300; i += 2) closeStream(findStream((i + 1) << 24)!);
     for (let i: u32 = 0; i < 300; i++) {
