@@ -19,7 +19,7 @@ import type { EndpointIndex } from "../snapshot/endpoint-index.ts";
 import type { MadeSnapshot, SnapshotSource } from "../snapshot/source.ts";
 import type { Envoy } from "./envoy-connection.ts";
 import type { Others } from "./envoy-traffic.ts";
-import { HINTS, judge, type PushResult, type PushOutcome } from "./push-answer.ts";
+import { HINTS, judge, type PushOutcome, type PushResult } from "./push-answer.ts";
 
 interface PushOptions {
   intervalMs: number;
