@@ -4,7 +4,8 @@
 //
 //   queue   (max - waiting) / (max - min) over the pods, 1 if all are equal
 //   kv      1 - KV cache usage
-//   prefix  matched blocks / blocks of the prompt: 64 bytes each, chained, at most 256, per pod an LRU of 31,250
+//   prefix  matched blocks / blocks of the prompt. A block is 64 bytes, and its hash includes the block before it. At most 256
+//           blocks of a prompt count. Each pod has an LRU of 31,250 blocks.
 
 import { Draws } from "./draws.ts";
 import type { Contender, Router, World } from "./world.ts";

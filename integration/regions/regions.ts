@@ -128,7 +128,7 @@ export class Regions {
         list: this.all.map(({ name }, i) => ({ name, order: name === region.name ? 0 : 1 + i })),
       },
       policies,
-      // This time is longer than a busy machine pauses.
+      // `staleAfter` is longer than any pause of a busy machine, so a pause alone makes no view stale.
       peers: views.map(({ url }) => ({ url, staleAfter: "3s", interval: "100ms" })),
       push: { targets: [region.envoy?.url], secret: SECRET },
       listen: "127.0.0.1:0",

@@ -4,9 +4,11 @@
 //   Function: proxy_on_request_headers failed: Uncaught RuntimeError: unreachable
 //   Proxy-Wasm plugin in-VM backtrace:
 //     0:  0x26107 - assembly/filter/request/request/requestHeaders
-// if the module has names, else the first line alone. V8 writes it into the stack of an Error of the emulator (Node) as
+// If the module has no names, Envoy logs only the first of these lines. In the emulator Node throws an Error, whose stack has the
+// frame as
 //   at assembly/filter/request/request/requestHeaders (wasm://wasm/8a:wasm-function[123]:0x26107)
-// In both the hexadecimal number is an offset in bytes into the module, which is the column of the source map's only line.
+// In both formats the hexadecimal number is a byte offset into the module. The source map has a single line, and the offset is the
+// column in this line.
 import { SourceMap, type SourceMapPayload } from "node:module";
 
 const ENVOY_FRAME = /^\s*\d+:\s+0x([0-9a-f]+) - (\S+)$/;

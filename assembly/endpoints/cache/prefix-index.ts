@@ -42,7 +42,7 @@ let sets: usize = 0;
 let allocated: usize = 0;
 let setMask: u32 = 0;
 
-/** Whether a configuration of this VM looks at prefixes. Until then no memory is taken. */
+/** Whether a configuration of this VM looks at prefixes. As long as none does, the index takes no memory. */
 let used: bool = false;
 
 /** Makes this VM follow prefixes, in pieces of `blockSize` bytes (prompt.ts). */
