@@ -18,7 +18,7 @@ let topology: u64 = 0;
 /** The number that the next new endpoint gets (Entry.number). */
 let nextNumber: u32 = 0;
 
-/** The entry with this address hash; null: the table has none. No entry has the hash 0. */
+/** Returns the entry of the endpoint with this address hash; null if the table has no such entry. No endpoint has the hash 0. */
 export function findEntry(hash: u64): Entry | null {
   if (!table) return null;
   let i = <u32>(hash >> 16) & mask;

@@ -54,7 +54,7 @@ export function followRemote(view: SnapshotView, now: u64): void {
   for (let i: u32 = 0; i < endpointCount(); i++) receiveRemote(view, i, localInFlight(entryOf(i)), newer);
 }
 
-/** Updates the averages of unseen requests from the scrapes that are newer than those of the last snapshot. */
+/** Updates each endpoint's average of unseen requests, if this snapshot has a newer scrape of the endpoint than the last one had. */
 export function followScrapes(view: SnapshotView): void {
   const producedAt = view.version / 1000;
   // A lower version than the last is accepted only if the last snapshot was stale: its producer's clock may have been ahead.

@@ -41,7 +41,7 @@ export class Clock {
   epochs: u32 = 0;
 }
 
-// Three lists follow the record, with a u32 for each epoch: the first stamps, the counts of blocks, and those of hot blocks.
+// Three arrays follow the record. Each has one u32 per epoch: the epoch's first stamp, its blocks, and its hot blocks.
 const STARTS: u32 = (<u32>offsetof<Clock>() + 15) & ~15;
 const COUNTS: u32 = STARTS + EPOCHS * 4;
 const HOTS: u32 = COUNTS + EPOCHS * 4;

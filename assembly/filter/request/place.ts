@@ -16,8 +16,8 @@ const MAX_DIGITS: u32 = 10;
 const digits: usize = memory.data(MAX_DIGITS);
 
 /**
- * Call when no endpoint of the place could be picked. Returns true when the request had a place and has none now: the caller should
- * then pick among all places.
+ * The caller found no endpoint in the request's place. Returns true if the request had a place; the place is dropped, and the
+ * caller should pick among all places. Returns false if the request had none, or the policy is a dry run.
  */
 export function leavePlace(place: PlaceChoice): bool {
   if (place.chosen == NONE || place.dryRun) return false;

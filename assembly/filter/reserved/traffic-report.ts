@@ -2,7 +2,7 @@
 // the header x-pilotfish-report of a push or a GET. The response's body is the report. protocol/README.md shows its layout. The
 // header's value names the prefix updates that the sidecar already has:
 //
-//   value = ring "." position      "0.0": the sidecar has none
+//   value = ring "." position      "0.0": the sidecar has no prefix updates yet
 import {
   HEADER_MAGIC,
   HEADER_MAJOR,

@@ -17,7 +17,7 @@ const UPSTREAM_LOST: u64 = 0x800050;
 /** Bits that blame Envoy or others: no host, circuit breaker, no route, injected faults, limits, authorization, the client. */
 const NOT_THE_ENDPOINT: u64 = 0x27f82;
 
-/** Returns the response's HTTP status; 0 when the response has none. */
+/** Returns the HTTP status of the response; 0 if the response has no status. */
 export function responseStatus(): u32 {
   if (!getHeader(RESPONSE_HEADERS, STATUS) || resultLength() != 3) return 0;
   const text = resultPointer();
