@@ -2,6 +2,7 @@
 
 import { checkObjects } from "./check-objects.ts";
 import { MAX_ENDPOINTS, MAX_MODEL_ENDPOINTS, MAX_MODELS, MAX_PLACES, MAX_POLICIES } from "./constants.ts";
+import { checkCosts, checkTokenizers } from "./costs.ts";
 import { isAddress, isPlaceName, nameProblem } from "./grammar.ts";
 import {
   BROKEN_ENDPOINT_ADDRESS,
@@ -53,6 +54,7 @@ function checkEndpoint(endpoint: EndpointView, field: string): void {
   checkInteger(`${field}.kvBlocks`, endpoint.kvBlocks, MAX_U32_VALUE);
   checkInteger(`${field}.blockTokens`, endpoint.blockTokens, MAX_U32_VALUE);
   checkInteger(`${field}.maxLora`, endpoint.maxLora, MAX_U16);
+  checkCosts(endpoint, field);
   const usage = endpoint.kvUsage;
   if (usage !== null && !(usage >= 0 && usage <= 1)) {
     throw new SnapshotError(BROKEN_ENDPOINT_KV_USAGE, `${field}.kvUsage`, usage, "a number 0...1 or null");
@@ -191,4 +193,5 @@ export function checkSnapshot(view: SnapshotView): void {
   checkCount(BROKEN_MODEL_TOTAL, "models[].endpoints in all", total, MAX_MODEL_ENDPOINTS);
   checkPlaces(view);
   checkObjects(view);
+  checkTokenizers(view.tokenizers ?? [], view.models);
 }

@@ -92,6 +92,8 @@ export const SECTION_POOLS: u32 = 7;
 export const SECTION_REMOTE: u32 = 8;
 /** Optional: blocks that other Envoys sent to endpoints, in prefix records of u64 words. */
 export const SECTION_PREFIXES: u32 = 9;
+/** Optional: how many tokens the text of a prompt has, for each base model that this is learned of. */
+export const SECTION_TOKENIZERS: u32 = 12;
 
 // ---- endpoint record ------------------------------------------------------------------------------------------------
 export const ENDPOINT_BYTES: u32 = 64;
@@ -114,6 +116,12 @@ export const ENDPOINT_BLOCK_TOKENS: u32 = 28;
 export const ENDPOINT_MAX_LORA: u32 = 32;
 /** u32 1 + index into POOLS; 0: the endpoint belongs to no pool. */
 export const ENDPOINT_POOL: u32 = 44;
+/** f32 uncached prompt tokens that the endpoint prefills each second; 0: not learned. */
+export const ENDPOINT_PREFILL_RATE: u32 = 48;
+/** f32 seconds of an engine step without its prefill and without its sequences; 0: not learned. */
+export const ENDPOINT_STEP: u32 = 52;
+/** f32 seconds that one more running sequence adds to an engine step; 0: not learned. */
+export const ENDPOINT_SEQUENCE: u32 = 56;
 
 /** Flag: the endpoint accepts requests (its health and readiness). */
 export const ENDPOINT_READY: u32 = 1;
@@ -160,6 +168,18 @@ export const ADAPTER_LISTED: u32 = 0;
 export const ADAPTER_RUNNING: u32 = 1;
 /** The adapter has waiting requests only. */
 export const ADAPTER_WAITING: u32 = 2;
+
+// ---- tokenizer record: an estimate of a prompt's tokens, ascending by model ---------------------------------------------
+//
+//   tokens = tokens a request + sum over the byte classes of (bytes of the class * tokens a byte of the class)
+export const TOKENIZER_BYTES: u32 = 32;
+/** u32 index of a base model. */
+export const TOKENIZER_MODEL: u32 = 0;
+/** f32 tokens of each request beside its text, such as those of the chat template. */
+export const TOKENIZER_PER_REQUEST: u32 = 4;
+/** f32 tokens a byte, for each byte class: lower-case ASCII letters, upper-case ASCII letters, ASCII digits, other ASCII, others. */
+export const TOKENIZER_PER_BYTE: u32 = 8;
+export const BYTE_CLASSES: u32 = 5;
 
 // ---- place record: a cluster or region that requests should stay in ------------------------------------------
 export const PLACE_BYTES: u32 = 24;
@@ -293,6 +313,11 @@ export const MAX_TARGETS_OF_RULE: u32 = 64;
 export const MAX_WEIGHT: u32 = 1000000;
 /** Bytes of `[`, 45 characters of an IPv6 address, and `]:65535`. */
 export const MAX_ADDRESS_BYTES: u32 = 54;
+/** Limits of learned costs: tokens a second, seconds, tokens a request, and tokens a byte. */
+export const MAX_PREFILL_RATE: u32 = 1000000000;
+export const MAX_STEP_SECONDS: u32 = 3600;
+export const MAX_TOKENS_PER_REQUEST: u32 = 65536;
+export const MAX_TOKENS_PER_BYTE: u32 = 16;
 export const MAX_PLACES: u32 = 32;
 export const MAX_POLICIES: u32 = 64;
 /** A place's name has only `[A-Za-z0-9_-]`, because it becomes a part of a metric's name. */

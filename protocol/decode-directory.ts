@@ -35,6 +35,7 @@ export const KNOWN = [
   { kind: c.SECTION_OBJECTIVES, name: "OBJECTIVES", least: c.OBJECTIVE_BYTES, limit: c.MAX_OBJECTIVES },
   { kind: c.SECTION_RULES, name: "RULES", least: c.RULE_BYTES, limit: c.MAX_RULE_TARGETS },
   { kind: c.SECTION_POOLS, name: "POOLS", least: c.POOL_BYTES, limit: c.MAX_POOLS },
+  { kind: c.SECTION_TOKENIZERS, name: "TOKENIZERS", least: c.TOKENIZER_BYTES, limit: c.MAX_MODELS },
   { kind: c.SECTION_REMOTE, name: "REMOTE", least: c.REMOTE_BYTES, limit: c.MAX_ENDPOINTS },
   {
     kind: c.SECTION_PREFIXES,

@@ -2,6 +2,7 @@
 
 import { isUtf8 } from "node:buffer";
 import * as c from "./constants.ts";
+import { readCosts, readTokenizers } from "./costs.ts";
 import { readDirectory, type Section, Strings } from "./decode-directory.ts";
 import { poolAt, readObjectives, readPools, readRules } from "./decode-objects.ts";
 import { namedAt, type ReadName, readPlaces, readPolicies } from "./decode-places.ts";
@@ -98,6 +99,7 @@ function readEndpoints(
       kvBlocks: view.getUint32(at + c.ENDPOINT_KV_BLOCKS, true) || null,
       blockTokens: view.getUint32(at + c.ENDPOINT_BLOCK_TOKENS, true) || null,
       maxLora: view.getUint16(at + c.ENDPOINT_MAX_LORA, true),
+      ...readCosts(view, at, field),
       ...(place !== undefined && { place }),
       ...(weight > 0 && { weight }),
       ...((flags & c.ENDPOINT_GATEWAY) !== 0 && { gateway: true }),
@@ -271,6 +273,7 @@ export function decodeSnapshot(body: Uint8Array): SnapshotView {
   if (pools !== undefined) snapshot.pools = pools;
   if (sections.OBJECTIVES) snapshot.objectives = readObjectives(view, sections.OBJECTIVES, strings, pools);
   if (sections.RULES) snapshot.rules = readRules(view, sections.RULES, strings, pools);
+  if (sections.TOKENIZERS) snapshot.tokenizers = readTokenizers(view, sections.TOKENIZERS, models);
   if (sections.PLACES) snapshot.places = places;
   if (sections.POLICIES) snapshot.policies = policies;
   return snapshot;

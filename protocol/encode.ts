@@ -2,6 +2,7 @@
 // Equal views give equal bytes, whatever the order of their lists.
 import { checkSnapshot } from "./check-snapshot.ts";
 import * as c from "./constants.ts";
+import { writeCosts, writeTokenizers } from "./costs.ts";
 import { objectSections, poolIndexOf } from "./encode-objects.ts";
 import { layPlaces } from "./encode-places.ts";
 import type { EndpointView, ModelView, SnapshotView } from "./snapshot.ts";
@@ -79,6 +80,7 @@ function writeEndpoint(out: DataView, at: number, endpoint: EndpointView, string
   out.setUint32(at + c.ENDPOINT_BLOCK_TOKENS, endpoint.blockTokens ?? 0, true);
   out.setUint16(at + c.ENDPOINT_MAX_LORA, endpoint.maxLora, true);
   out.setUint16(at + c.ENDPOINT_WEIGHT, endpoint.weight ?? 0, true);
+  writeCosts(out, at, endpoint);
 }
 
 /** Throws a SnapshotError if the view breaks a rule, and a SnapshotTooLargeError if its bytes are too many. */
@@ -104,6 +106,9 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
     [c.SECTION_MODEL_ENDPOINTS, c.MODEL_ENDPOINT_BYTES, served],
     ...places.sections,
     ...objects.sections.map(({ kind, stride, records }) => [kind, stride, records] as const),
+    ...(view.tokenizers === undefined
+      ? []
+      : [[c.SECTION_TOKENIZERS, c.TOKENIZER_BYTES, view.tokenizers.length] as const]),
     [c.SECTION_STRINGS, 1, stringBytes],
   ]);
   if (total > c.MAX_SNAPSHOT_BYTES) throw new SnapshotTooLargeError(total);
@@ -126,6 +131,8 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
     body.set(bytes, stringsAt + string);
     string += bytes.length;
   }
+
+  if (view.tokenizers !== undefined) writeTokenizers(out, startOf(c.SECTION_TOKENIZERS), view.tokenizers, modelIndex);
 
   let first = 0;
   for (const [i, { item: model, bytes }] of models.entries()) {

@@ -15,7 +15,7 @@ export function describe(view: SnapshotView): string {
   const lines = (items: readonly object[]) => `[${items.map((item) => `\n    ${JSON.stringify(item)}`).join(",")}\n  ]`;
   const text = (value: object) =>
     JSON.stringify(value, (_key, one) => (typeof one === "bigint" ? String(one) : one)).replaceAll("},{", "},\n    {");
-  const listed = (["pools", "objectives", "rules", "places", "policies"] as const).flatMap((key) =>
+  const listed = (["pools", "objectives", "rules", "places", "policies", "tokenizers"] as const).flatMap((key) =>
     view[key] === undefined ? [] : `,\n  "${key}": ${lines(view[key])}`,
   );
   const more = [

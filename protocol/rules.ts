@@ -12,12 +12,16 @@ import {
   MAX_MODEL_NAME_BYTES,
   MAX_PLACE_NAME_BYTES,
   MAX_POOL_NAME_BYTES,
+  MAX_PREFILL_RATE,
   MAX_PREFIX_BLOCKS,
   MAX_REMOTE,
   MAX_REMOTE_WAITING,
   MAX_SECTIONS,
   MAX_SNAPSHOT_BYTES,
+  MAX_STEP_SECONDS,
   MAX_TARGETS_OF_RULE,
+  MAX_TOKENS_PER_BYTE,
+  MAX_TOKENS_PER_REQUEST,
   MAX_WEIGHT,
 } from "./constants.ts";
 
@@ -69,8 +73,11 @@ export const BROKEN_ENVOYS: u32 = 43;
 export const BROKEN_REMOTE_RECORDS: u32 = 44;
 export const BROKEN_REMOTE_COUNTS: u32 = 45;
 export const BROKEN_PREFIXES: u32 = 46;
+export const BROKEN_ENDPOINT_COSTS: u32 = 47;
+export const BROKEN_TOKENIZER_MODEL: u32 = 48;
+export const BROKEN_TOKENIZER_COSTS: u32 = 49;
 /** The highest rule's number. The first rule has 1. */
-export const LAST_RULE: u32 = 46;
+export const LAST_RULE: u32 = 49;
 
 /** The text of a rule: `code: sentence`. */
 function ruleText(rule: u32): string {
@@ -185,6 +192,21 @@ function ruleText(rule: u32): string {
       );
     case BROKEN_PREFIXES:
       return limited("prefixes: PREFIXES holds whole records of 1 to # blocks", MAX_PREFIX_BLOCKS);
+    case BROKEN_ENDPOINT_COSTS:
+      return limited(
+        limited("endpoint-costs: A prefill rate is from 0 to #, and a cost is from 0 to # s", MAX_PREFILL_RATE),
+        MAX_STEP_SECONDS,
+      );
+    case BROKEN_TOKENIZER_MODEL:
+      return "tokenizer-model: Tokenizers name base models, strictly ascending by index";
+    case BROKEN_TOKENIZER_COSTS:
+      return limited(
+        limited(
+          "tokenizer-costs: A tokenizer has 0 to # tokens a request, and 0 to # tokens a byte",
+          MAX_TOKENS_PER_REQUEST,
+        ),
+        MAX_TOKENS_PER_BYTE,
+      );
     default:
       return "unknown: This number names no rule";
   }

@@ -23,6 +23,12 @@ export interface EndpointView {
   weight?: number;
   /** Whether the endpoint is a cluster's gateway and stands for all endpoints of its place. */
   gateway?: boolean;
+  /** Uncached prompt tokens that the endpoint prefills each second; absent if not learned. */
+  prefillRate?: number;
+  /** Seconds of an engine step without its prefill and without its sequences; absent if not learned. */
+  stepSeconds?: number;
+  /** Seconds that one more running sequence adds to an engine step; absent if not learned. */
+  sequenceSeconds?: number;
   /** Name of the endpoint's pool. */
   pool?: string | undefined;
 }
@@ -71,6 +77,16 @@ export interface PolicyView {
 export interface PoolView {
   /** The pool's name, `namespace/name`. */
   name: string;
+}
+
+/** How many tokens the text of a prompt has. README.md has the formula. */
+export interface TokenizerView {
+  /** Name of a listed base model. */
+  model: string;
+  /** Tokens of each request beside its text. */
+  tokensPerRequest: number;
+  /** Tokens a byte for each of the BYTE_CLASSES. */
+  tokensPerByte: number[];
 }
 
 /** The priority of requests that name this objective. */
@@ -135,6 +151,7 @@ export interface SnapshotView {
   pools?: PoolView[] | undefined;
   objectives?: ObjectiveView[] | undefined;
   rules?: RuleView[] | undefined;
+  tokenizers?: TokenizerView[] | undefined;
   /** In-flight requests of other Envoys. */
   remote?: RemoteView;
   /** Prefixes that other Envoys sent lately. */

@@ -38,6 +38,8 @@ import {
   SECTION_REMOTE,
   SECTION_RULES,
   SECTION_STRINGS,
+  SECTION_TOKENIZERS,
+  TOKENIZER_BYTES,
 } from "../../protocol/constants";
 import {
   BROKEN_SECTION_BOUNDS,
@@ -75,6 +77,7 @@ const KNOWN: StaticArray<u32> = [
   SECTION_POOLS, POOL_BYTES, ANY, MAX_POOLS, offsetof<SnapshotView>("pools"),
   SECTION_REMOTE, REMOTE_BYTES, ANY, MAX_ENDPOINTS, offsetof<SnapshotView>("remote"),
   SECTION_PREFIXES, PREFIX_WORD_BYTES, PREFIX_WORD_BYTES, MAX_PREFIX_WORDS, offsetof<SnapshotView>("prefixes"),
+  SECTION_TOKENIZERS, TOKENIZER_BYTES, ANY, MAX_MODELS, offsetof<SnapshotView>("tokenizers"),
   SECTION_PLACES, PLACE_BYTES, ANY, MAX_PLACES, offsetof<SnapshotView>("places"),
   SECTION_POLICIES, POLICY_BYTES, ANY, MAX_POLICIES, offsetof<SnapshotView>("policies"),
 ];

@@ -48,6 +48,7 @@ import { compareBytes } from "../base/bytes";
 import { isAddress } from "./address";
 import { openSections } from "./section-table";
 import { inStrings, isNameAt } from "./valid-name";
+import { verifyCosts } from "./verify-costs";
 import { verifyObjects } from "./verify-objects";
 import { verifyPlaces } from "./verify-places";
 import { verifyTraffic } from "./verify-traffic";
@@ -61,6 +62,7 @@ export function verify(view: SnapshotView, base: usize, bytes: u32): u32 {
   if (broken == VALID) broken = verifyModels(view);
   if (broken == VALID) broken = verifyObjects(view);
   if (broken == VALID) broken = verifyPlaces(view);
+  if (broken == VALID) broken = verifyCosts(view);
   return broken == VALID ? verifyTraffic(view) : broken;
 }
 

@@ -8,9 +8,12 @@ import {
   ENDPOINT_FLAGS,
   ENDPOINT_KV_USAGE,
   ENDPOINT_PLACE,
+  ENDPOINT_PREFILL_RATE,
   ENDPOINT_READY,
   ENDPOINT_RUNNING,
   ENDPOINT_SCRAPE_AGE,
+  ENDPOINT_SEQUENCE,
+  ENDPOINT_STEP,
   ENDPOINT_WAITING,
   ENDPOINT_WEIGHT,
   HEADER_COMPLETE,
@@ -103,6 +106,11 @@ export class SnapshotView {
   prefixWords: u32 = 0;
   prefixStride: u32 = 0;
 
+  /** Section TOKENIZERS: how many tokens a prompt has, for each base model that this is learned of. */
+  tokenizers: usize = 0;
+  tokenizerCount: u32 = 0;
+  tokenizerStride: u32 = 0;
+
   /** Forgets the last snapshot. */
   clear(): void {
     memory.fill(changetype<usize>(this), 0, offsetof<SnapshotView>());
@@ -149,6 +157,23 @@ export class SnapshotView {
   }
   scrapeAge(index: u32): u32 {
     return load<u32>(this.endpoint(index), ENDPOINT_SCRAPE_AGE);
+  }
+
+  /** Uncached prompt tokens that the endpoint prefills each second; 0: not learned. */
+  prefillRate(index: u32): f32 {
+    return load<f32>(this.endpoint(index), ENDPOINT_PREFILL_RATE);
+  }
+  /** Seconds of an engine step without its prefill and its sequences; 0: not learned. */
+  stepSeconds(index: u32): f32 {
+    return load<f32>(this.endpoint(index), ENDPOINT_STEP);
+  }
+  /** Seconds that one more running sequence adds to an engine step; 0: not learned. */
+  sequenceSeconds(index: u32): f32 {
+    return load<f32>(this.endpoint(index), ENDPOINT_SEQUENCE);
+  }
+
+  tokenizer(index: u32): usize {
+    return this.tokenizers + index * this.tokenizerStride;
   }
 
   model(index: u32): usize {

@@ -192,6 +192,27 @@ export const GOLDEN: Readonly<Record<string, SnapshotView>> = {
       { model: null, pool: "ml/qwen", priority: null, targets: [{ model: "qwen", weight: 1 }] },
     ],
   },
+  costs: {
+    ...snapshot(
+      VERSION,
+      // Binary fractions are exact in f32, so the JSON has the same value as the bytes.
+      [
+        endpoint("10.0.0.1:8000", { prefillRate: 25_000, stepSeconds: 0.0078125, sequenceSeconds: 0.0000457763671875 }),
+        endpoint("10.0.0.2:8000", { prefillRate: 3000, stepSeconds: 0.0625 }),
+        endpoint("10.0.0.3:8000"),
+      ],
+      [
+        base("qwen", ["10.0.0.3:8000"]),
+        base("llama", ["10.0.0.1:8000", "10.0.0.2:8000"]),
+        base("plain", ["10.0.0.3:8000"]),
+        { name: "lora", kind: "adapter", base: "llama", endpoints: [{ address: "10.0.0.1:8000", state: "listed" }] },
+      ],
+    ),
+    tokenizers: [
+      { model: "qwen", tokensPerRequest: 0, tokensPerByte: [0.25, 0.25, 0.25, 0.25, 0.25] },
+      { model: "llama", tokensPerRequest: 12.5, tokensPerByte: [0.1875, 0.5, 0.625, 0.375, 0.3125] },
+    ],
+  },
   thousand: thousand(),
   exchange: {
     ...snapshot(

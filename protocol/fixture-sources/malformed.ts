@@ -3,6 +3,7 @@ import type { SnapshotView } from "../snapshot.ts";
 import { GOLDEN } from "./golden.ts";
 import { type Case, edited } from "./malformed-case.ts";
 import { CORE_CASES } from "./malformed-core.ts";
+import { COST_CASES } from "./malformed-costs.ts";
 import { OBJECT_CASES } from "./malformed-objects.ts";
 import { PLACE_CASES } from "./malformed-places.ts";
 import { TRAFFIC_CASES } from "./malformed-traffic.ts";
@@ -28,5 +29,6 @@ export function malformedSet(): Malformed[] {
     ...made("places", PLACE_CASES),
     ...made("objects", OBJECT_CASES),
     ...made("exchange", TRAFFIC_CASES),
+    ...made("costs", COST_CASES),
   ];
 }

@@ -74,6 +74,7 @@ function encodeDecodeSorted(golden: SnapshotView): SnapshotView {
     ...(golden.objectives && {
       objectives: golden.objectives.toSorted((a, b) => order(a.name, b.name) || order(a.pool ?? "", b.pool ?? "")),
     }),
+    ...(golden.tokenizers && { tokenizers: golden.tokenizers.toSorted((a, b) => order(a.model, b.model)) }),
     ...(golden.rules && { rules: golden.rules.toSorted((a, b) => order(a.model ?? "", b.model ?? "")) }),
   };
 }
