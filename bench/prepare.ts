@@ -30,6 +30,16 @@ export function wholeNumber(min: number, max: number): (given: string) => number
   };
 }
 
+/** Reads an option: a number from `min` to `max`. */
+export function numberFrom(min: number, max: number): (given: string) => number {
+  return (given) => {
+    const value = Number(given);
+    if (given.trim() === "" || !(value >= min && value <= max))
+      throw new InvalidArgumentError(`"${given}" given, expected a number from ${min} to ${max}`);
+    return value;
+  };
+}
+
 type LocalEnvoy = Extract<Found, { kind: "binary" }>;
 
 /** Finds an Envoy binary. Throws if the kernel does not account CPU time per thread, which the benches read from /proc. */

@@ -1,3 +1,5 @@
+import { TOKENIZER_NAMES, type TokenizerName } from "./engine/tokenizer.ts";
+
 /** The parameters of a simulated pod. All parameters except the `fixed` ones can change while the pod runs. */
 export interface PodParams {
   /** Maximum of sequences that run at once (vLLM: max_num_seqs). */
@@ -15,6 +17,10 @@ export interface PodParams {
   kvBlocks: number;
   /** Tokens per KV block; fixed at the start, because cached hashes depend on it. */
   blockSize: number;
+  /** How the pod tokenizes (engine/tokenizer.ts); fixed at the start. */
+  tokenizer: TokenizerName;
+  /** Bytes of a token for the tokenizer `bytes`; fixed at the start. */
+  tokenBytes: number;
   /** Maximum of adapters whose requests run at the same time. */
   maxLoras: number;
   /** Duration in ms that loading an adapter adds to a step. */
@@ -55,6 +61,8 @@ export function defaultParams(): PodParams {
     noise: 0,
     kvBlocks: 16384,
     blockSize: 16,
+    tokenizer: "bytes",
+    tokenBytes: 4,
     maxLoras: 4,
     loraLoadMs: 0,
     loraSeriesMax: 10_000,
@@ -102,6 +110,7 @@ const RANGES: Partial<Record<keyof PodParams, Range>> = {
   noise: { min: 0, max: 0.9 },
   kvBlocks: whole(1, 100_000_000),
   blockSize: { min: 1, max: 4096, whole: true, fixed: true },
+  tokenBytes: { min: 1, max: 16, fixed: true },
   maxLoras: whole(1, 10_000),
   loraLoadMs: { min: 0, max: 600_000 },
   loraSeriesMax: whole(1, 10_000_000),
@@ -135,6 +144,13 @@ function check(params: PodParams, key: keyof PodParams, value: unknown, running:
     if (!FAIL_MODES.includes(value as FailMode)) throw new ParamError(key, value, `one of ${FAIL_MODES.join(", ")}`);
     return;
   }
+  if (key === "tokenizer") {
+    if (!TOKENIZER_NAMES.includes(value as TokenizerName)) {
+      throw new ParamError(key, value, `one of ${TOKENIZER_NAMES.join(", ")}`);
+    }
+    if (running && value !== params.tokenizer) throw fixedError(params, key, value);
+    return;
+  }
   const range = RANGES[key];
   if (range === undefined) {
     if (typeof value !== "boolean") throw new ParamError(key, value, "true or false");
@@ -146,8 +162,12 @@ function check(params: PodParams, key: keyof PodParams, value: unknown, running:
     throw new ParamError(key, value, `${kind} from ${range.min} to ${range.max}`);
   }
   if (running && range.fixed && value !== params[key]) {
-    throw new ParamError(key, value, `${String(params[key])}: it is fixed when the pod starts`);
+    throw fixedError(params, key, value);
   }
+}
+
+function fixedError(params: PodParams, key: keyof PodParams, value: unknown): ParamError {
+  return new ParamError(key, value, `${String(params[key])}: it is fixed when the pod starts`);
 }
 
 function show(value: unknown): string {

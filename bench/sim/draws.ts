@@ -1,8 +1,25 @@
 // Random draws of the loads from distributions. The same seed gives the same draws on every machine: Math.log and Math.cos may
 // differ in the last bit only, and every user rounds the draws.
+import { type Tokenizer, tokenizerOf } from "../../simulator/engine/tokenizer.ts";
 import { Random } from "../../testkit/random.ts";
+import { type TextKind, textOf } from "./texts/text.ts";
+
+/** What the loads' texts are made of, and which tokenizer counts their tokens. */
+export interface Texts {
+  kind: TextKind;
+  tokenizer: Tokenizer;
+}
+
+const FOUR_BYTES: Texts = { kind: "noise", tokenizer: tokenizerOf("bytes", 4) };
 
 export class Draws extends Random {
+  readonly texts: Texts;
+
+  constructor(seed: number, texts: Texts = FOUR_BYTES) {
+    super(seed);
+    this.texts = texts;
+  }
+
   /** Time to the next event of a Poisson process, in ms. */
   gap(perSecond: number): number {
     return (-Math.log(1 - this.fraction()) / perSecond) * 1000;
@@ -24,11 +41,8 @@ export class Draws extends Random {
     return drawn < 0 ? weights.length - 1 : drawn;
   }
 
-  /** A random text of `tokens` tokens of four bytes, which hardly ever occurs twice. */
-  text(tokens: number): string {
-    let text = "";
-    const bytes = tokens * 4;
-    while (text.length < bytes) text += `${this.next().toString(36)} `;
-    return text.slice(0, bytes);
+  /** A random text of `tokens` tokens, which hardly ever occurs twice. With a vocabulary the number is not exact (textOf). */
+  text(tokens: number, kind: TextKind = this.texts.kind): string {
+    return textOf(this, kind, tokens, this.texts.tokenizer);
   }
 }

@@ -35,7 +35,8 @@ export function herd(kind: HerdKind, contender: Contender, seed: number): number
   const prompt: Message[] = kind.shared ? [{ role: "system", content: draws.text(2000) }] : [];
   const request = (at: number, outputTokens: number): SimRequest => {
     const content = draws.text(draws.lognormal(1020, 0.8, 8, 14000));
-    return makeRequest(at, [...prompt, { role: "user", content }], outputTokens);
+    const messages: Message[] = [...prompt, { role: "user", content }];
+    return makeRequest({ at, messages, outputTokens }, draws.texts.tokenizer);
   };
   const requests = Array.from({ length: kind.before }, (_, i) => request(i * 20, 300));
   const times = Array.from({ length: HERD_REQUESTS }, () => BACKGROUND_MS + draws.fraction() * WITHIN_MS);

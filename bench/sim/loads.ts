@@ -1,8 +1,10 @@
 // The loads. A load is a list of requests with arrival times. The list depends only on the seed, so every contender gets the same
 // requests.
+import { tokenizerOf } from "../../simulator/engine/tokenizer.ts";
 import { defaultParams, type PodParams } from "../../simulator/params.ts";
 import { Draws } from "./draws.ts";
-import { type Message, makeRequest, type SimRequest } from "./request.ts";
+import { type Draft, type Message, makeRequest, type SimRequest } from "./request.ts";
+import type { TextKind } from "./texts/text.ts";
 
 interface LoadOptions {
   /** Undefined for the load's own number. */
@@ -13,6 +15,10 @@ interface LoadOptions {
   seed: number;
   /** Requests a second for all pods; undefined for the load's own rate. */
   rate?: number | undefined;
+  /** Parameters of all pods, instead of the defaults. The load's own parameters replace these. */
+  params?: Partial<PodParams>;
+  /** What the texts are made of, for loads that do not say it. Default: `noise`. */
+  texts?: TextKind;
 }
 
 export interface Load {
@@ -28,7 +34,7 @@ interface Kind {
   /** Requests per second and pod. */
   rate: number;
   pods?: number;
-  make(draws: Draws, times: readonly number[], perSecond: number): SimRequest[];
+  make(draws: Draws, times: readonly number[], perSecond: number): Draft[];
   params?(pod: number): Partial<PodParams>;
 }
 
@@ -71,17 +77,17 @@ function shared(fraction: number, { hold, params, full }: Caches, exponent = 0):
       return times.map((at) => {
         const prompt = exponent ? (prompts[draws.weighted(shares)] as string) : draws.pick(prompts);
         const messages = [system(prompt), user(draws.text(draws.lognormal(150, 0.6, 10, 2000)))];
-        return makeRequest(at, messages, draws.lognormal(150, 0.6, 1, 1000));
+        return { at, messages, outputTokens: draws.lognormal(150, 0.6, 1, 1000) };
       });
     },
   };
 }
 
 /** Sizes as in Azure's conversation trace of 2023: medians of 1,020 prompt tokens and 129 output tokens. */
-function azure(draws: Draws, times: readonly number[]): SimRequest[] {
+function azure(draws: Draws, times: readonly number[]): Draft[] {
   return times.map((at) => {
     const messages = [user(draws.text(draws.lognormal(1020, 0.8, 8, 14000)))];
-    return makeRequest(at, messages, draws.lognormal(129, 0.9, 1, 1000));
+    return { at, messages, outputTokens: draws.lognormal(129, 0.9, 1, 1000) };
   });
 }
 
@@ -89,8 +95,8 @@ const BURST = 200;
 const BURST_EVERY_MS = 5000;
 
 /** Sessions of several turns. Each turn includes all earlier turns, and comes after a random pause. */
-function sessions(draws: Draws, times: readonly number[], perSecond: number): SimRequest[] {
-  const made: SimRequest[] = [];
+function sessions(draws: Draws, times: readonly number[], perSecond: number): Draft[] {
+  const made: Draft[] = [];
   const active = 500;
   const turns = 6;
   const meanPause = (active / perSecond) * 1000;
@@ -103,7 +109,7 @@ function sessions(draws: Draws, times: readonly number[], perSecond: number): Si
     for (let turn = 0; turn < turns; turn++) {
       messages.push(user(draws.text(draws.lognormal(200, 0.8, 8, 4000))));
       const output = draws.lognormal(150, 0.6, 1, 800);
-      if (at >= 0) made.push(makeRequest(at, [...messages], output));
+      if (at >= 0) made.push({ at, messages: [...messages], outputTokens: output });
       messages.push({ role: "assistant", content: draws.text(output) });
       at += meanPause * (0.5 + draws.fraction());
     }
@@ -140,7 +146,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
       return times.map((at) => {
         const adapter = `adapter-${String(draws.below(100)).padStart(3, "0")}`;
         const messages = [user(draws.text(draws.lognormal(400, 0.6, 8, 4000)))];
-        return makeRequest(at, messages, draws.lognormal(60, 0.5, 1, 400), adapter);
+        return { at, messages, outputTokens: draws.lognormal(60, 0.5, 1, 400), adapter };
       });
     },
     params: () => ({ maxLoras: 4, loraLoadMs: 100 }),
@@ -166,7 +172,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
         .sort((a, b) => a - b)
         .map((due) => {
           const messages = [user(draws.text(draws.lognormal(1020, 0.8, 8, 14000)))];
-          return makeRequest(due, messages, draws.lognormal(60, 0.5, 1, 150));
+          return { at: due, messages, outputTokens: draws.lognormal(60, 0.5, 1, 150) };
         });
     },
   },
@@ -176,13 +182,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
     rate: 12,
     make(draws, times) {
       const prompt = system(draws.text(2000));
-      return times.map((at) =>
-        makeRequest(
-          at,
-          [prompt, user(draws.text(draws.lognormal(100, 0.6, 8, 1000)))],
-          draws.lognormal(100, 0.6, 1, 600),
-        ),
-      );
+      return times.map((at) => {
+        const messages = [prompt, user(draws.text(draws.lognormal(100, 0.6, 8, 1000)))];
+        return { at, messages, outputTokens: draws.lognormal(100, 0.6, 1, 600) };
+      });
     },
   },
   "cold-prompt": {
@@ -195,7 +198,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
         if (Math.floor(at / 10_000) !== age) prompt = system(draws.text(2000));
         age = Math.floor(at / 10_000);
         const messages = [prompt, user(draws.text(draws.lognormal(100, 0.6, 8, 1000)))];
-        return makeRequest(at, messages, draws.lognormal(100, 0.6, 1, 600));
+        return { at, messages, outputTokens: draws.lognormal(100, 0.6, 1, 600) };
       });
     },
   },
@@ -206,7 +209,9 @@ export const LOAD_NAMES = Object.keys(KINDS);
 export function makeLoad(name: string, options: LoadOptions): Load {
   const kind = KINDS[name];
   if (!kind) throw new RangeError(`load: "${name}" given, expected one of ${LOAD_NAMES.join(", ")}`);
-  const draws = new Draws(options.seed);
+  const given = { ...defaultParams(), ...options.params };
+  const tokenizer = tokenizerOf(given.tokenizer, given.tokenBytes);
+  const draws = new Draws(options.seed, { kind: options.texts ?? "noise", tokenizer });
   const pods = options.pods ?? kind.pods ?? 8;
   const perSecond = options.rate ?? kind.rate * pods;
   const times: number[] = [];
@@ -220,7 +225,7 @@ export function makeLoad(name: string, options: LoadOptions): Load {
     name,
     title: kind.title,
     pods,
-    requests: kind.make(draws, times, perSecond),
-    params: (pod) => ({ ...defaultParams(), noise: 0.05, loraSeriesMax: 1, ...kind.params?.(pod) }),
+    requests: kind.make(draws, times, perSecond).map((draft) => makeRequest(draft, tokenizer)),
+    params: (pod) => ({ ...given, noise: 0.05, loraSeriesMax: 1, ...kind.params?.(pod) }),
   };
 }

@@ -1,7 +1,8 @@
 // `make sim` compares the picks of the release wasm with round robin, least request and the endpoint picker, over simulated pods.
-import { Command } from "commander";
+import { Command, Option } from "commander";
+import { TOKENIZER_NAMES, type TokenizerName } from "../../simulator/engine/tokenizer.ts";
 import { fileHash } from "../../testkit/machine.ts";
-import { someOf, wholeNumber } from "../prepare.ts";
+import { numberFrom, someOf, wholeNumber } from "../prepare.ts";
 import { leastRequest2, leastRequestAll, roundRobin } from "./envoy-balancers.ts";
 import { epp } from "./epp.ts";
 import { HERD_KINDS, herd } from "./herd.ts";
@@ -10,6 +11,7 @@ import { LOAD_NAMES, makeLoad } from "./loads.ts";
 import { pilotfish } from "./pilotfish.ts";
 import { type Cell, loadTable, type SimRun, writeReport } from "./report.ts";
 import { type Figures, simulate } from "./simulate.ts";
+import { TEXT_KINDS, type TextKind } from "./texts/text.ts";
 import type { Contender } from "./world.ts";
 
 const CONTENDERS: Readonly<Record<string, Contender>> = {
@@ -35,6 +37,9 @@ interface Options {
   only: string[];
   contenders: string[];
   herd: boolean;
+  tokenBytes: number;
+  tokenizer: TokenizerName;
+  texts?: TextKind;
   output: string;
 }
 
@@ -46,6 +51,13 @@ const command = new Command("sim")
   .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
   .option("--only <loads>", `some of ${LOAD_NAMES.join(",")}`, someOf(LOAD_NAMES), LOAD_NAMES)
   .option("--contenders <list>", `some of ${Object.keys(CONTENDERS).join(",")}`, someOf(Object.keys(CONTENDERS)), USUAL)
+  .option("--token-bytes <n>", "bytes of a token, from 1 to 16, not always whole", numberFrom(1, 16), 4)
+  .addOption(
+    new Option("--tokenizer <name>", "bytes, or a vocabulary").choices(TOKENIZER_NAMES).default("bytes" as const),
+  )
+  .addOption(
+    new Option("--texts <kind>", "what the texts are (default: noise; with a vocabulary: mix)").choices(TEXT_KINDS),
+  )
   .option("--no-herd", "leave out the bursts of 200 requests in one scrape period")
   .option("--output <folder>", "folder for the results", "bench/results")
   .addHelpText(
@@ -69,6 +81,8 @@ async function main(): Promise<void> {
       requests: options.requests,
       seed: options.seed,
       rate: options.rate,
+      params: { tokenizer: options.tokenizer, tokenBytes: options.tokenBytes },
+      texts: options.texts ?? (options.tokenizer === "bytes" ? "noise" : "mix"),
     });
     const rows: { contender: string; figures: Figures }[] = [];
     for (const contender of contenders) {

@@ -1,5 +1,6 @@
 // Makes three forms of a request from one text: the client's body, the pod's tokens, and the endpoint picker's blocks.
 import { type Prompt, promptOf } from "../../simulator/engine/prompt.ts";
+import { type Tokenizer, tokenizerOf } from "../../simulator/engine/tokenizer.ts";
 
 export interface Message {
   role: "system" | "user" | "assistant";
@@ -18,35 +19,35 @@ export interface SimRequest {
   blocks: Float64Array;
 }
 
+/** A request of a load, before a tokenizer has seen its messages. */
+export interface Draft {
+  at: number;
+  messages: readonly Message[];
+  outputTokens: number;
+  adapter?: string;
+}
+
 export const MODEL = "base-model";
 /** Tokens in a block of the pods' KV caches. */
 const BLOCK_TOKENS = 16;
+/** The endpoint picker's blocks are 16 tokens of four bytes, whatever the pods' tokenizer is. */
 const PICKER_BLOCK_TOKENS = 16;
+const PICKER_TOKENIZER = tokenizerOf("bytes", 4);
 const PICKER_BLOCKS = 256;
 
-export function makeRequest(
-  at: number,
-  messages: readonly Message[],
-  outputTokens: number,
-  adapter?: string,
-): SimRequest {
-  const model = adapter ?? MODEL;
-  const rendered = messages.map((message) => `<|${message.role}|>\n${message.content}\n`).join("");
-  // The picker's block of 64 bytes is 16 of the pod's four-byte tokens, so the same hash chain serves both.
+export function makeRequest(draft: Draft, tokenizer: Tokenizer): SimRequest {
+  const { messages } = draft;
+  const model = draft.adapter ?? MODEL;
+  const rendered = messages.flatMap(({ role, content }) => [`<|${role}|>\n`, content, "\n"]);
   const seen = promptOf(
     JSON.stringify(messages).slice(0, PICKER_BLOCK_TOKENS * 4 * PICKER_BLOCKS),
     PICKER_BLOCK_TOKENS,
     model,
+    PICKER_TOKENIZER,
   );
-  return {
-    at,
-    model,
-    ...(adapter === undefined ? {} : { adapter }),
-    messages,
-    outputTokens,
-    prompt: promptOf(rendered, BLOCK_TOKENS, model),
-    blocks: seen.hashes,
-  };
+  // In a text that is not ASCII the first 16,384 UTF-16 units have more than 256 blocks.
+  const blocks = seen.hashes.slice(0, PICKER_BLOCKS);
+  return { ...draft, model, prompt: promptOf(rendered, BLOCK_TOKENS, model, tokenizer), blocks };
 }
 
 /** The body that the client sends. */

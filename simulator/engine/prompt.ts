@@ -1,24 +1,23 @@
-/**
- * A prompt as the engine sees it. A token is four bytes of UTF-8; the last token may be shorter. The hash of a full block covers
- * all tokens up to the block's end, so equal hashes mean equal prefixes.
- */
+import type { Tokenizer } from "./tokenizer.ts";
+
+/** A prompt as the engine sees it. The hash of a full block covers all tokens up to the block's end, so equal hashes mean equal prefixes. */
 export interface Prompt {
   tokens: number;
   hashes: Float64Array;
 }
 
-const encoder = new TextEncoder();
-const KEEP = 1 << 20;
-const words = new Int32Array(KEEP / 4);
-
-/** Makes a prompt of a text. `salt` keeps the blocks of different models and adapters apart. */
-export function promptOf(text: string, blockSize: number, salt: string): Prompt {
-  // A UTF-16 unit takes at most three bytes of UTF-8. A prompt that is too large for `words` gets a buffer of its own.
-  const room = Math.ceil((text.length * 3) / 4) + 1;
-  const scratch = room <= words.length ? words : new Int32Array(room);
-  const bytes = new Uint8Array(scratch.buffer);
-  const { written } = encoder.encodeInto(text, bytes);
-  return { tokens: Math.max(1, Math.ceil(written / 4)), hashes: chain(scratch, written >> 2, blockSize, salt) };
+/**
+ * Makes a prompt of a text, or of the parts of a text in order. A part that comes again, such as a system prompt, costs little.
+ * `salt` keeps the blocks of different models and adapters apart.
+ */
+export function promptOf(
+  text: string | readonly string[],
+  blockSize: number,
+  salt: string,
+  tokenizer: Tokenizer,
+): Prompt {
+  const { count, ids } = tokenizer.encode(typeof text === "string" ? [text] : text);
+  return { tokens: count, hashes: chain(ids, ids.length, blockSize, salt) };
 }
 
 /** Makes a prompt of token ids. */

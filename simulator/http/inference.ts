@@ -1,6 +1,7 @@
 // The inference routes: each route validates its body, and starts a Job with the prompts and the response format.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { fillerText, type Prompt, promptOf, promptOfIds } from "../engine/prompt.ts";
+import { type Tokenizer, tokenizerOf } from "../engine/tokenizer.ts";
 import { chatShape, completionShape, embeddingsText, responsesShape, type Shape } from "./answers.ts";
 import { type JsonObject, parseJson, readBody } from "./body.ts";
 import { badRequest, validationError } from "./errors.ts";
@@ -72,7 +73,7 @@ export const chatCompletions: Handler = async (pod, request, response) => {
     endsBy: "stop",
   };
   const text = renderChat(messages as JsonObject[], json.tools);
-  const prompts = (salt: string) => [promptOf(text, pod.params.blockSize, salt)];
+  const prompts = (salt: string) => [promptOf(text, pod.params.blockSize, salt, tokenizer(pod))];
   start(pod, request, response, generation(), prompts, limits, chatShape);
 };
 
@@ -109,7 +110,7 @@ export const responses: Handler = async (pod, request, response) => {
     otherwise: pod.params.outputTokens,
     endsBy: "stop",
   };
-  const prompts = (salt: string) => [promptOf(text, pod.params.blockSize, salt)];
+  const prompts = (salt: string) => [promptOf(text, pod.params.blockSize, salt, tokenizer(pod))];
   const shapeOf: ShapeOf = (head) =>
     json.store === false ? responsesShape(head) : pod.responses.keeping(`resp_${head.id}`, text, responsesShape(head));
   start(pod, request, response, { ...generation(), n: 1 }, prompts, limits, shapeOf);
@@ -122,7 +123,9 @@ export const embeddings: Handler = async (pod, request, response) => {
   const generation = generationFields(fields);
   const base64 = fields.string("encoding_format") === "base64";
   fields.done();
-  const seeds = inputs.map((input) => promptOf(JSON.stringify(input), 1, "").hashes.at(-1) ?? 0);
+  const seeds = inputs.map(
+    (input) => promptOf(JSON.stringify(input), 1, "", tokenizerOf("bytes", 4)).hashes.at(-1) ?? 0,
+  );
   const limits: Limits = { maxTokens: undefined, parameter: "max_tokens", otherwise: 0, endsBy: "stop" };
   const shapeOf: ShapeOf = (head) => ({
     ...chatShape(head),
@@ -164,6 +167,8 @@ export const audio: Handler = async (pod, request, response) => {
   start(pod, request, response, asked, () => [{ tokens, hashes: new Float64Array(0) }], limits, shapeOf);
 };
 
+const tokenizer = ({ params }: PodState): Tokenizer => tokenizerOf(params.tokenizer, params.tokenBytes);
+
 type PromptInput = string | number[];
 
 /** Reads the prompts of a request: a string, a list of token ids, or a list of strings and lists of token ids. */
@@ -181,7 +186,9 @@ function promptsOf(pod: PodState, inputs: PromptInput[]): (salt: string) => Prom
   const { blockSize } = pod.params;
   return (salt) =>
     inputs.map((input) =>
-      typeof input === "string" ? promptOf(input, blockSize, salt) : promptOfIds(input, blockSize, salt),
+      typeof input === "string"
+        ? promptOf(input, blockSize, salt, tokenizer(pod))
+        : promptOfIds(input, blockSize, salt),
     );
 }
 

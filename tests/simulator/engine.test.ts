@@ -5,6 +5,7 @@ import { SimClock } from "../../simulator/clock.ts";
 import { Engine } from "../../simulator/engine/engine.ts";
 import { promptOf } from "../../simulator/engine/prompt.ts";
 import type { EngineRequest, Sequence } from "../../simulator/engine/sequence.ts";
+import { tokenizerOf } from "../../simulator/engine/tokenizer.ts";
 import { defaultParams, type PodParams } from "../../simulator/params.ts";
 
 /** An engine whose steps last 10 ms plus 1 ms per prefilled token, so that times are easy to compute. */
@@ -299,13 +300,13 @@ test("a closed engine leaves no timer", () => {
 
 test("hashes differ from the first different block on, and in all blocks for different adapters", () => {
   const text = "x".repeat(16 * 4 * 3);
-  const one = promptOf(text, 16, "");
-  const other = promptOf(`${text.slice(0, 100)}y${text.slice(101)}`, 16, "");
+  const one = promptOf(text, 16, "", tokenizerOf("bytes", 4));
+  const other = promptOf(`${text.slice(0, 100)}y${text.slice(101)}`, 16, "", tokenizerOf("bytes", 4));
   assert.equal(one.tokens, 48);
   assert.equal(one.hashes.length, 3);
   assert.equal(one.hashes[0], other.hashes[0]);
   assert.notEqual(one.hashes[1], other.hashes[1]);
   assert.notEqual(one.hashes[2], other.hashes[2]);
-  assert.notEqual(promptOf(text, 16, "adapter").hashes[0], one.hashes[0]);
+  assert.notEqual(promptOf(text, 16, "adapter", tokenizerOf("bytes", 4)).hashes[0], one.hashes[0]);
   assert.equal(new Set(one.hashes).size, 3, "equal blocks in different places have different hashes");
 });
