@@ -7,6 +7,7 @@
 //   prefix  matched blocks / blocks of the prompt. A block is 64 bytes, and its hash includes the block before it. At most 256
 //           blocks of a prompt count. Each pod has an LRU of 31,250 blocks.
 
+import { highest } from "./choose.ts";
 import { Draws } from "./draws.ts";
 import type { Contender, Router, World } from "./world.ts";
 
@@ -82,36 +83,40 @@ export function scores(metrics: readonly Metrics[], matched: ArrayLike<number>, 
   });
 }
 
-export function highest(values: readonly number[], draws: Draws): number {
-  let best = Number.NEGATIVE_INFINITY;
-  let ties = 0;
-  let chosen = 0;
-  for (const [i, value] of values.entries()) {
-    if (value < best) continue;
-    ties = value > best ? 1 : ties + 1;
-    best = value;
-    if (draws.below(ties) === 0) chosen = i;
-  }
-  return chosen;
-}
-
-function start(world: World): Router {
-  const draws = new Draws(world.seed ^ 0xe99);
-  const index = new PrefixIndex(world.pods.length);
-  let metrics: Metrics[] = [];
-  const scrape = () => {
-    metrics = world.pods.map(({ stats }) => ({ waiting: stats.waiting, kvUsage: stats.kvUsage }));
-  };
-  scrape();
-  world.every(SCRAPE_MS, scrape);
+/** `capacity` gives the size of a pod's LRU in blocks; undefined: as without `cache_config_info`. */
+function eppDefault(name: string, title: string, capacity: (world: World) => number | undefined): Contender {
   return {
-    route(request) {
-      const { blocks } = request;
-      const pod = highest(scores(metrics, index.match(blocks), blocks.length), draws);
-      index.insert(blocks, pod);
-      return { pod };
+    name,
+    title,
+    start(world): Router {
+      const draws = new Draws(world.seed ^ 0xe99);
+      const index = new PrefixIndex(world.pods.length, capacity(world));
+      let metrics: Metrics[] = [];
+      const scrape = () => {
+        metrics = world.pods.map(({ stats }) => ({ waiting: stats.waiting, kvUsage: stats.kvUsage }));
+      };
+      scrape();
+      world.every(SCRAPE_MS, scrape);
+      return {
+        route({ blocks }) {
+          const pod = highest(scores(metrics, index.match(blocks), blocks.length), draws);
+          index.insert(blocks, pod);
+          return { pod };
+        },
+      };
     },
   };
 }
 
-export const epp: Contender = { name: "EPP default", title: "queue 2, kv 2, prefix 3; scrapes every 50 ms", start };
+export const epp: Contender = eppDefault(
+  "EPP, large index",
+  "endpoint picker: queue 2, kv 2, prefix 3; scrapes every 50 ms; an LRU of 31,250 blocks, as for pods without cache_config_info",
+  () => undefined,
+);
+
+/** What version 1.5.0 does with vLLM: `autoTune` takes the LRU's size from the pods' `cache_config_info`. */
+export const eppAuto: Contender = eppDefault(
+  "EPP default",
+  "endpoint picker 1.5.0 as it tunes itself: queue 2, kv 2, prefix 3; scrapes every 50 ms; an LRU as large as a pod's cache",
+  ({ pods }) => pods[0]?.params.kvBlocks,
+);

@@ -3,31 +3,15 @@ import { Command, Option } from "commander";
 import { TOKENIZER_NAMES, type TokenizerName } from "../../simulator/engine/tokenizer.ts";
 import { fileHash } from "../../testkit/machine.ts";
 import { numberFrom, someOf, wholeNumber } from "../prepare.ts";
-import { leastRequest2, leastRequestAll, roundRobin } from "./envoy-balancers.ts";
-import { epp } from "./epp.ts";
+import { CONTENDER_NAMES, CONTENDERS } from "./contenders.ts";
 import { HERD_KINDS, herd } from "./herd.ts";
-import { home } from "./home.ts";
 import { LOAD_NAMES, makeLoad } from "./loads.ts";
-import { pilotfish } from "./pilotfish.ts";
 import { type Cell, loadTable, type SimRun, writeReport } from "./report.ts";
 import { type Figures, simulate } from "./simulate.ts";
 import { TEXT_KINDS, type TextKind } from "./texts/text.ts";
 import type { Contender } from "./world.ts";
 
-const CONTENDERS: Readonly<Record<string, Contender>> = {
-  rr: roundRobin,
-  lr: leastRequest2,
-  "lr-all": leastRequestAll,
-  epp,
-  home,
-  "load-1": pilotfish({ profile: "load", workers: 1 }),
-  "load-2": pilotfish({ profile: "load", workers: 2 }),
-  "tokens-1": pilotfish({ profile: "tokens", workers: 1 }),
-  "tokens-2": pilotfish({ profile: "tokens", workers: 2 }),
-  "tokens-4": pilotfish({ profile: "tokens", workers: 4 }),
-  "tokens-2x2": pilotfish({ profile: "tokens", workers: 2, envoys: 2 }),
-};
-const USUAL = ["rr", "lr", "lr-all", "epp", "load-1", "load-2", "tokens-1", "tokens-2", "tokens-2x2"];
+const USUAL = ["rr", "lr", "lr-all", "epp-auto", "load-1", "load-2", "tokens-1", "tokens-2", "tokens-2x2"];
 
 interface Options {
   pods?: number;
@@ -50,7 +34,7 @@ const command = new Command("sim")
   .option("--requests <n>", "requests of each load; the first fifth is warm-up", wholeNumber(10, 1_000_000), 3000)
   .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
   .option("--only <loads>", `some of ${LOAD_NAMES.join(",")}`, someOf(LOAD_NAMES), LOAD_NAMES)
-  .option("--contenders <list>", `some of ${Object.keys(CONTENDERS).join(",")}`, someOf(Object.keys(CONTENDERS)), USUAL)
+  .option("--contenders <list>", `some of ${CONTENDER_NAMES.join(",")}`, someOf(CONTENDER_NAMES), USUAL)
   .option("--token-bytes <n>", "bytes of a token, from 1 to 16, not always whole", numberFrom(1, 16), 4)
   .addOption(
     new Option("--tokenizer <name>", "bytes, or a vocabulary").choices(TOKENIZER_NAMES).default("bytes" as const),

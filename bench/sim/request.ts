@@ -39,15 +39,15 @@ export function makeRequest(draft: Draft, tokenizer: Tokenizer): SimRequest {
   const { messages } = draft;
   const model = draft.adapter ?? MODEL;
   const rendered = messages.flatMap(({ role, content }) => [`<|${role}|>\n`, content, "\n"]);
-  const seen = promptOf(
-    JSON.stringify(messages).slice(0, PICKER_BLOCK_TOKENS * 4 * PICKER_BLOCKS),
-    PICKER_BLOCK_TOKENS,
-    model,
-    PICKER_TOKENIZER,
-  );
-  // In a text that is not ASCII the first 16,384 UTF-16 units have more than 256 blocks.
-  const blocks = seen.hashes.slice(0, PICKER_BLOCKS);
-  return { ...draft, model, prompt: promptOf(rendered, BLOCK_TOKENS, model, tokenizer), blocks };
+  const prompt = promptOf(rendered, BLOCK_TOKENS, model, tokenizer);
+  return { ...draft, model, prompt, blocks: pickerBlocks({ messages, model }, PICKER_BLOCKS) };
+}
+
+/** The hash chain of the first `most` blocks of 64 bytes of the messages' JSON, as an endpoint picker sees a prompt. */
+export function pickerBlocks({ messages, model }: Pick<SimRequest, "messages" | "model">, most: number): Float64Array {
+  const seen = JSON.stringify(messages).slice(0, PICKER_BLOCK_TOKENS * 4 * most);
+  // In a text that is not ASCII the first units of UTF-16 have more bytes, so more blocks.
+  return promptOf(seen, PICKER_BLOCK_TOKENS, model, PICKER_TOKENIZER).hashes.slice(0, most);
 }
 
 /** The body that the client sends. */

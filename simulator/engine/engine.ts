@@ -6,6 +6,16 @@ import { LinkedList } from "./linked-list.ts";
 import { type EngineRequest, type FinishReason, Sequence } from "./sequence.ts";
 import { EngineStats } from "./stats.ts";
 
+/** What an engine has still to do. */
+interface Outlook {
+  /** Running and waiting sequences. */
+  sequences: number;
+  /** Prompt tokens of these sequences that no step has begun to compute. */
+  prefillTokens: number;
+  /** Ms until the current step ends; 0 while the engine is idle. */
+  stepLeftMs: number;
+}
+
 /**
  * vLLM's scheduler, step by step. A step serves the running sequences first: a decoding sequence computes one token, a
  * prefilling sequence computes as many as the budget leaves. Then it admits waiting sequences in order, as long as slots,
@@ -94,6 +104,17 @@ export class Engine {
     if (this.cache.capacity !== this.params.kvBlocks) this.cache.resize(this.params.kvBlocks);
     this.stats.version++;
     this.wake();
+  }
+
+  /** The work that is left. No metric shows it; a bench uses it as the bound of what any pick can know. */
+  outlook(): Outlook {
+    let prefillTokens = 0;
+    for (const { generated, length, computed, inStep } of this.running)
+      if (generated === 0) prefillTokens += Math.max(0, length - computed - inStep);
+    for (let sequence = this.waiting.head; sequence !== null; sequence = sequence.next)
+      prefillTokens += this.cache.uncachedTokens(sequence.hashes, sequence.length);
+    const sequences = this.running.length + this.waiting.size;
+    return { sequences, prefillTokens, stepLeftMs: this.stepping ? Math.max(0, this.due - this.clock.now()) : 0 };
   }
 
   /** Stops for ever and cancels the timer. Listeners are not called. */

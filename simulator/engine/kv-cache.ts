@@ -79,6 +79,21 @@ export class KvCache {
   }
 
   /**
+   * Returns how many of a prompt's `tokens` the next `admit` would compute, at least 1. Every chain is cached from its start, because
+   * the end of a chain is evicted first. So a binary search finds where the cached part ends.
+   */
+  uncachedTokens(hashes: ArrayLike<number>, tokens: number): number {
+    let low = 0;
+    let high = Math.min(hashes.length, Math.floor((tokens - 1) / this.blockSize));
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.byHash.has(hashes[middle - 1] as number)) low = middle;
+      else high = middle - 1;
+    }
+    return tokens - low * this.blockSize;
+  }
+
+  /**
    * Takes the chain that `match` found last, and blocks for `tokens` tokens in total. Without room it returns false and
    * changes nothing.
    */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { highest } from "../../bench/sim/choose.ts";
 import { Draws } from "../../bench/sim/draws.ts";
-import { epp, highest, PrefixIndex, scores } from "../../bench/sim/epp.ts";
+import { epp, PrefixIndex, scores } from "../../bench/sim/epp.ts";
 import { home } from "../../bench/sim/home.ts";
 import { makeLoad } from "../../bench/sim/loads.ts";
 import { pilotfish } from "../../bench/sim/pilotfish.ts";

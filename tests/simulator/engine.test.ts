@@ -41,6 +41,24 @@ test("a request gets its first token after one prefill step and one token per st
   assert.deepEqual(events, ["30 token 1", "40 token 2", "50 length 3"]);
 });
 
+test("the outlook tells what no step has begun to compute, and the rest of the step", () => {
+  const { engine, clock } = rig({ tokenBudget: 16 });
+  assert.deepEqual(engine.outlook(), { sequences: 0, prefillTokens: 0, stepLeftMs: 0 });
+  engine.submit(request(40, 2, { from: 0 }));
+  assert.deepEqual(
+    engine.outlook(),
+    { sequences: 1, prefillTokens: 24, stepLeftMs: 26 },
+    "16 of 40 in a step of 26 ms",
+  );
+  clock.advance(6);
+  engine.submit(request(12, 2, { from: 1_000_000 }));
+  assert.deepEqual(engine.outlook(), { sequences: 2, prefillTokens: 36, stepLeftMs: 20 });
+  engine.submit(request(40, 2, { from: 0 }));
+  assert.equal(engine.outlook().prefillTokens, 60, "16 of the waiting request's 40 are cached");
+  clock.drain();
+  assert.deepEqual(engine.outlook(), { sequences: 0, prefillTokens: 0, stepLeftMs: 0 });
+});
+
 test("an idle engine sets no timer, and a busy engine sets one timer", () => {
   const { engine, clock } = rig();
   assert.equal(clock.pending, 0);

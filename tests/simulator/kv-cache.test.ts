@@ -76,6 +76,14 @@ describe("unused blocks", () => {
   });
 });
 
+test("the last token of a prompt is never taken from the cache", () => {
+  const cache = new KvCache(10, BLOCK);
+  serve(cache, chain(100, 3), 0);
+  assert.equal(cache.uncachedTokens(chain(100, 3), 3 * BLOCK), BLOCK);
+  assert.equal(cache.uncachedTokens(chain(100, 3), 3 * BLOCK + 1), 1);
+  assert.equal(cache.uncachedTokens([], 1), 1);
+});
+
 /** A simple model of the cache, with lists. */
 class Model {
   /** Unused blocks in the order of eviction: hashes, or null for a generated block. */
@@ -194,7 +202,11 @@ test("the cache equals the simple model for every sequence of operations", () =>
         assert.deepEqual([cache.used, cache.evictions], [model.used, model.evictions]);
         const hashed = model.users.size + model.idle.filter((hash) => hash !== null).length;
         assert.equal(cache.cachedBlocks, hashed);
-        for (const hashes of prompts) assert.equal(cachedOf(cache, hashes), model.cached(hashes));
+        for (const hashes of prompts) {
+          const cached = cachedOf(cache, hashes);
+          assert.equal(cached, model.cached(hashes));
+          assert.equal(cache.uncachedTokens(hashes, hashes.length * BLOCK + 1), (hashes.length - cached) * BLOCK + 1);
+        }
         for (const { real, taken } of open)
           assert.deepEqual([real.blocks.length, real.plain], [taken.hashed, taken.plain]);
       }
