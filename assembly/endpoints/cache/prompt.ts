@@ -15,6 +15,7 @@
 // times. Further bodies get no prompt.
 import { MAX_PREFIX_BLOCKS } from "../../../protocol/constants";
 import { mix } from "../../base/hash";
+import { ByteClasses } from "./byte-classes";
 
 /** Bytes of a piece under profile "tokens", then for the scorers, which use the size of the Gateway API's endpoint picker. */
 export const BLOCK_BYTES: u32 = 512;
@@ -58,12 +59,11 @@ export function setBlockBytes(bytes: u32): void {
 /** Limit of the prompts that are open at a time. */
 export const MAX_PROMPTS: u32 = 1024;
 
+/** A prompt, with the counts of all bytes of the hashed fields so far. */
 @unmanaged
-export class Prompt {
+export class Prompt extends ByteClasses {
   chain: u64 = 0;
   next: usize = 0;
-  /** Bytes of the hashed fields so far. */
-  bytes: u32 = 0;
   /** Bytes of the last piece so far. The piece is not full. */
   fill: u32 = 0;
   /** Number of pieces that the last block still lacks. */
@@ -95,8 +95,8 @@ export function openPrompt(): Prompt | null {
   }
   const prompt = changetype<Prompt>(free);
   free = prompt.next;
+  prompt.clear();
   prompt.chain = 0x9e3779b97f4a7c15;
-  prompt.bytes = 0;
   prompt.fill = 0;
   prompt.lacks = 1;
   prompt.count = 0;
@@ -108,9 +108,9 @@ export function closePrompt(prompt: Prompt): void {
   free = changetype<usize>(prompt);
 }
 
-/** Hashes the next bytes of the prompt. */
+/** Hashes and counts the next bytes of the prompt. */
 export function feedPrompt(prompt: Prompt, data: usize, length: u32): void {
-  prompt.bytes += length;
+  prompt.countBytes(data, length);
   let at = data;
   const end = data + length;
   const partial = changetype<usize>(prompt) + PARTIAL;
