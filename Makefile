@@ -82,8 +82,8 @@ clean: ## Remove build/; the cache stays
 	@rm -rf build
 
 .PHONY: peers
-peers: node_modules/.package-lock.json ## Build the peers of the benches, BBR and EPP, into the cache (needs Go)
-	@$(TSX) testkit/peers/peers.ts
+peers: node_modules/.package-lock.json ## Build the peers of the benches into the cache (needs Go and Python); ARGS="epp-mended smg"
+	@$(TSX) testkit/peers/build-peers.ts $(ARGS)
 
 .PHONY: bench-body
 bench-body: build/pilotfish.wasm ## Measure CPU and latency of body -> model header, beside the peers; ARGS="--full"

@@ -5,8 +5,8 @@ import { type Found, findEnvoy } from "../envoy/binary.ts";
 import { DEFAULT_VERSION } from "../envoy/versions.ts";
 import { checkSchedstat } from "../testkit/cpu.ts";
 import { GoBuildError } from "../testkit/go/program.ts";
+import { buildPeer, type Peer } from "../testkit/peers/go-peers.ts";
 import { isIsolated, namespaceCommand, runIsolated } from "../testkit/peers/isolate.ts";
-import { buildPeer, type Peer } from "../testkit/peers/peers.ts";
 
 export const progress = (line: string): void => void process.stderr.write(`${line}\n`);
 

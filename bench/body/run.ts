@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Found } from "../../envoy/binary.ts";
 import { describeMachine } from "../../testkit/machine.ts";
-import type { RunningPeer } from "../../testkit/peers/peers.ts";
+import type { RunningPeer } from "../../testkit/peers/spawn-peer.ts";
 import { type Body, makeBodies } from "./bodies.ts";
 import { prepare } from "./client.ts";
 import { BASELINE, BEFORE, type Contender, contenders } from "./contenders.ts";

@@ -2,7 +2,7 @@
 import type { Json, JsonObject } from "../../envoy/json.ts";
 import { DESTINATION_HEADER } from "../../protocol/constants.ts";
 import type { TestEnvoyConfig } from "../../testkit/envoy/test-envoy.ts";
-import { EPP as EPP_PEER } from "../../testkit/peers/peers.ts";
+import { EPP as EPP_PEER } from "../../testkit/peers/go-peers.ts";
 
 export interface RoutingContender {
   name: string;

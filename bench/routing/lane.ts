@@ -10,7 +10,8 @@ import { counters, readBack, SECRET } from "../../testkit/envoy/filter-envoy.ts"
 import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { chat, JSON_TYPE, post } from "../../testkit/http.ts";
 import { machineBusy } from "../../testkit/machine.ts";
-import { type RunningPeer, startEpp } from "../../testkit/peers/peers.ts";
+import { startEpp } from "../../testkit/peers/ext-proc-peers.ts";
+import type { RunningPeer } from "../../testkit/peers/spawn-peer.ts";
 import { until } from "../../testkit/until.ts";
 import { MODEL } from "../sim/request.ts";
 import { Child } from "./child.ts";

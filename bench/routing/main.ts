@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { describeMachine, fileHash } from "../../testkit/machine.ts";
-import { EPP } from "../../testkit/peers/peers.ts";
+import { EPP } from "../../testkit/peers/go-peers.ts";
 import { copyModule, exitWith, findLocalEnvoy, isolate, peerOrWhy, progress, someOf, wholeNumber } from "../prepare.ts";
 import { claimsOf } from "./claims.ts";
 import { CONTENDER_NAMES, CONTENDERS, type RoutingContender } from "./contenders.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cpuNanoseconds } from "../../testkit/cpu.ts";
-import { startEpp } from "../../testkit/peers/peers.ts";
+import { startEpp } from "../../testkit/peers/ext-proc-peers.ts";
 import type { Plan, Stage } from "./stage.ts";
 
 export interface PeerWindow {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { describeMachine } from "../../testkit/machine.ts";
-import { EPP } from "../../testkit/peers/peers.ts";
+import { EPP } from "../../testkit/peers/go-peers.ts";
 import { copyModule, exitWith, findLocalEnvoy, isolate, peerOrWhy, progress } from "../prepare.ts";
 import { CASES, type Case } from "./cases.ts";
 import { peerWindow } from "./endpoint-picker.ts";

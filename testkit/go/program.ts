@@ -1,13 +1,12 @@
 // Builds a program from its Go module once, into the cache folder. The Go module proxy serves the source. Go checks the
 // source against its checksum database or a go.sum, and `download` checks the source against a sum that this project pins.
 
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { access, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { createInterface } from "node:readline";
-import { endWithProcess } from "../../envoy/process.ts";
 import { type Environment, type Progress, progressToStderr } from "../../envoy/wheel.ts";
+import { longCommand } from "../long-command.ts";
 
 export class GoBuildError extends Error {
   override readonly name = "GoBuildError";
@@ -41,9 +40,9 @@ export interface GoProgram {
   /**
    * Prepares the empty folder `work` and returns go's arguments. The command runs in `work`, which is GOBIN as well, and leaves
    * the binary there.
-   * `goMod` is the module's own go.mod, empty without `module`.
+   * `goMod` is the module's own go.mod and `source` the folder of its read-only source. Both are empty without `module`.
    */
-  prepare(work: string, goMod: string): readonly string[] | Promise<readonly string[]>;
+  prepare(work: string, goMod: string, source: string): readonly string[] | Promise<readonly string[]>;
 }
 
 export interface BuildOptions {
@@ -61,12 +60,12 @@ export async function buildGoProgram(program: GoProgram, options: BuildOptions =
   const goEnvironment = { ...env, GOBIN: work, ...program.environment } as NodeJS.ProcessEnv;
   await mkdir(work, { recursive: true });
   try {
-    let goMod = "";
+    let fetched = { goMod: "", source: "" };
     if (program.module) {
       progress(`${program.title}: fetching the source with go`);
-      goMod = await download(program.module, program.oldestGo, goEnvironment);
+      fetched = await download(program.module, program.oldestGo, goEnvironment);
     }
-    const args = await program.prepare(work, goMod);
+    const args = await program.prepare(work, fetched.goMod, fetched.source);
     progress(`${program.title}: building ${binary}, minutes the first time`);
     await compile(program, args, work, goEnvironment, progress);
     // A binary in the cache is complete, because the binary gets its name by a rename.
@@ -83,8 +82,8 @@ export async function areBuilt(paths: readonly string[]): Promise<boolean> {
   return (await Promise.all(paths.map(exists))).every(Boolean);
 }
 
-/** Downloads a module, compares its checksum and returns its go.mod. */
-async function download(module: PinnedModule, oldestGo: string, env: NodeJS.ProcessEnv): Promise<string> {
+/** Downloads a module, compares its checksum, and returns its go.mod and the folder of its source. */
+async function download(module: PinnedModule, oldestGo: string, env: NodeJS.ProcessEnv) {
   const name = `${module.path}@${module.version}`;
   const output = await new Promise<string>((done, fail) => {
     execFile("go", ["mod", "download", "-json", name], { env, timeout: 600_000 }, (error, stdout, stderr) => {
@@ -93,49 +92,23 @@ async function download(module: PinnedModule, oldestGo: string, env: NodeJS.Proc
       fail(new GoBuildError("GO_FETCH", `${name}: ${stderr.trim() || stdout.trim()}`));
     });
   });
-  const { Sum, GoMod } = JSON.parse(output) as { Sum?: string; GoMod: string };
+  const { Sum, GoMod, Dir } = JSON.parse(output) as { Sum?: string; GoMod: string; Dir: string };
   if (Sum !== module.sum) throw new GoBuildError("GO_BUILD", `${name}: sum is ${Sum}, expected ${module.sum}`);
-  return readFile(GoMod, "utf8");
+  return { goMod: await readFile(GoMod, "utf8"), source: Dir };
 }
 
-/** Runs go and reports the progress every ten seconds: with -v go names each package that it compiles. */
-function compile(
+/** Runs go in `cwd`; with -v go names each package that it compiles. */
+async function compile(
   program: GoProgram,
   args: readonly string[],
   cwd: string,
   env: NodeJS.ProcessEnv,
   progress: Progress,
 ): Promise<void> {
-  const began = Date.now();
-  const seconds = () => Math.round((Date.now() - began) / 1000);
-  return new Promise((done, fail) => {
-    // A build uses all cores for minutes, so other programs get priority.
-    const child = spawn("nice", ["-n", "10", "go", ...args], { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
-    const forget = endWithProcess(() => child.kill("SIGKILL"));
-    let count = 0;
-    const lines: string[] = [];
-    createInterface({ input: child.stderr }).on("line", (line) => {
-      count++;
-      lines.push(line);
-      if (lines.length > 20) lines.shift();
-    });
-    const timer = setInterval(() => {
-      progress(`  ${program.title}: ${count} lines of go, ${seconds()} s, ${lines.at(-1) ?? ""}`);
-    }, 10_000);
-    const end = (error?: GoBuildError) => {
-      clearInterval(timer);
-      forget();
-      if (error) fail(error);
-      else done();
-    };
-    child.on("error", () => end(goMissing(program.oldestGo)));
-    child.on("close", (status) => {
-      if (status === 0) return end();
-      // nice ends with 127 if the command does not exist.
-      if (status === 127) return end(goMissing(program.oldestGo));
-      end(new GoBuildError("GO_BUILD", `go ${args.join(" ")}: ended with ${status}\n${lines.join("\n")}`));
-    });
-  });
+  const { status, lines } = await longCommand({ title: program.title, argv: ["go", ...args], cwd, env, progress });
+  if (status === 0) return;
+  if (status === 127) throw goMissing(program.oldestGo);
+  throw new GoBuildError("GO_BUILD", `go ${args.join(" ")}: ended with ${status}\n${lines.join("\n")}`);
 }
 
 function goMissing(oldestGo: string): GoBuildError {
