@@ -90,7 +90,7 @@ bench-body: build/pilotfish.wasm ## Measure CPU and latency of body -> model hea
 	@$(TSX) bench/body/main.ts $(ARGS)
 
 .PHONY: bench-routing
-bench-routing: build/pilotfish.wasm ## Measure picks on a real Envoy, beside round robin, least request and EPP; ARGS="--help"
+bench-routing: build/pilotfish.wasm ## Measure picks on a real Envoy, beside other routers (make peers first); ARGS="--help"
 	@$(TSX) bench/routing/main.ts $(ARGS)
 
 .PHONY: bench-sidecar

@@ -18,6 +18,25 @@ export function cpuNanoseconds(pid: number): number {
   return sum;
 }
 
+/** The process and all its descendants, by their ids. */
+export function processTree(pid: number): number[] {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      // `pid (name) state parent …`; the name may have any characters.
+      const stat = readFileSync(`/proc/${name}/stat`, "latin1");
+      const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+    } catch {
+      // The process ended between the two calls.
+    }
+  }
+  const tree = [pid];
+  for (let i = 0; i < tree.length; i++) tree.push(...(children.get(tree[i] as number) ?? []));
+  return tree;
+}
+
 /** Throws if the kernel does not account CPU time per thread (schedstat is absent or zero). */
 export function checkSchedstat(pid: number = process.pid): void {
   let ran = 0;

@@ -23,6 +23,8 @@ interface Ended {
 
 const KEPT_LINES = 20;
 const REPORT_MS = 10_000;
+/** Characters of the last line in a progress line. */
+const SHOWN = 100;
 
 /** Runs the command at low priority, because a build uses all cores for minutes. Reports the last line every ten seconds. */
 export function longCommand({ title, argv, cwd, env, progress }: LongCommand): Promise<Ended> {
@@ -39,7 +41,7 @@ export function longCommand({ title, argv, cwd, env, progress }: LongCommand): P
     });
   const timer = setInterval(() => {
     const seconds = Math.round((Date.now() - began) / 1000);
-    progress(`  ${title}: ${count} lines, ${seconds} s, ${lines.at(-1) ?? ""}`);
+    progress(`  ${title}: ${count} lines, ${seconds} s, ${(lines.at(-1) ?? "").slice(0, SHOWN)}`);
   }, REPORT_MS);
   return new Promise((done) => {
     const end = (status: number | null) => {

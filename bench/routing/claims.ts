@@ -1,7 +1,7 @@
-// Checks the claims about picks with the figures of a run.
+// Checks the claims about picks with the figures of a run. A claim needs its opponents: without them in the run it is not made.
 import { short } from "../../testkit/statistics.ts";
-import { BASELINES, EPP } from "./contenders.ts";
-import { type Row, ratio } from "./figures.ts";
+import { EPP, EPP_OPTIMIZED, HELD, OWN, TOKENS } from "./contenders.ts";
+import { type Measure, type Row, ratio } from "./figures.ts";
 import type { RoutingLoad } from "./loads.ts";
 
 export interface Claim {
@@ -18,47 +18,86 @@ export function burstLimit(requests: number, pods: number): number {
 }
 
 const BURST = 200;
-const MUCH_BETTER = ["shared"];
+/** Loads of the simulation on which the p90 must be much lower than that of the better endpoint picker. */
+const MUCH_BETTER: readonly string[] = ["shared-80", "sessions", "mixed", "slow"];
+const PICKERS: readonly string[] = [EPP, EPP_OPTIMIZED];
 
-export function claimsOf(load: RoutingLoad, rows: readonly Row[]): Claim[] {
-  const row = (name: string) => rows.find(({ contender }) => contender === name);
-  const epp = row(EPP);
-  const baselines = BASELINES.flatMap((name) => row(name) ?? []);
-  const claims: Claim[] = [];
-  for (const own of rows) {
-    if (own.contender === EPP || BASELINES.includes(own.contender)) continue;
-    const add = (claim: string, figures: string, holds: boolean) =>
-      claims.push({ claim, load: load.name, contender: own.contender, figures, holds });
-    if (epp) {
-      const to = ratio(own, epp, "p90");
-      const limit = MUCH_BETTER.includes(load.name) ? 0.7 : 1;
-      add(
-        limit < 1 ? `p90 at most ${limit} of EPP's` : "p90 below EPP's",
-        `${spread(to)} of ${short(epp.figures.p90.median)} ms`,
-        limit < 1 ? to.median <= limit : to.median < limit,
-      );
-      if (MUCH_BETTER.includes(load.name)) {
-        const [mine, its] = [own.figures.hitRate.median, epp.figures.hitRate.median];
-        add("at least EPP's hit rate", `${percent(mine)} against ${percent(its)}`, mine >= its);
-      }
-    }
-    const best = baselines.sort((a, b) => a.figures.p90.median - b.figures.p90.median)[0];
-    if (best) {
-      const to = ratio(own, best, "p90");
-      const figures = `${spread(to)} of ${best.contender}'s ${short(best.figures.p90.median)} ms`;
-      add("p90 at most 1.03 of the best of round robin and least request", figures, to.median <= 1.03);
-    }
-    if (load.burstMs !== undefined) {
-      const most = own.figures.mostOfBurst.high;
-      const limit = burstLimit(BURST, load.pods);
-      add(`no pod gets more than ${limit} of ${BURST} requests`, `${most} at most`, most <= limit);
-    }
-  }
-  return claims;
+function isOverload({ kind }: RoutingLoad): boolean {
+  return kind.startsWith("overload-");
 }
 
-function spread({ median, low, high }: { median: number; low: number; high: number }): string {
-  return `${median.toFixed(2)} (${low.toFixed(2)}…${high.toFixed(2)})`;
+export function claimsOf(load: RoutingLoad, rows: readonly Row[]): Claim[] {
+  const own = rows.filter(({ contender }) => OWN.includes(contender));
+  const others = rows.filter(({ contender }) => !OWN.includes(contender));
+  const pickers = others.filter(({ contender }) => PICKERS.includes(contender));
+  return own.flatMap((row) => {
+    const rule = row.contender === TOKENS || row.contender === HELD;
+    if (load.burstMs !== undefined) return [burst(load, row)];
+    if (!rule) return [];
+    if (isOverload(load)) return overload(load, row, pickers);
+    return row.contender === TOKENS ? usual(load, row, others, pickers) : [];
+  });
+}
+
+function usual(load: RoutingLoad, row: Row, others: readonly Row[], pickers: readonly Row[]): Claim[] {
+  if (MUCH_BETTER.includes(load.kind))
+    return [...atMost(load, row, pickers, "p90", 0.85, "the better EPP"), ...noCollapse(load, row, others)];
+  return [...atMost(load, row, others, "p90", 1.03, "the best contender"), ...noCollapse(load, row, others)];
+}
+
+function noCollapse(load: RoutingLoad, row: Row, others: readonly Row[]): Claim[] {
+  return atMost(load, row, others, "p99", 3, "the best contender");
+}
+
+/** The better endpoint picker is chosen for each measure anew. */
+function overload(load: RoutingLoad, row: Row, pickers: readonly Row[]): Claim[] {
+  return [
+    ...atLeast(load, row, pickers, "outputPerSecond", 0.98),
+    ...atLeast(load, row, pickers, "hitRate", 0.97),
+    ...atMost(load, row, pickers, "p90", 1, "the better EPP"),
+  ];
+}
+
+function burst(load: RoutingLoad, row: Row): Claim {
+  const most = row.figures.mostOfBurst.high;
+  const limit = burstLimit(BURST, load.pods);
+  const claim = `no pod gets more than ${limit} of ${BURST} requests`;
+  return { claim, load: load.name, contender: row.contender, figures: `${most} at most`, holds: most <= limit };
+}
+
+/** The measure is at most `limit` times the lowest of the opponents. */
+function atMost(
+  load: RoutingLoad,
+  row: Row,
+  opponents: readonly Row[],
+  measure: Measure,
+  limit: number,
+  who: string,
+): Claim[] {
+  const [best] = [...opponents].sort((a, b) => a.figures[measure].median - b.figures[measure].median);
+  return compared(load, row, best, measure, `${measure} at most ${limit} of ${who}`, (to) => to <= limit);
+}
+
+/** The measure is at least `limit` times the highest of the opponents. */
+function atLeast(load: RoutingLoad, row: Row, opponents: readonly Row[], measure: Measure, limit: number): Claim[] {
+  const [best] = [...opponents].sort((a, b) => b.figures[measure].median - a.figures[measure].median);
+  return compared(load, row, best, measure, `${measure} at least ${limit} of the better EPP`, (to) => to >= limit);
+}
+
+function compared(
+  load: RoutingLoad,
+  row: Row,
+  best: Row | undefined,
+  measure: Measure,
+  claim: string,
+  holds: (ratio: number) => boolean,
+): Claim[] {
+  if (!best) return [];
+  const { median, low, high } = ratio(row, best, measure);
+  const value = best.figures[measure].median;
+  const shown = measure === "hitRate" ? percent(value) : short(value);
+  const figures = `${median.toFixed(2)} (${low.toFixed(2)}…${high.toFixed(2)}) of ${best.contender}'s ${shown}`;
+  return [{ claim, load: load.name, contender: row.contender, figures, holds: holds(median) }];
 }
 
 export function percent(share: number): string {

@@ -14,8 +14,6 @@ interface ClientStart {
   ports: readonly number[];
   /** Whether the client sends the model header, because no filter reads the body. */
   named: boolean;
-  /** Requests that are still in flight this long after the last arrival are cut off. */
-  graceMs: number;
 }
 
 export interface Sent {
@@ -37,6 +35,9 @@ export interface ClientAsks {
   run: { given: null; answer: Sent[] };
 }
 
+/** Requests that are still in flight this long after the last arrival are cut off, unless the load says otherwise. */
+const GRACE_MS = 4000;
+
 interface Prepared {
   at: number;
   port: number;
@@ -45,12 +46,12 @@ interface Prepared {
 }
 
 let prepared: Prepared[] = [];
-let graceMs = 0;
+let graceMs = GRACE_MS;
 
-function prepare({ load, seed, ports, named, graceMs: grace }: ClientStart): ClientAsks["prepare"]["answer"] {
+function prepare({ load, seed, ports, named }: ClientStart): ClientAsks["prepare"]["answer"] {
   const draws = new Draws(seed ^ 0xc11e);
   const { requests, warm } = requestsOf(load, seed);
-  graceMs = grace;
+  graceMs = load.graceMs ?? GRACE_MS;
   prepared = requests.map((request) => {
     const body = bodyOf(request);
     return {

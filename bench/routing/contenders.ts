@@ -1,125 +1,73 @@
-// The contenders: for each, the filters of its Envoy, and how the cluster balances. Each has an Envoy of its own with two workers.
-import type { Json, JsonObject } from "../../envoy/json.ts";
-import { DESTINATION_HEADER } from "../../protocol/constants.ts";
-import type { TestEnvoyConfig } from "../../testkit/envoy/test-envoy.ts";
-import { EPP as EPP_PEER } from "../../testkit/peers/go-peers.ts";
+// The contenders. Each has Envoys of its own. In front of a pool stands Pilotfish's filter, an endpoint picker, one of Envoy's own
+// policies, or a router that is the only upstream of its Envoys.
+import { readFileSync } from "node:fs";
+import type { JsonObject } from "../../envoy/json.ts";
+import { areBuilt } from "../../testkit/go/program.ts";
+import { EPP as EPP_DEFAULT, EPP_MENDED, type Peer, peerPath } from "../../testkit/peers/go-peers.ts";
+import { isInstalled } from "../../testkit/peers/python-peers.ts";
+import { ROUTERS, type Router } from "../../testkit/peers/routers.ts";
 
 export interface RoutingContender {
   name: string;
   title: string;
-  /** The configuration of Pilotfish's filter; absent for other contenders. */
+  /** The configuration of Pilotfish's filter. */
   filter?: JsonObject;
-  epp?: boolean;
+  /** An endpoint picker, and its EndpointPickerConfig if it is not the default. */
+  picker?: { peer: Peer; config?: string };
+  router?: Router;
   balance?: "round robin" | "least request";
 }
+
+const OPTIMIZED_BASELINE = readFileSync(
+  new URL("../../testkit/peers/epp-mended/optimized-baseline.yaml", import.meta.url),
+  "utf8",
+);
+/** Longer than any run, so that the hold queue refuses nothing. */
+const HOLD = { maxRequests: 16_384, maxBytes: 1_073_741_824, timeout: "3600s" };
+const tokens = { profile: "tokens" };
+
+export const TOKENS = "tokens";
+export const HELD = "tokens-hold";
+export const EPP = EPP_DEFAULT.name;
+export const EPP_OPTIMIZED = "epp-optimized";
+/** The contenders that the claims are about. */
+export const OWN: readonly string[] = [TOKENS, HELD, "load"];
 
 export const CONTENDERS: readonly RoutingContender[] = [
   { name: "round-robin", title: "Envoy's ROUND_ROBIN", balance: "round robin" },
   { name: "least-request", title: "Envoy's LEAST_REQUEST, choice_count 2", balance: "least request" },
-  { name: EPP_PEER.name, title: `EPP v${EPP_PEER.version} with its default plugins, by ext_proc`, epp: true },
+  {
+    name: EPP,
+    title: `EPP v${EPP_DEFAULT.version} with its default plugins, by ext_proc`,
+    picker: { peer: EPP_DEFAULT },
+  },
+  {
+    name: EPP_OPTIMIZED,
+    title: `EPP v${EPP_MENDED.version} with llm-d's optimized baseline, two lines mended, by ext_proc`,
+    picker: { peer: EPP_MENDED, config: OPTIMIZED_BASELINE },
+  },
+  ...ROUTERS.map((router) => ({
+    name: router.peer.name,
+    title: `${router.peer.title} ${router.peer.version} behind Envoy, ${router.policy}`,
+    router,
+  })),
   { name: "load", title: "Pilotfish, profile load", filter: { pick: { profile: "load" } } },
-  { name: "tokens", title: "Pilotfish, profile tokens", filter: { pick: { profile: "tokens" } } },
+  {
+    name: HELD,
+    title: "Pilotfish, profile tokens, admission mode hold",
+    filter: { pick: tokens, admission: { mode: "hold", hold: HOLD } },
+  },
+  { name: TOKENS, title: "Pilotfish, profile tokens", filter: { pick: tokens } },
 ];
 
 export const CONTENDER_NAMES = CONTENDERS.map(({ name }) => name);
-export const EPP = EPP_PEER.name;
-export const BASELINES: readonly string[] = ["round-robin", "least-request"];
+/** `tokens-hold` differs from `tokens` only in overload. */
+export const USUAL_NAMES = CONTENDER_NAMES.filter((name) => name !== HELD);
 
-const POOL = "pool";
-const EPP_CLUSTER = "epp";
-
-interface EnvoyNeeds {
-  models: readonly string[];
-  endpoints: readonly string[];
-  wasmFile: string;
-  secret: string;
-  /** Port of EPP. */
-  eppPort: number | undefined;
-}
-
-export function envoyOf(contender: RoutingContender, needs: EnvoyNeeds): TestEnvoyConfig {
-  const { models, endpoints, wasmFile, secret, eppPort } = needs;
-  const config: TestEnvoyConfig = { pools: [{ name: POOL, models, endpoints }] };
-  if (contender.filter) return { ...config, wasm: { file: wasmFile, secret, configuration: contender.filter } };
-  if (contender.epp) {
-    if (eppPort === undefined) throw new Error("EPP's port is not known");
-    return {
-      ...config,
-      filtersBefore: [extProc],
-      clusters: [grpcCluster(eppPort)],
-      // A request without a pick of EPP is refused, so that EPP's figures include no other balancer.
-      edit: (bootstrap) => Object.assign(poolOf(bootstrap), originalDestination),
-    };
-  }
-  const policy = contender.balance === "round robin" ? roundRobin : leastRequest;
-  return {
-    ...config,
-    edit: (bootstrap) => {
-      poolOf(bootstrap).load_balancing_policy = { policies: [{ typed_extension_config: policy }] };
-    },
-  };
-}
-
-const POLICY = "envoy.load_balancing_policies";
-const roundRobin: JsonObject = {
-  name: `${POLICY}.round_robin`,
-  typed_config: { "@type": `type.googleapis.com/envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin` },
-};
-const leastRequest: JsonObject = {
-  name: `${POLICY}.least_request`,
-  typed_config: {
-    "@type": `type.googleapis.com/envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest`,
-  },
-};
-
-function poolOf(bootstrap: JsonObject): JsonObject {
-  const { clusters } = bootstrap.static_resources as { clusters: JsonObject[] };
-  const pool = clusters.find(({ name }) => name === POOL);
-  if (!pool) throw new Error(`the bootstrap has no cluster "${POOL}"`);
-  if (pool.type === "STATIC" && pool.load_assignment === undefined) throw new Error("the pool has no endpoints");
-  return pool;
-}
-
-/** Replaces the fixed endpoints: only the header decides the pod. */
-const originalDestination: { [key: string]: Json | undefined } = {
-  type: "ORIGINAL_DST",
-  lb_policy: "CLUSTER_PROVIDED",
-  original_dst_lb_config: { use_http_header: true, http_header_name: DESTINATION_HEADER },
-  load_assignment: undefined,
-  load_balancing_policy: undefined,
-};
-
-/** Configures ext_proc as the extension's guides do: the whole request and the whole response pass through EPP. */
-const extProc: JsonObject = {
-  name: "envoy.filters.http.ext_proc",
-  typed_config: {
-    "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
-    grpc_service: { envoy_grpc: { cluster_name: EPP_CLUSTER }, timeout: "60s" },
-    message_timeout: "60s",
-    processing_mode: {
-      request_header_mode: "SEND",
-      request_body_mode: "FULL_DUPLEX_STREAMED",
-      request_trailer_mode: "SEND",
-      response_header_mode: "SEND",
-      response_body_mode: "FULL_DUPLEX_STREAMED",
-      response_trailer_mode: "SEND",
-    },
-  },
-};
-
-function grpcCluster(port: number): JsonObject {
-  const address = { socket_address: { address: "127.0.0.1", port_value: port } };
-  return {
-    name: EPP_CLUSTER,
-    type: "STATIC",
-    connect_timeout: "1s",
-    load_assignment: { cluster_name: EPP_CLUSTER, endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] },
-    circuit_breakers: { thresholds: [{ max_requests: 100_000, max_pending_requests: 100_000 }] },
-    typed_extension_protocol_options: {
-      "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-        explicit_http_config: { http2_protocol_options: {} },
-      },
-    },
-  };
+/** Why a contender cannot run here; undefined if it can. The bench builds nothing: `make peers` does. */
+export async function missing({ name, picker, router }: RoutingContender): Promise<string | undefined> {
+  const cached = picker ? await areBuilt([peerPath(picker.peer)]) : router ? await isInstalled(router.peer) : true;
+  if (cached) return undefined;
+  const peer = (picker ?? router)?.peer.name;
+  return `skipped: ${name} (not in the cache; make peers ARGS="${peer}" puts it there)`;
 }

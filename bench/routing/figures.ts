@@ -20,8 +20,13 @@ interface Repetition {
   mostOfBurst: number;
   /** The p99 of the delay with which the client sent requests, in ms. */
   late: number;
+  /** Busy share of the whole machine, 0 to 1. */
   busy: number;
+  /** Cores that other programs used. */
+  foreign: number;
 }
+
+export type Measure = keyof Repetition;
 
 const MEASURES = [
   "mean",
@@ -36,12 +41,17 @@ const MEASURES = [
   "mostOfBurst",
   "late",
   "busy",
-] as const satisfies readonly (keyof Repetition)[];
+  "foreign",
+] as const satisfies readonly Measure[];
+
+/** Above this share of busy cores, or these cores of other programs, a repetition is marked: its figures may be the machine's. */
+const BUSY_LIMIT = 0.85;
+const FOREIGN_LIMIT = 0.3;
 
 export interface Row {
   contender: string;
   repetitions: Repetition[];
-  figures: Record<keyof Repetition, Figure>;
+  figures: Record<Measure, Figure>;
   /** Used cores by part. */
   cores: Record<string, Figure>;
 }
@@ -67,8 +77,13 @@ export function repetitionOf(seen: Seen, load: RoutingLoad): Repetition {
       measured.map(({ late }) => late),
       0.99,
     ),
-    busy: seen.busy,
+    ...seen.machine,
   };
+}
+
+/** Repetitions in which the machine was too busy to trust the figures. */
+export function disturbed({ repetitions }: Row): number {
+  return repetitions.filter(({ busy, foreign }) => busy > BUSY_LIMIT || foreign > FOREIGN_LIMIT).length;
 }
 
 export function mostOfBurst(sent: readonly Sent[], burstMs: number, pods: number): number {
@@ -92,6 +107,6 @@ export function rowOf(contender: string, all: readonly Seen[], load: RoutingLoad
 }
 
 /** The ratio of `row` to `other` in each repetition, in which both had the same requests. */
-export function ratio(row: Row, other: Row, measure: keyof Repetition): Figure {
+export function ratio(row: Row, other: Row, measure: Measure): Figure {
   return figure(row.repetitions.map((one, i) => one[measure] / (other.repetitions[i]?.[measure] ?? Number.NaN)));
 }

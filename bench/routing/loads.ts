@@ -11,19 +11,26 @@ export interface RoutingLoad {
   kind: string;
   pods: number;
   seconds: number;
+  /** Requests a second for all pods; undefined for the load's own rate. */
+  rate?: number;
+  /** Parameters of all pods, such as those of other hardware. The load's own parameters replace these. */
+  params?: Partial<PodParams>;
   /** Scrape interval of sidecar and endpoint picker; undefined leaves their defaults. */
   scrapeMs?: number;
   envoys: number;
   /** Ms between bursts. Each burst is judged by itself. */
   burstMs?: number;
+  /** Requests that are still in flight this long after the last arrival are cut off; undefined for the client's default. */
+  graceMs?: number;
 }
 
 const one = { envoys: 1 };
 
 export const ROUTING_LOADS: readonly RoutingLoad[] = [
   { name: "shared", kind: "shared-80", pods: 4, seconds: 60, ...one },
-  { name: "fitting", kind: "fitting-80", pods: 4, seconds: 45, ...one },
+  { name: "sessions", kind: "sessions", pods: 4, seconds: 60, ...one },
   { name: "mixed", kind: "mixed", pods: 4, seconds: 30, ...one },
+  { name: "fitting", kind: "fitting-80", pods: 4, seconds: 45, ...one },
   { name: "slow", kind: "slow", pods: 4, seconds: 30, ...one },
   { name: "adapters", kind: "adapters", pods: 4, seconds: 30, ...one },
   { name: "bursts-1s", kind: "idle-bursts", pods: 8, seconds: 25, scrapeMs: 1000, burstMs: 5000, ...one },
@@ -47,7 +54,8 @@ interface Arrivals {
 }
 
 export function requestsOf(load: RoutingLoad, seed: number): Arrivals {
-  const made = makeLoad(load.kind, { pods: load.pods, seed, seconds: load.seconds });
+  const { pods, seconds, rate, params: given = {} } = load;
+  const made = makeLoad(load.kind, { pods, seed, seconds, rate, params: given });
   const adapters = [...new Set(made.requests.flatMap(({ adapter }) => adapter ?? []))].sort();
   const params = Array.from({ length: load.pods }, (_, i) => ({ ...made.params(i), streamInterval: STREAM_INTERVAL }));
   return {

@@ -5,7 +5,7 @@ import type { Machine } from "../../testkit/machine.ts";
 import { type Figure, short } from "../../testkit/statistics.ts";
 import { plot } from "../../testkit/svg.ts";
 import { type Claim, percent } from "./claims.ts";
-import type { Row } from "./figures.ts";
+import { disturbed, type Row } from "./figures.ts";
 import type { RoutingLoad } from "./loads.ts";
 
 export interface Cell {
@@ -15,13 +15,21 @@ export interface Cell {
   rows: Row[];
 }
 
+interface RoutingSetting {
+  repetitions: number;
+  seed: number;
+  /** Contenders that ran at the same time. */
+  lanes: number;
+  /** Worker threads of each Envoy. */
+  workers: number;
+  tokenBytes: number;
+}
+
 export interface RoutingRun {
   date: string;
   machine: Machine;
   versions: Record<string, string>;
-  repetitions: number;
-  seed: number;
-  lanes: number;
+  setting: RoutingSetting;
   seconds: number;
   contenders: readonly { name: string; title: string }[];
   notes: readonly string[];
@@ -29,27 +37,24 @@ export interface RoutingRun {
   claims: readonly Claim[];
 }
 
-/** At this busy share the machine may limit the figures. */
-const TOO_BUSY = 0.7;
-
-const HEAD = ["contender", "mean", "p50", "p90", "p99", "output/s", "hit rate", "deepest queue", "refused", "cut off"];
+const HEAD = [
+  "contender",
+  "mean",
+  "p50",
+  "p90",
+  "p99",
+  "output/s",
+  "hit rate",
+  "deepest queue",
+  "refused",
+  "cut off",
+  "disturbed",
+];
 
 export function cellTable(cell: Cell): string {
   const { load, title, perSecond, rows } = cell;
   const bursts = load.burstMs !== undefined;
-  const lines = rows.map(({ contender, figures: f }) => [
-    contender,
-    bracket(f.mean),
-    bracket(f.p50),
-    bracket(f.p90),
-    bracket(f.p99),
-    short(f.outputPerSecond.median),
-    percent(f.hitRate.median),
-    short(f.deepestQueue.high),
-    short(f.refused.high),
-    short(f.cut.high),
-    ...(bursts ? [short(f.mostOfBurst.high)] : []),
-  ]);
+  const lines = rows.map((row) => lineOf(row, bursts));
   const scrape = load.scrapeMs === undefined ? "" : `, scrapes every ${load.scrapeMs} ms`;
   const envoys = load.envoys > 1 ? `, ${load.envoys} Envoys` : "";
   const head = [...HEAD, ...(bursts ? ["most of a burst on a pod"] : [])];
@@ -63,27 +68,43 @@ export function cellTable(cell: Cell): string {
   ].join("\n");
 }
 
+function lineOf(row: Row, bursts: boolean): string[] {
+  const { contender, figures: f, repetitions } = row;
+  const marked = disturbed(row);
+  return [
+    contender,
+    ...[f.mean, f.p50, f.p90, f.p99].map(bracket),
+    short(f.outputPerSecond.median),
+    percent(f.hitRate.median),
+    ...[f.deepestQueue, f.refused, f.cut].map(({ high }) => short(high)),
+    marked === 0 ? "" : `**${marked} of ${repetitions.length}**`,
+    ...(bursts ? [short(f.mostOfBurst.high)] : []),
+  ];
+}
+
 function cpuLines({ rows }: Cell): string[] {
   const busy = Math.max(...rows.map(({ figures }) => figures.busy.high));
   const parts = rows.map(({ contender, cores, figures }) => {
     const each = Object.entries(cores).map(([part, used]) => `${part} ${used.median.toFixed(2)}`);
     return `${contender}: ${each.join(", ")}; sent late p99 ${short(figures.late.high)} ms`;
   });
-  const flag = busy > TOO_BUSY ? ` **More than ${TOO_BUSY * 100} %: these figures may be the machine's.**` : "";
-  return [`Machine busy at most ${percent(busy)}.${flag} Cores: ${parts.join(" · ")}`];
+  const foreign = Math.max(...rows.map(({ figures }) => figures.foreign.high));
+  const machine = `Machine busy at most ${percent(busy)}, other programs at most ${foreign.toFixed(2)} cores.`;
+  return [`${machine} Cores: ${parts.join(" · ")}`];
 }
 
 function markdown(run: RoutingRun, image?: string): string {
-  const { machine } = run;
+  const { machine, setting } = run;
   const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
   return `${[
     `# Picking on a real Envoy: time to first token in ms, ${run.date.slice(0, 10)}`,
     "",
     `${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, ${machine.kernel}; load at the start ${machine.loadBefore}.`,
     `${versions.join(", ")}, Node ${machine.node}. The run took ${Math.round(run.seconds)} s.`,
-    `Pods are simulated vLLM engines: model time is waited for, not computed, and nothing here is a GPU. Each contender has its own pods and Envoy with two workers; ${run.lanes} ran at a time.`,
-    `${run.repetitions} repetitions with seeds from ${run.seed} on, the same requests for all contenders in each; figures are medians, in brackets the lowest and highest.`,
+    `Pods are simulated vLLM engines: model time is waited for, not computed, and nothing here is a GPU. Each contender has its own pods and Envoys with ${setting.workers} workers; ${setting.lanes} ran at a time. A token of the pods has ${setting.tokenBytes} bytes.`,
+    `${setting.repetitions} repetitions with seeds from ${setting.seed} on, the same requests for all contenders in each; figures are medians, in brackets the lowest and highest.`,
     "Arrivals are open-loop, times are from when a request was due. The first fifth of the requests fills caches and is not in the figures. What had no first token 4 s after the last arrival was cut off and counts with as long as it had waited.",
+    "A repetition is disturbed, and counted in the last column, if the machine was more than 85 % busy or other programs used more than 0.3 cores.",
     ...run.notes,
     "",
     ...run.contenders.map(({ name, title }) => `- \`${name}\`: ${title}`),
@@ -98,10 +119,10 @@ function markdown(run: RoutingRun, image?: string): string {
 
 export function claimTable(claims: readonly Claim[]): string[] {
   if (claims.length === 0) return [];
-  const rows = claims.map((one) => [one.holds ? "yes" : "**no**", one.contender, one.load, one.claim, one.figures]);
+  const rows = claims.map((one) => [one.holds ? "met" : "**missed**", one.contender, one.load, one.claim, one.figures]);
   const held = claims.filter(({ holds }) => holds).length;
-  const head = ["holds", "contender", "load", "claim", "figures"];
-  return [`## Claims: ${held} of ${claims.length} hold`, "", ...table(head, rows), ""];
+  const head = ["", "contender", "load", "claim", "figures"];
+  return [`## Claims: ${held} of ${claims.length} met`, "", ...table(head, rows), ""];
 }
 
 function bracket({ median, low, high }: Figure): string {

@@ -20,7 +20,8 @@ interface RouterRun {
   metricsPort: number;
   /** URLs. */
   pods: readonly string[];
-  model: string;
+  /** The base model, then its adapters. */
+  models: readonly string[];
   /** Folder for files of the router. */
   folder: string;
 }
@@ -59,7 +60,7 @@ const vllmRouter: Router = {
 const litellm: Router = {
   peer: LITELLM,
   policy: "routing_strategy least-busy",
-  command: ({ port, pods, model, folder }) => ({
+  command: ({ port, pods, models, folder }) => ({
     argv: [
       ...[programOf(LITELLM, "litellm"), "--config", join(folder, "litellm.json"), "--host", "127.0.0.1"],
       ...["--port", String(port), "--telemetry", "False"],
@@ -72,19 +73,19 @@ const litellm: Router = {
       // The proxy refuses to start without a key; here only loopback reaches it.
       LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY: "true",
     },
-    file: { name: "litellm.json", text: JSON.stringify(litellmConfig(pods, model)) },
+    file: { name: "litellm.json", text: JSON.stringify(litellmConfig(pods, models)) },
   }),
 };
 
 export const ROUTERS: readonly Router[] = [smg, vllmRouter, litellm];
 
 /** YAML includes JSON, so the proxy reads this. */
-function litellmConfig(pods: readonly string[], model: string) {
+function litellmConfig(pods: readonly string[], models: readonly string[]) {
   return {
-    model_list: pods.map((pod) => ({
-      model_name: model,
-      litellm_params: { model: `openai/${model}`, api_base: `${pod}/v1`, api_key: "none" },
-    })),
+    model_list: models.flatMap((model) => {
+      const served = { model: `openai/${model}`, api_key: "none" };
+      return pods.map((pod) => ({ model_name: model, litellm_params: { ...served, api_base: `${pod}/v1` } }));
+    }),
     router_settings: { routing_strategy: "least-busy" },
     litellm_settings: { telemetry: false, num_retries: 0 },
   };
@@ -93,7 +94,7 @@ function litellmConfig(pods: readonly string[], model: string) {
 interface RouterStart {
   /** URLs. */
   pods: readonly string[];
-  model: string;
+  models: readonly string[];
   folder: string;
 }
 
@@ -101,9 +102,9 @@ interface RouterStart {
 const WAIT_MS = 120_000;
 
 /** Routers may listen on every interface, so the caller gives them a network of their own (isolate.ts). */
-export async function startRouter(router: Router, { pods, model, folder }: RouterStart): Promise<RunningPeer> {
+export async function startRouter(router: Router, { pods, models, folder }: RouterStart): Promise<RunningPeer> {
   const [port, metricsPort] = (await freePorts(2)) as [number, number];
-  const { argv, env, file } = router.command({ port, metricsPort, pods, model, folder });
+  const { argv, env, file } = router.command({ port, metricsPort, pods, models, folder });
   if (file) await writeFile(join(folder, file.name), file.text);
   // HOME: what a router stores ends with the folder.
   const all = { ...process.env, ...env, HOME: folder };

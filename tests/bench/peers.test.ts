@@ -34,7 +34,7 @@ test("every package of a Python peer is pinned, the peer itself at the version o
 test("each router gets every pod, and listens on loopback", () => {
   const pods = ["http://127.0.1.1:9", "http://127.0.1.2:9"];
   for (const { peer, command } of ROUTERS) {
-    const { argv, file } = command({ port: 1, metricsPort: 2, pods, model: "m", folder: "/run" });
+    const { argv, file } = command({ port: 1, metricsPort: 2, pods, models: ["m"], folder: "/run" });
     const text = [...argv, file?.text ?? ""].join(" ");
     for (const pod of pods) assert.ok(text.includes(pod), `${peer.name}: ${text}`);
     assert.ok(text.includes("--host 127.0.0.1 --port 1"), peer.name);

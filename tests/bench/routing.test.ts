@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { burstLimit, claimsOf } from "../../bench/routing/claims.ts";
 import type { Sent } from "../../bench/routing/client.ts";
-import { CONTENDERS, envoyOf } from "../../bench/routing/contenders.ts";
-import { mostOfBurst, repetitionOf, rowOf } from "../../bench/routing/figures.ts";
+import { CONTENDERS } from "../../bench/routing/contenders.ts";
+import { envoyOf } from "../../bench/routing/envoy-of.ts";
+import { disturbed, mostOfBurst, repetitionOf, rowOf } from "../../bench/routing/figures.ts";
 import type { Seen } from "../../bench/routing/lane.ts";
 import { ROUTING_LOADS, type RoutingLoad, requestsOf } from "../../bench/routing/loads.ts";
 import { envoyConfig } from "../../envoy/config.ts";
@@ -34,7 +35,7 @@ function seen(contender: string, all: Sent[], hits = 80): Seen {
     lastMs: 1100,
     counts: [count, end, end],
     cores: { pods: 0.1 },
-    busy: 0.2,
+    machine: { busy: 0.2, foreign: 0 },
   };
 }
 
@@ -57,23 +58,58 @@ test("bursts are judged one by one, and pod by pod", () => {
   assert.equal(burstLimit(200, 8), 30);
 });
 
-test("claims compare a contender with EPP and with the better of round robin and least request", () => {
-  const shared = load("shared");
-  const rows = (own: number, hits: number) => [
-    rowOf("round-robin", [seen("round-robin", [sent(200, 100)])], shared),
-    rowOf("least-request", [seen("least-request", [sent(200, 90)])], shared),
-    rowOf("epp", [seen("epp", [sent(200, 100)])], shared),
-    rowOf("tokens", [seen("tokens", [sent(200, own)], hits)], shared),
-  ];
-  assert.deepEqual(
-    claimsOf(shared, rows(70, 80)).map(({ holds }) => holds),
-    [true, true, true],
+/** Claims as `claim: met`, for one request of each contender with these waits. */
+function claimed(one: RoutingLoad, waits: Readonly<Record<string, number>>, hits: Record<string, number> = {}) {
+  const rows = Object.entries(waits).map(([name, wait]) => {
+    return rowOf(name, [seen(name, [sent(200, wait)], hits[name])], one);
+  });
+  return Object.fromEntries(
+    claimsOf(one, rows).map(({ contender, claim, holds }) => [`${contender}: ${claim}`, holds]),
   );
-  assert.deepEqual(
-    claimsOf(shared, rows(93, 79)).map(({ holds }) => holds),
-    [false, false, false],
-    "0.93 of EPP's, a lower hit rate, 1.033 of least request's",
+}
+
+test("on the loads that must be won, tokens is compared with the better EPP; on the others with the best contender", () => {
+  const waits = { "round-robin": 90, epp: 120, "epp-optimized": 100, load: 500 };
+  assert.deepEqual(claimed(load("shared"), { ...waits, tokens: 85 }), {
+    "tokens: p90 at most 0.85 of the better EPP": true,
+    "tokens: p99 at most 3 of the best contender": true,
+  });
+  assert.deepEqual(claimed(load("shared"), { ...waits, tokens: 271 }), {
+    "tokens: p90 at most 0.85 of the better EPP": false,
+    "tokens: p99 at most 3 of the best contender": false,
+  });
+  const best = "tokens: p90 at most 1.03 of the best contender";
+  assert.equal(claimed(load("fitting"), { ...waits, tokens: 92 })[best], true);
+  assert.equal(claimed(load("fitting"), { ...waits, tokens: 94 })[best], false);
+});
+
+test("in overload output, hits and p90 are compared with the better EPP of each, with and without the hold queue", () => {
+  const one = { ...load("shared"), name: "overload-130", kind: "overload-130" };
+  const waits = { smg: 10, epp: 100, "epp-optimized": 120, tokens: 100, "tokens-hold": 101 };
+  const hits = { epp: 50, "epp-optimized": 60, tokens: 59, "tokens-hold": 58 };
+  assert.deepEqual(claimed(one, waits, hits), {
+    "tokens: outputPerSecond at least 0.98 of the better EPP": true,
+    "tokens: hitRate at least 0.97 of the better EPP": true,
+    "tokens: p90 at most 1 of the better EPP": true,
+    "tokens-hold: outputPerSecond at least 0.98 of the better EPP": true,
+    "tokens-hold: hitRate at least 0.97 of the better EPP": false,
+    "tokens-hold: p90 at most 1 of the better EPP": false,
+  });
+});
+
+test("without an opponent no claim is made", () => {
+  assert.deepEqual(claimed(load("shared"), { tokens: 1, load: 1 }), {});
+});
+
+test("a repetition on a busy machine is marked", () => {
+  const busy = (machine: Seen["machine"]) => ({ ...seen("tokens", [sent(200, 1)]), machine });
+  const quiet = busy({ busy: 0.8, foreign: 0.2 });
+  const row = rowOf(
+    "tokens",
+    [quiet, busy({ busy: 0.9, foreign: 0 }), busy({ busy: 0.1, foreign: 0.4 })],
+    load("shared"),
   );
+  assert.equal(disturbed(row), 2);
 });
 
 test("the same seed gives the same requests, for the duration of the load", () => {
@@ -89,9 +125,9 @@ test("the same seed gives the same requests, for the duration of the load", () =
 });
 
 test("EPP's Envoy has no other way to a pod than the header that EPP sets", () => {
-  const epp = CONTENDERS.find((one) => one.epp);
+  const epp = CONTENDERS.find((one) => one.picker);
   assert.ok(epp);
-  const needs = { models: ["m"], endpoints: ["127.0.0.1:1"], wasmFile: "none", secret: "s".repeat(16), eppPort: 2 };
+  const needs = { models: ["m"], endpoints: ["127.0.0.1:1"], wasmFile: "none", secret: "s".repeat(16), peerPort: 2 };
   const { wasm: _wasm, ...config } = envoyOf(epp, needs);
   const text = JSON.stringify(envoyConfig({ ...config, port: 0, adminPort: 0 } as Parameters<typeof envoyConfig>[0]));
   assert.ok(text.includes("ORIGINAL_DST") && !text.includes("override_host") && !text.includes("least_request"), text);

@@ -1,0 +1,58 @@
+// The command line of `make bench-routing`.
+import { Command } from "commander";
+import { numberFrom, someOf, wholeNumber } from "../prepare.ts";
+import { CONTENDER_NAMES, USUAL_NAMES } from "./contenders.ts";
+import { ROUTING_LOAD_NAMES, ROUTING_LOADS, type RoutingLoad } from "./loads.ts";
+
+export interface RoutingOptions {
+  loads: string[];
+  contenders: string[];
+  repetitions: number;
+  lanes: number;
+  workers: number;
+  envoys?: number;
+  tokenBytes: number;
+  seed: number;
+  seconds?: number;
+  wasm: string;
+  output: string;
+}
+
+const command = new Command("bench-routing")
+  .description("Time to first token with each way to pick a pod: real Envoys, simulated vLLM pods, open-loop arrivals")
+  .option("--loads <list>", `some of ${ROUTING_LOAD_NAMES.join(",")}`, someOf(ROUTING_LOAD_NAMES), ROUTING_LOAD_NAMES)
+  .option("--contenders <list>", `some of ${CONTENDER_NAMES.join(",")}`, someOf(CONTENDER_NAMES), USUAL_NAMES)
+  .option("--repetitions <n>", "each with new requests, which are the same for all contenders", wholeNumber(1, 100), 1)
+  .option(
+    "--lanes <n>",
+    "contenders that run at the same time, each with its own pods and Envoys",
+    wholeNumber(1, 16),
+    2,
+  )
+  .option("--workers <n>", "worker threads of each Envoy", wholeNumber(1, 64), 2)
+  .option("--envoys <n>", "Envoys of each contender (default: the load's own, 1 or 2)", wholeNumber(1, 16))
+  .option("--token-bytes <n>", "bytes of a token of the pods, from 1 to 16", numberFrom(1, 16), 4)
+  .option("--seconds <n>", "duration of the arrivals of each load (default: the load's own)", wholeNumber(5, 3600))
+  .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
+  .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
+  .option("--output <folder>", "folder for the results", "bench/results")
+  .addHelpText(
+    "after",
+    `
+A contender whose peer is not in the cache is skipped by name; make peers fills the cache.`,
+  );
+
+export function readOptions(): RoutingOptions {
+  return command.parse().opts<RoutingOptions>();
+}
+
+/** The chosen loads, on the chosen pods and Envoys. */
+export function chosenLoads({ loads, seconds, envoys, tokenBytes }: RoutingOptions): RoutingLoad[] {
+  const chosen = ROUTING_LOADS.filter(({ name }) => loads.includes(name));
+  return chosen.map((load) => ({
+    ...load,
+    seconds: seconds ?? load.seconds,
+    envoys: envoys ?? load.envoys,
+    params: { tokenBytes },
+  }));
+}
