@@ -274,7 +274,7 @@ export const MAX_PREFIX_BLOCKS: u32 = 256;
 /** Limit of the words of PREFIXES, and of the prefixes in a traffic report: 64 KiB. */
 export const MAX_PREFIX_WORDS: u32 = 8192;
 
-// ---- traffic report of an Envoy: a header of 64 bytes, then records of counts, then prefix records -----------
+// ---- traffic report of an Envoy: a header of 64 bytes, then records of counts, then sums records, then prefix records -----------
 /** Bytes "PFRP". */
 export const REPORT_MAGIC: u32 = 0x50524650;
 export const REPORT_HEADER_BYTES: u32 = 64;
@@ -289,8 +289,33 @@ export const REPORT_END: u32 = 40;
 export const REPORT_RECORDS: u32 = 12;
 /** u32 number of words of prefix records. */
 export const REPORT_WORDS: u32 = 48;
+/** u32 number of sums records. */
+export const REPORT_SUMS: u32 = 52;
 /** A record: u64 hash of the endpoint's address, then a remote record. */
 export const REPORT_RECORD_BYTES: u32 = 24;
+
+// ---- sums record of a base model: sums over its requests since the Envoy started. A u32 wraps. ------------------------------
+export const SUMS_BYTES: u32 = 104;
+/** u64 hash of the base model's name. */
+export const SUMS_MODEL: u32 = 0;
+/** u32 requests whose response had its first byte. */
+export const SUMS_REQUESTS: u32 = 8;
+/** u32 prompt tokens of these requests that the filter expected their endpoints to have cached. */
+export const SUMS_CACHED_TOKENS: u32 = 12;
+/** u32 prompt bytes of these requests, for each byte class. */
+export const SUMS_PROMPT: u32 = 16;
+/** u32 requests among these whose response said how many tokens the prompt has (`usage`). */
+export const SUMS_USAGE_REQUESTS: u32 = 36;
+/** u32 prompt tokens by `usage`. */
+export const SUMS_USAGE_TOKENS: u32 = 40;
+/** u32 prompt bytes of the requests with `usage`, for each byte class. */
+export const SUMS_USAGE_PROMPT: u32 = 44;
+/** f64 sums over streamed responses: number, x, y, x * x, x * y. x: the uncached tokens that were ahead of the request on its
+ * endpoint, and its own. y: seconds from the pick to the first byte. */
+export const SUMS_FIT: u32 = 64;
+export const SUMS_FIT_SUMS: u32 = 5;
+/** Limit of the base models of an Envoy that have sums. */
+export const MAX_SUMS: u32 = 64;
 
 // ---- load with which an endpoint counts as full, if the configuration has none ----------------------------------------------
 export const FULL_WAITING_REQUESTS: u32 = 5;

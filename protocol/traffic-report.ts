@@ -1,7 +1,9 @@
-// Encodes and decodes the traffic report of a filter: the counts of all workers of an Envoy, and the prefixes that they sent.
+// Encodes and decodes the traffic report of a filter: the counts of all workers of an Envoy, what they measured of each model, and the
+// prefixes that they sent.
 // README.md draws the layout. Decoding checks every byte, because traffic reports come from another process.
 
 import * as c from "./constants.ts";
+import { type ModelSums, readSums, writeSums } from "./model-sums.ts";
 import { VALID } from "./rules.ts";
 import type { RemoteCounts } from "./snapshot.ts";
 import { SnapshotError } from "./snapshot-error.ts";
@@ -14,6 +16,8 @@ export interface TrafficReport {
   end: bigint;
   /** Counts by the hash of the endpoint's address. */
   counts: Map<bigint, RemoteCounts>;
+  /** Sums by the hash of the base model's name. */
+  sums: Map<bigint, ModelSums>;
   /** The bytes of whole prefix records, unchanged. */
   prefixes: Uint8Array;
 }
@@ -31,7 +35,10 @@ export function decodeReport(body: Uint8Array): TrafficReport {
   if (records > c.MAX_ENDPOINTS)
     throw new SnapshotError(VALID, "report.records", records, `at most ${c.MAX_ENDPOINTS}`);
   const words = view.getUint32(c.REPORT_WORDS, true);
-  const total = c.REPORT_HEADER_BYTES + records * c.REPORT_RECORD_BYTES + words * 8;
+  const models = view.getUint32(c.REPORT_SUMS, true);
+  const sumsAt = c.REPORT_HEADER_BYTES + records * c.REPORT_RECORD_BYTES;
+  const prefixesAt = sumsAt + models * c.SUMS_BYTES;
+  const total = prefixesAt + words * 8;
   if (view.getUint32(c.HEADER_TOTAL_BYTES, true) !== body.length || total !== body.length)
     throw new SnapshotError(VALID, "report length", body.length, `${total}, as its header says`);
   const instance = view.getBigUint64(c.REPORT_INSTANCE, true);
@@ -44,7 +51,8 @@ export function decodeReport(body: Uint8Array): TrafficReport {
       throw new SnapshotError(VALID, `report.records[${i}].endpoint`, hash, "a new hash");
     counts.set(hash, readCounts(view, at + 8, `report.records[${i}]`));
   }
-  const prefixes = body.subarray(c.REPORT_HEADER_BYTES + records * c.REPORT_RECORD_BYTES);
+  const sums = readSums(view, sumsAt, models);
+  const prefixes = body.subarray(prefixesAt);
   prefixStarts(prefixes, "report.prefixes");
   return {
     version: view.getBigUint64(c.REPORT_VERSION, true),
@@ -52,14 +60,17 @@ export function decodeReport(body: Uint8Array): TrafficReport {
     ring: view.getBigUint64(c.REPORT_RING, true),
     end: view.getBigUint64(c.REPORT_END, true),
     counts,
+    sums,
     prefixes,
   };
 }
 
 /** Encodes a traffic report. Only tests use this: the sidecar's tests have a fake filter. */
 export function encodeReport(report: TrafficReport): Uint8Array {
-  const { version, instance, ring, end, counts, prefixes } = report;
-  const total = c.REPORT_HEADER_BYTES + counts.size * c.REPORT_RECORD_BYTES + prefixes.length;
+  const { version, instance, ring, end, counts, sums, prefixes } = report;
+  const sumsAt = c.REPORT_HEADER_BYTES + counts.size * c.REPORT_RECORD_BYTES;
+  const prefixesAt = sumsAt + sums.size * c.SUMS_BYTES;
+  const total = prefixesAt + prefixes.length;
   const body = new Uint8Array(total);
   const out = new DataView(body.buffer);
   out.setUint32(c.HEADER_MAGIC, c.REPORT_MAGIC, true);
@@ -72,12 +83,14 @@ export function encodeReport(report: TrafficReport): Uint8Array {
   out.setBigUint64(c.REPORT_RING, ring, true);
   out.setBigUint64(c.REPORT_END, end, true);
   out.setUint32(c.REPORT_WORDS, prefixes.length / 8, true);
+  out.setUint32(c.REPORT_SUMS, sums.size, true);
   let at = c.REPORT_HEADER_BYTES;
   for (const [hash, one] of counts) {
     out.setBigUint64(at, hash, true);
     writeCounts(out, at + 8, one);
     at += c.REPORT_RECORD_BYTES;
   }
-  body.set(prefixes, at);
+  writeSums(out, sumsAt, sums);
+  body.set(prefixes, prefixesAt);
   return body;
 }

@@ -14,9 +14,9 @@ function mix(x: bigint): bigint {
   return ((product ^ (product >> 32n)) * 0xd6e8feb86659fd93n) & U64;
 }
 
-/** Hash of an endpoint's address. The filter makes the same hash (assembly/base/hash.ts). */
-export function addressHash(address: string): bigint {
-  const bytes = Buffer.from(address, "latin1");
+/** Hash of an endpoint's address or of a model's name. The filter makes the same hash (assembly/base/hash.ts). */
+export function textHash(text: string): bigint {
+  const bytes = Buffer.from(text, "utf8");
   let hash = 0x9e3779b97f4a7c15n ^ BigInt(bytes.length);
   let at = 0;
   for (; at + 8 <= bytes.length; at += 8) hash = mix(hash ^ bytes.readBigUInt64LE(at));

@@ -2,7 +2,7 @@
 import * as c from "../constants.ts";
 import { encodeSnapshot } from "../encode.ts";
 import type { EndpointView, ModelView, SnapshotView } from "../snapshot.ts";
-import { addressHash } from "../traffic.ts";
+import { textHash } from "../traffic.ts";
 
 const SOURCE = 0x1122334455667788n;
 const VERSION = 1_700_000_000_000_000n;
@@ -230,8 +230,8 @@ export const GOLDEN: Readonly<Record<string, SnapshotView>> = {
       },
     },
     prefixes: [
-      { endpoint: addressHash("10.0.0.1:8000"), seed: 0x5eedn, number: 41n, blocks: [1n, 2n, 3n] },
-      { endpoint: addressHash("10.9.9.9:8000"), seed: 0x5eedn, number: 44n, blocks: [(1n << 64n) - 1n] },
+      { endpoint: textHash("10.0.0.1:8000"), seed: 0x5eedn, number: 41n, blocks: [1n, 2n, 3n] },
+      { endpoint: textHash("10.9.9.9:8000"), seed: 0x5eedn, number: 44n, blocks: [(1n << 64n) - 1n] },
     ],
   },
 };

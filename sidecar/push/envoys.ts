@@ -1,6 +1,6 @@
 // The Envoys of a run, which come and go. Targets get snapshots; peers are only asked for traffic reports. A report with new
 // counts or prefixes makes pushes to the other Envoys due. So each Envoy receives the others' traffic within two intervals
-// (ARCHITECTURE.md, "What Envoys share").
+// (ARCHITECTURE.md, "What Envoys share"). Where Envoys exchange nothing, their reports are still asked for their sums, but less often.
 import { buildConnector } from "undici";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
@@ -23,6 +23,8 @@ interface EnvoysParts extends FindParts {
   clock: Clock;
   log: Log;
   pushed: TargetParts["pushed"];
+  /** Takes the sums of an Envoy's traffic report. Absent: nobody wants sums. An Envoy with two addresses reports its sums twice. */
+  measured?: (instance: bigint, sums: TrafficReport["sums"]) => void;
 }
 
 interface Known {
@@ -34,6 +36,8 @@ interface Known {
 
 /** The shortest time between two requests of a sidecar for traffic reports, over all Envoys. */
 const MIN_QUESTION_SPACING_MS = 5;
+/** The time between two traffic reports of an Envoy that are wanted for their sums only. */
+const SUMS_INTERVAL_MS = 500;
 
 export class Envoys {
   readonly #config: Config["push"];
@@ -105,6 +109,13 @@ export class Envoys {
     return this.#config.exchange && this.#known.size > 1;
   }
 
+  /** Time between two traffic reports of an Envoy, milliseconds; undefined: no reports are wanted. */
+  #reportInterval(): number | undefined {
+    if (!this.#exchanging && this.#parts.measured === undefined) return undefined;
+    const interval = this.#exchanging ? this.#config.interval : SUMS_INTERVAL_MS;
+    return Math.max(interval, MIN_QUESTION_SPACING_MS * this.#known.size);
+  }
+
   #follow(): void {
     const wanted = new Map<string, boolean>();
     for (const { pushed, origins } of this.#sources)
@@ -130,8 +141,7 @@ export class Envoys {
       clock,
       log,
       random,
-      intervalMs: () =>
-        this.#exchanging ? Math.max(this.#config.interval, MIN_QUESTION_SPACING_MS * this.#known.size) : undefined,
+      intervalMs: () => this.#reportInterval(),
       cursor: () => this.#traffic.cursor(origin),
       received: (report) => this.#receive(origin, report),
     });
@@ -158,6 +168,7 @@ export class Envoys {
 
   #receive(origin: string, report: TrafficReport): void {
     if (!this.#known.has(origin)) return;
+    this.#parts.measured?.(report.instance, report.sums);
     if (this.#traffic.receive(origin, report) && this.#exchanging) this.changed();
   }
 

@@ -1,5 +1,5 @@
 // Finds an endpoint of a snapshot by its hash, which identifies the endpoint in traffic reports.
-import { addressHash } from "../../protocol/traffic.ts";
+import { textHash } from "../../protocol/traffic.ts";
 
 /** The endpoints of a snapshot, in its order. */
 export class EndpointIndex {
@@ -25,7 +25,7 @@ function hashOf(address: string): bigint {
   let hash = hashes.get(address);
   if (hash === undefined) {
     if (hashes.size >= MAX_HASHES) hashes.clear();
-    hash = addressHash(address);
+    hash = textHash(address);
     hashes.set(address, hash);
   }
   return hash;

@@ -14,6 +14,7 @@ import {
   SNAPSHOT_PATH,
 } from "../../protocol/constants.ts";
 import { decodeSnapshot } from "../../protocol/decode.ts";
+import type { ModelSums } from "../../protocol/model-sums.ts";
 import type { PrefixRecord, RemoteCounts, SnapshotView } from "../../protocol/snapshot.ts";
 import { encodePrefixes } from "../../protocol/traffic.ts";
 import { encodeReport } from "../../protocol/traffic-report.ts";
@@ -33,6 +34,7 @@ export interface FakeFilter extends Listening {
   /** The Envoy's id and counts in its traffic reports. */
   instance: bigint;
   counts: Map<bigint, RemoteCounts>;
+  sums: Map<bigint, ModelSums>;
   /** The next traffic report takes these records and leaves the list empty. */
   prefixes: PrefixRecord[];
   /** Traffic reports that were asked for by GET. */
@@ -57,7 +59,8 @@ let instances = 100n;
 export async function startFilter(port = 0, tls?: ServerOptions): Promise<FakeFilter> {
   const report = (version: bigint): Uint8Array => {
     const prefixes = encodePrefixes(filter.prefixes.splice(0));
-    return encodeReport({ version, instance: filter.instance, ring: 1n, end: 0n, counts: filter.counts, prefixes });
+    const { instance, counts, sums } = filter;
+    return encodeReport({ version, instance, ring: 1n, end: 0n, counts, sums, prefixes });
   };
   const receive = (request: IncomingMessage, response: ServerResponse, body: Buffer): unknown => {
     if (filter.instead !== undefined) return filter.instead(request, response);
@@ -108,6 +111,7 @@ export async function startFilter(port = 0, tls?: ServerOptions): Promise<FakeFi
     connections: 0,
     instance: instances++,
     counts: new Map(),
+    sums: new Map(),
     prefixes: [],
     reportsRead: 0,
     reporting: true,

@@ -1,6 +1,6 @@
 // A scene for tests of the sidecar: one fake pod, and filters that take pushes.
 import type { TestContext } from "node:test";
-import { addressHash } from "../../protocol/traffic.ts";
+import { textHash } from "../../protocol/traffic.ts";
 import { type FakeFilter, startFilter } from "./fake-filter.ts";
 import { type FakePod, startPod } from "./fake-pod.ts";
 
@@ -16,5 +16,5 @@ export async function startScene(t: TestContext, count: number): Promise<Scene> 
   const pod = await startPod();
   const filters = await Promise.all(Array.from({ length: count }, () => startFilter()));
   for (const server of [pod, ...filters]) t.after(() => server.close());
-  return { pod, hash: addressHash(pod.address), filters: filters as [FakeFilter, ...FakeFilter[]] };
+  return { pod, hash: textHash(pod.address), filters: filters as [FakeFilter, ...FakeFilter[]] };
 }

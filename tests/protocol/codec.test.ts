@@ -6,9 +6,9 @@ import * as c from "../../protocol/constants.ts";
 import { decodeSnapshot } from "../../protocol/decode.ts";
 import { KNOWN } from "../../protocol/decode-directory.ts";
 import { encodeSnapshot, SnapshotTooLargeError } from "../../protocol/encode.ts";
+import { describe, FIXTURES, fixtureFiles } from "../../protocol/fixture-sources/generate-fixtures.ts";
 import { GOLDEN } from "../../protocol/fixture-sources/golden.ts";
 import { malformedSet } from "../../protocol/fixture-sources/malformed.ts";
-import { describe, FIXTURES, fixtureFiles } from "../../protocol/generate-fixtures.ts";
 import { isAddress } from "../../protocol/grammar.ts";
 import { LAST_RULE, ruleCode, ruleSentence } from "../../protocol/rules.ts";
 import type { EndpointView, SnapshotView } from "../../protocol/snapshot.ts";
@@ -47,7 +47,10 @@ test("the committed fixtures are, byte for byte, what the generator writes", () 
     .map((entry) => `${entry.parentPath.slice(FIXTURES.length - 1)}/${entry.name}`.replace(/^\/+/, ""));
   assert.deepEqual(committed.sort(), [...written.keys()].sort());
   for (const [path, bytes] of written) {
-    assert.ok(readFileSync(FIXTURES + path).equals(bytes), `${path} differs: npx tsx protocol/generate-fixtures.ts`);
+    assert.ok(
+      readFileSync(FIXTURES + path).equals(bytes),
+      `${path} differs: npx tsx protocol/fixture-sources/generate-fixtures.ts`,
+    );
   }
 });
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
-import { addressHash, decodePrefixes } from "../../../protocol/traffic.ts";
+import { decodePrefixes, textHash } from "../../../protocol/traffic.ts";
 import { A, B, base, C, complete, endpoint, Gateway, routed, threePods } from "../../../testkit/filter/gateway.ts";
 import { askReport, Envoys, pushForReport } from "../support/envoys.ts";
 import { sequence } from "../support/sequence.ts";
@@ -25,8 +25,8 @@ describe("a traffic report", () => {
     gateway.settle();
     for (const worker of [0, 1]) {
       const { counts } = askReport(gateway, worker);
-      assert.deepEqual([...counts.keys()], [addressHash(A)]);
-      assert.deepEqual(counts.get(addressHash(A)), { requests: 3, lasted: 3, pending: 0, sent: 0 });
+      assert.deepEqual([...counts.keys()], [textHash(A)]);
+      assert.deepEqual(counts.get(textHash(A)), { requests: 3, lasted: 3, pending: 0, sent: 0 });
     }
     for (const stream of streams) stream.abort();
     gateway.settle();
@@ -242,7 +242,7 @@ describe("prefixes", () => {
     const report = askReport(gateway, 0);
     const records = decodePrefixes(report.prefixes, "prefixes");
     assert.equal(records.length, 2);
-    assert.ok(records.some(({ endpoint: hash }) => hash === addressHash(picked(first))));
+    assert.ok(records.some(({ endpoint: hash }) => hash === textHash(picked(first))));
     const cursor = `${report.ring}.${report.end}`;
     assert.equal(askReport(gateway, 0, cursor).prefixes.length, 0);
     send(gateway, "three", 1);

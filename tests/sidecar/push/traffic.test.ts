@@ -1,13 +1,22 @@
 // Several Envoys receive each other's traffic through a sidecar.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { ModelSums } from "../../../protocol/model-sums.ts";
 import type { RemoteCounts } from "../../../protocol/snapshot.ts";
 import { SnapshotError } from "../../../protocol/snapshot-error.ts";
-import { decodeReport, encodeReport } from "../../../protocol/traffic-report.ts";
+import { textHash } from "../../../protocol/traffic.ts";
+import { decodeReport, encodeReport, type TrafficReport } from "../../../protocol/traffic-report.ts";
+import { systemClock } from "../../../sidecar/clock.ts";
+import { parseConfig } from "../../../sidecar/config/load.ts";
+import { WATCH_TIMES } from "../../../sidecar/kubernetes/watch.ts";
+import { createLog } from "../../../sidecar/log.ts";
 import { EnvoyTraffic } from "../../../sidecar/push/envoy-traffic.ts";
+import { Envoys } from "../../../sidecar/push/envoys.ts";
+import { openCredentials } from "../../../sidecar/run/credential-files.ts";
 import { EndpointIndex } from "../../../sidecar/snapshot/endpoint-index.ts";
+import type { SnapshotSource } from "../../../sidecar/snapshot/source.ts";
 import { freePorts } from "../../../testkit/ports.ts";
-import { type FakeFilter, startFilter } from "../../../testkit/sidecar/fake-filter.ts";
+import { type FakeFilter, SECRET, startFilter } from "../../../testkit/sidecar/fake-filter.ts";
 import { text } from "../../../testkit/sidecar/listen.ts";
 import { QUICK_PUSH, quickSidecar } from "../../../testkit/sidecar/quick-sidecar.ts";
 import { startScene } from "../../../testkit/sidecar/scene.ts";
@@ -18,6 +27,16 @@ const counts = (requests: number, lasted = requests, pending = 0, sent = 0): Rem
   lasted,
   pending,
   sent,
+});
+
+const sums = (first: number): ModelSums => ({
+  requests: first,
+  cachedTokens: first + 1,
+  bytes: [0, 1, 2, 3, 4].map((i) => first + 2 + i),
+  usageRequests: first + 7,
+  usageTokens: 0xffffffff,
+  usageBytes: [0, 1, 2, 3, 4].map((i) => first + 9 + i),
+  fit: [first, 0.5, 1e30, 1e30 / 3, 2 ** 120],
 });
 
 test("each Envoy receives the sum of the other Envoys' in-flight requests, without its own requests", async (t) => {
@@ -123,10 +142,48 @@ test("for half a second each push to another Envoy has the numbered prefix updat
   await until("the updates to end", () => second.stored?.prefixes === undefined);
 });
 
+test("the sums of each Envoy are handed on, also those of a single Envoy", async (t) => {
+  const { pod, filters } = await startScene(t, 1);
+  const [filter] = filters;
+  filter.sums.set(textHash("llama"), sums(3));
+  const config = parseConfig(
+    { endpoints: [pod.url], push: { ...QUICK_PUSH, targets: [filter.url] } },
+    { PILOTFISH_SECRET: SECRET },
+  );
+  const log = createLog("silent");
+  const { secrets, envoys: certificates } = openCredentials(config, log);
+  const received = new Map<bigint, TrafficReport["sums"]>();
+  const envoys = new Envoys(config.push, {
+    log,
+    secrets,
+    certificates,
+    clock: systemClock,
+    random: () => 0.5,
+    failed: () => {},
+    pushed: () => {},
+    resolve: async () => [],
+    watchTimes: WATCH_TIMES,
+    snapshots: {} as SnapshotSource,
+    measured: (instance, all) => received.set(instance, all),
+  });
+  t.after(() => envoys.close());
+  const known = await until("sums", () => received.get(filter.instance));
+  assert.deepEqual(known, filter.sums);
+  filter.sums.set(textHash("qwen"), sums(5));
+  await until("the second model", () => received.get(filter.instance)?.size === 2);
+});
+
 test("a broken traffic report is refused as a whole, and the push counts as unexpected", async (t) => {
   const { pod, filters } = await startScene(t, 2);
   const [bad, good] = filters as unknown as [FakeFilter, FakeFilter];
-  const report = { version: 1n, instance: 9n, ring: 0n, end: 0n, counts: new Map([[5n, counts(1, 2)]]) };
+  const report = {
+    version: 1n,
+    instance: 9n,
+    ring: 0n,
+    end: 0n,
+    counts: new Map([[5n, counts(1, 2)]]),
+    sums: new Map(),
+  };
   bad.instead = text(Buffer.from(encodeReport({ ...report, prefixes: new Uint8Array(0) })));
   const sidecar = await quickSidecar(t, { endpoints: [pod.url], targets: [bad.url, good.url] });
   await until("pushes", () => good.answers.length >= 5 && bad.answers.length >= 2);
@@ -145,6 +202,10 @@ test("a traffic report that is too short or too long, has a hash twice, or excee
       [5n, counts(6, 5, 4, 3)],
       [7n, counts(1)],
     ]),
+    sums: new Map([
+      [8n, sums(1)],
+      [9n, sums(100)],
+    ]),
     prefixes: new Uint8Array(new BigUint64Array([5n, 6n, 2n, 8n, 9n]).buffer),
   });
   assert.deepEqual(encodeReport(decodeReport(whole)), whole);
@@ -158,8 +219,14 @@ test("a traffic report that is too short or too long, has a hash twice, or excee
     [64 + 24, 5, "a hash twice"],
     [64 + 12, 7, "more that lasted than there are"],
     [64 + 11, 1, "2^24 requests and more"],
-    [64 + 48 + 16, 0, "no blocks"],
-    [64 + 48 + 16, 3, "blocks behind the end"],
+    [52, 1, "fewer sums"],
+    [55, 1, "more sums than fit"],
+    [64 + 48, 0, "no hash of a model"],
+    [64 + 48 + 104, 8, "a model's hash twice"],
+    [64 + 48 + 64 + 7, 0xc0, "a negative sum"],
+    [64 + 48 + 64 + 7, 0x7f, "an infinite sum, or none"],
+    [64 + 48 + 208 + 16, 0, "no blocks"],
+    [64 + 48 + 208 + 16, 3, "blocks behind the end"],
   ];
   for (const [at, value, what] of edits) {
     const broken = whole.slice();
@@ -185,7 +252,14 @@ test("an Envoy's prefix updates take at most 64 KiB and stay half a second, what
   const traffic = new EnvoyTraffic(() => now);
   const words = new BigUint64Array(3 + 200).fill(1n);
   words[2] = 200n;
-  const report = { version: 1n, ring: 1n, end: 1n, counts: new Map(), prefixes: new Uint8Array(words.buffer) };
+  const report = {
+    version: 1n,
+    ring: 1n,
+    end: 1n,
+    counts: new Map(),
+    sums: new Map(),
+    prefixes: new Uint8Array(words.buffer),
+  };
   for (let i = 0; i < 1000; i++) {
     traffic.receive("a", { ...report, instance: 1n });
     now += 0.1;

@@ -1,14 +1,14 @@
 // Writes protocol/fixtures. A second run changes no byte; a test checks this. Run it with:
-//   npx tsx protocol/generate-fixtures.ts
+//   npx tsx protocol/fixture-sources/generate-fixtures.ts
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { decodeSnapshot } from "./decode.ts";
-import { goldenBytes } from "./fixture-sources/golden.ts";
-import { malformedSet } from "./fixture-sources/malformed.ts";
-import { ruleCode } from "./rules.ts";
-import type { SnapshotView } from "./snapshot.ts";
+import { decodeSnapshot } from "../decode.ts";
+import { ruleCode } from "../rules.ts";
+import type { SnapshotView } from "../snapshot.ts";
+import { goldenBytes } from "./golden.ts";
+import { malformedSet } from "./malformed.ts";
 
-export const FIXTURES = fileURLToPath(new URL("fixtures/", import.meta.url));
+export const FIXTURES = fileURLToPath(new URL("../fixtures/", import.meta.url));
 
 /** A view as JSON. Each endpoint and model has a line, so that a diff shows each change as a line. 64-bit numbers are strings. */
 export function describe(view: SnapshotView): string {
