@@ -5,7 +5,7 @@ import { Random } from "../../testkit/random.ts";
 import { type TextKind, textOf } from "./texts/text.ts";
 
 /** What the loads' texts are made of, and which tokenizer counts their tokens. */
-export interface Texts {
+interface Texts {
   kind: TextKind;
   tokenizer: Tokenizer;
 }

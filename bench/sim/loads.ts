@@ -1,7 +1,9 @@
 // The loads. A load is a list of requests with arrival times. The list depends only on the seed, so every contender gets the same
 // requests.
 import { tokenizerOf } from "../../simulator/engine/tokenizer.ts";
+import { type HardwareName, hardware } from "../../simulator/hardware.ts";
 import { defaultParams, type PodParams } from "../../simulator/params.ts";
+import { poolCapacity } from "./capacity.ts";
 import { Draws } from "./draws.ts";
 import { type Draft, type Message, makeRequest, type SimRequest } from "./request.ts";
 import type { TextKind } from "./texts/text.ts";
@@ -17,6 +19,8 @@ interface LoadOptions {
   rate?: number | undefined;
   /** Parameters of all pods, instead of the defaults. The load's own parameters replace these. */
   params?: Partial<PodParams>;
+  /** The pods have these presets in turn. The load comes at the same fraction of saturation as on `as-assumed`, unless `rate` is given. */
+  hardware?: readonly HardwareName[];
   /** What the texts are made of, for loads that do not say it. Default: `noise`. */
   texts?: TextKind;
 }
@@ -57,7 +61,7 @@ const HALF: Caches = { hold: "half", params: { kvBlocks: 8192 }, full: 3.9 };
  * fixed homes (home.ts) have a p90 below 100 ms over 300 s. At 43 requests a second for all pods the p90 is 105 ms; at 44 it is
  * several seconds.
  */
-const ALL: Caches = { hold: "all", params: {}, full: 10.5 };
+const ALL: Caches = { hold: "all", params: { kvBlocks: 16_384 }, full: 10.5 };
 const AZURE_FULL = 9;
 
 const system = (content: string): Message => ({ role: "system", content });
@@ -204,6 +208,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
 };
 
+const ASSUMED: readonly HardwareName[] = ["as-assumed"];
+/** Number of requests from which the rate on other hardware is estimated. */
+const SAMPLE = 2000;
+
 export const LOAD_NAMES = Object.keys(KINDS);
 
 export function makeLoad(name: string, options: LoadOptions): Load {
@@ -211,21 +219,42 @@ export function makeLoad(name: string, options: LoadOptions): Load {
   if (!kind) throw new RangeError(`load: "${name}" given, expected one of ${LOAD_NAMES.join(", ")}`);
   const given = { ...defaultParams(), ...options.params };
   const tokenizer = tokenizerOf(given.tokenizer, given.tokenBytes);
-  const draws = new Draws(options.seed, { kind: options.texts ?? "noise", tokenizer });
   const pods = options.pods ?? kind.pods ?? 8;
   const perSecond = options.rate ?? kind.rate * pods;
-  const times: number[] = [];
-  let at = 0;
-  const requests = options.requests ?? Math.round(perSecond * (options.seconds ?? 0));
-  for (let i = 0; i < requests; i++) {
-    at += draws.gap(perSecond);
-    times.push(at);
-  }
-  return {
-    name,
-    title: kind.title,
-    pods,
-    requests: kind.make(draws, times, perSecond).map((draft) => makeRequest(draft, tokenizer)),
-    params: (pod) => ({ ...given, noise: 0.05, loraSeriesMax: 1, ...kind.params?.(pod) }),
+  const paramsOn = (names: readonly HardwareName[]) => (pod: number) => ({
+    ...given,
+    ...hardware(names[pod % names.length] as HardwareName),
+    noise: 0.05,
+    loraSeriesMax: 1,
+    ...kind.params?.(pod),
+  });
+  const params = paramsOn(options.hardware ?? ASSUMED);
+  const make = (count: number): SimRequest[] => {
+    const draws = new Draws(options.seed, { kind: options.texts ?? "noise", tokenizer });
+    const times: number[] = [];
+    let at = 0;
+    for (let i = 0; i < count; i++) {
+      at += draws.gap(perSecond);
+      times.push(at);
+    }
+    return kind.make(draws, times, perSecond).map((draft) => makeRequest(draft, tokenizer));
   };
+  // How much faster than pods as assumed these pods are, for this load.
+  const faster = (sample: readonly SimRequest[]): number => {
+    if (options.hardware === undefined || options.rate !== undefined) return 1;
+    const all = (on: (pod: number) => PodParams) => Array.from({ length: pods }, (_, pod) => on(pod));
+    return poolCapacity(all(params), sample) / poolCapacity(all(paramsOn(ASSUMED)), sample);
+  };
+  let requests: SimRequest[];
+  let factor: number;
+  if (options.requests !== undefined) {
+    requests = make(options.requests);
+    factor = faster(requests);
+  } else {
+    const count = perSecond * (options.seconds ?? 0);
+    factor = faster(options.hardware === undefined ? [] : make(Math.min(SAMPLE, Math.ceil(count))));
+    requests = make(Math.round(count * factor));
+  }
+  if (factor !== 1) for (const request of requests) request.at /= factor;
+  return { name, title: kind.title, pods, requests, params };
 }

@@ -1,6 +1,7 @@
 // `make sim` compares the picks of the release wasm with round robin, least request and the endpoint picker, over simulated pods.
 import { Command, Option } from "commander";
 import { TOKENIZER_NAMES, type TokenizerName } from "../../simulator/engine/tokenizer.ts";
+import { HARDWARE_NAMES, type HardwareName } from "../../simulator/hardware.ts";
 import { fileHash } from "../../testkit/machine.ts";
 import { numberFrom, someOf, wholeNumber } from "../prepare.ts";
 import { CONTENDER_NAMES, CONTENDERS } from "./contenders.ts";
@@ -24,6 +25,7 @@ interface Options {
   tokenBytes: number;
   tokenizer: TokenizerName;
   texts?: TextKind;
+  hardware?: HardwareName[];
   output: string;
 }
 
@@ -35,6 +37,11 @@ const command = new Command("sim")
   .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
   .option("--only <loads>", `some of ${LOAD_NAMES.join(",")}`, someOf(LOAD_NAMES), LOAD_NAMES)
   .option("--contenders <list>", `some of ${CONTENDER_NAMES.join(",")}`, someOf(CONTENDER_NAMES), USUAL)
+  .option(
+    "--hardware <names>",
+    `presets that pods have in turn, of ${HARDWARE_NAMES.join(",")}`,
+    someOf(HARDWARE_NAMES),
+  )
   .option("--token-bytes <n>", "bytes of a token, from 1 to 16, not always whole", numberFrom(1, 16), 4)
   .addOption(
     new Option("--tokenizer <name>", "bytes, or a vocabulary").choices(TOKENIZER_NAMES).default("bytes" as const),
@@ -66,6 +73,7 @@ async function main(): Promise<void> {
       seed: options.seed,
       rate: options.rate,
       params: { tokenizer: options.tokenizer, tokenBytes: options.tokenBytes },
+      ...(options.hardware === undefined ? {} : { hardware: options.hardware }),
       texts: options.texts ?? (options.tokenizer === "bytes" ? "noise" : "mix"),
     });
     const rows: { contender: string; figures: Figures }[] = [];
