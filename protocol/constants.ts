@@ -267,8 +267,14 @@ export const PREFIX_WORD_BYTES: u32 = 8;
 export const PREFIX_ENDPOINT: u32 = 0;
 /** u64 hash of model and cache salt. */
 export const PREFIX_SEED: u32 = 8;
-/** u64: the low 16 bits are the number of block hashes that follow. The rest is the record's number, which ascends. */
+/** u64: bits 0 to 8 are the number of block hashes that follow. The bits from 16 on are the record's number, which ascends. */
 export const PREFIX_COUNT: u32 = 16;
+/** Mask of the number of block hashes in the low 16 bits. */
+export const PREFIX_COUNT_MASK: u32 = 511;
+/** Bits 9 to 15 of the same word are the tokens of a piece of the prompt, in units; 0: a token for every four bytes. */
+export const PREFIX_UNITS_SHIFT: u32 = 9;
+/** Tokens of a unit. */
+export const PREFIX_UNIT_TOKENS: u32 = 4;
 export const PREFIX_BYTES: u32 = 24;
 export const MAX_PREFIX_BLOCKS: u32 = 256;
 /** Limit of the words of PREFIXES, and of the prefixes in a traffic report: 64 KiB. */

@@ -131,6 +131,8 @@ export interface RemoteView {
 export interface PrefixRecord {
   endpoint: bigint;
   seed: bigint;
+  /** Estimated tokens of a piece of the prompt, in units of PREFIX_UNIT_TOKENS, 0...127; 0: a token for every four bytes. */
+  units: number;
   /** The record's number, which ascends from record to record of one producer; 0 in a traffic report. */
   number: bigint;
   blocks: bigint[];

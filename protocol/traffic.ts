@@ -63,7 +63,8 @@ export function prefixStarts(bytes: Uint8Array, field: string): number[] {
   const starts: number[] = [];
   let at = 0;
   while (at < bytes.length) {
-    const count = at + c.PREFIX_BYTES <= bytes.length ? view.getUint16(at + c.PREFIX_COUNT, true) : 0;
+    const count =
+      at + c.PREFIX_BYTES <= bytes.length ? view.getUint16(at + c.PREFIX_COUNT, true) & c.PREFIX_COUNT_MASK : 0;
     const next = at + c.PREFIX_BYTES + count * 8;
     if (count < 1 || count > c.MAX_PREFIX_BLOCKS || next > bytes.length)
       throw new SnapshotError(
@@ -79,10 +80,10 @@ export function prefixStarts(bytes: Uint8Array, field: string): number[] {
 }
 
 export function encodePrefixes(records: readonly PrefixRecord[]): Uint8Array {
-  const words = records.flatMap(({ endpoint, seed, number, blocks }) => [
+  const words = records.flatMap(({ endpoint, seed, units, number, blocks }) => [
     endpoint,
     seed,
-    BigInt(blocks.length) | ((number << 16n) & U64),
+    BigInt(blocks.length | (units << c.PREFIX_UNITS_SHIFT)) | ((number << 16n) & U64),
     ...blocks,
   ]);
   return new Uint8Array(new BigUint64Array(words).buffer);
@@ -92,11 +93,12 @@ export function decodePrefixes(bytes: Uint8Array, field: string): PrefixRecord[]
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return prefixStarts(bytes, field).map((at) => {
     const word = view.getBigUint64(at + c.PREFIX_COUNT, true);
-    const blocks = Array.from({ length: Number(word & 0xffffn) }, (_, i) =>
+    const blocks = Array.from({ length: Number(word & BigInt(c.PREFIX_COUNT_MASK)) }, (_, i) =>
       view.getBigUint64(at + c.PREFIX_BYTES + i * 8, true),
     );
     const endpoint = view.getBigUint64(at + c.PREFIX_ENDPOINT, true);
-    return { endpoint, seed: view.getBigUint64(at + c.PREFIX_SEED, true), number: word >> 16n, blocks };
+    const units = Number(word & 0xffffn) >> c.PREFIX_UNITS_SHIFT;
+    return { endpoint, seed: view.getBigUint64(at + c.PREFIX_SEED, true), units, number: word >> 16n, blocks };
   });
 }
 

@@ -51,6 +51,19 @@ export class Writer {
     this.byte(0x30 + (decimals % 10));
   }
 
+  /** Writes a number from 0 on, rounded to six decimals, without zeros at its end. */
+  decimal(value: f32): void {
+    const scaled = <u64>Math.round(<f64>value * 1000000);
+    this.number(scaled / 1000000);
+    let rest = <u32>(scaled % 1000000);
+    if (rest == 0) return;
+    this.byte(0x2e);
+    for (let unit: u32 = 100000; rest > 0; unit /= 10) {
+      this.byte(0x30 + rest / unit);
+      rest %= unit;
+    }
+  }
+
   /** Writes UTF-8 bytes as the inside of a JSON string. */
   escaped(pointer: usize, length: u32): void {
     for (let i: u32 = 0; i < length; i++) {

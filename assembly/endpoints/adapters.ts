@@ -2,9 +2,10 @@
 // the endpoint so lately that no scrape can show them. The cost of a request for an adapter is, in tokens:
 //
 //   cost = 0                                                    if the adapter is loaded, or was sent lately; else
-//          RATE * 1 s                                           for loading the adapter
-//        + RATE * duration * (active - slots + 1) / slots       for waiting for a slot, if slots are known and all are taken
+//          rate * 1 s                                           for loading the adapter
+//        + rate * duration * (active - slots + 1) / slots       for waiting for a slot, if slots are known and all are taken
 //
+// `rate` is the mean prefill rate of the candidates, in tokens a second.
 // If slots are free, or the server does not report its slots, only loading counts.
 // `duration` is the mean time from a request's first byte to its end, in seconds, over this worker's requests.
 import {
@@ -18,7 +19,6 @@ import { mix } from "../base/hash";
 import { SnapshotView } from "../snapshot/view";
 import { endpointCount, entryOf } from "./entries";
 import { Entry } from "./entry";
-import { RATE } from "./waiting-tokens";
 
 /** A request that was sent this long ago, ns, shows in the endpoint's metrics. */
 const LATELY: u64 = 2000000000;
@@ -96,10 +96,10 @@ function sentOf(key: u64): Sent {
 }
 
 /** The cost in tokens, by the formula at the top. `model`: the adapter's hash. */
-export function adapterCost(view: SnapshotView, link: u32, entry: Entry, model: u64, now: u64): f32 {
+export function adapterCost(view: SnapshotView, link: u32, entry: Entry, model: u64, rate: f32, now: u64): f32 {
   if (linkState(view, link) != ADAPTER_LISTED || latelySent(model, entry, now)) return 0;
   const slots = adapterSlots(view, view.linkEndpoint(link));
   const active = entry.adapters.active;
-  if (slots == 0 || active < slots) return RATE;
-  return RATE + (RATE * duration * <f32>(active - slots + 1)) / <f32>slots;
+  if (slots == 0 || active < slots) return rate;
+  return rate + (rate * duration * <f32>(active - slots + 1)) / <f32>slots;
 }

@@ -45,6 +45,16 @@ class WaitingTokens {
   receivedSent: i32 = 0;
 }
 
+/** The part of costs.ts. */
+@unmanaged
+class Costs {
+  /** Uncached prompt tokens that the endpoint prefills each second; 0: not learned. */
+  rate: f32 = 0;
+  /** Seconds of an engine step without prefill and sequences, and seconds that a running sequence adds; 0: not learned. */
+  step: f32 = 0;
+  sequence: f32 = 0;
+}
+
 /** The part of remote.ts: requests and tokens of other Envoys, and of this Envoy when the others' counts were received. */
 @unmanaged
 class Remote {
@@ -120,6 +130,9 @@ export class Entry {
   get tokens(): WaitingTokens {
     return changetype<WaitingTokens>(changetype<usize>(this) + TOKENS);
   }
+  get costs(): Costs {
+    return changetype<Costs>(changetype<usize>(this) + COSTS);
+  }
   get remote(): Remote {
     return changetype<Remote>(changetype<usize>(this) + REMOTE);
   }
@@ -140,7 +153,8 @@ export class Entry {
 // Each part begins at a multiple of 8.
 const IN_FLIGHT: u32 = (<u32>offsetof<Entry>() + 7) & ~7;
 const TOKENS: u32 = IN_FLIGHT + ((<u32>offsetof<InFlight>() + 7) & ~7);
-const REMOTE: u32 = TOKENS + ((<u32>offsetof<WaitingTokens>() + 7) & ~7);
+const COSTS: u32 = TOKENS + ((<u32>offsetof<WaitingTokens>() + 7) & ~7);
+const REMOTE: u32 = COSTS + ((<u32>offsetof<Costs>() + 7) & ~7);
 const REPORT: u32 = REMOTE + ((<u32>offsetof<Remote>() + 7) & ~7);
 const SPEED: u32 = REPORT + ((<u32>offsetof<LoadReport>() + 7) & ~7);
 const HEALTH: u32 = SPEED + ((<u32>offsetof<Speed>() + 7) & ~7);

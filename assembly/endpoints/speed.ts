@@ -1,12 +1,12 @@
 // How fast an endpoint really is, learned from the first bytes of its streamed responses.
 //
-//   x = observed / predicted time to the first byte, within 0.2...5          predicted = (Q + u + D * (n + 1)) / RATE
+//   x = observed / predicted time to the first byte, within 0.2...5          predicted = (Q + u + D * (n + 1)) / rate
 //   slowness = average of ln x, each sample RATE_OF_LEARNING of it           (a geometric average of x)
 //   s(p) = exp(slowness(p) - median slowness of the candidates), 1 within 0.67...1.5, at least 0.25, at most 8
 //
 // Q, u and n have the meaning of pick/token-cost.ts, and are read right after the request was counted. Only streamed responses
 // count: other responses come whole, so their first byte comes with the last. An error that all endpoints share, such as a wrong
-// RATE, is in the median too and cancels out.
+// rate, is in the median too and cancels out. `rate` is the endpoint's prefill rate (costs.ts).
 import { Entry } from "./entry";
 
 const MIN_RATIO: f32 = 0.2;

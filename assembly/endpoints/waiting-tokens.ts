@@ -1,10 +1,9 @@
 // Waiting tokens of each endpoint: Entry.tokens (entry.ts). `queue` estimates how many of them are still to be prefilled. The
-// estimate rises with every request, drains at RATE as time passes, and never exceeds the waiting tokens.
+// estimate rises with every request, drains at the endpoint's prefill rate (costs.ts) as time passes, and never exceeds the waiting
+// tokens.
+import { rateOf } from "./costs";
 import { Entry } from "./entry";
 import { remoteTokensGuessed } from "./remote";
-
-/** Tokens that an endpoint prefills each second. Picks hardly change from a quarter to twice this value (RATIONALE.md). */
-export const RATE: f32 = 20000;
 
 /**
  * Uncached tokens that the endpoint has still to prefill at `now`, ns. Each of `workers` other workers is assumed to have sent
@@ -21,7 +20,7 @@ export function queueOf(entry: Entry, now: u64, workers: i32): f32 {
 function drained(entry: Entry, now: u64): f32 {
   const tokens = entry.tokens;
   const seconds: f32 = now > tokens.queueAt ? <f32>(now - tokens.queueAt) * 1e-9 : 0;
-  return max<f32>(tokens.queue - seconds * RATE, 0);
+  return max<f32>(tokens.queue - seconds * rateOf(entry), 0);
 }
 
 /** Adds a request that was sent with `count` tokens to prefill. */

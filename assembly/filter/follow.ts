@@ -4,6 +4,7 @@ import { followObjectives } from "../admission/objectives";
 import { followSince } from "../admission/since";
 import { followAdapters } from "../endpoints/adapters";
 import { followCaches } from "../endpoints/cache/prefix-index";
+import { followCosts } from "../endpoints/costs";
 import { followUsable } from "../endpoints/health";
 import { followRemote, followScrapes, followTopology } from "../endpoints/in-flight";
 import { followPrefixes } from "../endpoints/remote";
@@ -19,6 +20,7 @@ export function followSnapshot(): void {
   const view = current();
   followTopology(view);
   followRemote(view, receivedAt());
+  followCosts(view);
   followScrapes(view);
   followCaches(view);
   followAdapters(view);

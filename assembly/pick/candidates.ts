@@ -15,6 +15,7 @@ import { Random } from "../base/random";
 import { linkState } from "../endpoints/adapters";
 import { FULL_SCAN, findLastSent } from "../endpoints/cache/last-sent";
 import { Prompt, promptHash } from "../endpoints/cache/prompt";
+import { USUAL_RATE } from "../endpoints/costs";
 import { endpointHash, entryOf } from "../endpoints/entries";
 import { anyTrouble, isEjected } from "../endpoints/health";
 import { Range } from "../places/range";
@@ -41,6 +42,8 @@ export class Candidates {
   /** Links of the session's homes; NONE: the session has no such home (session.ts). */
   home: u32 = 0;
   secondHome: u32 = 0;
+  /** Mean prefill rate of the candidates, tokens a second (profile "tokens"). A cost in tokens is a time at this rate. */
+  rate: f32 = 0;
   /** Whether ejected endpoints are excluded. */
   heedsEjections: bool = false;
   /** Whether ejected endpoints are candidates because too many endpoints of the range are ejected. */
@@ -88,6 +91,7 @@ export function beginCandidates(candidates: Candidates, view: SnapshotView, mode
   candidates.count = 0;
   candidates.home = NONE;
   candidates.secondHome = NONE;
+  candidates.rate = USUAL_RATE;
   candidates.heedsEjections = false;
   candidates.panic = false;
 }

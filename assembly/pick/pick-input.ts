@@ -12,8 +12,9 @@ export class PickInput {
   session: u64 = 0;
   /** Address of the Prompt (endpoints/cache/prompt.ts); 0: the body was not hashed. */
   prompt: usize = 0;
-  /** Tokens of the whole prompt. */
+  /** Tokens of the whole prompt, and mean tokens of a piece of the prompt (endpoints/cache/prompt-tokens.ts). */
   tokens: i32 = 0;
+  pieceTokens: f32 = 0;
   /** Milliseconds since the snapshot came. */
   snapshotAge: u32 = 0;
 }

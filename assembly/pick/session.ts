@@ -7,7 +7,6 @@
 // SLACK is half a second of prefill for profile "tokens", four requests for "load", and a quarter of the best score for scorers.
 // If the home costs more, the session's second home is picked by the same bound. If that costs more too, the best endpoint is.
 import { mix } from "../base/hash";
-import { RATE } from "../endpoints/waiting-tokens";
 import { NONE } from "../snapshot/view";
 import { addCandidate, Candidates, homeOf } from "./candidates";
 import { PickInput } from "./pick-input";
@@ -22,7 +21,7 @@ export const SESSION_AT_HOME: u32 = 1;
 const SESSION_AWAY: u32 = 2;
 
 const FACTOR: f64 = 2;
-const SLACK_TOKENS: f64 = RATE / 2;
+const SLACK_SECONDS: f64 = 0.5;
 const SLACK_REQUESTS: f64 = 4;
 const SLACK_SCORE: f64 = 0.25;
 
@@ -46,7 +45,7 @@ export function preferHome(candidates: Candidates, profile: Profile): u32 {
   if (candidates.home == NONE || scoresSessions(profile)) return SESSION_NONE;
   let best = Infinity;
   for (let i: u32 = 0; i < candidates.count; i++) best = min(best, candidates.cost(i));
-  const bound = FACTOR * best + slack(profile);
+  const bound = FACTOR * best + slack(candidates, profile);
   const kept = prefer(candidates, candidates.home, bound) || prefer(candidates, candidates.secondHome, bound);
   return kept ? SESSION_AT_HOME : SESSION_AWAY;
 }
@@ -61,9 +60,9 @@ function prefer(candidates: Candidates, link: u32, bound: f64): bool {
   return false;
 }
 
-function slack(profile: Profile): f64 {
+function slack(candidates: Candidates, profile: Profile): f64 {
   if (profile.kind == KIND_LOAD) return SLACK_REQUESTS;
-  return profile.kind == KIND_SCORERS ? SLACK_SCORE * profile.best : SLACK_TOKENS;
+  return profile.kind == KIND_SCORERS ? SLACK_SCORE * profile.best : SLACK_SECONDS * candidates.rate;
 }
 
 function scoresSessions(profile: Profile): bool {

@@ -21,12 +21,13 @@ import { MODEL_IS_ADAPTER } from "../../protocol/constants";
 import { adapterCost } from "../endpoints/adapters";
 import { clockOf } from "../endpoints/cache/lru";
 import { askForPrefix, matchPrefix } from "../endpoints/cache/prefix-index";
-import { blockBytes, Prompt, piecesOf, tokensOf } from "../endpoints/cache/prompt";
+import { Prompt, piecesOf } from "../endpoints/cache/prompt";
+import { rateOf } from "../endpoints/costs";
 import { entryOf } from "../endpoints/entries";
 import { Entry } from "../endpoints/entry";
 import { seenInFlight, unseenInFlight, workersBeside } from "../endpoints/in-flight";
 import { speedFactor } from "../endpoints/speed";
-import { queueOf, RATE } from "../endpoints/waiting-tokens";
+import { queueOf } from "../endpoints/waiting-tokens";
 import { SnapshotView } from "../snapshot/view";
 import { Candidates } from "./candidates";
 import { medianSlowness } from "./median-slowness";
@@ -80,7 +81,7 @@ const terms = changetype<TokenTerms>(memory.data(offsetof<TokenTerms>(), 4));
 export function uncachedTokens(input: PickInput, entry: Entry): i32 {
   if (!input.prompt) return max(input.tokens, MIN_TOKENS);
   const blocks = matchPrefix(changetype<Prompt>(input.prompt), input.seed, entry);
-  return max(input.tokens - tokensOf(piecesOf(blocks) * blockBytes()), MIN_TOKENS);
+  return max(input.tokens - <i32>(<f32>piecesOf(blocks) * input.pieceTokens), MIN_TOKENS);
 }
 
 /** Gives every candidate its cost. */
@@ -104,6 +105,7 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
   const count = candidates.count;
   const workers = workersBeside();
   let queues: f32 = 0;
+  let rates: f32 = 0;
   let requests: f32 = 0;
   let hot: f32 = 0;
   let capacity: f32 = 0;
@@ -111,11 +113,13 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
     const endpoint = view.linkEndpoint(candidates.link(i));
     const entry = entryOf(endpoint);
     queues += queueOf(entry, input.now, workers);
+    rates += rateOf(entry);
     requests += <f32>seenInFlight(endpoint);
     const clock = clockOf(entry.number);
     hot += <f32>clock.hot;
     capacity += <f32>clock.capacity;
   }
+  if (count > 0) candidates.rate = rates / <f32>count;
   common.waitingPerRequest = requests > 0 ? queues / requests : 0;
   const share: f32 = capacity > 0 ? hot / capacity : 0;
   common.prefillPrice = C + ((1 + E) * share) / max<f32>(1 - share, MIN_COLD);
@@ -144,8 +148,8 @@ export function tokenTerms(
   terms.queue = queue;
   terms.uncached = <f32>uncachedTokens(input, entry);
   terms.requests = seen + unseen;
-  terms.speed = speedFactor(entry, shared.medianSlowness);
-  terms.adapter = shared.isAdapter ? adapterCost(view, link, entry, input.model, input.now) : 0;
+  terms.speed = (speedFactor(entry, shared.medianSlowness) * candidates.rate) / rateOf(entry);
+  terms.adapter = shared.isAdapter ? adapterCost(view, link, entry, input.model, candidates.rate, input.now) : 0;
   const waits: f32 = (1 - W) * queue + (D * (1 + terms.requests / N) + W * shared.waitingPerRequest) * terms.requests;
   terms.cost = terms.speed * (waits + shared.prefillPrice * terms.uncached) + terms.adapter;
   return terms;
@@ -175,5 +179,5 @@ export function unseenOf(view: SnapshotView, endpoint: u32, profile: Profile, in
 /** Predicted seconds to the first byte of a request with `tokens` to prefill, on an endpoint of usual speed with `unseen` requests. */
 export function predictedSeconds(entry: Entry, endpoint: u32, input: PickInput, tokens: f32, unseen: f32): f32 {
   const requests = <f32>seenInFlight(endpoint) + unseen;
-  return (queueOf(entry, input.now, workersBeside()) + tokens + D * (requests + 1)) / RATE;
+  return (queueOf(entry, input.now, workersBeside()) + tokens + D * (requests + 1)) / rateOf(entry);
 }

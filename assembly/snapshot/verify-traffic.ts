@@ -6,6 +6,7 @@ import {
   MAX_REMOTE_WAITING,
   PREFIX_BYTES,
   PREFIX_COUNT,
+  PREFIX_COUNT_MASK,
   PREFIX_WORD_BYTES,
   REMOTE_REQUESTS,
   REMOTE_SETTLED,
@@ -22,7 +23,7 @@ import { SnapshotView } from "./view";
 
 /** Number of blocks of a prefix record: the low 16 bits of a word. The rest of the word is the record's number. */
 export function prefixBlocks(record: usize): u32 {
-  return load<u16>(record, PREFIX_COUNT);
+  return load<u16>(record, PREFIX_COUNT) & PREFIX_COUNT_MASK;
 }
 export function prefixNumber(record: usize): u64 {
   return load<u64>(record, PREFIX_COUNT) >> 16;

@@ -1,6 +1,6 @@
 // Checks the claims about picks with the figures of a run. A claim needs its opponents: without them in the run it is not made.
 import { short } from "../../testkit/statistics.ts";
-import { EPP, EPP_OPTIMIZED, HELD, OWN, TOKENS } from "./contenders.ts";
+import { DYNAMO, EPP, EPP_OPTIMIZED, HELD, OWN, TOKENS } from "./contenders.ts";
 import { type Measure, type Row, ratio } from "./figures.ts";
 import type { RoutingLoad } from "./loads.ts";
 
@@ -40,8 +40,13 @@ export function claimsOf(load: RoutingLoad, rows: readonly Row[]): Claim[] {
 }
 
 function usual(load: RoutingLoad, row: Row, others: readonly Row[], pickers: readonly Row[]): Claim[] {
+  const dynamo = others.filter(({ contender }) => contender === DYNAMO);
   if (MUCH_BETTER.includes(load.kind))
-    return [...atMost(load, row, pickers, "p90", 0.85, "the better EPP"), ...noCollapse(load, row, others)];
+    return [
+      ...atMost(load, row, pickers, "p90", 0.85, "the better EPP"),
+      ...atMost(load, row, dynamo, "p90", 0.95, "Dynamo"),
+      ...noCollapse(load, row, others),
+    ];
   return [...atMost(load, row, others, "p90", 1.03, "the best contender"), ...noCollapse(load, row, others)];
 }
 

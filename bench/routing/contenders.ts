@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import type { JsonObject } from "../../envoy/json.ts";
 import { areBuilt } from "../../testkit/go/program.ts";
 import { EPP as EPP_DEFAULT, EPP_MENDED, type Peer, peerPath } from "../../testkit/peers/go-peers.ts";
-import { isInstalled } from "../../testkit/peers/python-peers.ts";
+import { DYNAMO as DYNAMO_PEER, isInstalled } from "../../testkit/peers/python-peers.ts";
 import { ROUTERS, type Router } from "../../testkit/peers/routers.ts";
 
 export interface RoutingContender {
@@ -29,6 +29,8 @@ const tokens = { profile: "tokens" };
 export const TOKENS = "tokens";
 export const HELD = "tokens-hold";
 export const EPP = EPP_DEFAULT.name;
+/** Only over Dynamo's mocker engines, where its frontend is the one upstream. */
+export const DYNAMO = DYNAMO_PEER.name;
 export const EPP_OPTIMIZED = "epp-optimized";
 /** The contenders that the claims are about. */
 export const OWN: readonly string[] = [TOKENS, HELD, "load"];
@@ -51,6 +53,11 @@ export const CONTENDERS: readonly RoutingContender[] = [
     title: `${router.peer.title} ${router.peer.version} behind Envoy, ${router.policy}`,
     router,
   })),
+  {
+    name: DYNAMO,
+    title: `${DYNAMO_PEER.title} ${DYNAMO_PEER.version}'s KV router behind Envoy, with its defaults`,
+    balance: "least request",
+  },
   { name: "load", title: "Pilotfish, profile load", filter: { pick: { profile: "load" } } },
   {
     name: HELD,
@@ -62,12 +69,16 @@ export const CONTENDERS: readonly RoutingContender[] = [
 
 export const CONTENDER_NAMES = CONTENDERS.map(({ name }) => name);
 /** `tokens-hold` differs from `tokens` only in overload. */
-export const USUAL_NAMES = CONTENDER_NAMES.filter((name) => name !== HELD);
+export const USUAL_NAMES = CONTENDER_NAMES.filter((name) => name !== HELD && name !== DYNAMO);
 
 /** Why a contender cannot run here; undefined if it can. The bench builds nothing: `make peers` does. */
-export async function missing({ name, picker, router }: RoutingContender): Promise<string | undefined> {
-  const cached = picker ? await areBuilt([peerPath(picker.peer)]) : router ? await isInstalled(router.peer) : true;
-  if (cached) return undefined;
-  const peer = (picker ?? router)?.peer.name;
-  return `skipped: ${name} (not in the cache; make peers ARGS="${peer}" puts it there)`;
+export async function missing(
+  { name, picker, router }: RoutingContender,
+  mocker: boolean,
+): Promise<string | undefined> {
+  if (name === DYNAMO && !mocker) return `skipped: ${name} (its router needs its own engines: --pods mocker)`;
+  const python = [...(router ? [router.peer] : []), ...(mocker ? [DYNAMO_PEER] : [])];
+  const absent = (await Promise.all(python.map(isInstalled))).findIndex((installed) => !installed);
+  const peer = picker && !(await areBuilt([peerPath(picker.peer)])) ? picker.peer : python[absent];
+  return peer && `skipped: ${name} (not in the cache; make peers ARGS="${peer.name}" puts it there)`;
 }

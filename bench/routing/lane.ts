@@ -4,18 +4,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Found } from "../../envoy/binary.ts";
+import { defaultParams } from "../../simulator/params.ts";
 import { cpuNanoseconds } from "../../testkit/cpu.ts";
 import { counters } from "../../testkit/envoy/filter-envoy.ts";
 import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { MODEL } from "../sim/request.ts";
 import { Child } from "./child.ts";
 import type { ClientAsks, Sent } from "./client.ts";
-import type { RoutingContender } from "./contenders.ts";
+import { DYNAMO, type RoutingContender } from "./contenders.ts";
+import { openEngines } from "./engine-pool.ts";
 import type { FeederAsks } from "./feeder.ts";
 import { type Front, openFront } from "./front.ts";
 import { type RoutingLoad, requestsOf } from "./loads.ts";
 import { type MachineUse, watchMachine } from "./machine-watch.ts";
 import type { PodsAsks, PodsCount } from "./pods.ts";
+import type { Pool } from "./pool.ts";
 
 interface LaneParts {
   found: Found;
@@ -55,10 +58,12 @@ export class Lane {
   /** `delayMs`: delay before the first request, so that bursts of several lanes do not coincide. */
   async run(contender: RoutingContender, load: RoutingLoad, seed: number, delayMs: number): Promise<Seen> {
     const folder = await mkdtemp(join(tmpdir(), "pilotfish-routing-"));
+    let pool: Pool | undefined;
     let front: Front | undefined;
     try {
       const { adapters, params } = requestsOf(load, seed);
-      const pods = await this.#pods.ask("start", { model: MODEL, adapters, params });
+      pool = await this.#openPool(contender, load, { model: MODEL, adapters, params }, folder);
+      const pods = pool.addresses;
       const models = [MODEL, ...adapters];
       const { envoys, scrapeMs } = load;
       const feeder = () => {
@@ -70,21 +75,36 @@ export class Lane {
       const ports = front.envoys.map(({ port }) => port);
       const { warmMs, lastMs } = await this.#client.ask("prepare", { load, seed, ports, named });
       await sleep(delayMs);
-      const pids = { client: [this.#client.pid], pods: [this.#pods.pid], ...front.pids() };
+      const pids = { client: [this.#client.pid], ...pool.pids, ...front.pids() };
       const before = await picked(front.envoys);
-      const seen = await this.#measure(pids, warmMs, lastMs);
+      const seen = await this.#measure(pool, pids, warmMs, lastMs);
       const picks = (await picked(front.envoys)) - before;
       if (contender.filter && picks !== seen.sent.length)
         throw new Error(`${contender.name}: ${picks} of ${seen.sent.length} requests had a pick`);
       return { contender: contender.name, warmMs, lastMs, ...seen };
     } finally {
       await front?.stop();
-      await this.#pods.ask("stop", null);
+      await pool?.stop();
       await rm(folder, { recursive: true, force: true });
     }
   }
 
-  async #measure(pids: Readonly<Record<string, number[]>>, warmMs: number, lastMs: number) {
+  async #openPool(
+    { name }: RoutingContender,
+    { mocker, pods }: RoutingLoad,
+    start: PodsAsks["start"]["given"],
+    folder: string,
+  ): Promise<Pool> {
+    if (mocker) {
+      const blocks = start.params[0]?.kvBlocks ?? defaultParams().kvBlocks;
+      return openEngines({ pods, blocks, routed: name === DYNAMO, folder });
+    }
+    const addresses = await this.#pods.ask("start", start);
+    const count = () => this.#pods.ask("count", null);
+    return { addresses, pids: { pods: [this.#pods.pid] }, count, stop: () => this.#pods.ask("stop", null) };
+  }
+
+  async #measure(pool: Pool, pids: Readonly<Record<string, number[]>>, warmMs: number, lastMs: number) {
     const usage = () =>
       Object.fromEntries(
         Object.entries(pids).map(([name, of]) => [name, of.reduce((n, id) => n + cpuNanoseconds(id), 0)]),
@@ -92,13 +112,13 @@ export class Lane {
     const began = performance.now();
     const running = this.#client.ask("run", null);
     await Promise.race([running, sleep(warmMs - (performance.now() - began))]);
-    const warmed = await this.#pods.ask("count", null);
+    const warmed = await pool.count();
     const [machineUse, cpuFrom, from] = [watchMachine(), usage(), performance.now()];
     await Promise.race([running, sleep(lastMs - (performance.now() - began))]);
-    const last = await this.#pods.ask("count", null);
+    const last = await pool.count();
     const [machine, cpuTo, to] = [machineUse(), usage(), performance.now()];
     const sent = await running;
-    const end = await this.#pods.ask("count", null);
+    const end = await pool.count();
     const cores: Record<string, number> = {};
     for (const [name, used] of Object.entries(cpuTo)) cores[name] = (used - (cpuFrom[name] ?? 0)) / 1e6 / (to - from);
     const counts: [PodsCount, PodsCount, PodsCount] = [warmed, last, end];

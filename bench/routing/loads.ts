@@ -18,6 +18,8 @@ export interface RoutingLoad {
   /** Scrape interval of sidecar and endpoint picker; undefined leaves their defaults. */
   scrapeMs?: number;
   envoys: number;
+  /** The pods are Dynamo's mocker engines instead of simulator/. Of the pods' parameters only the size of the caches counts then. */
+  mocker?: boolean;
   /** Ms between bursts. Each burst is judged by itself. */
   burstMs?: number;
   /** Requests that are still in flight this long after the last arrival are cut off; undefined for the client's default. */

@@ -78,11 +78,11 @@ async function main(): Promise<number> {
   const options = readOptions();
   const found = await findLocalEnvoy();
   const wanted = CONTENDERS.filter(({ name }) => options.contenders.includes(name));
-  const why = await Promise.all(wanted.map(missing));
+  const why = await Promise.all(wanted.map((one) => missing(one, options.pods === "mocker")));
   const contenders = wanted.filter((_, i) => why[i] === undefined);
   const notes = why.filter((one) => one !== undefined);
   if (contenders.length === 0) throw new Error(`no contender can run here\n${notes.join("\n")}`);
-  if (contenders.some(({ picker, router }) => picker || router)) {
+  if (options.pods === "mocker" || contenders.some(({ picker, router }) => picker || router)) {
     const isolation = isolate(found);
     if ("status" in isolation) return isolation.status;
     if (!isolation.isolated) notes.push("No network namespace could be made: peers listened on every interface.");
@@ -97,12 +97,12 @@ async function main(): Promise<number> {
     const count = Math.min(options.lanes, contenders.length);
     for (let i = 0; i < count; i++) lanes.push(new Lane({ found, wasmFile, workers: options.workers }));
     const cells = await measure(options, contenders, lanes, notes);
-    const { repetitions, seed, workers, tokenBytes } = options;
+    const { repetitions, seed, workers, tokenBytes, pods } = options;
     const run: RoutingRun = {
       date: new Date().toISOString(),
       machine,
       versions: { Envoy: found.version, "pilotfish.wasm": await fileHash(wasmFile) },
-      setting: { repetitions, seed, lanes: count, workers, tokenBytes },
+      setting: { repetitions, seed, lanes: count, workers, tokenBytes, pods },
       seconds: (performance.now() - began) / 1000,
       contenders: contenders.map(({ name, title }) => ({ name, title })),
       notes,

@@ -1,5 +1,6 @@
 // The command line of `make bench-routing`.
-import { Command } from "commander";
+import { Command, Option } from "commander";
+import { DYNAMO_TOKEN_BYTES } from "../../testkit/peers/dynamo.ts";
 import { numberFrom, someOf, wholeNumber } from "../prepare.ts";
 import { CONTENDER_NAMES, USUAL_NAMES } from "./contenders.ts";
 import { ROUTING_LOAD_NAMES, ROUTING_LOADS, type RoutingLoad } from "./loads.ts";
@@ -12,6 +13,7 @@ export interface RoutingOptions {
   workers: number;
   envoys?: number;
   tokenBytes: number;
+  pods: "simulated" | "mocker";
   seed: number;
   seconds?: number;
   wasm: string;
@@ -32,6 +34,11 @@ const command = new Command("bench-routing")
   .option("--workers <n>", "worker threads of each Envoy", wholeNumber(1, 64), 2)
   .option("--envoys <n>", "Envoys of each contender (default: the load's own, 1 or 2)", wholeNumber(1, 16))
   .option("--token-bytes <n>", "bytes of a token of the pods, from 1 to 16", numberFrom(1, 16), 4)
+  .addOption(
+    new Option("--pods <kind>", "simulator/, or the mocker engines of Dynamo, whose router needs them")
+      .choices(["simulated", "mocker"] as const)
+      .default("simulated" as const),
+  )
   .option("--seconds <n>", "duration of the arrivals of each load (default: the load's own)", wholeNumber(5, 3600))
   .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
   .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
@@ -47,12 +54,14 @@ export function readOptions(): RoutingOptions {
 }
 
 /** The chosen loads, on the chosen pods and Envoys. */
-export function chosenLoads({ loads, seconds, envoys, tokenBytes }: RoutingOptions): RoutingLoad[] {
+export function chosenLoads({ loads, seconds, envoys, tokenBytes, pods }: RoutingOptions): RoutingLoad[] {
+  const mocker = pods === "mocker";
   const chosen = ROUTING_LOADS.filter(({ name }) => loads.includes(name));
   return chosen.map((load) => ({
     ...load,
     seconds: seconds ?? load.seconds,
     envoys: envoys ?? load.envoys,
-    params: { tokenBytes },
+    mocker,
+    params: { tokenBytes: mocker ? DYNAMO_TOKEN_BYTES : tokenBytes },
   }));
 }

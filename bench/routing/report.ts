@@ -23,6 +23,7 @@ interface RoutingSetting {
   /** Worker threads of each Envoy. */
   workers: number;
   tokenBytes: number;
+  pods: "simulated" | "mocker";
 }
 
 export interface RoutingRun {
@@ -36,6 +37,11 @@ export interface RoutingRun {
   cells: readonly Cell[];
   claims: readonly Claim[];
 }
+
+const PODS = {
+  simulated: "Pods are simulated vLLM engines (simulator/).",
+  mocker: "Pods are mocker engines of Dynamo, each behind a frontend of its own, or all behind Dynamo's KV router.",
+} as const;
 
 const HEAD = [
   "contender",
@@ -101,7 +107,7 @@ function markdown(run: RoutingRun, image?: string): string {
     "",
     `${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, ${machine.kernel}; load at the start ${machine.loadBefore}.`,
     `${versions.join(", ")}, Node ${machine.node}. The run took ${Math.round(run.seconds)} s.`,
-    `Pods are simulated vLLM engines: model time is waited for, not computed, and nothing here is a GPU. Each contender has its own pods and Envoys with ${setting.workers} workers; ${setting.lanes} ran at a time. A token of the pods has ${setting.tokenBytes} bytes.`,
+    `${PODS[setting.pods]} Model time is waited for, not computed, and nothing here is a GPU. Each contender has its own pods and Envoys with ${setting.workers} workers; ${setting.lanes} ran at a time. A token of simulated pods has ${setting.tokenBytes} bytes.`,
     `${setting.repetitions} repetitions with seeds from ${setting.seed} on, the same requests for all contenders in each; figures are medians, in brackets the lowest and highest.`,
     "Arrivals are open-loop, times are from when a request was due. The first fifth of the requests fills caches and is not in the figures. What had no first token 4 s after the last arrival was cut off and counts with as long as it had waited.",
     "A repetition is disturbed, and counted in the last column, if the machine was more than 85 % busy or other programs used more than 0.3 cores.",

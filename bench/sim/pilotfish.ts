@@ -27,12 +27,15 @@ interface PilotfishOptions {
   profile: "load" | "tokens";
   /** Workers of each Envoy, each with a VM. */
   workers: number;
+  /** What the snapshots tell of the pods' costs: nothing, or the true values. */
+  costs?: "default" | "true";
   /** Envoys that share the pods and exchange nothing; default 1. */
   envoys?: number;
 }
 
 class Gateway implements Router {
   readonly #world: World;
+  readonly #costs: PilotfishOptions["costs"];
   readonly #draws: Draws;
   readonly #process: Process;
   readonly #workers: Root[] = [];
@@ -42,6 +45,7 @@ class Gateway implements Router {
 
   constructor(world: World, options: PilotfishOptions, number: number) {
     this.#world = world;
+    this.#costs = options.costs;
     this.#podOf = new Map(world.addresses.map((address, pod) => [address, pod]));
     this.#draws = new Draws(world.seed ^ (0xf15 + number));
     this.#process = new Process({ now: EPOCH_US * 1000n, seed: world.seed * 7 + number + 1 });
@@ -82,6 +86,7 @@ class Gateway implements Router {
         scrapeAgeMs: 0,
         kvBlocks: pod.params.kvBlocks,
         blockTokens: pod.params.blockSize,
+        ...(this.#costs === "true" && trueCosts(pod, this.#world.meanPromptTokens)),
         maxLora: adapters.length > 0 ? pod.params.maxLoras : 0,
       },
       present: adapters.length > 0 ? presentAdapters(pod) : NOBODY,
@@ -100,7 +105,12 @@ class Gateway implements Router {
       }));
       models.push({ name, kind: "adapter", base: MODEL, endpoints: states });
     }
-    const body = encodeSnapshot({ version: this.#process.now / 1000n, source: 7n, endpoints, models });
+    const tokens = this.#world.tokensPerByte;
+    const tokenizers =
+      this.#costs === "true"
+        ? [{ model: MODEL, tokensPerRequest: 0, tokensPerByte: [tokens, tokens, tokens, tokens, tokens] }]
+        : undefined;
+    const body = encodeSnapshot({ version: this.#process.now / 1000n, source: 7n, endpoints, models, tokenizers });
     const stream = this.#stream();
     const outcome = stream.send({ method: "POST", path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: SECRET }, body });
     if (outcome.localResponse?.status !== 200)
@@ -171,9 +181,26 @@ function presentAdapters(pod: Engine): ReadonlySet<string> {
   return new Set(label === "" ? [] : label.split(","));
 }
 
+/** Sequences that are assumed to run beside a prefill. */
+const BESIDE = 25;
+
+/**
+ * What work really costs on a pod. The steps that prefill a prompt have the cost of a step and of its sequences too, so the rate at
+ * which a queue of prompts drains is below that of the prefill alone.
+ */
+function trueCosts({ params }: Engine, promptTokens: number) {
+  const { speed, prefillTokenMs, stepBaseMs, sequenceMs } = params;
+  const prefillMs = stepBaseMs + sequenceMs * BESIDE + prefillTokenMs * promptTokens;
+  return {
+    prefillRate: (1000 * speed * promptTokens) / prefillMs,
+    stepSeconds: stepBaseMs / 1000 / speed,
+    sequenceSeconds: sequenceMs / 1000 / speed,
+  };
+}
+
 export function pilotfish(options: PilotfishOptions): Contender {
-  const { profile, workers, envoys = 1 } = options;
-  const name = `${profile}, ${workers} worker${workers > 1 ? "s" : ""}${envoys > 1 ? ` × ${envoys}` : ""}`;
+  const { profile, workers, envoys = 1, costs } = options;
+  const name = `${profile}${costs === "true" ? " true" : ""}, ${workers} worker${workers > 1 ? "s" : ""}${envoys > 1 ? ` × ${envoys}` : ""}`;
   return {
     name,
     title: `Pilotfish, profile ${profile}, ${envoys > 1 ? `${envoys} Envoys that do not talk, each with ` : ""}${workers} worker(s), scrapes every ${SCRAPE_MS} ms`,

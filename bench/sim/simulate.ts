@@ -58,8 +58,12 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
       every(ms, fn);
     });
   };
+  const tokens = requests.reduce((sum, { prompt }) => sum + prompt.tokens, 0);
+  const bytes = requests.reduce((sum, { messages }) => sum + textBytes(messages), 0);
   const router = contender.start({
     pods,
+    meanPromptTokens: tokens / requests.length,
+    tokensPerByte: tokens / bytes,
     addresses: pods.map((_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}:8000`),
     adapters,
     now: () => clock.now(),
@@ -140,4 +144,8 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
     seconds,
     wallMs: performance.now() - began,
   };
+}
+
+function textBytes(messages: SimRequest["messages"]): number {
+  return messages.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0);
 }

@@ -6,6 +6,9 @@ import type { SimRequest } from "./request.ts";
 export interface World {
   pods: readonly Engine[];
   addresses: readonly string[];
+  /** Mean tokens of a prompt, and mean tokens of a byte of the messages' text. */
+  meanPromptTokens: number;
+  tokensPerByte: number;
   /** The adapters of the load. Every pod can load each of them. */
   adapters: readonly string[];
   now(): number;

@@ -230,8 +230,8 @@ export const GOLDEN: Readonly<Record<string, SnapshotView>> = {
       },
     },
     prefixes: [
-      { endpoint: textHash("10.0.0.1:8000"), seed: 0x5eedn, number: 41n, blocks: [1n, 2n, 3n] },
-      { endpoint: textHash("10.9.9.9:8000"), seed: 0x5eedn, number: 44n, blocks: [(1n << 64n) - 1n] },
+      { endpoint: textHash("10.0.0.1:8000"), seed: 0x5eedn, units: 32, number: 41n, blocks: [1n, 2n, 3n] },
+      { endpoint: textHash("10.9.9.9:8000"), seed: 0x5eedn, units: 0, number: 44n, blocks: [(1n << 64n) - 1n] },
     ],
   },
 };

@@ -21,7 +21,7 @@ export const LITELLM: PythonPeer = { name: "litellm", title: "litellm[proxy]", v
  * Without its package `aisimulate`, a stub that downloads from another host. Only the engine's performance models need it, which no
  * bench uses.
  */
-const DYNAMO: PythonPeer = { name: "dynamo", title: "ai-dynamo", version: "1.6.1" };
+export const DYNAMO: PythonPeer = { name: "dynamo", title: "ai-dynamo", version: "1.6.1" };
 
 export const PYTHON_PEERS: readonly PythonPeer[] = [SMG, VLLM_ROUTER, LITELLM, DYNAMO];
 

@@ -12,7 +12,7 @@ class PeerError extends Error {
 
 export interface RunningPeer {
   pid: number;
-  /** Port on which the peer listens. */
+  /** Port on which the peer listens; 0 for a peer without one. */
   port: number;
   /** The last lines of both outputs. */
   logs(): string[];
@@ -26,13 +26,16 @@ interface PeerCommand {
   env: NodeJS.ProcessEnv;
   /** Folder in which the peer runs. */
   folder: string;
-  port: number;
+  /** Address and port on which the peer will listen. Without a port the start is not awaited. */
+  host?: string | undefined;
+  port?: number | undefined;
   /** How long the peer may take until it listens. */
   waitMs: number;
 }
 
 /** Starts the peer in a process group of its own. Resolves when the peer listens, and throws PeerError when it does not. */
-export async function spawnPeer({ title, argv, env, folder, port, waitMs }: PeerCommand): Promise<RunningPeer> {
+export async function spawnPeer(command: PeerCommand): Promise<RunningPeer> {
+  const { title, argv, env, folder, host = "127.0.0.1", port, waitMs } = command;
   const [program, ...args] = argv as [string, ...string[]];
   const child = spawn(program, args, { env, cwd: folder, stdio: ["ignore", "pipe", "pipe"], detached: true });
   const log = new LogLines();
@@ -48,12 +51,16 @@ export async function spawnPeer({ title, argv, env, folder, port, waitMs }: Peer
     await ended;
   };
   const until = Date.now() + waitMs;
+  const logs = () => log.lines;
   while (Date.now() < until && !hasEnded(child)) {
-    if (await accepts(port)) return { pid: child.pid as number, port, logs: () => log.lines, stop };
+    if (port === undefined || (await accepts(host, port)))
+      return { pid: child.pid as number, port: port ?? 0, logs, stop };
     await sleep(100);
   }
   await stop();
-  throw new PeerError(`${title} did not listen on port ${port}; its last lines:\n${log.lines.slice(-15).join("\n")}`);
+  throw new PeerError(
+    `${title} did not start${port === undefined ? "" : `, or did not listen on port ${port}`}; its last lines:\n${log.lines.slice(-15).join("\n")}`,
+  );
 }
 
 /** The group outlives a peer that ended and left children. */
@@ -70,9 +77,9 @@ function hasEnded(child: ChildProcess): boolean {
   return child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
 }
 
-function accepts(port: number): Promise<boolean> {
+function accepts(host: string, port: number): Promise<boolean> {
   return new Promise((done) => {
-    const socket = createConnection({ host: "127.0.0.1", port });
+    const socket = createConnection({ host, port });
     socket.once("connect", () => {
       socket.destroy();
       done(true);

@@ -30,6 +30,8 @@ function start(contender: Contender, params: readonly Partial<PodParams>[]) {
     pods,
     addresses: pods.map((_, i) => `10.0.0.${i}:8000`),
     adapters: [],
+    meanPromptTokens: 100,
+    tokensPerByte: 0.25,
     now: () => clock.now(),
     every: () => {},
     after: (ms, fn) => void clock.after(ms, fn),

@@ -47,7 +47,7 @@ test("a peer that does not listen is named, with its last lines", async () => {
   const argv = [process.execPath, "-e", 'console.error("no socket"); process.exit(3)'];
   await assert.rejects(spawnPeer({ ...command, argv }), {
     code: "PEER_START",
-    message: `Deaf did not listen on port ${port}; its last lines:\nno socket`,
+    message: `Deaf did not start, or did not listen on port ${port}; its last lines:\nno socket`,
   });
   await assert.rejects(spawnPeer({ ...command, argv: [join(tmpdir(), "absent-program")] }), { message: /ENOENT/ });
 });

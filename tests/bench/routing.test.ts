@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { burstLimit, claimsOf } from "../../bench/routing/claims.ts";
 import type { Sent } from "../../bench/routing/client.ts";
-import { CONTENDERS } from "../../bench/routing/contenders.ts";
+import { CONTENDERS, missing } from "../../bench/routing/contenders.ts";
+import { total } from "../../bench/routing/engine-pool.ts";
 import { envoyOf } from "../../bench/routing/envoy-of.ts";
 import { disturbed, mostOfBurst, repetitionOf, rowOf } from "../../bench/routing/figures.ts";
 import type { Seen } from "../../bench/routing/lane.ts";
@@ -81,6 +84,49 @@ test("on the loads that must be won, tokens is compared with the better EPP; on 
   const best = "tokens: p90 at most 1.03 of the best contender";
   assert.equal(claimed(load("fitting"), { ...waits, tokens: 92 })[best], true);
   assert.equal(claimed(load("fitting"), { ...waits, tokens: 94 })[best], false);
+});
+
+test("over Dynamo's engines its router is an opponent", () => {
+  const limit = "tokens: p90 at most 0.95 of Dynamo";
+  assert.equal(claimed(load("mixed"), { dynamo: 100, tokens: 95 })[limit], true);
+  assert.equal(claimed(load("mixed"), { dynamo: 100, tokens: 96 })[limit], false);
+});
+
+test("Dynamo's router is skipped over simulated pods, because it reaches only its own engines", async () => {
+  const dynamo = CONTENDERS.find(({ name }) => name === "dynamo");
+  assert.ok(dynamo);
+  assert.match((await missing(dynamo, false)) ?? "", /^skipped: dynamo \(.*--pods mocker\)$/);
+});
+
+test("a contender whose peer is not cached is skipped by name", async () => {
+  const cache = process.env.PILOTFISH_CACHE;
+  process.env.PILOTFISH_CACHE = join(tmpdir(), "pilotfish-no-such-cache");
+  try {
+    for (const [name, peer] of [
+      ["epp-optimized", "epp-mended"],
+      ["litellm", "litellm"],
+    ] as const) {
+      const contender = CONTENDERS.find((one) => one.name === name);
+      assert.ok(contender);
+      assert.equal(
+        await missing(contender, false),
+        `skipped: ${name} (not in the cache; make peers ARGS="${peer}" puts it there)`,
+      );
+    }
+    const tokens = CONTENDERS.find(({ name }) => name === "tokens");
+    assert.ok(tokens);
+    assert.equal(await missing(tokens, false), undefined);
+    assert.match((await missing(tokens, true)) ?? "", /make peers ARGS="dynamo"/);
+  } finally {
+    if (cache === undefined) delete process.env.PILOTFISH_CACHE;
+    else process.env.PILOTFISH_CACHE = cache;
+  }
+});
+
+test("the sum of a metric leaves out metrics whose names only begin alike", () => {
+  const page = '# HELP a b\na_sum{x="1"} 2\na_sum{x="2"} 3\na_sum_b 7\na_sum 0.5\n';
+  assert.equal(total(page, "a_sum"), 5.5);
+  assert.equal(total(page, "absent"), 0);
 });
 
 test("in overload output, hits and p90 are compared with the better EPP of each, with and without the hold queue", () => {

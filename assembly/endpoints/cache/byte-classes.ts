@@ -64,6 +64,11 @@ export class ByteClasses {
   private digitSum: u32 = 0;
   private highSum: u32 = 0;
 
+  /** Bytes of the class `k`, which is below BYTE_CLASSES (protocol/constants.ts). */
+  bytesOf(k: u32): u32 {
+    return load<u32>(changetype<usize>(this) + k * sizeof<u32>(), offsetof<ByteClasses>("lower"));
+  }
+
   /** Begins with no byte. */
   clear(): void {
     memory.fill(changetype<usize>(this), 0, offsetof<ByteClasses>());

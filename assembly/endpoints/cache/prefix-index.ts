@@ -11,14 +11,14 @@
 //
 // Memory: two blocks of the table for each block that the endpoints' caches have room for together, within 64 KiB to 4 MiB.
 // The table grows when endpoints change, and growing forgets all blocks.
-import { ENDPOINT_BLOCK_TOKENS, ENDPOINT_KV_BLOCKS } from "../../../protocol/constants";
+import { ENDPOINT_BLOCK_TOKENS, ENDPOINT_KV_BLOCKS, PREFIX_UNIT_TOKENS } from "../../../protocol/constants";
 import { mix } from "../../base/hash";
 import { SnapshotView } from "../../snapshot/view";
 import { entryOf } from "../entries";
 import { Entry } from "../entry";
 import { followLastSent, noteSent } from "./last-sent";
 import { ageOf, CLOCKS, clockOf, emptyCache, isCachedAt, newStamp, renewedStamp, setCapacity } from "./lru";
-import { blockBytes, MAX_BLOCKS, Prompt, pieces, promptHash, setBlockBytes, TOKEN_BYTES } from "./prompt";
+import { blockBytes, MAX_BLOCKS, Prompt, pieces, promptHash, setBlockBytes } from "./prompt";
 
 @unmanaged
 class Block {
@@ -34,8 +34,10 @@ const SET_BLOCKS: u32 = 8;
 const SET_BYTES: u32 = SET_BLOCKS * BLOCK_BYTES;
 const MIN_SETS: u32 = 1024;
 const MAX_SETS: u32 = 65536;
-/** Assumed size of a cache whose server reports none: 31,250 blocks of 64 bytes, the endpoint picker's default. */
-const UNKNOWN_BYTES: u64 = 2000000;
+/** Assumed tokens of a cache whose server reports no size: 31,250 blocks of 16 tokens, the endpoint picker's default. */
+const UNKNOWN_TOKENS: u64 = 500000;
+/** Tokens of a byte for updates without units, and for the size of the table. */
+const USUAL_BYTES: u32 = 4;
 
 /** The sets, aligned to SET_BYTES within the memory at `allocated`. */
 let sets: usize = 0;
@@ -58,10 +60,9 @@ export function followCaches(view: SnapshotView): void {
   for (let i: u32 = 0; i < view.endpointCount; i++) {
     const blocks: u64 = load<u32>(view.endpoint(i), ENDPOINT_KV_BLOCKS);
     const tokens: u64 = load<u32>(view.endpoint(i), ENDPOINT_BLOCK_TOKENS);
-    const bytes = blocks == 0 || tokens == 0 ? UNKNOWN_BYTES : blocks * tokens * TOKEN_BYTES;
-    const capacity = <u32>min<u64>(max<u64>(bytes / blockBytes(), 1), 1 << 30);
-    setCapacity(clockOf(entryOf(i).number), capacity);
-    total += capacity;
+    const room = blocks == 0 || tokens == 0 ? UNKNOWN_TOKENS : blocks * tokens;
+    setCapacity(clockOf(entryOf(i).number), <u32>min<u64>(max<u64>(room / PREFIX_UNIT_TOKENS, 1), 1 << 28));
+    total += min<u64>(max<u64>((room * USUAL_BYTES) / blockBytes(), 1), 1 << 30);
   }
   followLastSent(view, total);
   let wanted = MIN_SETS;
@@ -160,11 +161,17 @@ const keys: usize = memory.data(MAX_BLOCKS * 8, 8);
 /** Receives values that are loaded only to bring them into the CPU's cache. The compiler may drop a load without a use. */
 const UNREAD: usize = memory.data(8, 8);
 
+/** Units (protocol/constants.ts) of a piece with a token for every USUAL_BYTES. */
+function usualUnits(): u32 {
+  return max<u32>(blockBytes() / (USUAL_BYTES * PREFIX_UNIT_TOKENS), 1);
+}
+
 /**
- * Records that blocks were sent to the endpoint. `hashes` has `count` block hashes, a u64 each. The blocks' sets lie all over
+ * Records that blocks were sent to the endpoint. `hashes` has `count` block hashes, a u64 each; `units` are the tokens of a piece,
+ * in units of PREFIX_UNIT_TOKENS, or 0 for the usual. The blocks' sets lie all over
  * the table, so all sets are loaded first: the loads run at once, and no block waits for a load of its own.
  */
-export function touchAll(hashes: usize, count: u32, seed: u64, entry: Entry): void {
+export function touchAll(hashes: usize, count: u32, units: u32, seed: u64, entry: Entry): void {
   let asked: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
     const key = keyOf(load<u64>(hashes + i * 8), seed, entry);
@@ -172,7 +179,8 @@ export function touchAll(hashes: usize, count: u32, seed: u64, entry: Entry): vo
     asked += load<u32>(setOf(key));
   }
   store<u32>(UNREAD, asked);
-  for (let i = count; i > 0; i--) touch(load<u64>(keys + (i - 1) * 8), entry, pieces(i - 1));
+  const perPiece = units == 0 ? usualUnits() : units;
+  for (let i = count; i > 0; i--) touch(load<u64>(keys + (i - 1) * 8), entry, pieces(i - 1) * perPiece);
   noteSent(hashes, count, seed, entry);
 }
 

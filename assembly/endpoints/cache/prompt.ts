@@ -22,14 +22,6 @@ export const BLOCK_BYTES: u32 = 512;
 export const SMALL_BLOCK_BYTES: u32 = 64;
 let block: u32 = BLOCK_BYTES;
 
-/** Bytes of a prompt for each token. The Gateway API's endpoint picker uses the same estimate. */
-export const TOKEN_BYTES: u32 = 4;
-
-/** Estimated tokens of a prompt of `bytes` bytes. */
-export function tokensOf(bytes: u32): i32 {
-  return <i32>(bytes / TOKEN_BYTES);
-}
-
 /** Limit of the blocks that are hashed. A prompt's bytes beyond them are not hashed. */
 export const MAX_BLOCKS: u32 = MAX_PREFIX_BLOCKS;
 const SINGLE_BLOCKS: u32 = 64;
@@ -70,6 +62,8 @@ export class Prompt extends ByteClasses {
   lacks: u32 = 0;
   /** Number of full blocks. Only full blocks are hashed. */
   count: u32 = 0;
+  /** Estimated tokens of a piece, in units of UNIT_TOKENS (prompt-tokens.ts). */
+  units: u32 = 0;
   // Fields of a running prompt (running-prompts.ts): the stamp of its last use, its neighbours in the list, the hash of its model
   // and cache_salt, and the hash of its endpoint.
   stamp: u32 = 0;
@@ -100,6 +94,7 @@ export function openPrompt(): Prompt | null {
   prompt.fill = 0;
   prompt.lacks = 1;
   prompt.count = 0;
+  prompt.units = 0;
   return prompt;
 }
 

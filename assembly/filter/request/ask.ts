@@ -5,7 +5,8 @@ import { textHash } from "../../base/hash";
 import { Random } from "../../base/random";
 import { BodyConfig } from "../../config/body-config";
 import { Config } from "../../config/config";
-import { Prompt, tokensOf } from "../../endpoints/cache/prompt";
+import { Prompt } from "../../endpoints/cache/prompt";
+import { countTokens, usualTokens } from "../../endpoints/cache/prompt-tokens";
 import { now } from "../../host/calls";
 import { tickTime } from "../../host/tick-time";
 import { PickInput } from "../../pick/pick-input";
@@ -27,7 +28,7 @@ import {
 import { multipartKind, multipartValue, multipartValueLength } from "../../scan/multipart/multipart";
 import { ageMilliseconds, current, hasSnapshot } from "../../snapshot/current";
 import { ruleHasPriority, rulePriority } from "../../snapshot/objects";
-import { NONE } from "../../snapshot/view";
+import { NONE, SnapshotView } from "../../snapshot/view";
 import { count, FIELD_IGNORED } from "../../stats";
 import { changeHeader } from "../headers/changes";
 import { Root } from "../root";
@@ -171,8 +172,8 @@ function fitsHeader(text: usize, length: u32): bool {
   return load<u8>(text) != 0x20 && load<u8>(text + length - 1) != 0x20;
 }
 
-/** Fills `input` with what the filter knows of the request. */
-export function fillInput(stream: Stream, config: Config, input: PickInput): void {
+/** Fills `input` with what the filter knows of the request. `model`: the index of its model in the snapshot. */
+export function fillInput(stream: Stream, config: Config, view: SnapshotView, model: u32, input: PickInput): void {
   input.now = config.pick.readsPrompts ? now() : tickTime();
   input.snapshotAge = <u32>ageMilliseconds(tickTime());
   input.model = textHash(stream.served, stream.servedLength);
@@ -180,10 +181,12 @@ export function fillInput(stream: Stream, config: Config, input: PickInput): voi
   input.session = stream.session;
   stream.model = input.model;
   input.prompt = stream.prompt;
-  input.tokens = tokensOf(stream.buffered);
+  input.tokens = usualTokens(stream.buffered);
   if (!stream.prompt) return;
   if (fieldKind(stateOf(stream), config.body.streamField) == VALUE_TRUE) stream.streamed = 1;
-  input.tokens = tokensOf(changetype<Prompt>(stream.prompt).bytes);
+  const tokens = countTokens(view, model, changetype<Prompt>(stream.prompt));
+  input.tokens = tokens.all;
+  input.pieceTokens = tokens.piece;
   const state = stateOf(stream);
   const salt = config.body.saltField;
   if (fieldKind(state, salt) == VALUE_STRING) input.seed ^= textHash(fieldBytes(state, salt), fieldLength(state, salt));

@@ -82,9 +82,9 @@ export function forward(stream: Stream, config: Config, known: u32, random: Rand
   else if (known == NONE) fallBack(UNKNOWN_MODEL, UNKNOWN_MODEL_REASON, model, length);
   else if (!mayPick(config)) fallBack(STALE, STALE_REASON, model, length);
   else {
-    fillInput(stream, config, input);
-    const owner = stream.creates ? previousOwner(stream, config) : NONE;
     const view = current();
+    fillInput(stream, config, view, known, input);
+    const owner = stream.creates ? previousOwner(stream, config) : NONE;
     const profile = config.pick.profile;
     const place = choosePlace(view, known, tickTime(), random);
     let choice =

@@ -1,4 +1,5 @@
-// Writes pools, objectives and rules of the current snapshot as JSON. For a snapshot without such a table nothing is written.
+// Writes pools, objectives, rules and tokenizers of the current snapshot as JSON. For a snapshot without such a table nothing is written.
+import { BYTE_CLASSES, TOKENIZER_MODEL, TOKENIZER_PER_BYTE, TOKENIZER_PER_REQUEST } from "../../../protocol/constants";
 import { Writer } from "../../base/writer";
 import {
   continuesRule,
@@ -49,6 +50,26 @@ export function writeObjects(w: Writer, view: SnapshotView): void {
     w.byte(0x5d);
   }
   if (view.rules) writeRules(w, view);
+  if (view.tokenizers) writeTokenizers(w, view);
+}
+
+function writeTokenizers(w: Writer, view: SnapshotView): void {
+  w.raw(',"tokenizers":[');
+  for (let i: u32 = 0; i < view.tokenizerCount; i++) {
+    const tokenizer = view.tokenizer(i);
+    const model = load<u32>(tokenizer, TOKENIZER_MODEL);
+    w.raw(i > 0 ? ',{"model":' : '{"model":');
+    writeName(w, view.modelName(model), view.modelNameLength(model));
+    w.raw(',"tokensPerRequest":');
+    w.decimal(load<f32>(tokenizer, TOKENIZER_PER_REQUEST));
+    w.raw(',"tokensPerByte":[');
+    for (let k: u32 = 0; k < BYTE_CLASSES; k++) {
+      if (k > 0) w.byte(0x2c);
+      w.decimal(load<f32>(tokenizer + k * 4, TOKENIZER_PER_BYTE));
+    }
+    w.raw("]}");
+  }
+  w.byte(0x5d);
 }
 
 function writeRules(w: Writer, view: SnapshotView): void {

@@ -58,6 +58,9 @@ function writeEndpoint(w: Writer, view: SnapshotView, i: u32): void {
   w.number(inFlight > 0 ? inFlight : 0);
   w.raw(',"inFlightElsewhere":');
   w.number(remoteInFlight(i));
+  writeCost(w, ',"prefillRate":', view.prefillRate(i));
+  writeCost(w, ',"stepSeconds":', view.stepSeconds(i));
+  writeCost(w, ',"sequenceSeconds":', view.sequenceSeconds(i));
   const place = view.endpointPlace(i);
   if (place != NONE) {
     w.raw(',"place":"');
@@ -67,6 +70,13 @@ function writeEndpoint(w: Writer, view: SnapshotView, i: u32): void {
   if (flags & ENDPOINT_GATEWAY) w.raw(',"gateway":true');
   writePool(w, view, endpointPool(view, i));
   w.raw("}");
+}
+
+/** Writes a learned cost with its key; nothing if it is not learned. */
+function writeCost(w: Writer, key: string, cost: f32): void {
+  if (cost <= 0) return;
+  w.raw(key);
+  w.decimal(cost);
 }
 
 function writeKnown(w: Writer, value: u32): void {

@@ -7,7 +7,14 @@ import {
   takeUpdate,
   UPDATE_BYTES,
 } from "../../../assembly/endpoints/cache/prefix-updates";
-import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt, Prompt } from "../../../assembly/endpoints/cache/prompt";
+import {
+  BLOCK_BYTES,
+  blockBytes,
+  closePrompt,
+  feedPrompt,
+  openPrompt,
+  Prompt,
+} from "../../../assembly/endpoints/cache/prompt";
 import { entryOf } from "../../../assembly/endpoints/entries";
 import { eject } from "../../../assembly/endpoints/health";
 import { finished, followTopology, started } from "../../../assembly/endpoints/in-flight";
@@ -56,6 +63,7 @@ function prompt(number: u32, shared: u32, more: u32): Prompt {
   input.seed = 9;
   input.prompt = changetype<usize>(result);
   input.tokens = result.bytes >> 2;
+  input.pieceTokens = <f32>blockBytes() / 4;
   return result;
 }
 

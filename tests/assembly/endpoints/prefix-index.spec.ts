@@ -23,6 +23,8 @@ import { followTopology } from "../../../assembly/endpoints/in-flight";
 import { Builder } from "../support/builder";
 
 usePrefixes(BLOCK_BYTES);
+/** Units (protocol/constants.ts) of a block: 128 tokens. */
+const UNITS: u32 = BLOCK_BYTES / 16;
 const random = newRandom(7);
 const text: usize = memory.data(262144, 8);
 const update: usize = memory.data(UPDATE_BYTES, 8);
@@ -145,7 +147,7 @@ describe("the prefix index", () => {
     expect(first.count).toBe(133, "64 of one piece, 64 of four, 5 of 16");
     const before = clockOf(entryOf(0).number).blocks;
     insertPrefix(first, 5, entryOf(0));
-    expect(clockOf(entryOf(0).number).blocks - before).toBe(400);
+    expect(clockOf(entryOf(0).number).blocks - before).toBe(400 * UNITS);
     closePrompt(first);
     const forks: u32[] = [1, 63, 64, 65, 67, 68, 100, 319, 320, 335, 336, 399, 400];
     const held: u32[] = [1, 63, 64, 64, 64, 65, 73, 127, 128, 128, 129, 132, 133];

@@ -34,6 +34,8 @@ import { followTopology } from "../../../assembly/endpoints/in-flight";
 import { Builder, bytesAt, bytesLength } from "../support/builder";
 
 usePrefixes(BLOCK_BYTES);
+/** Units (protocol/constants.ts) of a block: 128 tokens. */
+const UNITS: u32 = BLOCK_BYTES / 16;
 const random = newRandom(11);
 const CACHE: u32 = 100;
 const BLOCKS: u32 = 20;
@@ -133,9 +135,9 @@ describe("a running prompt", () => {
     expect(lastStamp(entryOf(0))).toBe(stamp);
     pass(20, entryOf(0), false);
     refreshPrompts();
-    expect(lastStamp(entryOf(0))).toBe(stamp + 2 * (20 + BLOCKS));
+    expect(lastStamp(entryOf(0))).toBe(stamp + 2 * UNITS * (20 + BLOCKS));
     refreshPrompts();
-    expect(lastStamp(entryOf(0))).toBe(stamp + 2 * (20 + BLOCKS), "once");
+    expect(lastStamp(entryOf(0))).toBe(stamp + 2 * UNITS * (20 + BLOCKS), "once");
     endPrompt(running);
   });
 

@@ -1,7 +1,8 @@
 import { newRandom } from "../../../assembly/base/random";
 import { followCaches, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
 import { insertPrefix } from "../../../assembly/endpoints/cache/prefix-updates";
-import { BLOCK_BYTES, closePrompt, feedPrompt, openPrompt } from "../../../assembly/endpoints/cache/prompt";
+import { BLOCK_BYTES, blockBytes, closePrompt, feedPrompt, openPrompt } from "../../../assembly/endpoints/cache/prompt";
+import { USUAL_RATE } from "../../../assembly/endpoints/costs";
 import { entryOf } from "../../../assembly/endpoints/entries";
 import {
   addOthers,
@@ -14,7 +15,7 @@ import {
   publishOwn,
   started,
 } from "../../../assembly/endpoints/in-flight";
-import { queueOf, RATE, tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
+import { queueOf, tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
 import { Choice, pick } from "../../../assembly/pick/pick";
 import { newPickInput } from "../../../assembly/pick/pick-input";
 import { KIND_TOKENS, newProfile } from "../../../assembly/pick/profile";
@@ -56,7 +57,7 @@ describe("tokens that wait on an endpoint", () => {
     const entry = entryOf(0);
     tokensSent(entry, 10000, 5 * SECOND);
     expect(queueOf(entry, 5 * SECOND, 0)).toBe(10000);
-    expect(queueOf(entry, 5 * SECOND + SECOND / 4, 0)).toBe(10000 - RATE / 4);
+    expect(queueOf(entry, 5 * SECOND + SECOND / 4, 0)).toBe(10000 - USUAL_RATE / 4);
     expect(queueOf(entry, 9 * SECOND, 0)).toBe(0);
     tokensSent(entry, 3000, 9 * SECOND);
     tokensDone(entry, 10000);
@@ -106,6 +107,7 @@ describe("profile tokens", () => {
     input.seed = 1;
     input.prompt = changetype<usize>(prompt);
     input.tokens = prompt.bytes >> 2;
+    input.pieceTokens = <f32>blockBytes() / 4;
     insertPrefix(prompt, 1, entryOf(2));
     expect(uncachedTokens(input, entryOf(2))).toBe(16);
     expect(uncachedTokens(input, entryOf(0))).toBe(input.tokens);
@@ -181,6 +183,7 @@ describe("profile tokens", () => {
     input.prompt = changetype<usize>(prompt);
     input.seed = 3;
     input.tokens = 4096;
+    input.pieceTokens = <f32>blockBytes() / 4;
     choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     const home = choice.first;
     expect(choice.count).toBe(3);

@@ -6,6 +6,7 @@ import { followCaches, usePrefixes } from "../../../assembly/endpoints/cache/pre
 import { insertPrefix, takeUpdate, UPDATE_BYTES } from "../../../assembly/endpoints/cache/prefix-updates";
 import {
   BLOCK_BYTES,
+  blockBytes,
   closePrompt,
   feedPrompt,
   openPrompt,
@@ -110,6 +111,7 @@ export function run(count: u32, blocks: u32, picksToo: bool): u32 {
     input.seed = 7;
     input.prompt = changetype<usize>(prompt);
     input.tokens = prompt.bytes >> 2;
+    input.pieceTokens = <f32>blockBytes() / 4;
     if (picksToo) {
       choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
       const entry = entryOf(choice.first);

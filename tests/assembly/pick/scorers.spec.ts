@@ -1,6 +1,12 @@
 import { usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
 import { insertPrefix } from "../../../assembly/endpoints/cache/prefix-updates";
-import { closePrompt, feedPrompt, openPrompt, SMALL_BLOCK_BYTES } from "../../../assembly/endpoints/cache/prompt";
+import {
+  blockBytes,
+  closePrompt,
+  feedPrompt,
+  openPrompt,
+  SMALL_BLOCK_BYTES,
+} from "../../../assembly/endpoints/cache/prompt";
 import { entryOf } from "../../../assembly/endpoints/entries";
 import { finished, followScrapes, publishGeneration, publishOwn, started } from "../../../assembly/endpoints/in-flight";
 import { tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
@@ -194,6 +200,7 @@ describe("scorers of what this Envoy sent", () => {
   test("latency-scorer prefers the shortest predicted wait", () => {
     const view = opened(pods(3));
     input.tokens = 2000;
+    input.pieceTokens = <f32>blockBytes() / 4;
     // The prompt has 2,100 uncached tokens on each pod. 8,000 tokens wait on pod 0, and 2,000 on pod 1.
     tokensSent(entryOf(0), 8000, 1);
     tokensSent(entryOf(1), 2000, 1);
@@ -214,6 +221,7 @@ describe("scorers of what this Envoy sent", () => {
     let view = opened(builder);
     followScrapes(view);
     input.tokens = 2000;
+    input.pieceTokens = <f32>blockBytes() / 4;
     near(score(view, one(SCORE_LATENCY), 0), 0);
     near(score(view, one(SCORE_LATENCY), 1), 0.5);
     near(score(view, one(SCORE_LATENCY), 2), 1);

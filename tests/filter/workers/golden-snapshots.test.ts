@@ -16,16 +16,19 @@ interface Golden {
   pools?: object[];
   objectives?: object[];
   rules?: object[];
+  tokenizers?: object[];
   remote?: { counts: Record<string, { requests: number }> };
 }
 
 /** Returns the part of a fixture's JSON that a read-back shows, in the read-back's shape. */
 function shown(golden: Golden, length: number): object {
-  const { version, source, pools, objectives, rules } = golden;
+  const { version, source, pools, objectives, rules, tokenizers } = golden;
   const endpoints = golden.endpoints.map((endpoint) => {
     const { kvBlocks, blockTokens, maxLora, weight, ...rest } = endpoint;
     const elsewhere = golden.remote?.counts[String(endpoint.address)]?.requests ?? 0;
-    return { ...rest, inFlight: 0, inFlightElsewhere: elsewhere };
+    const costs = ["prefillRate", "stepSeconds", "sequenceSeconds"].filter((key) => key in rest);
+    const rounded = Object.fromEntries(costs.map((key) => [key, Number(Number(rest[key]).toFixed(6))]));
+    return { ...rest, inFlight: 0, inFlightElsewhere: elsewhere, ...rounded };
   });
   const models = golden.models.map(({ name, kind, base, endpoints: served, pool }) => {
     return {
@@ -36,7 +39,7 @@ function shown(golden: Golden, length: number): object {
       ...(pool !== undefined && { pool }),
     };
   });
-  const objects = JSON.parse(JSON.stringify({ pools, objectives, rules }));
+  const objects = JSON.parse(JSON.stringify({ pools, objectives, rules, tokenizers }));
   return { version, source, ageMs: 0, stale: false, bytes: length, endpoints, models, ...objects };
 }
 

@@ -131,11 +131,11 @@ test("for half a second each push to another Envoy has the numbered prefix updat
   const [first, second] = filters as unknown as [FakeFilter, FakeFilter];
   await quickSidecar(t, { endpoints: [pod.url], targets: [first.url, second.url] });
   await until("an exchange", () => second.stored?.remote);
-  first.prefixes.push({ endpoint: hash, seed: 7n, number: 0n, blocks: [1n, 2n] });
+  first.prefixes.push({ endpoint: hash, seed: 7n, units: 32, number: 0n, blocks: [1n, 2n] });
   const update = await until("a prefix update", () => second.stored?.prefixes?.[0]);
   assert.deepEqual(update.blocks, [1n, 2n]);
   assert.ok(update.number > 0n);
-  first.prefixes.push({ endpoint: hash, seed: 7n, number: 0n, blocks: [3n] });
+  first.prefixes.push({ endpoint: hash, seed: 7n, units: 32, number: 0n, blocks: [3n] });
   const both = await until("both", () => (second.stored?.prefixes?.length === 2 ? second.stored.prefixes : undefined));
   assert.ok((both[1]?.number ?? 0n) > (both[0]?.number ?? 0n));
   assert.equal(first.stored?.prefixes, undefined);
