@@ -1,8 +1,9 @@
 // Sends each request of a load when the request is due, without waiting for earlier requests. Records the time of each first token and
 // the pod. Times count from the moment at which a request was due, so the figures include the client's own delay.
 import http from "node:http";
-import { MODEL_HEADER } from "../../protocol/constants.ts";
+import { DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
 import { Draws } from "../sim/draws.ts";
+import { fixedHomes } from "../sim/home.ts";
 import { bodyOf } from "../sim/request.ts";
 import { serve } from "./child.ts";
 import { type RoutingLoad, requestsOf } from "./loads.ts";
@@ -14,6 +15,8 @@ interface ClientStart {
   ports: readonly number[];
   /** Whether the client sends the model header, because no filter reads the body. */
   named: boolean;
+  /** The pods, as `ip:port`, for a contender with fixed homes: the client names the home of each request. */
+  homes?: readonly string[] | undefined;
 }
 
 export interface Sent {
@@ -48,10 +51,11 @@ interface Prepared {
 let prepared: Prepared[] = [];
 let graceMs = GRACE_MS;
 
-function prepare({ load, seed, ports, named }: ClientStart): ClientAsks["prepare"]["answer"] {
+function prepare({ load, seed, ports, named, homes }: ClientStart): ClientAsks["prepare"]["answer"] {
   const draws = new Draws(seed ^ 0xc11e);
   const { requests, warm } = requestsOf(load, seed);
   graceMs = load.graceMs ?? GRACE_MS;
+  const homeOf = homes && fixedHomes(homes.length);
   prepared = requests.map((request) => {
     const body = bodyOf(request);
     return {
@@ -61,6 +65,7 @@ function prepare({ load, seed, ports, named }: ClientStart): ClientAsks["prepare
         "content-type": "application/json",
         "content-length": body.length,
         ...(named ? { [MODEL_HEADER]: request.model } : {}),
+        ...(homeOf ? { [DESTINATION_HEADER]: homes[homeOf(request)] } : {}),
       },
       body,
     };

@@ -15,6 +15,8 @@ export interface RoutingContender {
   /** An endpoint picker, and its EndpointPickerConfig if it is not the default. */
   picker?: { peer: Peer; config?: string };
   router?: Router;
+  /** The client names the pod, as fixed homes of the simulation do (bench/sim/home.ts). */
+  homes?: boolean;
   balance?: "round robin" | "least request";
 }
 
@@ -32,12 +34,14 @@ export const EPP = EPP_DEFAULT.name;
 /** Only over Dynamo's mocker engines, where its frontend is the one upstream. */
 export const DYNAMO = DYNAMO_PEER.name;
 export const EPP_OPTIMIZED = "epp-optimized";
+export const HOMES = "homes";
 /** The contenders that the claims are about. */
 export const OWN: readonly string[] = [TOKENS, HELD, "load"];
 
 export const CONTENDERS: readonly RoutingContender[] = [
   { name: "round-robin", title: "Envoy's ROUND_ROBIN", balance: "round robin" },
   { name: "least-request", title: "Envoy's LEAST_REQUEST, choice_count 2", balance: "least request" },
+  { name: HOMES, title: "fixed homes: the client names one pod for each prompt's beginning, no picker", homes: true },
   {
     name: EPP,
     title: `EPP v${EPP_DEFAULT.version} with its default plugins, by ext_proc`,

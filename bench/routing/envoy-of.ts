@@ -29,6 +29,7 @@ export function envoyOf(contender: RoutingContender, needs: EnvoyNeeds): TestEnv
       edit: (bootstrap) => Object.assign(poolOf(bootstrap), originalDestination),
     };
   }
+  if (contender.homes) return { ...config, edit: (bootstrap) => Object.assign(poolOf(bootstrap), originalDestination) };
   const policy = contender.balance === "round robin" ? roundRobin : leastRequest;
   const upstreams = contender.router ? [`127.0.0.1:${portOf(contender, peerPort)}`] : endpoints;
   return {

@@ -1,6 +1,6 @@
 // What stands in front of the pods in a run: the contender's peer, its Envoys and its sidecar, all new.
 import type { Found } from "../../envoy/binary.ts";
-import { MODEL_HEADER } from "../../protocol/constants.ts";
+import { DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
 import { processTree } from "../../testkit/cpu.ts";
 import { readBack, SECRET } from "../../testkit/envoy/filter-envoy.ts";
 import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
@@ -65,7 +65,11 @@ export async function openFront(contender: RoutingContender, needs: FrontNeeds):
       await Promise.all(envoys.map((envoy) => fresh(envoy, needs)));
     }
     const named = contender.filter === undefined;
-    for (const envoy of envoys) await answers(envoy, named, models[0] as string);
+    const headers = {
+      ...(named ? { [MODEL_HEADER]: models[0] as string } : {}),
+      ...(contender.homes ? { [DESTINATION_HEADER]: pods[0] as string } : {}),
+    };
+    for (const envoy of envoys) await answers(envoy, headers, models[0] as string);
     const pids = () => ({
       Envoy: envoys.map(({ pid }) => pid as number),
       ...(peer ? { [contender.name]: processTree(peer.pid) } : {}),
@@ -110,8 +114,8 @@ async function fresh(envoy: TestEnvoy, { models, pods, workers }: FrontNeeds): P
 const ANSWERS_MS = 120_000;
 
 /** Waits until several requests in a row are answered, because pickers and routers refuse some in their first moments. */
-async function answers(envoy: TestEnvoy, named: boolean, model: string): Promise<void> {
-  const headers = { ...JSON_TYPE, ...(named ? { [MODEL_HEADER]: model } : {}) };
+async function answers(envoy: TestEnvoy, more: Readonly<Record<string, string>>, model: string): Promise<void> {
+  const headers = { ...JSON_TYPE, ...more };
   let last = "";
   const tried = async () => {
     const all = await Promise.all(Array.from({ length: 8 }, () => post(envoy.url, chat(model), { headers })));

@@ -73,7 +73,13 @@ export class Lane {
       front = await openFront(contender, { ...this.#parts, feeder, pods, models, folder, envoys, scrapeMs });
       const { named } = front;
       const ports = front.envoys.map(({ port }) => port);
-      const { warmMs, lastMs } = await this.#client.ask("prepare", { load, seed, ports, named });
+      const { warmMs, lastMs } = await this.#client.ask("prepare", {
+        load,
+        seed,
+        ports,
+        named,
+        homes: contender.homes ? pods : undefined,
+      });
       await sleep(delayMs);
       const pids = { client: [this.#client.pid], ...pool.pids, ...front.pids() };
       const before = await picked(front.envoys);
