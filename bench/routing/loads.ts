@@ -1,7 +1,8 @@
 // The loads of the bench. Each is a load of the simulation (bench/sim/loads.ts), with as many pods as two cores can run, for a fixed
 // time.
+import type { HardwareName } from "../../simulator/hardware.ts";
 import type { PodParams } from "../../simulator/params.ts";
-import { makeLoad } from "../sim/loads.ts";
+import { makeLoad, usualRate } from "../sim/loads.ts";
 import type { SimRequest } from "../sim/request.ts";
 import { WARM_UP } from "../sim/simulate.ts";
 
@@ -10,9 +11,12 @@ export interface RoutingLoad {
   /** Name of a load of the simulation. */
   kind: string;
   pods: number;
+  /** Duration of the arrivals on pods as assumed. On other hardware as many requests take more or less time. */
   seconds: number;
-  /** Requests a second for all pods; undefined for the load's own rate. */
+  /** Requests a second for all pods; undefined for the load's own rate, which depends on the hardware. */
   rate?: number;
+  /** The pods have these presets in turn; undefined for pods as assumed. */
+  hardware?: readonly HardwareName[];
   /** Parameters of all pods, such as those of other hardware. The load's own parameters replace these. */
   params?: Partial<PodParams>;
   /** Scrape interval of sidecar and endpoint picker; undefined leaves their defaults. */
@@ -56,14 +60,16 @@ interface Arrivals {
 }
 
 export function requestsOf(load: RoutingLoad, seed: number): Arrivals {
-  const { pods, seconds, rate, params: given = {} } = load;
-  const made = makeLoad(load.kind, { pods, seed, seconds, rate, params: given });
+  const { kind, pods, seconds, rate, hardware, params: given = {} } = load;
+  const count = Math.round((rate ?? usualRate(kind, pods)) * seconds);
+  const made = makeLoad(kind, { pods, seed, requests: count, rate, params: given, ...(hardware && { hardware }) });
+  const { requests } = made;
   const adapters = [...new Set(made.requests.flatMap(({ adapter }) => adapter ?? []))].sort();
   const params = Array.from({ length: load.pods }, (_, i) => ({ ...made.params(i), streamInterval: STREAM_INTERVAL }));
   return {
     title: made.title,
-    perSecond: made.requests.length / load.seconds,
-    requests: made.requests,
+    perSecond: requests.length / ((requests.at(-1)?.at ?? 0) / 1000),
+    requests,
     warm: Math.floor(made.requests.length * WARM_UP),
     adapters,
     params,

@@ -66,8 +66,9 @@ async function measure(
       notes.push(why);
       progress(why);
     }
-    const { title, perSecond } = requestsOf(load, options.seed);
-    const cell = { load, title, perSecond, rows: [...all].map(([name, seen]) => rowOf(name, seen, load)) };
+    const { title, perSecond, requests } = requestsOf(load, options.seed);
+    const seconds = requests.length / perSecond;
+    const cell = { load, title, perSecond, seconds, rows: [...all].map(([name, seen]) => rowOf(name, seen, load)) };
     cells.push(cell);
     console.log(cellTable(cell));
   }
@@ -97,12 +98,12 @@ async function main(): Promise<number> {
     const count = Math.min(options.lanes, contenders.length);
     for (let i = 0; i < count; i++) lanes.push(new Lane({ found, wasmFile, workers: options.workers }));
     const cells = await measure(options, contenders, lanes, notes);
-    const { repetitions, seed, workers, tokenBytes, pods } = options;
+    const { repetitions, seed, workers, tokenBytes, pods, hardware = ["as-assumed"] } = options;
     const run: RoutingRun = {
       date: new Date().toISOString(),
       machine,
       versions: { Envoy: found.version, "pilotfish.wasm": await fileHash(wasmFile) },
-      setting: { repetitions, seed, lanes: count, workers, tokenBytes, pods },
+      setting: { repetitions, seed, lanes: count, workers, tokenBytes, pods, hardware },
       seconds: (performance.now() - began) / 1000,
       contenders: contenders.map(({ name, title }) => ({ name, title })),
       notes,

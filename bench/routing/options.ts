@@ -1,5 +1,6 @@
 // The command line of `make bench-routing`.
 import { Command, Option } from "commander";
+import { HARDWARE_NAMES, type HardwareName } from "../../simulator/hardware.ts";
 import { DYNAMO_TOKEN_BYTES } from "../../testkit/peers/dynamo.ts";
 import { numberFrom, someOf, wholeNumber } from "../prepare.ts";
 import { CONTENDER_NAMES, USUAL_NAMES } from "./contenders.ts";
@@ -12,6 +13,8 @@ export interface RoutingOptions {
   lanes: number;
   workers: number;
   envoys?: number;
+  hardware?: HardwareName[];
+  rate?: number;
   tokenBytes: number;
   pods: "simulated" | "mocker";
   seed: number;
@@ -33,13 +36,23 @@ const command = new Command("bench-routing")
   )
   .option("--workers <n>", "worker threads of each Envoy", wholeNumber(1, 64), 2)
   .option("--envoys <n>", "Envoys of each contender (default: the load's own, 1 or 2)", wholeNumber(1, 16))
+  .option(
+    "--hardware <names>",
+    `presets that the pods have in turn, of ${HARDWARE_NAMES.join(",")}; the rates follow`,
+    someOf(HARDWARE_NAMES),
+  )
+  .option("--rate <n>", "requests a second for all pods (default: the load's own)", numberFrom(0.1, 1000))
   .option("--token-bytes <n>", "bytes of a token of the pods, from 1 to 16", numberFrom(1, 16), 4)
   .addOption(
     new Option("--pods <kind>", "simulator/, or the mocker engines of Dynamo, whose router needs them")
       .choices(["simulated", "mocker"] as const)
       .default("simulated" as const),
   )
-  .option("--seconds <n>", "duration of the arrivals of each load (default: the load's own)", wholeNumber(5, 3600))
+  .option(
+    "--seconds <n>",
+    "duration of the arrivals on pods as assumed; other hardware gets as many requests (default: the load's own)",
+    wholeNumber(5, 3600),
+  )
   .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
   .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
   .option("--output <folder>", "folder for the results", "bench/results")
@@ -54,7 +67,8 @@ export function readOptions(): RoutingOptions {
 }
 
 /** The chosen loads, on the chosen pods and Envoys. */
-export function chosenLoads({ loads, seconds, envoys, tokenBytes, pods }: RoutingOptions): RoutingLoad[] {
+export function chosenLoads(options: RoutingOptions): RoutingLoad[] {
+  const { loads, seconds, envoys, tokenBytes, pods, hardware, rate } = options;
   const mocker = pods === "mocker";
   const chosen = ROUTING_LOADS.filter(({ name }) => loads.includes(name));
   return chosen.map((load) => ({
@@ -62,6 +76,8 @@ export function chosenLoads({ loads, seconds, envoys, tokenBytes, pods }: Routin
     seconds: seconds ?? load.seconds,
     envoys: envoys ?? load.envoys,
     mocker,
+    ...(rate === undefined ? {} : { rate }),
+    ...(hardware === undefined ? {} : { hardware }),
     params: { tokenBytes: mocker ? DYNAMO_TOKEN_BYTES : tokenBytes },
   }));
 }

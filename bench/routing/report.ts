@@ -12,6 +12,8 @@ export interface Cell {
   load: RoutingLoad;
   title: string;
   perSecond: number;
+  /** From the first to the last arrival. */
+  seconds: number;
   rows: Row[];
 }
 
@@ -24,6 +26,8 @@ interface RoutingSetting {
   workers: number;
   tokenBytes: number;
   pods: "simulated" | "mocker";
+  /** Presets of simulated pods. */
+  hardware: readonly string[];
 }
 
 export interface RoutingRun {
@@ -58,14 +62,14 @@ const HEAD = [
 ];
 
 export function cellTable(cell: Cell): string {
-  const { load, title, perSecond, rows } = cell;
+  const { load, title, perSecond, seconds, rows } = cell;
   const bursts = load.burstMs !== undefined;
   const lines = rows.map((row) => lineOf(row, bursts));
   const scrape = load.scrapeMs === undefined ? "" : `, scrapes every ${load.scrapeMs} ms`;
   const envoys = load.envoys > 1 ? `, ${load.envoys} Envoys` : "";
   const head = [...HEAD, ...(bursts ? ["most of a burst on a pod"] : [])];
   return [
-    `## ${load.name}: ${title}; ${load.pods} pods, ${short(perSecond)} requests/s for ${load.seconds} s${scrape}${envoys}`,
+    `## ${load.name}: ${title}; ${load.pods} pods, ${short(perSecond)} requests/s for ${Math.round(seconds)} s${scrape}${envoys}`,
     "",
     ...table(head, lines),
     "",
@@ -107,7 +111,7 @@ function markdown(run: RoutingRun, image?: string): string {
     "",
     `${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, ${machine.kernel}; load at the start ${machine.loadBefore}.`,
     `${versions.join(", ")}, Node ${machine.node}. The run took ${Math.round(run.seconds)} s.`,
-    `${PODS[setting.pods]} Model time is waited for, not computed, and nothing here is a GPU. Each contender has its own pods and Envoys with ${setting.workers} workers; ${setting.lanes} ran at a time. A token of simulated pods has ${setting.tokenBytes} bytes.`,
+    `${PODS[setting.pods]} Model time is waited for, not computed, and nothing here is a GPU. Each contender has its own pods and Envoys with ${setting.workers} workers; ${setting.lanes} ran at a time. Simulated pods have the presets ${setting.hardware.join(", ")} and ${setting.tokenBytes} bytes a token.`,
     `${setting.repetitions} repetitions with seeds from ${setting.seed} on, the same requests for all contenders in each; figures are medians, in brackets the lowest and highest.`,
     "Arrivals are open-loop, times are from when a request was due. The first fifth of the requests fills caches and is not in the figures. What had no first token 4 s after the last arrival was cut off and counts with as long as it had waited.",
     "A repetition is disturbed, and counted in the last column, if the machine was more than 85 % busy or other programs used more than 0.3 cores.",

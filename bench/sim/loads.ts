@@ -214,9 +214,20 @@ const SAMPLE = 2000;
 
 export const LOAD_NAMES = Object.keys(KINDS);
 
-export function makeLoad(name: string, options: LoadOptions): Load {
+/** Requests a second of the load for all pods, on pods as assumed. */
+export function usualRate(name: string, pods?: number): number {
+  const kind = kindOf(name);
+  return kind.rate * (pods ?? kind.pods ?? 8);
+}
+
+function kindOf(name: string): Kind {
   const kind = KINDS[name];
   if (!kind) throw new RangeError(`load: "${name}" given, expected one of ${LOAD_NAMES.join(", ")}`);
+  return kind;
+}
+
+export function makeLoad(name: string, options: LoadOptions): Load {
+  const kind = kindOf(name);
   const given = { ...defaultParams(), ...options.params };
   const tokenizer = tokenizerOf(given.tokenizer, given.tokenBytes);
   const pods = options.pods ?? kind.pods ?? 8;

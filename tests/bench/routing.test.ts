@@ -187,6 +187,16 @@ test("the same seed gives the same requests, for the duration of the load", () =
   assert.ok(last > 3000 && last < 8000, `${last}`);
 });
 
+test("other hardware gets the same number of requests, at the rate that it carries", () => {
+  const one = { ...load("shared"), seconds: 10 };
+  const assumed = requestsOf(one, 1);
+  const slow = requestsOf({ ...one, hardware: ["l4-8b"] }, 1);
+  assert.equal(slow.requests.length, assumed.requests.length);
+  assert.ok(slow.perSecond < assumed.perSecond / 3, `${slow.perSecond} of ${assumed.perSecond} requests a second`);
+  assert.ok((slow.params[0]?.stepBaseMs ?? 0) > (assumed.params[0]?.stepBaseMs ?? 0));
+  assert.equal(requestsOf({ ...one, params: { tokenBytes: 2 } }, 1).params[0]?.tokenBytes, 2);
+});
+
 test("EPP's Envoy has no other way to a pod than the header that EPP sets", () => {
   const epp = CONTENDERS.find((one) => one.picker);
   assert.ok(epp);
