@@ -46,6 +46,7 @@ export function herd(kind: HerdKind, contender: Contender, seed: number): number
     title: kind.title,
     pods: HERD_PODS,
     requests,
+    spans: [],
     params: () => ({ ...defaultParams(), noise: 0.05 }),
   };
   return Math.max(...simulate(load, contender, { seed, countFrom: kind.before, warmUp: 0 }).perPod);

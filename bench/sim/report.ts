@@ -48,7 +48,15 @@ export function loadTable(cell: Cell): string {
     `${(figures.mostShare * 100).toFixed(1)} %`,
   ]);
   const title = `## ${cell.load}: ${cell.title}; ${cell.pods} pods, ${short(cell.perSecond)} requests/s`;
-  return `${title}\n\n${table(HEAD, rows)}\n`;
+  return [title, "", table(HEAD, rows), "", ...spanTable(cell)].join("\n");
+}
+
+/** The p90 of each part of a load. */
+function spanTable({ rows }: Cell): string[] {
+  const names = rows[0]?.figures.spans.map(({ name }) => name) ?? [];
+  if (names.length === 0) return [];
+  const lines = rows.map(({ contender, figures }) => [contender, ...figures.spans.map(({ p90 }) => short(p90))]);
+  return ["p90 by the time of arrival:", "", table(["contender", ...names], lines), ""];
 }
 
 function herdTable(herds: readonly Herd[]): string {

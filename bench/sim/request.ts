@@ -2,9 +2,11 @@
 import { type Prompt, promptOf } from "../../simulator/engine/prompt.ts";
 import { type Tokenizer, tokenizerOf } from "../../simulator/engine/tokenizer.ts";
 
+export type Part = { type: "text"; text: string } | { type: "image_url"; image_url: { url: string } };
+
 export interface Message {
-  role: "system" | "user" | "assistant";
-  content: string;
+  role: "system" | "user" | "assistant" | "tool";
+  content: string | readonly Part[];
 }
 
 export interface SimRequest {
@@ -13,6 +15,8 @@ export interface SimRequest {
   model: string;
   adapter?: string;
   messages: readonly Message[];
+  /** Tool schemas. They stand behind the messages in the body and before them in the prompt. */
+  tools?: readonly unknown[];
   outputTokens: number;
   prompt: Prompt;
   /** Hash chain of blocks of 64 bytes of the messages' JSON, at most 256. */
@@ -23,6 +27,9 @@ export interface SimRequest {
 export interface Draft {
   at: number;
   messages: readonly Message[];
+  tools?: readonly unknown[];
+  /** What the engine makes of the messages; undefined: their text. A message with a picture needs it. */
+  engineMessages?: readonly Message[];
   outputTokens: number;
   adapter?: string;
 }
@@ -35,12 +42,21 @@ const PICKER_BLOCK_TOKENS = 16;
 const PICKER_TOKENIZER = tokenizerOf("bytes", 4);
 const PICKER_BLOCKS = 256;
 
-export function makeRequest(draft: Draft, tokenizer: Tokenizer): SimRequest {
-  const { messages } = draft;
+export function makeRequest({ engineMessages, ...draft }: Draft, tokenizer: Tokenizer): SimRequest {
+  const { messages, tools } = draft;
   const model = draft.adapter ?? MODEL;
-  const rendered = messages.flatMap(({ role, content }) => [`<|${role}|>\n`, content, "\n"]);
-  const prompt = promptOf(rendered, BLOCK_TOKENS, model, tokenizer);
+  const prompt = promptOf(rendered(engineMessages ?? messages, tools), BLOCK_TOKENS, model, tokenizer);
   return { ...draft, model, prompt, blocks: pickerBlocks({ messages, model }, PICKER_BLOCKS) };
+}
+
+/** A chat template puts the tools first. */
+function rendered(messages: readonly Message[], tools: readonly unknown[] | undefined): string[] {
+  const parts = tools === undefined ? [] : [`<|tools|>\n${JSON.stringify(tools)}\n`];
+  for (const { role, content } of messages) {
+    if (typeof content !== "string") throw new TypeError("a message with parts needs what the engine makes of it");
+    parts.push(`<|${role}|>\n`, content, "\n");
+  }
+  return parts;
 }
 
 /** The hash chain of the first `most` blocks of 64 bytes of the messages' JSON, as an endpoint picker sees a prompt. */
@@ -56,6 +72,7 @@ export function bodyOf(request: SimRequest): Buffer {
     JSON.stringify({
       model: request.model,
       messages: request.messages,
+      ...(request.tools === undefined ? {} : { tools: request.tools }),
       max_tokens: request.outputTokens,
       temperature: 0.7,
       stream: true,

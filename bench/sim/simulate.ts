@@ -3,6 +3,7 @@ import { SimClock } from "../../simulator/clock.ts";
 import { Engine } from "../../simulator/engine/engine.ts";
 import { quantile } from "../../testkit/statistics.ts";
 import { Draws } from "./draws.ts";
+import type { Span } from "./loads/arrivals.ts";
 import type { Load } from "./loads.ts";
 import type { SimRequest } from "./request.ts";
 import type { Contender, Route } from "./world.ts";
@@ -19,6 +20,8 @@ export interface Figures {
   p90: number;
   p99: number;
   outputPerSecond: number;
+  /** Answers a second between the first and the last quarter of the answers. Overloaded pods answer as many as they can. */
+  answersPerSecond: number;
   /** Share of prompt tokens that were in the pods' caches. */
   hitRate: number;
   deepestQueue: number;
@@ -30,6 +33,18 @@ export interface Figures {
   seconds: number;
   /** Wall time on this machine. */
   wallMs: number;
+  /** The parts of the load. */
+  spans: SpanFigures[];
+}
+
+/** The requests that arrive within a part of a load. */
+interface SpanFigures {
+  name: string;
+  requests: number;
+  /** Time to first token in ms. */
+  p50: number;
+  p90: number;
+  p99: number;
 }
 
 interface SimulateOptions {
@@ -59,7 +74,7 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
     });
   };
   const tokens = requests.reduce((sum, { prompt }) => sum + prompt.tokens, 0);
-  const bytes = requests.reduce((sum, { messages }) => sum + textBytes(messages), 0);
+  const bytes = requests.reduce((sum, request) => sum + textBytes(request), 0);
   const router = contender.start({
     pods,
     meanPromptTokens: tokens / requests.length,
@@ -74,9 +89,10 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
 
   const skipped = Math.floor(requests.length * (options.warmUp ?? WARM_UP));
   const perPod = new Array<number>(load.pods).fill(0);
-  const waits: number[] = [];
+  /** The time to first token in ms of each request. */
+  const waitOf = new Float64Array(requests.length);
+  const ends: number[] = [];
   let output = 0;
-  let lastEnd = 0;
   let promptTokens = 0;
   let cachedTokens = 0;
   const begin = (request: SimRequest, number: number): void => {
@@ -88,8 +104,8 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
       if (begun) return;
       begun = true;
       route.firstByte?.();
+      waitOf[number] = clock.now() - arrived;
       if (number < skipped) return;
-      waits.push(clock.now() - arrived);
       promptTokens += request.prompt.tokens;
       cachedTokens += cached;
     };
@@ -104,7 +120,7 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
           if (reason === "error") throw new Error(`${load.name}: request ${number} does not fit into a pod`);
           first(sequence.cachedTokens);
           answered++;
-          lastEnd = clock.now();
+          ends.push(clock.now());
           output += sequence.generated;
           route.end?.();
         },
@@ -128,7 +144,8 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
     throw new Error(
       `${load.name}, ${contender.name}: ${requests.length} requests, ${received} sent, ${answered} answered`,
     );
-  const seconds = (lastEnd - (requests[0] as SimRequest).at) / 1000;
+  const waits = [...waitOf.subarray(skipped)];
+  const seconds = ((ends.at(-1) as number) - (requests[0] as SimRequest).at) / 1000;
   return {
     requests: requests.length,
     answered,
@@ -137,15 +154,37 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
     p90: quantile(waits, 0.9),
     p99: quantile(waits, 0.99),
     outputPerSecond: output / seconds,
+    answersPerSecond: answersPerSecond(ends),
     hitRate: cachedTokens / promptTokens,
     deepestQueue: Math.max(...pods.map((pod) => pod.stats.deepestQueue)),
     mostShare: Math.max(...perPod) / requests.length,
     perPod,
     seconds,
     wallMs: performance.now() - began,
+    spans: load.spans.map((span) => spanFigures(span, requests, waitOf)),
   };
 }
 
-function textBytes(messages: SimRequest["messages"]): number {
-  return messages.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0);
+/** Bytes of the texts of a prompt. A picture is no text. */
+function textBytes({ messages, tools }: SimRequest): number {
+  const texts = messages.flatMap(({ content }) =>
+    typeof content === "string" ? [content] : content.flatMap((part) => (part.type === "text" ? [part.text] : [])),
+  );
+  if (tools !== undefined) texts.push(JSON.stringify(tools));
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+}
+
+/** `ends` in ms, ascending. */
+function answersPerSecond(ends: readonly number[]): number {
+  const from = Math.floor(ends.length / 4);
+  const to = Math.floor((ends.length * 3) / 4);
+  return ((to - from) * 1000) / ((ends[to] as number) - (ends[from] as number));
+}
+
+function spanFigures({ name, from, to }: Span, requests: readonly SimRequest[], waitOf: Float64Array): SpanFigures {
+  const waits = [
+    ...waitOf.filter((_, i) => (requests[i] as SimRequest).at >= from && (requests[i] as SimRequest).at < to),
+  ];
+  const at = (q: number) => (waits.length === 0 ? 0 : quantile(waits, q));
+  return { name, requests: waits.length, p50: at(0.5), p90: at(0.9), p99: at(0.99) };
 }
