@@ -81,6 +81,7 @@ export function makeLoad(name: string, options: LoadOptions): Load {
     ...hardware(names[pod % names.length] as HardwareName),
     noise: 0.05,
     loraSeriesMax: 1,
+    tokenizer: kind.tokenizer ?? given.tokenizer,
     ...kind.params?.(pod),
   });
   const params = paramsOn(options.hardware ?? ASSUMED);
