@@ -28,8 +28,6 @@ function start(contender: Contender, params: readonly Partial<PodParams>[]) {
   const pods = params.map((patch) => new Engine({ ...defaultParams(), ...patch }, clock, () => 0.5));
   const router = contender.start({
     pods,
-    meanPromptTokens: 1000,
-    tokensPerByte: 0.25,
     addresses: pods.map((_, i) => `10.0.0.${i}:8000`),
     adapters: [],
     meanPromptTokens: 100,
