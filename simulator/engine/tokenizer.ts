@@ -24,7 +24,7 @@ export type TokenizerName = (typeof TOKENIZER_NAMES)[number];
 
 const made = new Map<string, Tokenizer>();
 
-/** Returns the tokenizer with this name. `tokenBytes` matters only for `bytes`: a number from 1 to 16, not always whole. */
+/** Returns the tokenizer with this name. A vocabulary is loaded with its first use. `tokenBytes` matters only for `bytes`: a number from 1 to 16, not always whole. */
 export function tokenizerOf(name: TokenizerName, tokenBytes: number): Tokenizer {
   const key = name === "bytes" ? `${tokenBytes}` : name;
   let tokenizer = made.get(key);
@@ -86,27 +86,43 @@ function fixedBytes(tokenBytes: number): Tokenizer {
 
 /** Texts shorter than this are tokenized again each time. */
 const CACHED_FROM = 64;
+/** After so many UTF-16 units of text the package forgets the words it has seen. */
+const MERGED_UNITS = 16 * 1024 * 1024;
 /** Limit of the cached texts, in UTF-16 units. */
 const CACHED_UNITS = 32 * 1024 * 1024;
 
 /**
- * A vocabulary of gpt-tokenizer. The package is loaded with the first use, because its tables take some 100 ms. Tokens of parts
+ * A vocabulary of gpt-tokenizer. The package is loaded with the first use, because its tables take some 200 ms. Tokens of parts
  * that come again are cached, since prompts share system prompts and earlier turns.
  */
 function vocabulary(name: Exclude<TokenizerName, "bytes">): Tokenizer {
   const load = createRequire(import.meta.url);
-  const { encode } = load(`gpt-tokenizer/encoding/${name}`) as typeof import("gpt-tokenizer/encoding/o200k_base");
+  const vocabularyPackage = load(
+    `gpt-tokenizer/encoding/${name}`,
+  ) as typeof import("gpt-tokenizer/encoding/o200k_base");
+  const { encode: encodeText, setMergeCacheSize, clearMergeCache } = vocabularyPackage;
+  // The package remembers the tokens of words. With a full memory each new word costs five times as much, so it never gets full.
+  setMergeCacheSize(Number.MAX_SAFE_INTEGER);
+  let unitsUntilClear = MERGED_UNITS;
   // The name of a special token in a prompt is plain text, as for a server that reads a chat.
   const options = { disallowedSpecial: new Set<string>() };
+  const encode = (text: string): number[] => {
+    unitsUntilClear -= text.length;
+    if (unitsUntilClear < 0) {
+      clearMergeCache();
+      unitsUntilClear = MERGED_UNITS;
+    }
+    return encodeText(text, options);
+  };
   const cache = new Map<string, Int32Array>();
   let units = 0;
   let scratch = new Int32Array(1 << 16);
 
   const tokensOf = (text: string): ArrayLike<number> => {
-    if (text.length < CACHED_FROM) return encode(text, options);
+    if (text.length < CACHED_FROM) return encode(text);
     let ids = cache.get(text);
     if (ids === undefined) {
-      ids = Int32Array.from(encode(text, options));
+      ids = Int32Array.from(encode(text));
       units += text.length;
     } else {
       cache.delete(text);
