@@ -23,9 +23,11 @@ const MUCH_BETTER: readonly string[] = ["shared-80", "sessions", "mixed", "slow"
 const FIXED = "the better of fixed homes and EPP";
 const PICKERS: readonly string[] = [EPP, EPP_OPTIMIZED];
 
-function isOverload({ kind }: RoutingLoad): boolean {
-  return kind.startsWith("overload-");
-}
+const OVERLOAD: readonly string[] = ["overload-100", "overload-115", "overload-130"];
+const RETURN = "overload-return";
+/** Parts of `overload-return`: at the usual rate before the overload, and from 20 s after the overload on. */
+const BEFORE = "before";
+const AFTER = "after 20 s";
 
 export function claimsOf(load: RoutingLoad, rows: readonly Row[]): Claim[] {
   const own = rows.filter(({ contender }) => OWN.includes(contender));
@@ -37,7 +39,8 @@ export function claimsOf(load: RoutingLoad, rows: readonly Row[]): Claim[] {
     const rule = row.contender === TOKENS || row.contender === HELD;
     if (load.burstMs !== undefined) return [burst(load, row)];
     if (!rule) return [];
-    if (isOverload(load)) return overload(load, row, [...pickers, ...homes]);
+    if (load.kind === RETURN) return recovery(load, row);
+    if (OVERLOAD.includes(load.kind)) return overload(load, row, [...pickers, ...homes]);
     return row.contender === TOKENS ? usual(load, row, others, pickers) : [];
   });
 }
@@ -64,6 +67,15 @@ function overload(load: RoutingLoad, row: Row, opponents: readonly Row[]): Claim
     ...atLeast(load, row, opponents, "hitRate", 0.97),
     ...atMost(load, row, opponents, "p90", 1, FIXED),
   ];
+}
+
+function recovery(load: RoutingLoad, row: Row): Claim[] {
+  const [before, after] = [row.spans[BEFORE], row.spans[AFTER]];
+  if (!before || !after) return [];
+  const to = after.median / before.median;
+  const claim = "p90 20 s after the overload at most 1.1 of before";
+  const figures = `${to.toFixed(2)}: ${short(before.median)} before, ${short(after.median)} after`;
+  return [{ claim, load: load.name, contender: row.contender, figures, holds: to <= 1.1 }];
 }
 
 function burst(load: RoutingLoad, row: Row): Claim {

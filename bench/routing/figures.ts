@@ -54,6 +54,8 @@ export interface Row {
   figures: Record<Measure, Figure>;
   /** Used cores by part. */
   cores: Record<string, Figure>;
+  /** The p90 of the time to first token in ms, by part of the load. */
+  spans: Record<string, Figure>;
 }
 
 export function repetitionOf(seen: Seen, load: RoutingLoad): Repetition {
@@ -103,7 +105,18 @@ export function rowOf(contender: string, all: readonly Seen[], load: RoutingLoad
   ) as Row["figures"];
   const parts = Object.keys(all[0]?.cores ?? {});
   const cores = Object.fromEntries(parts.map((part) => [part, figure(all.map((seen) => seen.cores[part] ?? 0))]));
-  return { contender, repetitions, figures, cores };
+  const names = all[0]?.spans.map(({ name }) => name) ?? [];
+  const spans = Object.fromEntries(names.map((name) => [name, figure(all.map((seen) => p90Within(seen, name)))]));
+  return { contender, repetitions, figures, cores, spans };
+}
+
+/** Of the requests that were due in this part of the load; 0 without any. */
+function p90Within({ sent, spans }: Seen, wanted: string): number {
+  const span = spans.find(({ name }) => name === wanted);
+  const waits = sent.flatMap(({ at, wait, status, cut }) => {
+    return span && at >= span.from && at < span.to && (status === 200 || cut) ? [wait] : [];
+  });
+  return waits.length === 0 ? 0 : quantile(waits, 0.9);
 }
 
 /** The ratio of `row` to `other` in each repetition, in which both had the same requests. */

@@ -8,6 +8,7 @@ import { defaultParams } from "../../simulator/params.ts";
 import { cpuNanoseconds } from "../../testkit/cpu.ts";
 import { counters } from "../../testkit/envoy/filter-envoy.ts";
 import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
+import type { Span } from "../sim/loads/arrivals.ts";
 import { MODEL } from "../sim/request.ts";
 import { Child } from "./child.ts";
 import type { ClientAsks, Sent } from "./client.ts";
@@ -33,6 +34,8 @@ export interface Seen {
   sent: Sent[];
   warmMs: number;
   lastMs: number;
+  /** Parts of the load that are also judged by themselves. */
+  spans: readonly Span[];
   /** Counts at the end of the warm-up, at the last arrival and at the end. */
   counts: [PodsCount, PodsCount, PodsCount];
   /** Cores that each part used from the end of the warm-up to the last arrival. */
@@ -61,7 +64,7 @@ export class Lane {
     let pool: Pool | undefined;
     let front: Front | undefined;
     try {
-      const { adapters, params } = requestsOf(load, seed);
+      const { adapters, params, spans } = requestsOf(load, seed);
       pool = await this.#openPool(contender, load, { model: MODEL, adapters, params }, folder);
       const pods = pool.addresses;
       const models = [MODEL, ...adapters];
@@ -87,7 +90,7 @@ export class Lane {
       const picks = (await picked(front.envoys)) - before;
       if (contender.filter && picks !== seen.sent.length)
         throw new Error(`${contender.name}: ${picks} of ${seen.sent.length} requests had a pick`);
-      return { contender: contender.name, warmMs, lastMs, ...seen };
+      return { contender: contender.name, warmMs, lastMs, spans, ...seen };
     } finally {
       await front?.stop();
       await pool?.stop();

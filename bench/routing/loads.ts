@@ -2,6 +2,7 @@
 // time.
 import type { HardwareName } from "../../simulator/hardware.ts";
 import type { PodParams } from "../../simulator/params.ts";
+import type { Span } from "../sim/loads/arrivals.ts";
 import { makeLoad, usualRate } from "../sim/loads.ts";
 import type { SimRequest } from "../sim/request.ts";
 import { WARM_UP } from "../sim/simulate.ts";
@@ -31,20 +32,30 @@ export interface RoutingLoad {
 }
 
 const one = { envoys: 1 };
+/** Queues of an overloaded pool are longer than those of the other loads. */
+const overloaded = { pods: 4, graceMs: 20_000, ...one };
 
 export const ROUTING_LOADS: readonly RoutingLoad[] = [
   { name: "shared", kind: "shared-80", pods: 4, seconds: 60, ...one },
   { name: "sessions", kind: "sessions", pods: 4, seconds: 60, ...one },
   { name: "mixed", kind: "mixed", pods: 4, seconds: 30, ...one },
+  // Its answers have 1,000 tokens, so shorter runs would end before the pods are busy.
+  { name: "ladder", kind: "ladder", pods: 4, seconds: 180, ...one },
+  { name: "mooncake", kind: "mooncake", pods: 4, seconds: 60, ...one },
   { name: "fitting", kind: "fitting-80", pods: 4, seconds: 45, ...one },
   { name: "slow", kind: "slow", pods: 4, seconds: 30, ...one },
   { name: "adapters", kind: "adapters", pods: 4, seconds: 30, ...one },
   { name: "bursts-1s", kind: "idle-bursts", pods: 8, seconds: 25, scrapeMs: 1000, burstMs: 5000, ...one },
   { name: "bursts-100ms", kind: "idle-bursts", pods: 8, seconds: 25, scrapeMs: 100, burstMs: 5000, ...one },
   { name: "two-envoys", kind: "shared-80", pods: 4, seconds: 60, envoys: 2 },
+  ...["overload-100", "overload-115", "overload-130"].map((kind) => ({ name: kind, kind, ...overloaded, seconds: 60 })),
+  // Its phases have fixed durations, 340 s in all.
+  { name: "overload-return", kind: "overload-return", ...overloaded, seconds: 340 },
 ];
 
 export const ROUTING_LOAD_NAMES = ROUTING_LOADS.map(({ name }) => name);
+/** Loads beyond saturation, which are run only when asked for. */
+export const OVERLOAD_NAMES = ROUTING_LOAD_NAMES.filter((name) => name.startsWith("overload-"));
 
 /** Tokens per chunk of an answer. Only the first token is judged, so small chunks would only cost CPU. */
 const STREAM_INTERVAL = 32;
@@ -56,6 +67,8 @@ interface Arrivals {
   /** Share of the requests that are warm-up. */
   warm: number;
   adapters: string[];
+  /** Parts of the load that are also judged by themselves. */
+  spans: readonly Span[];
   params: Partial<PodParams>[];
 }
 
@@ -72,6 +85,7 @@ export function requestsOf(load: RoutingLoad, seed: number): Arrivals {
     requests,
     warm: Math.floor(made.requests.length * WARM_UP),
     adapters,
+    spans: made.spans,
     params,
   };
 }

@@ -52,7 +52,13 @@ async function measure(
   notes: string[],
 ): Promise<Cell[]> {
   const cells: Cell[] = [];
-  for (const load of chosenLoads(options)) {
+  // A load that cannot be made ends the bench here, before anything has run.
+  const arrivals = chosenLoads(options).map((load) => {
+    const { title, perSecond, requests } = requestsOf(load, options.seed);
+    return { load, title, perSecond, seconds: requests.length / perSecond };
+  });
+  for (const arrival of arrivals) {
+    const { load } = arrival;
     const failed = new Map<string, string>();
     const all = new Map<string, Seen[]>(contenders.map(({ name }) => [name, []]));
     for (let i = 0; i < options.repetitions; i++) {
@@ -66,9 +72,7 @@ async function measure(
       notes.push(why);
       progress(why);
     }
-    const { title, perSecond, requests } = requestsOf(load, options.seed);
-    const seconds = requests.length / perSecond;
-    const cell = { load, title, perSecond, seconds, rows: [...all].map(([name, seen]) => rowOf(name, seen, load)) };
+    const cell = { ...arrival, rows: [...all].map(([name, seen]) => rowOf(name, seen, load)) };
     cells.push(cell);
     console.log(cellTable(cell));
   }

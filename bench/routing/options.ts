@@ -3,8 +3,9 @@ import { Command, Option } from "commander";
 import { HARDWARE_NAMES, type HardwareName } from "../../simulator/hardware.ts";
 import { DYNAMO_TOKEN_BYTES } from "../../testkit/peers/dynamo.ts";
 import { numberFrom, someOf, wholeNumber } from "../prepare.ts";
+import { usualRate } from "../sim/loads.ts";
 import { CONTENDER_NAMES, USUAL_NAMES } from "./contenders.ts";
-import { ROUTING_LOAD_NAMES, ROUTING_LOADS, type RoutingLoad } from "./loads.ts";
+import { OVERLOAD_NAMES, ROUTING_LOAD_NAMES, ROUTING_LOADS, type RoutingLoad } from "./loads.ts";
 
 export interface RoutingOptions {
   loads: string[];
@@ -23,9 +24,11 @@ export interface RoutingOptions {
   output: string;
 }
 
+const USUAL_LOADS = ROUTING_LOAD_NAMES.filter((name) => !OVERLOAD_NAMES.includes(name));
+
 const command = new Command("bench-routing")
   .description("Time to first token with each way to pick a pod: real Envoys, simulated vLLM pods, open-loop arrivals")
-  .option("--loads <list>", `some of ${ROUTING_LOAD_NAMES.join(",")}`, someOf(ROUTING_LOAD_NAMES), ROUTING_LOAD_NAMES)
+  .option("--loads <list>", `some of ${ROUTING_LOAD_NAMES.join(",")}`, someOf(ROUTING_LOAD_NAMES), USUAL_LOADS)
   .option("--contenders <list>", `some of ${CONTENDER_NAMES.join(",")}`, someOf(CONTENDER_NAMES), USUAL_NAMES)
   .option("--repetitions <n>", "each with new requests, which are the same for all contenders", wholeNumber(1, 100), 1)
   .option(
@@ -66,6 +69,12 @@ export function readOptions(): RoutingOptions {
   return command.parse().opts<RoutingOptions>();
 }
 
+/** Bursts come when they come, so their rate does not follow the hardware. */
+function rateOf({ kind, pods, burstMs }: RoutingLoad, rate: number | undefined): { rate?: number } {
+  if (burstMs !== undefined) return { rate: usualRate(kind, pods) };
+  return rate === undefined ? {} : { rate };
+}
+
 /** The chosen loads, on the chosen pods and Envoys. */
 export function chosenLoads(options: RoutingOptions): RoutingLoad[] {
   const { loads, seconds, envoys, tokenBytes, pods, hardware, rate } = options;
@@ -76,7 +85,7 @@ export function chosenLoads(options: RoutingOptions): RoutingLoad[] {
     seconds: seconds ?? load.seconds,
     envoys: envoys ?? load.envoys,
     mocker,
-    ...(rate === undefined ? {} : { rate }),
+    ...rateOf(load, rate),
     ...(hardware === undefined ? {} : { hardware }),
     params: { tokenBytes: mocker ? DYNAMO_TOKEN_BYTES : tokenBytes },
   }));

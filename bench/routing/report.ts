@@ -73,6 +73,7 @@ export function cellTable(cell: Cell): string {
     "",
     ...table(head, lines),
     "",
+    ...spanTable(rows),
     ...cpuLines(cell),
     "",
   ].join("\n");
@@ -90,6 +91,14 @@ function lineOf(row: Row, bursts: boolean): string[] {
     marked === 0 ? "" : `**${marked} of ${repetitions.length}**`,
     ...(bursts ? [short(f.mostOfBurst.high)] : []),
   ];
+}
+
+/** The p90 of each part of the load; nothing for a load without parts. */
+function spanTable(rows: readonly Row[]): string[] {
+  const names = Object.keys(rows[0]?.spans ?? {});
+  if (names.length === 0) return [];
+  const lines = names.map((name) => [name, ...rows.map(({ spans }) => bracket(spans[name] as Figure))]);
+  return ["p90 by part of the load:", "", ...table(["part", ...rows.map(({ contender }) => contender)], lines), ""];
 }
 
 function cpuLines({ rows }: Cell): string[] {
@@ -113,7 +122,7 @@ function markdown(run: RoutingRun, image?: string): string {
     `${versions.join(", ")}, Node ${machine.node}. The run took ${Math.round(run.seconds)} s.`,
     `${PODS[setting.pods]} Model time is waited for, not computed, and nothing here is a GPU. Each contender has its own pods and Envoys with ${setting.workers} workers; ${setting.lanes} ran at a time. Simulated pods have the presets ${setting.hardware.join(", ")} and ${setting.tokenBytes} bytes a token.`,
     `${setting.repetitions} repetitions with seeds from ${setting.seed} on, the same requests for all contenders in each; figures are medians, in brackets the lowest and highest.`,
-    "Arrivals are open-loop, times are from when a request was due. The first fifth of the requests fills caches and is not in the figures. What had no first token 4 s after the last arrival was cut off and counts with as long as it had waited.",
+    "Arrivals are open-loop, times are from when a request was due. The first fifth of the requests fills caches and is not in the figures. What had no first token 4 s (in overload 20 s) after the last arrival was cut off and counts with as long as it had waited.",
     "A repetition is disturbed, and counted in the last column, if the machine was more than 85 % busy or other programs used more than 0.3 cores.",
     ...run.notes,
     "",

@@ -37,6 +37,7 @@ function seen(contender: string, all: Sent[], hits = 80): Seen {
     sent: all,
     warmMs: 100,
     lastMs: 1100,
+    spans: [],
     counts: [count, end, end],
     cores: { pods: 0.1 },
     machine: { busy: 0.2, foreign: 0 },
@@ -142,6 +143,27 @@ test("in overload output, hits and p90 are compared with the better EPP of each,
     "tokens-hold: hitRate at least 0.97 of the better of fixed homes and EPP": false,
     "tokens-hold: p90 at most 1 of the better of fixed homes and EPP": false,
   });
+});
+
+test("after an overload the p90 is compared with the p90 before it, by the times at which requests were due", () => {
+  const one = { ...load("shared"), name: "overload-return", kind: "overload-return" };
+  const spans = [
+    { name: "before", from: 0, to: 100 },
+    { name: "overload", from: 100, to: 200 },
+    { name: "after 20 s", from: 200, to: 300 },
+  ];
+  const after = (wait: number) => {
+    const all = [sent(99, 100), sent(100, 900), sent(250, wait), sent(260, 7, { status: 503 }), sent(300, 5)];
+    return rowOf("tokens", [{ ...seen("tokens", all), warmMs: 0, spans }], one);
+  };
+  assert.deepEqual(after(110).spans, {
+    before: { median: 100, low: 100, high: 100 },
+    overload: { median: 900, low: 900, high: 900 },
+    "after 20 s": { median: 110, low: 110, high: 110 },
+  });
+  const made = (wait: number) => claimsOf(one, [after(wait)]).map(({ claim, holds }) => [claim, holds]);
+  assert.deepEqual(made(110), [["p90 20 s after the overload at most 1.1 of before", true]]);
+  assert.deepEqual(made(111), [["p90 20 s after the overload at most 1.1 of before", false]]);
 });
 
 test("fixed homes: requests with one beginning have one pod, and beginnings get their pods in turn", () => {
