@@ -13,6 +13,7 @@ import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
 import { ENDPOINTS, IN_FLIGHT, IN_FLIGHT_ELSEWHERE, record, SNAPSHOT_AGE } from "../stats";
 import { exchangeCounts, publishCounts } from "../workers/counts";
 import { receiveEjections } from "../workers/ejections";
+import { publishSums } from "../workers/published-sums";
 import { readSummary } from "../workers/summary";
 import { followSnapshot } from "./follow";
 import { tendWaiting } from "./request/resume";
@@ -91,6 +92,7 @@ function tick(now: u64): void {
   verifySettled();
   refreshPrompts();
   exchangeCounts(now);
+  publishSums(now);
   receiveEjections();
   sampleCounts(now);
   tendWaiting(now);

@@ -112,6 +112,24 @@ export class Stream {
   /** 1: the response is streamed. Before the response's headers: the request asks for a streamed response. */
   streamed: u32 = 0;
 
+  // measure.ts
+  /** Number of the sums of the model (endpoints/model-sums.ts); 0: the request is not measured. */
+  sums: u32 = 0;
+  /** Prompt tokens that the pick expected the endpoint to have cached. */
+  cachedTokens: u32 = 0;
+  /** Uncached tokens that were ahead of the request on its endpoint, and its own. Only for a streamed response. */
+  tokensAhead: f32 = 0;
+  /** Counts of the prompt's bytes by class (endpoints/cache/byte-classes.ts). */
+  promptLower: u32 = 0;
+  promptUpper: u32 = 0;
+  promptDigits: u32 = 0;
+  promptOther: u32 = 0;
+  promptHigh: u32 = 0;
+
+  // response/read-usage.ts
+  /** Not 0: the filter searches the response for `usage`. */
+  searching: u32 = 0;
+
   // response/response.ts, response/verdict.ts, response/served.ts
   /** 0: no response yet; 1: the response's headers have come; 2: the response is whole. */
   answered: u32 = 0;

@@ -51,7 +51,7 @@ class Lanes {
 export class ByteClasses {
   /** Bytes so far. */
   bytes: u32 = 0;
-  /** The bytes by class. The five counts add up to `bytes`. */
+  /** The bytes by class, in the order of a tokenizer record (protocol/). The five counts add up to `bytes`. */
   lower: u32 = 0;
   upper: u32 = 0;
   digits: u32 = 0;
@@ -179,6 +179,11 @@ export class ByteClasses {
   private share(sum: u32): u32 {
     return this.looked == this.bytes ? sum : <u32>((<u64>sum * this.bytes) / this.looked);
   }
+}
+
+/** Address of the counts by class: BYTE_CLASSES u32, in the order of a tokenizer record (protocol/). */
+export function classCounts(classes: ByteClasses): usize {
+  return changetype<usize>(classes) + offsetof<ByteClasses>("lower");
 }
 
 /** Position where the sample of a stretch begins. */

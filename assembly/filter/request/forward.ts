@@ -44,6 +44,7 @@ import {
   STATE_MODEL,
   STATE_REASON,
 } from "../headers/header-names";
+import { measure } from "../measure";
 import { Stream, stateOf } from "../streams";
 import { fillInput } from "./ask";
 import { setBaseModel } from "./base-model";
@@ -136,6 +137,7 @@ function useChoice(
       <f32>stream.uncachedTokens,
       unseenInFlight(choice.first),
     );
+    measure(stream, view, model, input, entry, stream.uncachedTokens);
     tokensSent(entry, stream.uncachedTokens, input.now);
     if (stream.prompt) {
       const prompt = changetype<Prompt>(stream.prompt);

@@ -42,6 +42,7 @@ import {
   SNAPSHOT_UNAUTHENTICATED,
   writeMetrics,
 } from "../../stats";
+import { readSums } from "../../workers/published-sums";
 import { LEASED, OUTDATED, STORED, storeSnapshot } from "../../workers/stored-snapshot";
 import { readSummary } from "../../workers/summary";
 import { followSnapshot } from "../follow";
@@ -52,6 +53,7 @@ import { beginError, sendBytes, sendError, sendJson } from "../local-reply";
 import { leaveGarbage, Root } from "../root";
 import { openStream, PHASE_PUSH, PHASE_REPLIED, Stream, stateOf } from "../streams";
 import { writeSnapshot } from "./readback";
+import { writeSums } from "./readback-sums";
 import { hasAsk, makeReport, parseAsk, ReportAsk, readAsk, setReportVersion, TrafficReport } from "./traffic-report";
 
 const READBACK_BYTES: u32 = 2097152;
@@ -182,6 +184,7 @@ function readBack(root: Root): void {
   }
   const writer = writeTo(largeBuffer(READBACK_BYTES), READBACK_BYTES);
   writeSnapshot(writer, current(), ageMilliseconds(now), isStale(root.config));
+  writeSums(writer, current(), readSums(now));
   writer.raw(',"metrics":');
   writeMetrics(writer);
   writer.raw("}");

@@ -1,6 +1,7 @@
-// The traffic report: the counts of all workers of this Envoy, and their prefix updates, for other Envoys. A sidecar asks for it by
-// the header x-pilotfish-report of a push or a GET. The response's body is the report. protocol/README.md shows its layout. The
-// header's value names the prefix updates that the sidecar already has:
+// The traffic report: the counts of all workers of this Envoy and their prefix updates, for other Envoys; and the sums of what the
+// workers measured at the requests of each model, from which the sidecar learns. A sidecar asks for it by the header
+// x-pilotfish-report of a push or a GET. The response's body is the report. protocol/README.md shows its layout. The header's value
+// names the prefix updates that the sidecar already has:
 //
 //   value = ring "." position      "0.0": the sidecar has no prefix updates yet
 import {
@@ -10,6 +11,7 @@ import {
   HEADER_TOTAL_BYTES,
   MAJOR,
   MAX_PREFIX_WORDS,
+  MAX_SUMS,
   MINOR,
   REPORT_END,
   REPORT_HEADER,
@@ -19,8 +21,10 @@ import {
   REPORT_RECORD_BYTES,
   REPORT_RECORDS,
   REPORT_RING,
+  REPORT_SUMS,
   REPORT_VERSION,
   REPORT_WORDS,
+  SUMS_BYTES,
 } from "../../../protocol/constants";
 import { bytesOf } from "../../base/bytes";
 import { endpointCount } from "../../endpoints/entries";
@@ -29,6 +33,7 @@ import { getHeader, REQUEST_HEADERS, resultLength, resultPointer } from "../../h
 import { receiveCounts } from "../../workers/counts";
 import { instanceId } from "../../workers/instance";
 import { allPrefixes } from "../../workers/published-prefixes";
+import { readSums } from "../../workers/published-sums";
 import { workerId } from "../../workers/shared-data";
 
 /** The prefix updates that the sidecar already has. */
@@ -84,7 +89,8 @@ export function parseAsk(text: usize, length: u32): ReportAsk | null {
 /** Makes the report of this moment, `now` in ns. The record is valid until the next call. */
 export function makeReport(now: u64, ask: ReportAsk): TrafficReport {
   receiveCounts(now);
-  const made = reserve(REPORT_HEADER_BYTES + endpointCount() * REPORT_RECORD_BYTES + MAX_PREFIX_WORDS * 8);
+  const counts = endpointCount() * REPORT_RECORD_BYTES;
+  const made = reserve(REPORT_HEADER_BYTES + counts + MAX_SUMS * SUMS_BYTES + MAX_PREFIX_WORDS * 8);
   const report = made.pointer;
   memory.fill(report, 0, REPORT_HEADER_BYTES);
   let records: u32 = 0;
@@ -95,6 +101,9 @@ export function makeReport(now: u64, ask: ReportAsk): TrafficReport {
     at += REPORT_RECORD_BYTES;
     records++;
   }
+  const sums = readSums(now);
+  memory.copy(at, sums.pointer, sums.records * SUMS_BYTES);
+  at += sums.records * SUMS_BYTES;
   at += writePrefixes(report, at, ask);
   made.length = <u32>(at - report);
   store<u32>(report, REPORT_MAGIC, HEADER_MAGIC);
@@ -102,6 +111,7 @@ export function makeReport(now: u64, ask: ReportAsk): TrafficReport {
   store<u16>(report, <u16>MINOR, HEADER_MINOR);
   store<u32>(report, made.length, HEADER_TOTAL_BYTES);
   store<u32>(report, records, REPORT_RECORDS);
+  store<u32>(report, sums.records, REPORT_SUMS);
   store<u64>(report, instanceId(), REPORT_INSTANCE);
   return made;
 }

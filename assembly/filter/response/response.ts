@@ -11,6 +11,7 @@ import { answeredEarly } from "../setup/reader-holder";
 import { closeStream, findStream, PHASE_MULTIPART, PHASE_PUSH, PHASE_SCAN, PHASE_SENT, Stream } from "../streams";
 import { learn } from "./learn-response";
 import { readLoadReport } from "./read-load-report";
+import { beginSearch, endSearch, search } from "./read-usage";
 import { renameBody, renameHeaders } from "./rename";
 import { dropTokens, dropVerification, isTrusted, verify } from "./served";
 import { judgeBreak, responseBegan, responseEnded } from "./verdict";
@@ -26,6 +27,7 @@ export function responseHeaders(id: u32, endOfStream: bool): void {
   if (stream.target) renameHeaders(stream);
   if (stream.explanationSlot) sendExplanation(stream);
   if (!isTrusted(stream)) verify(stream);
+  if (stream.sums && !endOfStream) beginSearch(stream);
   if (changetype<Root>(stream.root).config.pick.profile.reports) readLoadReport(stream);
   if (endOfStream) responseEnded(stream);
 }
@@ -44,6 +46,7 @@ export function responseBody(id: u32, length: u32, endOfStream: bool): i32 {
     responseBegan(stream);
   }
   if (stream.learning) learn(stream, length);
+  if (stream.searching) search(stream, length);
   if (endOfStream) responseEnded(stream);
   if (!stream.target) return BODY_CONTINUE;
   return renameBody(stream, length, endOfStream);
@@ -54,6 +57,7 @@ export function streamDeleted(id: u32): Root | null {
   const stream = findStream(id);
   if (stream === null) return null;
   dropVerification(stream);
+  if (stream.searching) endSearch(stream);
   if (stream.answered == 1) judgeBreak(stream);
   if (stream.uncachedTokens) dropTokens(stream, stream.countedOn);
   if (stream.countedOn != 0) finished(stream.countedOn, stream.generation);

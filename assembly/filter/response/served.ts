@@ -20,6 +20,7 @@ import { getProperty, LOG_ERROR, log, resultLength, resultPointer, setEffectiveC
 import { ticks, tickTime } from "../../host/tick-time";
 import { count, DRY_RUN_AGREED, DRY_RUN_DIFFERED, REROUTED, SETUP_NOT_FOLLOWED } from "../../stats";
 import { UPSTREAM_ADDRESS, UPSTREAM_ATTEMPTS } from "../headers/header-names";
+import { stopMeasuring } from "../measure";
 import { leaveGarbage } from "../root";
 import { nextStream, Stream } from "../streams";
 import { beginLearning } from "./learn-response";
@@ -94,6 +95,7 @@ function look(stream: Stream, readsStatus: bool): void {
   const retried = moved && moveTo(stream, picked);
   const status = readsStatus ? responseStatus() : 200;
   if (status != 200) stream.streamed = 0;
+  if (moved || status != 200) stopMeasuring(stream);
   if (moved || status >= 500) trust = 0;
   else if (trust < MAX_TRUST && !stream.streamed) trust++;
   if (stream.wouldPick) count(stream.wouldPick == served ? DRY_RUN_AGREED : DRY_RUN_DIFFERED);

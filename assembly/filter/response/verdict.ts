@@ -9,6 +9,7 @@ import { tickTime } from "../../host/tick-time";
 import { count, EJECTED, POD_FAILED } from "../../stats";
 import { publishEjection } from "../../workers/ejections";
 import { RESPONSE_FLAGS, STATUS } from "../headers/header-names";
+import { measureFirstByte, measureSeconds } from "../measure";
 import { Root } from "../root";
 import { Stream } from "../streams";
 
@@ -46,6 +47,7 @@ export function judgeBreak(stream: Stream): void {
 
 /** Call at the first byte of a response's body. For a response that is not streamed the time of the last tick is exact enough. */
 export function responseBegan(stream: Stream): void {
+  measureFirstByte(stream);
   if (stream.sentAt == 0) return;
   if (!stream.streamed) {
     stream.sentAt = tickTime();
@@ -53,7 +55,9 @@ export function responseBegan(stream: Stream): void {
   }
   const time = now();
   const entry = findEntry(stream.countedOn);
-  if (entry !== null && stream.predicted > 0) learnSpeed(entry, <f32>(time - stream.sentAt) * 1e-9, stream.predicted);
+  const seconds = <f64>(time - stream.sentAt) * 1e-9;
+  measureSeconds(stream, seconds);
+  if (entry !== null && stream.predicted > 0) learnSpeed(entry, <f32>seconds, stream.predicted);
   stream.sentAt = time;
 }
 
