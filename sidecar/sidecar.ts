@@ -10,6 +10,7 @@ import { WATCH_TIMES } from "./kubernetes/watch.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import type { Pod } from "./pod.ts";
+import { makeLearner } from "./run/costs.ts";
 import { type Run, startRun } from "./run/run.ts";
 import type { RunParts, SidecarParts } from "./run/run-parts.ts";
 import { type OwnServer, startServer } from "./server.ts";
@@ -55,7 +56,9 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
     clock,
   );
   const source = randomBytes(8).readBigUInt64LE();
-  const parts: RunParts = { log, clock, random, resolve, watchTimes, metrics, memory: new ModelMemory(), source };
+  const memory = new ModelMemory();
+  const learner = makeLearner(log);
+  const parts: RunParts = { log, clock, random, resolve, watchTimes, metrics, memory, learner, source };
   const listen = (at: Config["listen"]) => startServer(at, answersOf(current, views, metrics));
 
   const server = await listen(config.listen);
@@ -172,7 +175,7 @@ class RunningSidecar implements Sidecar {
   /** Ends the old run. `opened`: the server at a new address, which replaces the old server. */
   async #replace(next: Run, opened: OwnServer | undefined): Promise<void> {
     const { parts, current, setLevel } = this.#parts;
-    const { metrics, log } = parts;
+    const { metrics, log, learner } = parts;
     if (opened !== undefined) {
       await this.#server.close();
       this.#server = opened;
@@ -181,7 +184,11 @@ class RunningSidecar implements Sidecar {
     current.run = next;
     setLevel(next.config.log.level);
     const kept = new Set(next.pods().map((pod) => pod.address));
-    for (const { address } of before.pods()) if (!kept.has(address)) metrics.forget(address);
+    for (const { address } of before.pods()) {
+      if (kept.has(address)) continue;
+      metrics.forget(address);
+      learner.serverGone(address);
+    }
     await before.close();
     metrics.reloaded("ok");
     log.info({ url: this.url, targets: originsOf(next) }, "configuration taken over");

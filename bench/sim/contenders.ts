@@ -25,6 +25,7 @@ export const CONTENDERS: Readonly<Record<string, Contender>> = {
   "tokens-2": pilotfish({ profile: "tokens", workers: 2 }),
   "tokens-4": pilotfish({ profile: "tokens", workers: 4 }),
   "tokens-8": pilotfish({ profile: "tokens", workers: 8 }),
+  "untold-2": pilotfish({ profile: "tokens", workers: 2, costs: "default" }),
   "true-1": pilotfish({ profile: "tokens", workers: 1, costs: "true" }),
   "true-2": pilotfish({ profile: "tokens", workers: 2, costs: "true" }),
   "tokens-2x2": pilotfish({ profile: "tokens", workers: 2, envoys: 2 }),

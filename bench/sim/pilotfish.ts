@@ -2,12 +2,21 @@
 // scrapes as pushed snapshots, and responses as streams.
 import { readFileSync } from "node:fs";
 import { Process, Root, Stream } from "../../emulator/index.ts";
-import { DESTINATION_HEADER, SECRET_ENV, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
+import {
+  BYTE_CLASSES,
+  DESTINATION_HEADER,
+  REPORT_HEADER,
+  SECRET_ENV,
+  SECRET_HEADER,
+  SNAPSHOT_PATH,
+} from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { AdapterState, EndpointView, ModelView } from "../../protocol/snapshot.ts";
+import type { Tokenizer } from "../../sidecar/learn/tokenizer-fit.ts";
 import type { Engine } from "../../simulator/engine/engine.ts";
 import { release } from "../../testkit/filter/release.ts";
 import { Draws } from "./draws.ts";
+import { Learning } from "./learning.ts";
 import { bodyOf, MODEL, type SimRequest } from "./request.ts";
 import type { Contender, Route, Router, World } from "./world.ts";
 
@@ -27,8 +36,8 @@ interface PilotfishOptions {
   profile: "load" | "tokens";
   /** Workers of each Envoy, each with a VM. */
   workers: number;
-  /** What the snapshots tell of the pods' costs: nothing, or the true values. */
-  costs?: "default" | "true";
+  /** What the snapshots tell of the pods' costs: nothing, what the sidecar learns (the default), or the true values. */
+  costs?: "default" | "learned" | "true";
   /** Envoys that share the pods and exchange nothing; default 1. */
   envoys?: number;
 }
@@ -36,6 +45,7 @@ interface PilotfishOptions {
 class Gateway implements Router {
   readonly #world: World;
   readonly #costs: PilotfishOptions["costs"];
+  readonly #learning: Learning | undefined;
   readonly #draws: Draws;
   readonly #process: Process;
   readonly #workers: Root[] = [];
@@ -46,6 +56,7 @@ class Gateway implements Router {
   constructor(world: World, options: PilotfishOptions, number: number) {
     this.#world = world;
     this.#costs = options.costs;
+    this.#learning = (options.costs ?? "learned") === "learned" ? new Learning() : undefined;
     this.#podOf = new Map(world.addresses.map((address, pod) => [address, pod]));
     this.#draws = new Draws(world.seed ^ (0xf15 + number));
     this.#process = new Process({ now: EPOCH_US * 1000n, seed: world.seed * 7 + number + 1 });
@@ -87,6 +98,7 @@ class Gateway implements Router {
         kvBlocks: pod.params.kvBlocks,
         blockTokens: pod.params.blockSize,
         ...(this.#costs === "true" && trueCosts(pod, this.#world.meanPromptTokens)),
+        ...this.#learning?.scraped(addresses[i] as string, pod, this.#world.now()),
         maxLora: adapters.length > 0 ? pod.params.maxLoras : 0,
       },
       present: adapters.length > 0 ? presentAdapters(pod) : NOBODY,
@@ -105,17 +117,22 @@ class Gateway implements Router {
       }));
       models.push({ name, kind: "adapter", base: MODEL, endpoints: states });
     }
-    const tokens = this.#world.tokensPerByte;
-    const tokenizers =
-      this.#costs === "true"
-        ? [{ model: MODEL, tokensPerRequest: 0, tokensPerByte: [tokens, tokens, tokens, tokens, tokens] }]
-        : undefined;
+    const tokenizer = this.#tokenizer();
+    const tokenizers = tokenizer && [{ model: MODEL, ...tokenizer }];
     const body = encodeSnapshot({ version: this.#process.now / 1000n, source: 7n, endpoints, models, tokenizers });
     const stream = this.#stream();
-    const outcome = stream.send({ method: "POST", path: SNAPSHOT_PATH, headers: { [SECRET_HEADER]: SECRET }, body });
+    const headers = { [SECRET_HEADER]: SECRET, ...(this.#learning && { [REPORT_HEADER]: this.#learning.cursor }) };
+    const outcome = stream.send({ method: "POST", path: SNAPSHOT_PATH, headers, body });
     if (outcome.localResponse?.status !== 200)
       throw new Error(`a snapshot was answered ${outcome.localResponse?.status}: ${outcome.localResponse?.body}`);
     stream.finish();
+    this.#learning?.answered(outcome.localResponse.body, this.#world.now());
+  }
+
+  /** What the next snapshot says about the tokens of the model's prompts; undefined: nothing. */
+  #tokenizer(): Tokenizer | undefined {
+    if (this.#costs !== "true") return this.#learning?.tokenizer(this.#world.now());
+    return { tokensPerRequest: 0, tokensPerByte: new Array<number>(BYTE_CLASSES).fill(this.#world.tokensPerByte) };
   }
 
   #stream(): Stream {
@@ -200,7 +217,7 @@ function trueCosts({ params }: Engine, promptTokens: number) {
 
 export function pilotfish(options: PilotfishOptions): Contender {
   const { profile, workers, envoys = 1, costs } = options;
-  const name = `${profile}${costs === "true" ? " true" : ""}, ${workers} worker${workers > 1 ? "s" : ""}${envoys > 1 ? ` × ${envoys}` : ""}`;
+  const name = `${profile}${costs === undefined ? "" : ` (${costs} costs)`}, ${workers} worker${workers > 1 ? "s" : ""}${envoys > 1 ? ` × ${envoys}` : ""}`;
   return {
     name,
     title: `Pilotfish, profile ${profile}, ${envoys > 1 ? `${envoys} Envoys that do not talk, each with ` : ""}${workers} worker(s), scrapes every ${SCRAPE_MS} ms`,

@@ -99,6 +99,7 @@ function engineOf(name: string, given: z.output<typeof engine>): Engine {
     const own = given[signal]?.map((one): Row => ({ kind: "gauge", signal, combine: COMBINE[signal], ...one }));
     rows.push(...(own ?? known?.rows.filter((row) => row.kind === "gauge" && row.signal === signal) ?? []));
   }
+  rows.push(...(known?.rows.filter((row) => row.kind === "counter") ?? []));
   const { cacheInfo, adapters } = given;
   if (cacheInfo !== undefined) {
     const { metric, kvBlocks, blockTokens } = cacheInfo;

@@ -6,6 +6,7 @@ import { isAddress, nameProblem } from "../../protocol/grammar.ts";
 import { LOG_LEVELS } from "../log.ts";
 import { clusters, kubernetes, manifests, placeName } from "./cluster.ts";
 import { engineName, engines } from "./engines.ts";
+import { learn } from "./learn.ts";
 import { peersOf, places, policies } from "./places.ts";
 import { push } from "./push.ts";
 import { described, duration, expected, file, hostName, integer, origin, path, size } from "./values.ts";
@@ -171,6 +172,7 @@ export const schema = z.strictObject(
           .describe("Models by name, with `base` and `endpoints`. They win over what pods report."),
       })
       .prefault({}),
+    learn,
     push,
     listen: listen("ip:port, such as 127.0.0.1:9400")
       .prefault("127.0.0.1:9400")

@@ -4,6 +4,38 @@
 /** A number that the sidecar reads from a server's metrics. `awake` is 1 while the engine serves, 0 while it sleeps. */
 export type Signal = "waiting" | "running" | "kvUsage" | "awake" | "kvBlocks" | "blockTokens";
 
+/**
+ * A number that only rises while a server runs. The learner (learn/) takes the differences of two scrapes. Servers raise the
+ * counters at different moments, and each engine's table says which metric has the meaning:
+ *
+ *   promptTokens     prompt tokens of requests, cached tokens included
+ *   promptRequests   requests whose tokens promptTokens contains; both rise at the same moment
+ *   cachedTokens     prompt tokens that came from a cache; rises with promptTokens
+ *   hitTokens, externalHitTokens   the same by cache, counted when a request is scheduled; used where cachedTokens is missing
+ *   steps            engine steps that generated a token
+ *   generatedTokens  generated tokens
+ *   interTokens, interTokenSeconds   gaps between the tokens of a response, and their duration
+ *   prefillTokens, prefillSeconds    tokens that were computed for prompts, and the duration
+ *   prefillRequests  requests that prefillTokens and prefillSeconds contain; missing where these count the engine's own time
+ *   startedAt        when the server started, seconds since the Unix epoch
+ */
+export const COUNTERS = [
+  "promptTokens",
+  "promptRequests",
+  "cachedTokens",
+  "hitTokens",
+  "externalHitTokens",
+  "steps",
+  "generatedTokens",
+  "interTokens",
+  "interTokenSeconds",
+  "prefillTokens",
+  "prefillSeconds",
+  "prefillRequests",
+  "startedAt",
+] as const;
+export type CounterName = (typeof COUNTERS)[number];
+
 /** A text belongs to an engine if it has a sample of one of these signals under that engine's metric names. */
 export const IDENTIFYING_SIGNALS: readonly Signal[] = ["waiting", "running", "kvUsage"];
 
@@ -18,12 +50,24 @@ export interface GaugeRow {
   where?: { label: string; value: string };
 }
 
+/** A counter. Its samples add up: data-parallel ranks count apart. Of `startedAt` the latest time counts. */
+export interface CounterRow {
+  kind: "counter";
+  metric: string;
+  counter: CounterName;
+  /** Only samples with this label value count. */
+  where?: { label: string; value: string };
+}
+
+/** What the labels of an info metric tell. offloadGiB and cacheBytes: memory for KV blocks beside the GPU, and on each GPU. */
+export type LabelNumber = "kvBlocks" | "blockTokens" | "offloadGiB" | "cacheBytes";
+
 /** An info metric whose labels have numbers as values. Of several samples, the largest number counts. */
 interface LabelsRow {
   kind: "labels";
   metric: string;
   /** Signal -> the label that has its number. */
-  numbers: Partial<Record<"kvBlocks" | "blockTokens", string>>;
+  numbers: Partial<Record<LabelNumber, string>>;
 }
 
 /** An info metric whose labels list adapters, separated by commas. Its value is a time: the newest sample counts. */
@@ -36,7 +80,7 @@ interface AdaptersRow {
   waiting: string;
 }
 
-export type Row = GaugeRow | LabelsRow | AdaptersRow;
+export type Row = GaugeRow | CounterRow | LabelsRow | AdaptersRow;
 
 export interface Engine {
   name: string;

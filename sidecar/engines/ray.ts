@@ -6,9 +6,17 @@ import { vllm } from "./vllm.ts";
 
 const renamed = (row: Row): Row => ({ ...row, metric: `ray_${row.metric.replaceAll(":", "_")}` });
 
+/** Each replica has a process of its own, and the agent shows the start of none. Older agents leave out the suffix of counters. */
+function rowsOf(row: Row): Row[] {
+  if (row.kind !== "counter") return [renamed(row)];
+  if (row.counter === "startedAt") return [];
+  const metric = row.metric.replace(/_total$/, "");
+  return metric === row.metric ? [renamed(row)] : [renamed(row), renamed({ ...row, metric })];
+}
+
 export const ray: Engine = {
   name: "ray",
-  rows: vllm.rows.map(renamed),
+  rows: vllm.rows.flatMap(rowsOf),
   metrics: { port: 8080 },
   health: "/-/healthz",
 };

@@ -1,5 +1,10 @@
 // The load of one server by one scrape of its metrics. The tables of this folder say what each metric means.
 
+import type { CounterName } from "./engine-rows.ts";
+
+/** The counters that a server has. engine-rows.ts says what each means. */
+export type Counters = Partial<Record<CounterName, number>>;
+
 /** The values of one scrape of a server. null: the server does not report the value. */
 export interface Reading {
   /** The engine whose metric names the text has; null: the text has no known names. */
@@ -10,6 +15,11 @@ export interface Reading {
   asleep: boolean;
   kvBlocks: number | null;
   blockTokens: number | null;
+  /** Memory for KV blocks outside the GPU, GiB; null: none. */
+  offloadGiB: number | null;
+  /** Memory for KV blocks on a GPU, bytes. */
+  cacheBytes: number | null;
+  counters: Counters;
   adapters: AdapterReading | null;
   /** How many samples of the table's metrics were read. */
   samples: number;
@@ -23,7 +33,7 @@ export interface AdapterReading {
   waiting: string[];
 }
 
-/** Whether two readings give the same values in a snapshot. `samples` and `malformed` are not part of a snapshot. */
+/** Whether two readings give the same values in a snapshot. Counters, `samples` and `malformed` are not part of a snapshot. */
 export function sameReading(a: Reading | null, b: Reading | null): boolean {
   if (a === null || b === null) return a === b;
   return (
@@ -33,6 +43,8 @@ export function sameReading(a: Reading | null, b: Reading | null): boolean {
     a.asleep === b.asleep &&
     a.kvBlocks === b.kvBlocks &&
     a.blockTokens === b.blockTokens &&
+    a.offloadGiB === b.offloadGiB &&
+    a.cacheBytes === b.cacheBytes &&
     a.engine === b.engine &&
     sameAdapters(a.adapters, b.adapters)
   );

@@ -12,5 +12,10 @@ export const trtllmServe: Engine = {
     { kind: "gauge", metric: "trtllm_kv_cache_utilization", signal: "kvUsage", combine: "mean" },
     { kind: "gauge", metric: "trtllm_kv_cache_max_blocks", signal: "kvBlocks", combine: "sum" },
     { kind: "gauge", metric: "trtllm_kv_cache_tokens_per_block", signal: "blockTokens", combine: "max" },
+    // The server counts a request's tokens when the request ends.
+    { kind: "counter", metric: "trtllm_prompt_tokens_total", counter: "promptTokens" },
+    { kind: "counter", metric: "trtllm_e2e_request_latency_seconds_count", counter: "promptRequests" },
+    { kind: "counter", metric: "trtllm_generation_tokens_total", counter: "generatedTokens" },
+    { kind: "counter", metric: "process_start_time_seconds", counter: "startedAt" },
   ],
 };

@@ -1,5 +1,29 @@
 // The table of vLLM, with the metric names of version 0.32. An older name follows the name that replaced it.
-import type { Engine } from "./engine-rows.ts";
+import type { CounterName, CounterRow, Engine } from "./engine-rows.ts";
+
+const counter = (counter: CounterName, metric: string): CounterRow => ({ kind: "counter", metric, counter });
+
+// vLLM counts a prompt's tokens, cached ones included, when the prompt's first token leaves the engine. A step is counted if it
+// generated a token; a step that computes only a part of a long prompt is not. Prefill time and computed tokens of a request are
+// counted when the request ends. (vllm/v1/metrics/stats.py, vllm/v1/metrics/loggers.py)
+const counters: readonly CounterRow[] = [
+  counter("promptTokens", "vllm:prompt_tokens_total"),
+  counter("promptRequests", "vllm:time_to_first_token_seconds_count"),
+  counter("cachedTokens", "vllm:prompt_tokens_cached_total"),
+  counter("hitTokens", "vllm:prefix_cache_hits_total"),
+  counter("externalHitTokens", "vllm:external_prefix_cache_hits_total"),
+  counter("steps", "vllm:iteration_tokens_total_count"),
+  counter("generatedTokens", "vllm:generation_tokens_total"),
+  counter("interTokens", "vllm:inter_token_latency_seconds_count"),
+  counter("interTokenSeconds", "vllm:inter_token_latency_seconds_sum"),
+  // Versions before v0.11 have these names.
+  counter("interTokens", "vllm:time_per_output_token_seconds_count"),
+  counter("interTokenSeconds", "vllm:time_per_output_token_seconds_sum"),
+  counter("prefillTokens", "vllm:request_prefill_kv_computed_tokens_sum"),
+  counter("prefillSeconds", "vllm:request_prefill_time_seconds_sum"),
+  counter("prefillRequests", "vllm:request_prefill_kv_computed_tokens_count"),
+  counter("startedAt", "process_start_time_seconds"),
+];
 
 export const vllm: Engine = {
   name: "vllm",
@@ -23,7 +47,12 @@ export const vllm: Engine = {
     {
       kind: "labels",
       metric: "vllm:cache_config_info",
-      numbers: { kvBlocks: "num_gpu_blocks", blockTokens: "block_size" },
+      numbers: {
+        kvBlocks: "num_gpu_blocks",
+        blockTokens: "block_size",
+        offloadGiB: "kv_offloading_size",
+        cacheBytes: "kv_cache_memory_bytes",
+      },
     },
     {
       kind: "adapters",
@@ -32,5 +61,6 @@ export const vllm: Engine = {
       running: "running_lora_adapters",
       waiting: "waiting_lora_adapters",
     },
+    ...counters,
   ],
 };

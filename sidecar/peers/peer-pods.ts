@@ -13,6 +13,9 @@ interface ViewFacts {
   stale: boolean;
 }
 
+/** What a view leaves out, because only the sidecar beside the pods learns from it. */
+const UNREAD = { offloadGiB: null, cacheBytes: null, counters: {}, samples: 0, malformed: 0 } as const;
+
 export function importedPod(offered: OfferedPod, facts: ViewFacts): Pod {
   const { address, engine, ready, draining, asleep, of } = offered;
   const { waiting, running, kvUsage, kvBlocks, blockTokens, adapters } = offered;
@@ -33,7 +36,7 @@ function podOf(
   address: string,
   engine: string,
   cluster: NonNullable<Pod["cluster"]>,
-  reading: Omit<Reading, "samples" | "malformed">,
+  reading: Omit<Reading, keyof typeof UNREAD>,
   { ageMs, models }: Pick<OfferedPod, "ageMs" | "models">,
   { place, at }: ViewFacts,
 ): Pod {
@@ -44,7 +47,7 @@ function podOf(
     place,
     cluster,
     health: healthOf(cluster.ready),
-    reading: { ...reading, samples: 0, malformed: 0 },
+    reading: { ...reading, ...UNREAD },
     scrapedAt: ageMs === null ? null : at - ageMs,
     models: models.map(([name, parent]) => ({ name, parent })),
   };

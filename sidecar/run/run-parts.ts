@@ -2,6 +2,7 @@
 import type { Clock } from "../clock.ts";
 import type { Resolve } from "../discover/dns.ts";
 import type { WatchTimes } from "../kubernetes/watch.ts";
+import type { Learner } from "../learn/learner.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { ModelMemory } from "../snapshot/memory.ts";
@@ -16,11 +17,12 @@ export interface SidecarParts {
 }
 
 /**
- * The parts that outlive a configuration. A reload must not forget models that are scaled to zero (`memory`), and filters
- * must see the same producer (`source`).
+ * The parts that outlive a configuration. A reload must not forget models that are scaled to zero (`memory`) nor what was
+ * learned (`learner`), and filters must see the same producer (`source`).
  */
 export interface RunParts extends Required<SidecarParts> {
   metrics: Metrics;
   memory: ModelMemory;
+  learner: Learner;
   source: bigint;
 }

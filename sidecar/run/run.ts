@@ -8,6 +8,7 @@ import type { Envoys } from "../push/envoys.ts";
 import type { Target } from "../push/target.ts";
 import type { Readiness } from "../status/status.ts";
 import { Changes } from "./changes.ts";
+import { Costs } from "./costs.ts";
 import { openCredentials } from "./credential-files.ts";
 import { readinessOf } from "./readiness.ts";
 import type { RunParts } from "./run-parts.ts";
@@ -16,13 +17,15 @@ import { type Pushing, pushStage, type Scraping, scrapeStage } from "./stages.ts
 export class Run {
   readonly config: Config;
   readonly #clock: Clock;
+  readonly costs: Costs;
   readonly #scraping: Scraping;
   readonly #pushing: Pushing;
   #closing: Promise<void> | undefined;
 
-  constructor(config: Config, clock: Clock, scraping: Scraping, pushing: Pushing) {
+  constructor(config: Config, clock: Clock, costs: Costs, scraping: Scraping, pushing: Pushing) {
     this.config = config;
     this.#clock = clock;
+    this.costs = costs;
     this.#scraping = scraping;
     this.#pushing = pushing;
   }
@@ -85,8 +88,9 @@ export class Run {
 export function startRun(config: Config, parts: RunParts): Run {
   const credentials = openCredentials(config, parts.log);
   const changes = new Changes();
-  const scraping = scrapeStage(config, parts, credentials, () => changes.notify());
-  const pushing = pushStage(config, parts, credentials, scraping);
+  const costs = new Costs(config, parts);
+  const scraping = scrapeStage(config, parts, credentials, costs, () => changes.notify());
+  const pushing = pushStage(config, parts, credentials, scraping, costs);
   const { snapshots, firstPush, envoys } = pushing;
   changes.listen(() => {
     snapshots.changed();
@@ -96,5 +100,5 @@ export function startRun(config: Config, parts: RunParts): Run {
   scraping.directory.start();
   scraping.neighbours.start();
   firstPush.wait(() => changes.notify());
-  return new Run(config, parts.clock, scraping, pushing);
+  return new Run(config, parts.clock, costs, scraping, pushing);
 }

@@ -7,6 +7,7 @@ import { Fleet } from "../fleet.ts";
 import { Neighbours } from "../peers/neighbours.ts";
 import { Envoys } from "../push/envoys.ts";
 import { SnapshotSource } from "../snapshot/source.ts";
+import type { Costs } from "./costs.ts";
 import type { CredentialFiles } from "./credential-files.ts";
 import { FirstPush } from "./first-push.ts";
 import { Knowledge } from "./knowledge.ts";
@@ -36,6 +37,7 @@ export function scrapeStage(
   config: Config,
   parts: RunParts,
   credentials: CredentialFiles,
+  costs: Costs,
   changed: () => void,
 ): Scraping {
   const { log, clock, random, metrics } = parts;
@@ -47,7 +49,10 @@ export function scrapeStage(
   const observer = observerOf({
     metrics,
     log,
-    measured: (pod, seconds) => neighbours.scraped(pod, seconds),
+    measured(pod, seconds) {
+      neighbours.scraped(pod, seconds);
+      costs.scraped(pod, seconds);
+    },
     changed,
   });
   const reported = () => {
@@ -59,13 +64,25 @@ export function scrapeStage(
   const options = scrapeOptions(config);
   const fleet = new Fleet(
     { engines: config.engines, access, concurrency, scheme, options, clock, log, random, observer },
-    { reported, vanished: (address) => metrics.forget(address) },
+    {
+      reported,
+      vanished(address) {
+        metrics.forget(address);
+        costs.forget(address);
+      },
+    },
   );
   return { seen, neighbours, fleet, directory: new Directory(sources, fleet) };
 }
 
 /** Makes the second half. It pushes nothing before `envoys` starts. */
-export function pushStage(config: Config, parts: RunParts, credentials: CredentialFiles, scraping: Scraping): Pushing {
+export function pushStage(
+  config: Config,
+  parts: RunParts,
+  credentials: CredentialFiles,
+  scraping: Scraping,
+  costs: Costs,
+): Pushing {
   const { clock, source, memory, metrics } = parts;
   const { secrets, envoys: certificates } = credentials;
   const { directory, fleet, neighbours, seen } = scraping;
@@ -77,6 +94,7 @@ export function pushStage(config: Config, parts: RunParts, credentials: Credenti
     pods: () => neighbours.withPeers(fleet.pods()),
     cluster: () => seen.objects && { objects: seen.objects, memory },
     world: () => neighbours.world(),
+    costs,
     complete: () => knowledge.complete,
   });
   const firstPush = new FirstPush(knowledge);
@@ -86,6 +104,7 @@ export function pushStage(config: Config, parts: RunParts, credentials: Credenti
     secrets,
     certificates,
     failed: (source) => metrics.discoveryFailed(source),
+    ...(costs.wantsReports && { measured: (instance, sums) => costs.reported(instance, sums) }),
     pushed(target, result, seconds, snapshot) {
       metrics.pushed(target, result, seconds, snapshot);
       firstPush.answered(result);

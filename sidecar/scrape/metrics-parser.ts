@@ -10,7 +10,8 @@
 //
 // The parser reads whole bodies only, since a scrape counts only if its body arrived whole. A last line without LF is not
 // read: "12" may be the beginning of "123". A line that breaks the grammar is skipped; no state goes from line to line.
-import type { Reading } from "../engines/reading.ts";
+import type { LabelNumber } from "../engines/engine-rows.ts";
+import type { Counters, Reading } from "../engines/reading.ts";
 import { AdapterSeries } from "./adapter-series.ts";
 import type { CompiledRow, EngineRows, MetricTrie } from "./metric-trie.ts";
 import { parseNumber } from "./number.ts";
@@ -61,7 +62,7 @@ export class MetricsParser {
 
   parse(body: Buffer): Reading {
     this.#reset();
-    const { next: edges, terminal } = this.#trie;
+    const { offsets, next, names } = this.#trie;
     // Every line before `end` ends in LF, and no loop below steps over an LF, so no loop leaves the body.
     const end = body.lastIndexOf(LF) + 1;
     let at = 0;
@@ -69,15 +70,20 @@ export class MetricsParser {
       let byte = body[at] as number;
       while (byte === SPACE || byte === TAB) byte = body[++at] as number;
       if (byte !== HASH) {
-        let node = 0;
-        while (byte < 128) {
-          const next = edges[(node << 7) | byte] as number;
-          if (next === 0) break;
-          node = next;
-          byte = body[++at] as number;
+        // A node may look at a byte behind the line or behind the body. Then the comparison with the whole name fails.
+        let edge = byte < 128 ? (next[byte] as number) : 0;
+        while (edge !== 0 && (edge & 1) === 0) {
+          const node = edge >> 1;
+          byte = body[at + (offsets[node] as number)] ?? LF;
+          edge = byte < 128 ? (next[(node << 7) | byte] as number) : 0;
         }
-        const group = terminal[node] as number;
-        if (group !== 0 && (byte === OPEN || byte === SPACE || byte === TAB)) at = this.#sample(body, at, group - 1);
+        if (edge !== 0) {
+          const group = edge >> 1;
+          const name = names[group] as Buffer;
+          byte = body[at + name.length] ?? LF;
+          if ((byte === OPEN || byte === SPACE || byte === TAB) && begins(body, at, name))
+            at = this.#sample(body, at + name.length, group);
+        }
       }
       at = (indexOf.call(body, LF, at) as number) + 1;
     }
@@ -147,7 +153,8 @@ export class MetricsParser {
   #take(body: Buffer, row: number, compiled: CompiledRow, value: number): void {
     this.#samples++;
     switch (compiled.row.kind) {
-      case "gauge": {
+      case "gauge":
+      case "counter": {
         const { wanted } = compiled;
         if (wanted !== null) {
           const from = this.#from[0] as number;
@@ -188,6 +195,15 @@ export class MetricsParser {
     this.#malformed = 0;
   }
 
+  #counters(engine: EngineRows): Counters {
+    const counters: Counters = {};
+    for (const [name, rows] of engine.counters) {
+      const value = this.#gauge(rows);
+      if (value !== null) counters[name] = value;
+    }
+    return counters;
+  }
+
   #gauge(rows: readonly number[]): number | null {
     for (const row of rows) {
       const count = this.#count[row] as number;
@@ -207,7 +223,7 @@ export class MetricsParser {
     return null;
   }
 
-  #info(rows: readonly number[], signal: string): number | null {
+  #info(rows: readonly number[], signal: LabelNumber): number | null {
     for (const row of rows) {
       const value = this.#infos[row]?.[signal];
       if (value !== undefined && value > 0) return value;
@@ -215,17 +231,20 @@ export class MetricsParser {
     return null;
   }
 
-  /** Returns the first engine with a sample of an identifying row; undefined: the text has no such sample. */
+  /** Returns the first engine with a sample of an identifying row, or else with a counter; undefined: there is none. */
   #recognise(): EngineRows | undefined {
-    for (const engine of this.#trie.engines) {
-      for (const row of engine.identifying) if (this.#count[row] !== 0) return engine;
-    }
-    return undefined;
+    const { engines } = this.#trie;
+    const sampled = (row: number) => this.#count[row] !== 0;
+    return (
+      engines.find(({ identifying }) => identifying.some(sampled)) ??
+      engines.find(({ counting }) => counting.some(sampled))
+    );
   }
 
   #reading(body: Buffer): Reading {
     const recognised = this.#recognise();
-    const { gauges, labels, adapters } = recognised ?? (this.#trie.engines[0] as EngineRows);
+    const engine = recognised ?? (this.#trie.engines[0] as EngineRows);
+    const { gauges, labels, adapters } = engine;
     return {
       engine: recognised?.name ?? null,
       waiting: this.#gauge(gauges.waiting),
@@ -234,6 +253,9 @@ export class MetricsParser {
       asleep: this.#gauge(gauges.awake) === 0,
       kvBlocks: this.#info(labels, "kvBlocks") ?? positive(this.#gauge(gauges.kvBlocks)),
       blockTokens: this.#info(labels, "blockTokens") ?? positive(this.#gauge(gauges.blockTokens)),
+      offloadGiB: this.#info(labels, "offloadGiB"),
+      cacheBytes: this.#info(labels, "cacheBytes"),
+      counters: this.#counters(engine),
       adapters: adapters === undefined ? null : this.#adapters.read(body),
       samples: this.#samples,
       malformed: this.#malformed,
@@ -249,6 +271,12 @@ function skipBlanks(body: Buffer, at: number): number {
   let p = at;
   while (body[p] === SPACE || body[p] === TAB) p++;
   return p;
+}
+
+/** Whether `name` stands at `at`. Names that begin alike differ at their ends, so the comparison begins there. */
+function begins(body: Buffer, at: number, name: Buffer): boolean {
+  for (let i = name.length - 1; i >= 0; i--) if (body[at + i] !== name[i]) return false;
+  return true;
 }
 
 function equals(body: Buffer, from: number, to: number, text: Buffer): boolean {

@@ -7,6 +7,8 @@ import type {
   ModelView,
   SnapshotView,
 } from "../../protocol/snapshot.ts";
+import type { ServerCosts } from "../learn/server-costs.ts";
+import type { Tokenizer } from "../learn/tokenizer-fit.ts";
 import type { Pod } from "../pod.ts";
 import type { ModelMemory } from "./memory.ts";
 import { type ClusterObjects, poolOf } from "./objects.ts";
@@ -30,14 +32,21 @@ interface Built {
   dropped: Dropped;
 }
 
+/** What is known of the costs of pods and models (run/costs.ts). */
+export interface SnapshotCosts {
+  ofPod(pod: Pod): ServerCosts;
+  ofModel(model: string, pool: string | undefined): Tokenizer | undefined;
+}
+
 const MAX_COUNT = 0xfffffffe;
 
 function count(value: number | null): number | null {
   return value === null ? null : Math.min(Math.round(value), MAX_COUNT);
 }
 
-function endpointOf(pod: Pod, now: number): EndpointView {
+function endpointOf(pod: Pod, now: number, costs: ServerCosts): EndpointView {
   const { reading, scrapedAt } = pod;
+  const { kvBlocks = reading?.kvBlocks ?? null, ...learned } = costs;
   return {
     address: pod.address,
     ready: pod.health.ready && pod.cluster?.ready !== false,
@@ -48,9 +57,10 @@ function endpointOf(pod: Pod, now: number): EndpointView {
     kvUsage: reading?.kvUsage == null ? null : Math.min(1, Math.max(0, reading.kvUsage)),
     // The age is rounded up, since a reading must not seem younger than it is.
     scrapeAgeMs: scrapedAt === null ? null : count(Math.max(0, Math.ceil(now - scrapedAt))),
-    kvBlocks: count(reading?.kvBlocks ?? null),
+    kvBlocks: count(kvBlocks),
     blockTokens: count(reading?.blockTokens ?? null),
     maxLora: Math.min(reading?.adapters?.max ?? 0, 0xffff),
+    ...learned,
   };
 }
 
@@ -141,6 +151,7 @@ export function buildSnapshot(
   stamp: { version: bigint; source: bigint; now: number },
   cluster?: ClusterParts,
   world?: World,
+  costs?: SnapshotCosts,
 ): Built {
   const dropped: Dropped = { endpoints: 0, models: 0, objects: cluster?.objects.dropped ?? 0 };
   let all = [...pods];
@@ -148,12 +159,21 @@ export function buildSnapshot(
     dropped.endpoints = all.length - MAX_ENDPOINTS;
     all = all.sort((a, b) => (a.address < b.address ? -1 : 1)).slice(0, MAX_ENDPOINTS);
   }
-  const endpoints = all.map((pod) => endpointOf(pod, stamp.now));
+  const endpoints = all.map((pod) => endpointOf(pod, stamp.now, costs?.ofPod(pod) ?? {}));
   const models = modelsOf(collect(all, fixed, cluster?.objects.bases), dropped);
   const view: SnapshotView = { version: stamp.version, source: stamp.source, endpoints, models };
   if (cluster !== undefined) addObjects(view, all, cluster, dropped);
   if (world !== undefined) addPlaces(view, all, world);
+  if (costs !== undefined) addTokenizers(view, costs);
   return { view, dropped };
+}
+
+function addTokenizers(view: SnapshotView, costs: SnapshotCosts): void {
+  const known = view.models.flatMap(({ name, kind, pool }) => {
+    const tokenizer = kind === "base" ? costs.ofModel(name, pool) : undefined;
+    return tokenizer === undefined ? [] : [{ model: name, ...tokenizer }];
+  });
+  if (known.length > 0) view.tokenizers = known;
 }
 
 function addObjects(

@@ -3,7 +3,7 @@
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { Clock } from "../clock.ts";
 import type { Pod } from "../pod.ts";
-import { buildSnapshot, type ClusterParts, type Dropped, type StaticModels } from "./build.ts";
+import { buildSnapshot, type ClusterParts, type Dropped, type SnapshotCosts, type StaticModels } from "./build.ts";
 import { EndpointIndex } from "./endpoint-index.ts";
 import type { World } from "./place-records.ts";
 
@@ -29,6 +29,8 @@ interface SnapshotParts {
   cluster?(): ClusterParts | undefined;
   /** Returns places and policies; undefined: neither is configured. */
   world?(): World | undefined;
+  /** What is learned; undefined: nothing is. */
+  costs?: SnapshotCosts;
   /** Whether this sidecar can reach its pods, so that its snapshot may displace the lease of another sidecar. Default: true. */
   complete?(): boolean;
 }
@@ -58,12 +60,13 @@ export class SnapshotSource {
 
   /** Makes a snapshot, or returns the shared one. Throws the encoder's errors: SnapshotError, SnapshotTooLargeError. */
   make(): MadeSnapshot {
-    const { clock, source, fixed, pods, cluster, world, complete = () => true } = this.#parts;
+    const { clock, source, fixed, pods, cluster, world, costs, complete = () => true } = this.#parts;
     const now = clock.now();
     if (this.#made !== undefined && now - this.#made.at < SAME_MOMENT_MS) return this.#made.snapshot;
     const micros = clock.epochMicros();
     const version = micros > this.#lastVersion ? micros : this.#lastVersion + 1n;
-    const built = buildSnapshot(pods(), fixed, { version, source, now: now + SAME_MOMENT_MS }, cluster?.(), world?.());
+    const stamp = { version, source, now: now + SAME_MOMENT_MS };
+    const built = buildSnapshot(pods(), fixed, stamp, cluster?.(), world?.(), costs);
     const bytes = encodeSnapshot({ ...built.view, complete: complete() });
     this.#lastVersion = version;
     const { endpoints, models } = built.view;

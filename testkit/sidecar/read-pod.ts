@@ -2,6 +2,8 @@
 import { Health } from "../../sidecar/health.ts";
 import type { Pod } from "../../sidecar/pod.ts";
 
+const UNREAD = { offloadGiB: null, cacheBytes: null, counters: {} };
+
 export function pod(address: string, model: string, fields: Partial<Pod> = {}): Pod {
   const health = new Health(1);
   health.scraped();
@@ -12,7 +14,7 @@ export function pod(address: string, model: string, fields: Partial<Pod> = {}): 
     origin: `http://${address}`,
     engine: "vllm",
     health,
-    reading: { ...reading, kvBlocks: 100, blockTokens: 16, adapters: null, samples: 1, malformed: 0 },
+    reading: { ...reading, kvBlocks: 100, blockTokens: 16, ...UNREAD, adapters: null, samples: 1, malformed: 0 },
     scrapedAt: 900,
     models: [{ name: model, parent: null }],
     ...fields,

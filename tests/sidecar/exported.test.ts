@@ -51,7 +51,7 @@ function pod(address: string, waiting: number, kvUsage: number): Pod {
     origin: `http://${address}`,
     engine: "auto",
     health: { ready: true } as Pod["health"],
-    reading: { ...reading, adapters: null, samples: 3, malformed: 0 },
+    reading: { ...reading, offloadGiB: null, cacheBytes: null, counters: {}, adapters: null, samples: 3, malformed: 0 },
     scrapedAt: 0,
     models: [],
   };

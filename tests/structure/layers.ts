@@ -39,7 +39,7 @@ export const LAYERS: readonly (readonly Layer[])[] = [
   [{ path: "sidecar/clock.ts" }, { path: "sidecar/log.ts" }, { path: "sidecar/http.ts" }, { path: "sidecar/tally.ts" }],
   [{ path: "sidecar/metric-list.ts" }],
   [{ path: "sidecar/health.ts" }, { path: "sidecar/engines" }, { path: "sidecar/kubernetes" }],
-  [{ path: "sidecar/pod.ts" }, { path: "sidecar/policies" }],
+  [{ path: "sidecar/pod.ts" }, { path: "sidecar/policies" }, { path: "sidecar/learn" }],
   [{ path: "sidecar/config" }],
   [{ path: "sidecar/credentials" }],
   [{ path: "sidecar/discover" }, { path: "sidecar/scrape" }, { path: "sidecar/snapshot" }],

@@ -23,6 +23,9 @@ const READING = {
   blockTokens: 16,
   adapters: null,
   samples: 3,
+  offloadGiB: null,
+  cacheBytes: null,
+  counters: {},
   malformed: 0,
 };
 

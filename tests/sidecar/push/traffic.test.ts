@@ -65,12 +65,12 @@ test("a changed count reaches the other Envoys even if no pod's metrics change, 
   assert.ok(filters[0].reportsRead > 3);
 });
 
-test("a single Envoy is asked for no traffic report and receives no traffic", async (t) => {
+test("without learning, a single Envoy is asked for no traffic report and receives no traffic", async (t) => {
   const { pod, filters } = await startScene(t, 1);
   let asked: unknown = "never";
   const [filter] = filters;
   filter.counts.set(1n, counts(1));
-  await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url] });
+  await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url], more: { learn: { enabled: false } } });
   await until("five pushes", () => filter.answers.length >= 5);
   assert.equal(filter.stored?.remote, undefined);
   assert.equal(filter.reportsRead, 0);

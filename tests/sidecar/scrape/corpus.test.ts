@@ -5,9 +5,9 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Engine } from "../../../sidecar/engines/engine-rows.ts";
+import { COUNTERS, type Engine, type LabelNumber } from "../../../sidecar/engines/engine-rows.ts";
 import { AUTO, ENGINES, enginesFor } from "../../../sidecar/engines/index.ts";
-import type { Reading } from "../../../sidecar/engines/reading.ts";
+import type { Counters, Reading } from "../../../sidecar/engines/reading.ts";
 import { compileTrie } from "../../../sidecar/scrape/metric-trie.ts";
 import { MetricsParser } from "../../../sidecar/scrape/metrics-parser.ts";
 import { ResponseReader } from "../../../sidecar/scrape/response-reader.ts";
@@ -16,7 +16,7 @@ const FOLDER = new URL("../../fixtures/metrics/", import.meta.url);
 const CORPUS = readdirSync(FOLDER).map((name) => [name, readFileSync(new URL(name, FOLDER))] as const);
 const parser = new MetricsParser(compileTrie(enginesFor(AUTO, ENGINES)));
 
-type Signals = Pick<Reading, "engine" | "waiting" | "running" | "kvUsage" | "kvBlocks" | "blockTokens" | "asleep">;
+type Signals = Omit<Reading, "adapters" | "samples" | "malformed">;
 
 const SAMPLE = /^[ \t]*([^{ \t\r]+)[ \t]*(?:\{((?:[^"}]|"(?:\\.|[^"\\])*")*)\})?[ \t]*([^ \t\r]+)(?:[ \t\r].*)?$/s;
 const LABEL = /\s*([^=\s,]+)\s*=\s*"((?:\\.|[^"\\])*)"\s*,?/gs;
@@ -41,7 +41,9 @@ function reference(text: string): Signals {
   }
   const say = (engine: Engine, signal: string): number | null => {
     for (const row of engine.rows) {
-      if (row.kind !== "gauge" || row.signal !== signal) continue;
+      if (row.kind !== "gauge" && row.kind !== "counter") continue;
+      if ((row.kind === "gauge" ? row.signal : row.counter) !== signal) continue;
+      const combine = row.kind === "gauge" ? row.combine : row.counter === "startedAt" ? "max" : "sum";
       const values = samples
         .filter(
           ({ name, labels }) => name === row.metric && (!row.where || labels.get(row.where.label) === row.where.value),
@@ -50,13 +52,13 @@ function reference(text: string): Signals {
         .filter((value) => value >= 0 && value < Number.POSITIVE_INFINITY);
       if (values.length === 0) continue;
       const sum = values.reduce((a, b) => a + b, 0);
-      if (row.combine === "sum") return sum;
-      if (row.combine === "mean") return sum / values.length;
-      return row.combine === "min" ? Math.min(...values) : Math.max(...values);
+      if (combine === "sum") return sum;
+      if (combine === "mean") return sum / values.length;
+      return combine === "min" ? Math.min(...values) : Math.max(...values);
     }
     return null;
   };
-  const info = (engine: Engine, signal: "kvBlocks" | "blockTokens"): number | null => {
+  const info = (engine: Engine, signal: LabelNumber): number | null => {
     for (const row of engine.rows) {
       const label = row.kind === "labels" ? row.numbers[signal] : undefined;
       const values = samples
@@ -67,9 +69,12 @@ function reference(text: string): Signals {
     }
     return say(engine, signal) || null;
   };
+  const counters = (engine: Engine): Counters =>
+    Object.fromEntries(COUNTERS.flatMap((name) => (say(engine, name) === null ? [] : [[name, say(engine, name)]])));
   const identified = (engine: Engine) =>
     ["waiting", "running", "kvUsage"].some((signal) => say(engine, signal) !== null);
-  const recognised = [...ENGINES.values()].find(identified);
+  const counting = (engine: Engine) => COUNTERS.some((name) => name !== "startedAt" && say(engine, name) !== null);
+  const recognised = [...ENGINES.values()].find(identified) ?? [...ENGINES.values()].find(counting);
   const engine = recognised ?? ([...ENGINES.values()][0] as Engine);
   return {
     engine: recognised?.name ?? null,
@@ -78,6 +83,9 @@ function reference(text: string): Signals {
     kvUsage: say(engine, "kvUsage"),
     kvBlocks: info(engine, "kvBlocks"),
     blockTokens: info(engine, "blockTokens"),
+    offloadGiB: info(engine, "offloadGiB"),
+    cacheBytes: info(engine, "cacheBytes"),
+    counters: counters(engine),
     asleep: say(engine, "awake") === 0,
   };
 }

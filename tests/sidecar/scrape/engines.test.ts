@@ -96,8 +96,11 @@ for (const { file, engine, text, expected } of CASES) {
   test(`${file}: the tables of other engines read nothing`, () => {
     for (const other of ENGINES.keys()) {
       if (other === engine) continue;
-      const { engine: found, waiting, running, samples } = read(text, other);
-      assert.deepEqual([found, waiting, running, samples], [null, null, null, 0], other);
+      const { engine: found, waiting, running, samples, counters } = read(text, other);
+      assert.deepEqual([found, waiting, running], [null, null, null], other);
+      // Programs of all kinds have a start time.
+      const { startedAt, ...others } = counters;
+      assert.deepEqual([others, samples], [{}, startedAt === undefined ? 0 : 1], other);
     }
   });
 }
@@ -144,6 +147,9 @@ test("the configuration describes an engine by metric names and labels; the engi
       asleep: false,
       kvBlocks: 100,
       blockTokens: 16,
+      offloadGiB: null,
+      cacheBytes: null,
+      counters: {},
       adapters: { max: 4, running: ["a", "b"], waiting: ["c"] },
     });
     assert.deepEqual([samples, malformed], [8, 0]);

@@ -37,6 +37,42 @@ test("for two data-parallel ranks the queues add up, the KV-cache usage is the m
   assert.deepEqual([reading.kvBlocks, reading.blockTokens], [65536, 128]);
 });
 
+test("the counters of a busy vLLM are read; those of data-parallel ranks add up", () => {
+  assert.deepEqual(parse(capture("load")).counters, {
+    promptTokens: 8128,
+    promptRequests: 50,
+    cachedTokens: 5504,
+    hitTokens: 5504,
+    externalHitTokens: 0,
+    steps: 1154,
+    generatedTokens: 9113,
+    interTokens: 9063,
+    interTokenSeconds: 50.633111624001,
+    prefillTokens: 2296,
+    prefillSeconds: 0.6821187899988672,
+    prefillRequests: 42,
+    startedAt: 1.7953455839e9,
+  });
+  const ranks = parse('vllm:prompt_tokens_total{engine="0"} 3\nvllm:prompt_tokens_total{engine="1"} 4\n');
+  assert.equal(ranks.counters.promptTokens, 7);
+});
+
+test("of two start times the later counts, and a server that shows only counters is recognised", () => {
+  const { engine, counters } = parse(
+    'process_start_time_seconds 7\nprocess_start_time_seconds{pid="2"} 9\nvllm:prompt_tokens_total 5\n',
+  );
+  assert.deepEqual([engine, counters], ["vllm", { promptTokens: 5, startedAt: 9 }]);
+  assert.equal(parse("process_start_time_seconds 7\n").engine, null);
+});
+
+test("the labels of the cache's configuration tell how much memory is beside the GPU's", () => {
+  const { offloadGiB, cacheBytes } = parse(
+    'vllm:cache_config_info{kv_offloading_size="40.0",kv_cache_memory_bytes="4294967296",num_gpu_blocks="8"} 1\n',
+  );
+  assert.deepEqual([offloadGiB, cacheBytes], [40, 2 ** 32]);
+  assert.equal(parse(capture("load")).offloadGiB, null);
+});
+
 test("the newest adapter series counts", () => {
   const { adapters } = parse(capture("lora_load"));
   assert.deepEqual(adapters, { max: 2, running: ["sql-lora", "tweet-lora"], waiting: [] });
@@ -139,7 +175,8 @@ test("a body's samples do not count for the next body", () => {
   const { samples, malformed, engine, ...signals } = parse("");
   assert.deepEqual([samples, malformed, engine], [0, 0, null]);
   const none = { waiting: null, running: null, kvUsage: null, kvBlocks: null, blockTokens: null, adapters: null };
-  assert.deepEqual(signals, { ...none, asleep: false });
+  const unread = { offloadGiB: null, cacheBytes: null, counters: {} };
+  assert.deepEqual(signals, { ...none, ...unread, asleep: false });
 });
 
 test("KV blocks that are not a number are unknown", () => {

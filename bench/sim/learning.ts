@@ -1,0 +1,62 @@
+// What a sidecar learns in the simulation: the learner of the real sidecar, which gets each scrape's counters and each traffic report.
+import { textHash } from "../../protocol/traffic.ts";
+import { decodeReport } from "../../protocol/traffic-report.ts";
+import type { Reading } from "../../sidecar/engines/reading.ts";
+import { Learner } from "../../sidecar/learn/learner.ts";
+import type { ServerCosts } from "../../sidecar/learn/server-costs.ts";
+import type { Tokenizer } from "../../sidecar/learn/tokenizer-fit.ts";
+import { createLog } from "../../sidecar/log.ts";
+import type { Engine } from "../../simulator/engine/engine.ts";
+import { countersOf } from "../../testkit/learn/engine-counters.ts";
+import { MODEL } from "./request.ts";
+
+const NO_PINS = {};
+
+export class Learning {
+  readonly #learner = new Learner({ hashOf: textHash, log: createLog("silent") });
+  #cursor = "0.0";
+
+  /** The value of x-pilotfish-report of the next push. */
+  get cursor(): string {
+    return this.#cursor;
+  }
+
+  /** Takes a scrape of a pod and returns what the next snapshot says about the pod. `now`: ms. */
+  scraped(address: string, pod: Engine, now: number): ServerCosts {
+    const server = { address, models: [MODEL], pools: [] };
+    const reading = readingOf(pod);
+    this.#learner.scraped(server, reading, now);
+    return this.#learner.costsOf(server, reading, NO_PINS, now);
+  }
+
+  /** Takes the answer to a push. */
+  answered(body: Uint8Array, now: number): void {
+    const { instance, ring, end, sums } = decodeReport(body);
+    this.#cursor = `${ring}.${end}`;
+    this.#learner.reported(String(instance), sums, now);
+  }
+
+  tokenizer(now: number): Tokenizer | undefined {
+    return this.#learner.tokenizerOf(MODEL, NO_PINS, now);
+  }
+}
+
+/** What a scrape of the pod's /metrics reads. */
+function readingOf(pod: Engine): Reading {
+  const { stats, params } = pod;
+  return {
+    engine: "vllm",
+    waiting: stats.waiting,
+    running: stats.running,
+    kvUsage: stats.kvUsage,
+    asleep: false,
+    kvBlocks: params.kvBlocks,
+    blockTokens: params.blockSize,
+    offloadGiB: null,
+    cacheBytes: null,
+    counters: countersOf(pod),
+    adapters: null,
+    samples: 0,
+    malformed: 0,
+  };
+}
