@@ -1,10 +1,14 @@
 // One engine of a simulated pod: vLLM's scheduler with its queue, its slots and its adapters.
 import type { Clock } from "../clock.ts";
 import type { PodParams } from "../params.ts";
+import { Adapters } from "./adapters.ts";
 import { KvCache } from "./kv-cache.ts";
 import { LinkedList } from "./linked-list.ts";
+import { observeFinished } from "./observe-finished.ts";
+import { Offload } from "./offload.ts";
 import { type EngineRequest, type FinishReason, Sequence } from "./sequence.ts";
 import { EngineStats } from "./stats.ts";
+import { stepMs } from "./step-time.ts";
 
 /** What an engine has still to do. */
 interface Outlook {
@@ -42,16 +46,12 @@ export class Engine {
   private due = 0;
   private previousEnd = 0;
   private deferredNow = 0;
-  private loraEnabled = false;
-  /** Number of running sequences, per adapter. */
-  private readonly loraRunning = new Map<string, number>();
-  /**
-   * Number of waiting and running requests per adapter, in order of arrival. vLLM 0.32 lists these names both as running and
-   * as waiting.
-   */
-  private readonly loraPresent = new Map<string, number>();
-  /** Adapters that are loaded, least recently used first. */
-  private readonly loraResident = new Set<string>();
+  private readonly adapters = new Adapters();
+  private readonly offload: Offload;
+  /** Sequences whose blocks are copied from the second level of the cache, with a function that cancels the copy. */
+  private readonly loading = new Map<Sequence, () => void>();
+  /** When the last copy from the second level ends. Copies come one after another. */
+  private copiesEnd = 0;
 
   constructor(params: PodParams, clock: Clock, random: () => number = Math.random) {
     this.params = params;
@@ -59,10 +59,11 @@ export class Engine {
     this.random = random;
     this.stats = new EngineStats(params.maxModelLen);
     this.cache = new KvCache(params.kvBlocks, params.blockSize);
+    this.offload = new Offload(params.offloadBlocks);
   }
 
   get waitingNow(): number {
-    return this.waiting.size;
+    return this.waiting.size + this.loading.size;
   }
 
   get runningNow(): number {
@@ -70,11 +71,11 @@ export class Engine {
   }
 
   get lora(): boolean {
-    return this.loraEnabled;
+    return this.adapters.enabled;
   }
 
   enableLora(): void {
-    this.loraEnabled = true;
+    this.adapters.enabled = true;
   }
 
   submit(request: EngineRequest): Sequence {
@@ -82,7 +83,7 @@ export class Engine {
     this.waiting.push(sequence);
     this.stats.received++;
     if (this.waiting.size > this.stats.deepestQueue) this.stats.deepestQueue = this.waiting.size;
-    if (request.adapter !== undefined) add(this.loraPresent, request.adapter, 1);
+    this.adapters.arrived(request.adapter);
     this.wake();
     return sequence;
   }
@@ -93,8 +94,13 @@ export class Engine {
    */
   abort(sequence: Sequence): void {
     if (sequence.state === "done") return;
-    if (sequence.state === "waiting") this.leaveQueue(sequence);
-    else this.leaveSlot(sequence);
+    if (sequence.state === "running") this.leaveSlot(sequence);
+    else {
+      if (sequence.state === "waiting") this.leaveQueue(sequence);
+      this.loading.get(sequence)?.();
+      this.loading.delete(sequence);
+      this.cache.release(sequence);
+    }
     this.end(sequence, "abort");
     if (!this.stepping) this.publish(this.clock.now());
   }
@@ -102,6 +108,7 @@ export class Engine {
   /** Applies changed parameters; call it after every change. */
   paramsChanged(): void {
     if (this.cache.capacity !== this.params.kvBlocks) this.cache.resize(this.params.kvBlocks);
+    this.offload.resize(this.params.offloadBlocks);
     this.stats.version++;
     this.wake();
   }
@@ -122,6 +129,7 @@ export class Engine {
     this.closed = true;
     this.cancelTimer?.();
     this.cancelTimer = null;
+    for (const cancel of this.loading.values()) cancel();
   }
 
   private wake(): void {
@@ -130,6 +138,13 @@ export class Engine {
     this.stepping = true;
     const now = this.clock.now();
     const duration = this.plan(now);
+    if (this.batch.length === 0 && this.loading.size > 0) {
+      // There is nothing to compute before a copy ends, and its end wakes the engine.
+      this.stepping = false;
+      this.stats.endLookups();
+      this.publish(now);
+      return;
+    }
     // A step starts when the last step was due, so that a late timer delays no step. After 50 ms or more the step starts now.
     const start = this.due <= now && now - this.due < 50 && this.previousEnd > 0 && this.backToBack ? this.due : now;
     this.due = start + duration;
@@ -174,28 +189,22 @@ export class Engine {
     while (candidate !== null && budget > 0 && this.running.length < params.slots) {
       const sequence = candidate;
       candidate = sequence.next;
-      if (this.adapterMustWait(sequence)) {
+      if (this.adapters.mustWait(sequence.request.adapter, params.maxLoras)) {
         this.defer(sequence);
         continue;
       }
       const taken = this.admit(sequence, budget, now);
       if (taken === 0) break;
-      if (sequence.request.adapter !== undefined && this.bringIn(sequence.request.adapter))
-        loading += params.loraLoadMs;
+      if (sequence.state === "loading") continue;
+      const { adapter } = sequence.request;
+      if (adapter !== undefined && this.adapters.bringIn(adapter, params.maxLoras)) loading += params.loraLoadMs;
       budget -= taken;
       prefill += taken;
       context += sequence.computed;
       batch.push(sequence);
     }
     this.batch = batch;
-    const ms =
-      params.stepBaseMs +
-      params.prefillTokenMs * prefill +
-      params.sequenceMs * batch.length +
-      params.contextTokenMs * context +
-      loading;
-    const noise = params.noise === 0 ? 1 : 1 + params.noise * (2 * this.random() - 1);
-    return (ms * noise) / params.speed;
+    return stepMs(params, { prefill, sequences: batch.length, context, loading }, this.random);
   }
 
   /** Makes room for a running sequence by preempting the newest sequences. Returns false if that preempted `sequence` itself. */
@@ -212,27 +221,65 @@ export class Engine {
     return true;
   }
 
-  /** Moves a waiting sequence into a slot. Returns the tokens that it computes in this step; 0 if the cache has no room. */
+  /**
+   * Moves a waiting sequence into a slot, or begins to copy its blocks from the second level of the cache (state "loading"). Returns
+   * the tokens that it computes in this step or that are copied; 0 if the cache has no room.
+   */
   private admit(sequence: Sequence, budget: number, now: number): number {
+    if (sequence.loaded) {
+      const tokens = Math.min(sequence.length - sequence.computed, budget);
+      if (this.cache.grow(sequence, sequence.computed + tokens)) return this.enterSlot(sequence, tokens, now);
+      if (this.running.length > 0) return 0;
+      this.cache.release(sequence);
+    }
     const { blockSize } = this.params;
     // The last prompt token is always computed, because the first new token is sampled from its output.
-    const matched = this.cache.match(sequence.hashes, Math.floor((sequence.length - 1) / blockSize));
-    const cached = matched * blockSize;
-    const tokens = Math.min(sequence.length - cached, budget);
+    const limit = Math.floor((sequence.length - 1) / blockSize);
+    const local = this.cache.match(sequence.hashes, limit);
+    const outside = sequence.loaded ? 0 : this.offload.match(sequence.hashes, local, limit);
+    const cached = (local + outside) * blockSize;
+    const tokens = outside > 0 ? 0 : Math.min(sequence.length - cached, budget);
     if (!this.cache.admit(sequence, cached + tokens)) return 0;
+    if (sequence.cachedTokens < 0) {
+      sequence.cachedTokens = cached;
+      sequence.outsideTokens = outside * blockSize;
+      this.stats.lookedUp(
+        sequence.request.promptTokens,
+        local * blockSize,
+        sequence.outsideTokens,
+        this.offload.enabled,
+      );
+    }
+    sequence.computed = cached;
+    if (outside === 0) return this.enterSlot(sequence, tokens, now);
+    this.load(sequence, outside * blockSize, now);
+    return outside * blockSize;
+  }
+
+  private enterSlot(sequence: Sequence, tokens: number, now: number): number {
     this.leaveQueue(sequence);
     this.running.push(sequence);
     sequence.state = "running";
-    sequence.computed = cached;
+    sequence.loaded = false;
     sequence.inStep = tokens;
-    if (sequence.request.adapter !== undefined) add(this.loraRunning, sequence.request.adapter, 1);
-    if (sequence.cachedTokens < 0) {
-      sequence.cachedTokens = cached;
-      sequence.admittedAt = now;
-      this.stats.prefixQueries += sequence.request.promptTokens;
-      this.stats.prefixHits += cached;
-    }
+    this.adapters.entersSlot(sequence.request.adapter);
+    if (sequence.admittedAt < 0) sequence.admittedAt = now;
     return tokens;
+  }
+
+  /** Copies blocks from the second level while steps go on. The sequence then waits first in the queue. */
+  private load(sequence: Sequence, tokens: number, now: number): void {
+    this.leaveQueue(sequence);
+    sequence.state = "loading";
+    this.copiesEnd = Math.max(now, this.copiesEnd) + tokens * this.params.offloadTokenMs;
+    const done = () => {
+      this.loading.delete(sequence);
+      sequence.loaded = true;
+      sequence.state = "waiting";
+      this.waiting.unshift(sequence);
+      this.wake();
+    };
+    this.loading.set(sequence, this.clock.after(this.copiesEnd - now, done));
   }
 
   private collect(now: number): void {
@@ -240,6 +287,7 @@ export class Engine {
     const { histograms } = stats;
     const batch = this.batch;
     this.batch = [];
+    /** As in vLLM: the computed prompt tokens of requests with their first token, and the generated tokens. */
     let tokens = 0;
     let inStride = 0;
     let ended = false;
@@ -247,10 +295,11 @@ export class Engine {
     for (const sequence of batch) {
       if (sequence.state !== "running") continue;
       sequence.computed += sequence.inStep;
-      tokens += sequence.inStep;
       if (sequence.computed < sequence.length) continue;
+      if (sequence.generated === 0) tokens += sequence.request.promptTokens - sequence.cachedTokens;
       if (sequence.request.outputTokens > 0) {
         sequence.generated++;
+        tokens++;
         stats.generationTokens++;
         if (sequence.generated === 1) this.firstToken(sequence, now);
         else if (sequence.lastTokenAt === this.previousEnd) inStride++;
@@ -266,7 +315,8 @@ export class Engine {
       }
     }
     if (inStride > 0) histograms.inter_token_latency_seconds.observe((now - this.previousEnd) / 1000, inStride);
-    if (tokens > 0) histograms.iteration_tokens_total.observe(tokens);
+    if (notify.length > 0) histograms.iteration_tokens_total.observe(tokens);
+    stats.endLookups();
     if (ended) this.running = this.running.filter((sequence) => sequence.state === "running");
     for (const sequence of notify) if (sequence.state === "done") this.complete(sequence, now);
     if (batch.length === 0) this.refuseUnfit();
@@ -285,28 +335,16 @@ export class Engine {
     sequence.firstTokenAt = now;
     stats.promptTokens += promptTokens;
     stats.cachedTokens += sequence.cachedTokens;
+    stats.outsideTokens += sequence.outsideTokens;
+    this.offload.store(sequence.hashes);
     stats.histograms.time_to_first_token_seconds.observe((now - sequence.arrivedAt) / 1000);
   }
 
   private complete(sequence: Sequence, now: number): void {
-    const h = this.stats.histograms;
     const { request } = sequence;
-    const decode = (now - sequence.firstTokenAt) / 1000;
-    h.request_prompt_tokens.observe(request.promptTokens);
-    h.request_generation_tokens.observe(sequence.generated);
-    h.request_max_num_generation_tokens.observe(sequence.generated);
-    h.request_params_n.observe(1);
-    if (request.maxTokens !== undefined) h.request_params_max_tokens.observe(request.maxTokens);
-    if (sequence.generated > 1) h.request_time_per_output_token_seconds.observe(decode / (sequence.generated - 1));
-    h.e2e_request_latency_seconds.observe((now - sequence.arrivedAt) / 1000);
-    h.request_queue_time_seconds.observe((sequence.admittedAt - sequence.arrivedAt) / 1000);
-    h.request_inference_time_seconds.observe((now - sequence.admittedAt) / 1000);
-    h.request_prefill_time_seconds.observe((sequence.firstTokenAt - sequence.admittedAt) / 1000);
-    h.request_decode_time_seconds.observe(decode);
-    h.request_num_preemptions.observe(sequence.preemptions);
-    h.request_prefill_kv_computed_tokens.observe(request.promptTokens - sequence.cachedTokens);
+    observeFinished(this.stats, sequence, now);
     this.cache.release(sequence);
-    if (request.adapter !== undefined) add(this.loraRunning, request.adapter, -1);
+    this.adapters.leavesSlot(request.adapter);
     this.end(sequence, request.endsBy ?? "length");
   }
 
@@ -325,36 +363,12 @@ export class Engine {
   private publish(now: number): void {
     const { stats } = this;
     stats.running = this.running.length;
-    stats.waiting = this.waiting.size;
-    stats.deferred = this.deferredNow;
+    // vLLM counts a request whose blocks are copied as deferred.
+    stats.waiting = this.waitingNow;
+    stats.deferred = this.deferredNow + this.loading.size;
     stats.kvUsage = this.cache.usage;
     stats.version++;
-    if (!this.loraEnabled) return;
-    const names = [...this.loraPresent.keys()].join(",");
-    stats.loraSeries.set(names, now / 1000);
-    if (stats.loraSeries.size > this.params.loraSeriesMax) {
-      for (const oldest of stats.loraSeries.keys()) {
-        if (oldest === names) continue;
-        stats.loraSeries.delete(oldest);
-        break;
-      }
-    }
-  }
-
-  private adapterMustWait(sequence: Sequence): boolean {
-    const { adapter } = sequence.request;
-    return adapter !== undefined && this.loraRunning.size >= this.params.maxLoras && !this.loraRunning.has(adapter);
-  }
-
-  /** Makes an adapter resident. Returns true if the adapter had to be loaded. */
-  private bringIn(adapter: string): boolean {
-    const had = this.loraResident.delete(adapter);
-    this.loraResident.add(adapter);
-    for (const oldest of this.loraResident) {
-      if (this.loraResident.size <= this.params.maxLoras) break;
-      if (!this.loraRunning.has(oldest)) this.loraResident.delete(oldest);
-    }
-    return !had;
+    if (this.adapters.enabled) stats.sawAdapters(this.adapters.names, now / 1000, this.params.loraSeriesMax);
   }
 
   private defer(sequence: Sequence): void {
@@ -372,18 +386,12 @@ export class Engine {
     const i = this.running.lastIndexOf(sequence);
     this.running.splice(i, 1);
     this.cache.release(sequence);
-    if (sequence.request.adapter !== undefined) add(this.loraRunning, sequence.request.adapter, -1);
+    this.adapters.leavesSlot(sequence.request.adapter);
   }
 
   private end(sequence: Sequence, reason: FinishReason): void {
     sequence.state = "done";
     this.stats.finished[reason]++;
-    if (sequence.request.adapter !== undefined) add(this.loraPresent, sequence.request.adapter, -1);
+    this.adapters.ended(sequence.request.adapter);
   }
-}
-
-function add(counts: Map<string, number>, key: string, by: number): void {
-  const value = (counts.get(key) ?? 0) + by;
-  if (value > 0) counts.set(key, value);
-  else counts.delete(key);
 }

@@ -31,7 +31,9 @@ export class Sequence implements Holding, Linked<Sequence> {
   readonly hashes: ArrayLike<number>;
   readonly blocks: Block[] = [];
   plain = 0;
-  state: "waiting" | "running" | "done" = "waiting";
+  state: "waiting" | "loading" | "running" | "done" = "waiting";
+  /** Whether the waiting sequence has blocks that were copied from the second level of the cache. */
+  loaded = false;
   /** Whether the queue skips the request, because other adapters occupy all adapter slots. */
   deferred = false;
   /** Number of tokens whose KV entries exist. */
@@ -41,9 +43,11 @@ export class Sequence implements Holding, Linked<Sequence> {
   inStep = 0;
   /** Prompt tokens that were cached when the request was first admitted; -1 before. */
   cachedTokens = -1;
+  /** The part of `cachedTokens` that came from the second level of the cache. */
+  outsideTokens = 0;
   preemptions = 0;
   readonly arrivedAt: number;
-  admittedAt = 0;
+  admittedAt = -1;
   firstTokenAt = 0;
   lastTokenAt = 0;
   prev: Sequence | null = null;

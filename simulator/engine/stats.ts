@@ -79,6 +79,10 @@ export class EngineStats {
   generationTokens = 0;
   prefixQueries = 0;
   prefixHits = 0;
+  /** Tokens that were looked up in the second level of the cache, found there, and found there by requests with a first token. */
+  outsideQueries = 0;
+  outsideHits = 0;
+  outsideTokens = 0;
   preemptions = 0;
   rejections = 0;
   received = 0;
@@ -90,6 +94,8 @@ export class EngineStats {
    * seconds.
    */
   readonly loraSeries = new Map<string, number>();
+  /** What the new sequences of this step looked up and found. */
+  private lookups = { queries: 0, hits: 0, outsideQueries: 0, outsideHits: 0 };
   /** Increases whenever the text of /metrics may have changed. */
   version = 0;
 
@@ -114,5 +120,36 @@ export class EngineStats {
       request_num_preemptions: new Histogram([1, 2, 3, 4, 5, 10, 20]),
       request_prefill_kv_computed_tokens: sizes(),
     };
+  }
+
+  /**
+   * A new sequence looked up its prompt: `local` tokens were in the cache, and `outside` tokens in the second level, if there is
+   * one. The counters rise at the end of the step.
+   */
+  lookedUp(promptTokens: number, local: number, outside: number, secondLevel: boolean): void {
+    this.lookups.queries += promptTokens;
+    this.lookups.hits += local;
+    if (!secondLevel) return;
+    this.lookups.outsideQueries += promptTokens - local;
+    this.lookups.outsideHits += outside;
+  }
+
+  endLookups(): void {
+    this.prefixQueries += this.lookups.queries;
+    this.prefixHits += this.lookups.hits;
+    this.outsideQueries += this.lookups.outsideQueries;
+    this.outsideHits += this.lookups.outsideHits;
+    this.lookups = { queries: 0, hits: 0, outsideQueries: 0, outsideHits: 0 };
+  }
+
+  /** Notes which adapters have requests at a time in seconds. Forgets the oldest of more than `max` combinations. */
+  sawAdapters(names: string, at: number, max: number): void {
+    this.loraSeries.set(names, at);
+    if (this.loraSeries.size <= max) return;
+    for (const oldest of this.loraSeries.keys()) {
+      if (oldest === names) continue;
+      this.loraSeries.delete(oldest);
+      break;
+    }
   }
 }

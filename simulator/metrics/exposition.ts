@@ -151,21 +151,21 @@ const SERIES: Record<string, Series[]> = {
   kv_cache_usage_perc: [{ read: (engine) => engine.stats.kvUsage }],
   prefix_cache_queries_total: [{ read: (engine) => engine.stats.prefixQueries }],
   prefix_cache_hits_total: [{ read: (engine) => engine.stats.prefixHits }],
-  external_prefix_cache_queries_total: [{ read: constant(0) }],
-  external_prefix_cache_hits_total: [{ read: constant(0) }],
+  external_prefix_cache_queries_total: [{ read: (engine) => engine.stats.outsideQueries }],
+  external_prefix_cache_hits_total: [{ read: (engine) => engine.stats.outsideHits }],
   mm_cache_queries_total: [{ read: constant(0) }],
   mm_cache_hits_total: [{ read: constant(0) }],
   num_preemptions_total: [{ read: (engine) => engine.stats.preemptions }],
   prompt_tokens_total: [{ read: (engine) => engine.stats.promptTokens }],
   prompt_tokens_by_source_total: bySource(
     ["local_compute", (engine) => engine.stats.promptTokens - engine.stats.cachedTokens],
-    ["local_cache_hit", (engine) => engine.stats.cachedTokens],
-    ["external_kv_transfer", constant(0)],
+    ["local_cache_hit", (engine) => engine.stats.cachedTokens - engine.stats.outsideTokens],
+    ["external_kv_transfer", (engine) => engine.stats.outsideTokens],
   ),
   prompt_tokens_cached_total: [{ read: (engine) => engine.stats.cachedTokens }],
   prompt_tokens_cached_by_source_total: bySource(
-    ["device", (engine) => engine.stats.cachedTokens],
-    ["host", constant(0)],
+    ["device", (engine) => engine.stats.prefixHits],
+    ["host", (engine) => engine.stats.outsideHits],
     ["p2p", constant(0)],
     ["disk", constant(0)],
     ["external_unspecified", constant(0)],
@@ -260,13 +260,15 @@ function loraSamples(source: MetricsSource): Samples {
 }
 
 /**
- * Returns the labels of a real pod. Only the labels with block size and number of blocks differ. Each rank reports the blocks
+ * Returns the labels of a real pod. Only the labels with the sizes of blocks and caches differ. Each rank reports the blocks
  * of all ranks.
  */
 function cacheConfig(source: MetricsSource): Samples {
-  const { blockSize, kvBlocks, maxModelLen } = source.params;
+  const { blockSize, kvBlocks, maxModelLen, offloadBlocks } = source.params;
   const tokens = blockSize * kvBlocks;
+  // In GiB, where the cache of one rank has 1 GiB (kv_cache_memory_bytes).
+  const offloading = offloadBlocks === 0 ? "None" : pythonFloat(offloadBlocks / kvBlocks);
   const line = (engine: number) =>
-    `vllm:cache_config_info{_block_size_resolved="True",block_size="${blockSize}",cache_dtype="auto",cache_hit_alignment_tokens="None",effective_attention_block_size="${blockSize}",enable_mamba_shared_prefix_checkpoint="False",enable_prefix_caching="True",engine="${engine}",gpu_memory_utilization="0.92",hash_block_size="None",is_attention_free="False",kv_cache_dtype_skip_layers="[]",kv_cache_layout="None",kv_cache_max_concurrency="${pythonFloat(tokens / maxModelLen)}",kv_cache_memory_bytes="1073741824",kv_cache_size_tokens="${tokens}",kv_offloading_backend="native",kv_offloading_size="None",kv_sharing_fast_prefill="False",mamba_block_size="None",mamba_cache_dtype="auto",mamba_cache_mode="none",mamba_page_size_padded="None",mamba_ssm_cache_dtype="float32",num_cpu_blocks="None",num_gpu_blocks="${kvBlocks * source.engines.length}",num_gpu_blocks_override="None",prefix_cache_retention_interval="0",prefix_caching_hash_algo="sha256",prefix_match_unit="None",replayssm_buffer_len="16",skip_page_size_padded="None",sliding_window="None",swa_bounded_replay="True",use_kda_recoverssm="False",use_replayssm="False",user_specified_block_size="False"} 1.0\n`;
+    `vllm:cache_config_info{_block_size_resolved="True",block_size="${blockSize}",cache_dtype="auto",cache_hit_alignment_tokens="None",effective_attention_block_size="${blockSize}",enable_mamba_shared_prefix_checkpoint="False",enable_prefix_caching="True",engine="${engine}",gpu_memory_utilization="0.92",hash_block_size="None",is_attention_free="False",kv_cache_dtype_skip_layers="[]",kv_cache_layout="None",kv_cache_max_concurrency="${pythonFloat(tokens / maxModelLen)}",kv_cache_memory_bytes="1073741824",kv_cache_size_tokens="${tokens}",kv_offloading_backend="native",kv_offloading_size="${offloading}",kv_sharing_fast_prefill="False",mamba_block_size="None",mamba_cache_dtype="auto",mamba_cache_mode="none",mamba_page_size_padded="None",mamba_ssm_cache_dtype="float32",num_cpu_blocks="None",num_gpu_blocks="${kvBlocks * source.engines.length}",num_gpu_blocks_override="None",prefix_cache_retention_interval="0",prefix_caching_hash_algo="sha256",prefix_match_unit="None",replayssm_buffer_len="16",skip_page_size_padded="None",sliding_window="None",swa_bounded_replay="True",use_kda_recoverssm="False",use_replayssm="False",user_specified_block_size="False"} 1.0\n`;
   return { lines: source.engines.map((_, i) => line(i)).join(""), created: "" };
 }
