@@ -126,6 +126,10 @@ test-long: build/pilotfish.wasm ## Run the scanner on 200,000 generated document
 sim: build/pilotfish.wasm ## Simulate picks by the release wasm, in discrete events; ARGS="--help"
 	@$(TSX) bench/sim/main.ts $(ARGS)
 
+.PHONY: sim-matrix
+sim-matrix: build/pilotfish.wasm ## Simulate many loads on many pods, and check what Pilotfish must show; ARGS="--suite table"
+	@$(TSX) bench/sim/matrix/main.ts $(ARGS)
+
 .PHONY: sim-places
 sim-places: build/pilotfish.wasm ## Measure 20 clusters of 500 pods: the snapshot, its reception, a decision
 	@$(TSX) bench/places/main.ts

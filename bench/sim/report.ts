@@ -48,7 +48,7 @@ export function loadTable(cell: Cell): string {
     `${(figures.mostShare * 100).toFixed(1)} %`,
   ]);
   const title = `## ${cell.load}: ${cell.title}; ${cell.pods} pods, ${short(cell.perSecond)} requests/s`;
-  return [title, "", table(HEAD, rows), "", ...spanTable(cell)].join("\n");
+  return [title, "", markdownTable(HEAD, rows), "", ...spanTable(cell)].join("\n");
 }
 
 /** The p90 of each part of a load. */
@@ -56,7 +56,7 @@ function spanTable({ rows }: Cell): string[] {
   const names = rows[0]?.figures.spans.map(({ name }) => name) ?? [];
   if (names.length === 0) return [];
   const lines = rows.map(({ contender, figures }) => [contender, ...figures.spans.map(({ p90 }) => short(p90))]);
-  return ["p90 by the time of arrival:", "", table(["contender", ...names], lines), ""];
+  return ["p90 by the time of arrival:", "", markdownTable(["contender", ...names], lines), ""];
 }
 
 function herdTable(herds: readonly Herd[]): string {
@@ -66,10 +66,11 @@ function herdTable(herds: readonly Herd[]): string {
     ...herds.map((herd) => String(herd.rows.find((row) => row.contender === name)?.most ?? "–")),
   ]);
   const title = `## ${HERD_REQUESTS} requests within a scrape period over ${HERD_PODS} pods: the most that a pod gets (fair: ${HERD_REQUESTS / HERD_PODS}, limit: ${HERD_LIMIT})`;
-  return `${title}\n\n${table(["contender", ...herds.map((herd) => herd.title)], rows)}\n`;
+  return `${title}\n\n${markdownTable(["contender", ...herds.map((herd) => herd.title)], rows)}\n`;
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A table of Markdown, with aligned columns. */
+export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)));
   const line = (row: readonly string[]) =>
     `| ${row.map((text, i) => (i === 0 ? text.padEnd(widths[i] as number) : text.padStart(widths[i] as number))).join(" | ")} |`;

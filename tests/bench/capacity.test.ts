@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { poolCapacity } from "../../bench/sim/capacity.ts";
+import { home } from "../../bench/sim/home.ts";
 import { makeLoad } from "../../bench/sim/loads.ts";
+import { simulate } from "../../bench/sim/simulate.ts";
 import { SimClock } from "../../simulator/clock.ts";
 import { Engine } from "../../simulator/engine/engine.ts";
 import type { HardwareName } from "../../simulator/hardware.ts";
@@ -74,4 +76,14 @@ test("with a number of seconds a load on slow pods has fewer requests in the sam
   const slow = load("l4-like");
   assert.ok(slow.requests.length < load("as-assumed").requests.length / 4);
   assert.ok(Math.abs((slow.requests.at(-1)?.at ?? 0) / 60_000 - 1) < 0.2);
+});
+
+test("the capacity of the overload is what fixed homes answer, however many requests come", () => {
+  for (const name of ["as-assumed", "l4-8b"] as const) {
+    const at = (rate?: number) => makeLoad("overload-100", { seed: 1, requests: 900, hardware: [name], rate });
+    const { requests } = at();
+    const capacity = requests.length / ((requests.at(-1)?.at ?? 0) / 1000);
+    const { answersPerSecond } = simulate(at(capacity * 2), home, { seed: 1 });
+    assert.ok(Math.abs(answersPerSecond / capacity - 1) < 0.07, `${name}: ${answersPerSecond} of ${capacity}`);
+  }
 });
