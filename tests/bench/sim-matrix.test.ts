@@ -119,7 +119,10 @@ test("each line is met at its limit and missed beyond it", () => {
   const other = cell("mooncake");
   const beside = (p90: number) =>
     new CellRuns(other, [result(other, "tokens-2", { p90 }), result(other, "llmd-ob", { p90: 100 })]);
-  const metBeside = (p90: number) => metOf(beside(p90)).find((text) => text.includes(" other loads "))?.split(" ")[0];
+  const metBeside = (p90: number) =>
+    metOf(beside(p90))
+      .find((text) => text.includes(" other loads "))
+      ?.split(" ")[0];
   assert.deepEqual([metBeside(103), metBeside(104)], ["true", "false"]);
 });
 

@@ -45,7 +45,22 @@ function loadSection(load: string, cells: readonly CellRuns[], run: MatrixRun): 
   const errors = cells.flatMap((runs) =>
     runs.errors.map(({ contender, seed, error }) => `- ${podsName(runs.cell)}, ${contender}, seed ${seed}: ${error}`),
   );
-  return [`## ${load}`, "", ...tables, ...(errors.length > 0 ? [...errors, ""] : [])];
+  return [
+    `## ${load}`,
+    "",
+    ...tables,
+    ...cells.flatMap((runs) => spanTable(runs, names)),
+    ...(errors.length > 0 ? [...errors, ""] : []),
+  ];
+}
+
+/** The p90 by the time of arrival, for a load that has parts. */
+function spanTable(runs: CellRuns, names: readonly string[]): string[] {
+  const parts = names.flatMap((name) => (runs.spans(name).length > 0 ? [{ name, spans: runs.spans(name) }] : []));
+  if (parts.length === 0) return [];
+  const head = ["contender", ...(parts[0]?.spans.map(({ name }) => name) ?? [])];
+  const rows = parts.map(({ name, spans }) => [name, ...spans.map(({ p90 }) => short(p90.median))]);
+  return [`p90 by the time of arrival on ${podsName(runs.cell)}, ms`, "", markdownTable(head, rows), ""];
 }
 
 function verdictSection(verdicts: readonly Verdict[]): string[] {

@@ -43,6 +43,13 @@ export class CellRuns {
     return values.length === 0 ? undefined : figure(values);
   }
 
+  /** The p90 of each part of the load, as `figure`. Empty for a load without parts. */
+  spans(contender: string): { name: string; p90: Figure }[] {
+    const runs = [...(this.#runs.get(contender)?.values() ?? [])];
+    const values = (i: number) => runs.flatMap(({ spans }) => spans[i]?.p90 ?? []);
+    return (runs[0]?.spans ?? []).map(({ name }, i) => ({ name, p90: figure(values(i)) }));
+  }
+
   /**
    * The figure of `subject` divided by the best of `others`, seed by seed, then the median with the lowest and the highest. The best is
    * the lowest, or with `highest` the highest. Undefined if no seed has both.
