@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 // The command line of the simulated pod: starts one pod, prints its URL, and ends on a signal.
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { TOKENIZER_NAMES } from "./engine/tokenizer.ts";
+import { HARDWARE_NAMES, type HardwareName, hardware } from "./hardware.ts";
 import { ParamError, type PodParams } from "./params.ts";
 import { startPod } from "./pod.ts";
 
@@ -15,6 +17,9 @@ interface Options {
   kvBlocks?: number;
   blockSize?: number;
   speed?: number;
+  tokenizer?: string;
+  tokenBytes?: number;
+  hardware?: HardwareName;
   set: string[];
 }
 
@@ -38,12 +43,17 @@ const program = new Command("pilotfish-pod")
   .option("--kv-blocks <n>", "blocks of the KV cache", number)
   .option("--block-size <n>", "tokens per block", number)
   .option("--speed <factor>", "divides every step's duration", number)
+  .addOption(new Option("--tokenizer <name>", "bytes, or a vocabulary").choices(TOKENIZER_NAMES))
+  .option("--token-bytes <n>", "bytes of a token, from 1 to 16, not always whole", number)
+  .addOption(
+    new Option("--hardware <name>", "preset of a GPU and a model; other flags go before it").choices(HARDWARE_NAMES),
+  )
   .option("--set <key=value>", "any other parameter of GET /sim/params; may be repeated", collect, []);
 
 /** Turns flags into parameters. A value of --set is JSON if it parses as JSON, otherwise a string. */
 function paramsOf(options: Options): Partial<PodParams> {
-  const params: Record<string, unknown> = {};
-  for (const key of ["slots", "kvBlocks", "blockSize", "speed"] as const) {
+  const params: Record<string, unknown> = options.hardware === undefined ? {} : { ...hardware(options.hardware) };
+  for (const key of ["slots", "kvBlocks", "blockSize", "speed", "tokenizer", "tokenBytes"] as const) {
     if (options[key] !== undefined) params[key] = options[key];
   }
   for (const pair of options.set) {

@@ -40,6 +40,11 @@ export interface PodParams {
   streamInterval: number;
   /** Whether usage reports the cached prompt tokens (vLLM: --enable-prompt-tokens-details). */
   promptTokensDetails: boolean;
+  /**
+   * Interval in ms at which the pod reports its metrics to Ray's agent, whose page /metrics then shows (metrics/ray-agent.ts);
+   * Ray's own interval is 10 s. 0: /metrics is vLLM's own page. Fixed at the start.
+   */
+  rayReportMs: number;
   /** Requests that only the metrics show, as if another gateway had sent them. They take no slot. */
   extraWaiting: number;
   extraRunning: number;
@@ -78,6 +83,7 @@ export function defaultParams(): PodParams {
     outputTokens: 64,
     streamInterval: 1,
     promptTokensDetails: false,
+    rayReportMs: 0,
     extraWaiting: 0,
     extraRunning: 0,
     fail: "none",
@@ -127,6 +133,7 @@ const RANGES: Partial<Record<keyof PodParams, Range>> = {
   maxQueuedReqs: whole(0, 10_000_000),
   outputTokens: whole(1, 1_000_000),
   streamInterval: whole(1, 1_000_000),
+  rayReportMs: { min: 0, max: 600_000, fixed: true },
   extraWaiting: whole(0, 1_000_000),
   extraRunning: whole(0, 1_000_000),
   slowMetricsMs: { min: 0, max: 600_000 },

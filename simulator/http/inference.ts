@@ -9,6 +9,7 @@ import { Fields, type Generation, generationFields } from "./fields.ts";
 import { Job, type JobPlan } from "./job.ts";
 import { boundaryOf, parseMultipart } from "./multipart.ts";
 import type { Handler, PodState } from "./pod-state.ts";
+import { send } from "./send.ts";
 
 interface Limits {
   maxTokens: number | undefined;
@@ -72,8 +73,8 @@ export const chatCompletions: Handler = async (pod, request, response) => {
     otherwise: pod.params.outputTokens,
     endsBy: "stop",
   };
-  const text = renderChat(messages as JsonObject[], json.tools);
-  const prompts = (salt: string) => [promptOf(text, pod.params.blockSize, salt, tokenizer(pod))];
+  const parts = renderChat(messages as JsonObject[], json.tools);
+  const prompts = (salt: string) => [promptOf(parts, pod.params.blockSize, salt, tokenizer(pod))];
   start(pod, request, response, generation(), prompts, limits, chatShape);
 };
 
@@ -103,14 +104,16 @@ export const responses: Handler = async (pod, request, response) => {
   fields.done();
   const messages = Array.isArray(input) ? (input as JsonObject[]) : [{ role: "user", content: input }];
   const all = instructions === "" ? messages : [{ role: "system", content: instructions }, ...messages];
-  const text = (previous === undefined ? "" : pod.responses.text(previous)) + renderChat(all, json.tools);
+  const earlier = previous === undefined ? [] : [pod.responses.text(previous)];
+  const parts = [...earlier, ...renderChat(all, json.tools)];
+  const text = parts.join("");
   const limits: Limits = {
     maxTokens,
     parameter: "max_output_tokens",
     otherwise: pod.params.outputTokens,
     endsBy: "stop",
   };
-  const prompts = (salt: string) => [promptOf(text, pod.params.blockSize, salt, tokenizer(pod))];
+  const prompts = (salt: string) => [promptOf(parts, pod.params.blockSize, salt, tokenizer(pod))];
   const shapeOf: ShapeOf = (head) =>
     json.store === false ? responsesShape(head) : pod.responses.keeping(`resp_${head.id}`, text, responsesShape(head));
   start(pod, request, response, { ...generation(), n: 1 }, prompts, limits, shapeOf);
@@ -132,6 +135,23 @@ export const embeddings: Handler = async (pod, request, response) => {
     whole: (_, usage) => embeddingsText(head, seeds, usage.prompt, base64),
   });
   start(pod, request, response, { ...generation(), stream: false, n: 1 }, promptsOf(pod, inputs), limits, shapeOf);
+};
+
+/** vLLM's /tokenize: the tokens of a prompt, or of a chat as the pod reads it. */
+export const tokenize: Handler = async (pod, request, response) => {
+  const json = await body(request);
+  const fields = new Fields(json);
+  const model = fields.string("model");
+  const chat = json.messages !== undefined;
+  const parts = chat
+    ? renderChat(fields.list("messages") as JsonObject[], json.tools)
+    : [String(fields.required("prompt"))];
+  fields.done();
+  pod.models.resolve(model);
+  const { count, ids } = tokenizer(pod).encode(parts);
+  // The last token of a fixed size may be shorter than the others, and then has no id of its own.
+  const tokens = [...ids, ...new Array<number>(count - ids.length).fill(0)];
+  send(pod, response, 200, JSON.stringify({ count, max_model_len: pod.params.maxModelLen, tokens, token_strs: null }));
 };
 
 /** Handles transcription and translation. The body is multipart and has `model` before or after the file. */
@@ -193,15 +213,16 @@ function promptsOf(pod: PodState, inputs: PromptInput[]): (salt: string) => Prom
 }
 
 /**
- * Renders a chat as one text, as common chat templates do. An image or sound becomes a placeholder and the start of its URL.
+ * Renders a chat as the parts of one text, as common chat templates do. An image or sound becomes a placeholder and the start of its URL.
  */
-function renderChat(messages: JsonObject[], tools: unknown): string {
-  let text = Array.isArray(tools) && tools.length > 0 ? `<|tools|>\n${JSON.stringify(tools)}\n` : "";
+function renderChat(messages: JsonObject[], tools: unknown): string[] {
+  const parts = Array.isArray(tools) && tools.length > 0 ? ["<|tools|>\n", JSON.stringify(tools), "\n"] : [];
   for (const message of messages) {
-    text += `<|${String(message?.role)}|>\n${contentText(message?.content)}\n`;
-    if (message?.tool_calls !== undefined) text += `${JSON.stringify(message.tool_calls)}\n`;
+    parts.push(`<|${String(message?.role)}|>\n`, contentText(message?.content), "\n");
+    if (message?.tool_calls !== undefined) parts.push(`${JSON.stringify(message.tool_calls)}\n`);
   }
-  return `${text}<|assistant|>\n`;
+  parts.push("<|assistant|>\n");
+  return parts;
 }
 
 function contentText(content: unknown): string {

@@ -1,9 +1,10 @@
 // The HTTP server of a simulated pod: its table of routes, its failure modes, and its HTTP metrics.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Exposition, METRICS_CONTENT_TYPE } from "../metrics/exposition.ts";
+import { RayAgent } from "../metrics/ray-agent.ts";
 import { getParams, getStats, loadAdapter, postAdapters, postParams, unloadAdapter } from "./control.ts";
 import { ApiError } from "./errors.ts";
-import { audio, chatCompletions, completions, embeddings, responses } from "./inference.ts";
+import { audio, chatCompletions, completions, embeddings, responses, tokenize } from "./inference.ts";
 import type { Handler, PodState } from "./pod-state.ts";
 import { type CountedResponse, send } from "./send.ts";
 import { cancelResponse, retrieveResponse } from "./stored-routes.ts";
@@ -29,6 +30,7 @@ const ROUTES: Record<string, Record<string, Route>> = {
   "/v1/responses/{response_id}/cancel": { POST: open(cancelResponse) },
   "/v1/audio/transcriptions": { POST: inference(audio) },
   "/v1/audio/translations": { POST: inference(audio) },
+  "/tokenize": { POST: open(tokenize) },
   "/v1/models": {
     GET: open(async (pod, _request, response) => send(pod, response, 200, pod.models.list(pod.params.maxModelLen))),
   },
@@ -60,6 +62,7 @@ export class PodServer {
   readonly server: Server;
   private readonly pod: PodState;
   private readonly exposition: Exposition;
+  private readonly ray: RayAgent | null;
   private readonly slow = new Set<NodeJS.Timeout>();
 
   constructor(pod: PodState, startedAt: number) {
@@ -71,6 +74,9 @@ export class PodServer {
       startedAt,
       http: pod.http,
     });
+    const { rayReportMs } = pod.params;
+    this.ray =
+      rayReportMs === 0 ? null : new RayAgent(() => this.exposition.render(), pod.name, rayReportMs, pod.clock);
     // Clients keep their connections; the server never closes an idle connection.
     const options = { keepAliveTimeout: 3_600_000, requestTimeout: 0 };
     this.server = createServer(options, (request, response) => this.serve(request, response));
@@ -79,6 +85,7 @@ export class PodServer {
   /** Ends every connection at once. */
   close(): Promise<void> {
     for (const timer of this.slow) clearTimeout(timer);
+    this.ray?.close();
     return new Promise((resolve) => {
       this.server.close(() => resolve());
       this.server.closeAllConnections();
@@ -86,7 +93,7 @@ export class PodServer {
   }
 
   metrics(): string {
-    return this.exposition.render();
+    return this.ray?.scrape() ?? this.exposition.render();
   }
 
   private serve(request: IncomingMessage, response: ServerResponse): void {
@@ -151,7 +158,9 @@ export class PodServer {
 
   private serveMetrics(response: ServerResponse): void {
     const answer = () =>
-      send(this.pod, response, 200, this.exposition.bytes(), { "content-type": METRICS_CONTENT_TYPE });
+      send(this.pod, response, 200, this.ray?.scrape() ?? this.exposition.bytes(), {
+        "content-type": METRICS_CONTENT_TYPE,
+      });
     if (this.pod.params.fail !== "slow-metrics") {
       answer();
       return;
