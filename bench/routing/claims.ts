@@ -1,6 +1,6 @@
 // Checks the claims about picks with the figures of a run. A claim needs its opponents: without them in the run it is not made.
 import { short } from "../../testkit/statistics.ts";
-import { DYNAMO, EPP, EPP_OPTIMIZED, HELD, HOMES, OWN, TOKENS } from "./contenders.ts";
+import { DYNAMO, EPP, EPP_OPTIMIZED, HELD, HOMES, OWN, TOKENS, TRUE } from "./contenders.ts";
 import { type Measure, type Row, ratio } from "./figures.ts";
 import type { RoutingLoad } from "./loads.ts";
 
@@ -41,7 +41,12 @@ export function claimsOf(load: RoutingLoad, rows: readonly Row[]): Claim[] {
     if (!rule) return [];
     if (load.kind === RETURN) return recovery(load, row);
     if (OVERLOAD.includes(load.kind)) return overload(load, row, [...pickers, ...homes]);
-    return row.contender === TOKENS ? usual(load, row, others, pickers) : [];
+    if (row.contender !== TOKENS) return [];
+    const told = rows.filter(({ contender }) => contender === TRUE);
+    return [
+      ...usual(load, row, others, pickers),
+      ...atMost(load, row, told, "p90", 1.05, "the same rule with the true costs"),
+    ];
   });
 }
 

@@ -6,12 +6,15 @@ import { areBuilt } from "../../testkit/go/program.ts";
 import { EPP as EPP_DEFAULT, EPP_MENDED, type Peer, peerPath } from "../../testkit/peers/go-peers.ts";
 import { DYNAMO as DYNAMO_PEER, isInstalled } from "../../testkit/peers/python-peers.ts";
 import { ROUTERS, type Router } from "../../testkit/peers/routers.ts";
+import type { ToldCosts } from "./learn-config.ts";
 
 export interface RoutingContender {
   name: string;
   title: string;
   /** The configuration of Pilotfish's filter. */
   filter?: JsonObject;
+  /** What the sidecar is told about the pods' costs. */
+  costs?: ToldCosts;
   /** An endpoint picker, and its EndpointPickerConfig if it is not the default. */
   picker?: { peer: Peer; config?: string };
   router?: Router;
@@ -35,8 +38,10 @@ export const EPP = EPP_DEFAULT.name;
 export const DYNAMO = DYNAMO_PEER.name;
 export const EPP_OPTIMIZED = "epp-optimized";
 export const HOMES = "homes";
-/** The contenders that the claims are about. */
-export const OWN: readonly string[] = [TOKENS, HELD, "load"];
+/** Pilotfish in all forms. */
+export const TRUE = "tokens-true";
+const UNTOLD = "tokens-untold";
+export const OWN: readonly string[] = [TOKENS, HELD, TRUE, UNTOLD, "load"];
 
 export const CONTENDERS: readonly RoutingContender[] = [
   { name: "round-robin", title: "Envoy's ROUND_ROBIN", balance: "round robin" },
@@ -68,12 +73,25 @@ export const CONTENDERS: readonly RoutingContender[] = [
     title: "Pilotfish, profile tokens, admission mode hold",
     filter: { pick: tokens, admission: { mode: "hold", hold: HOLD } },
   },
+  {
+    name: UNTOLD,
+    title: "Pilotfish, profile tokens, which learns no costs",
+    filter: { pick: tokens },
+    costs: "untold",
+  },
+  {
+    name: TRUE,
+    title: "Pilotfish, profile tokens, with the true costs pinned",
+    filter: { pick: tokens },
+    costs: "true",
+  },
   { name: TOKENS, title: "Pilotfish, profile tokens", filter: { pick: tokens } },
 ];
 
 export const CONTENDER_NAMES = CONTENDERS.map(({ name }) => name);
-/** `tokens-hold` differs from `tokens` only in overload. */
-export const USUAL_NAMES = CONTENDER_NAMES.filter((name) => name !== HELD && name !== DYNAMO);
+const SPECIAL: readonly string[] = [HELD, TRUE, UNTOLD, HOMES, DYNAMO];
+/** Who runs unless others are named: what a user can deploy. */
+export const USUAL_NAMES = CONTENDER_NAMES.filter((name) => !SPECIAL.includes(name));
 
 /** Why a contender cannot run here; undefined if it can. The bench builds nothing: `make peers` does. */
 export async function missing(
@@ -81,6 +99,7 @@ export async function missing(
   mocker: boolean,
 ): Promise<string | undefined> {
   if (name === DYNAMO && !mocker) return `skipped: ${name} (its router needs its own engines: --pods mocker)`;
+  if (name === TRUE && mocker) return `skipped: ${name} (the true costs of Dynamo's engines are not known)`;
   const python = [...(router ? [router.peer] : []), ...(mocker ? [DYNAMO_PEER] : [])];
   const absent = (await Promise.all(python.map(isInstalled))).findIndex((installed) => !installed);
   const peer = picker && !(await areBuilt([peerPath(picker.peer)])) ? picker.peer : python[absent];

@@ -29,6 +29,8 @@ interface FrontNeeds {
   envoys: number;
   /** Worker threads of each Envoy. */
   workers: number;
+  /** The sidecar's configuration of what it learns; undefined for the default. */
+  learn: Record<string, unknown> | undefined;
   /** Interval of the sidecar's or the picker's scrapes; undefined for their own. */
   scrapeMs: number | undefined;
 }
@@ -90,12 +92,13 @@ async function startPeer({ picker, router }: RoutingContender, needs: FrontNeeds
   return undefined;
 }
 
-function sidecarConfig(envoys: readonly TestEnvoy[], { pods, scrapeMs }: FrontNeeds): Record<string, unknown> {
+function sidecarConfig(envoys: readonly TestEnvoy[], { pods, scrapeMs, learn }: FrontNeeds): Record<string, unknown> {
   return {
     endpoints: pods.map((pod) => `http://${pod}`),
     push: { targets: envoys.map(({ url }) => url), secret: SECRET },
     listen: "127.0.0.1:0",
     log: { level: "silent" },
+    ...(learn && { learn }),
     ...(scrapeMs === undefined ? {} : { scrape: { interval: `${scrapeMs}ms` } }),
   };
 }

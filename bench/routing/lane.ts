@@ -16,6 +16,7 @@ import { DYNAMO, type RoutingContender } from "./contenders.ts";
 import { openEngines } from "./engine-pool.ts";
 import type { FeederAsks } from "./feeder.ts";
 import { type Front, openFront } from "./front.ts";
+import { learnConfig } from "./learn-config.ts";
 import { type RoutingLoad, requestsOf } from "./loads.ts";
 import { type MachineUse, watchMachine } from "./machine-watch.ts";
 import type { PodsAsks, PodsCount } from "./pods.ts";
@@ -64,7 +65,7 @@ export class Lane {
     let pool: Pool | undefined;
     let front: Front | undefined;
     try {
-      const { adapters, params, spans } = requestsOf(load, seed);
+      const { adapters, params, spans, promptTokens } = requestsOf(load, seed);
       pool = await this.#openPool(contender, load, { model: MODEL, adapters, params }, folder);
       const pods = pool.addresses;
       const models = [MODEL, ...adapters];
@@ -73,7 +74,8 @@ export class Lane {
         this.#feeder ??= new Child<FeederAsks>("./feeder.ts");
         return this.#feeder;
       };
-      front = await openFront(contender, { ...this.#parts, feeder, pods, models, folder, envoys, scrapeMs });
+      const learn = learnConfig(contender.costs, params, promptTokens);
+      front = await openFront(contender, { ...this.#parts, feeder, pods, models, folder, envoys, scrapeMs, learn });
       const { named } = front;
       const ports = front.envoys.map(({ port }) => port);
       const { warmMs, lastMs } = await this.#client.ask("prepare", {

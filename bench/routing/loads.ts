@@ -69,7 +69,9 @@ interface Arrivals {
   adapters: string[];
   /** Parts of the load that are also judged by themselves. */
   spans: readonly Span[];
-  params: Partial<PodParams>[];
+  params: PodParams[];
+  /** Mean tokens of a prompt. */
+  promptTokens: number;
 }
 
 export function requestsOf(load: RoutingLoad, seed: number): Arrivals {
@@ -87,5 +89,6 @@ export function requestsOf(load: RoutingLoad, seed: number): Arrivals {
     adapters,
     spans: made.spans,
     params,
+    promptTokens: requests.reduce((sum, { prompt }) => sum + prompt.tokens, 0) / requests.length,
   };
 }

@@ -18,6 +18,7 @@ import { release } from "../../testkit/filter/release.ts";
 import { Draws } from "./draws.ts";
 import { Learning } from "./learning.ts";
 import { bodyOf, MODEL, type SimRequest } from "./request.ts";
+import { trueCosts } from "./true-costs.ts";
 import type { Contender, Route, Router, World } from "./world.ts";
 
 const SCRAPE_MS = 100;
@@ -97,7 +98,7 @@ class Gateway implements Router {
         scrapeAgeMs: 0,
         kvBlocks: pod.params.kvBlocks,
         blockTokens: pod.params.blockSize,
-        ...(this.#costs === "true" && trueCosts(pod, this.#world.meanPromptTokens)),
+        ...(this.#costs === "true" && trueCosts(pod.params, this.#world.meanPromptTokens)),
         ...this.#learning?.scraped(addresses[i] as string, pod, this.#world.now()),
         maxLora: adapters.length > 0 ? pod.params.maxLoras : 0,
       },
@@ -196,23 +197,6 @@ const NOBODY: ReadonlySet<string> = new Set();
 function presentAdapters(pod: Engine): ReadonlySet<string> {
   const label = [...pod.stats.loraSeries.keys()].at(-1) ?? "";
   return new Set(label === "" ? [] : label.split(","));
-}
-
-/** Sequences that are assumed to run beside a prefill. */
-const BESIDE = 25;
-
-/**
- * What work really costs on a pod. The steps that prefill a prompt have the cost of a step and of its sequences too, so the rate at
- * which a queue of prompts drains is below that of the prefill alone.
- */
-function trueCosts({ params }: Engine, promptTokens: number) {
-  const { speed, prefillTokenMs, stepBaseMs, sequenceMs } = params;
-  const prefillMs = stepBaseMs + sequenceMs * BESIDE + prefillTokenMs * promptTokens;
-  return {
-    prefillRate: (1000 * speed * promptTokens) / prefillMs,
-    stepSeconds: stepBaseMs / 1000 / speed,
-    sequenceSeconds: sequenceMs / 1000 / speed,
-  };
 }
 
 export function pilotfish(options: PilotfishOptions): Contender {

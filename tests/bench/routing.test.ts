@@ -9,9 +9,13 @@ import { total } from "../../bench/routing/engine-pool.ts";
 import { envoyOf } from "../../bench/routing/envoy-of.ts";
 import { disturbed, mostOfBurst, repetitionOf, rowOf } from "../../bench/routing/figures.ts";
 import type { Seen } from "../../bench/routing/lane.ts";
+import { learnConfig } from "../../bench/routing/learn-config.ts";
 import { ROUTING_LOADS, type RoutingLoad, requestsOf } from "../../bench/routing/loads.ts";
 import { fixedHomes } from "../../bench/sim/home.ts";
 import { envoyConfig } from "../../envoy/config.ts";
+import { parseConfig } from "../../sidecar/config/load.ts";
+
+const PUSH = { targets: ["http://127.0.0.1:2"], secret: "a-secret-of-the-test" };
 
 const load = (name: string): RoutingLoad => {
   const found = ROUTING_LOADS.find((one) => one.name === name);
@@ -98,6 +102,10 @@ test("Dynamo's router is skipped over simulated pods, because it reaches only it
   const dynamo = CONTENDERS.find(({ name }) => name === "dynamo");
   assert.ok(dynamo);
   assert.match((await missing(dynamo, false)) ?? "", /^skipped: dynamo \(.*--pods mocker\)$/);
+  const told = CONTENDERS.find(({ costs }) => costs === "true");
+  assert.ok(told);
+  assert.match((await missing(told, true)) ?? "", /^skipped: tokens-true/);
+  assert.equal(await missing(told, false), undefined);
 });
 
 test("a contender whose peer is not cached is skipped by name", async () => {
@@ -129,6 +137,31 @@ test("the sum of a metric leaves out metrics whose names only begin alike", () =
   const page = '# HELP a b\na_sum{x="1"} 2\na_sum{x="2"} 3\na_sum_b 7\na_sum 0.5\n';
   assert.equal(total(page, "a_sum"), 5.5);
   assert.equal(total(page, "absent"), 0);
+});
+
+test("what is learned is compared with the same rule that is told the truth, which is no opponent", () => {
+  const waits = { smg: 100, "tokens-true": 80, "tokens-untold": 10 };
+  const limit = "tokens: p90 at most 1.05 of the same rule with the true costs";
+  assert.deepEqual(claimed(load("fitting"), { ...waits, tokens: 84 }), {
+    "tokens: p90 at most 1.03 of the best contender": true,
+    "tokens: p99 at most 3 of the best contender": true,
+    [limit]: true,
+  });
+  assert.equal(claimed(load("fitting"), { ...waits, tokens: 85 })[limit], false);
+});
+
+test("the truth is pinned as the sidecar's configuration has it; of unequal pods only what is equal", () => {
+  const { params, promptTokens } = requestsOf({ ...load("slow"), seconds: 5, params: { tokenBytes: 3 } }, 1);
+  assert.equal(learnConfig(undefined, params, promptTokens), undefined);
+  const read = (learn: unknown) => parseConfig({ endpoints: ["http://127.0.0.1:1"], push: PUSH, learn }, {}).learn;
+  assert.equal(read(learnConfig("untold", params, promptTokens)).enabled, false);
+  const cacheTokens = 16_384 * 16;
+  const equal = read(learnConfig("true", params.slice(1), promptTokens)).pins[0];
+  assert.deepEqual([equal?.bytesPerToken, equal?.cacheTokens, equal?.stepMs], [3, cacheTokens, 10]);
+  const rate = equal?.prefillRate ?? 0;
+  assert.ok(rate > 15_000 && rate < 25_000, `${rate}`);
+  const unequal = read(learnConfig("true", params, promptTokens)).pins[0];
+  assert.deepEqual(unequal, { models: [], pools: [], bytesPerToken: 3, cacheTokens });
 });
 
 test("in overload output, hits and p90 are compared with the better EPP of each, with and without the hold queue", () => {
