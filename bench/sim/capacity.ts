@@ -39,13 +39,13 @@ export function poolCapacity(pods: readonly PodParams[], requests: readonly SimR
 }
 
 /**
- * The share of the prompt tokens that one cache with the blocks of all pods would have. The cache is empty at first, as in a run: on slow
+ * The share of the prompt tokens that one cache with the blocks of all pods would have, second levels included. The cache is empty at first, as in a run: on slow
  * pods the first copies of long prompts are a large part of the work.
  */
 function hitRate(pods: readonly PodParams[], requests: readonly SimRequest[]): number {
   const { blockSize } = pods[0] as PodParams;
   const cache = new KvCache(
-    pods.reduce((sum, { kvBlocks }) => sum + kvBlocks, 0),
+    pods.reduce((sum, { kvBlocks, offloadBlocks }) => sum + Math.max(kvBlocks, offloadBlocks), 0),
     blockSize,
   );
   let hits = 0;

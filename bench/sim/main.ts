@@ -1,7 +1,8 @@
 // `make sim` compares the picks of the release wasm with round robin, least request and the endpoint picker, over simulated pods.
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { TOKENIZER_NAMES, type TokenizerName } from "../../simulator/engine/tokenizer.ts";
 import { HARDWARE_NAMES, type HardwareName } from "../../simulator/hardware.ts";
+import { applyPatch, defaultParams, type PodParams } from "../../simulator/params.ts";
 import { fileHash } from "../../testkit/machine.ts";
 import { numberFrom, someOf, wholeNumber } from "../prepare.ts";
 import { CONTENDER_NAMES, CONTENDERS } from "./contenders.ts";
@@ -26,13 +27,25 @@ interface Options {
   tokenizer: TokenizerName;
   texts?: TextKind;
   hardware?: HardwareName[];
+  param: Partial<PodParams>;
   output: string;
+}
+
+function podParam(given: string, before: Partial<PodParams>): Partial<PodParams> {
+  const [key = "", value = ""] = given.split("=");
+  try {
+    const patch = { ...before, [key]: Number(value) };
+    applyPatch(defaultParams(), patch, false);
+    return patch;
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }
 
 const command = new Command("sim")
   .description("Time to first token with each way to pick a pod, in a discrete-event simulation; nothing here is a GPU")
   .option("--pods <n>", "number of pods (default: the load's own, 4 or 8)", wholeNumber(1, 1000))
-  .option("--rate <n>", "requests a second for all pods (default: the load's own)", wholeNumber(1, 100_000))
+  .option("--rate <n>", "requests a second for all pods (default: the load's own)", numberFrom(0.01, 100_000))
   .option("--requests <n>", "requests of each load; the first fifth is warm-up", wholeNumber(10, 1_000_000), 3000)
   .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
   .option("--only <loads>", `some of ${LOAD_NAMES.join(",")}`, someOf(LOAD_NAMES), LOAD_NAMES)
@@ -49,6 +62,12 @@ const command = new Command("sim")
   .addOption(
     new Option("--texts <kind>", "what the texts are (default: noise; with a vocabulary: mix)").choices(TEXT_KINDS),
   )
+  .option(
+    "--param <key=number>",
+    "another parameter of the pods, such as offloadBlocks=60000; repeatable",
+    podParam,
+    {},
+  )
   .option("--no-herd", "leave out the bursts of 200 requests in one scrape period")
   .option("--output <folder>", "folder for the results", "bench/results")
   .addHelpText(
@@ -56,10 +75,23 @@ const command = new Command("sim")
     `
 A large pool, some 20 s:
   make sim ARGS="--only one-prompt --pods 1000 --rate 10000 --requests 4000 --contenders rr,epp,tokens-2 --no-herd"
+Pods with other hardware, other tokens and a second level of the KV cache (simulator/README.md):
+  make sim ARGS="--only shared-80 --hardware l4-8b,h100-8b --tokenizer o200k_base --param offloadBlocks=60000 --contenders epp,tokens-2 --no-herd"
 What four pods carry that share prompts as well as can be (bench/sim/loads.ts):
   make sim ARGS="--only fitting-80 --rate 42 --requests 12600 --contenders home,epp,tokens-2 --no-herd"
 PILOTFISH_WASM=<file> replaces build/pilotfish.wasm by another module.`,
   );
+
+function podsText({ hardware, tokenizer, tokenBytes, texts, param }: Options): string {
+  const tokens = tokenizer === "bytes" ? `${tokenBytes} bytes a token` : `tokens of ${tokenizer}`;
+  const others = Object.entries(param).map(([key, value]) => `${key} ${value}`);
+  return [
+    (hardware ?? ["as-assumed"]).join(", "),
+    tokens,
+    ...(texts === undefined ? [] : [`texts ${texts}`]),
+    ...others,
+  ].join("; ");
+}
 
 async function main(): Promise<void> {
   const options = command.parse().opts<Options>();
@@ -72,7 +104,7 @@ async function main(): Promise<void> {
       requests: options.requests,
       seed: options.seed,
       rate: options.rate,
-      params: { tokenizer: options.tokenizer, tokenBytes: options.tokenBytes },
+      params: { ...options.param, tokenizer: options.tokenizer, tokenBytes: options.tokenBytes },
       ...(options.hardware === undefined ? {} : { hardware: options.hardware }),
       texts: options.texts ?? (options.tokenizer === "bytes" ? "noise" : "mix"),
     });
@@ -96,6 +128,7 @@ async function main(): Promise<void> {
     date: new Date().toISOString(),
     seed: options.seed,
     requests: options.requests,
+    pods: podsText(options),
     wasm: await fileHash("build/pilotfish.wasm"),
     node: process.version,
     seconds: (performance.now() - began) / 1000,

@@ -24,6 +24,8 @@ export interface SimRun {
   date: string;
   seed: number;
   requests: number;
+  /** What the pods are. */
+  pods: string;
   wasm: string;
   node: string;
   /** Duration of the run. */
@@ -83,6 +85,7 @@ function markdown(run: SimRun): string {
     `# Picking, simulated: time to first token in ms, seed ${run.seed}, ${run.requests} requests a load`,
     "",
     `${run.date.slice(0, 10)}, pilotfish.wasm ${run.wasm}, Node ${run.node}; the run took ${Math.round(run.seconds)} s.`,
+    `Pods: ${run.pods}.`,
     `Nothing here was measured on a GPU. The first ${WARM_UP * 100} % of the requests fill caches and are not in times and hit rates.`,
     "",
     ...run.contenders.map(({ name, title }) => `- ${name}: ${title}`),
