@@ -58,13 +58,14 @@ const HEAD = [
   "deepest queue",
   "refused",
   "cut off",
+  "CPU ms a request",
   "disturbed",
 ];
 
 export function cellTable(cell: Cell): string {
   const { load, title, perSecond, seconds, rows } = cell;
   const bursts = load.burstMs !== undefined;
-  const lines = rows.map((row) => lineOf(row, bursts));
+  const lines = rows.map((row) => lineOf(row, perSecond, bursts));
   const scrape = load.scrapeMs === undefined ? "" : `, scrapes every ${load.scrapeMs} ms`;
   const envoys = load.envoys > 1 ? `, ${load.envoys} Envoys` : "";
   const head = [...HEAD, ...(bursts ? ["most of a burst on a pod"] : [])];
@@ -79,7 +80,7 @@ export function cellTable(cell: Cell): string {
   ].join("\n");
 }
 
-function lineOf(row: Row, bursts: boolean): string[] {
+function lineOf(row: Row, perSecond: number, bursts: boolean): string[] {
   const { contender, figures: f, repetitions } = row;
   const marked = disturbed(row);
   return [
@@ -88,6 +89,7 @@ function lineOf(row: Row, bursts: boolean): string[] {
     short(f.outputPerSecond.median),
     percent(f.hitRate.median),
     ...[f.deepestQueue, f.refused, f.cut].map(({ high }) => short(high)),
+    short(servingCores(row) * (1000 / perSecond)),
     marked === 0 ? "" : `**${marked} of ${repetitions.length}**`,
     ...(bursts ? [short(f.mostOfBurst.high)] : []),
   ];
@@ -99,6 +101,12 @@ function spanTable(rows: readonly Row[]): string[] {
   if (names.length === 0) return [];
   const lines = names.map((name) => [name, ...rows.map(({ spans }) => bracket(spans[name] as Figure))]);
   return ["p90 by part of the load:", "", ...table(["part", ...rows.map(({ contender }) => contender)], lines), ""];
+}
+
+/** Cores that the contender itself used: its Envoys, and its sidecar or peer. */
+export function servingCores({ cores }: Row): number {
+  const parts = Object.entries(cores).filter(([part]) => part !== "client" && part !== "pods");
+  return parts.reduce((sum, [, { median }]) => sum + median, 0);
 }
 
 function cpuLines({ rows }: Cell): string[] {

@@ -65,6 +65,8 @@ export async function installPeer(peer: PythonPeer, progress: Progress = progres
   ];
   for (const [name, argv] of steps) {
     const { status, lines } = await longCommand({ title, argv, cwd: dirname(folder), env: process.env, progress });
+    if (status === 127)
+      throw new PythonPeerError(`${title}: python3 was not found on PATH; install Python 3.11 or newer`);
     if (status !== 0) throw new PythonPeerError(`${title}: ${name} ended with ${status}\n${lines.join("\n")}`);
   }
   await writeFile(join(folder, COMPLETE), "");

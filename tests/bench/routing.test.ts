@@ -11,6 +11,7 @@ import { disturbed, mostOfBurst, repetitionOf, rowOf } from "../../bench/routing
 import type { Seen } from "../../bench/routing/lane.ts";
 import { learnConfig } from "../../bench/routing/learn-config.ts";
 import { ROUTING_LOADS, type RoutingLoad, requestsOf } from "../../bench/routing/loads.ts";
+import { servingCores } from "../../bench/routing/report.ts";
 import { fixedHomes } from "../../bench/sim/home.ts";
 import { envoyConfig } from "../../envoy/config.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
@@ -217,6 +218,11 @@ test("fixed homes: requests with one beginning have one pod, and beginnings get 
 
 test("without an opponent no claim is made", () => {
   assert.deepEqual(claimed(load("shared"), { tokens: 1, load: 1 }), {});
+});
+
+test("the CPU of a contender is that of its Envoys and its peer, without client and pods", () => {
+  const cores = { client: 1, pods: 2, Envoy: 0.25, epp: 0.5 };
+  assert.equal(servingCores(rowOf("epp", [{ ...seen("epp", [sent(200, 1)]), cores }], load("shared"))), 0.75);
 });
 
 test("a repetition on a busy machine is marked", () => {
