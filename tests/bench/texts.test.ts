@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Draws } from "../../bench/sim/draws.ts";
+import { makeLoad } from "../../bench/sim/loads.ts";
 import { bytesPerToken, TEXT_KINDS, textOf } from "../../bench/sim/texts/text.ts";
 import { tokenizerOf } from "../../simulator/engine/tokenizer.ts";
 
@@ -56,5 +57,23 @@ test("texts hardly share their beginning", () => {
 test("the same seed gives the same text", () => {
   for (const kind of TEXT_KINDS) {
     assert.equal(textOf(new Draws(8), kind, 100, o200k), textOf(new Draws(8), kind, 100, o200k), kind);
+  }
+});
+
+test("a load keeps its number of tokens with every tokenizer, and the endpoint picker its blocks of 64 bytes", () => {
+  const load = (params: object, texts: "noise" | "mix") =>
+    makeLoad("shared-80", { seed: 9, requests: 40, params, texts }).requests;
+  for (const tokenBytes of [1.5, 2, 4, 6, 8.6]) {
+    for (const { messages, prompt, blocks } of load({ tokenBytes }, "noise")) {
+      const [system, user] = messages.map(({ content }) => Buffer.byteLength(String(content))) as [number, number];
+      assert.equal(system, 6000 * tokenBytes);
+      // The template adds two markers of roles and four line breaks, 22 bytes in all.
+      assert.equal(prompt.tokens, Math.ceil((system + user + 22) / tokenBytes), `${tokenBytes} bytes a token`);
+      assert.equal(blocks.length, Math.min(256, Math.floor(JSON.stringify(messages).length / 64)));
+    }
+  }
+  for (const { messages } of load({ tokenizer: "o200k_base" }, "mix")) {
+    const { count } = o200k.encode([String(messages[0]?.content)]);
+    assert.ok(Math.abs(count / 6000 - 1) < 0.06, `${count} tokens`);
   }
 });
