@@ -3,8 +3,8 @@
 import http from "node:http";
 import { DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
 import { Draws } from "../sim/draws.ts";
-import { fixedHomes } from "../sim/home.ts";
 import { bodyOf } from "../sim/request.ts";
+import { fixedHomes } from "../sim/rivals/home.ts";
 import { serve } from "./child.ts";
 import { type RoutingLoad, requestsOf } from "./loads.ts";
 

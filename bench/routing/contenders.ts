@@ -18,7 +18,7 @@ export interface RoutingContender {
   /** An endpoint picker, and its EndpointPickerConfig if it is not the default. */
   picker?: { peer: Peer; config?: string };
   router?: Router;
-  /** The client names the pod, as fixed homes of the simulation do (bench/sim/home.ts). */
+  /** The client names the pod, as fixed homes of the simulation do (bench/sim/rivals/home.ts). */
   homes?: boolean;
   balance?: "round robin" | "least request";
 }

@@ -77,7 +77,7 @@ A large pool, some 20 s:
   make sim ARGS="--only one-prompt --pods 1000 --rate 10000 --requests 4000 --contenders rr,epp,tokens-2 --no-herd"
 Pods with other hardware, other tokens and a second level of the KV cache (simulator/README.md):
   make sim ARGS="--only shared-80 --hardware l4-8b,h100-8b --tokenizer o200k_base --param offloadBlocks=60000 --contenders epp,tokens-2 --no-herd"
-What four pods carry that share prompts as well as can be (bench/sim/loads.ts):
+What four pods carry that share prompts as well as can be (bench/sim/loads/shared.ts):
   make sim ARGS="--only fitting-80 --rate 42 --requests 12600 --contenders home,epp,tokens-2 --no-herd"
 PILOTFISH_WASM=<file> replaces build/pilotfish.wasm by another module.`,
   );

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { poolCapacity } from "../../bench/sim/capacity.ts";
-import { home } from "../../bench/sim/home.ts";
 import { makeLoad } from "../../bench/sim/loads.ts";
+import { home } from "../../bench/sim/rivals/home.ts";
 import { simulate } from "../../bench/sim/simulate.ts";
 import { SimClock } from "../../simulator/clock.ts";
 import { Engine } from "../../simulator/engine/engine.ts";

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CONTENDERS } from "../../bench/sim/contenders.ts";
-import { dynamo } from "../../bench/sim/dynamo.ts";
-import { eppAuto } from "../../bench/sim/epp.ts";
-import { exactState } from "../../bench/sim/exact-state.ts";
 import { makeLoad } from "../../bench/sim/loads.ts";
-import { eppOptimized, llmdOptimized } from "../../bench/sim/optimized-baseline.ts";
 import { type Draft, makeRequest } from "../../bench/sim/request.ts";
+import { dynamo } from "../../bench/sim/rivals/dynamo.ts";
+import { eppAuto } from "../../bench/sim/rivals/epp.ts";
+import { exactState } from "../../bench/sim/rivals/exact-state.ts";
+import { eppOptimized, llmdOptimized } from "../../bench/sim/rivals/optimized-baseline.ts";
 import { simulate } from "../../bench/sim/simulate.ts";
 import type { Contender } from "../../bench/sim/world.ts";
 import { SimClock } from "../../simulator/clock.ts";

@@ -12,7 +12,7 @@ import type { Seen } from "../../bench/routing/lane.ts";
 import { learnConfig } from "../../bench/routing/learn-config.ts";
 import { ROUTING_LOADS, type RoutingLoad, requestsOf } from "../../bench/routing/loads.ts";
 import { servingCores } from "../../bench/routing/report.ts";
-import { fixedHomes } from "../../bench/sim/home.ts";
+import { fixedHomes } from "../../bench/sim/rivals/home.ts";
 import { envoyConfig } from "../../envoy/config.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
 

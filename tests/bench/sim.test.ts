@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { highest } from "../../bench/sim/choose.ts";
 import { Draws } from "../../bench/sim/draws.ts";
-import { epp, PrefixIndex, scores } from "../../bench/sim/epp.ts";
-import { home } from "../../bench/sim/home.ts";
 import { makeLoad } from "../../bench/sim/loads.ts";
 import { pilotfish } from "../../bench/sim/pilotfish.ts";
+import { highest } from "../../bench/sim/rivals/choose.ts";
+import { epp, PrefixIndex, scores } from "../../bench/sim/rivals/epp.ts";
+import { home } from "../../bench/sim/rivals/home.ts";
 import { simulate } from "../../bench/sim/simulate.ts";
 
 const small = (seed: number) => makeLoad("sessions", { seed, requests: 150 });

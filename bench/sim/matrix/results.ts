@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isModel } from "../contenders.ts";
 import type { Outcome, Task } from "./worker.ts";
 
 export interface Result extends Task, Outcome {
@@ -11,8 +12,9 @@ export interface Result extends Task, Outcome {
 }
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-/** These files of bench/sim decide no figure of a contender that is a model. */
-const NOT_FOR_MODELS = /^bench\/sim\/(matrix\/|main\.ts|report\.ts|herd\.ts|pilotfish\.ts|contenders\.ts)/;
+/** These files of bench/sim decide no figure of a model. */
+const NOT_FOR_MODELS =
+  /^bench\/sim\/(matrix\/|main\.ts|report\.ts|herd\.ts|contenders\.ts|pilotfish\.ts|true-costs\.ts|learning\.ts)/;
 
 function filesOf(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
@@ -35,9 +37,14 @@ export function codeHashes(wasmFile: string): (contender: string) => string {
   const shared = [...filesOf("simulator"), ...filesOf("bench/sim").filter((file) => !NOT_FOR_MODELS.test(file))];
   const model = hashOf(shared);
   const wasm = createHash("sha256").update(readFileSync(wasmFile)).digest("hex");
-  const ours = hashOf([...shared, ...filesOf("sidecar"), ...filesOf("protocol"), "bench/sim/pilotfish.ts"]);
+  const ours = hashOf([
+    ...filesOf("simulator"),
+    ...filesOf("bench/sim"),
+    ...filesOf("sidecar"),
+    ...filesOf("protocol"),
+  ]);
   const pilotfish = createHash("sha256").update(ours).update(wasm).digest("hex").slice(0, 12);
-  return (contender) => (/^(tokens|true|load|learned)/.test(contender) ? pilotfish : model);
+  return (contender) => (isModel(contender) ? model : pilotfish);
 }
 
 const keyOf = ({ cell, seed, contender, code }: Omit<Result, keyof Outcome>): string => {

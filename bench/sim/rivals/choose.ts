@@ -1,5 +1,5 @@
 // Chooses a pod by its score, as pickers do that break ties at random.
-import type { Draws } from "./draws.ts";
+import type { Draws } from "../draws.ts";
 
 /** The index of the highest value. Equal values win equally often. */
 export function highest(values: readonly number[], draws: Draws): number {

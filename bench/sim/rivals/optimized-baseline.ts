@@ -9,11 +9,12 @@
 //
 // Sources: GIE v1.5.0 and llm-d-router (August 2026), pkg/epp/framework/plugins: scheduling/filter/prefixcacheaffinity,
 // scheduling/scorer/tokenload, requestcontrol/dataproducer/{approximateprefix,inflightload}.
+
+import { Draws } from "../draws.ts";
+import { bodyOf, pickerBlocks, type SimRequest } from "../request.ts";
+import type { Contender } from "../world.ts";
 import { highest } from "./choose.ts";
-import { Draws } from "./draws.ts";
 import { PrefixIndex } from "./epp.ts";
-import { bodyOf, pickerBlocks, type SimRequest } from "./request.ts";
-import type { Contender } from "./world.ts";
 
 /** token-load-scorer's queueThresholdTokens: more tokens in flight do not lower the score. */
 const MOST_TOKENS = 4_194_304;

@@ -11,10 +11,10 @@
 // blocks of answers are not tracked. Not modelled: events arrive without delay; router_queue_threshold, which holds requests back once
 // every pod has 16 * max_num_batched_tokens to prefill.
 // Source: ai-dynamo/dynamo, lib/kv-router/src/scheduling/{config.rs,selector/default.rs} (2026).
-import type { Engine } from "../../simulator/engine/engine.ts";
+import type { Engine } from "../../../simulator/engine/engine.ts";
+import { Draws } from "../draws.ts";
+import type { Contender } from "../world.ts";
 import { lowest } from "./choose.ts";
-import { Draws } from "./draws.ts";
-import type { Contender } from "./world.ts";
 
 /** What the router believes of one pod. */
 class Worker {

@@ -1,7 +1,7 @@
 // Envoy's own balancers.
 
-import { Draws } from "./draws.ts";
-import type { Contender } from "./world.ts";
+import { Draws } from "../draws.ts";
+import type { Contender } from "../world.ts";
 
 export const roundRobin: Contender = {
   name: "round robin",

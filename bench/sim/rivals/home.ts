@@ -1,8 +1,8 @@
 // A contender for comparison, which no real gateway can be: each prompt prefix has a fixed pod, and new prefixes get their pods in
 // turn. So no cached prefix is computed twice, and every pod has the same number of prefixes. With full caches, a picker that spreads a
 // prefix over pods can only be worse. The loads "fitting" are fractions of the rate that a pool reaches with fixed homes.
-import type { SimRequest } from "./request.ts";
-import type { Contender } from "./world.ts";
+import type { SimRequest } from "../request.ts";
+import type { Contender } from "../world.ts";
 
 /** A position in a prompt, in blocks of 64 bytes. It is after the part that all prompts share, and within the loads' system prompts. */
 const KEY_BLOCK = 60;

@@ -7,9 +7,9 @@
 //   prefix  matched blocks / blocks of the prompt. A block is 64 bytes, and its hash includes the block before it. At most 256
 //           blocks of a prompt count. Each pod has an LRU of 31,250 blocks.
 
+import { Draws } from "../draws.ts";
+import type { Contender, Router, World } from "../world.ts";
 import { highest } from "./choose.ts";
-import { Draws } from "./draws.ts";
-import type { Contender, Router, World } from "./world.ts";
 
 interface Metrics {
   waiting: number;

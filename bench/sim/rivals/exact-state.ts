@@ -4,9 +4,10 @@
 //
 //   first    rest of the step + prefill of all that is ahead and of the own uncached tokens + steps and sequences on the way
 //   delay    OWN * the own prefill + STEP * a step without prefill for each sequence there
+
+import { Draws } from "../draws.ts";
+import type { Contender, World } from "../world.ts";
 import { lowest } from "./choose.ts";
-import { Draws } from "./draws.ts";
-import type { Contender, World } from "./world.ts";
 
 const OWN = 1;
 const STEP = 0.1;
