@@ -64,7 +64,7 @@ export function plot(panels: readonly Panel[], options: PlotOptions): string {
   for (const [i, name] of names.entries()) {
     const left = 12 + (i % perRow) * 200;
     const top = HEAD + Math.floor(i / perRow) * LEGEND_ROW;
-    const line = `<path d="M${left} ${top}h22" stroke="${colour(i)}" stroke-width="2"/>`;
+    const line = `<path d="M${left} ${top}h22" ${pen(i)} stroke-width="2"/>`;
     out.push(line, text(left + 28, top + 4, name));
   }
   for (const [i, panel] of panels.entries()) {
@@ -114,10 +114,11 @@ function drawPanel(panel: Panel, names: readonly string[], x: Scale, y: Scale, o
   );
   const position = (value: number) => round(y(Math.max(value, options.floorY)));
   for (const line of panel.lines) {
-    const stroke = colour(names.indexOf(line.name));
+    const index = names.indexOf(line.name);
+    const stroke = colour(index);
     const sorted = [...line.points].sort((a, b) => a.x - b.x);
     const path = sorted.map((point, i) => `${i === 0 ? "M" : "L"}${round(x(point.x))} ${position(point.y)}`).join("");
-    out.push(`<path d="${path}" fill="none" stroke="${stroke}" stroke-width="2"/>`);
+    out.push(`<path d="${path}" fill="none" ${pen(index)} stroke-width="2"/>`);
     for (const point of sorted) {
       const at = round(x(point.x));
       // A spread may exceed the decades of the medians, so it is cut at the panel's edge.
@@ -131,6 +132,14 @@ function drawPanel(panel: Panel, names: readonly string[], x: Scale, y: Scale, o
     }
   }
   return out;
+}
+
+/** More lines than colours: the lines of the next round are dashed, those of the round after it dotted. */
+const DASHES = ["", ' stroke-dasharray="7 4"', ' stroke-dasharray="2 3"'];
+
+function pen(index: number): string {
+  const dash = DASHES[Math.floor(index / COLOURS.length) % DASHES.length] as string;
+  return `stroke="${colour(index)}"${dash}`;
 }
 
 function colour(index: number): string {

@@ -58,14 +58,14 @@ const HEAD = [
   "deepest queue",
   "refused",
   "cut off",
-  "CPU ms a request",
+  "own cores",
   "disturbed",
 ];
 
 export function cellTable(cell: Cell): string {
   const { load, title, perSecond, seconds, rows } = cell;
   const bursts = load.burstMs !== undefined;
-  const lines = rows.map((row) => lineOf(row, perSecond, bursts));
+  const lines = rows.map((row) => lineOf(row, bursts));
   const scrape = load.scrapeMs === undefined ? "" : `, scrapes every ${load.scrapeMs} ms`;
   const envoys = load.envoys > 1 ? `, ${load.envoys} Envoys` : "";
   const head = [...HEAD, ...(bursts ? ["most of a burst on a pod"] : [])];
@@ -80,7 +80,7 @@ export function cellTable(cell: Cell): string {
   ].join("\n");
 }
 
-function lineOf(row: Row, perSecond: number, bursts: boolean): string[] {
+function lineOf(row: Row, bursts: boolean): string[] {
   const { contender, figures: f, repetitions } = row;
   const marked = disturbed(row);
   return [
@@ -89,7 +89,7 @@ function lineOf(row: Row, perSecond: number, bursts: boolean): string[] {
     short(f.outputPerSecond.median),
     percent(f.hitRate.median),
     ...[f.deepestQueue, f.refused, f.cut].map(({ high }) => short(high)),
-    short(servingCores(row) * (1000 / perSecond)),
+    servingCores(row).toFixed(2),
     marked === 0 ? "" : `**${marked} of ${repetitions.length}**`,
     ...(bursts ? [short(f.mostOfBurst.high)] : []),
   ];

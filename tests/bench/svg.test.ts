@@ -53,6 +53,16 @@ describe("bench plot", () => {
     assert.doesNotMatch(svg, /NaN|Infinity|undefined/);
   });
 
+  test("every line looks different, also when there are more lines than colours", () => {
+    const lines = Array.from({ length: 16 }, (_, i) => ({ name: `line ${i}`, points: [point(1, 2), point(10, 3)] }));
+    const svg = plot([{ title: "p", lines }], OPTIONS);
+    const drawn = [...svg.matchAll(/<path d="M[^"]*L[^"]*" fill="none" (.*?)\/>/g)].map((match) => match[1]);
+    assert.equal(drawn.length, 16);
+    assert.equal(new Set(drawn).size, 16);
+    const legend = [...svg.matchAll(/<path d="M[^"]*h22" (.*?)\/>/g)].map((match) => match[1]);
+    assert.deepEqual(legend, drawn);
+  });
+
   test("a line has the same colour in every panel and is in the legend once", () => {
     const lines = (names: string[]) => names.map((name) => ({ name, points: [point(1, 2)] }));
     const svg = plot(
