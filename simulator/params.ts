@@ -19,6 +19,8 @@ export interface PodParams {
   blockSize: number;
   /** Blocks of the second level of the KV cache, in the server's memory (vLLM: --kv-offloading-size). 0: there is none. */
   offloadBlocks: number;
+  /** Whether vllm:cache_config_info tells the cache's bytes, as if the operator had set --kv-cache-memory-bytes. */
+  kvMemoryBytes: boolean;
   /** Duration in ms of copying a token's KV entries from the second level, while steps go on. */
   offloadTokenMs: number;
   /** How the pod tokenizes (engine/tokenizer.ts); fixed at the start. */
@@ -71,6 +73,7 @@ export function defaultParams(): PodParams {
     kvBlocks: 16384,
     blockSize: 16,
     offloadBlocks: 0,
+    kvMemoryBytes: true,
     // 128 KiB a token (Llama 3.1 8B) over PCIe 4.0 at 25 GB/s.
     offloadTokenMs: 0.005,
     tokenizer: "bytes",

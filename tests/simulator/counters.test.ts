@@ -121,4 +121,6 @@ test("a second level of the cache is told in vllm:cache_config_info, in GiB besi
   assert.equal(label({}), "None");
   assert.equal(label({ kvBlocks: 1000, offloadBlocks: 4000 }), "4.0");
   assert.equal(label({ kvBlocks: 1000, offloadBlocks: 500 }), "0.5");
+  assert.match(simulated({}).scrape(), /kv_cache_memory_bytes="1073741824"/);
+  assert.match(simulated({ kvMemoryBytes: false }).scrape(), /kv_cache_memory_bytes="None"/);
 });
