@@ -14,6 +14,8 @@ import { TEXT_KINDS, type TextKind } from "./texts/text.ts";
 import type { Contender } from "./world.ts";
 
 const USUAL = ["rr", "lr", "lr-all", "epp-auto", "load-1", "load-2", "tokens-1", "tokens-2", "tokens-2x2"];
+/** The other loads are slow, or need another number of requests (--only). */
+const USUAL_LOADS = LOAD_NAMES.filter((name) => !/^(overload|ladder|long-answers|pictures|languages)/.test(name));
 
 interface Options {
   pods?: number;
@@ -48,7 +50,7 @@ const command = new Command("sim")
   .option("--rate <n>", "requests a second for all pods (default: the load's own)", numberFrom(0.01, 100_000))
   .option("--requests <n>", "requests of each load; the first fifth is warm-up", wholeNumber(10, 1_000_000), 3000)
   .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
-  .option("--only <loads>", `some of ${LOAD_NAMES.join(",")}`, someOf(LOAD_NAMES), LOAD_NAMES)
+  .option("--only <loads>", `some of ${LOAD_NAMES.join(",")}`, someOf(LOAD_NAMES), USUAL_LOADS)
   .option("--contenders <list>", `some of ${CONTENDER_NAMES.join(",")}`, someOf(CONTENDER_NAMES), USUAL)
   .option(
     "--hardware <names>",

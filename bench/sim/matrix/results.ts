@@ -12,9 +12,10 @@ export interface Result extends Task, Outcome {
 }
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-/** These files of bench/sim decide no figure of a model. */
-const NOT_FOR_MODELS =
-  /^bench\/sim\/(matrix\/|main\.ts|report\.ts|herd\.ts|contenders\.ts|pilotfish\.ts|true-costs\.ts|learning\.ts)/;
+/** These files of bench/sim decide no figure. */
+const FOR_NOBODY = /^bench\/sim\/(matrix\/|main\.ts|report\.ts|herd\.ts|contenders\.ts)/;
+/** These files decide figures of Pilotfish alone. */
+const FOR_PILOTFISH = /^bench\/sim\/(pilotfish|true-costs|learning)\.ts$/;
 
 function filesOf(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
@@ -34,15 +35,10 @@ function hashOf(files: readonly string[]): string {
  * sidecar too, so a new module leaves the figures of the models as they are.
  */
 export function codeHashes(wasmFile: string): (contender: string) => string {
-  const shared = [...filesOf("simulator"), ...filesOf("bench/sim").filter((file) => !NOT_FOR_MODELS.test(file))];
-  const model = hashOf(shared);
+  const all = [...filesOf("simulator"), ...filesOf("bench/sim")].filter((file) => !FOR_NOBODY.test(file));
+  const model = hashOf(all.filter((file) => !FOR_PILOTFISH.test(file)));
   const wasm = createHash("sha256").update(readFileSync(wasmFile)).digest("hex");
-  const ours = hashOf([
-    ...filesOf("simulator"),
-    ...filesOf("bench/sim"),
-    ...filesOf("sidecar"),
-    ...filesOf("protocol"),
-  ]);
+  const ours = hashOf([...all, ...filesOf("sidecar"), ...filesOf("protocol")]);
   const pilotfish = createHash("sha256").update(ours).update(wasm).digest("hex").slice(0, 12);
   return (contender) => (isModel(contender) ? model : pilotfish);
 }
