@@ -45,6 +45,38 @@ export const METRICS = {
     "Seconds since the endpoint's last successful scrape.",
   ),
 
+  prefillRate: gauge(
+    "pilotfish_endpoint_prefill_rate",
+    ["endpoint"],
+    "Uncached prompt tokens that the endpoint prefills in a second, as learned or pinned.",
+  ),
+  stepSeconds: gauge(
+    "pilotfish_endpoint_step_seconds",
+    ["endpoint"],
+    "Seconds of an engine step without its prefill and its sequences, as learned or pinned.",
+  ),
+  sequenceSeconds: gauge(
+    "pilotfish_endpoint_sequence_seconds",
+    ["endpoint"],
+    "Seconds that one more running sequence adds to an engine step, as learned or pinned.",
+  ),
+  kvBlocks: gauge(
+    "pilotfish_endpoint_kv_blocks",
+    ["endpoint"],
+    "KV blocks that the endpoint's caches hold together, as reported, corrected or pinned.",
+  ),
+  tokensPerRequest: gauge(
+    "pilotfish_model_tokens_per_request",
+    ["model"],
+    "Prompt tokens of each request beside its text, as learned or pinned. At most 64 base models are listed.",
+  ),
+  tokensPerByte: gauge(
+    "pilotfish_model_tokens_per_byte",
+    ["model", "bytes"],
+    "Prompt tokens of a byte, as learned or pinned, for lower-case ASCII letters (`lower`), upper-case ones (`upper`), " +
+      "ASCII digits (`digit`), other ASCII (`other`) and bytes from 128 on (`high`).",
+  ),
+
   scrapes: counter(
     "pilotfish_scrapes_total",
     ["endpoint", "result"],

@@ -4,6 +4,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { Clock } from "./clock.ts";
 import type { Exported } from "./exported.ts";
 import { FAILURES, type Failure } from "./http.ts";
+import type { ServerCosts } from "./learn/server-costs.ts";
+import type { Tokenizer } from "./learn/tokenizer-fit.ts";
 import { METRICS } from "./metric-list.ts";
 import { exportedGauge, poolGauges } from "./metrics-pools.ts";
 import type { Pod } from "./pod.ts";
@@ -17,6 +19,8 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 /** Values that are asked for only when the metrics are scraped. */
 interface Watched {
   pods(): Iterable<Pod>;
+  costsOf(pod: Pod): ServerCosts;
+  tokenizers(): ReadonlyMap<string, Tokenizer>;
   targets(): Iterable<{ origin: string; acceptedAt: number | null }>;
   pools(): readonly PoolLoad[];
   exported(): readonly Exported[];
@@ -59,8 +63,45 @@ function perEndpoint(registry: Registry, watched: Watched, clock: Clock): void {
   gauge(METRICS.endpointWaiting, (pod) => pod.reading?.waiting ?? null);
   gauge(METRICS.endpointRunning, (pod) => pod.reading?.running ?? null);
   gauge(METRICS.endpointKvUsage, (pod) => pod.reading?.kvUsage ?? null);
-  gauge(METRICS.scrapeAge, (pod) => (pod.scrapedAt === null ? null : (clock.now() - pod.scrapedAt) / 1000));
+  gauge(METRICS.scrapeAge, ({ scrapedAt, respondedAt = scrapedAt }) =>
+    respondedAt === null ? null : (clock.now() - respondedAt) / 1000,
+  );
 }
+
+/** What the snapshots say about costs. There is a series for each endpoint and for each of the models that the status page shows. */
+function learnedGauges(registry: Registry, watched: Watched): void {
+  const perPod = (row: Row, value: (costs: ServerCosts) => number | undefined) =>
+    new Gauge({
+      ...optionsOf(row),
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const pod of watched.pods()) {
+          const now = value(watched.costsOf(pod));
+          if (now !== undefined) this.set({ endpoint: pod.address }, now);
+        }
+      },
+    });
+  perPod(METRICS.prefillRate, ({ prefillRate }) => prefillRate);
+  perPod(METRICS.stepSeconds, ({ stepSeconds }) => stepSeconds);
+  perPod(METRICS.sequenceSeconds, ({ sequenceSeconds }) => sequenceSeconds);
+  perPod(METRICS.kvBlocks, ({ kvBlocks }) => kvBlocks);
+  const perModel = (row: Row, set: (gauge: Gauge, model: string, tokenizer: Tokenizer) => void) =>
+    new Gauge({
+      ...optionsOf(row),
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [model, tokenizer] of watched.tokenizers()) set(this, model, tokenizer);
+      },
+    });
+  perModel(METRICS.tokensPerRequest, (gauge, model, { tokensPerRequest }) => gauge.set({ model }, tokensPerRequest));
+  perModel(METRICS.tokensPerByte, (gauge, model, { tokensPerByte }) => {
+    for (const [i, name] of BYTE_CLASS_NAMES.entries()) gauge.set({ model, bytes: name }, tokensPerByte[i] ?? 0);
+  });
+}
+
+const BYTE_CLASS_NAMES = ["lower", "upper", "digit", "other", "high"];
 
 export function createMetrics(watched: Watched, clock: Clock): Metrics {
   const registry = new Registry();
@@ -69,6 +110,7 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
   const counter = (row: Row) => new Counter<string>({ ...optionsOf(row), registers });
   const gauge = (row: Row) => new Gauge<string>({ ...optionsOf(row), registers });
   perEndpoint(registry, watched, clock);
+  learnedGauges(registry, watched);
   poolGauges(registry, watched.pools);
   exportedGauge(registry, watched.exported);
   const tally = new Tally(BUCKETS);

@@ -42,8 +42,10 @@ export interface ListedModel {
 export interface Pod extends PodAddress {
   health: Health;
   reading: Reading | null;
-  /** Clock.now() at the start of the last good scrape. The reading is not older. */
+  /** Clock.now() at the start of the good scrape that read the oldest of the reading's signals. The reading is not older. */
   scrapedAt: number | null;
+  /** Clock.now() at the start of the last good scrape; absent: no scrape of this sidecar was good. */
+  respondedAt?: number;
   /** The models of the last response of /v1/models. They stay while the pod is down, since they still exist. */
   models: readonly ListedModel[];
   /** If the pod is the gateway of another cluster: the number of ready pods behind the gateway. */

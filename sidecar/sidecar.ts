@@ -49,6 +49,8 @@ export async function startSidecar(config: Config, given: SidecarParts = {}): Pr
   const metrics = createMetrics(
     {
       pods: () => current.run.pods(),
+      costsOf: (pod) => current.run.costs.ofPod(pod),
+      tokenizers: () => current.run.costs.tokenizers(current.run.pods()),
       targets: () => current.run.targets,
       pools: () => views.pools(),
       exported: () => views.exported(),

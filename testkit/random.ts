@@ -24,6 +24,11 @@ export class Random {
     return this.next() % n;
   }
 
+  /** A draw from the exponential distribution with this mean. */
+  exponential(mean: number): number {
+    return -Math.log(1 - this.fraction()) * mean;
+  }
+
   pick<T>(all: readonly T[]): T {
     return all[this.below(all.length)] as T;
   }

@@ -52,8 +52,9 @@ function readingOf(pod: Engine): Reading {
     asleep: false,
     kvBlocks: params.kvBlocks,
     blockTokens: params.blockSize,
-    offloadGiB: null,
-    cacheBytes: null,
+    // As on the page: the first level has 1 GiB (simulator/README.md).
+    offloadGiB: params.offloadBlocks > 0 ? params.offloadBlocks / params.kvBlocks : null,
+    cacheBytes: 2 ** 30,
     counters: countersOf(pod),
     adapters: null,
     samples: 0,

@@ -12,6 +12,7 @@ import {
 } from "../../protocol/constants.ts";
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { AdapterState, EndpointView, ModelView } from "../../protocol/snapshot.ts";
+import type { ServerCosts } from "../../sidecar/learn/server-costs.ts";
 import type { Tokenizer } from "../../sidecar/learn/tokenizer-fit.ts";
 import type { Engine } from "../../simulator/engine/engine.ts";
 import { release } from "../../testkit/filter/release.ts";
@@ -39,6 +40,8 @@ interface PilotfishOptions {
   workers: number;
   /** What the snapshots tell of the pods' costs: nothing, what the sidecar learns (the default), or the true values. */
   costs?: "default" | "learned" | "true";
+  /** Called at each scrape of a pod with what the next snapshot says, if costs are learned. */
+  learned?(address: string, costs: ServerCosts, tokenizer: Tokenizer | undefined): void;
   /** Envoys that share the pods and exchange nothing; default 1. */
   envoys?: number;
 }
@@ -47,6 +50,7 @@ class Gateway implements Router {
   readonly #world: World;
   readonly #costs: PilotfishOptions["costs"];
   readonly #learning: Learning | undefined;
+  readonly #tell: PilotfishOptions["learned"];
   readonly #draws: Draws;
   readonly #process: Process;
   readonly #workers: Root[] = [];
@@ -57,6 +61,7 @@ class Gateway implements Router {
   constructor(world: World, options: PilotfishOptions, number: number) {
     this.#world = world;
     this.#costs = options.costs;
+    this.#tell = options.learned;
     this.#learning = (options.costs ?? "learned") === "learned" ? new Learning() : undefined;
     this.#podOf = new Map(world.addresses.map((address, pod) => [address, pod]));
     this.#draws = new Draws(world.seed ^ (0xf15 + number));
@@ -99,7 +104,7 @@ class Gateway implements Router {
         kvBlocks: pod.params.kvBlocks,
         blockTokens: pod.params.blockSize,
         ...(this.#costs === "true" && trueCosts(pod.params, this.#world.meanPromptTokens)),
-        ...this.#learning?.scraped(addresses[i] as string, pod, this.#world.now()),
+        ...this.#learned(addresses[i] as string, pod),
         maxLora: adapters.length > 0 ? pod.params.maxLoras : 0,
       },
       present: adapters.length > 0 ? presentAdapters(pod) : NOBODY,
@@ -128,6 +133,13 @@ class Gateway implements Router {
       throw new Error(`a snapshot was answered ${outcome.localResponse?.status}: ${outcome.localResponse?.body}`);
     stream.finish();
     this.#learning?.answered(outcome.localResponse.body, this.#world.now());
+  }
+
+  /** Lets the sidecar learn from a scrape. Returns what the next snapshot says about the pod. */
+  #learned(address: string, pod: Engine): ServerCosts | undefined {
+    const costs = this.#learning?.scraped(address, pod, this.#world.now());
+    if (costs !== undefined) this.#tell?.(address, costs, this.#tokenizer());
+    return costs;
   }
 
   /** What the next snapshot says about the tokens of the model's prompts; undefined: nothing. */

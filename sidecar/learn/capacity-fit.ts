@@ -13,7 +13,8 @@
 //   - all of it differs by more than DEADBAND, and AGREEING of the windows differ in the same direction
 //
 // A step goes a part of the way, and the next one needs new evidence. A filter's expectation follows the correction, so a step that
-// went too far is taken back.
+// went too far is taken back. Where a label says that there is a store outside the GPU's memory, but not how many blocks it holds,
+// steps upwards may be larger.
 import type { TrafficWindow } from "./model-windows.ts";
 
 const PERIOD_MS = 60_000;
@@ -24,6 +25,7 @@ const MAX_FOREIGN = 0.05;
 const DEADBAND = Math.log(1.3);
 const AGREEING = 0.9;
 const MAX_STEP = Math.log(1.25);
+const MAX_STEP_WITH_STORE = Math.log(2);
 const MIN_FACTOR = 0.25;
 const MAX_FACTOR = 16;
 
@@ -42,7 +44,8 @@ export class CapacityFit {
     return this.#factor;
   }
 
-  add({ ms, cached, requests, own }: TrafficWindow): void {
+  /** `store`: whether the servers have a store of unknown size outside the GPU's memory. */
+  add({ ms, cached, requests, own }: TrafficWindow, store = false): void {
     if (cached === undefined || requests <= 0) return;
     if (Math.abs(requests - own.requests) > MAX_FOREIGN * requests) {
       this.#forget();
@@ -59,7 +62,8 @@ export class CapacityFit {
     const difference = Math.log((this.#found + 1) / (this.#expected + 1));
     const agreeing = difference > 0 ? this.#more : this.#fewer;
     if (Math.abs(difference) > DEADBAND && agreeing >= AGREEING * this.#windows) {
-      const step = Math.min(MAX_STEP, Math.max(-MAX_STEP, difference / 2));
+      const most = store ? MAX_STEP_WITH_STORE : MAX_STEP;
+      const step = Math.min(most, Math.max(-MAX_STEP, store && difference > 0 ? difference : difference / 2));
       this.#factor = Math.min(MAX_FACTOR, Math.max(MIN_FACTOR, this.#factor * Math.exp(step)));
     }
     this.#forget();

@@ -1,7 +1,7 @@
 // A value that follows what is learned, and changes only gradually: a filter that decides by it must not see it jump.
 
-/** Largest change in a second, as a logarithm. A factor of 20 takes 20 s. */
-const MAX_CHANGE = 0.15;
+/** Largest change in a second, as a logarithm. A factor of 20 takes 8 s. */
+const MAX_CHANGE = 0.4;
 /** Changes up to this, as a share, are not followed. */
 const DEADBAND = 0.01;
 

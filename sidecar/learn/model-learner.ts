@@ -25,12 +25,15 @@ export class ModelLearner {
   readonly #firstBytes = new FirstByteFit();
   readonly #steps = new StepFit();
   readonly #servers = new Map<string, StepWindows>();
+  /** Whether a server has a store of unknown size outside the GPU's memory. */
+  #store = false;
   #usage = emptySums();
   #solvedAt = Number.NEGATIVE_INFINITY;
   #fresh = false;
 
   /** Takes a scrape of a server. `at`: ms. */
   scraped(address: string, reading: Reading, at: number): void {
+    if (reading.offloadGiB !== null && reading.cacheBytes === null) this.#store = true;
     this.#take(this.#windows.scraped(address, reading.counters, at));
     let steps = this.#servers.get(address);
     if (steps === undefined) {
@@ -65,7 +68,7 @@ export class ModelLearner {
 
   #take(window: TrafficWindow | undefined): void {
     if (window === undefined) return;
-    this.#capacity.add(window);
+    this.#capacity.add(window, this.#store);
     const { tokens, requests, own } = window;
     // What `usage` says is exact, so the servers' sums are used only for models whose responses rarely have it.
     if (own.usageRequests * 4 > own.requests) return;

@@ -64,7 +64,8 @@ function endpointLines(endpoints: readonly EndpointView[], picked: readonly stri
     const state = isUsable(each) ? "" : ", not ready";
     const kv = kvUsage === null ? "" : `, KV cache ${percent(kvUsage)}`;
     const mark = picked[0] === address ? "→ " : "  ";
-    return `${mark}${address}: ${running ?? "?"} running, ${waiting ?? "?"} waiting${kv}${state}`;
+    const rate = each.prefillRate === undefined ? "" : `, prefills ${Math.round(each.prefillRate)} tokens/s`;
+    return `${mark}${address}: ${running ?? "?"} running, ${waiting ?? "?"} waiting${kv}${rate}${state}`;
   });
   const more = sorted.length - MAX_LINES;
   return more > 0 ? [...lines, `  and ${more} more`] : lines;

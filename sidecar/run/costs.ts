@@ -15,6 +15,9 @@ export function makeLearner(log: Log): Learner {
   return new Learner({ hashOf: textHash, log });
 }
 
+/** Limit of the models on the status page and in the sidecar's metrics. */
+const MAX_SHOWN_MODELS = 64;
+
 interface CostsParts {
   clock: Clock;
   log: Log;
@@ -42,7 +45,8 @@ export class Costs {
 
   /** Takes a good scrape, which took `seconds`. */
   scraped(pod: Pod, seconds: number): void {
-    if (!this.#config.learn.enabled || pod.reading === null) return;
+    // Beside kept signals (scrape/last-signals.ts) the counters would tell of another time.
+    if (!this.#config.learn.enabled || pod.reading === null || pod.scrapedAt !== pod.respondedAt) return;
     // The server wrote its page at some time of the scrape.
     this.#learner.scraped(this.#serverOf(pod), pod.reading, this.#clock.now() - seconds * 500);
   }
@@ -66,6 +70,18 @@ export class Costs {
   ofModel(model: string, pool: string | undefined): Tokenizer | undefined {
     const pins = pinsOf(this.#config.learn, [model], pool === undefined ? [] : [pool]);
     return this.#learner.tokenizerOf(model, pins, this.#clock.now());
+  }
+
+  /** Returns the tokens of the prompts of the pods' base models, sorted by name, at most MAX_SHOWN_MODELS. */
+  tokenizers(pods: Iterable<Pod>): ReadonlyMap<string, Tokenizer> {
+    const models = new Map<string, string | undefined>();
+    for (const pod of pods) {
+      const { models: bases, pools } = this.#serverOf(pod);
+      for (const model of bases) models.set(model, pools[0]);
+    }
+    const sorted = [...models].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, MAX_SHOWN_MODELS);
+    const known = sorted.map(([model, pool]) => [model, this.ofModel(model, pool)] as const);
+    return new Map(known.filter((one): one is readonly [string, Tokenizer] => one[1] !== undefined));
   }
 
   #serverOf({ address, models, cluster }: Pod): LearnedServer {

@@ -52,10 +52,10 @@ export class Knowledge {
 function mostAnswer(pods: Iterable<Pod>, since: number): boolean {
   let expected = 0;
   let answered = 0;
-  for (const { cluster, scrapedAt } of pods) {
+  for (const { cluster, scrapedAt, respondedAt = scrapedAt } of pods) {
     if (cluster?.ready === false) continue;
     expected++;
-    if (scrapedAt !== null && scrapedAt > since) answered++;
+    if (respondedAt !== null && respondedAt > since) answered++;
   }
   return answered * 2 >= expected;
 }

@@ -4,6 +4,7 @@ import { sameReading } from "../engines/reading.ts";
 import { Health } from "../health.ts";
 import { toFailure } from "../http.ts";
 import type { Pod, PodAddress } from "../pod.ts";
+import { LastSignals } from "./last-signals.ts";
 import { ModelReader } from "./model-reader.ts";
 import { PodClient } from "./pod-client.ts";
 import { Probe } from "./probe.ts";
@@ -18,6 +19,7 @@ export class Scraper {
   readonly #path: string;
   readonly #models: ModelReader | undefined;
   readonly #probe: Probe | undefined;
+  readonly #signals = new LastSignals();
   #timer: NodeJS.Timeout | undefined;
   #scrapedOnce = false;
   #closed = false;
@@ -77,8 +79,10 @@ export class Scraper {
     try {
       const reading = await this.#client.metrics(this.#path, options.maxBytes, options.timeoutMs, parser.read);
       if (this.#closed) return;
-      pod.reading = reading;
-      pod.scrapedAt = started;
+      const joined = this.#signals.join(reading, started);
+      pod.reading = joined.reading;
+      pod.scrapedAt = joined.at;
+      pod.respondedAt = started;
       health.scraped();
       observer.scraped(pod, (clock.now() - started) / 1000);
       if (health.needsModels) this.#models?.read();

@@ -4,6 +4,8 @@ import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import { type Exported, exportedMetrics } from "../exported.ts";
 import type { ClusterSeen } from "../kubernetes/cluster-objects.ts";
+import type { ServerCosts } from "../learn/server-costs.ts";
+import type { Tokenizer } from "../learn/tokenizer-fit.ts";
 import type { Pod } from "../pod.ts";
 import { type PoolLoad, poolLoads } from "../pools.ts";
 import type { PushResult } from "../push/push-answer.ts";
@@ -28,6 +30,13 @@ interface PodStatus {
   ageMs: number | null;
   models: readonly string[];
   adapters: { running: readonly string[]; waiting: readonly string[]; max: number } | null;
+  /** What the next snapshot says about the pod's costs; fields that are neither learned nor pinned are absent. */
+  costs: ServerCosts;
+}
+
+/** What the next snapshot says about the tokens of a base model's prompts. */
+interface ModelStatus extends Tokenizer {
+  model: string;
 }
 
 interface TargetStatus {
@@ -43,10 +52,11 @@ export interface Status {
   readiness: Readiness;
   pools: readonly PoolLoad[];
   pods: readonly PodStatus[];
+  models: readonly ModelStatus[];
   targets: readonly TargetStatus[];
 }
 
-function podStatus(pod: Pod, now: number): PodStatus {
+function podStatus(pod: Pod, costs: ServerCosts, now: number): PodStatus {
   const { address, engine, reading, scrapedAt, cluster } = pod;
   return {
     address,
@@ -61,12 +71,20 @@ function podStatus(pod: Pod, now: number): PodStatus {
     ageMs: scrapedAt === null ? null : Math.round(now - scrapedAt),
     models: pod.models.map((model) => model.name),
     adapters: reading?.adapters ?? null,
+    costs,
   };
+}
+
+/** What is learned, as the next snapshot says it (run/costs.ts). */
+interface LearnedCosts {
+  ofPod(pod: Pod): ServerCosts;
+  tokenizers(pods: Iterable<Pod>): ReadonlyMap<string, Tokenizer>;
 }
 
 /** The parts of the current run that are shown. After a reload they belong to another run. */
 interface Watched {
   config: Config;
+  costs: LearnedCosts;
   targets: Iterable<{ origin: string; acceptedAt: number | null; lastResult: PushResult | undefined }>;
   /** Returns the secret and the connection that read a target's filter back. */
   accessTo(origin: string): Omit<FilterTarget, "origin" | "path">;
@@ -111,7 +129,8 @@ export class Views {
       now: new Date().toISOString(),
       readiness: watched.readiness(),
       pools: this.pools(),
-      pods: watched.pods().map((pod) => podStatus(pod, now)),
+      pods: watched.pods().map((pod) => podStatus(pod, watched.costs.ofPod(pod), now)),
+      models: [...watched.costs.tokenizers(watched.pods())].map(([model, tokenizer]) => ({ model, ...tokenizer })),
       targets: await Promise.all(targets),
     };
   }

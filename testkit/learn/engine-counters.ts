@@ -10,7 +10,7 @@ export function countersOf({ stats }: Engine): Counters {
     promptRequests: histograms.time_to_first_token_seconds.count,
     cachedTokens: stats.cachedTokens,
     hitTokens: stats.prefixHits,
-    externalHitTokens: 0,
+    externalHitTokens: stats.outsideHits,
     steps: histograms.iteration_tokens_total.count,
     generatedTokens: stats.generationTokens,
     interTokens: histograms.inter_token_latency_seconds.count,
