@@ -1,7 +1,7 @@
 // The command line of `make bench-routing`.
 import { Command, Option } from "commander";
 import { HARDWARE_NAMES, type HardwareName } from "../../simulator/hardware.ts";
-import { DYNAMO_TOKEN_BYTES } from "../../testkit/peers/dynamo.ts";
+import { DYNAMO_PACE, DYNAMO_TOKEN_BYTES } from "../../testkit/peers/dynamo.ts";
 import { numberFrom, someOf, wholeNumber } from "../prepare.ts";
 import { usualRate } from "../sim/loads.ts";
 import { CONTENDER_NAMES, USUAL_NAMES } from "./contenders.ts";
@@ -65,14 +65,25 @@ const command = new Command("bench-routing")
 A contender whose peer is not in the cache is skipped by name; make peers fills the cache.`,
   );
 
+/** Ends the program for options that contradict each other. */
 export function readOptions(): RoutingOptions {
-  return command.parse().opts<RoutingOptions>();
+  const options = command.parse().opts<RoutingOptions>();
+  if (options.pods === "mocker")
+    for (const name of ["hardware", "tokenBytes"])
+      if (command.getOptionValueSource(name) === "cli")
+        command.error(
+          `--pods mocker: the engines have their own speed and tokenizer, so ${FLAGS[name]} is not allowed`,
+        );
+  return options;
 }
 
+const FLAGS: Readonly<Record<string, string>> = { hardware: "--hardware", tokenBytes: "--token-bytes" };
+
 /** Bursts come when they come, so their rate does not follow the hardware. */
-function rateOf({ kind, pods, burstMs }: RoutingLoad, rate: number | undefined): { rate?: number } {
+function rateOf({ kind, pods, burstMs }: RoutingLoad, rate: number | undefined, mocker: boolean): { rate?: number } {
   if (burstMs !== undefined) return { rate: usualRate(kind, pods) };
-  return rate === undefined ? {} : { rate };
+  if (rate !== undefined) return { rate };
+  return mocker ? { rate: usualRate(kind, pods) * DYNAMO_PACE } : {};
 }
 
 /** The chosen loads, on the chosen pods and Envoys. */
@@ -85,7 +96,7 @@ export function chosenLoads(options: RoutingOptions): RoutingLoad[] {
     seconds: seconds ?? load.seconds,
     envoys: envoys ?? load.envoys,
     mocker,
-    ...rateOf(load, rate),
+    ...rateOf(load, rate, mocker),
     ...(hardware === undefined ? {} : { hardware }),
     params: { tokenBytes: mocker ? DYNAMO_TOKEN_BYTES : tokenBytes },
   }));

@@ -120,6 +120,10 @@ function cpuLines({ rows }: Cell): string[] {
   return [`${machine} Cores: ${parts.join(" · ")}`];
 }
 
+function presets({ pods, hardware, tokenBytes }: RoutingSetting): string {
+  return pods === "mocker" ? "" : ` Pods have the presets ${hardware.join(", ")} and ${tokenBytes} bytes a token.`;
+}
+
 function markdown(run: RoutingRun, image?: string): string {
   const { machine, setting } = run;
   const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
@@ -128,7 +132,7 @@ function markdown(run: RoutingRun, image?: string): string {
     "",
     `${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, ${machine.kernel}; load at the start ${machine.loadBefore}.`,
     `${versions.join(", ")}, Node ${machine.node}. The run took ${Math.round(run.seconds)} s.`,
-    `${PODS[setting.pods]} Model time is waited for, not computed, and nothing here is a GPU. Each contender has its own pods and Envoys with ${setting.workers} workers; ${setting.lanes} ran at a time. Simulated pods have the presets ${setting.hardware.join(", ")} and ${setting.tokenBytes} bytes a token.`,
+    `${PODS[setting.pods]} Model time is waited for, not computed, and nothing here is a GPU. Each contender has its own pods and Envoys with ${setting.workers} workers; ${setting.lanes} ran at a time.${presets(setting)}`,
     `${setting.repetitions} repetitions with seeds from ${setting.seed} on, the same requests for all contenders in each; figures are medians, in brackets the lowest and highest.`,
     "Arrivals are open-loop, times are from when a request was due. The first fifth of the requests fills caches and is not in the figures. What had no first token 4 s (in overload 20 s) after the last arrival was cut off and counts with as long as it had waited.",
     "A repetition is disturbed, and counted in the last column, if the machine was more than 85 % busy or other programs used more than 0.3 cores.",

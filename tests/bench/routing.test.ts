@@ -11,6 +11,7 @@ import { disturbed, mostOfBurst, repetitionOf, rowOf } from "../../bench/routing
 import type { Seen } from "../../bench/routing/lane.ts";
 import { learnConfig } from "../../bench/routing/learn-config.ts";
 import { ROUTING_LOADS, type RoutingLoad, requestsOf } from "../../bench/routing/loads.ts";
+import { chosenLoads, type RoutingOptions } from "../../bench/routing/options.ts";
 import { servingCores } from "../../bench/routing/report.ts";
 import { fixedHomes } from "../../bench/sim/rivals/home.ts";
 import { envoyConfig } from "../../envoy/config.ts";
@@ -246,6 +247,39 @@ test("the same seed gives the same requests, for the duration of the load", () =
   assert.ok(adapters.length > 20 && params.length === one.pods && warm > 0);
   const last = requests.at(-1)?.at ?? 0;
   assert.ok(last > 3000 && last < 8000, `${last}`);
+});
+
+const OPTIONS: RoutingOptions = {
+  loads: ["shared", "bursts-1s"],
+  contenders: [],
+  repetitions: 1,
+  lanes: 1,
+  workers: 2,
+  tokenBytes: 4,
+  pods: "simulated",
+  seed: 1,
+  wasm: "",
+  output: "",
+};
+
+test("options change every load; the rate of bursts follows no hardware", () => {
+  const [shared, bursts] = chosenLoads({ ...OPTIONS, envoys: 2, seconds: 7, tokenBytes: 2, hardware: ["l4-8b"] });
+  assert.ok(shared && bursts);
+  for (const one of [shared, bursts])
+    assert.deepEqual([one.envoys, one.seconds, one.params], [2, 7, { tokenBytes: 2 }]);
+  assert.equal(requestsOf(bursts, 1).perSecond, requestsOf({ ...load("bursts-1s"), seconds: 7 }, 1).perSecond);
+  assert.deepEqual(shared.hardware, ["l4-8b"]);
+  assert.equal(chosenLoads({ ...OPTIONS, rate: 3 })[0]?.rate, 3);
+  assert.equal(chosenLoads(OPTIONS)[0]?.rate, undefined);
+});
+
+test("Dynamo's engines get half the rate, and prompts with as many tokens as usual", () => {
+  const one = chosenLoads({ ...OPTIONS, pods: "mocker", seconds: 20 })[0];
+  assert.ok(one?.mocker);
+  const made = requestsOf(one, 1);
+  const usual = requestsOf({ ...load("shared"), seconds: 20 }, 1);
+  assert.ok(Math.abs(made.perSecond / usual.perSecond - 0.5) < 0.1, `${made.perSecond}`);
+  assert.ok(Math.abs(made.promptTokens / usual.promptTokens - 1) < 0.1, `${made.promptTokens}`);
 });
 
 test("other hardware gets the same number of requests, at the rate that it carries", () => {
