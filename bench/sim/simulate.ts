@@ -19,6 +19,8 @@ export interface Figures {
   p50: number;
   p90: number;
   p99: number;
+  /** The p99 with the requests that fill the caches. */
+  p99Cold: number;
   outputPerSecond: number;
   /** Answers a second between the first and the last quarter of the answers. Overloaded pods answer as many as they can. */
   answersPerSecond: number;
@@ -153,6 +155,7 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
     p50: quantile(waits, 0.5),
     p90: quantile(waits, 0.9),
     p99: quantile(waits, 0.99),
+    p99Cold: quantile([...waitOf], 0.99),
     outputPerSecond: output / seconds,
     answersPerSecond: answersPerSecond(ends),
     hitRate: cachedTokens / promptTokens,

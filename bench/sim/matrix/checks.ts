@@ -101,6 +101,11 @@ export function verdicts(all: readonly CellRuns[], { subject, bound }: Subjects)
       (runs) => reading(runs, runs.ratio(subject, RIVALS, "p99"), 3),
     ],
     [
+      "no collapse from empty caches on: p99 of all requests at most three times the best contender's",
+      steady,
+      (runs) => reading(runs, runs.ratio(subject, RIVALS, "p99Cold"), 3),
+    ],
+    [
       "overload: output at least 0.98 of the better of fixed homes and EPP",
       (runs) => role(runs) === "overload",
       (runs) => reading(runs, runs.ratio(subject, KEEPERS, "outputPerSecond", true), 0.98, true),

@@ -4,7 +4,7 @@ import type { Figures } from "../simulate.ts";
 import type { MatrixCell } from "./cells.ts";
 import type { Result } from "./results.ts";
 
-export type Measure = "mean" | "p50" | "p90" | "p99" | "outputPerSecond" | "hitRate";
+export type Measure = "mean" | "p50" | "p90" | "p99" | "p99Cold" | "outputPerSecond" | "hitRate";
 
 type Run = Omit<Figures, "perPod">;
 
