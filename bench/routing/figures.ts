@@ -3,6 +3,7 @@ import { type Figure, figure, quantile } from "../../testkit/statistics.ts";
 import type { Sent } from "./client.ts";
 import type { Seen } from "./lane.ts";
 import type { RoutingLoad } from "./loads.ts";
+import { isDisturbed } from "./machine-watch.ts";
 
 /** Times to first token in ms. A request that was cut off counts with the time that it had waited. */
 interface Repetition {
@@ -44,10 +45,6 @@ const MEASURES = [
   "foreign",
 ] as const satisfies readonly Measure[];
 
-/** Above this share of busy cores, or these cores of other programs, a repetition is marked: its figures may be the machine's. */
-const BUSY_LIMIT = 0.85;
-const FOREIGN_LIMIT = 0.3;
-
 export interface Row {
   contender: string;
   repetitions: Repetition[];
@@ -85,7 +82,7 @@ export function repetitionOf(seen: Seen, load: RoutingLoad): Repetition {
 
 /** Repetitions in which the machine was too busy to trust the figures. */
 export function disturbed({ repetitions }: Row): number {
-  return repetitions.filter(({ busy, foreign }) => busy > BUSY_LIMIT || foreign > FOREIGN_LIMIT).length;
+  return repetitions.filter(isDisturbed).length;
 }
 
 export function mostOfBurst(sent: readonly Sent[], burstMs: number, pods: number): number {

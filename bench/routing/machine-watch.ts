@@ -10,6 +10,14 @@ export interface MachineUse {
   foreign: number;
 }
 
+const BUSY_LIMIT = 0.85;
+const FOREIGN_LIMIT = 0.3;
+
+/** Whether figures may be the machine's: more than 85 % of the cores were busy, or other programs used more than 0.3 cores. */
+export function isDisturbed({ busy, foreign }: MachineUse): boolean {
+  return busy > BUSY_LIMIT || foreign > FOREIGN_LIMIT;
+}
+
 interface Sample {
   at: number;
   busy: number;

@@ -10,38 +10,60 @@ import { CONTENDERS, missing, type RoutingContender } from "./contenders.ts";
 import { rowOf } from "./figures.ts";
 import { Lane, type Seen } from "./lane.ts";
 import { type RoutingLoad, requestsOf } from "./loads.ts";
+import { isDisturbed } from "./machine-watch.ts";
 import { chosenLoads, type RoutingOptions, readOptions } from "./options.ts";
 import { type Cell, cellTable, claimTable, type RoutingRun, writeReport } from "./report.ts";
 
-/**
- * Runs every contender once, `lanes.length` at a time. The order rotates with each repetition. A contender that fails is in no
- * figure of this load, and `failed` gets the reason.
- */
-async function repetition(
-  contenders: readonly RoutingContender[],
-  load: RoutingLoad,
-  seed: number,
-  turn: number,
-  lanes: readonly Lane[],
-  failed: Map<string, string>,
-): Promise<Map<string, Seen>> {
+const UNDISTURBED = { busy: 0, foreign: 0 };
+
+interface Repetition {
+  load: RoutingLoad;
+  seed: number;
+  /** Rotates the order of the contenders. */
+  turn: number;
+  lanes: readonly Lane[];
+  /** How often a group of contenders runs again that the machine disturbed. */
+  retries: number;
+  /** Gets the reason of each contender that fails. */
+  failed: Map<string, string>;
+}
+
+/** Runs every contender once, `lanes.length` at a time. A contender that fails is not in the result. */
+async function repeat(contenders: readonly RoutingContender[], given: Repetition): Promise<Map<string, Seen>> {
+  const { turn, lanes, retries } = given;
   const seen = new Map<string, Seen>();
   const order = contenders.map((_, i) => contenders[(i + turn) % contenders.length] as RoutingContender);
   for (let from = 0; from < order.length; from += lanes.length) {
     const group = order.slice(from, from + lanes.length);
-    const apart = load.burstMs === undefined ? 0 : load.burstMs / lanes.length;
     progress(`  ${group.map(({ name }) => name).join(", ")}`);
-    await Promise.all(
-      group.map(async (contender, i) => {
-        try {
-          seen.set(contender.name, await (lanes[i] as Lane).run(contender, load, seed, i * apart));
-        } catch (error) {
-          failed.set(contender.name, `failed: ${contender.name} under ${load.name}: ${error}`);
-        }
-      }),
-    );
+    for (let left = retries; ; left--) {
+      await together(group, given, seen);
+      const disturbed = group.some(({ name }) => isDisturbed(seen.get(name)?.machine ?? UNDISTURBED));
+      if (!disturbed || left === 0) break;
+      progress(`  disturbed; ${left} tries left`);
+    }
   }
   return seen;
+}
+
+/** Runs each contender of a group in a lane of its own, at the same time. */
+async function together(
+  group: readonly RoutingContender[],
+  { load, seed, lanes, failed }: Repetition,
+  seen: Map<string, Seen>,
+): Promise<void> {
+  const apart = load.burstMs === undefined ? 0 : load.burstMs / lanes.length;
+  await Promise.all(
+    group.map(async (contender, i) => {
+      const { name } = contender;
+      try {
+        seen.set(name, await (lanes[i] as Lane).run(contender, load, seed, i * apart));
+        failed.delete(name);
+      } catch (error) {
+        failed.set(name, `failed: ${name} under ${load.name}: ${error}`);
+      }
+    }),
+  );
 }
 
 /** Measures every load. `notes` gets the contenders that failed. */
@@ -64,8 +86,8 @@ async function measure(
     for (let i = 0; i < options.repetitions; i++) {
       progress(`${load.name}: repetition ${i + 1} of ${options.repetitions}`);
       const able = contenders.filter(({ name }) => !failed.has(name));
-      for (const [name, seen] of await repetition(able, load, options.seed + i, i, lanes, failed))
-        all.get(name)?.push(seen);
+      const given = { load, seed: options.seed + i, turn: i, lanes, retries: options.retries, failed };
+      for (const [name, seen] of await repeat(able, given)) all.get(name)?.push(seen);
     }
     for (const [name, why] of failed) {
       all.delete(name);

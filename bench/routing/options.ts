@@ -12,6 +12,7 @@ export interface RoutingOptions {
   contenders: string[];
   repetitions: number;
   lanes: number;
+  retries: number;
   workers: number;
   envoys?: number;
   hardware?: HardwareName[];
@@ -37,6 +38,7 @@ const command = new Command("bench-routing")
     wholeNumber(1, 16),
     2,
   )
+  .option("--retries <n>", "how often contenders run again that the machine disturbed", wholeNumber(0, 100), 0)
   .option("--workers <n>", "worker threads of each Envoy", wholeNumber(1, 64), 2)
   .option("--envoys <n>", "Envoys of each contender (default: the load's own, 1 or 2)", wholeNumber(1, 16))
   .option(

@@ -254,6 +254,7 @@ const OPTIONS: RoutingOptions = {
   contenders: [],
   repetitions: 1,
   lanes: 1,
+  retries: 0,
   workers: 2,
   tokenBytes: 4,
   pods: "simulated",
