@@ -5,8 +5,6 @@
 /** The part of in-flight.ts: requests. */
 @unmanaged
 export class InFlight {
-  /** Instant of the scrape with which `unseenAverage` ends, ms since the epoch. */
-  scrapedAt: u64 = 0;
   /** In-flight requests of this worker on the endpoint; exact. */
   own: i32 = 0;
   /** In-flight requests that the other workers last published (workers/counts.ts), and how many of these were settled then. */
@@ -18,8 +16,20 @@ export class InFlight {
   /** How many of the `own` requests started in the generation `freshSince`. */
   fresh: i32 = 0;
   freshSince: u32 = 0;
-  /** Requests that the model server reported and that no worker of any Envoy sent, averaged over 2 s. */
-  unseenAverage: f32 = 0;
+}
+
+/** The part of unseen.ts: requests that the model server reported and that no worker of any Envoy sent. */
+@unmanaged
+class Unseen {
+  /** Instant of the last scrape, ms since the epoch. */
+  scrapedAt: u64 = 0;
+  /** Estimate of the unseen requests. */
+  average: f32 = 0;
+  /** How many more requests the last scrape had than were known. */
+  excess: f32 = 0;
+  /** The most requests that were known since the last scrape came, and between the scrape before and the last one. */
+  most: i32 = 0;
+  mostBefore: i32 = 0;
 }
 
 /** The part of waiting-tokens.ts: uncached prompt tokens. */
@@ -87,6 +97,8 @@ class Speed {
   /** Mean logarithm of the observed over the predicted time to the first byte (formula in speed.ts). */
   slowness: f32 = 0;
   samples: u32 = 0;
+  /** When the last sample came, ns. */
+  at: u64 = 0;
 }
 
 /** The part of health.ts. */
@@ -127,6 +139,9 @@ export class Entry {
   get inFlight(): InFlight {
     return changetype<InFlight>(changetype<usize>(this) + IN_FLIGHT);
   }
+  get unseen(): Unseen {
+    return changetype<Unseen>(changetype<usize>(this) + UNSEEN);
+  }
   get tokens(): WaitingTokens {
     return changetype<WaitingTokens>(changetype<usize>(this) + TOKENS);
   }
@@ -152,7 +167,8 @@ export class Entry {
 
 // Each part begins at a multiple of 8.
 const IN_FLIGHT: u32 = (<u32>offsetof<Entry>() + 7) & ~7;
-const TOKENS: u32 = IN_FLIGHT + ((<u32>offsetof<InFlight>() + 7) & ~7);
+const UNSEEN: u32 = IN_FLIGHT + ((<u32>offsetof<InFlight>() + 7) & ~7);
+const TOKENS: u32 = UNSEEN + ((<u32>offsetof<Unseen>() + 7) & ~7);
 const COSTS: u32 = TOKENS + ((<u32>offsetof<WaitingTokens>() + 7) & ~7);
 const REMOTE: u32 = COSTS + ((<u32>offsetof<Costs>() + 7) & ~7);
 const REPORT: u32 = REMOTE + ((<u32>offsetof<Remote>() + 7) & ~7);

@@ -3,7 +3,7 @@
 // A request is settled when it has lived through a tick. A shorter request ends before the other workers receive its count, and
 // its count would only keep them away from an endpoint that is idle again. So a cost counts only the settled requests of other
 // workers. The limits of places, the estimate of unseen requests, and the metrics count all requests.
-// Unseen requests are requests that a model server reports and that no filter sent.
+// Requests that no filter sent are estimated in unseen.ts.
 // Invariant: every started() is followed by exactly one finished() with the same hash.
 import {
   MAX_REMOTE,
@@ -12,13 +12,13 @@ import {
   REMOTE_SENT,
   REMOTE_SETTLED,
   REMOTE_WAITING,
-  UNKNOWN,
 } from "../../protocol/constants";
 import { textHash } from "../base/hash";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { endpointCount, entryOf, findEntry, followEndpoints } from "./entries";
 import { Entry, InFlight } from "./entry";
 import { beginRemote, receiveRemote, remoteInFlightNow } from "./remote";
+import { estimateOf, knownRose, UNSEEN_NOISE } from "./unseen";
 import {
   addOthersTokens,
   beginOthersTokens,
@@ -27,11 +27,6 @@ import {
   tokensPublished,
 } from "./waiting-tokens";
 
-/** Span of the average of unseen requests. */
-const AVERAGE_MILLISECONDS: u64 = 2000;
-
-/** Version of the snapshot whose scrapes were looked at last. */
-let scrapedVersion: u64 = 0;
 let ownTotal: i32 = 0;
 let otherWorkers: i32 = 0;
 let othersTotal: i32 = 0;
@@ -51,32 +46,10 @@ export function followTopology(view: SnapshotView): void {
 /** Takes over what other Envoys have in flight, from a snapshot that came at `now`, ns. */
 export function followRemote(view: SnapshotView, now: u64): void {
   const newer = beginRemote(view, now);
-  for (let i: u32 = 0; i < endpointCount(); i++) receiveRemote(view, i, localInFlight(entryOf(i)), newer);
-}
-
-/** Updates each endpoint's average of unseen requests, if this snapshot has a newer scrape of the endpoint than the last one had. */
-export function followScrapes(view: SnapshotView): void {
-  const producedAt = view.version / 1000;
-  // A lower version than the last is accepted only if the last snapshot was stale: its producer's clock may have been ahead.
-  const restarted = view.version < scrapedVersion;
-  scrapedVersion = view.version;
   for (let i: u32 = 0; i < endpointCount(); i++) {
-    const waiting = view.waiting(i);
-    const running = view.running(i);
-    const age = view.scrapeAge(i);
     const entry = entryOf(i);
-    const part = entry.inFlight;
-    if (age == UNKNOWN || waiting == UNKNOWN || running == UNKNOWN) {
-      part.unseenAverage = 0;
-      continue;
-    }
-    const scrapedAt = producedAt > age ? producedAt - age : 0;
-    if (scrapedAt <= part.scrapedAt && !restarted) continue;
-    const since = scrapedAt > part.scrapedAt ? scrapedAt - part.scrapedAt : AVERAGE_MILLISECONDS;
-    part.scrapedAt = scrapedAt;
-    const unseen = <i64>waiting + running - part.own - part.others - entry.remote.requests;
-    const weight = <f32>min<u64>(since, AVERAGE_MILLISECONDS) / <f32>AVERAGE_MILLISECONDS;
-    part.unseenAverage += weight * (<f32>min<i64>(max<i64>(unseen, 0), 1 << 24) - part.unseenAverage);
+    receiveRemote(view, i, localInFlight(entry), newer);
+    knownRose(entry);
   }
 }
 
@@ -98,6 +71,7 @@ export function started(endpoint: u32): u64 {
   }
   part.fresh++;
   ownTotal++;
+  knownRose(entry);
   return entry.hash;
 }
 
@@ -133,14 +107,6 @@ function localInFlight(entry: Entry): i32 {
   return part.own + part.othersSettled + (burst > 0 ? burst * otherWorkers : 0);
 }
 
-/** Requests that the model server reported and no filter sent, averaged over 2 s. */
-export function unseenInFlight(endpoint: u32): f32 {
-  return entryOf(endpoint).inFlight.unseenAverage;
-}
-
-/** Own requests end between a scrape and its arrival. So an average of unseen requests below this is noise. */
-export const UNSEEN_NOISE: f32 = 1;
-
 /**
  * Requests that may be on an endpoint by now, for the limits of places. The sum of: own requests; requests that other workers
  * and Envoys published; for each other worker, as many requests as this worker sent since it published; unseen requests.
@@ -150,7 +116,7 @@ export function inFlightAt(endpoint: u32): f32 {
   const part = entry.inFlight;
   const burst = max(part.own - part.published, 0) * otherWorkers;
   const seen = part.own + part.others + entry.remote.requests + burst;
-  return <f32>max(seen, 0) + max<f32>(part.unseenAverage - UNSEEN_NOISE, 0);
+  return <f32>max(seen, 0) + max<f32>(estimateOf(entry) - UNSEEN_NOISE, 0);
 }
 
 /** Requests that the workers of this Envoy count, without unseen requests and without any guess. */
@@ -268,5 +234,9 @@ export function addOthers(published: usize): void {
 
 /** Ends the round at `now`, ns. */
 export function endOthers(now: u64): void {
-  for (let i: u32 = 0; i < endpointCount(); i++) endOthersTokens(entryOf(i), now);
+  for (let i: u32 = 0; i < endpointCount(); i++) {
+    const entry = entryOf(i);
+    endOthersTokens(entry, now);
+    knownRose(entry);
+  }
 }

@@ -6,13 +6,17 @@ import { followAdapters } from "../endpoints/adapters";
 import { followCaches } from "../endpoints/cache/prefix-index";
 import { followCosts } from "../endpoints/costs";
 import { followUsable } from "../endpoints/health";
-import { followRemote, followScrapes, followTopology } from "../endpoints/in-flight";
+import { followRemote, followTopology } from "../endpoints/in-flight";
 import { followPrefixes } from "../endpoints/remote";
+import { followScrapes } from "../endpoints/unseen";
 import { tickTime } from "../host/tick-time";
 import { followPlaces } from "../places/learned";
 import { current, receivedAt } from "../snapshot/current";
 import { receiveSnapshot } from "../workers/stored-snapshot";
 import { followPlaceNames } from "./place-counters";
+
+/** Whether the scrapes of the current snapshot are still to be followed. */
+let newScrapes: bool = false;
 
 /** Call after readSummary(). Takes over the snapshot that some worker of this Envoy stored since the last call, if there is one. */
 export function followSnapshot(): void {
@@ -21,7 +25,6 @@ export function followSnapshot(): void {
   followTopology(view);
   followRemote(view, receivedAt());
   followCosts(view);
-  followScrapes(view);
   followCaches(view);
   followAdapters(view);
   followUsable(view, tickTime());
@@ -30,4 +33,11 @@ export function followSnapshot(): void {
   followPrefixes(view);
   followObjectives(view);
   followSince(view, receivedAt());
+  newScrapes = true;
+}
+
+/** Call on the tick, when the other workers' counts were received: scrapes are compared with them. */
+export function followNewScrapes(): void {
+  if (newScrapes) followScrapes(current());
+  newScrapes = false;
 }

@@ -15,7 +15,7 @@ import { exchangeCounts, publishCounts } from "../workers/counts";
 import { receiveEjections } from "../workers/ejections";
 import { publishSums } from "../workers/published-sums";
 import { readSummary } from "../workers/summary";
-import { followSnapshot } from "./follow";
+import { followNewScrapes, followSnapshot } from "./follow";
 import { tendWaiting } from "./request/resume";
 import { verifySettled } from "./response/served";
 import { BUSY_TICK_MILLISECONDS, collectGarbage, Root, tickEvery } from "./root";
@@ -92,6 +92,7 @@ function tick(now: u64): void {
   verifySettled();
   refreshPrompts();
   exchangeCounts(now);
+  followNewScrapes();
   publishSums(now);
   receiveEjections();
   sampleCounts(now);

@@ -101,7 +101,7 @@ export class Stream {
   sentAt: u64 = 0;
   /** Uncached tokens that the request added to its endpoint; 0 once the response's first byte came. */
   uncachedTokens: i32 = 0;
-  /** Seconds until the response's first byte, as the pick predicted them (endpoints/speed.ts). */
+  /** Seconds until the response's first byte, as the pick predicted them (endpoints/speed.ts); 0: nothing is learned from the time. */
   predicted: f32 = 0;
   /** The running prompt of this in-flight request (endpoints/cache/running-prompts.ts); 0: the request has none. */
   runningPrompt: usize = 0;

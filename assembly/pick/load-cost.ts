@@ -9,7 +9,8 @@
 //   kv       fraction of the KV cache in use, 0...1
 //
 // signals.ts has the rule for a signal that one of the candidates lacks.
-import { seenInFlight, UNSEEN_NOISE, unseenInFlight } from "../endpoints/in-flight";
+import { seenInFlight } from "../endpoints/in-flight";
+import { UNSEEN_NOISE, unseenInFlight } from "../endpoints/unseen";
 import { SnapshotView } from "../snapshot/view";
 import { Candidates } from "./candidates";
 import { PickInput } from "./pick-input";

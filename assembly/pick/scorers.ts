@@ -173,7 +173,7 @@ function signalOf(
       const entry = entryOf(endpoint);
       const unseen = unseenOf(view, endpoint, profile, input, worst);
       const seconds = predictedSeconds(entry, endpoint, input, <f32>uncachedTokens(input, entry), unseen);
-      return <f64>(seconds * speedFactor(entry, median));
+      return <f64>(seconds * speedFactor(entry, median, input.now));
     }
     case SCORE_ACTIVE:
       return <f64>max(seenInFlight(endpoint), 0);

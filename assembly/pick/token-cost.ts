@@ -10,7 +10,7 @@
 //   h  share of the candidates' caches that hot blocks take, 0...1 (endpoints/cache/lru.ts). A prefill evicts as many blocks as
 //      it adds. The share h of these is prefilled once more, which evicts blocks in turn: h + h² + ... = h / (1 - h) further
 //      prefills, which gain nothing
-//   n  in-flight requests on p, of all traffic that is known (endpoints/in-flight.ts; unseen requests averaged over 2 s)
+//   n  in-flight requests on p, of all traffic that is known (endpoints/in-flight.ts; unseen requests as estimated in endpoints/unseen.ts)
 //   q  sum of Q over all candidates / their in-flight requests. Waiting work is balanced partly by its tokens and partly by its
 //      requests. By tokens alone, a burst of unequal prompts would leave some endpoints with far more requests than others
 //   adapter  the cost of loading the adapter and waiting for a slot (endpoints/adapters.ts)
@@ -25,8 +25,9 @@ import { Prompt, piecesOf } from "../endpoints/cache/prompt";
 import { rateOf } from "../endpoints/costs";
 import { entryOf } from "../endpoints/entries";
 import { Entry } from "../endpoints/entry";
-import { seenInFlight, unseenInFlight, workersBeside } from "../endpoints/in-flight";
+import { seenInFlight, workersBeside } from "../endpoints/in-flight";
 import { speedFactor } from "../endpoints/speed";
+import { unseenInFlight } from "../endpoints/unseen";
 import { queueOf } from "../endpoints/waiting-tokens";
 import { SnapshotView } from "../snapshot/view";
 import { Candidates } from "./candidates";
@@ -148,7 +149,7 @@ export function tokenTerms(
   terms.queue = queue;
   terms.uncached = <f32>uncachedTokens(input, entry);
   terms.requests = seen + unseen;
-  terms.speed = (speedFactor(entry, shared.medianSlowness) * candidates.rate) / rateOf(entry);
+  terms.speed = (speedFactor(entry, shared.medianSlowness, input.now) * candidates.rate) / rateOf(entry);
   terms.adapter = shared.isAdapter ? adapterCost(view, link, entry, input.model, candidates.rate, input.now) : 0;
   const waits: f32 = (1 - W) * queue + (D * (1 + terms.requests / N) + W * shared.waitingPerRequest) * terms.requests;
   terms.cost = terms.speed * (waits + shared.prefillPrice * terms.uncached) + terms.adapter;

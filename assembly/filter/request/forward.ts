@@ -9,7 +9,8 @@ import { insertPrefix } from "../../endpoints/cache/prefix-updates";
 import { Prompt } from "../../endpoints/cache/prompt";
 import { followPrompt } from "../../endpoints/cache/running-prompts";
 import { entryOf } from "../../endpoints/entries";
-import { publishGeneration, started, unseenInFlight } from "../../endpoints/in-flight";
+import { publishGeneration, seenInFlight, started } from "../../endpoints/in-flight";
+import { unseenInFlight } from "../../endpoints/unseen";
 import { tokensSent } from "../../endpoints/waiting-tokens";
 import { setProperty } from "../../host/calls";
 import { ticks, tickTime } from "../../host/tick-time";
@@ -130,13 +131,7 @@ function useChoice(
   if (config.pick.readsPrompts) {
     stream.uncachedTokens = choice.uncached;
     stream.sentAt = input.now;
-    stream.predicted = predictedSeconds(
-      entry,
-      choice.first,
-      input,
-      <f32>stream.uncachedTokens,
-      unseenInFlight(choice.first),
-    );
+    stream.predicted = predicted(choice.first, choice.uncached);
     measure(stream, view, model, input, entry, stream.uncachedTokens);
     tokensSent(entry, stream.uncachedTokens, input.now);
     if (stream.prompt) {
@@ -155,6 +150,16 @@ function useChoice(
   else if (choice.count > 2) at = append(comma(at), view, choice.third);
   changeHeader(DESTINATION, destination, <u32>(at - destination));
   if (config.pick.profile.reports) changeHeader(LOAD_REPORT_FORMAT, TEXT.pointer, TEXT.length);
+}
+
+/**
+ * Seconds until the response's first byte, as the pick predicts them. 0: most of the endpoint's requests are unseen, so what delays the
+ * first byte is not known, and nothing is learned from it.
+ */
+function predicted(endpoint: u32, uncached: i32): f32 {
+  const unseen = unseenInFlight(endpoint);
+  if (unseen > <f32>seenInFlight(endpoint)) return 0;
+  return predictedSeconds(entryOf(endpoint), endpoint, input, <f32>uncached, unseen);
 }
 
 /**

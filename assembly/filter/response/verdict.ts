@@ -55,9 +55,11 @@ export function responseBegan(stream: Stream): void {
   }
   const time = now();
   const entry = findEntry(stream.countedOn);
-  const seconds = <f64>(time - stream.sentAt) * 1e-9;
-  measureSeconds(stream, seconds);
-  if (entry !== null && stream.predicted > 0) learnSpeed(entry, <f32>seconds, stream.predicted);
+  if (stream.predicted > 0) {
+    const seconds = <f64>(time - stream.sentAt) * 1e-9;
+    measureSeconds(stream, seconds);
+    if (entry !== null) learnSpeed(entry, <f32>seconds, stream.predicted, time);
+  }
   stream.sentAt = time;
 }
 

@@ -6,7 +6,6 @@ import {
   beginOthers,
   counted,
   finished,
-  followScrapes,
   followTopology,
   ownChanged,
   ownInFlight,
@@ -17,8 +16,8 @@ import {
   started,
   startedAt,
   totalInFlight,
-  unseenInFlight,
 } from "../../../assembly/endpoints/in-flight";
+import { followScrapes, unseenInFlight } from "../../../assembly/endpoints/unseen";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder, bytesAt, bytesLength } from "../support/builder";
 
@@ -173,6 +172,9 @@ describe("unseen requests", () => {
   });
 
   test("change only with a scrape that is newer than the last", () => {
+    // A request of the test before is among the known requests of the last two scrapes.
+    follow(builder([A]));
+    follow(builder([A]));
     const b = builder([A]);
     b.pods[0].running = 4;
     follow(b);

@@ -9,12 +9,12 @@ import {
   beginOthers,
   endOthers,
   finished,
-  followScrapes,
   followTopology,
   PUBLISHED_BYTES,
   publishOwn,
   started,
 } from "../../../assembly/endpoints/in-flight";
+import { followScrapes } from "../../../assembly/endpoints/unseen";
 import { queueOf, tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
 import { Choice, pick } from "../../../assembly/pick/pick";
 import { newPickInput } from "../../../assembly/pick/pick-input";

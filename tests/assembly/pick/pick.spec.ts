@@ -1,11 +1,6 @@
 import { newRandom } from "../../../assembly/base/random";
-import {
-  finished,
-  followScrapes,
-  followTopology,
-  publishGeneration,
-  started,
-} from "../../../assembly/endpoints/in-flight";
+import { finished, followTopology, publishGeneration, started } from "../../../assembly/endpoints/in-flight";
+import { followScrapes } from "../../../assembly/endpoints/unseen";
 import { Choice, pick } from "../../../assembly/pick/pick";
 import { newPickInput } from "../../../assembly/pick/pick-input";
 import { KIND_LOAD, newProfile } from "../../../assembly/pick/profile";

@@ -8,7 +8,8 @@ import {
   SMALL_BLOCK_BYTES,
 } from "../../../assembly/endpoints/cache/prompt";
 import { entryOf } from "../../../assembly/endpoints/entries";
-import { finished, followScrapes, publishGeneration, publishOwn, started } from "../../../assembly/endpoints/in-flight";
+import { finished, publishGeneration, publishOwn, started } from "../../../assembly/endpoints/in-flight";
+import { followScrapes } from "../../../assembly/endpoints/unseen";
 import { tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
 import { Profile } from "../../../assembly/pick/profile";
 import {

@@ -1,0 +1,87 @@
+// Unseen requests: requests that a model server reports and that no filter sent. Entry.unseen (entry.ts) has the estimate.
+//
+//   excess   = waiting + running in a scrape - the most requests that were known since before the scrape, at least 0
+//   estimate = average of the excess over 2 s. When the last two scrapes have more than it, it is the lower of these two at once
+//
+// The most, and not the requests of now: a request of ours that ended between the scrape and its arrival is in the scrape. And two
+// scrapes, because a request of another worker or Envoy may be in a scrape before this worker receives its count; the next scrape
+// comes after that count. So load that others cause is believed with the second scrape, and our own requests are no such load.
+import { UNKNOWN } from "../../protocol/constants";
+import { SnapshotView } from "../snapshot/view";
+import { endpointCount, entryOf } from "./entries";
+import { Entry } from "./entry";
+
+/** Span of the average. */
+const AVERAGE_MILLISECONDS: u64 = 2000;
+/** The estimate may be wrong by this much. A smaller difference is followed by the average only. */
+export const UNSEEN_NOISE: f32 = 1;
+/** An estimate below this is none, so that endpoints without load are equal. An average never gets to 0. */
+const NONE_LEFT: f32 = 0.25;
+/** Limit of the estimate. */
+const MAX_UNSEEN: i64 = 1 << 24;
+
+/** Version of the snapshot whose scrapes were looked at last. */
+let scrapedVersion: u64 = 0;
+
+/** Unseen requests on an endpoint. */
+export function unseenInFlight(endpoint: u32): f32 {
+  return estimateOf(entryOf(endpoint));
+}
+
+/** Unseen requests on an endpoint. */
+export function estimateOf(entry: Entry): f32 {
+  const average = entry.unseen.average;
+  return average < NONE_LEFT ? 0 : average;
+}
+
+/** Call when more requests on the endpoint are known than before. */
+export function knownRose(entry: Entry): void {
+  entry.unseen.most = max(entry.unseen.most, known(entry));
+}
+
+/** Requests of all workers and Envoys that are known. */
+function known(entry: Entry): i32 {
+  return entry.inFlight.own + entry.inFlight.others + entry.remote.requests;
+}
+
+/**
+ * Updates the estimate of each endpoint of which this snapshot has a newer scrape than the last one had. Call when the other workers'
+ * counts were received (in-flight.ts).
+ */
+export function followScrapes(view: SnapshotView): void {
+  const producedAt = view.version / 1000;
+  // A lower version than the last is accepted only if the last snapshot was stale: its producer's clock may have been ahead.
+  const restarted = view.version < scrapedVersion;
+  scrapedVersion = view.version;
+  for (let i: u32 = 0; i < endpointCount(); i++) {
+    const waiting = view.waiting(i);
+    const running = view.running(i);
+    const age = view.scrapeAge(i);
+    const entry = entryOf(i);
+    const part = entry.unseen;
+    if (age == UNKNOWN || waiting == UNKNOWN || running == UNKNOWN) {
+      part.average = 0;
+      part.excess = 0;
+      continue;
+    }
+    const scrapedAt = producedAt > age ? producedAt - age : 0;
+    if (scrapedAt <= part.scrapedAt && !restarted) continue;
+    const since = scrapedAt > part.scrapedAt ? scrapedAt - part.scrapedAt : AVERAGE_MILLISECONDS;
+    part.scrapedAt = scrapedAt;
+    learn(entry, <i64>waiting + running, <f32>min<u64>(since, AVERAGE_MILLISECONDS) / <f32>AVERAGE_MILLISECONDS);
+  }
+}
+
+/** Learns from a scrape with `reported` requests. `weight`: share of the scrape in the average. */
+function learn(entry: Entry, reported: i64, weight: f32): void {
+  const part = entry.unseen;
+  // The scrape was made after the scrape before the last had come, unless a scrape takes more than two intervals to come.
+  const most = max(max(part.most, part.mostBefore), known(entry));
+  part.mostBefore = part.most;
+  part.most = known(entry);
+  const excess = <f32>min<i64>(max<i64>(reported - most, 0), MAX_UNSEEN);
+  const sure = min(excess, part.excess);
+  part.excess = excess;
+  part.average += weight * (excess - part.average);
+  if (sure > part.average + UNSEEN_NOISE) part.average = sure;
+}
