@@ -107,13 +107,13 @@ export function rowOf(contender: string, all: readonly Seen[], load: RoutingLoad
   return { contender, repetitions, figures, cores, spans };
 }
 
-/** Of the requests that were due in this part of the load; 0 without any. */
+/** Of the requests that were due in this part of the load; NaN, shown as a dash, without any. */
 function p90Within({ sent, spans }: Seen, wanted: string): number {
   const span = spans.find(({ name }) => name === wanted);
   const waits = sent.flatMap(({ at, wait, status, cut }) => {
     return span && at >= span.from && at < span.to && (status === 200 || cut) ? [wait] : [];
   });
-  return waits.length === 0 ? 0 : quantile(waits, 0.9);
+  return waits.length === 0 ? Number.NaN : quantile(waits, 0.9);
 }
 
 /** The ratio of `row` to `other` in each repetition, in which both had the same requests. */

@@ -196,6 +196,9 @@ test("after an overload the p90 is compared with the p90 before it, by the times
     overload: { median: 900, low: 900, high: 900 },
     "after 20 s": { median: 110, low: 110, high: 110 },
   });
+  const none = [{ name: "after 40 s", from: 400, to: 500 }];
+  const empty = rowOf("tokens", [{ ...seen("tokens", [sent(200, 1)]), spans: none }], one);
+  assert.equal(empty.spans["after 40 s"]?.median, Number.NaN);
   const made = (wait: number) => claimsOf(one, [after(wait)]).map(({ claim, holds }) => [claim, holds]);
   assert.deepEqual(made(110), [["p90 20 s after the overload at most 1.1 of before", true]]);
   assert.deepEqual(made(111), [["p90 20 s after the overload at most 1.1 of before", false]]);
