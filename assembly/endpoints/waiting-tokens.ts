@@ -17,6 +17,11 @@ export function queueOf(entry: Entry, now: u64, workers: i32): f32 {
   return min<f32>(drained(entry, now), waiting) + guessed + remoteTokensGuessed(entry);
 }
 
+/** Uncached tokens of requests without a first byte, of this worker and of all others that published. */
+export function waitingTokens(entry: Entry): f32 {
+  return <f32>max(entry.tokens.waiting + entry.tokens.othersWaiting, 0);
+}
+
 function drained(entry: Entry, now: u64): f32 {
   const tokens = entry.tokens;
   const seconds: f32 = now > tokens.queueAt ? <f32>(now - tokens.queueAt) * 1e-9 : 0;

@@ -51,6 +51,7 @@ function explain(w: Writer, profile: Profile, input: PickInput, choice: Choice, 
     number(w, " q=", terms.queue);
     number(w, " u=", terms.uncached);
     fraction(w, " n=", terms.requests);
+    if (terms.notOwner > 0) number(w, " o=", terms.notOwner);
     number(w, " a=", terms.adapter);
   } else if (profile.kind == KIND_LOAD) {
     fraction(w, " cost=", <f32>candidates.cost(i));

@@ -1,7 +1,9 @@
 // Profile "tokens": the cost of a request on an endpoint, in prompt tokens. The lowest cost wins. Chance decides ties.
 //
-//   cost(p) = s(p) * [ (1 - W) * Q(p) + P * u(p) + (D * (1 + n(p) / N) + W * q) * n(p) ] + adapter(p)
+//   cost(p) = s(p) * [ L(p) + P * u(p) + o(p) ] + adapter(p)
+//   L(p)    = (1 - W) * Q(p) + (D * (1 + n(p) / N) + W * q) * n(p)
 //   P       = C + (1 + E) * h / (1 - h)
+//   o(p)    = min(O, max(0, X * b - 1)) * L * k / T, and 0 if p is the prompt's owner
 //
 //   s  how much slower than the usual candidate p answers (endpoints/speed.ts)
 //   Q  waiting tokens on p that are still to be prefilled (queueOf() of endpoints/waiting-tokens.ts)
@@ -13,12 +15,19 @@
 //   n  in-flight requests on p, of all traffic that is known (endpoints/in-flight.ts; unseen requests as estimated in endpoints/unseen.ts)
 //   q  sum of Q over all candidates / their in-flight requests. Waiting work is balanced partly by its tokens and partly by its
 //      requests. By tokens alone, a burst of unequal prompts would leave some endpoints with far more requests than others
+//   o  the price of an endpoint that is not the prompt's owner. The owner is the endpoint that was last sent the longest known
+//      beginning of the prompt (endpoints/cache/last-sent.ts), k its tokens. L is the load L(p) of the mean candidate, and b the
+//      share of the candidates' caches that waiting tokens would fill. In a pool that is not overloaded b is near 0. In an
+//      overloaded pool prompts are evicted before they are asked for again. If such a prompt went to any endpoint, every endpoint
+//      would get all prompts, and hits would become rare. With this price each endpoint gets its own prompts, and the owner is
+//      left only if its load is O above the mean (consistent hashing with bounded loads, Mirrokni et al. 2016, has such a bound)
 //   adapter  the cost of loading the adapter and waiting for a slot (endpoints/adapters.ts)
 //
 // Unseen requests have waiting tokens too. So Q is multiplied by 1 + min(4, unseen / seen), the two parts of n.
 // Source: a simulation of rules in use on pods like vLLM's, which `make sim` repeats.
-import { MODEL_IS_ADAPTER } from "../../protocol/constants";
+import { MODEL_IS_ADAPTER, PREFIX_UNIT_TOKENS } from "../../protocol/constants";
 import { adapterCost } from "../endpoints/adapters";
+import { findLastSent } from "../endpoints/cache/last-sent";
 import { clockOf } from "../endpoints/cache/lru";
 import { askForPrefix, matchPrefix } from "../endpoints/cache/prefix-index";
 import { Prompt, piecesOf } from "../endpoints/cache/prompt";
@@ -28,8 +37,8 @@ import { Entry } from "../endpoints/entry";
 import { seenInFlight, workersBeside } from "../endpoints/in-flight";
 import { speedFactor } from "../endpoints/speed";
 import { unseenInFlight } from "../endpoints/unseen";
-import { queueOf } from "../endpoints/waiting-tokens";
-import { SnapshotView } from "../snapshot/view";
+import { queueOf, waitingTokens } from "../endpoints/waiting-tokens";
+import { NONE, SnapshotView } from "../snapshot/view";
 import { Candidates } from "./candidates";
 import { medianSlowness } from "./median-slowness";
 import { PickInput } from "./pick-input";
@@ -49,6 +58,10 @@ const D: f32 = 100;
 const N: f32 = 64;
 /** The part of the waiting work that is balanced by requests. */
 const W: f32 = 0.7;
+/** An owner is preferred while its load is at most this much above the mean, as a fraction of the mean. */
+const O: f32 = 0.3;
+/** Owners begin to count when waiting tokens would fill 1 / X of the caches. */
+const X: f32 = 32;
 
 /** The terms that all candidates of a pick share. */
 @unmanaged
@@ -60,6 +73,10 @@ class CommonTerms {
   medianSlowness: f32 = 0;
   /** The result of worstUnseen(). */
   worstUnseen: f32 = 0;
+  /** The owner's index in the snapshot; NONE: the prompt has no owner, or owners do not count. */
+  owner: u32 = 0;
+  /** o of the formula, for all endpoints but the owner. */
+  notOwner: f32 = 0;
   /** Whether the model is an adapter, so that the term adapter(p) counts. */
   isAdapter: bool = false;
 }
@@ -71,6 +88,7 @@ class TokenTerms {
   uncached: f32 = 0;
   requests: f32 = 0;
   speed: f32 = 0;
+  notOwner: f32 = 0;
   adapter: f32 = 0;
   cost: f32 = 0;
 }
@@ -107,6 +125,7 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
   const workers = workersBeside();
   let queues: f32 = 0;
   let rates: f32 = 0;
+  let waiting: f32 = 0;
   let requests: f32 = 0;
   let hot: f32 = 0;
   let capacity: f32 = 0;
@@ -115,6 +134,7 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
     const entry = entryOf(endpoint);
     queues += queueOf(entry, input.now, workers);
     rates += rateOf(entry);
+    waiting += waitingTokens(entry);
     requests += <f32>seenInFlight(endpoint);
     const clock = clockOf(entry.number);
     hot += <f32>clock.hot;
@@ -126,8 +146,30 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
   common.prefillPrice = C + ((1 + E) * share) / max<f32>(1 - share, MIN_COLD);
   common.medianSlowness = medianSlowness(candidates);
   common.worstUnseen = worstUnseen(candidates, profile, input);
+  const room = capacity * <f32>PREFIX_UNIT_TOKENS;
+  findOwner(input, load(queues, requests, count), room > 0 ? waiting / room : 0);
   common.isAdapter = view.modelKind(candidates.model) == MODEL_IS_ADAPTER;
   return common;
+}
+
+/** L of the mean of `count` candidates, from the sums of their Q and n. */
+function load(queues: f32, requests: f32, count: u32): f32 {
+  if (count == 0) return 0;
+  const n = requests / <f32>count;
+  return queues / <f32>count + D * (1 + n / N) * n;
+}
+
+/** Sets the owner and its term. `load`: L of the mean candidate; `behind`: b of the formula. */
+function findOwner(input: PickInput, load: f32, behind: f32): void {
+  const price = min<f32>(O, max<f32>(X * behind - 1, 0));
+  common.owner = NONE;
+  common.notOwner = 0;
+  if (!input.prompt || price == 0) return;
+  const sent = findLastSent(changetype<Prompt>(input.prompt), input.seed);
+  common.owner = sent.last;
+  if (sent.last == NONE) return;
+  const known = <f32>piecesOf(sent.blocks) * input.pieceTokens;
+  common.notOwner = (price * load * known) / <f32>max(input.tokens, MIN_TOKENS);
 }
 
 /** Calculates the terms of candidate `i`. The record is valid until the next call. */
@@ -151,8 +193,9 @@ export function tokenTerms(
   terms.requests = seen + unseen;
   terms.speed = (speedFactor(entry, shared.medianSlowness, input.now) * candidates.rate) / rateOf(entry);
   terms.adapter = shared.isAdapter ? adapterCost(view, link, entry, input.model, candidates.rate, input.now) : 0;
+  terms.notOwner = endpoint == shared.owner ? 0 : shared.notOwner;
   const waits: f32 = (1 - W) * queue + (D * (1 + terms.requests / N) + W * shared.waitingPerRequest) * terms.requests;
-  terms.cost = terms.speed * (waits + shared.prefillPrice * terms.uncached) + terms.adapter;
+  terms.cost = terms.speed * (waits + shared.prefillPrice * terms.uncached + terms.notOwner) + terms.adapter;
   return terms;
 }
 

@@ -1,6 +1,9 @@
-// Which endpoints were last sent a block. The prefix index (prefix-index.ts) answers for one endpoint at a time, and a pick
-// samples a large pool (pick/candidates.ts). So without this table a pick would find the endpoint that has a conversation in
-// its cache by chance only. This table names endpoints to look at; the prefix index estimates what they have cached.
+// Which endpoints were last sent a block, also after the block was evicted. The table has two uses:
+//
+//   Candidates  A pick samples a large pool (pick/candidates.ts), and the prefix index (prefix-index.ts) answers for one endpoint
+//               at a time. Without this table a pick would find the endpoint that has a conversation in its cache by chance only.
+//   Owners      In an overloaded pool a prompt that was evicted goes back to the endpoint that was sent it last, its owner
+//               (pick/token-cost.ts). So the endpoints divide the prompts among them.
 //
 // A block's hash gives its slot. If two blocks have the same slot, the block that was sent later takes the slot. A slot has a
 // u32 tag, the u16 number of the endpoint that was sent the block last, and the u16 number of the last other endpoint before
@@ -8,12 +11,12 @@
 // before it was mostly sent to the same endpoints.
 //
 // Memory: 8 bytes for each block that the endpoints' caches have room for together, within 64 KiB to 2 MiB, and 32 KiB.
-// The memory is taken only if the snapshot has more than FULL_SCAN endpoints.
+// For the scorers, which do not know owners, the memory is taken only if the snapshot has more than FULL_SCAN endpoints.
 import { mix } from "../../base/hash";
 import { NONE, SnapshotView } from "../../snapshot/view";
 import { entryOf } from "../entries";
 import { Entry } from "../entry";
-import { Prompt, promptHash } from "./prompt";
+import { blockBytes, Prompt, promptHash, SMALL_BLOCK_BYTES } from "./prompt";
 
 /** A pick may sample a pool that has more endpoints than this. */
 export const FULL_SCAN: u32 = 8;
@@ -36,6 +39,8 @@ const SLOT_BYTES: u32 = offsetof<Slot>();
 class LastSent {
   last: u32 = 0;
   before: u32 = 0;
+  /** Number of blocks of the prompt that these endpoints were sent. */
+  blocks: u32 = 0;
 }
 
 const found = changetype<LastSent>(memory.data(offsetof<LastSent>(), 4));
@@ -47,7 +52,7 @@ let endpoints: usize = 0;
 
 /** Follows a new snapshot. `blocks`: the number of blocks that its endpoints' caches have room for together. */
 export function followLastSent(view: SnapshotView, blocks: u64): void {
-  if (view.endpointCount <= FULL_SCAN) return;
+  if (view.endpointCount <= FULL_SCAN && blockBytes() == SMALL_BLOCK_BYTES) return;
   let wanted = MIN_SLOTS;
   while (wanted < MAX_SLOTS && <u64>wanted < blocks) wanted <<= 1;
   if (!slots || wanted > slotMask + 1) {
@@ -84,11 +89,13 @@ export function noteSent(hashes: usize, count: u32, seed: u64, entry: Entry): vo
 export function findLastSent(prompt: Prompt, seed: u64): LastSent {
   found.last = NONE;
   found.before = NONE;
+  found.blocks = 0;
   if (!slots) return found;
   for (let i = prompt.count; i > 0; i--) {
     const key = mix(promptHash(prompt, i - 1) ^ seed);
     const slot = slotOf(key);
     if (slot.tag != tagOf(key)) continue;
+    found.blocks = i;
     found.last = endpointOf(slot.last);
     found.before = endpointOf(slot.before);
     break;

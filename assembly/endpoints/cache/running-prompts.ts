@@ -3,10 +3,15 @@
 // blocks once more when its request ends, and before that each time half of the endpoint's cache was used after them. If few
 // blocks were used after them, as with few or short requests, it does neither.
 //
+// A request that is sent now reaches the server's cache only after the requests that wait before it. If many tokens wait, the blocks
+// of a request that ends now will be evicted by then. So while an endpoint is behind, its prompts are not used again.
+//
 // Memory: none of its own. A running prompt keeps the memory of its body's prompt; there are at most MAX_RUNNING. The blocks of
 // further requests age from when they were sent.
+import { PREFIX_UNIT_TOKENS } from "../../../protocol/constants";
 import { findEntry } from "../entries";
 import { Entry } from "../entry";
+import { waitingTokens } from "../waiting-tokens";
 import { ageOf, clockOf } from "./lru";
 import { lastStamp } from "./prefix-index";
 import { insertPrefix } from "./prefix-updates";
@@ -17,6 +22,8 @@ const MAX_RUNNING: u32 = MAX_PROMPTS / 2;
 /** Ages (lru.ts) from which on a prompt's blocks are used again: REFRESHED while its request is in flight, the next at its end. */
 const REFRESHED: f32 = 0.5;
 const AGED: f32 = 0.03125;
+/** Share of an endpoint's cache. */
+const BEHIND: f32 = 0.0625;
 
 let first: usize = 0;
 let count: u32 = 0;
@@ -66,7 +73,12 @@ export function refreshPrompts(): void {
 
 function useAgain(prompt: Prompt, age: f32): void {
   const entry = findEntry(prompt.endpoint);
-  if (entry !== null && ageOf(clockOf(entry.number), prompt.stamp) >= age) use(prompt, entry);
+  if (entry !== null && !isBehind(entry) && ageOf(clockOf(entry.number), prompt.stamp) >= age) use(prompt, entry);
+}
+
+/** Whether so many tokens wait on the endpoint that they fill BEHIND of its cache. */
+function isBehind(entry: Entry): bool {
+  return waitingTokens(entry) > BEHIND * <f32>PREFIX_UNIT_TOKENS * <f32>clockOf(entry.number).capacity;
 }
 
 function use(prompt: Prompt, entry: Entry): void {
