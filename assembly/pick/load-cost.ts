@@ -3,7 +3,7 @@
 //   cost(p) = seen(p) + queue(p) + KV_REQUESTS * kv(p)       queue(p) = unseen(p) + min(waiting(p), unseen(p))
 //
 //   seen     in-flight requests that filters sent (seenInFlight() of endpoints/in-flight.ts)
-//   unseen   requests that the model server reported and no filter sent, averaged over 2 s, less UNSEEN_NOISE
+//   unseen   requests that the model server reported and no filter sent (endpoints/unseen.ts), less UNSEEN_NOISE
 //   waiting  the model server's queue at the last scrape. `seen` has the filters' own requests in the queue, and these may have
 //            left it since. So only unseen requests count here: twice, because they have no first token yet
 //   kv       fraction of the KV cache in use, 0...1
