@@ -4,6 +4,7 @@ import { decodeReport } from "../../protocol/traffic-report.ts";
 import type { Reading } from "../../sidecar/engines/reading.ts";
 import { Learner } from "../../sidecar/learn/learner.ts";
 import type { ServerCosts } from "../../sidecar/learn/server-costs.ts";
+import type { StepCosts } from "../../sidecar/learn/step-fit.ts";
 import type { Tokenizer } from "../../sidecar/learn/tokenizer-fit.ts";
 import { createLog } from "../../sidecar/log.ts";
 import type { Engine } from "../../simulator/engine/engine.ts";
@@ -27,6 +28,11 @@ export class Learning {
     const reading = readingOf(pod);
     this.#learner.scraped(server, reading, now);
     return this.#learner.costsOf(server, reading, NO_PINS, now);
+  }
+
+  /** What the learner believes of a pod's steps. */
+  stepsOf(address: string): Partial<StepCosts> {
+    return this.#learner.stepsOf(address);
   }
 
   /** Takes the answer to a push. */

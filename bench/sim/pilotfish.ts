@@ -13,6 +13,7 @@ import {
 import { encodeSnapshot } from "../../protocol/encode.ts";
 import type { AdapterState, EndpointView, ModelView } from "../../protocol/snapshot.ts";
 import type { ServerCosts } from "../../sidecar/learn/server-costs.ts";
+import type { StepCosts } from "../../sidecar/learn/step-fit.ts";
 import type { Tokenizer } from "../../sidecar/learn/tokenizer-fit.ts";
 import type { Engine } from "../../simulator/engine/engine.ts";
 import { release } from "../../testkit/filter/release.ts";
@@ -40,8 +41,8 @@ interface PilotfishOptions {
   workers: number;
   /** What the snapshots tell of the pods' costs: nothing, what the sidecar learns (the default), or the true values. */
   costs?: "default" | "learned" | "true";
-  /** Called at each scrape of a pod with what the next snapshot says, if costs are learned. */
-  learned?(address: string, costs: ServerCosts, tokenizer: Tokenizer | undefined): void;
+  /** Called at each scrape of a pod with what is learned, if costs are learned. */
+  learned?(address: string, steps: Partial<StepCosts>, tokenizer: Tokenizer | undefined): void;
   /** Envoys that share the pods and exchange nothing; default 1. */
   envoys?: number;
 }
@@ -137,8 +138,9 @@ class Gateway implements Router {
 
   /** Lets the sidecar learn from a scrape. Returns what the next snapshot says about the pod. */
   #learned(address: string, pod: Engine): ServerCosts | undefined {
-    const costs = this.#learning?.scraped(address, pod, this.#world.now());
-    if (costs !== undefined) this.#tell?.(address, costs, this.#tokenizer());
+    const learning = this.#learning;
+    const costs = learning?.scraped(address, pod, this.#world.now());
+    if (learning !== undefined) this.#tell?.(address, learning.stepsOf(address), this.#tokenizer());
     return costs;
   }
 

@@ -7,6 +7,7 @@ import { emptySums, risesOfSums, sumOf } from "./envoy-sums.ts";
 import { ModelLearner } from "./model-learner.ts";
 import { PinCheck, pinnedTokenizer } from "./pins.ts";
 import type { LearnedServer, Pins, ServerCosts } from "./server-costs.ts";
+import type { StepCosts } from "./step-fit.ts";
 import type { Tokenizer } from "./tokenizer-fit.ts";
 import { ToldServer, ToldTokenizer } from "./told.ts";
 
@@ -76,11 +77,17 @@ export class Learner {
   /** Returns what the snapshot of the time `at`, ms, says about a server. `reading`: the server's last reading. */
   costsOf(server: LearnedServer, reading: Reading | null, pins: Pins, at: number): ServerCosts {
     const known = this.#servers.get(server.address);
-    if (known === undefined) return new ToldServer().costs({}, 1, pins, reading, at);
+    if (known === undefined) return new ToldServer().costs({}, pins, reading, at);
     const { learner, told } = known;
-    const costs = learner.costsOf(server.address);
-    this.#checks.server(server, costs, pins);
-    return told.costs(costs, learner.capacityFactor, pins, reading, at);
+    const { step, sequence } = learner.stepsOf(server.address);
+    const learned = { rate: learner.rateOf(server.address), step, sequence, capacityFactor: learner.capacityFactor };
+    this.#checks.server(server, learned, pins);
+    return told.costs(learned, pins, reading, at);
+  }
+
+  /** Returns what a server's steps cost, as the learner believes now; a snapshot follows gradually. */
+  stepsOf(address: string): Partial<StepCosts> {
+    return this.#servers.get(address)?.learner.stepsOf(address) ?? {};
   }
 
   /** Returns what the snapshot of the time `at`, ms, says about a base model's tokens; undefined: nothing is known. */

@@ -102,14 +102,15 @@ export class ModelLearner {
   }
 
   /** Returns what a server's steps cost, as far as it is known. */
-  costsOf(address: string): Partial<StepCosts> {
-    const costs = this.#steps.costsOf(address);
-    if (costs.prefill !== undefined) {
-      const rate = Math.min(MAX_PREFILL_RATE, Math.max(MIN_PREFILL_RATE, 1 / costs.prefill));
-      return { ...costs, prefill: 1 / rate };
-    }
-    const rate = this.#firstBytes.rate;
-    if (rate === undefined || this.#steps.observed(address)) return costs;
-    return { ...costs, prefill: 1 / Math.min(MAX_PREFILL_RATE, Math.max(MIN_PREFILL_RATE, rate)) };
+  stepsOf(address: string): Partial<StepCosts> {
+    return this.#steps.costsOf(address);
+  }
+
+  /** Returns the tokens a second that a server prefills while prompts wait; undefined: not known. */
+  rateOf(address: string): number | undefined {
+    // What the filters measure serves for servers that show nothing of their steps.
+    const rate =
+      this.#steps.drainRateOf(address) ?? (this.#steps.observed(address) ? undefined : this.#firstBytes.rate);
+    return rate === undefined ? undefined : Math.min(MAX_PREFILL_RATE, Math.max(MIN_PREFILL_RATE, rate));
   }
 }

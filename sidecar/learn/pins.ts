@@ -1,7 +1,6 @@
 // What the configuration pins replaces what is learned. This file also has the log lines about what is learned.
 import type { Log } from "../log.ts";
-import type { LearnedServer, Pins } from "./server-costs.ts";
-import type { StepCosts } from "./step-fit.ts";
+import type { LearnedCosts, LearnedServer, Pins } from "./server-costs.ts";
 import { CLASSES, type Tokenizer } from "./tokenizer-fit.ts";
 
 /** Returns the pinned tokenizer; undefined: it is not pinned. */
@@ -37,10 +36,10 @@ export class PinCheck {
       this.#compare(`bytesPerToken ${model}`, { model }, pins.bytesPerToken, 1 / (tokensPerByte[0] as number));
   }
 
-  server({ address, models }: LearnedServer, { step, prefill, sequence }: Partial<StepCosts>, pins: Pins): void {
+  server({ address, models }: LearnedServer, { rate, step, sequence }: LearnedCosts, pins: Pins): void {
     const model = models[0] as string;
-    if (prefill !== undefined) {
-      const prefillRate = Math.round(1 / prefill);
+    if (rate !== undefined) {
+      const prefillRate = Math.round(rate);
       if (this.#first(`costs ${model}`))
         this.#log.info({ model, endpoint: address, prefillRate, step, sequence }, "costs learned");
       this.#compare(`prefillRate ${model}`, { model, endpoint: address }, pins.prefillRate, prefillRate);

@@ -19,6 +19,17 @@ export interface Pins {
   cacheTokens?: number | undefined;
 }
 
+/** What is learned of a server. Fields that are not known are absent. */
+export interface LearnedCosts {
+  /** Tokens a second. */
+  rate?: number | undefined;
+  /** Seconds. */
+  step?: number | undefined;
+  sequence?: number | undefined;
+  /** By what the server's cache is larger than the server says. */
+  capacityFactor?: number;
+}
+
 /** What a snapshot says about a server's costs. Fields that are not known are absent. */
 export interface ServerCosts {
   prefillRate?: number;

@@ -60,6 +60,8 @@ export class StepFit {
   readonly #servers = new Map<string, ServerData>();
   #shape: number[] | undefined;
   #shapeVariance: number[] = [];
+  /** Faded sums of prefill tokens, prompts, sequences and steps of all servers. */
+  #usual = [0, 0, 0, 0];
   /** Mean square of the residuals in standard deviations. */
   #spread = 1;
 
@@ -69,7 +71,7 @@ export class StepFit {
       server = new ServerData();
       this.#servers.set(address, server);
     }
-    const { seconds, steps, prefillTokens, sequences, deviation, tokensDeviation } = observation;
+    const { seconds, steps, prefillTokens, prompts, sequences, deviation, tokensDeviation } = observation;
     if (!(deviation > 0) || !(seconds >= 0)) return;
     const x = [steps, prefillTokens, sequences];
     server.data.fade(0.5 ** Math.min(MAX_FADE, seconds / HALF_LIFE_S));
@@ -87,6 +89,10 @@ export class StepFit {
     server.data.add(x, seconds, weight);
     server.recent.add(x, seconds, weight);
     server.observations++;
+    if (prompts > 0) {
+      const fade = 0.5 ** Math.min(MAX_FADE, seconds / HALF_LIFE_S);
+      this.#usual = this.#usual.map((sum, i) => sum * fade + ([prefillTokens, prompts, sequences, steps][i] as number));
+    }
   }
 
   /** Whether something of the server's own steps is known. */
@@ -137,6 +143,20 @@ export class StepFit {
     const solved = equations.solve(NONE, NO_LIMIT);
     if (solved === undefined) return;
     server.costs = solved.beta;
+  }
+
+  /**
+   * Returns how many tokens a second a server prefills while prompts wait. The step that prefills a prompt has the cost of a step and
+   * of its sequences too: rate = tokens of the usual prompt / (step + sequence · usual sequences + prefill · tokens). undefined: not
+   * known.
+   */
+  drainRateOf(address: string): number | undefined {
+    const { step = 0, prefill, sequence = 0 } = this.costsOf(address);
+    const [tokens, prompts, sequences, steps] = this.#usual as [number, number, number, number];
+    if (prefill === undefined) return undefined;
+    const prompt = tokens / prompts;
+    if (!(prompt > 0) || !(steps > 0)) return 1 / prefill;
+    return prompt / (step + (sequence * sequences) / steps + prefill * prompt);
   }
 
   /** Returns what a server's steps cost, of itself or else of the other servers. A cost that is not known well is left out. */

@@ -27,6 +27,8 @@ export interface StepObservation {
   seconds: number;
   steps: number;
   prefillTokens: number;
+  /** Prompts that these tokens belong to. */
+  prompts: number;
   /** Sum over the steps of their decoding sequences. */
   sequences: number;
   deviation: number;
@@ -122,7 +124,7 @@ export class StepWindows {
     const mean = seconds / steps;
     const deviation = Math.hypot(mean / 2, (STEP_NOISE * seconds) / Math.sqrt(steps));
     const tokensDeviation = EDGE_TOKENS * (prefillTokens / Math.max(1, promptRequests));
-    return { seconds, steps, prefillTokens, sequences, deviation, tokensDeviation };
+    return { seconds, steps, prefillTokens, prompts: promptRequests, sequences, deviation, tokensDeviation };
   }
 
   /** Observations of the requests that came and ended between two moments of idleness. */
@@ -143,7 +145,15 @@ export class StepWindows {
     const tokens = rises.prefillTokens ?? 0;
     if (prefillRequests === undefined)
       return [
-        { seconds, steps: 0, prefillTokens: tokens, sequences: 0, deviation: 0.1 * seconds + 1e-4, tokensDeviation: 0 },
+        {
+          seconds,
+          steps: 0,
+          prefillTokens: tokens,
+          prompts: 0,
+          sequences: 0,
+          deviation: 0.1 * seconds + 1e-4,
+          tokensDeviation: 0,
+        },
       ];
     const requests = rises.prefillRequests ?? 0;
     const { interTokens = 0, interTokenSeconds = 0 } = rises;
@@ -155,6 +165,7 @@ export class StepWindows {
         seconds,
         steps: requests,
         prefillTokens: tokens,
+        prompts: requests,
         sequences: requests * decoding,
         deviation: 0.2 * seconds,
         tokensDeviation: 0,
@@ -165,6 +176,7 @@ export class StepWindows {
         seconds: interTokenSeconds,
         steps: interTokens,
         // A prefill holds up the requests that decode meanwhile, and never its own.
+        prompts: 0,
         prefillTokens: (tokens * decoding * (requests - 1)) / requests,
         sequences: interTokens * Math.max(1, decoding),
         deviation: 0.1 * interTokenSeconds,

@@ -2,8 +2,7 @@
 // gradually.
 import type { Reading } from "../engines/reading.ts";
 import { Gradual } from "./gradual.ts";
-import type { Pins, ServerCosts } from "./server-costs.ts";
-import type { StepCosts } from "./step-fit.ts";
+import type { LearnedCosts, Pins, ServerCosts } from "./server-costs.ts";
 import { CLASSES, DEFAULT_TOKENS_PER_BYTE, type Tokenizer } from "./tokenizer-fit.ts";
 
 /** The prefill rate that a filter assumes before it is told one. */
@@ -17,17 +16,11 @@ export class ToldServer {
   #sequence: Gradual | undefined;
   #capacity: Gradual | undefined;
 
-  /** Returns what the next snapshot says. `at`: ms. `capacityFactor`: by what the cache is larger than the server says. */
-  costs(
-    learned: Partial<StepCosts>,
-    capacityFactor: number,
-    pins: Pins,
-    reading: Reading | null,
-    at: number,
-  ): ServerCosts {
-    if (learned.prefill !== undefined) {
+  /** Returns what the next snapshot says. `at`: ms. */
+  costs(learned: LearnedCosts, pins: Pins, reading: Reading | null, at: number): ServerCosts {
+    if (learned.rate !== undefined) {
       this.#rate ??= new Gradual(DEFAULT_RATE, at);
-      this.#rate.follow(1 / learned.prefill, at);
+      this.#rate.follow(learned.rate, at);
     }
     if (learned.step !== undefined) {
       this.#step ??= new Gradual(learned.step, at);
@@ -40,7 +33,7 @@ export class ToldServer {
     const prefillRate = pins.prefillRate ?? this.#rate?.value;
     const stepSeconds = pins.stepSeconds ?? this.#step?.value;
     const sequenceSeconds = pins.sequenceSeconds ?? this.#sequence?.value;
-    const kvBlocks = this.#blocks(capacityFactor, pins, reading, at);
+    const kvBlocks = this.#blocks(learned.capacityFactor ?? 1, pins, reading, at);
     return {
       ...(prefillRate !== undefined && { prefillRate }),
       ...(stepSeconds !== undefined && { stepSeconds }),

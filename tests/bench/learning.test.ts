@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { makeLoad } from "../../bench/sim/loads.ts";
 import { pilotfish } from "../../bench/sim/pilotfish.ts";
 import { simulate } from "../../bench/sim/simulate.ts";
-import type { ServerCosts } from "../../sidecar/learn/server-costs.ts";
+import type { StepCosts } from "../../sidecar/learn/step-fit.ts";
 import type { Tokenizer } from "../../sidecar/learn/tokenizer-fit.ts";
 
 /** The prefill rate that a filter assumes before it is told one. */
@@ -23,7 +23,7 @@ for (const [tokenBytes, rate, perSecond] of PODS) {
   test(`after 60 s, ${tokenBytes} bytes a token and ${rate} times the default rate are known to 10 %`, () => {
     const params = { tokenBytes, prefillTokenMs: 1000 / (rate * DEFAULT_RATE) };
     const load = makeLoad("mixed", { seconds: 60, rate: perSecond, seed: 1, params });
-    const costs = new Map<string, ServerCosts>();
+    const costs = new Map<string, Partial<StepCosts>>();
     let tokenizer: Tokenizer | undefined;
     const contender = pilotfish({
       profile: "tokens",
@@ -35,7 +35,7 @@ for (const [tokenBytes, rate, perSecond] of PODS) {
     });
     simulate(load, contender, { seed: 1 });
     assert.equal(costs.size, 4);
-    for (const { prefillRate = 0 } of costs.values()) near(prefillRate, rate * DEFAULT_RATE, "prefill rate");
+    for (const { prefill = 0 } of costs.values()) near(1 / prefill, rate * DEFAULT_RATE, "prefill rate");
     // The loads' texts are lower-case words and spaces, with some digits.
     const text = [0.7, 0, 0.12, 0.18, 0].map((share) => share * 4000);
     const { tokensPerRequest = 0, tokensPerByte = [] } = tokenizer ?? {};

@@ -69,13 +69,41 @@ test("equal pods are told equal costs, so that chance makes none of them look fa
   assert.equal(new Set(learned.map(({ prefillRate }) => prefillRate)).size, 1);
 });
 
+test("prompts that wait drain at a rate that counts the step and its sequences too", () => {
+  const fit = new StepFit();
+  for (let i = 0; i < 40; i++) {
+    const prompts = 1 + (i % 5);
+    const sequences = 50 * (10 + (i % 7));
+    const seconds = 50 * 0.01 + prompts * 1000 * 0.00005 + sequences * 0.0002;
+    fit.add("a", {
+      seconds,
+      steps: 50,
+      prefillTokens: 1000 * prompts,
+      prompts,
+      sequences,
+      deviation: 0.01,
+      tokensDeviation: 0,
+    });
+  }
+  fit.solve();
+  near(fit.drainRateOf("a"), 1000 / (0.01 + 13 * 0.0002 + 0.05), 0.05, "rate");
+});
+
 test("a pod without data has the costs of the other pods of its model", () => {
   const fit = new StepFit();
   for (let i = 0; i < 20; i++) {
     const prefillTokens = i % 3 === 0 ? 4000 : 0;
     const seconds = 0.5 + prefillTokens / 8000 + 0.01 * (i % 4);
     const deviation = 0.02;
-    fit.add("a", { seconds, steps: 50, prefillTokens, sequences: 100 * (i % 4), deviation, tokensDeviation: 0 });
+    fit.add("a", {
+      seconds,
+      steps: 50,
+      prefillTokens,
+      sequences: 100 * (i % 4),
+      deviation,
+      prompts: 1,
+      tokensDeviation: 0,
+    });
   }
   fit.solve();
   near(1 / (fit.costsOf("b").prefill ?? 0), 8000, 0.05, "rate");
@@ -87,14 +115,30 @@ test("nothing is told before there are data, and of data that do not vary", () =
   fit.solve();
   assert.deepEqual(fit.costsOf("a"), {});
   for (let i = 0; i < 5; i++)
-    fit.add("a", { seconds: 1, steps: 50, prefillTokens: 0, sequences: 50, deviation: 0.1, tokensDeviation: 0 });
+    fit.add("a", {
+      seconds: 1,
+      steps: 50,
+      prefillTokens: 0,
+      sequences: 50,
+      deviation: 0.1,
+      prompts: 1,
+      tokensDeviation: 0,
+    });
   fit.solve();
   assert.equal(fit.costsOf("a").prefill, undefined);
 });
 
 test("observations that are no numbers change nothing", () => {
   const fit = new StepFit();
-  const good = { seconds: 1, steps: 50, prefillTokens: 1000, sequences: 50, deviation: 0.1, tokensDeviation: 0 };
+  const good = {
+    seconds: 1,
+    steps: 50,
+    prefillTokens: 1000,
+    sequences: 50,
+    deviation: 0.1,
+    prompts: 1,
+    tokensDeviation: 0,
+  };
   for (const broken of [
     { seconds: Number.NaN },
     { steps: Number.POSITIVE_INFINITY },
