@@ -3,7 +3,7 @@
 //   cost(p) = s(p) * [ L(p) + P * u(p) + o(p) ] + adapter(p)
 //   L(p)    = (1 - W) * Q(p) + (D * (1 + n(p) / N) + W * q) * n(p)
 //   P       = C + (1 + E) * h / (1 - h)
-//   o(p)    = min(O, max(0, X * b - 1)) * L * k / T, and 0 if p is the prompt's owner
+//   o(p)    = min(O, max(0, X * b - Y)) * L * k / T, and 0 if p is the prompt's owner
 //
 //   s  how much slower than the usual candidate p answers (endpoints/speed.ts)
 //   Q  waiting tokens on p that are still to be prefilled (queueOf() of endpoints/waiting-tokens.ts)
@@ -59,9 +59,10 @@ const N: f32 = 64;
 /** The part of the waiting work that is balanced by requests. */
 const W: f32 = 0.7;
 /** An owner is preferred while its load is at most this much above the mean, as a fraction of the mean. */
-const O: f32 = 0.3;
-/** Owners begin to count when waiting tokens would fill 1 / X of the caches. */
-const X: f32 = 32;
+const O: f32 = 0.5;
+/** Owners begin to count when waiting tokens would fill Y / X of the caches, and count fully at (O + Y) / X: 3 % and 8 %. */
+const X: f32 = 10;
+const Y: f32 = 0.3;
 
 /** The terms that all candidates of a pick share. */
 @unmanaged
@@ -161,7 +162,7 @@ function load(queues: f32, requests: f32, count: u32): f32 {
 
 /** Sets the owner and its term. `load`: L of the mean candidate; `behind`: b of the formula. */
 function findOwner(input: PickInput, load: f32, behind: f32): void {
-  const price = min<f32>(O, max<f32>(X * behind - 1, 0));
+  const price = min<f32>(O, max<f32>(X * behind - Y, 0));
   common.owner = NONE;
   common.notOwner = 0;
   if (!input.prompt || price == 0) return;
