@@ -17,7 +17,6 @@ export function followCosts(view: SnapshotView): void {
     const rate = view.prefillRate(i);
     costs.rate = rate > 0 ? min(max(rate, MIN_RATE), MAX_RATE) : 0;
     costs.step = view.stepSeconds(i);
-    costs.sequence = view.sequenceSeconds(i);
   }
 }
 

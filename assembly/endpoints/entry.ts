@@ -60,9 +60,8 @@ class WaitingTokens {
 class Costs {
   /** Uncached prompt tokens that the endpoint prefills each second; 0: not learned. */
   rate: f32 = 0;
-  /** Seconds of an engine step without prefill and sequences, and seconds that a running sequence adds; 0: not learned. */
+  /** Seconds of an engine step without prefill and sequences; 0: not learned. */
   step: f32 = 0;
-  sequence: f32 = 0;
 }
 
 /** The part of remote.ts: requests and tokens of other Envoys, and of this Envoy when the others' counts were received. */

@@ -1,6 +1,6 @@
 // How fast an endpoint really is, learned from the first bytes of its streamed responses.
 //
-//   x = observed / predicted time to the first byte, within 0.2...5          predicted = (Q + u + D * (n + 1)) / rate
+//   x = observed / predicted time to the first byte, within 0.2...5          predicted = (Q + u + d * (n + 1)) / rate
 //   slowness = average of ln x, each sample at least RATE_OF_LEARNING of it     (a geometric average of x)
 //   trust    = samples / (samples + PRIOR) * (1 - time since the last sample / FORGET), at least 0
 //   s(p) = exp(trust(p) * (slowness(p) - median slowness of the candidates)), 1 within 0.67...1.5, at least 0.25, at most 8

@@ -1,7 +1,7 @@
 // Profile "tokens": the cost of a request on an endpoint, in prompt tokens. The lowest cost wins. Chance decides ties.
 //
 //   cost(p) = s(p) * [ L(p) + P * u(p) + o(p) ] + adapter(p)
-//   L(p)    = (1 - W) * Q(p) + (D * (1 + n(p) / N) + W * q) * n(p)
+//   L(p)    = (1 - W) * Q(p) + (d(p) * (1 + n(p) / N) + W * q) * n(p)
 //   P       = C + (1 + E) * h / (1 - h)
 //   o(p)    = min(O, max(0, X * b - Y)) * L * k / T, and 0 if p is the prompt's owner
 //
@@ -13,6 +13,8 @@
 //      it adds. The share h of these is prefilled once more, which evicts blocks in turn: h + h² + ... = h / (1 - h) further
 //      prefills, which gain nothing
 //   n  in-flight requests on p, of all traffic that is known (endpoints/in-flight.ts; unseen requests as estimated in endpoints/unseen.ts)
+//   d  tokens that p could prefill in the fraction F of one of its steps (endpoints/costs.ts): a request in flight takes part in
+//      the steps that a new request waits for. D before the step is learned
 //   q  sum of Q over all candidates / their in-flight requests. Waiting work is balanced partly by its tokens and partly by its
 //      requests. By tokens alone, a burst of unequal prompts would leave some endpoints with far more requests than others
 //   o  the price of an endpoint that is not the prompt's owner. The owner is the endpoint that was last sent the longest known
@@ -52,9 +54,11 @@ const C: f32 = 0.4;
 const E: f32 = 2;
 /** Lower bound of 1 - h. It bounds P, so that a prefix can spread to further endpoints even if all caches are full of hot blocks. */
 const MIN_COLD: f32 = 0.03;
-/** Tokens that one more in-flight request costs: 5 ms at RATE. */
+/** Tokens that one more in-flight request costs where the step is not learned: 5 ms at the usual rate. */
 const D: f32 = 100;
-/** With this many in-flight requests one more costs 2 D: it slows all of them, and the server's slots run out. */
+/** Fraction of a step that one more in-flight request costs. */
+const F: f32 = 0.2;
+/** With this many in-flight requests one more costs 2 d: it slows all of them, and the server's slots run out. */
 const N: f32 = 64;
 /** The part of the waiting work that is balanced by requests. */
 const W: f32 = 0.7;
@@ -126,6 +130,7 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
   const workers = workersBeside();
   let queues: f32 = 0;
   let rates: f32 = 0;
+  let requestCosts: f32 = 0;
   let waiting: f32 = 0;
   let requests: f32 = 0;
   let hot: f32 = 0;
@@ -135,6 +140,7 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
     const entry = entryOf(endpoint);
     queues += queueOf(entry, input.now, workers);
     rates += rateOf(entry);
+    requestCosts += requestCost(entry);
     waiting += waitingTokens(entry);
     requests += <f32>seenInFlight(endpoint);
     const clock = clockOf(entry.number);
@@ -148,16 +154,22 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
   common.medianSlowness = medianSlowness(candidates);
   common.worstUnseen = worstUnseen(candidates, profile, input);
   const room = capacity * <f32>PREFIX_UNIT_TOKENS;
-  findOwner(input, load(queues, requests, count), room > 0 ? waiting / room : 0);
+  findOwner(input, meanLoad(queues, requests, requestCosts, count), room > 0 ? waiting / room : 0);
   common.isAdapter = view.modelKind(candidates.model) == MODEL_IS_ADAPTER;
   return common;
 }
 
-/** L of the mean of `count` candidates, from the sums of their Q and n. */
-function load(queues: f32, requests: f32, count: u32): f32 {
+/** d of the formula. */
+function requestCost(entry: Entry): f32 {
+  const step = entry.costs.step;
+  return step > 0 ? F * rateOf(entry) * step : D;
+}
+
+/** L of the mean of `count` candidates, from the sums of their Q, n and d. */
+function meanLoad(queues: f32, requests: f32, requestCosts: f32, count: u32): f32 {
   if (count == 0) return 0;
   const n = requests / <f32>count;
-  return queues / <f32>count + D * (1 + n / N) * n;
+  return (queues + requestCosts * (1 + n / N) * n) / <f32>count;
 }
 
 /** Sets the owner and its term. `load`: L of the mean candidate; `behind`: b of the formula. */
@@ -195,7 +207,8 @@ export function tokenTerms(
   terms.speed = (speedFactor(entry, shared.medianSlowness, input.now) * candidates.rate) / rateOf(entry);
   terms.adapter = shared.isAdapter ? adapterCost(view, link, entry, input.model, candidates.rate, input.now) : 0;
   terms.notOwner = endpoint == shared.owner ? 0 : shared.notOwner;
-  const waits: f32 = (1 - W) * queue + (D * (1 + terms.requests / N) + W * shared.waitingPerRequest) * terms.requests;
+  const waits: f32 =
+    (1 - W) * queue + (requestCost(entry) * (1 + terms.requests / N) + W * shared.waitingPerRequest) * terms.requests;
   terms.cost = terms.speed * (waits + shared.prefillPrice * terms.uncached + terms.notOwner) + terms.adapter;
   return terms;
 }
@@ -224,5 +237,5 @@ export function unseenOf(view: SnapshotView, endpoint: u32, profile: Profile, in
 /** Predicted seconds to the first byte of a request with `tokens` to prefill, on an endpoint of usual speed with `unseen` requests. */
 export function predictedSeconds(entry: Entry, endpoint: u32, input: PickInput, tokens: f32, unseen: f32): f32 {
   const requests = <f32>seenInFlight(endpoint) + unseen;
-  return (queueOf(entry, input.now, workersBeside()) + tokens + D * (requests + 1)) / rateOf(entry);
+  return (queueOf(entry, input.now, workersBeside()) + tokens + requestCost(entry) * (requests + 1)) / rateOf(entry);
 }
