@@ -1,9 +1,10 @@
 import { textHash } from "../../../assembly/base/hash";
 import { newRandom } from "../../../assembly/base/random";
 import { clockOf } from "../../../assembly/endpoints/cache/lru";
-import { followCaches, matchPrefix, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
+import { followCaches, forgetPrefixes, matchPrefix, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
 import {
   insertPrefix,
+  receivePrefixes,
   receiveUpdate,
   takeUpdate,
   UPDATE_BYTES,
@@ -20,6 +21,7 @@ import {
 } from "../../../assembly/endpoints/cache/prompt";
 import { entryOf } from "../../../assembly/endpoints/entries";
 import { followTopology } from "../../../assembly/endpoints/in-flight";
+import { PREFIX_COUNT, PREFIX_COUNT_MASK, PREFIX_UNITS_SHIFT } from "../../../protocol/constants";
 import { Builder } from "../support/builder";
 
 usePrefixes(BLOCK_BYTES);
@@ -231,5 +233,95 @@ describe("the prefix index", () => {
     receiveUpdate(update, 64);
     store<u64>(update, 200, 16);
     receiveUpdate(update, 64);
+  });
+});
+
+/** Number of units that are cached on the endpoint. */
+function cachedUnits(endpoint: u32): u32 {
+  return clockOf(entryOf(endpoint).number).blocks;
+}
+
+/** Makes a pool of two endpoints with empty caches, which have room for `blocks` blocks of 128 tokens each. */
+function emptyPool(blocks: u32): void {
+  pool(blocks);
+  forgetPrefixes(entryOf(0));
+  forgetPrefixes(entryOf(1));
+}
+
+/** Sends the prompts of 20 blocks with the numbers `first` to `last` to endpoint 0. A block has `units` units. */
+function sendPrompts(first: u32, last: u32, units: u32): void {
+  for (let i = first; i <= last; i++) {
+    const sent = prompt(20, 50000 + i, 20, 0);
+    sent.units = units;
+    insertPrefix(sent, 1, entryOf(0));
+    closePrompt(sent);
+  }
+}
+
+/** Number of blocks of the prompt with this number that endpoint 0 has cached. */
+function cachedBlocks(number: u32): u32 {
+  const asked = prompt(20, 50000 + number, 20, 0);
+  const blocks = matchPrefix(asked, 1, entryOf(0));
+  closePrompt(asked);
+  return blocks;
+}
+
+describe("tokens of a block", () => {
+  test("fill the cache: 12,800 tokens are ten prompts of 20 blocks of 60 tokens, or two prompts of 20 blocks of 300", () => {
+    emptyPool(100);
+    sendPrompts(0, 0, 15);
+    expect(cachedUnits(0)).toBe(20 * 15);
+    sendPrompts(1, 9, 15);
+    expect(cachedBlocks(0)).toBe(20, "ten fit");
+    sendPrompts(10, 11, 15);
+    expect(cachedBlocks(0)).toBe(0, "twelve do not");
+    emptyPool(100);
+    sendPrompts(20, 20, 75);
+    expect(cachedUnits(0)).toBe(20 * 75);
+    sendPrompts(21, 21, 75);
+    expect(cachedBlocks(20)).toBe(20, "two fit");
+    sendPrompts(22, 23, 75);
+    expect(cachedBlocks(20)).toBe(0, "four do not");
+    expect(cachedBlocks(23)).toBe(20);
+  });
+
+  test("are published with the prompt, up to the longest prompt with the most tokens", () => {
+    emptyPool(20000);
+    takeUpdate(update);
+    sendPrompts(30, 30, 15);
+    let bytes = takeUpdate(update);
+    expect(load<u16>(update, PREFIX_COUNT)).toBe(20 | (15 << 9));
+    store<u64>(update, entryOf(1).hash);
+    receiveUpdate(update, bytes);
+    expect(cachedUnits(1)).toBe(20 * 15);
+    const longest = prompt(1, 60000, 1, 0);
+    for (let i: u32 = 1; i < piecesOf(MAX_BLOCKS); i++) feedPrompt(longest, text, BLOCK_BYTES);
+    expect(longest.count).toBe(256);
+    longest.units = 127;
+    insertPrefix(longest, 1, entryOf(0));
+    bytes = takeUpdate(update);
+    expect(bytes).toBe(24 + 256 * 8);
+    expect(load<u32>(update, PREFIX_COUNT) & PREFIX_COUNT_MASK).toBe(256);
+    expect(load<u32>(update, PREFIX_COUNT) >> PREFIX_UNITS_SHIFT).toBe(127);
+    forgetPrefixes(entryOf(1));
+    store<u64>(update, entryOf(1).hash);
+    receiveUpdate(update, bytes);
+    expect(cachedUnits(1)).toBe(piecesOf(256) * 127);
+    expect(matchPrefix(longest, 1, entryOf(1))).toBe(256);
+    closePrompt(longest);
+  });
+
+  test("are the usual ones in a record that does not tell them, as an older sidecar's", () => {
+    emptyPool(1000);
+    takeUpdate(update);
+    sendPrompts(40, 40, 0);
+    const bytes = takeUpdate(update);
+    expect(load<u64>(update, PREFIX_COUNT)).toBe(20);
+    expect(cachedUnits(0)).toBe(20 * UNITS);
+    store<u64>(update, entryOf(1).hash);
+    expect(receivePrefixes(update, update + bytes, false)).toBe(update + bytes);
+    expect(cachedUnits(1)).toBe(0, "a record that was received before changes nothing");
+    receivePrefixes(update, update + bytes, true);
+    expect(cachedUnits(1)).toBe(20 * UNITS);
   });
 });

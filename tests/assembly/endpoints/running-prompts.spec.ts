@@ -31,6 +31,7 @@ import {
 import { entryOf, findEntry } from "../../../assembly/endpoints/entries";
 import { Entry } from "../../../assembly/endpoints/entry";
 import { followTopology } from "../../../assembly/endpoints/in-flight";
+import { tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
 import { Builder, bytesAt, bytesLength } from "../support/builder";
 
 usePrefixes(BLOCK_BYTES);
@@ -39,6 +40,8 @@ const UNITS: u32 = BLOCK_BYTES / 16;
 const random = newRandom(11);
 const CACHE: u32 = 100;
 const BLOCKS: u32 = 20;
+/** A sixteenth of the cache's tokens. An endpoint is behind when more tokens wait. */
+const MOST_WAITING: i32 = (CACHE * BLOCK_BYTES) / 4 / 16;
 const SEED: u64 = 5;
 const text: usize = memory.data(32768, 8);
 const update: usize = memory.data(UPDATE_BYTES, 8);
@@ -223,6 +226,68 @@ describe("a running prompt", () => {
     pass(2 * CACHE, entryOf(1), true);
     expect(cached(2, entryOf(1))).toBe(BLOCKS);
     endPrompt(other);
+  });
+});
+
+describe("a running prompt of an endpoint that is behind", () => {
+  test("is not used again, on the tick nor at its end, and ages from when it was sent", () => {
+    fresh();
+    const running = begin(1, entryOf(0));
+    pass(60, entryOf(0), false);
+    tokensSent(entryOf(0), MOST_WAITING + 1, 0);
+    takeUpdate(update);
+    const stamp = lastStamp(entryOf(0));
+    refreshPrompts();
+    endPrompt(running);
+    expect(lastStamp(entryOf(0))).toBe(stamp);
+    expect(updateWaiting()).toBe(0);
+    pass(60, entryOf(0), false);
+    expect(cached(1, entryOf(0))).toBe(0);
+    tokensDone(entryOf(0), MOST_WAITING + 1);
+  });
+
+  test("is used again as soon as a sixteenth of the cache or less waits", () => {
+    fresh();
+    const running = begin(1, entryOf(0));
+    pass(60, entryOf(0), false);
+    const stamp = lastStamp(entryOf(0));
+    tokensSent(entryOf(0), MOST_WAITING + 1, 0);
+    refreshPrompts();
+    expect(lastStamp(entryOf(0))).toBe(stamp);
+    tokensDone(entryOf(0), 1);
+    refreshPrompts();
+    expect(lastStamp(entryOf(0))).toBe(stamp + 2 * UNITS * BLOCKS);
+    pass(60, entryOf(0), false);
+    endPrompt(running);
+    pass(60, entryOf(0), false);
+    expect(cached(1, entryOf(0))).toBe(BLOCKS);
+    tokensDone(entryOf(0), MOST_WAITING);
+  });
+
+  test("counts tokens that other workers sent, and none that wait on another endpoint", () => {
+    fresh();
+    const running = begin(1, entryOf(0));
+    pass(60, entryOf(0), false);
+    const stamp = lastStamp(entryOf(0));
+    entryOf(0).tokens.othersWaiting = MOST_WAITING + 1;
+    refreshPrompts();
+    expect(lastStamp(entryOf(0))).toBe(stamp);
+    entryOf(0).tokens.othersWaiting = 0;
+    entryOf(1).tokens.othersWaiting = MOST_WAITING + 1;
+    refreshPrompts();
+    expect(lastStamp(entryOf(0))).toBe(stamp + 2 * UNITS * BLOCKS);
+    entryOf(1).tokens.othersWaiting = 0;
+    endPrompt(running);
+  });
+
+  test("moves all the same to the endpoint that serves it", () => {
+    fresh();
+    const running = begin(1, entryOf(0));
+    tokensSent(entryOf(1), MOST_WAITING + 1, 0);
+    movePrompt(running, entryOf(1).hash);
+    expect(cached(1, entryOf(1))).toBe(BLOCKS);
+    tokensDone(entryOf(1), MOST_WAITING + 1);
+    endPrompt(running);
   });
 });
 

@@ -3,8 +3,11 @@
 import { verify } from "../../../assembly/snapshot/verify";
 import { newView, SnapshotView } from "../../../assembly/snapshot/view";
 import {
+  BYTE_CLASSES,
   DIRECTORY_ENTRY_BYTES,
   ENDPOINT_BYTES,
+  ENDPOINT_PREFILL_RATE,
+  ENDPOINT_STEP,
   HEADER_BYTES,
   MAGIC,
   MODEL_BYTES,
@@ -19,6 +22,10 @@ import {
   SECTION_POOLS,
   SECTION_RULES,
   SECTION_STRINGS,
+  SECTION_TOKENIZERS,
+  TOKENIZER_BYTES,
+  TOKENIZER_PER_BYTE,
+  TOKENIZER_PER_REQUEST,
   UNKNOWN,
 } from "../../../protocol/constants";
 
@@ -31,6 +38,8 @@ class Pod {
   kvBlocks: u32 = 0;
   blockTokens: u32 = 0;
   maxLora: u16 = 0;
+  prefillRate: f32 = 0;
+  step: f32 = 0;
   constructor(public address: string) {}
 }
 
@@ -66,6 +75,14 @@ class RuleRecord {
   ) {}
 }
 
+class Tokenizer {
+  constructor(
+    public model: u32,
+    public perRequest: f32,
+    public perByte: f32[],
+  ) {}
+}
+
 export class Builder {
   /** Names in the order of their bytes. All following lists must be in the order of their names too. */
   pools: string[] = [];
@@ -74,6 +91,7 @@ export class Builder {
   version: u64 = 1700000000000000;
   pods: Pod[] = [];
   models: Model[] = [];
+  tokenizers: Tokenizer[] = [];
 
   pod(address: string): Pod {
     const pod = new Pod(address);
@@ -87,6 +105,11 @@ export class Builder {
     model.base = this.models.length;
     this.models.push(model);
     return model;
+  }
+
+  /** Adds the tokenizer of the model with this index. `perByte`: tokens a byte of each byte class. */
+  tokenizer(model: u32, perRequest: f32, perByte: f32[]): void {
+    this.tokenizers.push(new Tokenizer(model, perRequest, perByte));
   }
 
   objective(name: string, priority: i32, pool: u32): void {
@@ -129,12 +152,14 @@ export class Builder {
       links += this.models[i].endpoints.length;
     }
     strings += this.objectStrings();
-    const sections: u32 = this.objectBytes() > 0 ? 7 : 4;
+    const objects: u32 = this.objectBytes() > 0 ? 3 : 0;
+    const sections: u32 = 4 + objects + (this.tokenizers.length > 0 ? 1 : 0);
     const endpointsAt = HEADER_BYTES + sections * DIRECTORY_ENTRY_BYTES;
     const modelsAt = endpointsAt + this.pods.length * ENDPOINT_BYTES;
     const linksAt = modelsAt + this.models.length * MODEL_BYTES;
     const objectsAt = linksAt + links * MODEL_ENDPOINT_BYTES;
-    const stringsAt = objectsAt + this.objectBytes();
+    const tokenizersAt = objectsAt + this.objectBytes();
+    const stringsAt = tokenizersAt + this.tokenizers.length * TOKENIZER_BYTES;
     const total = stringsAt + strings;
     const at = heap.alloc(total);
     memory.fill(at, 0, total);
@@ -163,6 +188,8 @@ export class Builder {
       store<u32>(record, pod.kvBlocks, 24);
       store<u32>(record, pod.blockTokens, 28);
       store<u16>(record, pod.maxLora, 32);
+      store<f32>(record, pod.prefillRate, ENDPOINT_PREFILL_RATE);
+      store<f32>(record, pod.step, ENDPOINT_STEP);
       text += length;
     }
     let link: u32 = 0;
@@ -185,7 +212,8 @@ export class Builder {
       text += length;
       link += model.endpoints.length;
     }
-    if (sections == 7) this.writeObjects(at, objectsAt, stringsAt, text);
+    if (objects > 0) this.writeObjects(at, objectsAt, stringsAt, text);
+    if (this.tokenizers.length > 0) this.writeTokenizers(at, 4 + objects, tokenizersAt);
     builtBytes = total;
     return at;
   }
@@ -216,6 +244,19 @@ export class Builder {
       store<u32>(record, rule.weight, 16);
       store<u32>(record, rule.pool, 20);
       store<i32>(record, rule.priority, 24);
+    }
+  }
+
+  private writeTokenizers(at: usize, index: u32, tokenizersAt: u32): void {
+    section(at, index, SECTION_TOKENIZERS, TOKENIZER_BYTES, tokenizersAt, this.tokenizers.length);
+    for (let i = 0; i < this.tokenizers.length; i++) {
+      const tokenizer = this.tokenizers[i];
+      const record = at + tokenizersAt + i * TOKENIZER_BYTES;
+      store<u32>(record, tokenizer.model);
+      store<f32>(record, tokenizer.perRequest, TOKENIZER_PER_REQUEST);
+      for (let k: u32 = 0; k < BYTE_CLASSES; k++) {
+        store<f32>(record + k * 4, tokenizer.perByte[k], TOKENIZER_PER_BYTE);
+      }
     }
   }
 
