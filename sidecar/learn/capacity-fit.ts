@@ -10,6 +10,7 @@
 //
 //   - at least PERIOD_MS and MIN_WINDOWS windows and MIN_TOKENS tokens
 //   - nearly all requests are ours, since others fill the caches too
+//   - the servers agree (window-servers.ts): a single server that claims many hits, or none, changes little
 //   - all of it differs by more than DEADBAND, and AGREEING of the windows differ in the same direction
 //
 // A step goes a part of the way, and the next one needs new evidence. A filter's expectation follows the correction, so a step that
@@ -32,7 +33,8 @@ const MAX_FACTOR = 16;
 export class CapacityFit {
   #factor = 1;
   #ms = 0;
-  #found = 0;
+  #foundLow = 0;
+  #foundHigh = 0;
   #expected = 0;
   /** Windows in which more, and fewer, tokens were found than expected. */
   #more = 0;
@@ -53,13 +55,15 @@ export class CapacityFit {
     }
     this.#ms += ms;
     this.#windows++;
-    this.#found += cached;
+    this.#foundLow += cached.low;
+    this.#foundHigh += cached.high;
     this.#expected += own.cachedTokens;
-    if (cached > own.cachedTokens) this.#more++;
-    else if (cached < own.cachedTokens) this.#fewer++;
+    if (cached.low > own.cachedTokens) this.#more++;
+    else if (cached.high < own.cachedTokens) this.#fewer++;
     if (this.#ms < PERIOD_MS || this.#windows < MIN_WINDOWS) return;
-    if (Math.max(this.#found, this.#expected) < MIN_TOKENS) return;
-    const difference = Math.log((this.#found + 1) / (this.#expected + 1));
+    if (Math.max(this.#foundHigh, this.#expected) < MIN_TOKENS) return;
+    const above = Math.max(0, Math.log((this.#foundLow + 1) / (this.#expected + 1)));
+    const difference = above + Math.min(0, Math.log((this.#foundHigh + 1) / (this.#expected + 1)));
     const agreeing = difference > 0 ? this.#more : this.#fewer;
     if (Math.abs(difference) > DEADBAND && agreeing >= AGREEING * this.#windows) {
       const most = store ? MAX_STEP_WITH_STORE : MAX_STEP;
@@ -72,7 +76,8 @@ export class CapacityFit {
   #forget(): void {
     this.#ms = 0;
     this.#windows = 0;
-    this.#found = 0;
+    this.#foundLow = 0;
+    this.#foundHigh = 0;
     this.#expected = 0;
     this.#more = 0;
     this.#fewer = 0;

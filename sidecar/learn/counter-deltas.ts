@@ -2,9 +2,12 @@
 import { COUNTERS } from "../engines/engine-rows.ts";
 import type { Counters } from "../engines/reading.ts";
 
+/** A counter that rises by more between two scrapes is no truth. Sums of many such rises are still exact. */
+const MAX_RISE = 1e12;
+
 /**
- * Returns how much each counter rose from `before` to `after`. undefined: the server has started anew between the two, or shows
- * other counters than before, so differences mean nothing.
+ * Returns how much each counter rose from `before` to `after`. undefined: the server has started anew between the two, shows other
+ * counters than before, or shows a rise that cannot be, so differences mean nothing.
  */
 export function risesOf(before: Counters, after: Counters): Counters | undefined {
   const rises: Counters = {};
@@ -14,6 +17,7 @@ export function risesOf(before: Counters, after: Counters): Counters | undefined
     if (from === undefined && to === undefined) continue;
     if (from === undefined || to === undefined || to < from) return undefined;
     if (name === "startedAt" && to !== from) return undefined;
+    if (!(to - from <= MAX_RISE)) return undefined;
     rises[name] = to - from;
   }
   return rises;

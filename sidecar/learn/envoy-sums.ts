@@ -16,10 +16,6 @@ export function sumOf(a: ModelSums, b: ModelSums): ModelSums {
   return combined(a, b, (x, y) => x + y);
 }
 
-export function differenceOf(a: ModelSums, b: ModelSums): ModelSums {
-  return combined(a, b, (x, y) => x - y);
-}
-
 /** Returns how much the sums rose from `before` to `after`; undefined: the Envoy has started anew between the two. */
 export function risesOfSums(before: ModelSums, after: ModelSums): ModelSums | undefined {
   let fell = false;

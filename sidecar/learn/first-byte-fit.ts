@@ -15,13 +15,21 @@ const HALF_LIFE = 2000;
 const MIN_REQUESTS = 50;
 const MIN_DEVIATION = 200;
 
+const MAX_TOKENS = 2 ** 30;
+const MAX_SECONDS = 3600;
+/** What one request adds to each sum at most. */
+const MOST = [1, MAX_TOKENS, MAX_SECONDS, MAX_TOKENS ** 2, MAX_TOKENS * MAX_SECONDS];
+
 export class FirstByteFit {
   #sums = [0, 0, 0, 0, 0];
 
-  /** Adds a number of requests and their sums: n, sum x, sum y, sum x², sum x y. x: tokens; y: seconds. */
+  /**
+   * Adds a number of requests and their sums: n, sum x, sum y, sum x², sum x y. x: tokens; y: seconds. Sums that so few requests
+   * cannot have are left out.
+   */
   add(rises: readonly number[]): void {
     const n = rises[0] as number;
-    if (!(n > 0) || rises.some((value) => !Number.isFinite(value))) return;
+    if (!(n > 0) || !MOST.every((most, i) => (rises[i] as number) <= n * most)) return;
     const fade = 0.5 ** (n / HALF_LIFE);
     this.#sums = this.#sums.map((value, i) => value * fade + (rises[i] ?? 0));
   }

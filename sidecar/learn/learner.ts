@@ -1,5 +1,6 @@
 // The sidecar's learner: what it is given of all servers and all Envoys, and what the next snapshot says about costs. Pins of the
 // configuration replace what is learned. All values have bounds and change only gradually (gradual.ts).
+import { MAX_MODELS } from "../../protocol/constants.ts";
 import type { ModelSums } from "../../protocol/model-sums.ts";
 import type { Reading } from "../engines/reading.ts";
 import type { Log } from "../log.ts";
@@ -102,16 +103,32 @@ export class Learner {
     return pinnedTokenizer(pins) ?? known?.told?.tokenizer;
   }
 
-  /** Returns the learner that all of these base models share. Learners of models that turn out to share a server become one. */
+  /**
+   * Returns the learner that all of these base models share. Learners of models that turn out to share a server
+   * become one: the learner that has learned most.
+   */
   #learnerOf(models: readonly string[]): ModelLearner {
-    const [first] = models as [string];
-    const learner = this.#models.get(first)?.learner ?? new ModelLearner();
+    let learner = this.#models.get(models[0] as string)?.learner;
+    for (const model of models) {
+      const other = this.#models.get(model)?.learner;
+      if (other !== undefined && (learner === undefined || other.tokenWindows > learner.tokenWindows)) learner = other;
+    }
+    learner ??= new ModelLearner();
     for (const model of models) {
       const known = this.#models.get(model);
-      if (known === undefined) this.#models.set(model, { learner, hash: this.#parts.hashOf(model), told: undefined });
-      else known.learner = learner;
+      if (known !== undefined) known.learner = learner;
+      else {
+        if (this.#models.size >= MAX_MODELS) this.#forgetModels();
+        this.#models.set(model, { learner, hash: this.#parts.hashOf(model), told: undefined });
+      }
     }
     return learner;
+  }
+
+  /** Forgets the models that no server lists now. A server may list other names all the time. */
+  #forgetModels(): void {
+    const listed = new Set([...this.#servers.values()].flatMap(({ server }) => server.models));
+    for (const model of this.#models.keys()) if (!listed.has(model)) this.#models.delete(model);
   }
 }
 

@@ -1,5 +1,6 @@
 // Learns all that is learned of one base model: its tokenizer, and the costs and caches of its servers. Several base models that a
 // server lists together are one model here, because the server counts their requests together.
+import { MAX_STEP_SECONDS } from "../../protocol/constants.ts";
 import type { ModelSums } from "../../protocol/model-sums.ts";
 import type { Reading } from "../engines/reading.ts";
 import { CapacityFit } from "./capacity-fit.ts";
@@ -103,7 +104,12 @@ export class ModelLearner {
 
   /** Returns what a server's steps cost, as far as it is known. */
   stepsOf(address: string): Partial<StepCosts> {
-    return this.#steps.costsOf(address);
+    const { step, prefill, sequence } = this.#steps.costsOf(address);
+    return {
+      ...(step !== undefined && { step: Math.min(MAX_STEP_SECONDS, step) }),
+      ...(prefill !== undefined && { prefill }),
+      ...(sequence !== undefined && { sequence: Math.min(MAX_STEP_SECONDS, sequence) }),
+    };
   }
 
   /** Returns the tokens a second that a server prefills while prompts wait; undefined: not known. */

@@ -5,11 +5,13 @@
 //   - A window ends where both sides have counted equally many requests since its beginning, if such a moment comes in time.
 //   - What is left is a regressor (tokenizer-fit.ts), which also stands for requests that others send to the servers.
 //
-// A window is dropped if a server or an Envoy started anew, came, went, or could not be read.
+// A window is dropped if an Envoy started anew, or a server or an Envoy came, went, or could not be read. A server that started anew
+// is left out of the window. window-servers.ts says which further servers are not believed.
 import type { ModelSums } from "../../protocol/model-sums.ts";
 import type { Counters } from "../engines/reading.ts";
 import { cachedOf, risesOf } from "./counter-deltas.ts";
-import { differenceOf, emptySums, sumOf } from "./envoy-sums.ts";
+import { emptySums, sumOf } from "./envoy-sums.ts";
+import { WindowServers } from "./window-servers.ts";
 
 /** A window has at least this duration and this many requests, or this duration and any request. */
 const MIN_MS = 1000;
@@ -28,8 +30,8 @@ export interface TrafficWindow {
   /** What the servers counted. */
   tokens: number;
   requests: number;
-  /** Prompt tokens from a cache; undefined: not all servers count them. */
-  cached: number | undefined;
+  /** Bounds of the prompt tokens from a cache (window-servers.ts); undefined: not all servers count them. */
+  cached: { low: number; high: number } | undefined;
   /** What the Envoys counted. */
   own: ModelSums;
 }
@@ -40,22 +42,15 @@ interface Source {
   interval: number;
 }
 
-/** What was counted since the windows began. */
-interface Totals {
-  at: number;
-  tokens: number;
-  requests: number;
-  cached: number;
-  own: ModelSums;
-}
-
 export class ModelWindows {
   readonly #servers = new Map<string, Source & { counters: Counters }>();
   readonly #envoys = new Map<string, Source>();
   /** Servers of the model that do not count their prompt tokens. While there is one, windows compare unequal sums. */
   readonly #silent = new Set<string>();
-  #totals: Totals = emptyTotals();
-  #start: Totals | undefined;
+  /** What was counted since the current window began. */
+  readonly #counted = new WindowServers();
+  #own = emptySums();
+  #startAt: number | undefined;
   #cachedKnown = true;
   /** When the current window became long enough. */
   #longAt: number | undefined;
@@ -71,15 +66,15 @@ export class ModelWindows {
     const before = this.#servers.get(address);
     const rises = before === undefined ? undefined : risesOf(before.counters, counters);
     this.#servers.set(address, { ...sourceOf(before, at), counters });
+    if (before === undefined) this.#restart();
     if (rises === undefined) {
-      this.#restart();
+      this.#counted.leaveOut(address);
       return undefined;
     }
-    this.#totals.tokens += rises.promptTokens ?? 0;
-    this.#totals.requests += rises.promptRequests ?? 0;
+    const { promptTokens: tokens = 0, promptRequests: requests = 0 } = rises;
     const cached = cachedOf(rises);
     if (cached === undefined) this.#cachedKnown = false;
-    this.#totals.cached += cached ?? 0;
+    this.#counted.add(address, { tokens, requests, cached: cached ?? 0 });
     return this.#tryEnd(at);
   }
 
@@ -93,12 +88,13 @@ export class ModelWindows {
       this.#restart();
       return undefined;
     }
-    this.#totals.own = sumOf(this.#totals.own, rises);
+    this.#own = sumOf(this.#own, rises);
     return this.#tryEnd(at);
   }
 
   serverGone(address: string): void {
     this.#silent.delete(address);
+    this.#counted.forget(address);
     if (this.#servers.delete(address)) this.#restart();
   }
 
@@ -107,31 +103,26 @@ export class ModelWindows {
   }
 
   #restart(): void {
-    this.#start = undefined;
+    this.#startAt = undefined;
     this.#longAt = undefined;
   }
 
   #tryEnd(now: number): TrafficWindow | undefined {
-    const start = this.#start;
-    if (start === undefined) {
+    if (this.#startAt === undefined) {
       if (this.#fresh(now)) this.#begin(now);
       return undefined;
     }
-    const ms = now - start.at;
-    const own = this.#totals.own.requests - start.own.requests;
+    const ms = now - this.#startAt;
+    const own = this.#own.requests;
     if (ms < MIN_MS || own === 0 || (own < MIN_REQUESTS && ms < MAX_MS)) return undefined;
     this.#longAt ??= now;
-    const foreign = this.#totals.requests - start.requests - own;
+    const foreign = this.#counted.requests - own;
     if (foreign !== 0 && now < this.#longAt + PATIENCE * ms) return undefined;
     if (!this.#fresh(now)) return undefined;
-    const cached = this.#cachedKnown ? this.#totals.cached - start.cached : undefined;
-    const window: TrafficWindow = {
-      ms,
-      tokens: this.#totals.tokens - start.tokens,
-      requests: this.#totals.requests - start.requests,
-      cached,
-      own: differenceOf(this.#totals.own, start.own),
-    };
+    const believed = this.#counted.end(own, this.#own.bytes);
+    const cached =
+      this.#cachedKnown && believed !== undefined ? { low: believed.cachedLow, high: believed.cachedHigh } : undefined;
+    const window = believed && { ms, tokens: believed.tokens, requests: believed.requests, cached, own: this.#own };
     this.#begin(now);
     return window;
   }
@@ -139,7 +130,9 @@ export class ModelWindows {
   #begin(now: number): void {
     this.#longAt = undefined;
     this.#cachedKnown = true;
-    this.#start = { ...this.#totals, at: now };
+    this.#startAt = now;
+    this.#counted.begin();
+    this.#own = emptySums();
   }
 
   /** Whether all servers and Envoys were read lately. Forgets servers that were not read for long. */
@@ -151,10 +144,6 @@ export class ModelWindows {
       if (now - source.at > Math.max(FRESH_MS, FRESH_INTERVALS * source.interval)) return false;
     return true;
   }
-}
-
-function emptyTotals(): Totals {
-  return { at: 0, tokens: 0, requests: 0, cached: 0, own: emptySums() };
 }
 
 function sourceOf(before: Source | undefined, at: number): Source {

@@ -52,6 +52,8 @@ class ServerData {
   /** What its speed and its own costs come from. */
   readonly recent = new NormalEquations(SIZE);
   observations = 0;
+  /** Faded sums of prefill tokens, prompts, sequences and steps. */
+  usual = [0, 0, 0, 0];
   speed = 1;
   costs: number[] | undefined;
 }
@@ -60,10 +62,10 @@ export class StepFit {
   readonly #servers = new Map<string, ServerData>();
   #shape: number[] | undefined;
   #shapeVariance: number[] = [];
-  /** Faded sums of prefill tokens, prompts, sequences and steps of all servers. */
-  #usual = [0, 0, 0, 0];
   /** Mean square of the residuals in standard deviations. */
   #spread = 1;
+  /** Tokens of the usual prompt, and sequences of the usual step: those of the median server. */
+  #usual = { prompt: 0, sequences: 0 };
 
   add(address: string, observation: StepObservation): void {
     let server = this.#servers.get(address);
@@ -91,7 +93,8 @@ export class StepFit {
     server.observations++;
     if (prompts > 0) {
       const fade = 0.5 ** Math.min(MAX_FADE, seconds / HALF_LIFE_S);
-      this.#usual = this.#usual.map((sum, i) => sum * fade + ([prefillTokens, prompts, sequences, steps][i] as number));
+      const sums = [prefillTokens, prompts, sequences, steps];
+      server.usual = server.usual.map((sum, i) => sum * fade + (sums[i] as number));
     }
   }
 
@@ -117,12 +120,19 @@ export class StepFit {
       this.#shape = solved.beta;
       this.#shapeVariance = solved.variance;
       for (const server of servers) server.speed = this.#speedOf(server, solved.beta);
-      const middle = median(servers.map(({ speed }) => speed));
+      const middle = median(servers.map(({ speed }) => speed)) ?? 1;
       for (const server of servers) server.speed /= middle;
       this.#shape = solved.beta.map((value) => value * middle);
       this.#shapeVariance = solved.variance.map((value) => value * middle ** 2);
     }
     for (const server of servers) this.#solveServer(server);
+    const busy = servers
+      .map(({ usual }) => usual as [number, number, number, number])
+      .filter(([, prompts]) => prompts > 0);
+    this.#usual = {
+      prompt: median(busy.map(([tokens, prompts]) => tokens / prompts)) ?? 0,
+      sequences: median(busy.map(([, , sequences, steps]) => sequences / steps)) ?? 0,
+    };
   }
 
   #speedOf({ recent }: ServerData, shape: readonly number[]): number {
@@ -152,11 +162,10 @@ export class StepFit {
    */
   drainRateOf(address: string): number | undefined {
     const { step = 0, prefill, sequence = 0 } = this.costsOf(address);
-    const [tokens, prompts, sequences, steps] = this.#usual as [number, number, number, number];
     if (prefill === undefined) return undefined;
-    const prompt = tokens / prompts;
-    if (!(prompt > 0) || !(steps > 0)) return 1 / prefill;
-    return prompt / (step + (sequence * sequences) / steps + prefill * prompt);
+    const { prompt, sequences } = this.#usual;
+    if (!(prompt > 0)) return 1 / prefill;
+    return prompt / (step + sequence * sequences + prefill * prompt);
   }
 
   /** Returns what a server's steps cost, of itself or else of the other servers. A cost that is not known well is left out. */
@@ -194,7 +203,8 @@ function dot(x: readonly number[], y: readonly number[]): number {
   return x.reduce((sum, each, i) => sum + each * (y[i] as number), 0);
 }
 
-function median(values: readonly number[]): number {
+/** undefined: there is no value. */
+function median(values: readonly number[]): number | undefined {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] as number;
+  return sorted[sorted.length >> 1];
 }

@@ -72,8 +72,7 @@ export class StepWindows {
       this.#idle = undefined;
       return [];
     }
-    const found = [...this.#busy(last, sample, rises), ...this.#betweenIdle(sample)];
-    return found;
+    return [...this.#busy(last, sample, rises), ...this.#betweenIdle(sample)].filter(isPossible);
   }
 
   #busy(last: ServerSample, sample: ServerSample, rises: Counters): StepObservation[] {
@@ -185,6 +184,21 @@ export class StepWindows {
     }
     return found;
   }
+}
+
+/** No engine is faster: seconds of a step, and tokens a second that are prefilled, and that are decoded. */
+const FASTEST_STEP = 0.0002;
+const FASTEST_PREFILL = 1_000_000;
+const FASTEST_DECODE = 1_000_000;
+
+/** Whether an engine can be so fast. What a broken or hostile server counts must not change what is learned of the others. */
+function isPossible({ seconds, steps, prefillTokens, prompts, sequences }: StepObservation): boolean {
+  return (
+    seconds >= steps * FASTEST_STEP &&
+    seconds * FASTEST_PREFILL >= prefillTokens &&
+    seconds * FASTEST_DECODE >= sequences &&
+    prompts <= prefillTokens + steps
+  );
 }
 
 /** With more decoding sequences than this, prefills overlap so often that their times say little of a single one. */

@@ -21,8 +21,8 @@ export interface Tokenizer {
 
 export const DEFAULT_TOKENS_PER_BYTE = 0.25;
 const MIN_TOKENS_PER_BYTE = 1 / 16;
-const MAX_TOKENS_PER_BYTE = 2;
-const MAX_TOKENS_PER_REQUEST = 2000;
+export const MAX_TOKENS_PER_BYTE = 2;
+export const MAX_TOKENS_PER_REQUEST = 2000;
 
 /** Prior standard deviations of tokens a byte: what all classes share, and what each has of its own. */
 const COMMON_DEVIATION = 0.25;
@@ -37,6 +37,8 @@ const REQUEST_NOISE = 0.15;
 const HUBER = 2;
 /** Windows of ordinary size until a window counts half. */
 const HALF_LIFE = 120;
+/** A window with a larger sum is left out. */
+const MAX_SUM = 1e12;
 /** Parameters: tokens a request, tokens a byte of each class, f. */
 const SIZE = CLASSES + 2;
 const FOREIGN = CLASSES + 1;
@@ -78,7 +80,8 @@ export class TokenizerFit {
 
   add(window: TokenWindow): void {
     const { tokens, requests, bytes, foreign, straddling } = window;
-    if (requests <= 0 || !(tokens >= 0) || bytes.length !== CLASSES) return;
+    if (requests <= 0 || !(tokens >= 0 && tokens <= MAX_SUM && Math.abs(foreign) <= MAX_SUM)) return;
+    if (bytes.length !== CLASSES || !bytes.every((count) => count >= 0 && count <= MAX_SUM)) return;
     const own = [requests, ...bytes, 0];
     this.#updateMean(
       own.map((value) => value / requests),
