@@ -2,7 +2,8 @@
 // one line of visible ASCII, for a header's value. The chosen candidates come first, in their order. Other candidates follow
 // until the buffer is full.
 //
-//   tokens candidates=3 prefill=0.4000; 1 10.0.0.1:8000 cost=212 s=1.0000 q=0 u=16 n=2 a=0; 2 10.0.0.2:8000 ...
+//   tokens candidates=3 prefill=0.4000; 1 10.0.0.1:8000 cost=212 s=1.0000 q=0 u=16 n=2.0000 a=0; 2 10.0.0.2:8000 ...
+//          A candidate that is not the prompt's owner has o=... before a=, where owners count.
 //   load   ...: cost=2.0000 seen=1;
 //   scorers: score=3.5000 of 7; each score by its scorer's index in the profile: 0=1.0000*2 ...
 import { Writer } from "../base/writer";

@@ -1,14 +1,16 @@
-// Profile "tokens": the cost of a request on an endpoint, in prompt tokens. The lowest cost wins. Chance decides ties.
+// Profile "tokens": the cost of a request on an endpoint, in prompt tokens at the candidates' mean prefill rate. So costs compare as
+// times do. The lowest cost wins. Chance decides ties.
 //
 //   cost(p) = s(p) * [ L(p) + P * u(p) + o(p) ] + adapter(p)
 //   L(p)    = (1 - W) * Q(p) + (d(p) * (1 + n(p) / N) + W * q) * n(p)
 //   P       = C + (1 + E) * h / (1 - h)
 //   o(p)    = min(O, max(0, X * b - Y)) * L * k / T, and 0 if p is the prompt's owner
 //
-//   s  how much slower than the usual candidate p answers (endpoints/speed.ts)
+//   s  mean prefill rate of the candidates / prefill rate of p (endpoints/costs.ts), times how much slower than the usual candidate
+//      p answers, measured by what its rate predicts (endpoints/speed.ts)
 //   Q  waiting tokens on p that are still to be prefilled (queueOf() of endpoints/waiting-tokens.ts)
-//   u  uncached tokens of this prompt on p: max(16, T - match). T = bytes of the prompt / 4 (tokensOf()). match = tokens of the
-//      prompt's beginning that p has cached (endpoints/cache/prefix-index.ts)
+//   u  uncached tokens of this prompt on p: max(16, T - match). T = estimated tokens of the prompt (endpoints/cache/prompt-tokens.ts).
+//      match = tokens of the prompt's beginning that p has cached (endpoints/cache/prefix-index.ts)
 //   h  share of the candidates' caches that hot blocks take, 0...1 (endpoints/cache/lru.ts). A prefill evicts as many blocks as
 //      it adds. The share h of these is prefilled once more, which evicts blocks in turn: h + h² + ... = h / (1 - h) further
 //      prefills, which gain nothing

@@ -36,7 +36,7 @@ const MIN_SETS: u32 = 1024;
 const MAX_SETS: u32 = 65536;
 /** Assumed tokens of a cache whose server reports no size: 31,250 blocks of 16 tokens, the endpoint picker's default. */
 const UNKNOWN_TOKENS: u64 = 500000;
-/** Tokens of a byte for updates without units, and for the size of the table. */
+/** Bytes of a token for updates without units, and for the size of the table. */
 const USUAL_BYTES: u32 = 4;
 
 /** The sets, aligned to SET_BYTES within the memory at `allocated`. */
@@ -167,9 +167,9 @@ function usualUnits(): u32 {
 }
 
 /**
- * Records that blocks were sent to the endpoint. `hashes` has `count` block hashes, a u64 each; `units` are the tokens of a piece,
- * in units of PREFIX_UNIT_TOKENS, or 0 for the usual. The blocks' sets lie all over
- * the table, so all sets are loaded first: the loads run at once, and no block waits for a load of its own.
+ * Records that blocks were sent to the endpoint. `hashes` has `count` block hashes, a u64 each. `units` are the tokens of a piece,
+ * in units of PREFIX_UNIT_TOKENS; 0: the usual tokens. The blocks' sets lie all over the table, so all sets are loaded first: the
+ * loads run at once, and no block waits for a load of its own.
  */
 export function touchAll(hashes: usize, count: u32, units: u32, seed: u64, entry: Entry): void {
   let asked: u32 = 0;

@@ -62,7 +62,7 @@ export class Prompt extends ByteClasses {
   lacks: u32 = 0;
   /** Number of full blocks. Only full blocks are hashed. */
   count: u32 = 0;
-  /** Estimated tokens of a piece, in units of UNIT_TOKENS (prompt-tokens.ts). */
+  /** Estimated tokens of a piece, in units of PREFIX_UNIT_TOKENS (prompt-tokens.ts). */
   units: u32 = 0;
   // Fields of a running prompt (running-prompts.ts): the stamp of its last use, its neighbours in the list, the hash of its model
   // and cache_salt, and the hash of its endpoint.
