@@ -129,6 +129,8 @@ export class Stream {
   // response/read-usage.ts
   /** Not 0: the filter searches the response for `usage`. */
   searching: u32 = 0;
+  /** Prompt tokens by the last `usage` so far of a response that is not streamed; 0: none. */
+  usageTokens: u32 = 0;
 
   // response/response.ts, response/verdict.ts, response/served.ts
   /** 0: no response yet; 1: the response's headers have come; 2: the response is whole. */

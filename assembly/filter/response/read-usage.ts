@@ -21,6 +21,9 @@ const MAX_UNSEEN_TOKENS: u32 = 65536;
 const SEARCHES_WHOLE: u32 = 1;
 const SEARCHES_STREAMED: u32 = 2;
 
+/** Stream.answered of a response that is whole. */
+const WHOLE_RESPONSE: u32 = 2;
+
 let streamed: u32 = 0;
 
 /** Call at the response's headers, if the request is measured. */
@@ -38,12 +41,19 @@ export function search(stream: Stream, length: u32): void {
   if (take == 0 || !getBuffer(RESPONSE_BODY, length - take, take)) return;
   const tokens = promptTokensIn(resultPointer(), resultLength());
   if (tokens == 0) return;
-  endSearch(stream);
-  if (tokens <= promptBytes(stream) + MAX_UNSEEN_TOKENS) addUsage(stream.sums, tokens, promptOf(stream));
+  // A chunk may end within an object that the server copies from the request. Servers write `usage` later, so the last one counts.
+  stream.usageTokens = tokens;
+  if (stream.searching == SEARCHES_STREAMED) endSearch(stream);
 }
 
-/** Call when a response that is searched ends. */
+/** Call when the search or the stream ends. */
 export function endSearch(stream: Stream): void {
-  if (stream.searching == SEARCHES_STREAMED) streamed--;
+  const whole = stream.searching == SEARCHES_WHOLE;
   stream.searching = 0;
+  if (!whole) streamed--;
+  else if (stream.answered != WHOLE_RESPONSE) return;
+  const tokens = stream.usageTokens;
+  if (tokens > 0 && stream.sums && tokens <= promptBytes(stream) + MAX_UNSEEN_TOKENS) {
+    addUsage(stream.sums, tokens, promptOf(stream));
+  }
 }

@@ -233,6 +233,18 @@ describe("usage in responses", () => {
     assert.deepEqual(seen(gateway), [2, 37]);
   });
 
+  test("of a response in chunks the last usage counts, and none of a response that broke off", () => {
+    const gateway = world();
+    const copied = '{"output":[],"tools":[{"parameters":{"usage":{"input_tokens":60000}}';
+    respond(ask(gateway), { chunks: [copied, `}],${usage(7).slice(1)}`] });
+    assert.deepEqual(seen(gateway), [1, 7]);
+    gateway.process.advance(200);
+    const broken = ask(gateway);
+    broken.respond({ upstreamAddress: picked(broken), chunks: [copied], end: false });
+    broken.abort();
+    assert.deepEqual(seen(gateway), [1, 7]);
+  });
+
   test("an encoded body, an error, a number that cannot be, and text of a model are not read", () => {
     const gateway = world();
     const wait = () => gateway.process.advance(200);
