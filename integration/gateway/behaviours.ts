@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import http from "node:http";
 import { Readable } from "node:stream";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   DESTINATION_HEADER,
   MODEL_HEADER,
@@ -60,6 +61,9 @@ const AVERAGED_MS = 2000;
 export async function pushEverywhere(subject: Subject, models: Models): Promise<void> {
   await pushToAll(subject, models);
   await pushToAll(subject, models);
+  // A worker compares the scrapes of a new snapshot with its counts on its next tick. A busy worker ticks every 20 ms, and a request
+  // wakes an idle worker.
+  await sleep(100);
 }
 
 /** Pushes a snapshot and waits until 32 concurrent connections all read it back, so that every worker has it. */
