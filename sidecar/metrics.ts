@@ -44,20 +44,29 @@ type Row = (typeof METRICS)[keyof typeof METRICS];
 /** Copies the label names, since prom-client changes the arrays that it gets. */
 const optionsOf = ({ name, help, labelNames }: Row) => ({ name, help, labelNames: [...labelNames] });
 
+/** A gauge with a series for each endpoint of which `value` is known. */
+function endpointGauge(
+  registry: Registry,
+  watched: Watched,
+  row: Row,
+  value: (pod: Pod) => number | null | undefined,
+): void {
+  new Gauge({
+    ...optionsOf(row),
+    registers: [registry],
+    collect() {
+      // The series are made at each scrape, so that no series outlives its endpoint.
+      this.reset();
+      for (const pod of watched.pods()) {
+        const now = value(pod) ?? null;
+        if (now !== null) this.set({ endpoint: pod.address }, now);
+      }
+    },
+  });
+}
+
 function perEndpoint(registry: Registry, watched: Watched, clock: Clock): void {
-  const gauge = (row: Row, value: (pod: Pod) => number | null) =>
-    new Gauge({
-      ...optionsOf(row),
-      registers: [registry],
-      collect() {
-        // The series are made at each scrape, so that no series outlives its endpoint.
-        this.reset();
-        for (const pod of watched.pods()) {
-          const now = value(pod);
-          if (now !== null) this.set({ endpoint: pod.address }, now);
-        }
-      },
-    });
+  const gauge = (row: Row, value: (pod: Pod) => number | null) => endpointGauge(registry, watched, row, value);
   gauge(METRICS.endpointReady, (pod) => Number(pod.health.ready));
   gauge(METRICS.endpointAsleep, (pod) => Number(pod.reading?.asleep ?? false));
   gauge(METRICS.endpointWaiting, (pod) => pod.reading?.waiting ?? null);
@@ -71,17 +80,7 @@ function perEndpoint(registry: Registry, watched: Watched, clock: Clock): void {
 /** What the snapshots say about costs. There is a series for each endpoint and for each of the models that the status page shows. */
 function learnedGauges(registry: Registry, watched: Watched): void {
   const perPod = (row: Row, value: (costs: ServerCosts) => number | undefined) =>
-    new Gauge({
-      ...optionsOf(row),
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const pod of watched.pods()) {
-          const now = value(watched.costsOf(pod));
-          if (now !== undefined) this.set({ endpoint: pod.address }, now);
-        }
-      },
-    });
+    endpointGauge(registry, watched, row, (pod) => value(watched.costsOf(pod)));
   perPod(METRICS.prefillRate, ({ prefillRate }) => prefillRate);
   perPod(METRICS.stepSeconds, ({ stepSeconds }) => stepSeconds);
   perPod(METRICS.sequenceSeconds, ({ sequenceSeconds }) => sequenceSeconds);

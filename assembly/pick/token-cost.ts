@@ -24,7 +24,8 @@
 //      share of the candidates' caches that waiting tokens would fill. In a pool that is not overloaded b is near 0. In an
 //      overloaded pool prompts are evicted before they are asked for again. If such a prompt went to any endpoint, every endpoint
 //      would get all prompts, and hits would become rare. With this price each endpoint gets its own prompts, and the owner is
-//      left only if its load is O * L above that of another endpoint (consistent hashing with bounded loads, Mirrokni et al. 2016, has such a bound)
+//      left only if its load exceeds the load of another endpoint by more than O * L. Source of such a bound: consistent hashing
+//      with bounded loads, Mirrokni et al. 2016
 //   adapter  the cost of loading the adapter and waiting for a slot (endpoints/adapters.ts)
 //
 // Unseen requests have waiting tokens too. So Q is multiplied by 1 + min(4, unseen / seen), the two parts of n.

@@ -1,4 +1,4 @@
-// Verifies learned costs: those of endpoints, and the optional section TOKENIZERS.
+// Verifies what a sidecar has learned: the costs in the records of ENDPOINTS, and the optional section TOKENIZERS.
 
 import {
   BYTE_CLASSES,

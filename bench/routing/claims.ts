@@ -18,7 +18,7 @@ export function burstLimit(requests: number, pods: number): number {
 }
 
 const BURST = 200;
-/** Loads of the simulation on which the p90 must be much lower than that of the better endpoint picker. */
+/** Loads of the simulation. On these loads the p90 of Pilotfish must be much lower than the p90 of the better endpoint picker. */
 const MUCH_BETTER: readonly string[] = ["shared-80", "sessions", "mixed", "slow"];
 const FIXED = "the better of fixed homes and EPP";
 const PICKERS: readonly string[] = [EPP, EPP_OPTIMIZED];

@@ -76,7 +76,7 @@ function useAgain(prompt: Prompt, age: f32): void {
   if (entry !== null && !isBehind(entry) && ageOf(clockOf(entry.number), prompt.stamp) >= age) use(prompt, entry);
 }
 
-/** Whether so many tokens wait on the endpoint that they fill BEHIND of its cache. */
+/** Whether the endpoint's waiting tokens are more than the share BEHIND of the tokens that its cache has room for. */
 function isBehind(entry: Entry): bool {
   return waitingTokens(entry) > BEHIND * <f32>PREFIX_UNIT_TOKENS * <f32>clockOf(entry.number).capacity;
 }

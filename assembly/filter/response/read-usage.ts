@@ -1,6 +1,7 @@
 // Reads `usage` where it passes by: how many tokens the server counted in the prompt. The filter looks at the last bytes of some
 // responses: of each model's, at most eight a second and worker (endpoints/model-sums.ts), of which at most MAX_STREAMED streamed
-// responses are open at a time. It looks at every chunk of such a response, because Envoy may report the end in a call of its own.
+// responses are open at a time. It looks at every chunk of these responses. Envoy may
+// report the end of a response in a further call without bytes, when the last chunk is gone.
 // A response in an encoding is left out. A stream that never says `usage` is looked at up to its end.
 import { addUsage, takesUsage } from "../../endpoints/model-sums";
 import { getBuffer, getHeader, RESPONSE_BODY, RESPONSE_HEADERS, resultLength, resultPointer } from "../../host/calls";
