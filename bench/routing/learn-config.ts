@@ -1,6 +1,6 @@
 // The sidecar's `learn` configuration for contenders that are told the truth, or nothing, about costs.
 import type { PodParams } from "../../simulator/params.ts";
-import { trueCosts } from "../sim/true-costs.ts";
+import { trueCosts } from "../sim/pilotfish/true-costs.ts";
 
 /** `untold`: the sidecar learns nothing. `true`: it is given the true values. Undefined: it learns, as by default. */
 export type ToldCosts = "untold" | "true" | undefined;

@@ -1,6 +1,7 @@
 // All contenders by their names on the command line.
 
-import { pilotfish } from "./pilotfish.ts";
+import { InvalidArgumentError } from "commander";
+import { NAMES_HELP, pilotfishNamed } from "./pilotfish/pilotfish-names.ts";
 import { dynamo } from "./rivals/dynamo.ts";
 import { leastRequest2, leastRequestAll, roundRobin } from "./rivals/envoy-balancers.ts";
 import { epp, eppAuto } from "./rivals/epp.ts";
@@ -10,7 +11,7 @@ import { eppOptimized, llmdOptimized } from "./rivals/optimized-baseline.ts";
 import type { Contender } from "./world.ts";
 
 /** Models of other rules, and bounds. */
-const MODELS: Readonly<Record<string, Contender>> = {
+export const MODELS: Readonly<Record<string, Contender>> = {
   rr: roundRobin,
   lr: leastRequest2,
   "lr-all": leastRequestAll,
@@ -23,22 +24,31 @@ const MODELS: Readonly<Record<string, Contender>> = {
   exact: exactState,
 };
 
-/** Pilotfish's own module. */
-const OURS: Readonly<Record<string, Contender>> = {
-  "load-1": pilotfish({ profile: "load", workers: 1 }),
-  "load-2": pilotfish({ profile: "load", workers: 2 }),
-  "tokens-1": pilotfish({ profile: "tokens", workers: 1 }),
-  "tokens-2": pilotfish({ profile: "tokens", workers: 2 }),
-  "tokens-4": pilotfish({ profile: "tokens", workers: 4 }),
-  "tokens-8": pilotfish({ profile: "tokens", workers: 8 }),
-  "untold-2": pilotfish({ profile: "tokens", workers: 2, costs: "default" }),
-  "true-1": pilotfish({ profile: "tokens", workers: 1, costs: "true" }),
-  "true-2": pilotfish({ profile: "tokens", workers: 2, costs: "true" }),
-  "tokens-2x2": pilotfish({ profile: "tokens", workers: 2, envoys: 2 }),
-};
-
-export const CONTENDERS: Readonly<Record<string, Contender>> = { ...MODELS, ...OURS };
-
 export const isModel = (name: string): boolean => Object.hasOwn(MODELS, name);
 
-export const CONTENDER_NAMES = Object.keys(CONTENDERS);
+/** Examples of all contenders, for the help of an option. */
+export const CONTENDERS_HELP = `${Object.keys(MODELS).join(",")}, and Pilotfish's, such as tokens-2,load-1,tokens-4x4,tokens-2x2-mute,tokens-2-restart60`;
+
+/** Text for the end of a help page. */
+export const CONTENDER_NAMES_HELP = `
+How Pilotfish's contenders are named:
+${NAMES_HELP.map((line) => `  ${line}`).join("\n")}
+`;
+
+/** Throws a RangeError for a name that no contender has. */
+export function contenderOf(name: string): Contender {
+  const contender = isModel(name) ? MODELS[name] : pilotfishNamed(name);
+  if (contender === undefined) throw new RangeError(`contender: "${name}" given, expected some of ${CONTENDERS_HELP}`);
+  return contender;
+}
+
+/** Reads an option: names of contenders, separated by commas. */
+export function contenderNames(given: string): string[] {
+  const names = given.split(",").map((name) => name.trim());
+  try {
+    for (const name of names) contenderOf(name);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+  return names;
+}

@@ -5,15 +5,25 @@ import { HARDWARE_NAMES, type HardwareName } from "../../simulator/hardware.ts";
 import { applyPatch, defaultParams, type PodParams } from "../../simulator/params.ts";
 import { fileHash } from "../../testkit/machine.ts";
 import { numberFrom, someOf, wholeNumber } from "../prepare.ts";
-import { CONTENDER_NAMES, CONTENDERS } from "./contenders.ts";
+import { CONTENDER_NAMES_HELP, CONTENDERS_HELP, contenderNames, contenderOf } from "./contenders.ts";
 import { HERD_KINDS, herd } from "./herd.ts";
 import { LOAD_NAMES, makeLoad } from "./loads.ts";
 import { type Cell, loadTable, type SimRun, writeReport } from "./report.ts";
 import { type Figures, simulate } from "./simulate.ts";
 import { TEXT_KINDS, type TextKind } from "./texts/text.ts";
-import type { Contender } from "./world.ts";
 
-const USUAL = ["rr", "lr", "lr-all", "epp-auto", "load-1", "load-2", "tokens-1", "tokens-2", "tokens-2x2"];
+const USUAL = [
+  "rr",
+  "lr",
+  "lr-all",
+  "epp-auto",
+  "load-1",
+  "load-2",
+  "tokens-1",
+  "tokens-2",
+  "tokens-2x2",
+  "tokens-2x2-mute",
+];
 /** The other loads are slow, or need another number of requests (--only). */
 const USUAL_LOADS = LOAD_NAMES.filter((name) => !/^(overload|ladder|long-answers|pictures|languages)/.test(name));
 
@@ -51,7 +61,7 @@ const command = new Command("sim")
   .option("--requests <n>", "requests of each load; the first fifth is warm-up", wholeNumber(10, 1_000_000), 3000)
   .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
   .option("--only <loads>", `some of ${LOAD_NAMES.join(",")}`, someOf(LOAD_NAMES), USUAL_LOADS)
-  .option("--contenders <list>", `some of ${CONTENDER_NAMES.join(",")}`, someOf(CONTENDER_NAMES), USUAL)
+  .option("--contenders <list>", `some of ${CONTENDERS_HELP}`, contenderNames, USUAL)
   .option(
     "--hardware <names>",
     `presets that pods have in turn, of ${HARDWARE_NAMES.join(",")}`,
@@ -74,11 +84,13 @@ const command = new Command("sim")
   .option("--output <folder>", "folder for the results", "bench/results")
   .addHelpText(
     "after",
-    `
+    `${CONTENDER_NAMES_HELP}
 A large pool, some 20 s:
   make sim ARGS="--only one-prompt --pods 1000 --rate 10000 --requests 4000 --contenders rr,epp,tokens-2 --no-herd"
 Pods with other hardware, other tokens and a second level of the KV cache (simulator/README.md):
   make sim ARGS="--only shared-80 --hardware l4-8b,h100-8b --tokenizer o200k_base --param offloadBlocks=60000 --contenders epp,tokens-2 --no-herd"
+One worker beside sixteen, four Envoys of four workers that talk, and an Envoy that begins anew each minute:
+  make sim ARGS="--only mixed,fitting-80 --contenders exact,tokens-1,tokens-16,tokens-4x4,tokens-1-restart60 --no-herd"
 What four pods carry that share prompts as well as can be (bench/sim/loads/shared.ts):
   make sim ARGS="--only fitting-80 --rate 42 --requests 12600 --contenders home,epp,tokens-2 --no-herd"
 PILOTFISH_WASM=<file> replaces build/pilotfish.wasm by another module.`,
@@ -98,7 +110,7 @@ function podsText({ hardware, tokenizer, tokenBytes, texts, param }: Options): s
 async function main(): Promise<void> {
   const options = command.parse().opts<Options>();
   const began = performance.now();
-  const contenders = options.contenders.map((name) => CONTENDERS[name] as Contender);
+  const contenders = options.contenders.map(contenderOf);
   const cells: Cell[] = [];
   for (const name of options.only) {
     const load = makeLoad(name, {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { makeLoad } from "../../bench/sim/loads.ts";
-import { pilotfish } from "../../bench/sim/pilotfish.ts";
+import { pilotfish } from "../../bench/sim/pilotfish/pilotfish.ts";
 import { simulate } from "../../bench/sim/simulate.ts";
 import type { StepCosts } from "../../sidecar/learn/step-fit.ts";
 import type { Tokenizer } from "../../sidecar/learn/tokenizer-fit.ts";

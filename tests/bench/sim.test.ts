@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Draws } from "../../bench/sim/draws.ts";
 import { makeLoad } from "../../bench/sim/loads.ts";
-import { pilotfish } from "../../bench/sim/pilotfish.ts";
+import { pilotfish } from "../../bench/sim/pilotfish/pilotfish.ts";
 import { highest } from "../../bench/sim/rivals/choose.ts";
 import { epp, PrefixIndex, scores } from "../../bench/sim/rivals/epp.ts";
 import { home } from "../../bench/sim/rivals/home.ts";

@@ -5,9 +5,8 @@ import { HARDWARE_NAMES, type HardwareName } from "../../../simulator/hardware.t
 import { fileHash } from "../../../testkit/machine.ts";
 import { exitWith, numberFrom, progress, someOf, wholeNumber } from "../../prepare.ts";
 import { Child } from "../../routing/child.ts";
-import { CONTENDER_NAMES, CONTENDERS } from "../contenders.ts";
+import { CONTENDER_NAMES_HELP, CONTENDERS_HELP, contenderNames, contenderOf } from "../contenders.ts";
 import { LOAD_NAMES } from "../loads.ts";
-import type { Contender } from "../world.ts";
 import { cellName, cellsFor, cellsOf, type MatrixCell, SUITE_NAMES } from "./cells.ts";
 import { verdictLine, verdicts } from "./checks.ts";
 import { writeMatrix } from "./report.ts";
@@ -48,7 +47,7 @@ const command = new Command("sim-matrix")
   .option("--loads <names>", "these loads instead of a suite's", someOf(LOAD_NAMES))
   .option("--seeds <list>", "seeds", list(wholeNumber(0, 1_000_000)), [1, 2, 3])
   .option("--requests <n>", "requests of each load", wholeNumber(10, 1_000_000), 2000)
-  .option("--contenders <names>", `some of ${CONTENDER_NAMES.join(",")}`, someOf(CONTENDER_NAMES), USUAL)
+  .option("--contenders <names>", `some of ${CONTENDERS_HELP}`, contenderNames, USUAL)
   .option("--subject <name>", "the contender that is judged", "tokens-2")
   .option("--bound <name>", "the same rule with true values", "true-2")
   .option("--processes <n>", "processes that simulate", wholeNumber(1, 256), availableParallelism())
@@ -56,7 +55,7 @@ const command = new Command("sim-matrix")
   .option("--output <folder>", "folder for the report", "bench/results")
   .addHelpText(
     "after",
-    `
+    `${CONTENDER_NAMES_HELP}
 A run that was stopped goes on where it was. A new module or a changed file of bench/sim/ or simulator/ runs its contenders anew.`,
   );
 
@@ -135,7 +134,7 @@ async function main(): Promise<number> {
       seeds,
       subject,
       bound,
-      contenders: contenders.map((name) => ({ name, title: (CONTENDERS[name] as Contender).title })),
+      contenders: contenders.map((name) => ({ name, title: contenderOf(name).title })),
       cells: all,
       verdicts: judged,
     },

@@ -15,7 +15,7 @@ const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 /** These files of bench/sim decide no figure. */
 const FOR_NOBODY = /^bench\/sim\/(matrix\/|main\.ts|report\.ts|herd\.ts|contenders\.ts)/;
 /** These files decide figures of Pilotfish alone. */
-const FOR_PILOTFISH = /^bench\/sim\/(pilotfish|true-costs|learning)\.ts$/;
+const FOR_PILOTFISH = /^bench\/sim\/pilotfish\//;
 
 function filesOf(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })

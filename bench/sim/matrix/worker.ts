@@ -1,9 +1,8 @@
 // A process of the matrix. It runs one contender under one load at a time, and keeps the load for the next contender.
 import { serve } from "../../routing/child.ts";
-import { CONTENDERS } from "../contenders.ts";
+import { contenderOf } from "../contenders.ts";
 import { type Load, makeLoad } from "../loads.ts";
 import { type Figures, simulate } from "../simulate.ts";
-import type { Contender } from "../world.ts";
 import type { MatrixCell } from "./cells.ts";
 
 export interface Task {
@@ -40,7 +39,7 @@ serve<WorkerAsks>({
     const load = loadOf(cell, seed);
     const perSecond = load.requests.length / ((load.requests.at(-1)?.at ?? 0) / 1000);
     try {
-      const { perPod, ...figures } = simulate(load, CONTENDERS[contender] as Contender, { seed });
+      const { perPod, ...figures } = simulate(load, contenderOf(contender), { seed });
       return { figures, perSecond };
     } catch (error) {
       return { error: error instanceof Error ? error.message : String(error), perSecond };

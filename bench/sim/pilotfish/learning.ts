@@ -1,26 +1,20 @@
 // What a sidecar learns in the simulation: the learner of the real sidecar, which gets each scrape's counters and each traffic report.
-import { textHash } from "../../protocol/traffic.ts";
-import { decodeReport } from "../../protocol/traffic-report.ts";
-import type { Reading } from "../../sidecar/engines/reading.ts";
-import { Learner } from "../../sidecar/learn/learner.ts";
-import type { ServerCosts } from "../../sidecar/learn/server-costs.ts";
-import type { StepCosts } from "../../sidecar/learn/step-fit.ts";
-import type { Tokenizer } from "../../sidecar/learn/tokenizer-fit.ts";
-import { createLog } from "../../sidecar/log.ts";
-import type { Engine } from "../../simulator/engine/engine.ts";
-import { countersOf } from "../../testkit/learn/engine-counters.ts";
-import { MODEL } from "./request.ts";
+import { textHash } from "../../../protocol/traffic.ts";
+import type { TrafficReport } from "../../../protocol/traffic-report.ts";
+import type { Reading } from "../../../sidecar/engines/reading.ts";
+import { Learner } from "../../../sidecar/learn/learner.ts";
+import type { ServerCosts } from "../../../sidecar/learn/server-costs.ts";
+import type { StepCosts } from "../../../sidecar/learn/step-fit.ts";
+import type { Tokenizer } from "../../../sidecar/learn/tokenizer-fit.ts";
+import { createLog } from "../../../sidecar/log.ts";
+import type { Engine } from "../../../simulator/engine/engine.ts";
+import { countersOf } from "../../../testkit/learn/engine-counters.ts";
+import { MODEL } from "../request.ts";
 
 const NO_PINS = {};
 
 export class Learning {
   readonly #learner = new Learner({ hashOf: textHash, log: createLog("silent") });
-  #cursor = "0.0";
-
-  /** The value of x-pilotfish-report of the next push. */
-  get cursor(): string {
-    return this.#cursor;
-  }
 
   /** Takes a scrape of a pod and returns what the next snapshot says about the pod. `now`: ms. */
   scraped(address: string, pod: Engine, now: number): ServerCosts {
@@ -35,10 +29,8 @@ export class Learning {
     return this.#learner.stepsOf(address);
   }
 
-  /** Takes the answer to a push. */
-  answered(body: Uint8Array, now: number): void {
-    const { instance, ring, end, sums } = decodeReport(body);
-    this.#cursor = `${ring}.${end}`;
+  /** Takes a traffic report. `now`: ms. */
+  reported({ instance, sums }: TrafficReport, now: number): void {
     this.#learner.reported(String(instance), sums, now);
   }
 

@@ -1,5 +1,5 @@
 // What work really costs on a pod, for contenders that are told it.
-import type { PodParams } from "../../simulator/params.ts";
+import type { PodParams } from "../../../simulator/params.ts";
 
 interface TrueCosts {
   /** Tokens a second. */
