@@ -7,15 +7,39 @@
 export class InFlight {
   /** In-flight requests of this worker on the endpoint; exact. */
   own: i32 = 0;
-  /** In-flight requests that the other workers last published (workers/counts.ts), and how many of these were settled then. */
-  others: i32 = 0;
-  othersSettled: i32 = 0;
   /** The value of `own` that this worker last published, and how many of these requests were settled then. */
   published: i32 = 0;
   publishedSettled: i32 = 0;
+  /** The share (OtherWorkers.share) that this worker last published. */
+  publishedShare: u64 = 0;
   /** How many of the `own` requests started in the generation `freshSince`. */
   fresh: i32 = 0;
   freshSince: u32 = 0;
+}
+
+/** The part of other-workers.ts: requests of the other workers of this Envoy. */
+@unmanaged
+export class OtherWorkers {
+  /** Counts of this worker in the endpoint's shared record, and of all other workers (shared-record.ts has the form). */
+  share: u64 = 0;
+  shared: u64 = 0;
+  /** In-flight requests of the other workers. */
+  requests: i32 = 0;
+  /** How many requests were settled when the other workers last published. */
+  settled: i32 = 0;
+  /** What the other workers last published and have not in the shared record: requests, and units of waiting tokens. */
+  unshared: i32 = 0;
+  unsharedUnits: i32 = 0;
+  /** Sums of the current round of the exchange on the tick. */
+  receivedRequests: i32 = 0;
+  receivedUnshared: i32 = 0;
+  receivedUnsharedUnits: i32 = 0;
+  receivedWaiting: i32 = 0;
+  receivedSent: i32 = 0;
+  /** Value of WaitingTokens.sent up to which the share has the tokens. */
+  shareSent: i32 = 0;
+  /** Whether the shared record counts for this endpoint. */
+  joined: bool = false;
 }
 
 /** The part of unseen.ts: requests that the model server reported and that no worker of any Envoy sent. */
@@ -44,15 +68,12 @@ class WaitingTokens {
   /** Uncached tokens that this worker ever sent (wraps), and the value that it last published. */
   sent: i32 = 0;
   publishedSent: i32 = 0;
-  /** Waiting tokens, and tokens ever sent, that the other workers of this Envoy last published. */
+  /** Waiting tokens, and tokens ever sent, of the other workers of this Envoy. */
   workersWaiting: i32 = 0;
   workersSent: i32 = 0;
   /** Waiting tokens, and tokens ever sent, of the other workers and the other Envoys together. */
   othersWaiting: i32 = 0;
   othersSent: i32 = 0;
-  /** Sums of the current round of the exchange (in-flight.ts). */
-  receivedWaiting: i32 = 0;
-  receivedSent: i32 = 0;
 }
 
 /** The part of costs.ts. */
@@ -138,6 +159,9 @@ export class Entry {
   get inFlight(): InFlight {
     return changetype<InFlight>(changetype<usize>(this) + IN_FLIGHT);
   }
+  get otherWorkers(): OtherWorkers {
+    return changetype<OtherWorkers>(changetype<usize>(this) + OTHER_WORKERS);
+  }
   get unseen(): Unseen {
     return changetype<Unseen>(changetype<usize>(this) + UNSEEN);
   }
@@ -166,7 +190,8 @@ export class Entry {
 
 // Each part begins at a multiple of 8.
 const IN_FLIGHT: u32 = (<u32>offsetof<Entry>() + 7) & ~7;
-const UNSEEN: u32 = IN_FLIGHT + ((<u32>offsetof<InFlight>() + 7) & ~7);
+const OTHER_WORKERS: u32 = IN_FLIGHT + ((<u32>offsetof<InFlight>() + 7) & ~7);
+const UNSEEN: u32 = OTHER_WORKERS + ((<u32>offsetof<OtherWorkers>() + 7) & ~7);
 const TOKENS: u32 = UNSEEN + ((<u32>offsetof<Unseen>() + 7) & ~7);
 const COSTS: u32 = TOKENS + ((<u32>offsetof<WaitingTokens>() + 7) & ~7);
 const REMOTE: u32 = COSTS + ((<u32>offsetof<Costs>() + 7) & ~7);

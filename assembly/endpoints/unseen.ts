@@ -41,7 +41,7 @@ export function knownRose(entry: Entry): void {
 
 /** Requests of all workers and Envoys that are known. */
 function known(entry: Entry): i32 {
-  return entry.inFlight.own + entry.inFlight.others + entry.remote.requests;
+  return entry.inFlight.own + entry.otherWorkers.requests + entry.remote.requests;
 }
 
 /**

@@ -6,7 +6,6 @@ import { textHash } from "../base/hash";
 import { classCounts } from "../endpoints/cache/byte-classes";
 import { Prompt } from "../endpoints/cache/prompt";
 import { Entry } from "../endpoints/entry";
-import { workersBeside } from "../endpoints/in-flight";
 import { addFirstByte, addRequest, NO_SUMS, sumsOf } from "../endpoints/model-sums";
 import { queueOf } from "../endpoints/waiting-tokens";
 import { PickInput } from "../pick/pick-input";
@@ -28,7 +27,7 @@ export function measure(
   if (stream.sums == NO_SUMS) return;
   stream.cachedTokens = max(input.tokens - uncached, 0);
   memory.copy(promptOf(stream), classCounts(changetype<Prompt>(stream.prompt)), BYTE_CLASSES * 4);
-  if (stream.streamed) stream.tokensAhead = queueOf(entry, input.now, workersBeside()) + <f32>uncached;
+  if (stream.streamed) stream.tokensAhead = queueOf(entry, input.now) + <f32>uncached;
 }
 
 /** Hash of the name of the base model; 0: the adapter's base model is not known. `hash`: hash of the served model's name. */

@@ -39,7 +39,7 @@ import { Prompt, piecesOf } from "../endpoints/cache/prompt";
 import { rateOf } from "../endpoints/costs";
 import { entryOf } from "../endpoints/entries";
 import { Entry } from "../endpoints/entry";
-import { seenInFlight, workersBeside } from "../endpoints/in-flight";
+import { seenInFlight } from "../endpoints/in-flight";
 import { speedFactor } from "../endpoints/speed";
 import { unseenInFlight } from "../endpoints/unseen";
 import { queueOf, waitingTokens } from "../endpoints/waiting-tokens";
@@ -130,7 +130,6 @@ export function tokenCosts(candidates: Candidates, profile: Profile, input: Pick
 export function commonTerms(candidates: Candidates, profile: Profile, input: PickInput): CommonTerms {
   const view = candidates.view;
   const count = candidates.count;
-  const workers = workersBeside();
   let queues: f32 = 0;
   let rates: f32 = 0;
   let requestCosts: f32 = 0;
@@ -141,7 +140,7 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
   for (let i: u32 = 0; i < count; i++) {
     const endpoint = view.linkEndpoint(candidates.link(i));
     const entry = entryOf(endpoint);
-    queues += queueOf(entry, input.now, workers);
+    queues += queueOf(entry, input.now);
     rates += rateOf(entry);
     requestCosts += requestCost(entry);
     waiting += waitingTokens(entry);
@@ -202,7 +201,7 @@ export function tokenTerms(
   const entry = entryOf(endpoint);
   const seen = <f32>seenInFlight(endpoint);
   const unseen = unseenOf(view, endpoint, profile, input, shared.worstUnseen);
-  let queue = queueOf(entry, input.now, workersBeside());
+  let queue = queueOf(entry, input.now);
   if (seen > 0 && unseen > 0) queue *= 1 + min<f32>(4, unseen / seen);
   terms.queue = queue;
   terms.uncached = <f32>uncachedTokens(input, entry);
@@ -240,5 +239,5 @@ export function unseenOf(view: SnapshotView, endpoint: u32, profile: Profile, in
 /** Predicted seconds to the first byte of a request with `tokens` to prefill, on an endpoint of usual speed with `unseen` requests. */
 export function predictedSeconds(entry: Entry, endpoint: u32, input: PickInput, tokens: f32, unseen: f32): f32 {
   const requests = <f32>seenInFlight(endpoint) + unseen;
-  return (queueOf(entry, input.now, workersBeside()) + tokens + requestCost(entry) * (requests + 1)) / rateOf(entry);
+  return (queueOf(entry, input.now) + tokens + requestCost(entry) * (requests + 1)) / rateOf(entry);
 }

@@ -12,7 +12,8 @@
 import { MAX_PLACES, POLICY_IS_IN_FLIGHT, POLICY_IS_UTILIZATION, UNKNOWN } from "../../protocol/constants";
 import { entryOf } from "../endpoints/entries";
 import { anyTrouble, isEjected } from "../endpoints/health";
-import { inFlightAt, workersBeside } from "../endpoints/in-flight";
+import { inFlightAt } from "../endpoints/in-flight";
+import { workersBeside } from "../endpoints/other-workers";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { Learned, learn, learnedOf } from "./learned";
 

@@ -2,7 +2,7 @@
 // when it becomes idle (filter/on-tick.ts), if the counts have changed. It receives the other workers' counts on the tick. The
 // summary has the number of keys that were ever claimed.
 //   pilotfish.worker.N   WorkerHeader, then endpoints/in-flight.ts PUBLISHED_BYTES for each endpoint
-// A worker claims a key when it first has something to publish. It takes a key that nobody has refreshed for ABANDONED, else the next
+// A worker claims a key after its first request. It takes a key that nobody has refreshed for ABANDONED, else the next
 // unused key. Two workers may claim one key: both at once when the key is unused, or the second when the first stood still for so
 // long that its key seemed abandoned. So a worker in doubt checks whose id the key's value has, and the loser claims again. No worker
 // uses a value that is older than SILENT, so the counts of a dead worker disappear.
@@ -12,19 +12,13 @@
 // (endpoints/in-flight.ts). The second publication after its start shows this, and the others receive that publication within three
 // ticks, 60 ms. Exception: if a request began and another request ended between two ticks, the counts may be unchanged. Then the
 // worker publishes nothing, and the request is settled with the next change, or REFRESH later.
-import { updateWaiting } from "../endpoints/cache/prefix-updates";
 import { endpointCount, topologyHash } from "../endpoints/entries";
-import {
-  addOthers,
-  beginOthers,
-  endOthers,
-  ownChanged,
-  ownInFlight,
-  PUBLISHED_BYTES,
-  publishOwn,
-} from "../endpoints/in-flight";
+import { hasSent, ownChanged, publishOwn } from "../endpoints/in-flight";
+import { addOthers, beginOthers, endOthers, PUBLISHED_BYTES } from "../endpoints/other-workers";
+import { MAX_WORKERS } from "../endpoints/shared-record";
 import { publishPrefixes, receivePrefixesOf } from "./published-prefixes";
-import { beginChange, MAX_WORKERS, NumberedKeys, readShared, workerId, writeShared } from "./shared-data";
+import { beginChange, NumberedKeys, readShared, workerId, writeShared } from "./shared-data";
+import { dropShares, followLoad } from "./shared-load";
 import { claimNumber, summary } from "./summary";
 
 @unmanaged
@@ -42,7 +36,7 @@ class WorkerHeader {
 
 const HEADER: u32 = offsetof<WorkerHeader>();
 /** Counts older than this are not used, ns. */
-const SILENT: u64 = 1500000000;
+const SILENT: u64 = 1200000000;
 /** Another worker may take a key whose value is older than this, ns. */
 const ABANDONED: u64 = 10000000000;
 /** A worker refreshes its key at least this often, ns, so that the other workers know that it lives. */
@@ -61,6 +55,8 @@ let publishedEnd: u32 = 0;
 /** Memory for the value that this worker publishes: the header, then the counts. */
 let value: usize = 0;
 let valueBytes: u32 = 0;
+/** A u64 for each key: `at` of a value that was too old, so that its worker's death is dealt with once. */
+const silentSince: usize = memory.data(MAX_WORKERS * 8, 8);
 
 /** Call on the tick at `now`, ns, after readSummary(). */
 export function exchangeCounts(now: u64): void {
@@ -71,7 +67,7 @@ export function exchangeCounts(now: u64): void {
 /** Publishes counts and prefixes that the other workers do not have yet. */
 export function publishCounts(now: u64): void {
   if (endpointCount() == 0) return;
-  if (mine == NO_KEY && (ownInFlight() > 0 || updateWaiting() > 0)) claim(now);
+  if (mine == NO_KEY && hasSent()) claim(now);
   if (mine == NO_KEY || !isOwn(now)) return;
   const prefixesEnd = <u32>publishPrefixes(mine, now);
   const due = now - publishedAt > REFRESH;
@@ -86,7 +82,7 @@ function isOwn(now: u64): bool {
   const known = readShared(keys.at(mine));
   if (known.length >= HEADER && changetype<WorkerHeader>(known.pointer).owner == workerId()) return true;
   mine = NO_KEY;
-  if (ownInFlight() > 0) claim(now);
+  if (hasSent()) claim(now);
   return false;
 }
 
@@ -150,10 +146,24 @@ export function receiveCounts(now: u64): void {
     const known = readShared(keys.at(worker));
     if (known.length != HEADER + endpointCount() * PUBLISHED_BYTES) continue;
     const header = changetype<WorkerHeader>(known.pointer);
-    if (header.topology != topologyHash() || (now > header.at && now - header.at > SILENT)) continue;
+    if (header.topology != topologyHash()) continue;
+    if (now > header.at && now - header.at > SILENT) {
+      fellSilent(worker, header.at, now);
+      continue;
+    }
     addOthers(known.pointer + HEADER);
     // This comes last. It may read another value, which overwrites this value.
     receivePrefixesOf(worker, header.prefixesEnd);
   }
   endOthers(now);
+  // The others have this worker's shares now. So they must not add the same counts from the exchange.
+  if (followLoad(mine != NO_KEY, now)) publishCounts(now);
+}
+
+/** Call when the value under a key, published at `at`, is too old. */
+function fellSilent(worker: u32, at: u64, now: u64): void {
+  const known = silentSince + worker * 8;
+  if (load<u64>(known) == at) return;
+  store<u64>(known, at);
+  dropShares(at, now);
 }

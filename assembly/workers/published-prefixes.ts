@@ -5,9 +5,11 @@
 // updates stay. A worker that missed an update takes the prefix for uncached, until it sends a request with that prefix itself.
 //
 // A second ring keeps all updates that this worker sent and received, for traffic reports to other Envoys (filter/reserved/).
+
 import { receiveUpdate, takeUpdate, UPDATE_BYTES, updateWaiting } from "../endpoints/cache/prefix-updates";
+import { MAX_WORKERS } from "../endpoints/shared-record";
 import { newRing, Ring } from "./ring";
-import { MAX_WORKERS, NumberedKeys, readShared, workerId, writeShared } from "./shared-data";
+import { NumberedKeys, readShared, workerId, writeShared } from "./shared-data";
 
 @unmanaged
 class PrefixHeader {

@@ -1,6 +1,7 @@
 // Shared data of the workers of one Envoy. Proxy-wasm has one map for each vm_id, behind one mutex. Only this file makes the host
 // calls for this map. The other files of this folder have the layouts of the values.
 import { Bytes, bytesOf } from "../base/bytes";
+import { MAX_WORKERS } from "../endpoints/shared-record";
 import {
   CAS_MISMATCH,
   getShared,
@@ -13,8 +14,6 @@ import {
 } from "../host/calls";
 import { count, SHARED_FAILED } from "../stats";
 
-/** Most workers that can publish their counts. A further worker only receives. */
-export const MAX_WORKERS: u32 = 128;
 /** When all workers change one value at the same moment, one succeeds in each round. So the last worker needs this many attempts. */
 const MAX_ATTEMPTS: u32 = MAX_WORKERS;
 
@@ -50,6 +49,8 @@ export class NumberedKeys {
 class SharedValue {
   pointer: usize = 0;
   length: u32 = 0;
+  /** Number of the value, for replaceShared(); 0: the key has no value. */
+  cas: u32 = 0;
 }
 
 /** Reads a key's value. `length` is 0 when the key has no value. The record is valid until the next call. */
@@ -58,7 +59,22 @@ export function readShared(key: Bytes): SharedValue {
   const found = getShared(key) == OK;
   value.pointer = found ? resultPointer() : 0;
   value.length = found ? resultLength() : 0;
+  value.cas = found ? resultCas() : 0;
   return value;
+}
+
+// Results of replaceShared().
+export const REPLACED: u32 = 0;
+export const OVERTAKEN: u32 = 1;
+const REFUSED: u32 = 2;
+
+/**
+ * Replaces the value that readShared() has read under this `cas`. OVERTAKEN: another worker changed the value since. REFUSED: the host
+ * does not accept the value. `cas` 0 replaces any value.
+ */
+export function replaceShared(key: Bytes, value: usize, length: u32, cas: u32): u32 {
+  const status = setShared(key, value, length, cas);
+  return status == OK ? REPLACED : status == CAS_MISMATCH ? OVERTAKEN : REFUSED;
 }
 
 /** Replaces a key's value, whatever the value was. Returns false when the host refused this; a counter counts the refusals. */

@@ -1,7 +1,9 @@
 // The summary: one small value that every worker reads on every tick. A tick without anything new costs only this read.
 //   pilotfish.summary   Summary
+
 import { bytesOf } from "../base/bytes";
-import { beginChange, Change, MAX_WORKERS, readShared, writeShared } from "./shared-data";
+import { MAX_WORKERS } from "../endpoints/shared-record";
+import { beginChange, Change, readShared, writeShared } from "./shared-data";
 
 @unmanaged
 class Summary {

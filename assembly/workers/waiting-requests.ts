@@ -3,9 +3,11 @@
 // A worker whose number has changed writes it on the tick. While the number is above 0, the worker writes it again every REFRESH. A
 // worker that falls silent counts as 0. No worker reads the key while no request waits. Bound: two ticks after a worker began to hold
 // requests, the others know its number.
+
 import { bytesOf } from "../base/bytes";
+import { MAX_WORKERS } from "../endpoints/shared-record";
 import { HELD_NOW, record } from "../stats";
-import { beginChange, Change, MAX_WORKERS, workerId } from "./shared-data";
+import { beginChange, Change, workerId } from "./shared-data";
 
 @unmanaged
 class WaitingCount {

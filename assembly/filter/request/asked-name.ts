@@ -6,11 +6,12 @@ import { textHash } from "../../base/hash";
 import { Config } from "../../config/config";
 import { Entry } from "../../endpoints/entry";
 import { publishGeneration, started } from "../../endpoints/in-flight";
-import { ticks } from "../../host/tick-time";
+import { ticks, tickTime } from "../../host/tick-time";
 import { nextExact, ruleLength, rulePattern } from "../../route/configured-rules";
 import { keptTarget } from "../../route/snapshot-rules";
 import { ruleName, ruleNameLength } from "../../snapshot/objects";
 import { SnapshotView } from "../../snapshot/view";
+import { shareLoad } from "../../workers/shared-load";
 import { dropHeader } from "../headers/changes";
 import { ACCEPT_ENCODING } from "../headers/header-names";
 import { Root } from "../root";
@@ -83,4 +84,5 @@ export function giveBackAsked(id: u32, root: Root, entry: Entry, asked: AskedNam
   stream.countedOn = started(entry.endpoint);
   stream.generation = publishGeneration();
   stream.sentTick = ticks();
+  shareLoad(entry, tickTime());
 }

@@ -13,7 +13,7 @@ import { learn } from "./learn-response";
 import { readLoadReport } from "./read-load-report";
 import { beginSearch, endSearch, search } from "./read-usage";
 import { renameBody, renameHeaders } from "./rename";
-import { dropTokens, dropVerification, isTrusted, verify } from "./served";
+import { dropTokens, dropVerification, isTrusted, shareAt, shareLaterAt, verify } from "./served";
 import { judgeBreak, responseBegan, responseEnded } from "./verdict";
 
 export function responseHeaders(id: u32, endOfStream: bool): void {
@@ -43,6 +43,9 @@ export function responseBody(id: u32, length: u32, endOfStream: bool): i32 {
   if (stream === null) return BODY_CONTINUE;
   if (stream.uncachedTokens) {
     dropTokens(stream, stream.countedOn);
+    // The end of a response that is not streamed follows at once, and is shared then.
+    if (stream.streamed) shareAt(stream.countedOn);
+    else shareLaterAt(stream.countedOn);
     responseBegan(stream);
   }
   if (stream.learning) learn(stream, length);
@@ -60,7 +63,10 @@ export function streamDeleted(id: u32): Root | null {
   if (stream.searching) endSearch(stream);
   if (stream.answered == 1) judgeBreak(stream);
   if (stream.uncachedTokens) dropTokens(stream, stream.countedOn);
-  if (stream.countedOn != 0) finished(stream.countedOn, stream.generation);
+  if (stream.countedOn != 0) {
+    finished(stream.countedOn, stream.generation);
+    shareAt(stream.countedOn);
+  }
   abortWaiting(stream);
   if (stream.explanationSlot) dropExplanation(stream);
   if (stream.prompt) closePrompt(changetype<Prompt>(stream.prompt));

@@ -53,13 +53,13 @@ describe("costs of an endpoint", () => {
     follow([1000, 50000, 0]);
     for (let i = 0; i < 3; i++) tokensSent(entryOf(i), 10000, 5 * SECOND);
     const later = 5 * SECOND + SECOND / 10;
-    expect(queueOf(entryOf(0), later, 0)).toBe(9900);
-    expect(Mathf.round(queueOf(entryOf(1), later, 0))).toBe(5000);
-    expect(queueOf(entryOf(2), later, 0)).toBe(8000, "at the usual rate");
+    expect(queueOf(entryOf(0), later)).toBe(9900);
+    expect(Mathf.round(queueOf(entryOf(1), later))).toBe(5000);
+    expect(queueOf(entryOf(2), later)).toBe(8000, "at the usual rate");
     // The next snapshot's rate counts from then on.
     tokensSent(entryOf(0), 100, later);
     follow([20000, 50000, 0]);
-    expect(queueOf(entryOf(0), later + SECOND / 10, 0)).toBe(8000);
+    expect(queueOf(entryOf(0), later + SECOND / 10)).toBe(8000);
     for (let i = 0; i < 3; i++) tokensDone(entryOf(i), entryOf(i).tokens.waiting);
   });
 });

@@ -2,14 +2,11 @@ import { textHash } from "../../../assembly/base/hash";
 import { newRandom } from "../../../assembly/base/random";
 import { endpointCount, topologyHash } from "../../../assembly/endpoints/entries";
 import {
-  addOthers,
-  beginOthers,
   counted,
   finished,
   followTopology,
   ownChanged,
   ownInFlight,
-  PUBLISHED_BYTES,
   publishGeneration,
   publishOwn,
   seenInFlight,
@@ -17,6 +14,7 @@ import {
   startedAt,
   totalInFlight,
 } from "../../../assembly/endpoints/in-flight";
+import { addOthers, beginOthers, endOthers, PUBLISHED_BYTES } from "../../../assembly/endpoints/other-workers";
 import { followScrapes, unseenInFlight } from "../../../assembly/endpoints/unseen";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder, bytesAt, bytesLength } from "../support/builder";
@@ -290,32 +288,14 @@ describe("exchange", () => {
     beginOthers();
     addOthers(vector);
     addOthers(vector);
+    endOthers(0);
     expect(counted(0)).toBe(2);
     expect(counted(1)).toBe(0);
     expect(totalInFlight()).toBe(4);
     expect(ownInFlight()).toBe(0);
     beginOthers();
+    endOthers(0);
     expect(totalInFlight()).toBe(0);
-    publishOwn(vector);
-  });
-
-  test("what is not published yet counts once more for each other worker", () => {
-    follow(builder([A]));
-    publishOwn(vector);
-    store<u64>(vector, 0);
-    beginOthers();
-    addOthers(vector);
-    addOthers(vector);
-    const first = started(0);
-    const second = started(0);
-    expect(inFlight(0)).toBe(6);
-    expect(counted(0)).toBe(2);
-    publishOwn(vector);
-    expect(inFlight(0)).toBe(2);
-    finished(first, publishGeneration());
-    finished(second, publishGeneration());
-    expect(inFlight(0)).toBe(0);
-    beginOthers();
     publishOwn(vector);
   });
 
@@ -324,9 +304,11 @@ describe("exchange", () => {
     store<i32>(vector, -5);
     beginOthers();
     addOthers(vector);
+    endOthers(0);
     expect(counted(0)).toBe(0);
     expect(totalInFlight()).toBe(0);
     beginOthers();
+    endOthers(0);
   });
 
   test("another topology has another hash, and begins without counts of the other workers", () => {
@@ -338,11 +320,13 @@ describe("exchange", () => {
     store<i32>(vector, 0, PUBLISHED_BYTES);
     beginOthers();
     addOthers(vector);
+    endOthers(0);
     expect(totalInFlight()).toBe(3);
     follow(builder([A, C]));
     expect(topologyHash()).not.toBe(before);
     expect(counted(0)).toBe(0);
     expect(totalInFlight()).toBe(0);
     beginOthers();
+    endOthers(0);
   });
 });

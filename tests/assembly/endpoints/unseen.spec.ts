@@ -1,14 +1,6 @@
 import { entryOf } from "../../../assembly/endpoints/entries";
-import {
-  addOthers,
-  beginOthers,
-  endOthers,
-  finished,
-  followTopology,
-  PUBLISHED_BYTES,
-  publishGeneration,
-  started,
-} from "../../../assembly/endpoints/in-flight";
+import { finished, followTopology, publishGeneration, started } from "../../../assembly/endpoints/in-flight";
+import { addOthers, beginOthers, endOthers, PUBLISHED_BYTES } from "../../../assembly/endpoints/other-workers";
 import { followScrapes, unseenInFlight } from "../../../assembly/endpoints/unseen";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../support/builder";

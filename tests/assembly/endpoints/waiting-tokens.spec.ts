@@ -4,16 +4,8 @@ import { insertPrefix } from "../../../assembly/endpoints/cache/prefix-updates";
 import { BLOCK_BYTES, blockBytes, closePrompt, feedPrompt, openPrompt } from "../../../assembly/endpoints/cache/prompt";
 import { USUAL_RATE } from "../../../assembly/endpoints/costs";
 import { entryOf } from "../../../assembly/endpoints/entries";
-import {
-  addOthers,
-  beginOthers,
-  endOthers,
-  finished,
-  followTopology,
-  PUBLISHED_BYTES,
-  publishOwn,
-  started,
-} from "../../../assembly/endpoints/in-flight";
+import { finished, followTopology, started } from "../../../assembly/endpoints/in-flight";
+import { addOthers, beginOthers, endOthers, PUBLISHED_BYTES } from "../../../assembly/endpoints/other-workers";
 import { followScrapes } from "../../../assembly/endpoints/unseen";
 import { queueOf, tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
 import { Choice, pick } from "../../../assembly/pick/pick";
@@ -56,14 +48,14 @@ describe("tokens that wait on an endpoint", () => {
     pool(2, 0);
     const entry = entryOf(0);
     tokensSent(entry, 10000, 5 * SECOND);
-    expect(queueOf(entry, 5 * SECOND, 0)).toBe(10000);
-    expect(queueOf(entry, 5 * SECOND + SECOND / 4, 0)).toBe(10000 - USUAL_RATE / 4);
-    expect(queueOf(entry, 9 * SECOND, 0)).toBe(0);
+    expect(queueOf(entry, 5 * SECOND)).toBe(10000);
+    expect(queueOf(entry, 5 * SECOND + SECOND / 4)).toBe(10000 - USUAL_RATE / 4);
+    expect(queueOf(entry, 9 * SECOND)).toBe(0);
     tokensSent(entry, 3000, 9 * SECOND);
     tokensDone(entry, 10000);
     tokensSent(entry, 500, 9 * SECOND);
     tokensDone(entry, 3000);
-    expect(queueOf(entry, 9 * SECOND, 0)).toBe(500);
+    expect(queueOf(entry, 9 * SECOND)).toBe(500);
     tokensDone(entry, 500);
     expect(entry.tokens.waiting).toBe(0);
   });
@@ -78,22 +70,12 @@ describe("tokens that wait on an endpoint", () => {
     beginOthers();
     addOthers(published);
     endOthers(SECOND);
-    expect(queueOf(entry, SECOND, 0)).toBe(4000);
+    expect(queueOf(entry, SECOND)).toBe(4000);
     store<i32>(published + PUBLISHED_BYTES, 0, 8);
     beginOthers();
     addOthers(published);
     endOthers(SECOND);
-    expect(queueOf(entry, SECOND, 0)).toBe(0);
-  });
-
-  test("of a burst count as if every worker had sent them, until they are published", () => {
-    pool(2, 20);
-    publishOwn(published);
-    tokensSent(entryOf(0), 1000, SECOND);
-    expect(queueOf(entryOf(0), SECOND, 3)).toBe(4000);
-    publishOwn(published);
-    expect(queueOf(entryOf(0), SECOND, 3)).toBe(1000);
-    tokensDone(entryOf(0), 1000);
+    expect(queueOf(entry, SECOND)).toBe(0);
   });
 });
 
@@ -115,11 +97,9 @@ describe("profile tokens", () => {
     expect(choice.first).toBe(2);
     // The cache saves 0.4 times 8,176 tokens. n requests cost 100 n (1 + n / 64): 23 are cheaper than that, 25 are not.
     for (let i = 0; i < 23; i++) started(2);
-    publishOwn(published);
     choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.first).toBe(2);
     for (let i = 0; i < 2; i++) started(2);
-    publishOwn(published);
     choice = pick(view, 0, profile, input, wholeModel(view, 0), random);
     expect(choice.first == 2).toBe(false);
     // If the caches are full of blocks that are used again, each uncached token costs about a hundred tokens (P in token-cost.ts).

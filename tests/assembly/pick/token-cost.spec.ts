@@ -11,8 +11,8 @@ import {
 } from "../../../assembly/endpoints/cache/prompt";
 import { followCosts } from "../../../assembly/endpoints/costs";
 import { entryOf } from "../../../assembly/endpoints/entries";
-import { publishOwn, started } from "../../../assembly/endpoints/in-flight";
-import { tokensPublished, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
+import { started } from "../../../assembly/endpoints/in-flight";
+import { tokensSent } from "../../../assembly/endpoints/waiting-tokens";
 import { costCandidates, pick } from "../../../assembly/pick/pick";
 import { KIND_TOKENS, newProfile } from "../../../assembly/pick/profile";
 import { commonTerms, predictedSeconds, tokenTerms } from "../../../assembly/pick/token-cost";
@@ -31,7 +31,6 @@ const PREFILL: f32 = 0.4;
 const CACHE = 96000;
 const profile = newProfile(KIND_TOKENS);
 const text: usize = memory.data(32768, 8);
-const published: usize = memory.data(65536, 8);
 input.now = SECOND;
 input.seed = SEED;
 
@@ -148,7 +147,6 @@ describe("an in-flight request", () => {
     near(costOf(view, 1), idle);
     started(0);
     started(1);
-    publishOwn(published);
     near(costOf(view, 0) - idle, 0.2 * 3000 * 0.05 * (1 + 1 / <f32>64));
     near(costOf(view, 1) - idle, 0.2 * 3000 * 0.1 * (1 + 1 / <f32>64));
   });
@@ -159,10 +157,8 @@ describe("an in-flight request", () => {
     const view = follow(builder, 16);
     const idle = costOf(view, 0);
     started(0);
-    publishOwn(published);
     near(costOf(view, 0) - idle, 100 * (1 + 1 / <f32>64));
     for (let i = 1; i < 64; i++) started(0);
-    publishOwn(published);
     near(costOf(view, 0) - idle, 64 * 100 * 2);
   });
 });
@@ -204,9 +200,7 @@ function evictedPool(count: i32): SnapshotView {
 function fill(count: u32, requests: i32, tokens: i32): void {
   for (let i: u32 = 0; i < count; i++) {
     for (let k = 0; k < requests; k++) send(i, tokens);
-    tokensPublished(entryOf(i));
   }
-  publishOwn(published);
 }
 
 describe("the prompt's owner", () => {
@@ -278,8 +272,6 @@ describe("the prompt's owner", () => {
       expect(picksOf(view, 2)).toBe(PICKS);
       const more = round == 0 ? 9 : 13;
       for (let i = 0; i < more; i++) send(2, CACHE / 200);
-      tokensPublished(entryOf(2));
-      publishOwn(published);
       expect(picksOf(view, 2)).toBe(round == 0 ? PICKS : 0);
       closePrompt(asked);
     }

@@ -1,0 +1,168 @@
+// What a worker has on an endpoint, known to the other workers at their next pick (assembly/workers/shared-load.ts).
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { A, B, base, C, D, endpoint, Gateway, threePods } from "../../../testkit/filter/gateway.ts";
+import { fed, NOBODY, picked } from "../support/in-flight.ts";
+
+const RECORD = "pilotfish.load.0";
+
+/** Two endpoints that serve m. Both workers have had a request, so each knows that the other is alive. */
+function acquainted(profile: "load" | "tokens", workers = 2): Gateway {
+  const gateway = new Gateway({ workers, configuration: { pick: { profile } } });
+  gateway.feed({
+    endpoints: [endpoint(A), endpoint(B)],
+    models: [base("m", [A, B]), base("only-a", [A]), base("only-b", [B])],
+  });
+  for (let worker = 0; worker < workers; worker++) gateway.chat("m", worker).abort();
+  gateway.settle();
+  gateway.settle();
+  return gateway;
+}
+
+const recordOf = (gateway: Gateway) => Buffer.from(gateway.process.shared.get("pilotfish", RECORD)?.value ?? "");
+
+describe("a shared record", () => {
+  test("steers the other worker's next pick, without a tick between", () => {
+    const gateway = acquainted("load");
+    for (let i = 0; i < 3; i++) gateway.chat("only-a", 0);
+    const picks = [1, 2, 3].map(() => picked(gateway.chat("m", 1)));
+    assert.deepEqual(picks, [B, B, B]);
+    gateway.chat("only-b", 0);
+    assert.equal(picked(gateway.chat("m", 1)), A);
+  });
+
+  test("loses a request when the request ends, without a tick between", () => {
+    const gateway = acquainted("load");
+    const streams = [1, 2, 3].map(() => gateway.chat("only-a", 0));
+    gateway.chat("only-b", 0);
+    for (const stream of streams) stream.abort();
+    assert.equal(picked(gateway.chat("m", 1)), A);
+  });
+
+  test("has the waiting tokens of a streamed request until its first byte", () => {
+    const gateway = acquainted("tokens");
+    const body = { model: "only-a", stream: true, messages: [{ role: "user", content: "word ".repeat(40_000) }] };
+    const stream = gateway.stream(0);
+    stream.send({ method: "POST", path: "/v1/chat/completions", body: JSON.stringify(body) });
+    const waiting = () => (recordOf(gateway).readBigUInt64LE(32) >> 20n) & 0x3fffffn;
+    assert.ok(waiting() > 1000n, "units of 16 tokens");
+    gateway.chat("only-b", 0);
+    assert.equal(picked(gateway.chat("m", 1)), B, "one request beside few tokens is cheaper");
+    const headers = { "content-type": "text/event-stream" };
+    stream.respond({ headers, chunks: ["data: {}\n\n"], upstreamAddress: A, end: false });
+    assert.ok(waiting() < 10n);
+    assert.equal(picked(gateway.chat("m", 1)), A);
+  });
+
+  test("does not exist where one worker has all requests", () => {
+    const gateway = new Gateway({ workers: 2 });
+    gateway.feed({ endpoints: [endpoint(A)], models: [base("m", [A])] });
+    for (let i = 0; i < 5; i++) gateway.chat("m", 0);
+    gateway.process.advance(2000);
+    assert.deepEqual(
+      gateway.process.shared.keys("pilotfish").filter((key) => key.startsWith("pilotfish.load")),
+      [],
+    );
+  });
+
+  test("of more than 512 endpoints has a part for each 512", () => {
+    const addresses = Array.from(
+      { length: 600 },
+      (_, i) => `10.20.${100 + Math.floor(i / 100)}.${100 + (i % 100)}:8000`,
+    );
+    const gateway = new Gateway({ workers: 2 });
+    const [first, last] = [addresses[0] as string, addresses[599] as string];
+    const models = [base("m", [first, last]), base("first", [first]), base("last", [last])];
+    gateway.feed({ endpoints: addresses.map((address) => endpoint(address)), models });
+    for (const worker of [0, 1]) gateway.chat("m", worker).abort();
+    gateway.settle();
+    gateway.settle();
+    gateway.chat("last", 0);
+    assert.equal(picked(gateway.chat("m", 1)), first);
+    gateway.chat("first", 0);
+    gateway.chat("first", 0);
+    assert.equal(picked(gateway.chat("m", 1)), last);
+    gateway.assertHealthy();
+  });
+});
+
+describe("a shared record is right again", () => {
+  test("1.5 s after a worker's VM died with requests", () => {
+    const gateway = acquainted("load", 3);
+    for (let i = 0; i < 4; i++) gateway.chat("only-a", 1);
+    const kept = gateway.chat("only-b", 2);
+    gateway.worker(1).tickDue = undefined;
+    gateway.process.advance(1500);
+    assert.deepEqual(gateway.inFlight(0), { [A]: 0, [B]: 1 });
+    assert.equal(picked(gateway.chat("m", 0)), A);
+    kept.abort();
+    gateway.settle();
+    assert.deepEqual(gateway.inFlight(2), { [A]: 1, [B]: 0 });
+  });
+
+  test("two ticks after endpoints came and went, with requests of all workers", () => {
+    const gateway = acquainted("load");
+    gateway.chat("only-a", 0);
+    gateway.chat("only-b", 1);
+    gateway.feed({ endpoints: [endpoint(B), endpoint(D)], models: [base("m", [B, D])] });
+    gateway.settle();
+    assert.deepEqual(
+      [gateway.inFlight(0), gateway.inFlight(1)],
+      [
+        { [B]: 1, [D]: 0 },
+        { [B]: 1, [D]: 0 },
+      ],
+    );
+    gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B])] });
+    gateway.settle();
+    assert.deepEqual(
+      [gateway.inFlight(0), gateway.inFlight(1)],
+      [
+        { [A]: 1, [B]: 1 },
+        { [A]: 1, [B]: 1 },
+      ],
+    );
+  });
+
+  test("two ticks after foreign bytes were written over it", () => {
+    const gateway = acquainted("load");
+    gateway.chat("only-a", 0);
+    const bytes = [Buffer.alloc(0), Buffer.from("x"), Buffer.alloc(48), Buffer.alloc(100_000, 7)];
+    for (const value of bytes) {
+      gateway.process.shared.set("pilotfish", RECORD, value);
+      gateway.settle();
+      gateway.settle();
+      assert.deepEqual([gateway.inFlight(0)[A], gateway.inFlight(1)[A]], [1, 1], `${value.length} bytes`);
+    }
+    gateway.assertHealthy();
+  });
+
+  test("after many random requests of four workers, whose counts then are all 0", () => {
+    const gateway = fed(4, { pick: { profile: "tokens" } });
+    const open: { stream: ReturnType<Gateway["chat"]>; worker: number }[] = [];
+    let random = 1;
+    const below = (limit: number) => {
+      random = (random * 1103515245 + 12345) % 2147483648;
+      return Math.floor((random / 2147483648) * limit);
+    };
+    for (let i = 0; i < 3000; i++) {
+      if (i % 30 === 0) gateway.feed(threePods(), below(4));
+      const worker = below(4);
+      if (below(2) === 0 || open.length > 40) open.splice(below(open.length), 1)[0]?.stream.abort();
+      else open.push({ stream: gateway.chat("m", worker), worker });
+      if (below(10) === 0) gateway.process.advance(below(50));
+      if (i % 500 !== 499) continue;
+      gateway.settle();
+      gateway.settle();
+      for (const each of [0, 1, 2, 3]) {
+        const counts = gateway.inFlight(each);
+        assert.equal((counts[A] ?? 0) + (counts[B] ?? 0) + (counts[C] ?? 0), open.length, `worker ${each}, step ${i}`);
+      }
+    }
+    for (const { stream } of open) stream.abort();
+    gateway.settle();
+    gateway.settle();
+    for (const worker of [0, 1, 2, 3]) assert.deepEqual(gateway.inFlight(worker), NOBODY);
+    gateway.assertHealthy();
+  });
+});
