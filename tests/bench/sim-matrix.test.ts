@@ -4,10 +4,12 @@ import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { LOAD_NAMES } from "../../bench/sim/loads.ts";
+import { contenderOf } from "../../bench/sim/contenders.ts";
+import { LOAD_NAMES, usualRate } from "../../bench/sim/loads.ts";
 import { cellName, cellsFor, cellsOf, type MatrixCell, roleOf, SUITE_NAMES } from "../../bench/sim/matrix/cells.ts";
 import { verdictLine, verdicts } from "../../bench/sim/matrix/checks.ts";
 import { type Result, Results } from "../../bench/sim/matrix/results.ts";
+import { spreadVerdicts } from "../../bench/sim/matrix/spread-checks.ts";
 import { CellRuns } from "../../bench/sim/matrix/table.ts";
 import { HARDWARE_NAMES } from "../../simulator/hardware.ts";
 
@@ -60,7 +62,7 @@ const metOf = (runs: CellRuns) => judge(runs).map(({ line, readings }) => `${rea
 
 test("every suite has cells of known loads and pods, and none twice", () => {
   for (const name of SUITE_NAMES) {
-    const cells = cellsOf([name], 500);
+    const cells = cellsOf([name], 500).map((asked) => asked.cell);
     assert.ok(cells.length > 0, name);
     assert.equal(new Set(cells.map(cellName)).size, cells.length, name);
     for (const { load, hardware } of cells) {
@@ -70,6 +72,46 @@ test("every suite has cells of known loads and pods, and none twice", () => {
   }
   assert.equal(cellsOf(["table"], 500).length, 28);
   assert.equal(cellsFor(["fast", "l4-8b"], [4, 2], ["mixed"], 500).length, 4);
+});
+
+test("suites about workers and restarts have contenders of their own; contenders that are named replace them", () => {
+  const [workers, restarts, table] = ["workers", "restarts", "table"].map((name) => cellsOf([name], 500)[0]);
+  assert.ok(workers?.isSpread && restarts?.isSpread && table?.isSpread === false);
+  for (const { contenders } of [workers, restarts, table]) for (const name of contenders) contenderOf(name);
+  assert.ok(workers.contenders.includes("tokens-64") && restarts.contenders.includes("tokens-2x2-restart60"));
+  assert.ok(table.contenders.includes("tokens-2"));
+  assert.deepEqual(cellsOf(["workers"], 500, ["epp"])[0]?.contenders, ["epp"]);
+  assert.deepEqual(cellsFor(["fast"], [4], ["mixed"], 500, ["epp"])[0]?.contenders, ["epp"]);
+  // A restart comes each minute, so runs take longer than three minutes.
+  for (const { cell: of } of cellsOf(["restarts"], 500)) assert.ok(of.requests / usualRate(of.load) > 190, of.load);
+});
+
+test("many workers, several Envoys and Envoys that begin anew are judged beside one worker, EPP and the undisturbed", () => {
+  const p90s = (of: MatrixCell, given: Readonly<Record<string, number>>) =>
+    new CellRuns(
+      of,
+      Object.entries(given).map(([name, p90]) => result(of, name, { p90 })),
+    );
+  const met = (of: MatrixCell, given: Readonly<Record<string, number>>) =>
+    spreadVerdicts([p90s(of, given)]).map(({ readings }) => readings[0]?.met);
+  const one = { "tokens-1": 100, epp: 200 };
+  const spread = { "tokens-16": 105, "tokens-64": 110, "tokens-4x4": 115, "tokens-2x2-mute": 200 };
+  assert.deepEqual(met(cell("sessions"), { ...one, ...spread }), [true, true, true, true]);
+  const worse = { "tokens-16": 106, "tokens-64": 111, "tokens-4x4": 116, "tokens-2x2-mute": 201 };
+  assert.deepEqual(met(cell("sessions"), { ...one, ...worse }), [false, false, false, false]);
+  assert.deepEqual(met(cell("mixed"), { ...one, ...worse }), [false, false, false], "mute Envoys need common prefixes");
+  const calm = { "tokens-1": 100, "tokens-2": 200, "tokens-2x2": 300 };
+  const shaken = (to: number) => ({
+    ...calm,
+    "tokens-1-restart60": 100 * to,
+    "tokens-2-restart60": 200 * to,
+    "tokens-2-vm60": 200 * to,
+    "tokens-2x2-restart60": 300 * to,
+    "tokens-2x2-restart60-both": 300 * to,
+  });
+  assert.deepEqual(met(cell("fitting-80"), shaken(1.15)), [true, true, true, true, true]);
+  assert.deepEqual(met(cell("fitting-80"), shaken(1.16)), [false, false, false, false, false]);
+  assert.deepEqual(spreadVerdicts([p90s(cell("mixed"), { epp: 1 })]), [], "without the contenders no line is judged");
 });
 
 test("a cell's role says which lines apply", () => {

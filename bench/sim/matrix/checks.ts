@@ -15,7 +15,7 @@ const RIVALS = ["rr", "lr", "lr-all", "epp", ...EPPS, "llmd-ob", "dynamo"];
 const KEEPERS = ["home", ...EPPS];
 
 /** One line in one cell. */
-interface Reading {
+export interface Reading {
   cell: string;
   met: boolean;
   text: string;
@@ -31,7 +31,7 @@ export interface Verdict {
 type Check = (runs: CellRuns) => Reading | undefined;
 
 /** `figure` at most `limit`, or at least with `least`. */
-function reading(runs: CellRuns, figure: Figure | undefined, limit: number, least = false): Reading | undefined {
+export function reading(runs: CellRuns, figure: Figure | undefined, limit: number, least = false): Reading | undefined {
   if (figure === undefined) return undefined;
   const met = least ? figure.median >= limit : figure.median <= limit;
   const spread = figure.low === figure.high ? "" : ` (${figure.low.toFixed(2)}–${figure.high.toFixed(2)})`;

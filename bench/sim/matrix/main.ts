@@ -7,15 +7,15 @@ import { exitWith, numberFrom, progress, someOf, wholeNumber } from "../../prepa
 import { Child } from "../../routing/child.ts";
 import { CONTENDER_NAMES_HELP, CONTENDERS_HELP, contenderNames, contenderOf } from "../contenders.ts";
 import { LOAD_NAMES } from "../loads.ts";
-import { cellName, cellsFor, cellsOf, type MatrixCell, SUITE_NAMES } from "./cells.ts";
+import { type Asked, cellName, cellsFor, cellsOf, SUITE_NAMES } from "./cells.ts";
 import { verdictLine, verdicts } from "./checks.ts";
 import { writeMatrix } from "./report.ts";
 import { codeHashes, Results } from "./results.ts";
+import { spreadVerdicts } from "./spread-checks.ts";
 import { CellRuns } from "./table.ts";
 import type { Task, WorkerAsks } from "./worker.ts";
 
 const WASM = process.env.PILOTFISH_WASM ?? "build/pilotfish.wasm";
-const USUAL = ["lr-all", "epp-auto", "epp-ob", "llmd-ob", "dynamo", "home", "exact", "true-2", "tokens-2"];
 
 interface Options {
   suite: string[];
@@ -24,7 +24,7 @@ interface Options {
   loads?: string[];
   seeds: number[];
   requests: number;
-  contenders: string[];
+  contenders?: string[];
   subject: string;
   bound: string;
   processes: number;
@@ -47,7 +47,7 @@ const command = new Command("sim-matrix")
   .option("--loads <names>", "these loads instead of a suite's", someOf(LOAD_NAMES))
   .option("--seeds <list>", "seeds", list(wholeNumber(0, 1_000_000)), [1, 2, 3])
   .option("--requests <n>", "requests of each load", wholeNumber(10, 1_000_000), 2000)
-  .option("--contenders <names>", `some of ${CONTENDERS_HELP}`, contenderNames, USUAL)
+  .option("--contenders <names>", `some of ${CONTENDERS_HELP} (default: the suite's)`, contenderNames)
   .option("--subject <name>", "the contender that is judged", "tokens-2")
   .option("--bound <name>", "the same rule with true values", "true-2")
   .option("--processes <n>", "processes that simulate", wholeNumber(1, 256), availableParallelism())
@@ -59,10 +59,10 @@ const command = new Command("sim-matrix")
 A run that was stopped goes on where it was. A new module or a changed file of bench/sim/ or simulator/ runs its contenders anew.`,
   );
 
-function cellsAsked(options: Options): MatrixCell[] {
-  if (options.hardware === undefined && options.loads === undefined) return cellsOf(options.suite, options.requests);
-  const { hardware = ["as-assumed"], tokenBytes, loads = LOAD_NAMES, requests } = options;
-  return cellsFor(hardware, tokenBytes, loads, requests);
+function cellsAsked(options: Options): Asked[] {
+  const { hardware = ["as-assumed"], tokenBytes, loads = LOAD_NAMES, requests, suite, contenders } = options;
+  if (options.hardware === undefined && options.loads === undefined) return cellsOf(suite, requests, contenders);
+  return cellsFor(hardware, tokenBytes, loads, requests, contenders);
 }
 
 /**
@@ -86,6 +86,8 @@ async function runAll(
   const work = async (child: Child<WorkerAsks>): Promise<void> => {
     for (let tasks = left[next++]; tasks !== undefined; tasks = left[next++]) {
       for (const task of tasks) {
+        // Two suites may have the same cell.
+        if (results.get(task, codeOf(task.contender)) !== undefined) continue;
         const outcome = await child.ask("run", task);
         results.add({ ...task, ...outcome, code: codeOf(task.contender) });
         done++;
@@ -110,23 +112,23 @@ async function runAll(
 
 async function main(): Promise<number> {
   const options = command.parse().opts<Options>();
-  const cells = cellsAsked(options);
-  const { seeds, contenders, subject, bound } = options;
+  const asked = cellsAsked(options);
+  const { seeds, subject, bound } = options;
   const codeOf = codeHashes(WASM);
   const results = new Results(options.results);
-  const groupsOf = (cell: MatrixCell): Task[][] =>
+  const groupsOf = ({ cell, contenders }: Asked): Task[][] =>
     seeds.map((seed) => contenders.map((contender) => ({ cell, seed, contender })));
-  await runAll(cells.flatMap(groupsOf), results, codeOf, options.processes);
-  const all = cells.map(
-    (cell) =>
-      new CellRuns(
-        cell,
-        groupsOf(cell)
-          .flat()
-          .flatMap((task) => results.get(task, codeOf(task.contender)) ?? []),
-      ),
-  );
-  const judged = verdicts(all, { subject, bound });
+  await runAll(asked.flatMap(groupsOf), results, codeOf, options.processes);
+  const all = asked.map((one) => {
+    const found = groupsOf(one)
+      .flat()
+      .flatMap((task) => results.get(task, codeOf(task.contender)) ?? []);
+    return { isSpread: one.isSpread, runs: new CellRuns(one.cell, found) };
+  });
+  const cells = all.map(({ runs }) => runs);
+  const picks = all.flatMap(({ isSpread, runs }) => (isSpread ? [] : [runs]));
+  const judged = [...verdicts(picks, { subject, bound }), ...spreadVerdicts(cells)];
+  const contenders = [...new Set(asked.flatMap((one) => one.contenders))];
   const path = await writeMatrix(
     {
       date: new Date().toISOString(),
@@ -135,7 +137,7 @@ async function main(): Promise<number> {
       subject,
       bound,
       contenders: contenders.map((name) => ({ name, title: contenderOf(name).title })),
-      cells: all,
+      cells,
       verdicts: judged,
     },
     options.output,
