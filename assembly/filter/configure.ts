@@ -22,6 +22,7 @@ import { KIND_TOKENS } from "../pick/profile";
 import { fieldsStateBytes } from "../scan/json/fields";
 import { MULTIPART_STATE_BYTES } from "../scan/multipart/multipart";
 import { defineMetrics } from "../stats";
+import { createNews } from "../workers/prefix-news";
 import { createSummary } from "../workers/summary";
 import { BUSY_TICK_MILLISECONDS, leaveGarbage, tickEvery, useConfig } from "./root";
 import { openQueue } from "./setup/reader-holder";
@@ -51,7 +52,10 @@ export function configure(id: u32, length: u32): bool {
     useSince();
   }
   needStateBytes(max(fieldsStateBytes(config.body.table), MULTIPART_STATE_BYTES));
-  if (config.pick.readsPrompts) usePrefixes(config.pick.profile.kind == KIND_TOKENS ? BLOCK_BYTES : SMALL_BLOCK_BYTES);
+  if (config.pick.readsPrompts) {
+    usePrefixes(config.pick.profile.kind == KIND_TOKENS ? BLOCK_BYTES : SMALL_BLOCK_BYTES);
+    createNews();
+  }
   setSlowStart(config.pick.slowStart);
   if (config.pick.ignored.length)
     log(LOG_INFO, `pick.config: these plugins have no effect here: ${config.pick.ignored.join(", ")}`);

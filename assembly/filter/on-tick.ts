@@ -13,6 +13,7 @@ import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
 import { ENDPOINTS, IN_FLIGHT, IN_FLIGHT_ELSEWHERE, record, SNAPSHOT_AGE } from "../stats";
 import { exchangeCounts, publishCounts } from "../workers/counts";
 import { receiveEjections } from "../workers/ejections";
+import { exchangeNews } from "../workers/prefix-news";
 import { publishSums } from "../workers/published-sums";
 import { readSummary } from "../workers/summary";
 import { followNewScrapes, followSnapshot } from "./follow";
@@ -59,6 +60,7 @@ export function idleIfDone(root: Root): void {
   idle = true;
   tickEvery(root, IDLE_TICK_MILLISECONDS);
   publishCounts(tickTime());
+  exchangeNews(tickTime());
   recordInFlight();
 }
 
@@ -92,6 +94,7 @@ function tick(now: u64): void {
   verifySettled();
   refreshPrompts();
   exchangeCounts(now);
+  exchangeNews(now);
   followNewScrapes();
   publishSums(now);
   receiveEjections();

@@ -16,7 +16,6 @@ import { endpointCount, topologyHash } from "../endpoints/entries";
 import { hasSent, ownChanged, publishOwn } from "../endpoints/in-flight";
 import { addOthers, beginOthers, endOthers, PUBLISHED_BYTES } from "../endpoints/other-workers";
 import { MAX_WORKERS } from "../endpoints/shared-record";
-import { publishPrefixes, receivePrefixesOf } from "./published-prefixes";
 import { beginChange, NumberedKeys, readShared, workerId, writeShared } from "./shared-data";
 import { dropShares, followLoad } from "./shared-load";
 import { claimNumber, summary } from "./summary";
@@ -29,9 +28,7 @@ class WorkerHeader {
   topology: u64 = 0;
   /** When the worker published the value, ns. */
   at: u64 = 0;
-  endpoints: u32 = 0;
-  /** Low 32 bits of the position where the owner's prefix updates end (published-prefixes.ts). */
-  prefixesEnd: u32 = 0;
+  endpoints: u64 = 0;
 }
 
 const HEADER: u32 = offsetof<WorkerHeader>();
@@ -51,7 +48,6 @@ let mine: u32 = NO_KEY;
 let claimedAt: u64 = 0;
 let publishedAt: u64 = 0;
 let publishedTopology: u64 = 0;
-let publishedEnd: u32 = 0;
 /** Memory for the value that this worker publishes: the header, then the counts. */
 let value: usize = 0;
 let valueBytes: u32 = 0;
@@ -64,15 +60,14 @@ export function exchangeCounts(now: u64): void {
   receiveCounts(now);
 }
 
-/** Publishes counts and prefixes that the other workers do not have yet. */
+/** Publishes counts that the other workers do not have yet. */
 export function publishCounts(now: u64): void {
   if (endpointCount() == 0) return;
   if (mine == NO_KEY && hasSent()) claim(now);
   if (mine == NO_KEY || !isOwn(now)) return;
-  const prefixesEnd = <u32>publishPrefixes(mine, now);
   const due = now - publishedAt > REFRESH;
-  if (!due && publishedTopology == topologyHash() && publishedEnd == prefixesEnd && !ownChanged()) return;
-  const bytes = writeValue(now, prefixesEnd);
+  if (!due && publishedTopology == topologyHash() && !ownChanged()) return;
+  const bytes = writeValue(now);
   if (!writeShared(keys.at(mine), value, bytes)) mine = NO_KEY;
 }
 
@@ -98,7 +93,7 @@ function claim(now: u64): void {
   for (let worker: u32 = 0; worker < used; worker++) if (claimAbandoned(worker, now)) return;
   const next = claimNumber();
   if (next == MAX_WORKERS) return;
-  const bytes = writeValue(now, publishedEnd);
+  const bytes = writeValue(now);
   if (writeShared(keys.at(next), value, bytes)) mine = next;
 }
 
@@ -108,7 +103,7 @@ function claimAbandoned(worker: u32, now: u64): bool {
   if (!change.next() || change.length < HEADER) return false;
   const at = changetype<WorkerHeader>(change.pointer).at;
   if (now <= at || now - at <= ABANDONED) return false;
-  const bytes = writeValue(now, publishedEnd);
+  const bytes = writeValue(now);
   change.write(value, bytes);
   if (!change.made()) return false;
   mine = worker;
@@ -116,7 +111,7 @@ function claimAbandoned(worker: u32, now: u64): bool {
 }
 
 /** Writes this worker's counts to `value`, and remembers them as published. Returns the value's length. */
-function writeValue(now: u64, prefixesEnd: u32): u32 {
+function writeValue(now: u64): u32 {
   const bytes = HEADER + endpointCount() * PUBLISHED_BYTES;
   if (bytes > valueBytes) {
     if (value) heap.free(value);
@@ -128,15 +123,13 @@ function writeValue(now: u64, prefixesEnd: u32): u32 {
   header.topology = topologyHash();
   header.at = now;
   header.endpoints = endpointCount();
-  header.prefixesEnd = prefixesEnd;
   publishOwn(value + HEADER);
   publishedAt = now;
-  publishedEnd = prefixesEnd;
   publishedTopology = topologyHash();
   return bytes;
 }
 
-/** Call after readSummary(). Takes over the counts and prefixes that the other workers published last. */
+/** Call after readSummary(). Takes over the counts that the other workers published last. */
 export function receiveCounts(now: u64): void {
   if (endpointCount() == 0) return;
   beginOthers();
@@ -152,8 +145,6 @@ export function receiveCounts(now: u64): void {
       continue;
     }
     addOthers(known.pointer + HEADER);
-    // This comes last. It may read another value, which overwrites this value.
-    receivePrefixesOf(worker, header.prefixesEnd);
   }
   endOthers(now);
   // The others have this worker's shares now. So they must not add the same counts from the exchange.

@@ -15,6 +15,12 @@ export class Ring {
     return <u32>(this.end - this.start);
   }
 
+  /** Drops all records, and goes on at another position. */
+  restart(position: u64): void {
+    this.start = position;
+    this.end = position;
+  }
+
   /** Appends whole records, at most half of the capacity. When they do not fit, drops the oldest records first. */
   append(records: usize, bytes: u32): void {
     if (this.size + bytes > this.capacity) this.dropTo(this.capacity / 2 > bytes ? this.capacity / 2 - bytes : 0);

@@ -1,5 +1,6 @@
 // Prefix updates: workers and Envoys publish the hashes of the prompts that they sent. An update is a sequence of records with
-// the layout of the snapshot's section PREFIXES (protocol/README.md). Only records from other Envoys have numbers.
+// the layout of the snapshot's section PREFIXES (protocol/README.md). Only records from other Envoys have numbers. New records wait
+// here until workers/prefix-news.ts publishes them.
 import {
   PREFIX_BYTES,
   PREFIX_COUNT,
@@ -8,20 +9,23 @@ import {
   PREFIX_SEED,
   PREFIX_UNITS_SHIFT,
 } from "../../../protocol/constants";
+import { prefixBlocks } from "../../snapshot/verify-traffic";
 import { findEntry } from "../entries";
 import { Entry } from "../entry";
 import { hasTable, touchAll } from "./prefix-index";
 import { MAX_BLOCKS, Prompt, promptHashes } from "./prompt";
 
 /**
- * Bytes of the update of one tick. A record that does not fit is not published. The other workers then notice the prompt by the
+ * Bytes that can wait to be published. A record that does not fit is not published. The other workers then notice the prompt by the
  * endpoint's response times, or not at all.
  */
 export const UPDATE_BYTES: u32 = 32768;
+/** Bytes of the longest record. */
+export const MAX_RECORD: u32 = PREFIX_BYTES + MAX_BLOCKS * 8;
 const update: usize = memory.data(UPDATE_BYTES, 8);
 let updateEnd: u32 = 0;
 
-/** Records that the prompt was sent to the endpoint, in this worker's index and in the update for the other workers. */
+/** Records that the prompt was sent to the endpoint, in this worker's index and in the records that wait to be published. */
 export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry): void {
   if (!hasTable() || prompt.count == 0) return;
   touchAll(promptHashes(prompt), prompt.count, prompt.units, seed, entry);
@@ -37,23 +41,37 @@ export function insertPrefix(prompt: Prompt, seed: u64, entry: Entry): void {
   updateEnd += PREFIX_BYTES + bytes;
 }
 
-/** Number of bytes that takeUpdate() would move. */
+/** Number of bytes that wait to be published. */
 export function updateWaiting(): u32 {
   return updateEnd;
 }
 
-/** Moves the update since the last call to `target`, which has room for UPDATE_BYTES. Returns the number of bytes. */
-export function takeUpdate(target: usize): u32 {
-  const bytes = updateEnd;
+/**
+ * Copies the oldest waiting records to `target`: as few whole records as have `enough` bytes together, else all. Returns the number
+ * of bytes, which is less than `enough` + MAX_RECORD. The records wait on until dropUpdate().
+ */
+export function copyUpdate(target: usize, enough: u32): u32 {
+  let bytes: u32 = 0;
+  while (bytes < enough && bytes < updateEnd) bytes += PREFIX_BYTES + prefixBlocks(update + bytes) * 8;
   memory.copy(target, update, bytes);
-  updateEnd = 0;
   return bytes;
 }
 
-/** Takes over another worker's update, which consists of whole records. */
-export function receiveUpdate(data: usize, bytes: u32): void {
+/** Drops the oldest waiting records, which have `bytes` bytes. */
+export function dropUpdate(bytes: u32): void {
+  updateEnd -= bytes;
+  memory.copy(update, update + bytes, updateEnd);
+}
+
+/** Takes over another worker's records. Returns the number of bytes up to the first one that is not whole. */
+export function receiveUpdate(data: usize, bytes: u32): u32 {
   const end = data + bytes;
-  for (let at = data; at; ) at = receivePrefixes(at, end, true);
+  let at = data;
+  while (true) {
+    const next = receivePrefixes(at, end, true);
+    if (!next) return <u32>(at - data);
+    at = next;
+  }
 }
 
 /** Takes over one record if it is `fresh`: not received before. Returns the address of the next record; 0: no whole record. */

@@ -35,6 +35,7 @@ import {
   STALE,
   UNKNOWN_MODEL,
 } from "../../stats";
+import { publishNews, receiveNews } from "../../workers/prefix-news";
 import { receiveLoad, shareLoad } from "../../workers/shared-load";
 import { mayPick } from "../freshness";
 import { changeHeader, dropHeader } from "../headers/changes";
@@ -87,6 +88,7 @@ export function forward(stream: Stream, config: Config, known: u32, random: Rand
   else {
     const view = current();
     fillInput(stream, config, view, known, input);
+    if (stream.prompt) receiveNews(input.now);
     receiveLoad(view, known, input.now);
     const owner = stream.creates ? previousOwner(stream, config) : NONE;
     const profile = config.pick.profile;
@@ -146,6 +148,7 @@ function useChoice(
     }
   }
   shareLoad(entry, input.now);
+  publishNews(input.now);
   let at = append(destination, view, choice.first);
   if (choice.count > 1) at = append(comma(at), view, choice.second);
   // The last retry goes to another place, because the whole place of the first endpoints may be down.

@@ -32,16 +32,15 @@ import { reportEntry, reportHash } from "../../endpoints/in-flight";
 import { getHeader, REQUEST_HEADERS, resultLength, resultPointer } from "../../host/calls";
 import { receiveCounts } from "../../workers/counts";
 import { instanceId } from "../../workers/instance";
-import { allPrefixes } from "../../workers/published-prefixes";
+import { allPrefixes, exchangeNews } from "../../workers/prefix-news";
 import { readSums } from "../../workers/published-sums";
-import { workerId } from "../../workers/shared-data";
 
 /** The prefix updates that the sidecar already has. */
 @unmanaged
 export class ReportAsk {
-  /** workerId() of the worker whose ring the sidecar read; 0: none. */
+  /** instanceId() of the Envoy whose prefix updates the sidecar read; 0: none. */
   ring: u64 = 0;
-  /** Position in the ring where the sidecar stopped reading. */
+  /** Position in the log of prefix updates (workers/prefix-news.ts) where the sidecar stopped reading. */
   position: u64 = 0;
 }
 
@@ -89,10 +88,12 @@ export function parseAsk(text: usize, length: u32): ReportAsk | null {
 /** Makes the report of this moment, `now` in ns. The record is valid until the next call. */
 export function makeReport(now: u64, ask: ReportAsk): TrafficReport {
   receiveCounts(now);
+  exchangeNews(now);
   const counts = endpointCount() * REPORT_RECORD_BYTES;
   const made = reserve(REPORT_HEADER_BYTES + counts + MAX_SUMS * SUMS_BYTES + MAX_PREFIX_WORDS * 8);
   const report = made.pointer;
   memory.fill(report, 0, REPORT_HEADER_BYTES);
+  store<u64>(report, instanceId(), REPORT_INSTANCE);
   let records: u32 = 0;
   let at = report + REPORT_HEADER_BYTES;
   for (let i: u32 = 0; i < endpointCount(); i++) {
@@ -112,7 +113,6 @@ export function makeReport(now: u64, ask: ReportAsk): TrafficReport {
   store<u32>(report, made.length, HEADER_TOTAL_BYTES);
   store<u32>(report, records, REPORT_RECORDS);
   store<u32>(report, sums.records, REPORT_SUMS);
-  store<u64>(report, instanceId(), REPORT_INSTANCE);
   return made;
 }
 
@@ -135,9 +135,10 @@ function reserve(bytes: u32): TrafficReport {
 function writePrefixes(report: usize, target: usize, ask: ReportAsk): u32 {
   const ring = allPrefixes();
   if (ring === null) return 0;
-  store<u64>(report, workerId(), REPORT_RING);
+  const instance = load<u64>(report, REPORT_INSTANCE);
+  store<u64>(report, instance, REPORT_RING);
   store<u64>(report, ring.end, REPORT_END);
-  const known = ask.ring == workerId() && ask.position >= ring.start && ask.position <= ring.end;
+  const known = ask.ring == instance && ask.position >= ring.start && ask.position <= ring.end;
   const from: u32 = known ? <u32>(ask.position - ring.start) : 0;
   const first = max(from, ring.recordsBefore(MAX_PREFIX_WORDS * 8));
   const bytes = ring.size - first;

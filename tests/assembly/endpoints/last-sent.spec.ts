@@ -1,12 +1,7 @@
 import { newRandom } from "../../../assembly/base/random";
 import { findLastSent } from "../../../assembly/endpoints/cache/last-sent";
 import { followCaches, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
-import {
-  insertPrefix,
-  receiveUpdate,
-  takeUpdate,
-  UPDATE_BYTES,
-} from "../../../assembly/endpoints/cache/prefix-updates";
+import { insertPrefix, receiveUpdate, UPDATE_BYTES } from "../../../assembly/endpoints/cache/prefix-updates";
 import {
   BLOCK_BYTES,
   blockBytes,
@@ -24,6 +19,7 @@ import { KIND_TOKENS, newProfile } from "../../../assembly/pick/profile";
 import { wholeModel } from "../../../assembly/places/range";
 import { NONE, SnapshotView } from "../../../assembly/snapshot/view";
 import { Builder } from "../support/builder";
+import { takeUpdate } from "../support/updates";
 
 usePrefixes(BLOCK_BYTES);
 const random = newRandom(5);

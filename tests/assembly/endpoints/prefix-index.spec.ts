@@ -3,11 +3,13 @@ import { newRandom } from "../../../assembly/base/random";
 import { clockOf } from "../../../assembly/endpoints/cache/lru";
 import { followCaches, forgetPrefixes, matchPrefix, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
 import {
+  copyUpdate,
+  dropUpdate,
   insertPrefix,
   receivePrefixes,
   receiveUpdate,
-  takeUpdate,
   UPDATE_BYTES,
+  updateWaiting,
 } from "../../../assembly/endpoints/cache/prefix-updates";
 import {
   BLOCK_BYTES,
@@ -21,8 +23,9 @@ import {
 } from "../../../assembly/endpoints/cache/prompt";
 import { entryOf } from "../../../assembly/endpoints/entries";
 import { followTopology } from "../../../assembly/endpoints/in-flight";
-import { PREFIX_COUNT, PREFIX_COUNT_MASK, PREFIX_UNITS_SHIFT } from "../../../protocol/constants";
+import { PREFIX_COUNT, PREFIX_COUNT_MASK, PREFIX_SEED, PREFIX_UNITS_SHIFT } from "../../../protocol/constants";
 import { Builder } from "../support/builder";
+import { takeUpdate } from "../support/updates";
 
 usePrefixes(BLOCK_BYTES);
 /** Units (protocol/constants.ts) of a block: 128 tokens. */
@@ -233,6 +236,28 @@ describe("the prefix index", () => {
     receiveUpdate(update, 64);
     store<u64>(update, 200, 16);
     receiveUpdate(update, 64);
+  });
+
+  test("an update is copied in whole records, the oldest first, and is received up to the first that is not whole", () => {
+    pool(1000);
+    takeUpdate(update);
+    for (let i: u32 = 0; i < 3; i++) {
+      const sent = prompt(4, 90 + i, 4, 0);
+      insertPrefix(sent, i, entryOf(0));
+      closePrompt(sent);
+    }
+    const record: u32 = 24 + 4 * 8;
+    expect(updateWaiting()).toBe(3 * record);
+    expect(copyUpdate(update, 1)).toBe(record);
+    expect(copyUpdate(update, record + 1)).toBe(2 * record);
+    expect(copyUpdate(update, 1000)).toBe(3 * record);
+    expect(receiveUpdate(update, 3 * record)).toBe(3 * record);
+    expect(receiveUpdate(update, 3 * record - 1)).toBe(2 * record);
+    dropUpdate(record);
+    expect(copyUpdate(update, 1)).toBe(record);
+    expect(load<u64>(update, PREFIX_SEED)).toBe(1, "the first was dropped");
+    expect(takeUpdate(update)).toBe(2 * record);
+    expect(copyUpdate(update, 1)).toBe(0);
   });
 });
 

@@ -7,12 +7,7 @@ import {
   matchPrefix,
   usePrefixes,
 } from "../../../assembly/endpoints/cache/prefix-index";
-import {
-  insertPrefix,
-  takeUpdate,
-  UPDATE_BYTES,
-  updateWaiting,
-} from "../../../assembly/endpoints/cache/prefix-updates";
+import { insertPrefix, UPDATE_BYTES, updateWaiting } from "../../../assembly/endpoints/cache/prefix-updates";
 import {
   BLOCK_BYTES,
   closePrompt,
@@ -33,6 +28,7 @@ import { Entry } from "../../../assembly/endpoints/entry";
 import { followTopology } from "../../../assembly/endpoints/in-flight";
 import { tokensDone, tokensSent } from "../../../assembly/endpoints/waiting-tokens";
 import { Builder, bytesAt, bytesLength } from "../support/builder";
+import { takeUpdate } from "../support/updates";
 
 usePrefixes(BLOCK_BYTES);
 /** Units (protocol/constants.ts) of a block: 128 tokens. */

@@ -3,7 +3,7 @@
 import { newRandom } from "../../../assembly/base/random";
 import { adapterSent, followAdapters } from "../../../assembly/endpoints/adapters";
 import { followCaches, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
-import { insertPrefix, takeUpdate, UPDATE_BYTES } from "../../../assembly/endpoints/cache/prefix-updates";
+import { dropUpdate, insertPrefix, updateWaiting } from "../../../assembly/endpoints/cache/prefix-updates";
 import {
   BLOCK_BYTES,
   blockBytes,
@@ -52,7 +52,6 @@ const input = newPickInput();
 const random = newRandom(42);
 const text: usize = memory.data(65536, 8);
 const published: usize = memory.data(MAX_ENDPOINTS * PUBLISHED_BYTES, 8);
-const update: usize = memory.data(UPDATE_BYTES, 8);
 /** In-flight requests, the oldest first. A request has a u64 hash, a u32 generation and an i32 number of tokens. */
 const flights: usize = memory.data(65536, 8);
 let view: SnapshotView = newView();
@@ -130,7 +129,7 @@ export function run(count: u32, blocks: u32, picksToo: bool): u32 {
     closePrompt(prompt);
     if ((i & 15) == 0) {
       publishOwn(published);
-      takeUpdate(update);
+      dropUpdate(updateWaiting());
     }
   }
   return sum;
