@@ -16,6 +16,8 @@ export interface ProcessOptions {
   strict?: boolean;
   /** false: shared queues wake nobody until `settle()` is called. */
   autoSettle?: boolean;
+  /** The shared data; default: new shared data, which no other process uses. */
+  shared?: SharedData;
 }
 
 export class Process implements EnvoyProcess {
@@ -25,7 +27,7 @@ export class Process implements EnvoyProcess {
   readonly random: (bytes: number) => Uint8Array;
   readonly violations: string[] = [];
   readonly vms: Vm[] = [];
-  readonly shared = new SharedData();
+  readonly shared: SharedData;
   readonly queues = new SharedQueues();
   readonly metrics = new MetricStore();
 
@@ -36,6 +38,7 @@ export class Process implements EnvoyProcess {
     this.now = options.now ?? 1_700_000_000_000_000_000n;
     this.started = this.now;
     this.strict = options.strict ?? true;
+    this.shared = options.shared ?? new SharedData();
     this.#autoSettle = options.autoSettle ?? true;
     this.random = options.random ?? seededRandom(options.seed ?? 1);
   }

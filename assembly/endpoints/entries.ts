@@ -15,6 +15,7 @@ let hashes: usize = 0;
 let endpointCapacity: u32 = 0;
 let endpoints: u32 = 0;
 let topology: u64 = 0;
+let changes: u32 = 0;
 /** The number that the next new endpoint gets (Entry.number). */
 let nextNumber: u32 = 0;
 
@@ -41,6 +42,10 @@ export function endpointHash(endpoint: u32): u64 {
 export function topologyHash(): u64 {
   return topology;
 }
+/** How often the endpoints or their order have changed (wraps). Differs also after endpoints came and went again. */
+export function topologyChanges(): u32 {
+  return changes;
+}
 export function endpointCount(): u32 {
   return endpoints;
 }
@@ -50,6 +55,7 @@ export function followEndpoints(view: SnapshotView): bool {
   const hash = topologyOf(view);
   if (hash == topology && endpoints == view.endpointCount) return false;
   topology = hash;
+  changes++;
   rebuild(view.endpointCount);
   endpoints = view.endpointCount;
   if (endpoints > endpointCapacity) {

@@ -13,7 +13,7 @@
 
 import { MAX_ENDPOINTS } from "../../protocol/constants";
 import { mix } from "../base/hash";
-import { endpointCount, entryOf, topologyHash } from "../endpoints/entries";
+import { endpointCount, entryOf, topologyChanges, topologyHash } from "../endpoints/entries";
 import { Entry } from "../endpoints/entry";
 import {
   forgetShare,
@@ -62,6 +62,8 @@ class Group {
   cas: u32 = 0;
   /** The epoch in which this worker has its shares. */
   epoch: u64 = 0;
+  /** An epoch in which this worker had shares that it no longer knows, because the endpoints have changed since. */
+  forgotten: u64 = 0;
   /** Version in the header of a record for other endpoints. */
   foreignVersion: u64 = 0;
   /** Whether the record belongs to this worker's endpoints. */
@@ -79,8 +81,8 @@ class Group {
 
 const keys = new NumberedKeys("pilotfish.load", MAX_GROUPS);
 const groups: usize = memory.data(MAX_GROUPS * offsetof<Group>(), 8);
-/** topologyHash() that the groups belong to. */
-let followed: u64 = 0;
+/** topologyChanges() that the groups belong to. */
+let followed: u32 = 0;
 /** Whether this worker takes part. */
 let takesPart: bool = false;
 /** Number of epochs that this worker has begun. */
@@ -88,7 +90,7 @@ let begun: u64 = 0;
 
 /** Call before a pick among the model's endpoints. Takes over what the other workers have on them by now. */
 export function receiveLoad(view: SnapshotView, model: u32, now: u64): void {
-  if (!takesPart || followed != topologyHash()) return;
+  if (!takesPart || followed != topologyChanges()) return;
   if (groupCount() == 1) return read(0, now);
   const first = view.modelFirst(model);
   const links = view.modelEndpoints(model);
@@ -99,7 +101,7 @@ export function receiveLoad(view: SnapshotView, model: u32, now: u64): void {
 
 /** Call when this worker's counts of an endpoint have changed, at `now`, ns. */
 export function shareLoad(entry: Entry, now: u64): void {
-  if (!takesPart || entry.endpoint == NONE || followed != topologyHash()) return;
+  if (!takesPart || entry.endpoint == NONE || followed != topologyChanges()) return;
   const number = entry.endpoint / GROUP;
   const group = groupAt(number);
   if (group.failed) return;
@@ -110,7 +112,8 @@ export function shareLoad(entry: Entry, now: u64): void {
 
 /** Call when counts have changed that the other workers need not know before the next tick. */
 export function shareLater(entry: Entry): void {
-  if (takesPart && entry.endpoint != NONE && followed == topologyHash()) groupAt(entry.endpoint / GROUP).onTick = true;
+  if (takesPart && entry.endpoint != NONE && followed == topologyChanges())
+    groupAt(entry.endpoint / GROUP).onTick = true;
 }
 
 /**
@@ -121,7 +124,7 @@ export function followLoad(hasKey: bool, now: u64): bool {
   const together = hasKey && workersBeside() > 0;
   if (!together && !takesPart) return false;
   takesPart = together;
-  if (followed != topologyHash()) followGroups();
+  if (followed != topologyChanges()) followGroups();
   if (!together) {
     for (let number: u32 = 0; number < groupCount(); number++) leave(number);
     return false;
@@ -142,7 +145,7 @@ export function followLoad(hasKey: bool, now: u64): bool {
 
 /** Call when a worker fell silent that published last at `at`, ns. Drops its shares. */
 export function dropShares(at: u64, now: u64): void {
-  if (!takesPart || followed != topologyHash()) return;
+  if (!takesPart || followed != topologyChanges()) return;
   const used = groupCount();
   for (let number: u32 = 0; number < used; number++) {
     read(number, now);
@@ -173,7 +176,7 @@ function wordsOf(number: u32): u32 {
 
 /** Makes the groups follow the current endpoints. No record is joined then. */
 function followGroups(): void {
-  followed = topologyHash();
+  followed = topologyChanges();
   const used = groupCount();
   for (let number: u32 = 0; number < used; number++) {
     const group = groupAt(number);
@@ -183,6 +186,8 @@ function followGroups(): void {
       group.copy = heap.alloc(bytes);
       group.bytes = bytes;
     }
+    if (group.epoch) group.forgotten = group.epoch;
+    group.epoch = 0;
     group.joined = false;
     group.fresh = false;
     group.spoiled = true;
@@ -196,7 +201,7 @@ function read(number: u32, now: u64): void {
   group.cas = value.cas;
   group.fresh = true;
   const header = changetype<RecordHeader>(value.pointer);
-  const fits = value.length == group.bytes && header.topology == topologyHash();
+  const fits = value.length == group.bytes && header.topology == topologyHash() && header.epoch != group.forgotten;
   if (!fits) {
     group.foreignVersion = value.length >= HEADER && header.topology != topologyHash() ? header.version : 0;
     return leave(number);

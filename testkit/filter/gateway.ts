@@ -1,6 +1,7 @@
 // An emulated Envoy whose workers run the release wasm, and the requests of its clients and its sidecar.
 import assert from "node:assert/strict";
 import { type Outcome, Process, type RequestInput, Root, Stream } from "../../emulator/index.ts";
+import type { SharedData } from "../../emulator/shared-data.ts";
 import {
   BASE_MODEL_HEADER,
   DESTINATION_HEADER,
@@ -33,6 +34,8 @@ export interface GatewayOptions {
   bodies?: boolean;
   /** Another build of the filter. */
   module?: WebAssembly.Module;
+  /** The shared data, where VMs beside this Gateway's use it too. */
+  shared?: SharedData;
 }
 
 export class Gateway {
@@ -43,8 +46,12 @@ export class Gateway {
 
   constructor(options: GatewayOptions = {}) {
     this.#options = options;
-    const { now, seed } = options;
-    this.process = new Process({ ...(now !== undefined && { now }), ...(seed !== undefined && { seed }) });
+    const { now, seed, shared } = options;
+    this.process = new Process({
+      ...(now !== undefined && { now }),
+      ...(seed !== undefined && { seed }),
+      ...(shared !== undefined && { shared }),
+    });
     for (let i = 0; i < (options.workers ?? 1); i++) this.startWorker();
   }
 
