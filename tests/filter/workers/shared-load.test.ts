@@ -1,6 +1,7 @@
 // What a worker has on an endpoint, known to the other workers at their next pick (assembly/workers/shared-load.ts).
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Result } from "../../../emulator/codes.ts";
 import { A, B, base, C, D, endpoint, Gateway, threePods } from "../../../testkit/filter/gateway.ts";
 import { fed, NOBODY, picked } from "../support/in-flight.ts";
 
@@ -113,6 +114,27 @@ describe("a shared record is right again", () => {
         { [B]: 1, [D]: 0 },
       ],
     );
+    gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B])] });
+    gateway.settle();
+    assert.deepEqual(
+      [gateway.inFlight(0), gateway.inFlight(1)],
+      [
+        { [A]: 1, [B]: 1 },
+        { [A]: 1, [B]: 1 },
+      ],
+    );
+  });
+
+  test("two ticks after endpoints came back, where no worker could write while they were away", () => {
+    const gateway = acquainted("load");
+    gateway.chat("only-a", 0);
+    gateway.chat("only-b", 1);
+    const { shared } = gateway.process;
+    const set = shared.set.bind(shared);
+    shared.set = (vmId, key, value, cas) => (key === RECORD ? Result.CasMismatch : set(vmId, key, value, cas));
+    gateway.feed({ endpoints: [endpoint(B), endpoint(D)], models: [base("m", [B, D])] });
+    assert.deepEqual([gateway.inFlight(0)[B], gateway.inFlight(1)[B]], [1, 1], "by the exchange on the tick");
+    shared.set = set;
     gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B])] });
     gateway.settle();
     assert.deepEqual(
