@@ -94,6 +94,8 @@ export const SECTION_REMOTE: u32 = 8;
 export const SECTION_PREFIXES: u32 = 9;
 /** Optional: how many tokens the text of a prompt has, for each base model that this is learned of. */
 export const SECTION_TOKENIZERS: u32 = 12;
+/** Optional: blocks that endpoints probably have cached, in u64 words, for workers whose prefix index is empty. */
+export const SECTION_CACHED: u32 = 13;
 
 // ---- endpoint record ------------------------------------------------------------------------------------------------
 export const ENDPOINT_BYTES: u32 = 64;
@@ -277,8 +279,34 @@ export const PREFIX_UNITS_SHIFT: u32 = 9;
 export const PREFIX_UNIT_TOKENS: u32 = 4;
 export const PREFIX_BYTES: u32 = 24;
 export const MAX_PREFIX_BLOCKS: u32 = 256;
+/** Bytes of a piece of a prompt under profile "tokens", then for the scorers. */
+export const PIECE_BYTES: u32 = 512;
+export const SMALL_PIECE_BYTES: u32 = 64;
+/** Under profile "tokens" this many blocks have one piece each. Blocks up to PREFIX_FOURFOLD_BLOCKS have 4 pieces, further blocks 16. */
+export const PREFIX_SINGLE_BLOCKS: u32 = 64;
+export const PREFIX_FOURFOLD_BLOCKS: u32 = 128;
 /** Limit of the words of PREFIXES, and of the prefixes in a traffic report: 64 KiB. */
 export const MAX_PREFIX_WORDS: u32 = 8192;
+
+// ---- refill: the section CACHED, u64 words. The first word is the head. Then each endpoint has a group: the u64 hash of its address,
+// ---- the u64 number of its blocks, and a word for each block, from the block that was used first to the block that was used last.
+export const CACHED_WORD_BYTES: u32 = 8;
+/** u64 of the head: bits 0 to 7 are the part of the refill, the bits from 8 on are the refill's number. */
+export const CACHED_PART_BITS: u32 = 8;
+/** Limit of the parts of a refill. */
+export const MAX_CACHED_PARTS: u32 = 64;
+/** Bytes of a group before its blocks. */
+export const CACHED_GROUP_BYTES: u32 = 16;
+/** u64 number of blocks of the group. */
+export const CACHED_COUNT: u32 = 8;
+/** Bits of a block: 0 to 10 are its tokens in units of PREFIX_UNIT_TOKENS, never 0. The bits from 16 on are the block's key: the
+ * lower 48 bits of (hash of the block ^ hash of model and cache salt). */
+export const CACHED_SIZE_MASK: u32 = 2047;
+/** Bit of a block: requests used the block again while it was cached. */
+export const CACHED_HOT: u32 = 2048;
+export const CACHED_KEY_SHIFT: u32 = 16;
+/** Limit of the words of CACHED: 256 KiB. */
+export const MAX_CACHED_WORDS: u32 = 32768;
 
 // ---- traffic report of an Envoy: a header of 64 bytes, then records of counts, then sums records, then prefix records -----------
 /** Bytes "PFRP". */
@@ -289,8 +317,13 @@ export const REPORT_VERSION: u32 = 16;
 export const REPORT_INSTANCE: u32 = 24;
 /** u64: random id of the list of prefix records from which the report has the latest part. */
 export const REPORT_RING: u32 = 32;
-/** u64: end of the report's part in that list, in bytes. The next request for a traffic report names this end. */
+/** u48: end of the report's part in that list, in bytes. The next request for a traffic report names this end. */
 export const REPORT_END: u32 = 40;
+export const REPORT_END_BITS: u32 = 48;
+/** u8: how often a worker of this Envoy began with an empty prefix index. It wraps. */
+export const REPORT_EMPTIED: u32 = 46;
+/** u8: 0 if a piece of a prompt has PIECE_BYTES, 1 if it has SMALL_PIECE_BYTES. */
+export const REPORT_SMALL_PIECES: u32 = 47;
 /** u32 number of records. */
 export const REPORT_RECORDS: u32 = 12;
 /** u32 number of words of prefix records. */
@@ -326,6 +359,9 @@ export const MAX_SUMS: u32 = 64;
 // ---- load with which an endpoint counts as full, if the configuration has none ----------------------------------------------
 export const FULL_WAITING_REQUESTS: u32 = 5;
 export const FULL_KV_USAGE: f32 = 0.8;
+
+// ---- tokens of a cache whose server reports no size: 31,250 blocks of 16 tokens, the endpoint picker's default ---------------
+export const UNKNOWN_CACHE_TOKENS: u32 = 500000;
 
 // ---- limits ---------------------------------------------------------------------------------------------------------------
 export const MAX_SNAPSHOT_BYTES: u32 = 1048576;

@@ -44,6 +44,13 @@ export const KNOWN = [
     most: c.PREFIX_WORD_BYTES,
     limit: c.MAX_PREFIX_WORDS,
   },
+  {
+    kind: c.SECTION_CACHED,
+    name: "CACHED",
+    least: c.CACHED_WORD_BYTES,
+    most: c.CACHED_WORD_BYTES,
+    limit: c.MAX_CACHED_WORDS,
+  },
 ] as const;
 type Name = (typeof KNOWN)[number]["name"];
 /** The sections that every snapshot has. All other sections may be absent. */

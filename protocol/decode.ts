@@ -1,6 +1,7 @@
 // Decodes the bytes of a snapshot for tests and tools. Refuses bytes by the same rules as the filter (rules.ts).
 
 import { isUtf8 } from "node:buffer";
+import { decodeCached } from "./cached.ts";
 import * as c from "./constants.ts";
 import { readCosts, readTokenizers } from "./costs.ts";
 import { readDirectory, type Section, Strings } from "./decode-directory.ts";
@@ -274,6 +275,10 @@ export function decodeSnapshot(body: Uint8Array): SnapshotView {
   if (sections.OBJECTIVES) snapshot.objectives = readObjectives(view, sections.OBJECTIVES, strings, pools);
   if (sections.RULES) snapshot.rules = readRules(view, sections.RULES, strings, pools);
   if (sections.TOKENIZERS) snapshot.tokenizers = readTokenizers(view, sections.TOKENIZERS, models);
+  if (sections.CACHED) {
+    const bytes = body.subarray(sections.CACHED.offset, sections.CACHED.offset + sections.CACHED.records * 8);
+    snapshot.cached = decodeCached(bytes, "cached");
+  }
   if (sections.PLACES) snapshot.places = places;
   if (sections.POLICIES) snapshot.policies = policies;
   return snapshot;

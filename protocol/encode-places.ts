@@ -1,7 +1,7 @@
 // Encodes the optional sections PLACES and POLICIES, and the indexes into them.
 import * as c from "./constants.ts";
+import { type Named, sortedByBytes } from "./grammar.ts";
 import type { EndpointView, ModelView, PlaceView, PolicyMode, PolicyView, SnapshotView } from "./snapshot.ts";
-import { type Named, sortedByBytes } from "./sorted-by-bytes.ts";
 
 export const MODE_NUMBERS: Readonly<Record<PolicyMode, number>> = {
   order: c.POLICY_IS_ORDER,

@@ -1,13 +1,14 @@
 // Encodes a SnapshotView as header, directory, ENDPOINTS, MODELS, MODEL_ENDPOINTS, the optional sections and STRINGS.
 // Equal views give equal bytes, whatever the order of their lists.
+import { encodeCached } from "./cached.ts";
 import { checkSnapshot } from "./check-snapshot.ts";
 import * as c from "./constants.ts";
 import { writeCosts, writeTokenizers } from "./costs.ts";
 import { objectSections, poolIndexOf } from "./encode-objects.ts";
 import { layPlaces } from "./encode-places.ts";
+import { sortedByBytes } from "./grammar.ts";
 import type { EndpointView, ModelView, SnapshotView } from "./snapshot.ts";
-import { sortedByBytes } from "./sorted-by-bytes.ts";
-import { encodePrefixes, remoteSection, withTraffic } from "./traffic.ts";
+import { encodePrefixes, remoteSection, withCached, withTraffic } from "./traffic.ts";
 
 /** Thrown for a snapshot of more than MAX_SNAPSHOT_BYTES, which the filter would refuse with 413. */
 export class SnapshotTooLargeError extends Error {
@@ -166,14 +167,15 @@ export function encodeSnapshot(view: SnapshotView): Uint8Array {
   };
   for (const { kind, write } of objects.sections) write(out, startOf(kind), writeString);
   places.write(out, startOf, stringsAt, string);
-  if (view.remote === undefined) return body;
-  const order = endpoints.map(({ item }) => item.address);
-  const whole = withTraffic(
-    body,
-    view.remote.envoys,
-    remoteSection(view.remote, order),
-    encodePrefixes(view.prefixes ?? []),
-  );
+  let whole: Uint8Array = body;
+  if (view.remote !== undefined) {
+    const counts = remoteSection(
+      view.remote,
+      endpoints.map(({ item }) => item.address),
+    );
+    whole = withTraffic(whole, view.remote.envoys, counts, encodePrefixes(view.prefixes ?? []));
+  }
+  if (view.cached !== undefined) whole = withCached(whole, encodeCached(view.cached));
   if (whole.length > c.MAX_SNAPSHOT_BYTES) throw new SnapshotTooLargeError(whole.length);
   return whole;
 }

@@ -1,4 +1,4 @@
-// The grammars of addresses and names. The encoder, the sidecar and the filter all check them.
+// The grammars of addresses and names, and their order. The encoder, the sidecar and the filter all check them.
 import { isIPv4 } from "node:net";
 import { MAX_ADDRESS_BYTES, MAX_MODEL_NAME_BYTES } from "./constants.ts";
 
@@ -33,4 +33,16 @@ const PLACE_NAME = /^[A-Za-z0-9_-]{1,63}$/;
 
 export function isPlaceName(name: string): boolean {
   return PLACE_NAME.test(name);
+}
+
+export interface Named<T> {
+  item: T;
+  bytes: Buffer;
+}
+
+// The filter compares the UTF-8 bytes of names. JavaScript's order of strings differs from this order for characters above U+FFFF.
+export function sortedByBytes<T>(items: readonly T[], key: (item: T) => string): Named<T>[] {
+  return items
+    .map((item) => ({ item, bytes: Buffer.from(key(item), "utf8") }))
+    .sort((a, b) => a.bytes.compare(b.bytes));
 }

@@ -7,6 +7,7 @@ import {
   HEADER_BYTES,
   MAJOR,
   MAX_ADDRESS_BYTES,
+  MAX_CACHED_PARTS,
   MAX_ENVOYS,
   MAX_MODEL_ENDPOINTS,
   MAX_MODEL_NAME_BYTES,
@@ -76,8 +77,9 @@ export const BROKEN_PREFIXES: u32 = 46;
 export const BROKEN_ENDPOINT_COSTS: u32 = 47;
 export const BROKEN_TOKENIZER_MODEL: u32 = 48;
 export const BROKEN_TOKENIZER_COSTS: u32 = 49;
+export const BROKEN_CACHED: u32 = 50;
 /** The highest rule's number. The first rule has 1. */
-export const LAST_RULE: u32 = 49;
+export const LAST_RULE: u32 = 50;
 
 /** The text of a rule: `code: sentence`. */
 function ruleText(rule: u32): string {
@@ -100,7 +102,7 @@ function ruleText(rule: u32): string {
     case BROKEN_SECTION_BOUNDS:
       return "section-bounds: A section begins at a multiple of 8 behind the directory, and ends inside the body";
     case BROKEN_SECTION_STRIDE:
-      return "section-stride: A stride is a multiple of 8 and no shorter than the record; STRINGS has 1, PREFIXES has 8";
+      return "section-stride: A stride is a multiple of 8 and no shorter than the record; STRINGS has 1, PREFIXES and CACHED have 8";
     case BROKEN_SECTION_RECORDS:
       return "section-records: A section has at most as many records as its limit says";
     case BROKEN_SECTION_TWICE:
@@ -206,6 +208,11 @@ function ruleText(rule: u32): string {
           MAX_TOKENS_PER_REQUEST,
         ),
         MAX_TOKENS_PER_BYTE,
+      );
+    case BROKEN_CACHED:
+      return limited(
+        "cached: CACHED has a head with a part below #, and whole groups of blocks that each have tokens",
+        MAX_CACHED_PARTS,
       );
     default:
       return "unknown: This number names no rule";

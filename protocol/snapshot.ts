@@ -1,4 +1,5 @@
 // The content of a snapshot as objects. README.md beside this file has the layout in bytes.
+import type { CachedView } from "./cached.ts";
 
 export interface EndpointView {
   /** The endpoint's address, `a.b.c.d:port` or `[ipv6]:port`, in Envoy's spelling. */
@@ -158,4 +159,6 @@ export interface SnapshotView {
   remote?: RemoteView;
   /** Prefixes that other Envoys sent lately. */
   prefixes?: PrefixRecord[];
+  /** Blocks that endpoints probably have cached, for workers whose prefix index is empty. */
+  cached?: CachedView;
 }

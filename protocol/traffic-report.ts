@@ -12,6 +12,10 @@ import { prefixStarts, readCounts, writeCounts } from "./traffic.ts";
 export interface TrafficReport {
   version: bigint;
   instance: bigint;
+  /** How often a worker of this Envoy began with an empty prefix index, modulo 256. */
+  emptied: number;
+  /** Bytes of a piece of a prompt. */
+  pieceBytes: number;
   ring: bigint;
   end: bigint;
   /** Counts by the hash of the endpoint's address. */
@@ -57,8 +61,10 @@ export function decodeReport(body: Uint8Array): TrafficReport {
   return {
     version: view.getBigUint64(c.REPORT_VERSION, true),
     instance,
+    emptied: view.getUint8(c.REPORT_EMPTIED),
+    pieceBytes: view.getUint8(c.REPORT_SMALL_PIECES) === 0 ? c.PIECE_BYTES : c.SMALL_PIECE_BYTES,
     ring: view.getBigUint64(c.REPORT_RING, true),
-    end: view.getBigUint64(c.REPORT_END, true),
+    end: BigInt.asUintN(c.REPORT_END_BITS, view.getBigUint64(c.REPORT_END, true)),
     counts,
     sums,
     prefixes,
@@ -67,7 +73,7 @@ export function decodeReport(body: Uint8Array): TrafficReport {
 
 /** Encodes a traffic report. Only tests use this: the sidecar's tests have a fake filter. */
 export function encodeReport(report: TrafficReport): Uint8Array {
-  const { version, instance, ring, end, counts, sums, prefixes } = report;
+  const { version, instance, emptied, pieceBytes, ring, end, counts, sums, prefixes } = report;
   const sumsAt = c.REPORT_HEADER_BYTES + counts.size * c.REPORT_RECORD_BYTES;
   const prefixesAt = sumsAt + sums.size * c.SUMS_BYTES;
   const total = prefixesAt + prefixes.length;
@@ -82,6 +88,8 @@ export function encodeReport(report: TrafficReport): Uint8Array {
   out.setBigUint64(c.REPORT_INSTANCE, instance, true);
   out.setBigUint64(c.REPORT_RING, ring, true);
   out.setBigUint64(c.REPORT_END, end, true);
+  out.setUint8(c.REPORT_EMPTIED, emptied);
+  out.setUint8(c.REPORT_SMALL_PIECES, pieceBytes === c.PIECE_BYTES ? 0 : 1);
   out.setUint32(c.REPORT_WORDS, prefixes.length / 8, true);
   out.setUint32(c.REPORT_SUMS, sums.size, true);
   let at = c.REPORT_HEADER_BYTES;

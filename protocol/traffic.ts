@@ -141,16 +141,30 @@ export function remoteSection(remote: RemoteView, order: readonly string[]): Uin
 
 const align8 = (offset: number): number => (offset + 7) & ~7;
 
+/** A section to add: its kind, the bytes of a record, and all bytes. */
+type Added = readonly [kind: number, stride: number, bytes: Uint8Array];
+
 /**
  * Adds the sections REMOTE and PREFIXES to the snapshot `base`, which must have neither. `counts` has REMOTE_BYTES for each
- * endpoint, in the snapshot's order. Offsets in records count from a section's start, so only the directory changes.
+ * endpoint, in the snapshot's order.
  */
 export function withTraffic(base: Uint8Array, envoys: number, counts: Uint8Array, prefixes: Uint8Array): Uint8Array {
+  const added: Added[] = [[c.SECTION_REMOTE, c.REMOTE_BYTES, counts]];
+  if (prefixes.length > 0) added.push([c.SECTION_PREFIXES, 8, prefixes]);
+  const body = withSections(base, added);
+  new DataView(body.buffer).setUint32(c.HEADER_ENVOYS, envoys, true);
+  return body;
+}
+
+/** Adds the section CACHED to the snapshot `base`, which must not have it. */
+export function withCached(base: Uint8Array, cached: Uint8Array): Uint8Array {
+  return withSections(base, [[c.SECTION_CACHED, c.CACHED_WORD_BYTES, cached]]);
+}
+
+/** Returns a copy with further sections. Offsets in records count from a section's start, so only the directory changes. */
+function withSections(base: Uint8Array, added: readonly Added[]): Uint8Array {
   const from = new DataView(base.buffer, base.byteOffset, base.byteLength);
   const sections = from.getUint32(c.HEADER_SECTION_COUNT, true);
-  const added: Array<readonly [kind: number, stride: number, bytes: Uint8Array]> = [];
-  added.push([c.SECTION_REMOTE, c.REMOTE_BYTES, counts]);
-  if (prefixes.length > 0) added.push([c.SECTION_PREFIXES, 8, prefixes]);
   const directoryEnd = c.HEADER_BYTES + sections * c.DIRECTORY_ENTRY_BYTES;
   const shift = added.length * c.DIRECTORY_ENTRY_BYTES;
   let end = align8(base.length + shift);
@@ -165,7 +179,6 @@ export function withTraffic(base: Uint8Array, envoys: number, counts: Uint8Array
   const out = new DataView(body.buffer);
   out.setUint32(c.HEADER_TOTAL_BYTES, end, true);
   out.setUint32(c.HEADER_SECTION_COUNT, sections + added.length, true);
-  out.setUint32(c.HEADER_ENVOYS, envoys, true);
   for (let i = 0; i < sections; i++) {
     const at = c.HEADER_BYTES + i * c.DIRECTORY_ENTRY_BYTES + c.DIRECTORY_OFFSET;
     out.setUint32(at, out.getUint32(at, true) + shift, true);

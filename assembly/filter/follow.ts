@@ -4,6 +4,7 @@ import { followObjectives } from "../admission/objectives";
 import { followSince } from "../admission/since";
 import { followAdapters } from "../endpoints/adapters";
 import { followCaches } from "../endpoints/cache/prefix-index";
+import { followRefill, wantRefill } from "../endpoints/cache/refill";
 import { followCosts } from "../endpoints/costs";
 import { followUsable } from "../endpoints/health";
 import { followRemote, followTopology } from "../endpoints/in-flight";
@@ -12,6 +13,7 @@ import { followScrapes } from "../endpoints/unseen";
 import { tickTime } from "../host/tick-time";
 import { followPlaces } from "../places/learned";
 import { current, receivedAt } from "../snapshot/current";
+import { countEmptied } from "../workers/emptied";
 import { receiveSnapshot } from "../workers/stored-snapshot";
 import { followPlaceNames } from "./place-counters";
 
@@ -25,11 +27,15 @@ export function followSnapshot(): void {
   followTopology(view);
   followRemote(view, receivedAt());
   followCosts(view);
-  followCaches(view);
+  if (followCaches(view)) {
+    wantRefill(tickTime());
+    countEmptied();
+  }
   followAdapters(view);
   followUsable(view, tickTime());
   followPlaces(view, tickTime());
   followPlaceNames(view);
+  followRefill(view, tickTime());
   followPrefixes(view);
   followObjectives(view);
   followSince(view, receivedAt());

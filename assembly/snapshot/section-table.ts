@@ -1,5 +1,6 @@
 // The directory of a snapshot. KNOWN has the limits of each section; openSections() sets a view to the sections of a snapshot.
 import {
+  CACHED_WORD_BYTES,
   DIRECTORY_ENTRY_BYTES,
   DIRECTORY_KIND,
   DIRECTORY_OFFSET,
@@ -8,6 +9,7 @@ import {
   ENDPOINT_BYTES,
   HEADER_BYTES,
   HEADER_SECTION_COUNT,
+  MAX_CACHED_WORDS,
   MAX_ENDPOINTS,
   MAX_MODEL_ENDPOINTS,
   MAX_MODELS,
@@ -27,6 +29,7 @@ import {
   PREFIX_WORD_BYTES,
   REMOTE_BYTES,
   RULE_BYTES,
+  SECTION_CACHED,
   SECTION_ENDPOINTS,
   SECTION_MODEL_ENDPOINTS,
   SECTION_MODELS,
@@ -80,6 +83,7 @@ const KNOWN: StaticArray<u32> = [
   SECTION_TOKENIZERS, TOKENIZER_BYTES, ANY, MAX_MODELS, offsetof<SnapshotView>("tokenizers"),
   SECTION_PLACES, PLACE_BYTES, ANY, MAX_PLACES, offsetof<SnapshotView>("places"),
   SECTION_POLICIES, POLICY_BYTES, ANY, MAX_POLICIES, offsetof<SnapshotView>("policies"),
+  SECTION_CACHED, CACHED_WORD_BYTES, CACHED_WORD_BYTES, MAX_CACHED_WORDS, offsetof<SnapshotView>("cached"),
 ];
 
 /** Opens `view` on a body whose header is valid. Returns VALID, or the number of the broken rule. */

@@ -48,6 +48,7 @@ import { compareBytes } from "../base/bytes";
 import { isAddress } from "./address";
 import { openSections } from "./section-table";
 import { inStrings, isNameAt } from "./valid-name";
+import { verifyCached } from "./verify-cached";
 import { verifyCosts } from "./verify-costs";
 import { verifyObjects } from "./verify-objects";
 import { verifyPlaces } from "./verify-places";
@@ -63,7 +64,8 @@ export function verify(view: SnapshotView, base: usize, bytes: u32): u32 {
   if (broken == VALID) broken = verifyObjects(view);
   if (broken == VALID) broken = verifyPlaces(view);
   if (broken == VALID) broken = verifyCosts(view);
-  return broken == VALID ? verifyTraffic(view) : broken;
+  if (broken == VALID) broken = verifyTraffic(view);
+  return broken == VALID ? verifyCached(view) : broken;
 }
 
 function verifyHeader(base: usize, bytes: u32): u32 {

@@ -111,6 +111,11 @@ export class SnapshotView {
   tokenizerCount: u32 = 0;
   tokenizerStride: u32 = 0;
 
+  /** Section CACHED: blocks for workers whose prefix index is empty, in words of 8 bytes. */
+  cached: usize = 0;
+  cachedWords: u32 = 0;
+  cachedStride: u32 = 0;
+
   /** Forgets the last snapshot. */
   clear(): void {
     memory.fill(changetype<usize>(this), 0, offsetof<SnapshotView>());

@@ -23,6 +23,7 @@ export function describe(view: SnapshotView): string {
     view.complete === undefined ? "" : `,\n  "complete": ${view.complete}`,
     view.remote === undefined ? "" : `,\n  "remote": ${text(view.remote)}`,
     view.prefixes === undefined ? "" : `,\n  "prefixes": ${text(view.prefixes)}`,
+    view.cached === undefined ? "" : `,\n  "cached": ${text(view.cached)}`,
   ];
   return `{
   "version": "${view.version}",

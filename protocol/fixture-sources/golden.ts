@@ -234,6 +234,27 @@ export const GOLDEN: Readonly<Record<string, SnapshotView>> = {
       { endpoint: textHash("10.9.9.9:8000"), seed: 0x5eedn, units: 0, number: 44n, blocks: [(1n << 64n) - 1n] },
     ],
   },
+  refill: {
+    ...snapshot(
+      VERSION,
+      [endpoint("10.0.0.1:8000"), endpoint("10.0.0.2:8000")],
+      [base("m", ["10.0.0.1:8000", "10.0.0.2:8000"])],
+    ),
+    cached: {
+      number: 77n,
+      part: 3,
+      endpoints: [
+        {
+          endpoint: textHash("10.0.0.1:8000"),
+          blocks: [
+            { key: 1n, size: 32, hot: false },
+            { key: (1n << 48n) - 1n, size: 2032, hot: true },
+          ],
+        },
+        { endpoint: textHash("10.0.0.2:8000"), blocks: [{ key: 2n, size: 1, hot: true }] },
+      ],
+    },
+  },
 };
 
 /** The view `small` as a newer minor version could write it, with longer records, an unknown first section and unknown flag bits. */

@@ -6,6 +6,7 @@ import { CORE_CASES } from "./malformed-core.ts";
 import { COST_CASES } from "./malformed-costs.ts";
 import { OBJECT_CASES } from "./malformed-objects.ts";
 import { PLACE_CASES } from "./malformed-places.ts";
+import { REFILL_CASES } from "./malformed-refill.ts";
 import { TRAFFIC_CASES } from "./malformed-traffic.ts";
 
 interface Malformed {
@@ -30,5 +31,6 @@ export function malformedSet(): Malformed[] {
     ...made("objects", OBJECT_CASES),
     ...made("exchange", TRAFFIC_CASES),
     ...made("costs", COST_CASES),
+    ...made("refill", REFILL_CASES),
   ];
 }

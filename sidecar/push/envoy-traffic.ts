@@ -3,12 +3,16 @@
 //
 // The id in its traffic reports identifies an Envoy. So an Envoy with several addresses counts once, and never in its own
 // sum. A traffic report is valid for VALID_MS. Then the Envoy is gone, and so are its requests.
+//
+// The prefixes also serve Envoys that begin anew: they get a refill (refills.ts).
 import { MAX_ENVOYS, MAX_REMOTE, MAX_REMOTE_WAITING, REMOTE_BYTES } from "../../protocol/constants.ts";
 import type { RemoteCounts } from "../../protocol/snapshot.ts";
 import { writeCounts } from "../../protocol/traffic.ts";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
-import type { EndpointIndex } from "../snapshot/endpoint-index.ts";
+import { EndpointIndex } from "../snapshot/endpoint-index.ts";
+import { CachedBlocks } from "./cached-blocks.ts";
 import { PrefixUpdates } from "./prefix-updates.ts";
+import { Refills } from "./refills.ts";
 
 const VALID_MS = 1500;
 
@@ -36,14 +40,19 @@ export class EnvoyTraffic {
   /** The last report by the origin of the Envoy. */
   readonly #received = new Map<string, Received>();
   readonly #updates: PrefixUpdates;
+  readonly #blocks = new CachedBlocks();
+  readonly #refills: Refills;
+  /** The endpoints of the last snapshot. */
+  #index = new EndpointIndex([]);
 
   /**
-   * `now`: milliseconds. `first`: the numbers of prefix records begin above it. After a reload they must be above the numbers
-   * of the run before.
+   * `now`: milliseconds. `first`: the numbers of prefix records and of refills begin above it. After a reload they must be above
+   * the numbers of the run before.
    */
   constructor(now: () => number, first = 0) {
     this.#now = now;
     this.#updates = new PrefixUpdates(first);
+    this.#refills = new Refills(this.#blocks, first);
   }
 
   /** Returns the cursor for the next request to an Envoy. It says which prefix updates of the Envoy have been received. */
@@ -53,17 +62,39 @@ export class EnvoyTraffic {
   }
 
   /** Takes a traffic report. Returns whether the report has news, so that pushes to the other Envoys are due. */
-  receive(origin: string, { instance, counts, ring, end, prefixes }: TrafficReport): boolean {
+  receive(origin: string, report: TrafficReport): boolean {
+    const { instance, counts, ring, end, prefixes } = report;
     const before = this.#received.get(origin);
     const at = this.#now();
     this.#received.set(origin, { instance, at, counts, ring, end });
-    // An Envoy with two addresses reports its prefixes twice. Filters ignore records that they have received before.
-    if (prefixes.length > 0) this.#updates.add(instance, prefixes, at);
+    if (prefixes.length > 0) {
+      // An Envoy with two addresses reports its prefixes twice. Filters ignore records that they have received before.
+      this.#updates.add(instance, prefixes, at);
+      if (this.#isFirstAddress(origin, instance)) this.#blocks.use(prefixes, report.pieceBytes, this.#index);
+    }
+    this.#refills.reported(origin, report);
     return prefixes.length > 0 || before?.instance !== instance || !sameCounts(before.counts, counts);
+  }
+
+  /** The Envoy did not respond. */
+  away(origin: string): void {
+    this.#refills.away(origin);
   }
 
   forget(origin: string): void {
     this.#received.delete(origin);
+    this.#refills.forget(origin);
+  }
+
+  /** Returns the section CACHED of the next push to the Envoy; undefined: no worker of it needs a refill. */
+  refillOf(origin: string, index: EndpointIndex): Uint8Array | undefined {
+    this.#index = index;
+    return this.#refills.partFor(origin, index, this.#now());
+  }
+
+  /** Whether the next push to the Envoy has a section CACHED. */
+  isRefilling(origin: string): boolean {
+    return this.#refills.isRefilling(origin);
   }
 
   /** Returns the traffic of all Envoys except the Envoy at `origin`; undefined: no other Envoy is known. */
@@ -73,6 +104,14 @@ export class EnvoyTraffic {
     const instances = new Set(others.map(({ instance }) => instance));
     const prefixes = this.#updates.of(instances, this.#now());
     return { envoys: others.length, counts: sumsOf(others, index), prefixes };
+  }
+
+  /** Whether no address before `origin` has reported for the Envoy. */
+  #isFirstAddress(origin: string, instance: bigint): boolean {
+    const since = this.#now() - VALID_MS;
+    for (const [other, received] of this.#received)
+      if (other < origin && received.instance === instance && received.at >= since) return false;
+    return true;
   }
 
   /** Returns the latest valid report of each other Envoy. */

@@ -158,6 +158,9 @@ export class Envoys {
     const exchange: TargetParts["exchange"] = {
       cursor: () => (this.#exchanging ? this.#traffic.cursor(envoy.origin) : undefined),
       others: (index) => (this.#exchanging ? this.#traffic.othersOf(envoy.origin, index) : undefined),
+      refill: (index) => this.#traffic.refillOf(envoy.origin, index),
+      refilling: () => this.#traffic.isRefilling(envoy.origin),
+      away: () => this.#traffic.away(envoy.origin),
       received: (report) => {
         this.#known.get(envoy.origin)?.reader.reported();
         this.#receive(envoy.origin, report);
@@ -170,6 +173,7 @@ export class Envoys {
     if (!this.#known.has(origin)) return;
     this.#parts.measured?.(report.instance, report.sums);
     if (this.#traffic.receive(origin, report) && this.#exchanging) this.changed();
+    else if (this.#traffic.isRefilling(origin)) this.#known.get(origin)?.target?.changed();
   }
 
   async #forget(origin: string): Promise<void> {

@@ -10,7 +10,7 @@
 // Each push is a complete snapshot, which is made when it is sent. So an Envoy that was away needs only one push.
 import { MAX_SNAPSHOT_BYTES } from "../../protocol/constants.ts";
 import { SnapshotTooLargeError } from "../../protocol/encode.ts";
-import { withTraffic } from "../../protocol/traffic.ts";
+import { withCached, withTraffic } from "../../protocol/traffic.ts";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import { toFailure } from "../http.ts";
@@ -43,6 +43,12 @@ interface TargetExchange {
   /** Says which prefix updates of this Envoy have been received; undefined: no report is wanted. */
   cursor(): string | undefined;
   others(index: EndpointIndex): Others | undefined;
+  /** Returns the section CACHED of the next push; undefined: no worker of this Envoy needs a refill. */
+  refill(index: EndpointIndex): Uint8Array | undefined;
+  /** Whether the next push has the section CACHED. */
+  refilling(): boolean;
+  /** This Envoy did not respond. */
+  away(): void;
   received(report: TrafficReport): void;
 }
 
@@ -50,6 +56,10 @@ interface TargetExchange {
  * A filter forgets the other Envoys' requests 2 s after the last push. So pushes with such requests come at least this often.
  */
 const MAX_PUSH_GAP_MS = 1000;
+/** Pushes with a refill come at least this often. */
+const REFILL_GAP_MS = 100;
+/** Results of pushes to an Envoy that does not run. */
+const AWAY: ReadonlySet<PushResult> = new Set(["refused", "unreachable", "timeout", "reset"]);
 
 export class Target {
   readonly origin: string;
@@ -134,7 +144,8 @@ export class Target {
       this.#acceptedAt = this.#startedAt;
       if (outcome.report !== undefined) this.#parts.exchange.received(outcome.report);
       if (this.#dirty) this.changed();
-      const heartbeat = this.#sentOthers ? Math.min(options.heartbeatMs, MAX_PUSH_GAP_MS) : options.heartbeatMs;
+      const gap = this.#parts.exchange.refilling() ? REFILL_GAP_MS : this.#sentOthers ? MAX_PUSH_GAP_MS : Infinity;
+      const heartbeat = Math.min(options.heartbeatMs, gap);
       this.#schedule(Math.max(0, this.#startedAt + heartbeat - clock.now()));
       return;
     }
@@ -145,6 +156,7 @@ export class Target {
       this.#schedule(Math.max(options.intervalMs, outcome.leaseMs ?? 0) * (1 + this.#parts.random() / 10));
       return;
     }
+    if (AWAY.has(outcome.result)) this.#parts.exchange.away();
     if (outcome.stored !== undefined) this.#parts.snapshots.goPast(outcome.stored);
     this.#state = "waiting";
     this.#failures++;
@@ -160,8 +172,9 @@ export class Target {
       const result = error instanceof SnapshotTooLargeError ? "snapshot_too_large" : "malformed";
       return { outcome: { result, detail: (error as Error).message } };
     }
+    const body = this.#withRefill(this.#withOthers(snapshot), snapshot.index());
     try {
-      const answer = await this.#envoy.push(this.#withOthers(snapshot), this.#parts.exchange.cursor());
+      const answer = await this.#envoy.push(body, this.#parts.exchange.cursor());
       return { outcome: judge(answer.status, answer.body, snapshot.version), snapshot };
     } catch (error) {
       const failure = toFailure(error);
@@ -182,6 +195,14 @@ export class Target {
     if (whole.length <= MAX_SNAPSHOT_BYTES) return whole;
     const without = withTraffic(bytes, envoys, counts, new Uint8Array(0));
     return without.length <= MAX_SNAPSHOT_BYTES ? without : bytes;
+  }
+
+  /** Returns the snapshot with a part of a refill, if this Envoy needs one and the snapshot has room for it. */
+  #withRefill(snapshot: Uint8Array, index: EndpointIndex): Uint8Array {
+    const cached = this.#parts.exchange.refill(index);
+    if (cached === undefined) return snapshot;
+    const whole = withCached(snapshot, cached);
+    return whole.length <= MAX_SNAPSHOT_BYTES ? whole : snapshot;
   }
 
   #backoff(): number {

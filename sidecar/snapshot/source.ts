@@ -1,6 +1,7 @@
 // Makes the bytes of the snapshots that are pushed. A snapshot is made when it is sent, never before, so its ages are true.
 // Pushes of the same moment share a snapshot.
 import { encodeSnapshot } from "../../protocol/encode.ts";
+import type { EndpointView } from "../../protocol/snapshot.ts";
 import type { Clock } from "../clock.ts";
 import type { Pod } from "../pod.ts";
 import { buildSnapshot, type ClusterParts, type Dropped, type SnapshotCosts, type StaticModels } from "./build.ts";
@@ -77,8 +78,17 @@ export class SnapshotSource {
   }
 }
 
-function indexOf(endpoints: readonly { address: string }[]): () => EndpointIndex {
+function indexOf(endpoints: readonly EndpointView[]): () => EndpointIndex {
   let index: EndpointIndex | undefined;
+  return () => (index ??= makeIndex(endpoints));
+}
+
+function makeIndex(endpoints: readonly EndpointView[]): EndpointIndex {
   // Addresses are ASCII, so JavaScript sorts them by their bytes, as the encoder does.
-  return () => (index ??= new EndpointIndex(endpoints.map(({ address }) => address).sort()));
+  const sorted = endpoints.toSorted((a, b) => (a.address < b.address ? -1 : 1));
+  const tokens = sorted.map(({ kvBlocks, blockTokens }) => (kvBlocks ?? 0) * (blockTokens ?? 0));
+  return new EndpointIndex(
+    sorted.map(({ address }) => address),
+    tokens,
+  );
 }

@@ -9,6 +9,7 @@ import {
   CODE_OUTDATED,
   CODE_TOO_LARGE,
   CODE_UNAUTHENTICATED,
+  PIECE_BYTES,
   REPORT_HEADER,
   SECRET_HEADER,
   SNAPSHOT_PATH,
@@ -33,6 +34,7 @@ export interface FakeFilter extends Listening {
   hold: Promise<void> | undefined;
   /** The Envoy's id and counts in its traffic reports. */
   instance: bigint;
+  emptied: number;
   counts: Map<bigint, RemoteCounts>;
   sums: Map<bigint, ModelSums>;
   /** The next traffic report takes these records and leaves the list empty. */
@@ -59,8 +61,9 @@ let instances = 100n;
 export async function startFilter(port = 0, tls?: ServerOptions): Promise<FakeFilter> {
   const report = (version: bigint): Uint8Array => {
     const prefixes = encodePrefixes(filter.prefixes.splice(0));
-    const { instance, counts, sums } = filter;
-    return encodeReport({ version, instance, ring: 1n, end: 0n, counts, sums, prefixes });
+    const { instance, emptied, counts, sums } = filter;
+    const pieceBytes = PIECE_BYTES;
+    return encodeReport({ version, instance, emptied, pieceBytes, ring: 1n, end: 0n, counts, sums, prefixes });
   };
   const receive = (request: IncomingMessage, response: ServerResponse, body: Buffer): unknown => {
     if (filter.instead !== undefined) return filter.instead(request, response);
@@ -110,6 +113,7 @@ export async function startFilter(port = 0, tls?: ServerOptions): Promise<FakeFi
     answers: [],
     connections: 0,
     instance: instances++,
+    emptied: 1,
     counts: new Map(),
     sums: new Map(),
     prefixes: [],

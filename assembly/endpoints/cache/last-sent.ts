@@ -16,7 +16,7 @@ import { mix } from "../../base/hash";
 import { NONE, SnapshotView } from "../../snapshot/view";
 import { entryOf } from "../entries";
 import { Entry } from "../entry";
-import { blockBytes, Prompt, promptHash, SMALL_BLOCK_BYTES } from "./prompt";
+import { blockBytes, keyOfBlock, Prompt, promptHash, SMALL_BLOCK_BYTES } from "./prompt";
 
 /** A pick may sample a pool that has more endpoints than this. */
 export const FULL_SCAN: u32 = 8;
@@ -70,18 +70,24 @@ export function followLastSent(view: SnapshotView, blocks: u64): void {
 export function noteSent(hashes: usize, count: u32, seed: u64, entry: Entry): void {
   if (!slots) return;
   const number = <u16>numberOf(entry);
-  for (let i: u32 = 0; i < count; i++) {
-    const key = mix(load<u64>(hashes + i * 8) ^ seed);
-    const slot = slotOf(key);
-    const last = slot.last;
-    if (slot.tag != tagOf(key)) {
-      slot.tag = tagOf(key);
-      slot.last = number;
-      slot.before = 0;
-    } else if (last != number) {
-      slot.last = number;
-      slot.before = last;
-    }
+  for (let i: u32 = 0; i < count; i++) note(mix(keyOfBlock(load<u64>(hashes + i * 8), seed)), number);
+}
+
+/** Records that a block of a refill was sent to the endpoint. `block`: the block's key (prompt.ts). */
+export function noteRefilled(block: u64, entry: Entry): void {
+  if (slots) note(mix(block), <u16>numberOf(entry));
+}
+
+function note(key: u64, number: u16): void {
+  const slot = slotOf(key);
+  const last = slot.last;
+  if (slot.tag != tagOf(key)) {
+    slot.tag = tagOf(key);
+    slot.last = number;
+    slot.before = 0;
+  } else if (last != number) {
+    slot.last = number;
+    slot.before = last;
   }
 }
 
@@ -92,7 +98,7 @@ export function findLastSent(prompt: Prompt, seed: u64): LastSent {
   found.blocks = 0;
   if (!slots) return found;
   for (let i = prompt.count; i > 0; i--) {
-    const key = mix(promptHash(prompt, i - 1) ^ seed);
+    const key = mix(keyOfBlock(promptHash(prompt, i - 1), seed));
     const slot = slotOf(key);
     if (slot.tag != tagOf(key)) continue;
     found.blocks = i;

@@ -105,10 +105,15 @@ export function ageOf(clock: Clock, stamp: u32): f32 {
 
 /** Adds a block that was not cached and counts as `size` blocks. Returns its stamp. */
 export function newStamp(clock: Clock, size: u32): u32 {
+  return addedStamp(clock, size, false);
+}
+
+/** Adds a block that was not cached. `hot`: the block was used again while it was cached. Returns its stamp. */
+export function addedStamp(clock: Clock, size: u32, hot: bool): u32 {
   const now = advance(clock, size);
-  add(clock, clock.epochs - 1, size, 0);
+  add(clock, clock.epochs - 1, size, hot ? size : 0);
   settle(clock);
-  return now;
+  return hot ? now | HOT : now;
 }
 
 /** Uses a block that has `stamp` again, and returns its new stamp. The block counts as `size` blocks. */

@@ -11,14 +11,19 @@
 //
 // Memory: two blocks of the table for each block that the endpoints' caches have room for together, within 64 KiB to 4 MiB.
 // The table grows when endpoints change, and growing forgets all blocks.
-import { ENDPOINT_BLOCK_TOKENS, ENDPOINT_KV_BLOCKS, PREFIX_UNIT_TOKENS } from "../../../protocol/constants";
+import {
+  ENDPOINT_BLOCK_TOKENS,
+  ENDPOINT_KV_BLOCKS,
+  PREFIX_UNIT_TOKENS,
+  UNKNOWN_CACHE_TOKENS,
+} from "../../../protocol/constants";
 import { mix } from "../../base/hash";
 import { SnapshotView } from "../../snapshot/view";
 import { entryOf } from "../entries";
 import { Entry } from "../entry";
-import { followLastSent, noteSent } from "./last-sent";
-import { ageOf, CLOCKS, clockOf, emptyCache, isCachedAt, newStamp, renewedStamp, setCapacity } from "./lru";
-import { blockBytes, MAX_BLOCKS, Prompt, pieces, promptHash, setBlockBytes } from "./prompt";
+import { followLastSent, noteRefilled, noteSent } from "./last-sent";
+import { addedStamp, ageOf, CLOCKS, clockOf, emptyCache, isCachedAt, newStamp, renewedStamp, setCapacity } from "./lru";
+import { blockBytes, keyOfBlock, MAX_BLOCKS, Prompt, pieces, promptHash, setBlockBytes } from "./prompt";
 
 @unmanaged
 class Block {
@@ -34,8 +39,6 @@ const SET_BLOCKS: u32 = 8;
 const SET_BYTES: u32 = SET_BLOCKS * BLOCK_BYTES;
 const MIN_SETS: u32 = 1024;
 const MAX_SETS: u32 = 65536;
-/** Assumed tokens of a cache whose server reports no size: 31,250 blocks of 16 tokens, the endpoint picker's default. */
-const UNKNOWN_TOKENS: u64 = 500000;
 /** Bytes of a token for updates without units, and for the size of the table. */
 const USUAL_BYTES: u32 = 4;
 
@@ -53,26 +56,30 @@ export function usePrefixes(blockSize: u32): void {
   setBlockBytes(blockSize);
 }
 
-/** Takes over the sizes of the caches from a snapshot. If the table has to grow, all blocks are forgotten. */
-export function followCaches(view: SnapshotView): void {
-  if (!used) return;
+/**
+ * Takes over the sizes of the caches from a snapshot. If the table has to grow, all blocks are forgotten. Returns whether the index is
+ * empty now because the table is new.
+ */
+export function followCaches(view: SnapshotView): bool {
+  if (!used) return false;
   let total: u64 = 0;
   for (let i: u32 = 0; i < view.endpointCount; i++) {
     const blocks: u64 = load<u32>(view.endpoint(i), ENDPOINT_KV_BLOCKS);
     const tokens: u64 = load<u32>(view.endpoint(i), ENDPOINT_BLOCK_TOKENS);
-    const room = blocks == 0 || tokens == 0 ? UNKNOWN_TOKENS : blocks * tokens;
+    const room = blocks == 0 || tokens == 0 ? UNKNOWN_CACHE_TOKENS : blocks * tokens;
     setCapacity(clockOf(entryOf(i).number), <u32>min<u64>(max<u64>(room / PREFIX_UNIT_TOKENS, 1), 1 << 28));
     total += min<u64>(max<u64>((room * USUAL_BYTES) / blockBytes(), 1), 1 << 30);
   }
   followLastSent(view, total);
   let wanted = MIN_SETS;
   while (wanted < MAX_SETS && <u64>wanted * SET_BLOCKS < total * 2) wanted <<= 1;
-  if (sets && wanted <= setMask + 1) return;
+  if (sets && wanted <= setMask + 1) return false;
   if (sets) heap.free(allocated);
   allocated = heap.alloc((wanted + 1) * SET_BYTES);
   sets = (allocated + SET_BYTES - 1) & ~(<usize>SET_BYTES - 1);
   memory.fill(sets, 0, wanted * SET_BYTES);
   setMask = wanted - 1;
+  return true;
 }
 
 /** Whether the table exists yet. */
@@ -119,7 +126,12 @@ export function forgetPrefixes(entry: Entry): void {
 }
 
 function keyOf(hash: u64, seed: u64, entry: Entry): u64 {
-  return mix(hash ^ seed ^ entry.hash);
+  return keyAt(keyOfBlock(hash, seed), entry);
+}
+
+/** Key of the pair of block and endpoint. `block`: the block's key (prompt.ts). */
+function keyAt(block: u64, entry: Entry): u64 {
+  return mix(block ^ entry.hash);
 }
 
 /** Whether the block, or the block after it, is cached. Both sets are loaded first, so that the two loads run at once. */
@@ -195,6 +207,20 @@ function touch(key: u64, entry: Entry, size: u32): void {
   const block = leastLikely(setOf(key));
   block.tag = tagOf(key, entry);
   block.stamp = newStamp(clock, size);
+}
+
+/**
+ * Adds a block that the endpoint has cached by what a sidecar knows. A block that is in the index stays as it is. `block`: the block's
+ * key (prompt.ts); `size`: its tokens in units of PREFIX_UNIT_TOKENS.
+ */
+export function refillBlock(block: u64, size: u32, hot: bool, entry: Entry): void {
+  const key = keyAt(block, entry);
+  const known = find(key, entry);
+  if (isLive(known, entry)) return;
+  const added = known ? changetype<Block>(known) : leastLikely(setOf(key));
+  added.tag = tagOf(key, entry);
+  added.stamp = addedStamp(clockOf(entry.number), size, hot);
+  noteRefilled(block, entry);
 }
 
 /** A free block of the set; if none is free, the block that its endpoint evicts first. */

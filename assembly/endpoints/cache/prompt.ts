@@ -13,19 +13,27 @@
 //
 // Memory: PROMPT_BYTES for each body that is being scanned and for each running prompt (running-prompts.ts), at most MAX_PROMPTS
 // times. Further bodies get no prompt.
-import { MAX_PREFIX_BLOCKS } from "../../../protocol/constants";
+import {
+  CACHED_KEY_SHIFT,
+  MAX_PREFIX_BLOCKS,
+  PIECE_BYTES,
+  PREFIX_FOURFOLD_BLOCKS,
+  PREFIX_SINGLE_BLOCKS,
+  SMALL_PIECE_BYTES,
+} from "../../../protocol/constants";
 import { mix } from "../../base/hash";
 import { ByteClasses } from "./byte-classes";
 
 /** Bytes of a piece under profile "tokens", then for the scorers, which use the size of the Gateway API's endpoint picker. */
-export const BLOCK_BYTES: u32 = 512;
-export const SMALL_BLOCK_BYTES: u32 = 64;
+export const BLOCK_BYTES: u32 = PIECE_BYTES;
+export const SMALL_BLOCK_BYTES: u32 = SMALL_PIECE_BYTES;
 let block: u32 = BLOCK_BYTES;
+const KEY_MASK: u64 = 0xffffffffffffffff >> <u64>CACHED_KEY_SHIFT;
 
 /** Limit of the blocks that are hashed. A prompt's bytes beyond them are not hashed. */
 export const MAX_BLOCKS: u32 = MAX_PREFIX_BLOCKS;
-const SINGLE_BLOCKS: u32 = 64;
-const FOURFOLD_BLOCKS: u32 = 128;
+const SINGLE_BLOCKS: u32 = PREFIX_SINGLE_BLOCKS;
+const FOURFOLD_BLOCKS: u32 = PREFIX_FOURFOLD_BLOCKS;
 let single: u32 = SINGLE_BLOCKS;
 
 /** Bytes of a piece. */
@@ -135,6 +143,14 @@ export function promptHashes(prompt: Prompt): usize {
 /** Hash of the first `index` + 1 blocks. */
 export function promptHash(prompt: Prompt, index: u32): u64 {
   return load<u64>(promptHashes(prompt) + index * 8);
+}
+
+/**
+ * Key of the block with this hash: 48 bits, so that a refill has 16 further bits for each block. `seed`: the hash of model and
+ * cache_salt.
+ */
+export function keyOfBlock(hash: u64, seed: u64): u64 {
+  return (hash ^ seed) & KEY_MASK;
 }
 
 function addPiece(prompt: Prompt, from: usize): void {

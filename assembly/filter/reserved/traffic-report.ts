@@ -13,7 +13,9 @@ import {
   MAX_PREFIX_WORDS,
   MAX_SUMS,
   MINOR,
+  REPORT_EMPTIED,
   REPORT_END,
+  REPORT_END_BITS,
   REPORT_HEADER,
   REPORT_HEADER_BYTES,
   REPORT_INSTANCE,
@@ -21,16 +23,20 @@ import {
   REPORT_RECORD_BYTES,
   REPORT_RECORDS,
   REPORT_RING,
+  REPORT_SMALL_PIECES,
   REPORT_SUMS,
   REPORT_VERSION,
   REPORT_WORDS,
+  SMALL_PIECE_BYTES,
   SUMS_BYTES,
 } from "../../../protocol/constants";
 import { bytesOf } from "../../base/bytes";
+import { blockBytes } from "../../endpoints/cache/prompt";
 import { endpointCount } from "../../endpoints/entries";
 import { reportEntry, reportHash } from "../../endpoints/in-flight";
 import { getHeader, REQUEST_HEADERS, resultLength, resultPointer } from "../../host/calls";
 import { receiveCounts } from "../../workers/counts";
+import { emptied } from "../../workers/emptied";
 import { instanceId } from "../../workers/instance";
 import { allPrefixes, exchangeNews } from "../../workers/prefix-news";
 import { readSums } from "../../workers/published-sums";
@@ -53,6 +59,7 @@ export class TrafficReport {
 }
 
 const ASKED = bytesOf(REPORT_HEADER);
+const END_MASK: u64 = (1 << (<u64>REPORT_END_BITS)) - 1;
 const asked: usize = memory.data(offsetof<ReportAsk>(), 8);
 const made: usize = memory.data(offsetof<TrafficReport>(), 8);
 
@@ -82,6 +89,8 @@ export function parseAsk(text: usize, length: u32): ReportAsk | null {
     else if (second) ask.position = ask.position * 10 + (c - 0x30);
     else ask.ring = ask.ring * 10 + (c - 0x30);
   }
+  // A sidecar of an older release sends further bits of the report back.
+  ask.position &= END_MASK;
   return second ? ask : null;
 }
 
@@ -113,6 +122,8 @@ export function makeReport(now: u64, ask: ReportAsk): TrafficReport {
   store<u32>(report, made.length, HEADER_TOTAL_BYTES);
   store<u32>(report, records, REPORT_RECORDS);
   store<u32>(report, sums.records, REPORT_SUMS);
+  store<u8>(report, <u8>emptied(), REPORT_EMPTIED);
+  store<u8>(report, blockBytes() == SMALL_PIECE_BYTES ? 1 : 0, REPORT_SMALL_PIECES);
   return made;
 }
 

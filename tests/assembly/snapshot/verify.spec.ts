@@ -169,6 +169,6 @@ describe("verify", () => {
         expect(section.stride).toBe(3);
       } else expect(section.start).toBe(0);
     }
-    expect(offsetof<SnapshotView>("tokenizerStride") + sizeof<u32>()).toBe(offsetof<SnapshotView>());
+    expect(offsetof<SnapshotView>("cachedStride") + sizeof<u32>()).toBe(offsetof<SnapshotView>());
   });
 });

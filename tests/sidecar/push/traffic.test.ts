@@ -179,6 +179,8 @@ test("a broken traffic report is refused as a whole, and the push counts as unex
   const report = {
     version: 1n,
     instance: 9n,
+    emptied: 0,
+    pieceBytes: 512,
     ring: 0n,
     end: 0n,
     counts: new Map([[5n, counts(1, 2)]]),
@@ -196,6 +198,8 @@ test("a traffic report that is too short or too long, has a hash twice, or excee
   const whole = encodeReport({
     version: 1n,
     instance: 2n,
+    emptied: 255,
+    pieceBytes: 64,
     ring: 3n,
     end: 4n,
     counts: new Map([
@@ -254,6 +258,8 @@ test("an Envoy's prefix updates take at most 64 KiB and stay half a second, what
   words[2] = 200n;
   const report = {
     version: 1n,
+    emptied: 0,
+    pieceBytes: 512,
     ring: 1n,
     end: 1n,
     counts: new Map(),
