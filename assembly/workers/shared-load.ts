@@ -23,7 +23,7 @@ import {
   wantedShare,
   workersBeside,
 } from "../endpoints/other-workers";
-import { current } from "../snapshot/current";
+import { receivedAt } from "../snapshot/current";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { count, SHARED_FAILED } from "../stats";
 import { NumberedKeys, OVERTAKEN, REPLACED, readShared, replaceShared, workerId } from "./shared-data";
@@ -34,8 +34,8 @@ class RecordHeader {
   topology: u64 = 0;
   /** A random number. All shares in the record were added under it. */
   epoch: u64 = 0;
-  /** Version of the snapshot that the worker had which began the epoch. */
-  version: u64 = 0;
+  /** When this Envoy received the snapshot of the worker that began the epoch, ns. Its version may be lower than an older one's. */
+  received: u64 = 0;
   /** When the epoch began, ns. */
   began: u64 = 0;
 }
@@ -64,8 +64,8 @@ class Group {
   epoch: u64 = 0;
   /** An epoch in which this worker had shares that it no longer knows, because the endpoints have changed since. */
   forgotten: u64 = 0;
-  /** Version in the header of a record for other endpoints. */
-  foreignVersion: u64 = 0;
+  /** Field `received` of a record for other endpoints. A worker with an older snapshot leaves that record alone. */
+  foreignReceived: u64 = 0;
   /** Whether the record belongs to this worker's endpoints. */
   joined: bool = false;
   /** Whether `cas` is from a read since this worker's last write. */
@@ -203,7 +203,7 @@ function read(number: u32, now: u64): void {
   const header = changetype<RecordHeader>(value.pointer);
   const fits = value.length == group.bytes && header.topology == topologyHash() && header.epoch != group.forgotten;
   if (!fits) {
-    group.foreignVersion = value.length >= HEADER && header.topology != topologyHash() ? header.version : 0;
+    group.foreignReceived = value.length >= HEADER && header.topology != topologyHash() ? header.received : 0;
     return leave(number);
   }
   const joins = !group.joined || group.epoch != header.epoch;
@@ -270,7 +270,7 @@ function change(number: u32, entry: Entry, now: u64): bool {
 function writeAll(number: u32, now: u64): bool {
   const group = groupAt(number);
   for (let attempts: u32 = 0; attempts < MAX_ATTEMPTS; attempts++) {
-    if (!group.joined && current().version <= group.foreignVersion) return false;
+    if (!group.joined && receivedAt() <= group.foreignReceived) return false;
     const status = group.joined ? addShares(number) : begin(number, now);
     if (status == REPLACED) return true;
     if (status != OVERTAKEN) break;
@@ -304,7 +304,7 @@ function begin(number: u32, now: u64): u32 {
   const header = headerOf(number);
   header.topology = topologyHash();
   header.epoch = mix(workerId() ^ now ^ ++begun);
-  header.version = current().version;
+  header.received = receivedAt();
   header.began = now;
   const words = wordsOf(number);
   const first = number * GROUP;

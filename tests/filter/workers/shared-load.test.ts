@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Result } from "../../../emulator/codes.ts";
+import { encodeSnapshot } from "../../../protocol/encode.ts";
 import { A, B, base, C, D, endpoint, Gateway, threePods } from "../../../testkit/filter/gateway.ts";
 import { fed, NOBODY, picked } from "../support/in-flight.ts";
 
@@ -143,6 +144,23 @@ describe("a shared record is right again", () => {
         { [A]: 1, [B]: 1 },
         { [A]: 1, [B]: 1 },
       ],
+    );
+  });
+
+  test("after a snapshot with a lower version, which a sidecar whose clock was set back pushes", () => {
+    const gateway = acquainted("load");
+    const before = { endpoints: [endpoint(A), endpoint(B), endpoint(C)], models: [] };
+    const answer = gateway.push(encodeSnapshot({ version: 1_900_000_000_000_000n, source: 7n, ...before }));
+    assert.equal(answer.status, 200);
+    gateway.settle();
+    gateway.process.advance(3000);
+    const models = [base("m", [A, B]), base("only-a", [A])];
+    gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models });
+    gateway.process.advance(400);
+    for (let i = 0; i < 3; i++) gateway.chat("only-a", 0);
+    assert.deepEqual(
+      [1, 2, 3].map(() => picked(gateway.chat("m", 1))),
+      [B, B, B],
     );
   });
 
