@@ -15,6 +15,7 @@ import { exchangeCounts, publishCounts } from "../workers/counts";
 import { receiveEjections } from "../workers/ejections";
 import { exchangeNews } from "../workers/prefix-news";
 import { publishSums } from "../workers/published-sums";
+import { exchangeSpeeds } from "../workers/shared-speed";
 import { readSummary } from "../workers/summary";
 import { followNewScrapes, followSnapshot } from "./follow";
 import { tendWaiting } from "./request/resume";
@@ -95,6 +96,7 @@ function tick(now: u64): void {
   refreshPrompts();
   exchangeCounts(now);
   exchangeNews(now);
+  exchangeSpeeds(now);
   followNewScrapes();
   publishSums(now);
   receiveEjections();

@@ -15,6 +15,8 @@ class Summary {
   ejections: u64 = 0;
   /** Number of keys that workers have claimed (counts.ts). */
   workers: u64 = 0;
+  /** Number of times that workers have added to the speeds of endpoints (shared-speed.ts). */
+  speeds: u64 = 0;
 }
 
 const KEY = bytesOf("pilotfish.summary");
@@ -59,6 +61,15 @@ export function countEjection(): void {
   const change = beginChange(KEY);
   while (change.next()) {
     present(change).ejections++;
+    change.write(record, BYTES);
+  }
+}
+
+/** Counts an addition to the speeds of endpoints. */
+export function countSpeeds(): void {
+  const change = beginChange(KEY);
+  while (change.next()) {
+    present(change).speeds++;
     change.write(record, BYTES);
   }
 }
