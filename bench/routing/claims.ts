@@ -1,6 +1,18 @@
 // Checks the claims about picks with the figures of a run. A claim needs its opponents: without them in the run it is not made.
 import { short } from "../../testkit/statistics.ts";
-import { DYNAMO, EPP, EPP_OPTIMIZED, HELD, HOMES, OWN, TOKENS, TRUE } from "./contenders.ts";
+import {
+  contenderNamed,
+  DYNAMO,
+  EPP,
+  EPP_OPTIMIZED,
+  HELD,
+  HOMES,
+  isOwn,
+  ONE_WORKER,
+  TOKENS,
+  TRUE,
+  undisturbed,
+} from "./contenders.ts";
 import { type Measure, type Row, ratio } from "./figures.ts";
 import type { RoutingLoad } from "./loads.ts";
 
@@ -30,15 +42,15 @@ const BEFORE = "before";
 const AFTER = "after 20 s";
 
 export function claimsOf(load: RoutingLoad, rows: readonly Row[]): Claim[] {
-  const own = rows.filter(({ contender }) => OWN.includes(contender));
+  const own = rows.filter(({ contender }) => isOwn(contender));
   // Fixed homes suit some loads by chance and no real gateway has them, so they are an opponent in overload only.
-  const others = rows.filter(({ contender }) => !OWN.includes(contender) && contender !== HOMES);
+  const others = rows.filter(({ contender }) => !isOwn(contender) && contender !== HOMES);
   const pickers = others.filter(({ contender }) => PICKERS.includes(contender));
   const homes = rows.filter(({ contender }) => contender === HOMES);
   return own.flatMap((row) => {
     const rule = row.contender === TOKENS || row.contender === HELD;
     if (load.burstMs !== undefined) return [burst(load, row)];
-    if (!rule) return [];
+    if (!rule) return spread(load, row, own);
     if (load.kind === RETURN) return recovery(load, row);
     if (OVERLOAD.includes(load.kind)) return overload(load, row, [...pickers, ...homes]);
     if (row.contender !== TOKENS) return [];
@@ -48,6 +60,16 @@ export function claimsOf(load: RoutingLoad, rows: readonly Row[]): Claim[] {
       ...atMost(load, row, told, "p90", 1.05, "the same rule with the true costs"),
     ];
   });
+}
+
+/** `tokens` with many workers and Envoys beside one worker, and with restarts beside the same without. */
+function spread(load: RoutingLoad, row: Row, own: readonly Row[]): Claim[] {
+  const named = (name: string | undefined) => own.filter(({ contender }) => contender === name);
+  const calm = undisturbed(row.contender);
+  if (calm !== undefined) return atMost(load, row, named(calm), "p90", 1.15, "the same without restarts");
+  const { shape } = contenderNamed(row.contender) ?? {};
+  if (shape === undefined || row.contender === ONE_WORKER) return [];
+  return atMost(load, row, named(ONE_WORKER), "p90", shape.envoys === 1 ? 1.1 : 1.15, "one worker");
 }
 
 function usual(load: RoutingLoad, row: Row, others: readonly Row[], pickers: readonly Row[]): Claim[] {

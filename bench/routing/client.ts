@@ -1,5 +1,4 @@
-// Sends each request of a load when the request is due, without waiting for earlier requests. Records the time of each first token and
-// the pod. Times count from the moment at which a request was due, so the figures include the client's own delay.
+// Sends each request of a load when the request is due, without waiting for earlier requests. Times count from the moment at which a request was due, so the figures include the client's own delay.
 import http from "node:http";
 import { DESTINATION_HEADER, MODEL_HEADER } from "../../protocol/constants.ts";
 import { Draws } from "../sim/draws.ts";
@@ -7,6 +6,7 @@ import { bodyOf } from "../sim/request.ts";
 import { fixedHomes } from "../sim/rivals/home.ts";
 import { serve } from "./child.ts";
 import { type RoutingLoad, requestsOf } from "./loads.ts";
+import { type Prepared, type Resend, Sending, type Sent } from "./sending.ts";
 
 interface ClientStart {
   load: RoutingLoad;
@@ -17,19 +17,8 @@ interface ClientStart {
   named: boolean;
   /** The pods, as `ip:port`, for a contender with fixed homes: the client names the home of each request. */
   homes?: readonly string[] | undefined;
-}
-
-export interface Sent {
-  /** When the request was due, in ms from the start. */
-  at: number;
-  /** Delay in ms between due and sent. */
-  late: number;
-  /** Ms to the first token; for a cut request, how long it had waited. */
-  wait: number;
-  cut: boolean;
-  status: number;
-  /** Index of the pod that answered; -1: no pod. */
-  pod: number;
+  /** Whether a request whose connection breaks before its first token is sent again, to a random Envoy. */
+  resends: boolean;
 }
 
 export interface ClientAsks {
@@ -40,27 +29,25 @@ export interface ClientAsks {
 
 /** Requests that are still in flight this long after the last arrival are cut off, unless the load says otherwise. */
 const GRACE_MS = 4000;
-
-interface Prepared {
-  at: number;
-  port: number;
-  headers: http.OutgoingHttpHeaders;
-  body: Buffer;
-}
+/** As in OpenAI's clients. */
+const RESEND_PAUSES = { pauseMs: 500, mostMs: 8000 };
 
 let prepared: Prepared[] = [];
 let graceMs = GRACE_MS;
+let resend: Resend | undefined;
 
-function prepare({ load, seed, ports, named, homes }: ClientStart): ClientAsks["prepare"]["answer"] {
+function prepare({ load, seed, ports, named, homes, resends }: ClientStart): ClientAsks["prepare"]["answer"] {
   const draws = new Draws(seed ^ 0xc11e);
   const { requests, warm } = requestsOf(load, seed);
   graceMs = load.graceMs ?? GRACE_MS;
+  const port = () => ports[draws.below(ports.length)] as number;
+  resend = resends ? { port, ...RESEND_PAUSES } : undefined;
   const homeOf = homes && fixedHomes(homes.length);
   prepared = requests.map((request) => {
     const body = bodyOf(request);
     return {
       at: request.at,
-      port: ports[draws.below(ports.length)] as number,
+      port: port(),
       headers: {
         "content-type": "application/json",
         "content-length": body.length,
@@ -78,78 +65,29 @@ function prepare({ load, seed, ports, named, homes }: ClientStart): ClientAsks["
 const agent = new http.Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY, scheduling: "fifo" });
 
 async function run(): Promise<Sent[]> {
-  const began = performance.now();
-  const open = new Set<http.ClientRequest>();
-  const results: Sent[] = [];
-  const ends: Promise<void>[] = [];
+  const sending = new Sending({ agent, resend });
+  const all: Promise<Sent>[] = [];
   let next = 0;
   await new Promise<void>((done) => {
     const step = () => {
       for (; next < prepared.length; next++) {
         const one = prepared[next] as Prepared;
-        const now = performance.now() - began;
+        const { now } = sending;
         if (one.at > now) {
           setTimeout(step, one.at - now);
           return;
         }
-        ends.push(sendOne(one, began, open, results, next));
+        all.push(sending.send(one));
       }
       done();
     };
     step();
   });
-  const ended = Promise.all(ends);
-  const grace = setTimeout(() => {
-    for (const request of open) request.destroy();
-  }, graceMs);
-  await ended;
+  const grace = setTimeout(() => sending.end(), graceMs);
+  const results = await Promise.all(all);
   clearTimeout(grace);
   agent.destroy();
   return results;
-}
-
-function sendOne(
-  { at, port, headers, body }: Prepared,
-  began: number,
-  open: Set<http.ClientRequest>,
-  results: Sent[],
-  position: number,
-): Promise<void> {
-  const since = () => performance.now() - began - at;
-  const sent: Sent = { at, late: since(), wait: 0, cut: true, status: 0, pod: -1 };
-  results[position] = sent;
-  return new Promise((done) => {
-    const request = http.request({
-      host: "127.0.0.1",
-      port,
-      method: "POST",
-      path: "/v1/chat/completions",
-      headers,
-      agent,
-    });
-    open.add(request);
-    const end = () => {
-      if (!open.delete(request)) return;
-      if (sent.cut) sent.wait = since();
-      done();
-    };
-    request.on("response", (response) => {
-      sent.status = response.statusCode ?? 0;
-      const pod = response.headers["x-inference-pod"];
-      sent.pod = typeof pod === "string" ? Number(pod.slice(pod.indexOf("-") + 1)) : -1;
-      response.on("data", () => {
-        if (!sent.cut) return;
-        sent.cut = false;
-        sent.wait = since();
-      });
-      response.on("end", end);
-      response.on("close", end);
-      response.on("error", end);
-    });
-    request.on("error", end);
-    request.on("close", end);
-    request.end(body);
-  });
 }
 
 serve<ClientAsks>({ prepare, run });

@@ -1,9 +1,9 @@
 // Turns observations into figures of one repetition and of all repetitions.
 import { type Figure, figure, quantile } from "../../testkit/statistics.ts";
-import type { Sent } from "./client.ts";
 import type { Seen } from "./lane.ts";
 import type { RoutingLoad } from "./loads.ts";
 import { isDisturbed } from "./machine-watch.ts";
+import type { Sent } from "./sending.ts";
 
 /** Times to first token in ms. A request that was cut off counts with the time that it had waited. */
 interface Repetition {
@@ -17,6 +17,10 @@ interface Repetition {
   deepestQueue: number;
   refused: number;
   cut: number;
+  /** Requests that the client sent again because their connection broke. */
+  again: number;
+  /** Responses that broke off after their first token. */
+  broken: number;
   /** The largest number of requests that one pod got of one burst; 0 without bursts. */
   mostOfBurst: number;
   /** The p99 of the delay with which the client sent requests, in ms. */
@@ -39,6 +43,8 @@ const MEASURES = [
   "deepestQueue",
   "refused",
   "cut",
+  "again",
+  "broken",
   "mostOfBurst",
   "late",
   "busy",
@@ -71,6 +77,8 @@ export function repetitionOf(seen: Seen, load: RoutingLoad): Repetition {
     deepestQueue: Math.max(last.deepestQueue, end.deepestQueue),
     refused: measured.length - answered.length,
     cut: answered.filter(({ cut }) => cut).length,
+    again: measured.filter(({ again }) => again > 0).length,
+    broken: measured.filter(({ broken }) => broken).length,
     mostOfBurst: load.burstMs === undefined ? 0 : mostOfBurst(seen.sent, load.burstMs, load.pods),
     late: quantile(
       measured.map(({ late }) => late),

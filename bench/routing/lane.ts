@@ -11,7 +11,7 @@ import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import type { Span } from "../sim/loads/arrivals.ts";
 import { MODEL } from "../sim/request.ts";
 import { Child } from "./child.ts";
-import type { ClientAsks, Sent } from "./client.ts";
+import type { ClientAsks } from "./client.ts";
 import { DYNAMO, type RoutingContender } from "./contenders.ts";
 import { openEngines } from "./engine-pool.ts";
 import type { FeederAsks } from "./feeder.ts";
@@ -21,13 +21,18 @@ import { type RoutingLoad, requestsOf } from "./loads.ts";
 import { type MachineUse, watchMachine } from "./machine-watch.ts";
 import type { PodsAsks, PodsCount } from "./pods.ts";
 import type { Pool } from "./pool.ts";
+import { type Restarts, restartEvery } from "./restarts.ts";
+import type { Sent } from "./sending.ts";
 
 interface LaneParts {
   found: Found;
   wasmFile: string;
-  /** Worker threads of each Envoy. */
+  /** Worker threads of each Envoy of a contender that has no shape of its own. */
   workers: number;
 }
+
+/** Of a contender with restarts this share of the requests must have a pick. Before its first snapshot an Envoy picks nothing. */
+const PICKED_WITH_RESTARTS = 0.9;
 
 /** The observations of a contender under a load in one repetition. */
 export interface Seen {
@@ -69,13 +74,15 @@ export class Lane {
       pool = await this.#openPool(contender, load, { model: MODEL, adapters, params }, folder);
       const pods = pool.addresses;
       const models = [MODEL, ...adapters];
-      const { envoys, scrapeMs } = load;
+      const { scrapeMs } = load;
+      const { workers, envoys } = contender.shape ?? { workers: this.#parts.workers, envoys: load.envoys };
       const feeder = () => {
         this.#feeder ??= new Child<FeederAsks>("./feeder.ts");
         return this.#feeder;
       };
       const learn = learnConfig(contender.costs, params, promptTokens);
-      front = await openFront(contender, { ...this.#parts, feeder, pods, models, folder, envoys, scrapeMs, learn });
+      const needs = { ...this.#parts, workers, feeder, pods, models, folder, envoys, scrapeMs, learn };
+      front = await openFront(contender, needs);
       const { named } = front;
       const ports = front.envoys.map(({ port }) => port);
       const { warmMs, lastMs } = await this.#client.ask("prepare", {
@@ -84,14 +91,23 @@ export class Lane {
         ports,
         named,
         homes: contender.homes ? pods : undefined,
+        resends: contender.restarts === true,
       });
       await sleep(delayMs);
-      const pids = { client: [this.#client.pid], ...pool.pids, ...front.pids() };
+      // A process that is killed takes its CPU time along, so the cores of Envoys that begin anew are not measured.
+      const { Envoy, ...others } = front.pids();
+      const fronts = contender.restarts || Envoy === undefined ? others : { Envoy, ...others };
+      const pids = { client: [this.#client.pid], ...pool.pids, ...fronts };
       const before = await picked(front.envoys);
+      const restarts = contender.restarts ? restartFirst(front.envoys, load) : undefined;
       const seen = await this.#measure(pool, pids, warmMs, lastMs);
-      const picks = (await picked(front.envoys)) - before;
-      if (contender.filter && picks !== seen.sent.length)
+      const lost = (await restarts?.stop()) ?? { count: 0, counted: 0 };
+      const picks = lost.counted + (await picked(front.envoys)) - before;
+      const least = restarts === undefined ? seen.sent.length : seen.sent.length * PICKED_WITH_RESTARTS;
+      if (contender.filter && (picks < least || (restarts === undefined && picks > least)))
         throw new Error(`${contender.name}: ${picks} of ${seen.sent.length} requests had a pick`);
+      if (restarts !== undefined && lost.count === 0)
+        throw new Error(`${contender.name}: the load ended before the first restart, after ${load.restartEvery} s`);
       return { contender: contender.name, warmMs, lastMs, spans, ...seen };
     } finally {
       await front?.stop();
@@ -135,6 +151,13 @@ export class Lane {
     const counts: [PodsCount, PodsCount, PodsCount] = [warmed, last, end];
     return { sent, counts, cores, machine };
   }
+}
+
+/** Restarts the first of the Envoys until it is stopped. */
+function restartFirst(envoys: readonly TestEnvoy[], { restartEvery: seconds }: RoutingLoad): Restarts {
+  const [first] = envoys;
+  if (first === undefined || seconds === undefined) throw new Error("restarts need an Envoy and a time between them");
+  return restartEvery(first, seconds * 1000, () => picked([first]));
 }
 
 async function picked(envoys: readonly TestEnvoy[]): Promise<number> {

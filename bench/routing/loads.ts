@@ -23,6 +23,8 @@ export interface RoutingLoad {
   /** Scrape interval of sidecar and endpoint picker; undefined leaves their defaults. */
   scrapeMs?: number;
   envoys: number;
+  /** Seconds between two restarts, for a contender that has restarts. */
+  restartEvery?: number;
   /** The pods are Dynamo's mocker engines instead of simulator/. Of the pods' parameters only the size of the caches counts then. */
   mocker?: boolean;
   /** Ms between bursts. Each burst is judged by itself. */

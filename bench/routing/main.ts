@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describeMachine, fileHash } from "../../testkit/machine.ts";
 import { copyModule, exitWith, findLocalEnvoy, isolate, progress } from "../prepare.ts";
 import { claimsOf } from "./claims.ts";
-import { CONTENDERS, missing, type RoutingContender } from "./contenders.ts";
+import { contenderNamed, missing, type RoutingContender } from "./contenders.ts";
 import { rowOf } from "./figures.ts";
 import { Lane, type Seen } from "./lane.ts";
 import { type RoutingLoad, requestsOf } from "./loads.ts";
@@ -104,7 +104,7 @@ async function measure(
 async function main(): Promise<number> {
   const options = readOptions();
   const found = await findLocalEnvoy();
-  const wanted = CONTENDERS.filter(({ name }) => options.contenders.includes(name));
+  const wanted = options.contenders.flatMap((name) => contenderNamed(name) ?? []);
   const why = await Promise.all(wanted.map((one) => missing(one, options.pods === "mocker")));
   const contenders = wanted.filter((_, i) => why[i] === undefined);
   const notes = why.filter((one) => one !== undefined);
@@ -122,14 +122,14 @@ async function main(): Promise<number> {
   try {
     const wasmFile = await copyModule(options.wasm, join(folder, "pilotfish.wasm"), "--wasm");
     const count = Math.min(options.lanes, contenders.length);
-    for (let i = 0; i < count; i++) lanes.push(new Lane({ found, wasmFile, workers: options.workers }));
+    for (let i = 0; i < count; i++) lanes.push(new Lane({ found, wasmFile, workers: options.concurrency }));
     const cells = await measure(options, contenders, lanes, notes);
-    const { repetitions, seed, workers, tokenBytes, pods, hardware = ["as-assumed"] } = options;
+    const { repetitions, seed, concurrency, tokenBytes, pods, hardware = ["as-assumed"] } = options;
     const run: RoutingRun = {
       date: new Date().toISOString(),
       machine,
       versions: { Envoy: found.version, "pilotfish.wasm": await fileHash(wasmFile) },
-      setting: { repetitions, seed, lanes: count, workers, tokenBytes, pods, hardware },
+      setting: { repetitions, seed, lanes: count, concurrency, tokenBytes, pods, hardware },
       seconds: (performance.now() - began) / 1000,
       contenders: contenders.map(({ name, title }) => ({ name, title })),
       notes,

@@ -4,7 +4,7 @@ import { HARDWARE_NAMES, type HardwareName } from "../../simulator/hardware.ts";
 import { DYNAMO_PACE, DYNAMO_TOKEN_BYTES } from "../../testkit/peers/dynamo.ts";
 import { numberFrom, someOf, wholeNumber } from "../prepare.ts";
 import { usualRate } from "../sim/loads.ts";
-import { CONTENDER_NAMES, USUAL_NAMES } from "./contenders.ts";
+import { CONTENDER_NAMES, contenderNames, USUAL_NAMES } from "./contenders.ts";
 import { OVERLOAD_NAMES, ROUTING_LOAD_NAMES, ROUTING_LOADS, type RoutingLoad } from "./loads.ts";
 
 export interface RoutingOptions {
@@ -13,8 +13,11 @@ export interface RoutingOptions {
   repetitions: number;
   lanes: number;
   retries: number;
-  workers: number;
+  /** Worker threads of each Envoy. */
+  concurrency: number;
   envoys?: number;
+  /** Seconds. */
+  restartEvery: number;
   hardware?: HardwareName[];
   rate?: number;
   tokenBytes: number;
@@ -30,7 +33,12 @@ const USUAL_LOADS = ROUTING_LOAD_NAMES.filter((name) => !OVERLOAD_NAMES.includes
 const command = new Command("bench-routing")
   .description("Time to first token with each way to pick a pod: real Envoys, simulated vLLM pods, open-loop arrivals")
   .option("--loads <list>", `some of ${ROUTING_LOAD_NAMES.join(",")}`, someOf(ROUTING_LOAD_NAMES), USUAL_LOADS)
-  .option("--contenders <list>", `some of ${CONTENDER_NAMES.join(",")}`, someOf(CONTENDER_NAMES), USUAL_NAMES)
+  .option(
+    "--contenders <list>",
+    `some of ${CONTENDER_NAMES.join(",")}, and tokens with another number of workers and Envoys (below)`,
+    contenderNames,
+    USUAL_NAMES,
+  )
   .option("--repetitions <n>", "each with new requests, which are the same for all contenders", wholeNumber(1, 100), 1)
   .option(
     "--lanes <n>",
@@ -39,8 +47,14 @@ const command = new Command("bench-routing")
     2,
   )
   .option("--retries <n>", "how often contenders run again that the machine disturbed", wholeNumber(0, 100), 0)
-  .option("--workers <n>", "worker threads of each Envoy", wholeNumber(1, 64), 2)
+  .option("--concurrency <n>", "worker threads of each Envoy", wholeNumber(1, 64), 2)
   .option("--envoys <n>", "Envoys of each contender (default: the load's own, 1 or 2)", wholeNumber(1, 16))
+  .option(
+    "--restart-every <seconds>",
+    "how often the first Envoy of a contender begins anew whose name ends with -restart",
+    wholeNumber(5, 3600),
+    60,
+  )
   .option(
     "--hardware <names>",
     `presets that the pods have in turn, of ${HARDWARE_NAMES.join(",")}; the rates follow`,
@@ -64,6 +78,15 @@ const command = new Command("bench-routing")
   .addHelpText(
     "after",
     `
+tokens-8 is tokens with concurrency 8 on one Envoy, tokens-4x2 with concurrency 4 on two, whatever the other options and the load say.
+Their p90 is compared with that of tokens-1, if it runs too. With -restart at the end of a name, the first Envoy is killed and begins anew
+every --restart-every seconds: tokens-restart, tokens-2x2-restart. Its p90 is compared with that of the same name without -restart.
+
+One worker beside eight, and two and four Envoys:
+  make bench-routing ARGS="--loads mixed,shared,sessions --contenders tokens-1,tokens-8,tokens-1x2,tokens-4x4,epp"
+One of one and one of two Envoys begins anew each minute:
+  make bench-routing ARGS="--loads fitting,shared --seconds 200 --contenders tokens-2,tokens-2-restart,tokens-2x2,tokens-2x2-restart"
+
 A contender whose peer is not in the cache is skipped by name; make peers fills the cache.`,
   );
 
@@ -90,13 +113,14 @@ function rateOf({ kind, pods, burstMs }: RoutingLoad, rate: number | undefined, 
 
 /** The chosen loads, on the chosen pods and Envoys. */
 export function chosenLoads(options: RoutingOptions): RoutingLoad[] {
-  const { loads, seconds, envoys, tokenBytes, pods, hardware, rate } = options;
+  const { loads, seconds, envoys, restartEvery, tokenBytes, pods, hardware, rate } = options;
   const mocker = pods === "mocker";
   const chosen = ROUTING_LOADS.filter(({ name }) => loads.includes(name));
   return chosen.map((load) => ({
     ...load,
     seconds: seconds ?? load.seconds,
     envoys: envoys ?? load.envoys,
+    restartEvery,
     mocker,
     ...rateOf(load, rate, mocker),
     ...(hardware === undefined ? {} : { hardware }),

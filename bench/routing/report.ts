@@ -22,8 +22,8 @@ interface RoutingSetting {
   seed: number;
   /** Contenders that ran at the same time. */
   lanes: number;
-  /** Worker threads of each Envoy. */
-  workers: number;
+  /** Worker threads of each Envoy of a contender that has no shape of its own. */
+  concurrency: number;
   tokenBytes: number;
   pods: "simulated" | "mocker";
   /** Presets of simulated pods. */
@@ -65,10 +65,15 @@ const HEAD = [
 export function cellTable(cell: Cell): string {
   const { load, title, perSecond, seconds, rows } = cell;
   const bursts = load.burstMs !== undefined;
-  const lines = rows.map((row) => lineOf(row, bursts));
+  const restarts = rows.some(({ figures }) => figures.again.high + figures.broken.high > 0);
+  const lines = rows.map((row) => lineOf(row, { bursts, restarts }));
   const scrape = load.scrapeMs === undefined ? "" : `, scrapes every ${load.scrapeMs} ms`;
   const envoys = load.envoys > 1 ? `, ${load.envoys} Envoys` : "";
-  const head = [...HEAD, ...(bursts ? ["most of a burst on a pod"] : [])];
+  const head = [
+    ...HEAD,
+    ...(bursts ? ["most of a burst on a pod"] : []),
+    ...(restarts ? ["sent again", "broken off"] : []),
+  ];
   return [
     `## ${load.name}: ${title}; ${load.pods} pods, ${short(perSecond)} requests/s for ${Math.round(seconds)} s${scrape}${envoys}`,
     "",
@@ -80,7 +85,7 @@ export function cellTable(cell: Cell): string {
   ].join("\n");
 }
 
-function lineOf(row: Row, bursts: boolean): string[] {
+function lineOf(row: Row, { bursts, restarts }: { bursts: boolean; restarts: boolean }): string[] {
   const { contender, figures: f, repetitions } = row;
   const marked = disturbed(row);
   return [
@@ -92,6 +97,7 @@ function lineOf(row: Row, bursts: boolean): string[] {
     servingCores(row).toFixed(2),
     marked === 0 ? "" : `**${marked} of ${repetitions.length}**`,
     ...(bursts ? [short(f.mostOfBurst.high)] : []),
+    ...(restarts ? [f.again, f.broken].map(({ high }) => short(high)) : []),
   ];
 }
 
@@ -132,7 +138,7 @@ function markdown(run: RoutingRun, image?: string): string {
     "",
     `${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, ${machine.kernel}; load at the start ${machine.loadBefore}.`,
     `${versions.join(", ")}, Node ${machine.node}. The run took ${Math.round(run.seconds)} s.`,
-    `${PODS[setting.pods]} Model time is waited for, not computed, and nothing here is a GPU. Each contender has its own pods and Envoys with ${setting.workers} workers; ${setting.lanes} ran at a time.${presets(setting)}`,
+    `${PODS[setting.pods]} Model time is waited for, not computed, and nothing here is a GPU. Each contender has its own pods and Envoys with ${setting.concurrency} workers, unless its name says otherwise; ${setting.lanes} ran at a time.${presets(setting)}`,
     `${setting.repetitions} repetitions with seeds from ${setting.seed} on, the same requests for all contenders in each; figures are medians, in brackets the lowest and highest.`,
     "Arrivals are open-loop, times are from when a request was due. The first fifth of the requests fills caches and is not in the figures. What had no first token 4 s (in overload 20 s) after the last arrival was cut off and counts with as long as it had waited.",
     "A repetition is disturbed, and counted in the last column, if the machine was more than 85 % busy or other programs used more than 0.3 cores.",

@@ -3,8 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { burstLimit, claimsOf } from "../../bench/routing/claims.ts";
-import type { Sent } from "../../bench/routing/client.ts";
-import { CONTENDERS, missing } from "../../bench/routing/contenders.ts";
+import { CONTENDERS, contenderNamed, contenderNames, missing } from "../../bench/routing/contenders.ts";
 import { total } from "../../bench/routing/engine-pool.ts";
 import { envoyOf } from "../../bench/routing/envoy-of.ts";
 import { disturbed, mostOfBurst, repetitionOf, rowOf } from "../../bench/routing/figures.ts";
@@ -13,6 +12,7 @@ import { learnConfig } from "../../bench/routing/learn-config.ts";
 import { ROUTING_LOADS, type RoutingLoad, requestsOf } from "../../bench/routing/loads.ts";
 import { chosenLoads, type RoutingOptions } from "../../bench/routing/options.ts";
 import { servingCores } from "../../bench/routing/report.ts";
+import type { Sent } from "../../bench/routing/sending.ts";
 import { fixedHomes } from "../../bench/sim/rivals/home.ts";
 import { envoyConfig } from "../../envoy/config.ts";
 import { parseConfig } from "../../sidecar/config/load.ts";
@@ -32,6 +32,8 @@ const sent = (at: number, wait: number, more: Partial<Sent> = {}): Sent => ({
   cut: false,
   status: 200,
   pod: 0,
+  again: 0,
+  broken: false,
   ...more,
 });
 
@@ -61,6 +63,40 @@ test("requests of the warm-up are in no figure; a cut request counts with the ti
   const figures = repetitionOf(seen("tokens", all), load("shared"));
   assert.equal(figures.mean, (10 + 20 + 4000) / 3);
   assert.deepEqual([figures.refused, figures.cut, figures.hitRate, figures.outputPerSecond], [1, 1, 0.8, 500]);
+});
+
+test("requests that were sent again and responses that broke off are counted", () => {
+  const all = [sent(50, 1, { again: 1 }), sent(200, 10, { again: 3 }), sent(300, 20, { broken: true }), sent(400, 5)];
+  const { again, broken, p50 } = repetitionOf(seen("tokens-2-restart", all), load("shared"));
+  assert.deepEqual([again, broken, p50], [1, 1, 10]);
+});
+
+test("tokens of other shapes is compared with one worker, and with restarts with the same without", () => {
+  const waits = { epp: 50, "tokens-1": 100, "tokens-8": 110, "tokens-4x4": 115 };
+  const eight = "tokens-8: p90 at most 1.1 of one worker";
+  const fleet = "tokens-4x4: p90 at most 1.15 of one worker";
+  assert.deepEqual(claimed(load("mixed"), waits), { [eight]: true, [fleet]: true });
+  const worse = { ...waits, "tokens-8": 111, "tokens-4x4": 116 };
+  assert.deepEqual(claimed(load("mixed"), worse), { [eight]: false, [fleet]: false });
+  const restarted = "tokens-2x2-restart: p90 at most 1.15 of the same without restarts";
+  const calm = { "tokens-2x2": 100, "tokens-1": 10 };
+  assert.equal(claimed(load("fitting"), { ...calm, "tokens-2x2-restart": 115 })[restarted], true);
+  assert.equal(claimed(load("fitting"), { ...calm, "tokens-2x2-restart": 116 })[restarted], false);
+});
+
+test("names of contenders say concurrency, Envoys and restarts", () => {
+  const shape = (name: string) => contenderNamed(name)?.shape;
+  assert.deepEqual(shape("tokens-8"), { workers: 8, envoys: 1 });
+  assert.deepEqual(shape("tokens-4x16-restart"), { workers: 4, envoys: 16 });
+  assert.equal(shape("tokens-restart"), undefined);
+  for (const name of ["tokens-restart", "tokens-8-restart"]) assert.equal(contenderNamed(name)?.restarts, true, name);
+  assert.equal(contenderNamed("tokens")?.restarts, undefined);
+  assert.equal(contenderNamed("tokens-hold")?.name, "tokens-hold");
+  for (const name of ["tokens-0", "tokens-65", "tokens-2x17", "tokens-2-hold", "epp-restart", "load-2"]) {
+    assert.equal(contenderNamed(name), undefined, name);
+    assert.throws(() => contenderNames(`epp,${name}`), /given, expected some of round-robin,.*tokens-4x2/, name);
+  }
+  assert.deepEqual(contenderNames("epp, tokens-1"), ["epp", "tokens-1"]);
 });
 
 test("bursts are judged one by one, and pod by pod", () => {
@@ -258,7 +294,8 @@ const OPTIONS: RoutingOptions = {
   repetitions: 1,
   lanes: 1,
   retries: 0,
-  workers: 2,
+  concurrency: 2,
+  restartEvery: 60,
   tokenBytes: 4,
   pods: "simulated",
   seed: 1,
