@@ -59,6 +59,8 @@ export interface Row {
   cores: Record<string, Figure>;
   /** The p90 of the time to first token in ms, by part of the load. */
   spans: Record<string, Figure>;
+  /** For each restart of an Envoy, in all repetitions, ms until it was ready again. */
+  awayMs: readonly number[];
 }
 
 export function repetitionOf(seen: Seen, load: RoutingLoad): Repetition {
@@ -112,7 +114,7 @@ export function rowOf(contender: string, all: readonly Seen[], load: RoutingLoad
   const cores = Object.fromEntries(parts.map((part) => [part, figure(all.map((seen) => seen.cores[part] ?? 0))]));
   const names = all[0]?.spans.map(({ name }) => name) ?? [];
   const spans = Object.fromEntries(names.map((name) => [name, figure(all.map((seen) => p90Within(seen, name)))]));
-  return { contender, repetitions, figures, cores, spans };
+  return { contender, repetitions, figures, cores, spans, awayMs: all.flatMap(({ awayMs }) => awayMs) };
 }
 
 /** Of the requests that were due in this part of the load; NaN, shown as a dash, without any. */

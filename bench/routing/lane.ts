@@ -46,6 +46,8 @@ export interface Seen {
   counts: [PodsCount, PodsCount, PodsCount];
   /** Cores that each part used from the end of the warm-up to the last arrival. */
   cores: Record<string, number>;
+  /** For each restart of an Envoy, ms until it was ready again. */
+  awayMs: readonly number[];
   /** The whole machine in the same time. */
   machine: MachineUse;
 }
@@ -101,14 +103,14 @@ export class Lane {
       const before = await picked(front.envoys);
       const restarts = contender.restarts ? restartFirst(front.envoys, load) : undefined;
       const seen = await this.#measure(pool, pids, warmMs, lastMs);
-      const lost = (await restarts?.stop()) ?? { count: 0, counted: 0 };
+      const lost = (await restarts?.stop()) ?? { counted: 0, awayMs: [] };
       const picks = lost.counted + (await picked(front.envoys)) - before;
       const least = restarts === undefined ? seen.sent.length : seen.sent.length * PICKED_WITH_RESTARTS;
       if (contender.filter && (picks < least || (restarts === undefined && picks > least)))
         throw new Error(`${contender.name}: ${picks} of ${seen.sent.length} requests had a pick`);
-      if (restarts !== undefined && lost.count === 0)
+      if (restarts !== undefined && lost.awayMs.length === 0)
         throw new Error(`${contender.name}: the load ended before the first restart, after ${load.restartEvery} s`);
-      return { contender: contender.name, warmMs, lastMs, spans, ...seen };
+      return { contender: contender.name, warmMs, lastMs, spans, awayMs: lost.awayMs, ...seen };
     } finally {
       await front?.stop();
       await pool?.stop();

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Machine } from "../../testkit/machine.ts";
-import { type Figure, short } from "../../testkit/statistics.ts";
+import { type Figure, figure, short } from "../../testkit/statistics.ts";
 import { plot } from "../../testkit/svg.ts";
 import { type Claim, percent } from "./claims.ts";
 import { disturbed, type Row } from "./figures.ts";
@@ -80,6 +80,7 @@ export function cellTable(cell: Cell): string {
     ...table(head, lines),
     "",
     ...spanTable(rows),
+    ...restartLines(cell),
     ...cpuLines(cell),
     "",
   ].join("\n");
@@ -113,6 +114,18 @@ function spanTable(rows: readonly Row[]): string[] {
 export function servingCores({ cores }: Row): number {
   const parts = Object.entries(cores).filter(([part]) => part !== "client" && part !== "pods");
   return parts.reduce((sum, [, { median }]) => sum + median, 0);
+}
+
+/** How long the Envoys were away that began anew. */
+function restartLines({ rows }: Cell): string[] {
+  return rows.flatMap(({ contender, awayMs }) => {
+    if (awayMs.length === 0) return [];
+    const { median, high } = figure(awayMs);
+    return [
+      `${contender}: ${awayMs.length} restarts, ${short(median)} ms each until ready, at most ${short(high)} ms.`,
+      "",
+    ];
+  });
 }
 
 function cpuLines({ rows }: Cell): string[] {

@@ -2,9 +2,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 
+interface Restarted {
+  /** What was counted before the restarts, in all. */
+  counted: number;
+  /** For each restart, ms from the kill until the Envoy was ready again. */
+  awayMs: number[];
+}
+
 export interface Restarts {
-  /** Ends the restarts. Returns how many there were, and what was counted before each of them. */
-  stop(): Promise<{ count: number; counted: number }>;
+  /** Ends the restarts. */
+  stop(): Promise<Restarted>;
 }
 
 /**
@@ -17,17 +24,18 @@ export function restartEvery(
   count: () => Promise<number>,
 ): Restarts {
   const stopped = new AbortController();
-  const done = { count: 0, counted: 0 };
+  const done: Restarted = { counted: 0, awayMs: [] };
   const began = performance.now();
   const run = async () => {
     for (;;) {
-      const due = began + (done.count + 1) * everyMs;
+      const due = began + (done.awayMs.length + 1) * everyMs;
       await sleep(Math.max(0, due - performance.now()), undefined, { signal: stopped.signal }).catch(() => undefined);
       if (stopped.signal.aborted) return;
       done.counted += await count();
+      const killed = performance.now();
       await envoy.kill();
       await envoy.start();
-      done.count++;
+      done.awayMs.push(performance.now() - killed);
     }
   };
   const running = run();

@@ -46,6 +46,7 @@ function seen(contender: string, all: Sent[], hits = 80): Seen {
     warmMs: 100,
     lastMs: 1100,
     spans: [],
+    awayMs: [],
     counts: [count, end, end],
     cores: { pods: 0.1 },
     machine: { busy: 0.2, foreign: 0 },
