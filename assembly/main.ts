@@ -6,6 +6,7 @@ import { idleIfDone, timerFired, wakeUp } from "./filter/on-tick";
 import { seed } from "./filter/request/decide";
 import { requestBody, requestHeaders, requestTrailers } from "./filter/request/request";
 import { releaseRoot } from "./filter/request/resume";
+import { releasePolls } from "./filter/reserved/polls";
 import { responseBody, responseHeaders, streamDeleted } from "./filter/response/response";
 import { deleteRoot, findRoot } from "./filter/root";
 import { holderQueue } from "./filter/setup/reader-holder";
@@ -70,6 +71,7 @@ export function proxy_on_delete(id: u32): void {
   const root = findRoot(id);
   if (root !== null) {
     releaseRoot(root);
+    releasePolls(changetype<usize>(root));
     deleteRoot(root);
     return;
   }

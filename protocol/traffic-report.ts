@@ -7,7 +7,7 @@ import { type ModelSums, readSums, writeSums } from "./model-sums.ts";
 import { VALID } from "./rules.ts";
 import type { RemoteCounts } from "./snapshot.ts";
 import { SnapshotError } from "./snapshot-error.ts";
-import { prefixStarts, readCounts, writeCounts } from "./traffic.ts";
+import { prefixStarts, readRecords, writeRecords } from "./traffic.ts";
 
 export interface TrafficReport {
   version: bigint;
@@ -18,6 +18,10 @@ export interface TrafficReport {
   pieceBytes: number;
   ring: bigint;
   end: bigint;
+  /** Hash of the counts; 0: the filter is of a release without polls and traffic pushes. */
+  news: number;
+  /** Id of the collector; 0: none. */
+  collector: number;
   /** Counts by the hash of the endpoint's address. */
   counts: Map<bigint, RemoteCounts>;
   /** Sums by the hash of the base model's name. */
@@ -47,14 +51,7 @@ export function decodeReport(body: Uint8Array): TrafficReport {
     throw new SnapshotError(VALID, "report length", body.length, `${total}, as its header says`);
   const instance = view.getBigUint64(c.REPORT_INSTANCE, true);
   if (instance === 0n) throw new SnapshotError(VALID, "report.instance", instance, "an id");
-  const counts = new Map<bigint, RemoteCounts>();
-  for (let i = 0; i < records; i++) {
-    const at = c.REPORT_HEADER_BYTES + i * c.REPORT_RECORD_BYTES;
-    const hash = view.getBigUint64(at, true);
-    if (hash === 0n || counts.has(hash))
-      throw new SnapshotError(VALID, `report.records[${i}].endpoint`, hash, "a new hash");
-    counts.set(hash, readCounts(view, at + 8, `report.records[${i}]`));
-  }
+  const counts = readRecords(view, records, "report");
   const sums = readSums(view, sumsAt, models);
   const prefixes = body.subarray(prefixesAt);
   prefixStarts(prefixes, "report.prefixes");
@@ -65,6 +62,8 @@ export function decodeReport(body: Uint8Array): TrafficReport {
     pieceBytes: view.getUint8(c.REPORT_SMALL_PIECES) === 0 ? c.PIECE_BYTES : c.SMALL_PIECE_BYTES,
     ring: view.getBigUint64(c.REPORT_RING, true),
     end: BigInt.asUintN(c.REPORT_END_BITS, view.getBigUint64(c.REPORT_END, true)),
+    news: view.getUint32(c.REPORT_NEWS, true),
+    collector: view.getUint32(c.REPORT_COLLECTOR, true),
     counts,
     sums,
     prefixes,
@@ -73,7 +72,7 @@ export function decodeReport(body: Uint8Array): TrafficReport {
 
 /** Encodes a traffic report. Only tests use this: the sidecar's tests have a fake filter. */
 export function encodeReport(report: TrafficReport): Uint8Array {
-  const { version, instance, emptied, pieceBytes, ring, end, counts, sums, prefixes } = report;
+  const { version, instance, emptied, pieceBytes, ring, end, news, collector, counts, sums, prefixes } = report;
   const sumsAt = c.REPORT_HEADER_BYTES + counts.size * c.REPORT_RECORD_BYTES;
   const prefixesAt = sumsAt + sums.size * c.SUMS_BYTES;
   const total = prefixesAt + prefixes.length;
@@ -92,12 +91,9 @@ export function encodeReport(report: TrafficReport): Uint8Array {
   out.setUint8(c.REPORT_SMALL_PIECES, pieceBytes === c.PIECE_BYTES ? 0 : 1);
   out.setUint32(c.REPORT_WORDS, prefixes.length / 8, true);
   out.setUint32(c.REPORT_SUMS, sums.size, true);
-  let at = c.REPORT_HEADER_BYTES;
-  for (const [hash, one] of counts) {
-    out.setBigUint64(at, hash, true);
-    writeCounts(out, at + 8, one);
-    at += c.REPORT_RECORD_BYTES;
-  }
+  out.setUint32(c.REPORT_NEWS, news, true);
+  out.setUint32(c.REPORT_COLLECTOR, collector, true);
+  writeRecords(out, counts);
   writeSums(out, sumsAt, sums);
   body.set(prefixes, prefixesAt);
   return body;

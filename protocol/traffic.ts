@@ -3,7 +3,7 @@
 
 import * as c from "./constants.ts";
 import type { Section } from "./decode-directory.ts";
-import { BROKEN_ENVOYS, BROKEN_PREFIXES, BROKEN_REMOTE_COUNTS, BROKEN_REMOTE_RECORDS } from "./rules.ts";
+import { BROKEN_ENVOYS, BROKEN_PREFIXES, BROKEN_REMOTE_COUNTS, BROKEN_REMOTE_RECORDS, VALID } from "./rules.ts";
 import type { EndpointView, PrefixRecord, RemoteCounts, RemoteView } from "./snapshot.ts";
 import { SnapshotError } from "./snapshot-error.ts";
 
@@ -53,6 +53,28 @@ export function writeCounts(view: DataView, at: number, counts: RemoteCounts): v
   view.setUint32(at + c.REMOTE_SETTLED, counts.lasted, true);
   view.setUint32(at + c.REMOTE_WAITING, counts.pending, true);
   view.setUint32(at + c.REMOTE_SENT, counts.sent, true);
+}
+
+/** Reads the records of a traffic report or traffic push: counts by the hash of the endpoint's address. */
+export function readRecords(view: DataView, records: number, field: string): Map<bigint, RemoteCounts> {
+  const counts = new Map<bigint, RemoteCounts>();
+  for (let i = 0; i < records; i++) {
+    const at = c.REPORT_HEADER_BYTES + i * c.REPORT_RECORD_BYTES;
+    const hash = view.getBigUint64(at, true);
+    if (hash === 0n || counts.has(hash))
+      throw new SnapshotError(VALID, `${field}.records[${i}].endpoint`, hash, "a new hash");
+    counts.set(hash, readCounts(view, at + 8, `${field}.records[${i}]`));
+  }
+  return counts;
+}
+
+export function writeRecords(out: DataView, counts: ReadonlyMap<bigint, RemoteCounts>): void {
+  let at = c.REPORT_HEADER_BYTES;
+  for (const [hash, one] of counts) {
+    out.setBigUint64(at, hash, true);
+    writeCounts(out, at + 8, one);
+    at += c.REPORT_RECORD_BYTES;
+  }
 }
 
 /** Offsets of the prefix records in `bytes`. Throws a SnapshotError if the bytes are not whole records. */

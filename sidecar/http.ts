@@ -15,7 +15,7 @@ export class HttpFailure extends Error {
   }
 }
 
-interface Exchange {
+export interface Exchange {
   method: "GET" | "POST";
   path: string;
   headers?: Record<string, string>;

@@ -85,15 +85,15 @@ class Costs {
   step: f32 = 0;
 }
 
-/** The part of remote.ts: requests and tokens of other Envoys, and of this Envoy when the others' counts were received. */
+/** The part of remote.ts: requests and tokens of other Envoys, and of this Envoy at two instants before now. */
 @unmanaged
 class Remote {
   requests: i32 = 0;
-  /** How many of the requests are settled. */
-  settled: i32 = 0;
+  /** How many of the requests costs count. */
+  counted: i32 = 0;
   waiting: i32 = 0;
   sent: i32 = 0;
-  /** In-flight requests of this Envoy when the section REMOTE last came, and when it came the time before. */
+  /** In-flight requests of this Envoy when they were last remembered, and the time before. */
   local: i32 = 0;
   localBefore: i32 = 0;
   /** Tokens that this Envoy had ever sent at these two instants. */

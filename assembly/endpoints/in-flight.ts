@@ -1,8 +1,8 @@
 // In-flight requests of each endpoint, as this worker knows them: its own (Entry.inFlight), those of the other workers
 // (other-workers.ts) and those of other Envoys (remote.ts). Requests that no filter sent are estimated in unseen.ts.
 //
-// A request is settled when it has lived through a tick. Other Envoys count settled requests only: a shorter request has ended before
-// they hear of it, and its count would only keep them away from an endpoint that is idle again.
+// A request is settled when it has lived through a tick. Other Envoys that hear of requests with snapshots count settled requests only:
+// a shorter request has ended before they hear of it, and its count would only keep them away from an endpoint that is idle again.
 // Invariant: every started() is followed by exactly one finished() with the same hash.
 import {
   MAX_REMOTE,
@@ -12,14 +12,24 @@ import {
   REMOTE_SETTLED,
   REMOTE_WAITING,
 } from "../../protocol/constants";
-import { textHash } from "../base/hash";
+import { mix, textHash } from "../base/hash";
+import { TrafficPush } from "../snapshot/traffic-push";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { endpointCount, entryOf, findEntry, followEndpoints } from "./entries";
 import { Entry, InFlight } from "./entry";
 import { forgetOthers, othersInFlight, PUBLISHED_BYTES, Published } from "./other-workers";
-import { beginRemote, receiveRemote, remoteInFlightNow } from "./remote";
+import {
+  beginRemote,
+  countsSnapshot,
+  localDue,
+  receivePush,
+  receiveRemote,
+  rememberLocal,
+  remoteInFlightNow,
+} from "./remote";
 import { requestsIn, waitingIn } from "./shared-record";
 import { estimateOf, knownRose, UNSEEN_NOISE } from "./unseen";
+import { setWorkersTokens } from "./waiting-tokens";
 
 let ownTotal: i32 = 0;
 let anyStarted: bool = false;
@@ -31,12 +41,47 @@ export function followTopology(view: SnapshotView): void {
 
 /** Takes over what other Envoys have in flight, from a snapshot that came at `now`, ns. */
 export function followRemote(view: SnapshotView, now: u64): void {
+  if (!countsSnapshot(now)) return;
   const newer = beginRemote(view, now);
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
     receiveRemote(view, i, localInFlight(entry), newer);
     knownRose(entry);
   }
+}
+
+/** Takes over what other Envoys have in flight, from a traffic push that came at `now`, ns. */
+export function followPush(push: TrafficPush, now: u64): void {
+  receivePush(push, now);
+  for (let i: u32 = 0; i < endpointCount(); i++) {
+    const entry = entryOf(i);
+    setWorkersTokens(entry, entry.tokens.workersWaiting, entry.tokens.workersSent, now);
+    knownRose(entry);
+  }
+}
+
+/** Call on the tick at `now`, ns. Remembers this Envoy's requests, for the guess of what other Envoys have sent since. */
+export function followLocal(now: u64): void {
+  if (!localDue(now)) return;
+  for (let i: u32 = 0; i < endpointCount(); i++) {
+    const entry = entryOf(i);
+    rememberLocal(entry, localInFlight(entry));
+  }
+}
+
+/** Hash of this Envoy's counts as a traffic report has them, never 0. Settled requests do not matter for it. */
+export function newsHash(): u32 {
+  let hash: u64 = 0;
+  for (let i: u32 = 0; i < endpointCount(); i++) {
+    const entry = entryOf(i);
+    const tokens = entry.tokens;
+    const requests = max(localInFlight(entry), 0);
+    const waiting = max(tokens.waiting + tokens.workersWaiting, 0);
+    if (requests == 0 && waiting == 0) continue;
+    hash = mix(hash ^ entry.hash ^ requests);
+    hash = mix(hash ^ (((<u64>waiting) << 32) | <u32>(tokens.sent + tokens.workersSent)));
+  }
+  return <u32>(hash >> 32) | 1;
 }
 
 /** Rises whenever this worker publishes. finished() compares generations to find whether a request is settled. */

@@ -4,10 +4,11 @@ import { followObjectives } from "../admission/objectives";
 import { followSince } from "../admission/since";
 import { followAdapters } from "../endpoints/adapters";
 import { followCaches } from "../endpoints/cache/prefix-index";
+import { receiveUpdate } from "../endpoints/cache/prefix-updates";
 import { followRefill, wantRefill } from "../endpoints/cache/refill";
 import { followCosts } from "../endpoints/costs";
 import { followUsable } from "../endpoints/health";
-import { followRemote, followTopology } from "../endpoints/in-flight";
+import { followPush, followRemote, followTopology } from "../endpoints/in-flight";
 import { followPrefixes } from "../endpoints/remote";
 import { followScrapes } from "../endpoints/unseen";
 import { tickTime } from "../host/tick-time";
@@ -15,6 +16,8 @@ import { followPlaces } from "../places/learned";
 import { current, receivedAt } from "../snapshot/current";
 import { countEmptied } from "../workers/emptied";
 import { receiveSnapshot } from "../workers/stored-snapshot";
+import { receiveTraffic, receiveTrafficPrefixes } from "../workers/stored-traffic";
+import { summary } from "../workers/summary";
 import { followPlaceNames } from "./place-counters";
 
 /** Whether the scrapes of the current snapshot are still to be followed. */
@@ -40,6 +43,14 @@ export function followSnapshot(): void {
   followObjectives(view);
   followSince(view, receivedAt());
   newScrapes = true;
+}
+
+/** Call after readSummary(). Takes over the traffic of other Envoys that a sidecar pushed since the last call. */
+export function followTraffic(): void {
+  const push = receiveTraffic();
+  if (push !== null) followPush(push, summary().trafficReceived);
+  const prefixes = receiveTrafficPrefixes();
+  if (prefixes !== null) receiveUpdate(prefixes.pointer, prefixes.length);
 }
 
 /** Call on the tick, when the other workers' counts were received: scrapes are compared with them. */

@@ -6,8 +6,8 @@ import { sampleCounts } from "../admission/since";
 import { ROLE_HOLDER } from "../config/config";
 import { refreshPrompts } from "../endpoints/cache/running-prompts";
 import { endpointCount } from "../endpoints/entries";
-import { totalInFlight } from "../endpoints/in-flight";
-import { forgetRemote, REMOTE_SILENT, remoteTotal } from "../endpoints/remote";
+import { followLocal, totalInFlight } from "../endpoints/in-flight";
+import { forgetSilent, remoteTotal } from "../endpoints/remote";
 import { countTick, readClock, tickTime } from "../host/tick-time";
 import { ageMilliseconds, hasSnapshot } from "../snapshot/current";
 import { ENDPOINTS, IN_FLIGHT, IN_FLIGHT_ELSEWHERE, record, SNAPSHOT_AGE } from "../stats";
@@ -17,8 +17,9 @@ import { exchangeNews } from "../workers/prefix-news";
 import { publishSums } from "../workers/published-sums";
 import { exchangeSpeeds } from "../workers/shared-speed";
 import { readSummary } from "../workers/summary";
-import { followNewScrapes, followSnapshot } from "./follow";
+import { followNewScrapes, followSnapshot, followTraffic } from "./follow";
 import { tendWaiting } from "./request/resume";
+import { answerPolls, heldPolls, lookForNews, pollPeriod } from "./reserved/polls";
 import { verifySettled } from "./response/served";
 import { BUSY_TICK_MILLISECONDS, collectGarbage, Root, tickEvery } from "./root";
 import { releaseStuck } from "./setup/no-bodies";
@@ -59,24 +60,34 @@ export function wakeUp(root: Root): void {
 export function idleIfDone(root: Root): void {
   if (idle || !hasLittleToDo()) return;
   idle = true;
-  tickEvery(root, IDLE_TICK_MILLISECONDS);
+  tickEvery(root, period(tickTime()));
   publishCounts(tickTime());
   exchangeNews(tickTime());
   recordInFlight();
 }
 
-/** Call when a root's timer fired. Each root of a VM has a timer, so this skips a tick that comes within half a period of the last. */
+/**
+ * Call when a root's timer fired. Each root of a VM has a timer, and a worker with a poll looks for news between two ticks. So this
+ * skips a tick that comes within three quarters of a period of the last.
+ */
 export function timerFired(root: Root): void {
   const now = readClock();
-  if (isOlder(tickedAt, now, BUSY_TICK / 2)) {
+  if (isOlder(tickedAt, now, (BUSY_TICK / 4) * 3)) {
     idle = hasLittleToDo();
     tick(now);
-  }
-  tickEvery(root, idle ? IDLE_TICK_MILLISECONDS : BUSY_TICK_MILLISECONDS);
+  } else if (pollPeriod(now) > 0) lookForNews(now);
+  tickEvery(root, period(now));
+}
+
+/** Milliseconds until the next tick, or the next look for news. */
+function period(now: u64): u32 {
+  const watch = pollPeriod(now);
+  if (watch > 0) return watch;
+  return idle ? IDLE_TICK_MILLISECONDS : BUSY_TICK_MILLISECONDS;
 }
 
 function hasLittleToDo(): bool {
-  return openStreams() == 0 && requests <= FEW;
+  return openStreams() == heldPolls() && requests <= FEW;
 }
 
 /** Returns whether `then` is at least `nanoseconds` before `now`. Also true when the clock was set back. */
@@ -91,12 +102,15 @@ function tick(now: u64): void {
   collectGarbage();
   readSummary();
   followSnapshot();
-  if (ageMilliseconds(now) > REMOTE_SILENT) forgetRemote();
+  followTraffic();
+  forgetSilent(now);
   verifySettled();
   refreshPrompts();
   exchangeCounts(now);
   exchangeNews(now);
   exchangeSpeeds(now);
+  followLocal(now);
+  answerPolls(now);
   followNewScrapes();
   publishSums(now);
   receiveEjections();

@@ -21,6 +21,8 @@ export const PHASE_REPLIED: u32 = 4;
 export const PHASE_MULTIPART: u32 = 5;
 /** The request waits for room (filter/request/hold.ts). Everything but the pick is decided. */
 export const PHASE_WAITING: u32 = 6;
+/** A sidecar's request for a traffic report waits for news (filter/reserved/polls.ts). */
+export const PHASE_POLL: u32 = 7;
 
 /** Flag of Stream.named: `priority` comes from the rule for the client's name. */
 export const NAMED_PRIORITY: u32 = 1;

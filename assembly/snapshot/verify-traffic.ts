@@ -35,17 +35,21 @@ export function verifyTraffic(view: SnapshotView): u32 {
   if (view.remote) {
     if (view.remoteCount != view.endpointCount) return BROKEN_REMOTE_RECORDS;
     for (let i: u32 = 0; i < view.remoteCount; i++) {
-      const record = view.remote + i * view.remoteStride;
-      const requests = load<u32>(record, REMOTE_REQUESTS);
-      if (requests > MAX_REMOTE || load<u32>(record, REMOTE_SETTLED) > requests) return BROKEN_REMOTE_COUNTS;
-      if (load<u32>(record, REMOTE_WAITING) > MAX_REMOTE_WAITING) return BROKEN_REMOTE_COUNTS;
+      if (!areCounts(view.remote + i * view.remoteStride)) return BROKEN_REMOTE_COUNTS;
     }
   }
   return view.prefixes && !arePrefixes(view.prefixes, view.prefixWords * PREFIX_WORD_BYTES) ? BROKEN_PREFIXES : VALID;
 }
 
+/** Whether the counts of a record as in REMOTE are within their limits. */
+export function areCounts(record: usize): bool {
+  const requests = load<u32>(record, REMOTE_REQUESTS);
+  if (requests > MAX_REMOTE || load<u32>(record, REMOTE_SETTLED) > requests) return false;
+  return load<u32>(record, REMOTE_WAITING) <= MAX_REMOTE_WAITING;
+}
+
 /** Whether the bytes are whole prefix records. */
-function arePrefixes(start: usize, bytes: u32): bool {
+export function arePrefixes(start: usize, bytes: u32): bool {
   let left = bytes;
   let at = start;
   while (left > 0) {

@@ -2,7 +2,7 @@
 // when it becomes idle (filter/on-tick.ts), if the counts have changed. It receives the other workers' counts on the tick. The
 // summary has the number of keys that were ever claimed.
 //   pilotfish.worker.N   WorkerHeader, then endpoints/in-flight.ts PUBLISHED_BYTES for each endpoint
-// A worker claims a key after its first request. It takes a key that nobody has refreshed for ABANDONED, else the next
+// A worker claims a key after its first request, or its first poll (filter/reserved/polls.ts). It takes a key that nobody has refreshed for ABANDONED, else the next
 // unused key. Two workers may claim one key: both at once when the key is unused, or the second when the first stood still for so
 // long that its key seemed abandoned. So a worker in doubt checks whose id the key's value has, and the loser claims again. No worker
 // uses a value that is older than SILENT, so the counts of a dead worker disappear.
@@ -45,6 +45,8 @@ const NO_KEY: u32 = 0xffffffff;
 const keys = new NumberedKeys("pilotfish.worker", MAX_WORKERS);
 /** Number of this worker's key. */
 let mine: u32 = NO_KEY;
+/** Whether joinWorkers() was called. */
+let joins: bool = false;
 let claimedAt: u64 = 0;
 let publishedAt: u64 = 0;
 let publishedTopology: u64 = 0;
@@ -60,10 +62,19 @@ export function exchangeCounts(now: u64): void {
   receiveCounts(now);
 }
 
+/** Makes this worker take part before it has sent a request, so that it receives what the others have at each moment. */
+export function joinWorkers(): void {
+  joins = true;
+}
+
+function takesPart(): bool {
+  return joins || hasSent();
+}
+
 /** Publishes counts that the other workers do not have yet. */
 export function publishCounts(now: u64): void {
   if (endpointCount() == 0) return;
-  if (mine == NO_KEY && hasSent()) claim(now);
+  if (mine == NO_KEY && takesPart()) claim(now);
   if (mine == NO_KEY || !isOwn(now)) return;
   const due = now - publishedAt > REFRESH;
   if (!due && publishedTopology == topologyHash() && !ownChanged()) return;
@@ -77,7 +88,7 @@ function isOwn(now: u64): bool {
   const known = readShared(keys.at(mine));
   if (known.length >= HEADER && changetype<WorkerHeader>(known.pointer).owner == workerId()) return true;
   mine = NO_KEY;
-  if (hasSent()) claim(now);
+  if (takesPart()) claim(now);
   return false;
 }
 

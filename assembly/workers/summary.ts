@@ -17,6 +17,10 @@ class Summary {
   workers: u64 = 0;
   /** Number of times that workers have added to the speeds of endpoints (shared-speed.ts). */
   speeds: u64 = 0;
+  /** When the last traffic push was received, ns (stored-traffic.ts). Each push gets a higher number. */
+  trafficReceived: u64 = 0;
+  /** Position where the prefixes of traffic pushes end. */
+  trafficPrefixes: u64 = 0;
 }
 
 const KEY = bytesOf("pilotfish.summary");
@@ -51,6 +55,18 @@ export function publishSnapshot(version: u64, received: u64): bool {
     const next = present(change);
     next.snapshotVersion = version;
     next.snapshotReceived = received;
+    change.write(record, BYTES);
+  }
+  return change.made();
+}
+
+/** Publishes that a traffic push was stored. Returns false when this failed. */
+export function publishTraffic(received: u64, prefixes: u64): bool {
+  const change = beginChange(KEY);
+  while (change.next()) {
+    const next = present(change);
+    next.trafficReceived = max(received, next.trafficReceived + 1);
+    next.trafficPrefixes = max(prefixes, next.trafficPrefixes);
     change.write(record, BYTES);
   }
   return change.made();

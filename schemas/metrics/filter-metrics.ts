@@ -138,6 +138,10 @@ export const FILTER_METRICS: Readonly<Record<string, FilterMetric>> = {
     "pilotfish.reported",
     "Traffic reports that sidecars got: this Envoy's in-flight requests and prefixes, for other Envoys.",
   ),
+  TRAFFIC_STORED: counter(
+    "pilotfish.traffic.stored",
+    "Traffic pushes that were stored: the in-flight requests and prefixes of other Envoys.",
+  ),
   SHARED_FAILED: counter(
     "pilotfish.shared.failed",
     "Values that Envoy's shared data did not take: the host refused the value, or other workers changed it each time first.",

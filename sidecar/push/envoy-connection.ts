@@ -1,8 +1,9 @@
-// The connection to one Envoy, and the secret that the Envoy accepts.
+// The connections to one Envoy, and the secret that the Envoy accepts. Polls have a connection of their own: they take long, and a
+// connection's polls come to the same worker, so each poll continues where the last one ended.
 import { type buildConnector, Pool } from "undici";
-import { REPORT_HEADER, SECRET_HEADER } from "../../protocol/constants.ts";
+import { POLL_HEADER, REPORT_HEADER, SECRET_HEADER } from "../../protocol/constants.ts";
 import type { Secrets } from "../credentials/secrets.ts";
-import { type Answer, exchange } from "../http.ts";
+import { type Answer, type Exchange, exchange } from "../http.ts";
 
 /** Opens a connection. */
 export type Connect = ReturnType<typeof buildConnector>;
@@ -14,18 +15,30 @@ interface EnvoyOptions {
   connect: Connect;
 }
 
+/** What a poll tells the filter (protocol/README.md, "Polls"). */
+export interface Poll {
+  ms: number;
+  news: number;
+  known: number;
+  collector: number;
+  envoys: number;
+}
+
 const ANSWER_MAX_BYTES = 1 << 20;
 
 export class Envoy {
   readonly origin: string;
   readonly #options: EnvoyOptions;
-  readonly #pool: Pool;
+  readonly #pushes: Pool;
+  readonly #reports: Pool;
   #worked: string | undefined;
 
   constructor(origin: string, options: EnvoyOptions) {
     this.origin = origin;
     this.#options = options;
-    this.#pool = new Pool(origin, { connections: 1, pipelining: 1, connect: options.connect });
+    const connection = { connections: 1, pipelining: 1, connect: options.connect };
+    this.#pushes = new Pool(origin, connection);
+    this.#reports = new Pool(origin, connection);
   }
 
   /** The secret that the Envoy accepted last, or the first secret to try. */
@@ -34,33 +47,35 @@ export class Envoy {
   }
 
   /**
-   * Pushes a snapshot. With a cursor, the response is a traffic report with the prefix updates since the cursor. Rejects as
-   * exchange() in http.ts does.
+   * Pushes a snapshot or a traffic push. With a cursor, the response is a traffic report with the prefix updates since the cursor.
+   * Rejects as exchange() in http.ts does.
    */
-  push(body: Uint8Array, cursor: string | undefined): Promise<Answer> {
-    return this.#ask("POST", { "content-type": "application/octet-stream" }, body, cursor);
+  push(body: Uint8Array, cursor?: string): Promise<Answer> {
+    const headers = { "content-type": "application/octet-stream", ...asking(cursor) };
+    const { timeoutMs } = this.#options;
+    return this.#ask(this.#pushes, { method: "POST", headers, body, timeoutMs });
   }
 
-  report(cursor: string): Promise<Answer> {
-    return this.#ask("GET", {}, undefined, cursor);
+  /** Asks for a traffic report. `poll`: the filter may wait for news, as long as the poll says. */
+  report(cursor: string, poll?: Poll): Promise<Answer> {
+    const headers = { ...asking(cursor), ...(poll && { [POLL_HEADER]: textOf(poll) }) };
+    const timeoutMs = this.#options.timeoutMs + (poll?.ms ?? 0);
+    return this.#ask(this.#reports, { method: "GET", headers, timeoutMs });
   }
 
-  close(): Promise<void> {
-    return this.#pool.destroy();
+  async close(): Promise<void> {
+    await Promise.all([this.#pushes.destroy(), this.#reports.destroy()]);
   }
 
   async #ask(
-    method: "GET" | "POST",
-    more: Record<string, string>,
-    body: Uint8Array | undefined,
-    cursor: string | undefined,
+    pool: Pool,
+    { headers, ...request }: Pick<Exchange, "method" | "body" | "timeoutMs"> & { headers: Record<string, string> },
   ): Promise<Answer> {
-    const { path, timeoutMs, secrets } = this.#options;
+    const { path, secrets } = this.#options;
     let refused: Answer | undefined;
     for (const secret of secrets.inTurn(this.#worked)) {
-      const headers = { ...more, [SECRET_HEADER]: secret, ...(cursor !== undefined && { [REPORT_HEADER]: cursor }) };
-      const request = { method, path, headers, timeoutMs, maxBytes: ANSWER_MAX_BYTES };
-      const answer = await exchange(this.#pool, body === undefined ? request : { ...request, body });
+      const all = { ...headers, [SECRET_HEADER]: secret };
+      const answer = await exchange(pool, { ...request, path, headers: all, maxBytes: ANSWER_MAX_BYTES });
       if (answer.status !== 401) {
         this.#worked = secret;
         return answer;
@@ -69,4 +84,12 @@ export class Envoy {
     }
     return refused ?? { status: 401, body: Buffer.alloc(0) };
   }
+}
+
+function asking(cursor: string | undefined): Record<string, string> {
+  return cursor === undefined ? {} : { [REPORT_HEADER]: cursor };
+}
+
+function textOf({ ms, news, known, collector, envoys }: Poll): string {
+  return [ms, news, known, collector, envoys].join(".");
 }

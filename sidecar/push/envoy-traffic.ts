@@ -1,5 +1,5 @@
-// Keeps the traffic reports of all Envoys of a fleet. For each Envoy it computes the sum of the other Envoys' traffic: the
-// sections REMOTE and PREFIXES of its next snapshot (protocol/README.md).
+// Keeps the traffic reports of all Envoys of a fleet. For each Envoy it computes the sum of the other Envoys' traffic: its next
+// traffic push, or the sections REMOTE and PREFIXES of its next snapshot (protocol/README.md).
 //
 // The id in its traffic reports identifies an Envoy. So an Envoy with several addresses counts once, and never in its own
 // sum. A traffic report is valid for VALID_MS. Then the Envoy is gone, and so are its requests.
@@ -16,17 +16,13 @@ import { Refills } from "./refills.ts";
 
 const VALID_MS = 1500;
 
-/** The last traffic report of an address. */
-interface Received {
-  instance: bigint;
+/** The last traffic report of an address, without its prefixes and sums. */
+interface Received extends Pick<TrafficReport, "instance" | "counts" | "ring" | "end" | "news" | "collector"> {
   /** Time at which the report arrived, milliseconds. */
   at: number;
-  counts: TrafficReport["counts"];
-  ring: bigint;
-  end: bigint;
 }
 
-/** The traffic of the other Envoys, for one Envoy. */
+/** The traffic of the other Envoys, for the snapshot of one Envoy. */
 export interface Others {
   envoys: number;
   /** The section REMOTE: REMOTE_BYTES for each endpoint. */
@@ -35,10 +31,24 @@ export interface Others {
   prefixes: Uint8Array;
 }
 
+/** The sums of the other Envoys' counts, for one Envoy. */
+interface Sums {
+  envoys: number;
+  /** By the hash of the endpoint's address; only endpoints with requests. */
+  counts: Map<bigint, RemoteCounts>;
+}
+
+const NONE: RemoteCounts = { requests: 0, lasted: 0, pending: 0, sent: 0 };
+
 export class EnvoyTraffic {
   readonly #now: () => number;
+  readonly #preferred: (origin: string) => boolean;
   /** The last report by the origin of the Envoy. */
   readonly #received = new Map<string, Received>();
+  /** The latest valid report of each Envoy, and the origin that gave it. */
+  readonly #latest = new Map<bigint, { origin: string; at: number; counts: Received["counts"] }>();
+  /** The sum of the counts in #latest, without limits. A change adds and subtracts, so its cost does not grow with the fleet. */
+  readonly #totals = new Map<bigint, RemoteCounts>();
   readonly #updates: PrefixUpdates;
   readonly #blocks = new CachedBlocks();
   readonly #refills: Refills;
@@ -47,10 +57,11 @@ export class EnvoyTraffic {
 
   /**
    * `now`: milliseconds. `first`: the numbers of prefix records and of refills begin above it. After a reload they must be above
-   * the numbers of the run before.
+   * the numbers of the run before. `preferred`: whether an origin is preferred to others of the same Envoy.
    */
-  constructor(now: () => number, first = 0) {
+  constructor(now: () => number, first = 0, preferred: (origin: string) => boolean = () => false) {
     this.#now = now;
+    this.#preferred = preferred;
     this.#updates = new PrefixUpdates(first);
     this.#refills = new Refills(this.#blocks, first);
   }
@@ -61,19 +72,53 @@ export class EnvoyTraffic {
     return `${ring}.${end}`;
   }
 
+  /** Returns the last report of an origin, if it is valid. */
+  last(origin: string): Pick<Received, "news" | "collector"> | undefined {
+    const received = this.#received.get(origin);
+    return received === undefined || received.at < this.#now() - VALID_MS ? undefined : received;
+  }
+
+  /** Number of Envoys with a valid report. */
+  get envoys(): number {
+    this.#expire();
+    return this.#latest.size;
+  }
+
+  /** Returns whether the Envoy at `origin` is also at an origin that is preferred, or was known before if both or none are. */
+  isAlias(origin: string): boolean {
+    const preferred = this.#preferred;
+    const instance = this.#received.get(origin)?.instance;
+    let before = true;
+    for (const [other, received] of this.#received) {
+      if (other === origin) before = false;
+      else if (received.instance === instance && this.last(other) !== undefined) {
+        if (preferred(other) === preferred(origin) ? before : preferred(other)) return true;
+      }
+    }
+    return false;
+  }
+
   /** Takes a traffic report. Returns whether the report has news, so that pushes to the other Envoys are due. */
   receive(origin: string, report: TrafficReport): boolean {
-    const { instance, counts, ring, end, prefixes } = report;
-    const before = this.#received.get(origin);
+    const { instance, counts, ring, end, news, collector, prefixes } = report;
     const at = this.#now();
-    this.#received.set(origin, { instance, at, counts, ring, end });
-    if (prefixes.length > 0) {
-      // An Envoy with two addresses reports its prefixes twice. Filters ignore records that they have received before.
+    const replaced = this.#received.get(origin)?.instance;
+    if (replaced !== undefined && replaced !== instance && this.#latest.get(replaced)?.origin === origin)
+      this.#drop(replaced);
+    this.#received.set(origin, { instance, at, counts, ring, end, news, collector });
+    // An Envoy with two addresses reports its prefixes twice.
+    const fresh = prefixes.length > 0 && !this.isAlias(origin);
+    if (fresh) {
       this.#updates.add(instance, prefixes, at);
-      if (this.#isFirstAddress(origin, instance)) this.#blocks.use(prefixes, report.pieceBytes, this.#index);
+      this.#blocks.use(prefixes, report.pieceBytes, this.#index);
     }
     this.#refills.reported(origin, report);
-    return prefixes.length > 0 || before?.instance !== instance || !sameCounts(before.counts, counts);
+    const before = this.#latest.get(instance);
+    this.#latest.set(instance, { origin, at, counts });
+    if (before !== undefined && sameCounts(before.counts, counts)) return fresh;
+    if (before !== undefined) this.#count(before.counts, -1);
+    this.#count(counts, 1);
+    return true;
   }
 
   /** The Envoy did not respond. */
@@ -83,6 +128,7 @@ export class EnvoyTraffic {
 
   forget(origin: string): void {
     this.#received.delete(origin);
+    for (const [instance, latest] of this.#latest) if (latest.origin === origin) this.#drop(instance);
     this.#refills.forget(origin);
   }
 
@@ -97,61 +143,76 @@ export class EnvoyTraffic {
     return this.#refills.isRefilling(origin);
   }
 
-  /** Returns the traffic of all Envoys except the Envoy at `origin`; undefined: no other Envoy is known. */
+  /** Returns the sums of all Envoys except the Envoy at `origin`. */
+  sumsOf(origin: string): Sums {
+    this.#expire();
+    const own = this.#latest.get(this.#received.get(origin)?.instance ?? 0n);
+    const envoys = Math.min(this.#latest.size - (own === undefined ? 0 : 1), MAX_ENVOYS);
+    const counts: Sums["counts"] = new Map();
+    for (const [hash, total] of this.#totals) {
+      const sum = limited(added(total, own?.counts.get(hash) ?? NONE, -1));
+      if (sum.requests > 0 || sum.pending > 0) counts.set(hash, sum);
+    }
+    return { envoys, counts };
+  }
+
+  /** Returns the prefixes of all Envoys except the Envoy at `origin` whose numbers are above `number`, and their highest number. */
+  prefixesOf(origin: string, number: number): { bytes: Uint8Array; number: number } {
+    return this.#updates.after(number, this.#received.get(origin)?.instance);
+  }
+
+  /** Returns the traffic of all Envoys except the Envoy at `origin` for a snapshot; undefined: no other Envoy is known. */
   othersOf(origin: string, index: EndpointIndex): Others | undefined {
-    const others = this.#others(origin);
-    if (others.length === 0) return undefined;
-    const instances = new Set(others.map(({ instance }) => instance));
-    const prefixes = this.#updates.of(instances, this.#now());
-    return { envoys: others.length, counts: sumsOf(others, index), prefixes };
-  }
-
-  /** Whether no address before `origin` has reported for the Envoy. */
-  #isFirstAddress(origin: string, instance: bigint): boolean {
-    const since = this.#now() - VALID_MS;
-    for (const [other, received] of this.#received)
-      if (other < origin && received.instance === instance && received.at >= since) return false;
-    return true;
-  }
-
-  /** Returns the latest valid report of each other Envoy. */
-  #others(origin: string): Received[] {
-    const own = this.#received.get(origin)?.instance;
-    const since = this.#now() - VALID_MS;
-    const byInstance = new Map<bigint, Received>();
-    for (const [asked, received] of this.#received) {
-      if (asked === origin || received.instance === own || received.at < since) continue;
-      const known = byInstance.get(received.instance);
-      if (known === undefined || known.at < received.at) byInstance.set(received.instance, received);
-    }
-    return [...byInstance.values()].slice(0, MAX_ENVOYS);
-  }
-}
-
-/** Returns the section REMOTE: for each endpoint of the index the sum over these Envoys. */
-function sumsOf(envoys: readonly Received[], index: EndpointIndex): Uint8Array {
-  const sums = new Map<number, RemoteCounts>();
-  for (const { counts } of envoys) {
-    for (const [hash, one] of counts) {
+    const sums = this.sumsOf(origin);
+    if (sums.envoys === 0) return undefined;
+    const bytes = new Uint8Array(index.size * REMOTE_BYTES);
+    const view = new DataView(bytes.buffer);
+    for (const [hash, sum] of sums.counts) {
       const at = index.indexOf(hash);
-      if (at === undefined) continue;
-      const sum = sums.get(at);
-      sums.set(at, sum === undefined ? one : sumOf(sum, one));
+      if (at !== undefined) writeCounts(view, at * REMOTE_BYTES, sum);
+    }
+    const own = this.#received.get(origin)?.instance;
+    const instances = new Set([...this.#latest.keys()].filter((instance) => instance !== own));
+    return { envoys: sums.envoys, counts: bytes, prefixes: this.#updates.of(instances, this.#now()) };
+  }
+
+  #expire(): void {
+    const since = this.#now() - VALID_MS;
+    for (const [instance, { at }] of this.#latest) if (at < since) this.#drop(instance);
+  }
+
+  #drop(instance: bigint): void {
+    const latest = this.#latest.get(instance);
+    this.#latest.delete(instance);
+    if (latest !== undefined) this.#count(latest.counts, -1);
+  }
+
+  /** Adds an Envoy's counts to the totals, or subtracts them. */
+  #count(counts: Received["counts"], sign: 1 | -1): void {
+    for (const [hash, one] of counts) {
+      const total = added(this.#totals.get(hash) ?? NONE, one, sign);
+      if (total.requests === 0 && total.pending === 0 && total.sent === 0) this.#totals.delete(hash);
+      else this.#totals.set(hash, total);
     }
   }
-  const bytes = new Uint8Array(index.size * REMOTE_BYTES);
-  const view = new DataView(bytes.buffer);
-  for (const [at, sum] of sums) writeCounts(view, at * REMOTE_BYTES, sum);
-  return bytes;
 }
 
-function sumOf(a: RemoteCounts, b: RemoteCounts): RemoteCounts {
-  const requests = Math.min(a.requests + b.requests, MAX_REMOTE);
+function added(a: RemoteCounts, b: RemoteCounts, sign: 1 | -1): RemoteCounts {
   return {
-    requests,
-    lasted: Math.min(a.lasted + b.lasted, requests),
-    pending: Math.min(a.pending + b.pending, MAX_REMOTE_WAITING),
-    sent: (a.sent + b.sent) >>> 0,
+    requests: a.requests + sign * b.requests,
+    lasted: a.lasted + sign * b.lasted,
+    pending: a.pending + sign * b.pending,
+    sent: a.sent + sign * b.sent,
+  };
+}
+
+function limited({ requests, lasted, pending, sent }: RemoteCounts): RemoteCounts {
+  const most = Math.min(requests, MAX_REMOTE);
+  return {
+    requests: most,
+    lasted: Math.min(lasted, most),
+    pending: Math.min(pending, MAX_REMOTE_WAITING),
+    sent: sent % 2 ** 32,
   };
 }
 

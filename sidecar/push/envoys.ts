@@ -1,6 +1,7 @@
-// The Envoys of a run, which come and go. Targets get snapshots; peers are only asked for traffic reports. A report with new
-// counts or prefixes makes pushes to the other Envoys due. So each Envoy receives the others' traffic within two intervals
-// (ARCHITECTURE.md, "What Envoys share"). Where Envoys exchange nothing, their reports are still asked for their sums, but less often.
+// The Envoys of a run, which come and go. Targets get snapshots; peers get none. The collector of a fleet (election.ts) polls all Envoys
+// and pushes to each the traffic of the others (ARCHITECTURE.md, "What Envoys share"). A sidecar that is no collector polls its own
+// targets only, to learn when no collector is alive, and asks peers now and then for the sums that it learns from. A filter of a
+// release without polls is asked at the interval of pushes, and gets the others' traffic with its snapshots.
 import { buildConnector } from "undici";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
@@ -9,14 +10,18 @@ import type { Access } from "../credentials/access.ts";
 import type { Secrets } from "../credentials/secrets.ts";
 import type { Log } from "../log.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
+import { Election } from "./election.ts";
 import { type Connect, Envoy } from "./envoy-connection.ts";
 import { type EnvoySource, envoySources, type FindParts } from "./envoy-sources.ts";
 import { EnvoyTraffic } from "./envoy-traffic.ts";
-import { ReportReader } from "./report-reader.ts";
+import { type Question, ReportReader } from "./report-reader.ts";
 import { Target, type TargetParts } from "./target.ts";
+import { TrafficPusher } from "./traffic-pusher.ts";
 
 interface EnvoysParts extends FindParts {
   snapshots: SnapshotSource;
+  /** Random id of this process. */
+  source: bigint;
   secrets: Secrets;
   /** Certificates of the connections to Envoys. Envoys closes them when it is closed. */
   certificates: Access;
@@ -30,19 +35,29 @@ interface EnvoysParts extends FindParts {
 interface Known {
   envoy: Envoy;
   reader: ReportReader;
+  pusher: TrafficPusher;
   /** The pusher of snapshots; undefined: the Envoy is a peer. */
   target: Target | undefined;
 }
 
-/** The shortest time between two requests of a sidecar for traffic reports, over all Envoys. */
+/** How long a filter may wait with its answer to a poll. */
+const POLL_MS = 1000;
+/** The shortest times between two polls of an Envoy, and between two traffic pushes to it: for a small fleet, and for each Envoy. */
+const SPACING_MS = 12;
+const SPACING_MS_PER_ENVOY = 1.5;
+/** For filters without polls: the shortest time between two questions of a sidecar, over all Envoys. */
 const MIN_QUESTION_SPACING_MS = 5;
-/** The time between two traffic reports of an Envoy that are wanted for their sums only. */
+/** The time between two traffic reports that are wanted for their sums only: of the only Envoy, and of a peer, for each Envoy. */
 const SUMS_INTERVAL_MS = 500;
+const MAX_SUMS_INTERVAL_MS = 8000;
+/** The time between two questions for another address of an Envoy. */
+const ALIAS_INTERVAL_MS = 1000;
 
 export class Envoys {
   readonly #config: Config["push"];
   readonly #parts: EnvoysParts;
   readonly #traffic: EnvoyTraffic;
+  readonly #election: Election;
   readonly #connect: Connect;
   readonly #sources: Array<{ source: EnvoySource; pushed: boolean; origins: readonly string[] }>;
   readonly #known = new Map<string, Known>();
@@ -55,7 +70,8 @@ export class Envoys {
     // After a reload the source is the same, so the records of the new run need higher numbers. Tens of microseconds fit into
     // 48 bits.
     const first = Number(parts.clock.epochMicros() / 10n);
-    this.#traffic = new EnvoyTraffic(() => parts.clock.now(), first);
+    this.#traffic = new EnvoyTraffic(() => parts.clock.now(), first, (origin) => this.#known.get(origin)?.target !== undefined);
+    this.#election = new Election(parts.source);
     this.#connect = (options, callback) => {
       // Each connection has a connector of its own, since the certificates may have changed.
       const { serverName } = config.tls;
@@ -109,11 +125,28 @@ export class Envoys {
     return this.#config.exchange && this.#known.size > 1;
   }
 
-  /** Time between two traffic reports of an Envoy, milliseconds; undefined: no reports are wanted. */
-  #reportInterval(): number | undefined {
-    if (!this.#exchanging && this.#parts.measured === undefined) return undefined;
-    const interval = this.#exchanging ? this.#config.interval : SUMS_INTERVAL_MS;
-    return Math.max(interval, MIN_QUESTION_SPACING_MS * this.#known.size);
+  /** The shortest time between two polls of an Envoy, or two traffic pushes to it. */
+  #spacingMs(): number {
+    return Math.max(SPACING_MS, SPACING_MS_PER_ENVOY * this.#known.size);
+  }
+
+  /** How an Envoy is asked now; undefined: its reports are not wanted. */
+  #question(origin: string): Question | undefined {
+    const known = this.#known.size;
+    const { measured } = this.#parts;
+    const sums = measured === undefined ? undefined : { spacingMs: SUMS_INTERVAL_MS };
+    if (!this.#exchanging) return sums;
+    const { id, collecting } = this.#election;
+    const own = this.#known.get(origin)?.target !== undefined;
+    if (!own && !collecting)
+      return sums && { spacingMs: Math.min(Math.max(2, known) * SUMS_INTERVAL_MS, MAX_SUMS_INTERVAL_MS) };
+    const last = this.#traffic.last(origin);
+    if (last === undefined || last.news === 0)
+      return { spacingMs: Math.max(this.#config.interval, MIN_QUESTION_SPACING_MS * known) };
+    if (this.#traffic.isAlias(origin)) return { spacingMs: ALIAS_INTERVAL_MS };
+    const candidate = collecting ? { collector: id, envoys: this.#traffic.envoys } : { collector: 0, envoys: 0 };
+    const poll = { ms: POLL_MS, news: last.news, known: last.collector, ...candidate };
+    return { poll, spacingMs: this.#spacingMs() };
   }
 
   #follow(): void {
@@ -141,11 +174,18 @@ export class Envoys {
       clock,
       log,
       random,
-      intervalMs: () => this.#reportInterval(),
+      question: () => this.#question(origin),
       cursor: () => this.#traffic.cursor(origin),
       received: (report) => this.#receive(origin, report),
+      failed: () => this.#pushToOthers(origin),
     });
-    const known = { envoy, reader, target: undefined };
+    const pusher = new TrafficPusher(envoy, {
+      clock,
+      log,
+      spacingMs: () => this.#spacingMs(),
+      traffic: (number) => this.#othersTraffic(origin, number),
+    });
+    const known = { envoy, reader, pusher, target: undefined };
     this.#known.set(origin, known);
     log.info({ envoy: origin }, "Envoy found");
     return known;
@@ -156,8 +196,8 @@ export class Envoys {
     const { snapshots, clock, log, random, pushed } = this.#parts;
     const options = { intervalMs: interval, heartbeatMs: heartbeat, retryMinMs: minBackoff, retryMaxMs: maxBackoff };
     const exchange: TargetParts["exchange"] = {
-      cursor: () => (this.#exchanging ? this.#traffic.cursor(envoy.origin) : undefined),
-      others: (index) => (this.#exchanging ? this.#traffic.othersOf(envoy.origin, index) : undefined),
+      cursor: () => (this.#needsReports(envoy.origin) ? this.#traffic.cursor(envoy.origin) : undefined),
+      others: (index) => (this.#needsReports(envoy.origin) ? this.#traffic.othersOf(envoy.origin, index) : undefined),
       refill: (index) => this.#traffic.refillOf(envoy.origin, index),
       refilling: () => this.#traffic.isRefilling(envoy.origin),
       away: () => this.#traffic.away(envoy.origin),
@@ -169,11 +209,44 @@ export class Envoys {
     return new Target(envoy, { options, snapshots, clock, log, random, pushed, exchange });
   }
 
+  /** Whether pushes to this Envoy exchange traffic: its filter is of a release without polls. */
+  #needsReports(origin: string): boolean {
+    return this.#exchanging && this.#traffic.last(origin)?.news === 0;
+  }
+
+  /** Returns the next traffic push to an Envoy; undefined: another sidecar pushes to it. */
+  #othersTraffic(origin: string, number: number) {
+    const wanted = this.#exchanging && this.#election.isElected(this.#traffic.last(origin));
+    if (!wanted || this.#traffic.isAlias(origin)) return undefined;
+    const { bytes: prefixes, number: last } = this.#traffic.prefixesOf(origin, number);
+    return { ...this.#traffic.sumsOf(origin), prefixes, number: last };
+  }
+
+  /** Pushes traffic to the Envoys other than `origin`, which has news, or is away and may be forgotten by now. */
+  #pushToOthers(origin: string): void {
+    for (const [other, { pusher, target }] of this.#known) {
+      if (other === origin) continue;
+      if (!this.#needsReports(other)) pusher.changed();
+      else if (this.#pushing) target?.changed();
+    }
+  }
+
   #receive(origin: string, report: TrafficReport): void {
-    if (!this.#known.has(origin)) return;
+    const from = this.#known.get(origin);
+    if (from === undefined) return;
     this.#parts.measured?.(report.instance, report.sums);
-    if (this.#traffic.receive(origin, report) && this.#exchanging) this.changed();
-    else if (this.#traffic.isRefilling(origin)) this.#known.get(origin)?.target?.changed();
+    const elected = this.#election.isElected(this.#traffic.last(origin));
+    const news = this.#traffic.receive(origin, report);
+    if (this.#traffic.isRefilling(origin)) from.target?.changed();
+    if (!this.#exchanging) return;
+    const all = [...this.#known].map(([each, { target }]) => ({
+      last: this.#traffic.last(each),
+      own: target !== undefined,
+    }));
+    if (this.#election.heard(report, from.target !== undefined, all))
+      for (const { reader } of this.#known.values()) reader.wake();
+    if (!elected) from.pusher.changed();
+    if (news) this.#pushToOthers(origin);
   }
 
   async #forget(origin: string): Promise<void> {
@@ -181,6 +254,7 @@ export class Envoys {
     this.#known.delete(origin);
     this.#traffic.forget(origin);
     known?.reader.close();
+    known?.pusher.close();
     known?.target?.close();
     if (!this.#closed) this.#parts.log.info({ envoy: origin }, "Envoy gone");
     await known?.envoy.close();

@@ -1,5 +1,5 @@
-// Keeps prefix updates of the Envoys of a fleet: records of prefixes that their workers sent lately. For REPEATED_MS each
-// push to another Envoy contains the update. Memory: MAX_BYTES for each Envoy.
+// Keeps prefix updates of the Envoys of a fleet: records of prefixes that their workers sent lately. Traffic pushes have each update
+// once. Snapshots for filters without traffic pushes repeat it for REPEATED_MS. Memory: MAX_BYTES for each Envoy.
 import { PREFIX_COUNT } from "../../protocol/constants.ts";
 import { prefixStarts } from "../../protocol/traffic.ts";
 
@@ -13,8 +13,9 @@ interface Update {
   instance: bigint;
   /** Time at which the update arrived, milliseconds. */
   at: number;
-  /** Records in the format of the section PREFIXES. */
+  /** Records in the format of the section PREFIXES, and the number of the last record. */
   bytes: Uint8Array;
+  number: number;
 }
 
 export class PrefixUpdates {
@@ -28,28 +29,27 @@ export class PrefixUpdates {
 
   /** Adds an update. `prefixes`: the records of a traffic report, not numbered yet. `now`: milliseconds. */
   add(instance: bigint, prefixes: Uint8Array, now: number): void {
-    const added = { instance, at: now, bytes: this.#numbered(prefixes) };
+    const bytes = this.#numbered(prefixes);
+    const added = { instance, at: now, bytes, number: this.#number };
     this.#updates = this.#updates.filter(({ at }) => at >= now - REPEATED_MS);
     this.#updates.push(added);
-    let bytes = 0;
+    let size = 0;
     for (let i = this.#updates.length - 1; i >= 0; i--) {
       const update = this.#updates[i] as Update;
-      if (update.instance === instance) bytes += update.bytes.length;
-      if (bytes > MAX_BYTES && update !== added) this.#updates.splice(i, 1);
+      if (update.instance === instance) size += update.bytes.length;
+      if (size > MAX_BYTES && update !== added) this.#updates.splice(i, 1);
     }
+  }
+
+  /** Returns the newest records above `number` of all Envoys but `except`, as many as a traffic push may have, and the last number. */
+  after(number: number, except: bigint | undefined): { bytes: Uint8Array; number: number } {
+    const all = this.#updates.filter((update) => update.number > number && update.instance !== except);
+    return { bytes: newest(all), number: this.#number };
   }
 
   /** Returns the newest records of these Envoys in the order of their numbers, as many as fit into a snapshot. */
   of(instances: ReadonlySet<bigint>, now: number): Uint8Array {
-    let room = MAX_BYTES;
-    const chosen: Uint8Array[] = [];
-    for (const { instance, at, bytes } of this.#updates.toReversed()) {
-      if (at < now - REPEATED_MS || !instances.has(instance)) continue;
-      if (bytes.length > room) break;
-      room -= bytes.length;
-      chosen.unshift(bytes);
-    }
-    return new Uint8Array(Buffer.concat(chosen));
+    return newest(this.#updates.filter(({ instance, at }) => at >= now - REPEATED_MS && instances.has(instance)));
   }
 
   /**
@@ -67,4 +67,16 @@ export class PrefixUpdates {
     }
     return bytes;
   }
+}
+
+/** Returns the records of the newest updates, as many as fit into MAX_BYTES, in the order of their numbers. */
+function newest(updates: readonly Update[]): Uint8Array {
+  let room = MAX_BYTES;
+  const chosen: Uint8Array[] = [];
+  for (const { bytes } of updates.toReversed()) {
+    if (bytes.length > room) break;
+    room -= bytes.length;
+    chosen.unshift(bytes);
+  }
+  return new Uint8Array(Buffer.concat(chosen));
 }

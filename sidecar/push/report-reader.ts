@@ -1,19 +1,28 @@
-// Asks an Envoy for its traffic report if no push has returned a report lately. The interval is the interval of pushes, or
-// longer for many Envoys.
+// Asks an Envoy for its traffic reports, one after the other. A question may be a poll, which the filter answers when it has news.
 import { CODE_MALFORMED } from "../../protocol/constants.ts";
 import { decodeReport, type TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import type { Envoy } from "./envoy-connection.ts";
+import type { Envoy, Poll } from "./envoy-connection.ts";
+
+/** How an Envoy is asked. */
+export interface Question {
+  /** Absent: the filter answers at once. */
+  poll?: Poll;
+  /** The shortest time from this question to the next, milliseconds. */
+  spacingMs: number;
+}
 
 interface ReportReaderParts {
   clock: Clock;
   log: Log;
   random: () => number;
-  /** Returns the time between two reports, milliseconds; undefined: no reports are wanted now. */
-  intervalMs(): number | undefined;
+  /** Returns the question that is due now; undefined: no reports are wanted. */
+  question(): Question | undefined;
   cursor(): string;
   received(report: TrafficReport): void;
+  /** Called when the Envoy did not respond. */
+  failed(): void;
 }
 
 /** The wait after an Envoy did not respond. */
@@ -27,7 +36,11 @@ export class ReportReader {
   readonly #envoy: Envoy;
   readonly #parts: ReportReaderParts;
   #timer: NodeJS.Timeout | undefined;
-  #reportedAt = Number.NEGATIVE_INFINITY;
+  /** Whether a question is on its way. */
+  #asking = false;
+  /** Until this time an Envoy that did not respond is left alone. */
+  #awayUntil = Number.NEGATIVE_INFINITY;
+  #askedAt = Number.NEGATIVE_INFINITY;
   #closed = false;
   #logged = "";
 
@@ -37,9 +50,16 @@ export class ReportReader {
     this.#later(0);
   }
 
-  /** A push returned a report, so the next request is due an interval from now. */
+  /** A push returned a report, so the next question is due as if it had been asked now. */
   reported(): void {
-    this.#reportedAt = this.#parts.clock.now();
+    this.#askedAt = this.#parts.clock.now();
+  }
+
+  /** Looks at once whether another question is due now. */
+  wake(): void {
+    if (this.#asking || this.#parts.clock.now() < this.#awayUntil) return;
+    clearTimeout(this.#timer);
+    this.#later(0);
   }
 
   close(): void {
@@ -48,27 +68,31 @@ export class ReportReader {
   }
 
   #later(waitMs: number): void {
-    if (this.#closed) return;
-    this.#timer = setTimeout(() => void this.#look(), waitMs);
+    if (!this.#closed) this.#timer = setTimeout(() => void this.#look(), waitMs);
   }
 
   async #look(): Promise<void> {
-    const { clock, intervalMs } = this.#parts;
-    const interval = intervalMs();
-    if (interval === undefined) return this.#later(UNWANTED_MS);
-    const due = this.#reportedAt + interval - clock.now();
+    const { clock, question, random } = this.#parts;
+    const next = question();
+    if (next === undefined) return this.#later(UNWANTED_MS);
+    const due = this.#askedAt + next.spacingMs - clock.now();
     // A timer may come a fraction of a millisecond early.
     if (due > 1) return this.#later(due);
-    const wait = await this.#read();
-    if (wait === 0) this.reported();
-    this.#later(wait === 0 ? interval : wait * (0.75 + this.#parts.random() / 2));
+    this.#asking = true;
+    this.#askedAt = clock.now();
+    const away = await this.#read(next.poll);
+    this.#asking = false;
+    if (away === 0) return this.#look();
+    const wait = away * (0.75 + random() / 2);
+    this.#awayUntil = clock.now() + wait;
+    this.#later(wait);
   }
 
-  /** Requests a report. Returns how many milliseconds to wait before the next request; 0: the interval. */
-  async #read(): Promise<number> {
+  /** Asks for a report. Returns for how many milliseconds the Envoy is left alone; 0: it has responded. */
+  async #read(poll: Poll | undefined): Promise<number> {
     const { cursor, received } = this.#parts;
     try {
-      const { status, body } = await this.#envoy.report(cursor());
+      const { status, body } = await this.#envoy.report(cursor(), poll);
       if (this.#closed) return 0;
       if (status !== 200) return this.#failed(`status ${status}`, AWAY_MS);
       received(decodeReport(body));
@@ -81,9 +105,10 @@ export class ReportReader {
   }
 
   #failed(why: string, wait: number): number {
-    if (!this.#closed && this.#logged !== why)
-      this.#parts.log.debug({ envoy: this.#envoy.origin, why }, "no traffic report");
+    if (this.#closed) return wait;
+    if (this.#logged !== why) this.#parts.log.debug({ envoy: this.#envoy.origin, why }, "no traffic report");
     this.#logged = why;
+    this.#parts.failed();
     return wait;
   }
 }

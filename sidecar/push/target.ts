@@ -38,7 +38,7 @@ export interface TargetParts {
   exchange: TargetExchange;
 }
 
-/** The exchange of traffic reports between this Envoy and the other Envoys. */
+/** The exchange of traffic between this Envoy and the other Envoys, if its filter is of a release without polls. */
 interface TargetExchange {
   /** Says which prefix updates of this Envoy have been received; undefined: no report is wanted. */
   cursor(): string | undefined;

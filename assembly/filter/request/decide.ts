@@ -2,9 +2,12 @@
 // for, whether the request may go on now, and how it is sent on.
 import { newRandom, Random } from "../../base/random";
 import { Config } from "../../config/config";
+import { hasOtherEnvoys } from "../../endpoints/remote";
 import { findModel } from "../../route/models";
 import { current, hasSnapshot } from "../../snapshot/current";
 import { NONE } from "../../snapshot/view";
+import { readSummary } from "../../workers/summary";
+import { followTraffic } from "../follow";
 import { mayPick } from "../freshness";
 import { Root } from "../root";
 import { Stream } from "../streams";
@@ -46,6 +49,11 @@ export function decideAgain(stream: Stream): void {
 
 /** Sends the request on if its model is accepted and admission lets it go. Returns false as decideBody() does. */
 function send(stream: Stream): bool {
+  // Where sidecars tell of other Envoys, a pick does not wait for the next tick to learn what these have sent.
+  if (hasOtherEnvoys()) {
+    readSummary();
+    followTraffic();
+  }
   const config = configOf(stream);
   const known = hasSnapshot() ? findModel(current(), stream.served, stream.servedLength) : NONE;
   if (known == NONE && hasSnapshot() && config.models.rejectUnknown) {

@@ -32,6 +32,7 @@ import {
   openStream,
   PHASE_MULTIPART,
   PHASE_PASS,
+  PHASE_POLL,
   PHASE_PUSH,
   PHASE_REPLIED,
   PHASE_SCAN,
@@ -58,9 +59,9 @@ export function requestHeaders(id: u32, root: Root, endOfStream: bool): i32 {
   if (role == ROLE_HOLDER) return holderHeaders(id, root);
   const status = readHeaders(id, root, endOfStream);
   if (role == ROLE_SINGLE) return status;
-  // A reader lets the headers pass, unless the filter has answered. The holder behind the reader stops the headers.
+  // A reader lets the headers pass, unless the filter has answered or will answer by itself. The holder behind the reader stops the headers.
   const stream = status == HEADERS_STOP ? findStream(id) : null;
-  const holds = stream !== null && stream.phase != PHASE_REPLIED;
+  const holds = stream !== null && stream.phase != PHASE_REPLIED && stream.phase != PHASE_POLL;
   signHeaders(holds);
   return holds ? HEADERS_CONTINUE : status;
 }

@@ -1,5 +1,5 @@
-// The reserved path. POST stores a snapshot, and GET reads the current snapshot back or returns a traffic report. Client requests do
-// not come here, so this code may allocate.
+// The reserved path. POST stores a snapshot or the traffic of other Envoys. GET reads the current snapshot back, or returns a traffic
+// report (polls.ts). Client requests do not come here, so this code may allocate.
 
 import {
   CODE_ABSENT,
@@ -27,11 +27,11 @@ import { largeBuffer } from "../../host/memory";
 import { readClock } from "../../host/tick-time";
 import { pathLength } from "../../route/paths";
 import { ageMilliseconds, current, hasSnapshot } from "../../snapshot/current";
+import { isTrafficPush, openTrafficPush, verifyTrafficPush } from "../../snapshot/traffic-push";
 import { verify } from "../../snapshot/verify";
 import { newView } from "../../snapshot/view";
 import {
   count,
-  REPORTED,
   SNAPSHOT_HELD,
   SNAPSHOT_MALFORMED,
   SNAPSHOT_OTHER,
@@ -40,21 +40,24 @@ import {
   SNAPSHOT_STORED,
   SNAPSHOT_TOO_LARGE,
   SNAPSHOT_UNAUTHENTICATED,
+  TRAFFIC_STORED,
   writeMetrics,
 } from "../../stats";
 import { readSums } from "../../workers/published-sums";
 import { LEASED, OUTDATED, STORED, storeSnapshot } from "../../workers/stored-snapshot";
+import { storeTraffic } from "../../workers/stored-traffic";
 import { readSummary } from "../../workers/summary";
-import { followSnapshot } from "../follow";
+import { followSnapshot, followTraffic } from "../follow";
 import { isStale } from "../freshness";
 import { GET, POST } from "../headers/header-names";
 import { declaredLength, HEAD_PATH, HEAD_SECRET, headLength, headPointer, isMethod } from "../headers/request-head";
 import { beginError, sendBytes, sendError, sendJson } from "../local-reply";
 import { leaveGarbage, Root } from "../root";
 import { openStream, PHASE_PUSH, PHASE_REPLIED, Stream, stateOf } from "../streams";
+import { answerReport, poll, reportNow, sendReport } from "./polls";
 import { writeSnapshot } from "./readback";
 import { writeSums } from "./readback-sums";
-import { hasAsk, makeReport, parseAsk, ReportAsk, readAsk, setReportVersion, TrafficReport } from "./traffic-report";
+import { hasAsk, parseAsk, readAsk, TrafficReport } from "./traffic-report";
 
 const READBACK_BYTES: u32 = 2097152;
 /** Bytes of the longest report header: two numbers of 20 digits, and a dot. */
@@ -72,8 +75,9 @@ export function reservedHeaders(id: u32, root: Root, endOfStream: bool): i32 {
     refuse(404, SNAPSHOT_OTHER, "Nothing is here; the snapshot's path is set by snapshot.path.", CODE_NOT_FOUND);
   } else if (isMethod(GET)) {
     const ask = readAsk();
-    if (ask !== null) answerReport(ask);
-    else readBack(root);
+    if (ask === null) readBack(root);
+    else if (endOfStream) poll(id, changetype<usize>(root), ask);
+    else answerReport(readClock(), ask);
   } else if (!isMethod(POST)) {
     refuse(405, SNAPSHOT_OTHER, "POST a snapshot here, or GET the current one.", CODE_METHOD);
   } else if (endOfStream) {
@@ -111,15 +115,19 @@ export function reservedBody(stream: Stream, length: u32, endOfStream: bool): i3
     stream.phase = PHASE_REPLIED;
     // The report is made before the body is read, because the report's host calls overwrite the body.
     const ask = parseAsk(stream.name, stream.nameLength);
-    const report: TrafficReport | null = ask === null ? null : makeReport(readClock(), ask);
+    const report: TrafficReport | null = ask === null ? null : reportNow(readClock(), ask);
     if (getBuffer(REQUEST_BODY, 0, min(length, limit))) storePush(root, resultPointer(), resultLength(), report);
     else refuseMalformed(BROKEN_BODY_LENGTH);
   }
   return BODY_STOP_AND_BUFFER;
 }
 
-/** Verifies and stores a pushed body. `report` is the traffic report to respond with; null: the sidecar asked for none. */
+/** Verifies and stores a pushed body: a snapshot or a traffic push. `report` is the traffic report to respond with; null: the sidecar asked for none. */
 function storePush(root: Root, data: usize, bytes: u32, report: TrafficReport | null): void {
+  if (isTrafficPush(data, bytes)) {
+    storePushedTraffic(data, bytes);
+    return;
+  }
   const broken = verify(pushed, data, bytes);
   if (broken != VALID) {
     refuseMalformed(broken);
@@ -159,19 +167,26 @@ function storePush(root: Root, data: usize, bytes: u32, report: TrafficReport | 
   }
 }
 
-function sendReport(version: u64, report: TrafficReport): void {
-  count(REPORTED);
-  setReportVersion(report, version);
-  sendBytes(200, report.pointer, report.length);
-}
-
-/** Responds to a GET with a traffic report, also before the first push. */
-function answerReport(ask: ReportAsk): void {
-  const now = readClock();
+function storePushedTraffic(data: usize, bytes: u32): void {
+  const broken = verifyTrafficPush(data, bytes);
+  if (broken != VALID) {
+    refuseMalformed(broken);
+    return;
+  }
+  const push = openTrafficPush(data);
+  const envoys = push.envoys;
+  if (!storeTraffic(data, push, readClock())) {
+    refuse(500, SNAPSHOT_OTHER, "The traffic could not be stored; push it again.", CODE_NOT_STORED);
+    return;
+  }
+  count(TRAFFIC_STORED);
   readSummary();
-  followSnapshot();
-  const report = makeReport(now, ask);
-  sendReport(hasSnapshot() ? current().version : 0, report);
+  followTraffic();
+  const writer = writeTo(largeBuffer(4096), 4096);
+  writer.raw('{"envoys":');
+  writer.number(envoys);
+  writer.raw("}");
+  sendJson(200, writer.start, writer.length);
 }
 
 function readBack(root: Root): void {

@@ -1,9 +1,8 @@
 // The traffic report: the counts of all workers of this Envoy and their prefix updates, for other Envoys; and the sums of what the
 // workers measured at the requests of each model, from which the sidecar learns. A sidecar asks for it by the header
-// x-pilotfish-report of a push or a GET. The response's body is the report. protocol/README.md shows its layout. The header's value
-// names the prefix updates that the sidecar already has:
-//
-//   value = ring "." position      "0.0": the sidecar has no prefix updates yet
+// x-pilotfish-report of a push or a GET. The response's body is the report. protocol/README.md shows its layout, and the values of
+// the two headers: x-pilotfish-report names the prefix updates that the sidecar already has, x-pilotfish-poll asks for a report that
+// has news (polls.ts).
 import {
   HEADER_MAGIC,
   HEADER_MAJOR,
@@ -13,6 +12,8 @@ import {
   MAX_PREFIX_WORDS,
   MAX_SUMS,
   MINOR,
+  POLL_HEADER,
+  REPORT_COLLECTOR,
   REPORT_EMPTIED,
   REPORT_END,
   REPORT_END_BITS,
@@ -20,6 +21,7 @@ import {
   REPORT_HEADER_BYTES,
   REPORT_INSTANCE,
   REPORT_MAGIC,
+  REPORT_NEWS,
   REPORT_RECORD_BYTES,
   REPORT_RECORDS,
   REPORT_RING,
@@ -31,14 +33,15 @@ import {
   SUMS_BYTES,
 } from "../../../protocol/constants";
 import { bytesOf } from "../../base/bytes";
+import { parseDotted } from "../../base/dotted-numbers";
 import { blockBytes } from "../../endpoints/cache/prompt";
 import { endpointCount } from "../../endpoints/entries";
-import { reportEntry, reportHash } from "../../endpoints/in-flight";
+import { newsHash, reportEntry, reportHash } from "../../endpoints/in-flight";
 import { getHeader, REQUEST_HEADERS, resultLength, resultPointer } from "../../host/calls";
-import { receiveCounts } from "../../workers/counts";
+import { collectorAt } from "../../workers/collector-lease";
 import { emptied } from "../../workers/emptied";
 import { instanceId } from "../../workers/instance";
-import { allPrefixes, exchangeNews } from "../../workers/prefix-news";
+import { allPrefixes } from "../../workers/prefix-news";
 import { readSums } from "../../workers/published-sums";
 
 /** The prefix updates that the sidecar already has. */
@@ -58,9 +61,25 @@ export class TrafficReport {
   capacity: u32 = 0;
 }
 
+/** What a poll asks for. The numbers of the header, in their order. */
+@unmanaged
+export class PollAsk {
+  /** How long the filter may wait for news. */
+  milliseconds: u64 = 0;
+  /** REPORT_NEWS and REPORT_COLLECTOR of the last report that the sidecar has. */
+  news: u64 = 0;
+  known: u64 = 0;
+  /** Id of the sidecar if it collects, or would; 0: it only wants to know when no collector is alive. */
+  collector: u64 = 0;
+  /** Number of Envoys that the sidecar knows. */
+  envoys: u64 = 0;
+}
+
 const ASKED = bytesOf(REPORT_HEADER);
+const POLLED = bytesOf(POLL_HEADER);
 const END_MASK: u64 = (1 << (<u64>REPORT_END_BITS)) - 1;
 const asked: usize = memory.data(offsetof<ReportAsk>(), 8);
+const polled: usize = memory.data(offsetof<PollAsk>(), 8);
 const made: usize = memory.data(offsetof<TrafficReport>(), 8);
 
 /**
@@ -78,26 +97,28 @@ export function hasAsk(): bool {
 
 /** Parses the header's value; null: it asks for no report. */
 export function parseAsk(text: usize, length: u32): ReportAsk | null {
+  if (!parseDotted(text, length, asked, offsetof<ReportAsk>() / 8)) return null;
   const ask = changetype<ReportAsk>(asked);
-  ask.ring = 0;
-  ask.position = 0;
-  let second = false;
-  for (let i: u32 = 0; i < length; i++) {
-    const c: u32 = load<u8>(text + i);
-    if (c == 0x2e && !second) second = true;
-    else if (c < 0x30 || c > 0x39) return null;
-    else if (second) ask.position = ask.position * 10 + (c - 0x30);
-    else ask.ring = ask.ring * 10 + (c - 0x30);
-  }
   // A sidecar of an older release sends further bits of the report back.
   ask.position &= END_MASK;
-  return second ? ask : null;
+  return ask;
 }
 
-/** Makes the report of this moment, `now` in ns. The record is valid until the next call. */
+/** Reads the header of a poll; null: the request is no poll. The record is valid until the next call. */
+export function readPoll(): PollAsk | null {
+  if (!getHeader(REQUEST_HEADERS, POLLED)) return null;
+  const whole = parseDotted(resultPointer(), resultLength(), polled, offsetof<PollAsk>() / 8);
+  return whole ? changetype<PollAsk>(polled) : null;
+}
+
+/** Whether there are prefix updates that the sidecar lacks, which has those up to `position`. Call after exchangeNews(). */
+export function hasNewPrefixes(position: u64): bool {
+  const known = allPrefixes();
+  return known !== null && known.size > 0 && position != known.end;
+}
+
+/** Makes the report at `now`, ns. Call after receiveCounts() and exchangeNews(). The record is valid until the next call. */
 export function makeReport(now: u64, ask: ReportAsk): TrafficReport {
-  receiveCounts(now);
-  exchangeNews(now);
   const counts = endpointCount() * REPORT_RECORD_BYTES;
   const made = reserve(REPORT_HEADER_BYTES + counts + MAX_SUMS * SUMS_BYTES + MAX_PREFIX_WORDS * 8);
   const report = made.pointer;
@@ -124,6 +145,8 @@ export function makeReport(now: u64, ask: ReportAsk): TrafficReport {
   store<u32>(report, sums.records, REPORT_SUMS);
   store<u8>(report, <u8>emptied(), REPORT_EMPTIED);
   store<u8>(report, blockBytes() == SMALL_PIECE_BYTES ? 1 : 0, REPORT_SMALL_PIECES);
+  store<u32>(report, newsHash(), REPORT_NEWS);
+  store<u32>(report, collectorAt(now), REPORT_COLLECTOR);
   return made;
 }
 

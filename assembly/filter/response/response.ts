@@ -6,9 +6,19 @@ import { finished } from "../../endpoints/in-flight";
 import { BODY_CONTINUE } from "../../host/calls";
 import { dropExplanation, sendExplanation } from "../request/explanation";
 import { abortWaiting, roomFreed } from "../request/resume";
+import { abortPoll } from "../reserved/polls";
 import { Root } from "../root";
 import { answeredEarly } from "../setup/reader-holder";
-import { closeStream, findStream, PHASE_MULTIPART, PHASE_PUSH, PHASE_SCAN, PHASE_SENT, Stream } from "../streams";
+import {
+  closeStream,
+  findStream,
+  PHASE_MULTIPART,
+  PHASE_POLL,
+  PHASE_PUSH,
+  PHASE_SCAN,
+  PHASE_SENT,
+  Stream,
+} from "../streams";
 import { learn } from "./learn-response";
 import { readLoadReport } from "./read-load-report";
 import { beginSearch, endSearch, search } from "./read-usage";
@@ -68,6 +78,7 @@ export function streamDeleted(id: u32): Root | null {
     shareAt(stream.countedOn);
   }
   abortWaiting(stream);
+  if (stream.phase == PHASE_POLL) abortPoll(stream);
   if (stream.explanationSlot) dropExplanation(stream);
   if (stream.prompt) closePrompt(changetype<Prompt>(stream.prompt));
   if (stream.runningPrompt) endPrompt(changetype<Prompt>(stream.runningPrompt));

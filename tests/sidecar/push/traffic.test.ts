@@ -29,6 +29,10 @@ const counts = (requests: number, lasted = requests, pending = 0, sent = 0): Rem
   sent,
 });
 
+/** Requests of other Envoys on the endpoint, as this Envoy was told last. */
+const requestsElsewhere = (filter: FakeFilter | undefined, hash: bigint) =>
+  filter?.traffic && (filter.traffic.counts.get(hash)?.requests ?? 0);
+
 const sums = (first: number): ModelSums => ({
   requests: first,
   cachedTokens: first + 1,
@@ -43,26 +47,26 @@ test("each Envoy receives the sum of the other Envoys' in-flight requests, witho
   const { pod, hash, filters } = await startScene(t, 3);
   for (const [i, filter] of filters.entries()) filter.counts.set(hash, counts(10 ** i, 10 ** i - 1, 100, 7));
   await quickSidecar(t, { endpoints: [pod.url], targets: filters.map(({ url }) => url) });
-  const received = (filter: FakeFilter | undefined) => filter?.stored?.remote?.counts[pod.address];
   for (const [i, sum] of [110, 101, 11].entries()) {
-    await until(`Envoy ${i} to know of the others`, () => received(filters[i])?.requests === sum);
-    assert.deepEqual(received(filters[i]), counts(sum, sum - 2, 200, 14));
-    assert.equal(filters[i]?.stored?.remote?.envoys, 2);
+    await until(`Envoy ${i} to know of the others`, () => requestsElsewhere(filters[i], hash) === sum);
+    assert.deepEqual(filters[i]?.traffic?.counts.get(hash), counts(sum, sum - 2, 200, 14));
+    assert.equal(filters[i]?.traffic?.envoys, 2);
+    assert.equal(filters[i]?.stored?.remote, undefined, "snapshots have no traffic");
   }
   filters[0].counts.clear();
-  await until("the end of the first one's requests", () => received(filters[1])?.requests === 100);
+  await until("the end of the first one's requests", () => requestsElsewhere(filters[1], hash) === 100);
 });
 
 test("a changed count reaches the other Envoys even if no pod's metrics change, since the sidecar asks without a push", async (t) => {
   const { pod, hash, filters } = await startScene(t, 2);
   const push = { ...QUICK_PUSH, targets: filters.map(({ url }) => url), heartbeat: "10s" };
   await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
-  await until("a snapshot", () => filters[1]?.stored?.remote);
+  await until("an exchange", () => filters[1]?.traffic);
   for (const requests of [3, 4, 5]) {
     filters[0].counts.set(hash, counts(requests));
-    await until(`${requests} requests`, () => filters[1]?.stored?.remote?.counts[pod.address]?.requests === requests);
+    await until(`${requests} requests`, () => requestsElsewhere(filters[1], hash) === requests);
   }
-  assert.ok(filters[0].reportsRead > 3);
+  assert.ok(filters[0].polls > 3);
 });
 
 test("without learning, a single Envoy is asked for no traffic report and receives no traffic", async (t) => {
@@ -72,7 +76,7 @@ test("without learning, a single Envoy is asked for no traffic report and receiv
   filter.counts.set(1n, counts(1));
   await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url], more: { learn: { enabled: false } } });
   await until("five pushes", () => filter.answers.length >= 5);
-  assert.equal(filter.stored?.remote, undefined);
+  assert.deepEqual([filter.stored?.remote, filter.traffic], [undefined, undefined]);
   assert.equal(filter.reportsRead, 0);
   filter.instead = (request, response) => {
     asked = request.headers["x-pilotfish-report"];
@@ -89,11 +93,17 @@ test("an Envoy with two addresses counts once, and not in the sum that it receiv
   const alias = first.url.replace("127.0.0.1", "localhost");
   const push = { ...QUICK_PUSH, targets: [first.url, second.url], peers: { targets: [alias] } };
   await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
-  await until("the second to know", () => second.stored?.remote?.counts[pod.address]?.requests === 5);
-  await until("reads by the other address", () => first.reportsRead > 5);
-  assert.equal(second.stored?.remote?.counts[pod.address]?.requests, 5);
-  assert.equal(second.stored?.remote?.envoys, 1);
-  assert.equal(first.stored?.remote?.counts[pod.address]?.requests, 0);
+  await until("the second to know", () => requestsElsewhere(second, hash) === 5);
+  await until("a report by the other address", () => first.reportsRead - first.polls > 1);
+  await until(
+    "a further push",
+    (
+      (before) => () =>
+        second.trafficPushes > before
+    )(second.trafficPushes),
+  );
+  assert.deepEqual([requestsElsewhere(second, hash), second.traffic?.envoys], [5, 1]);
+  assert.deepEqual([requestsElsewhere(first, hash), first.traffic?.envoys], [0, 1]);
 });
 
 test("peers are asked and never pushed to: with a sidecar beside each Envoy all receive each other's traffic", async (t) => {
@@ -105,8 +115,8 @@ test("peers are asked and never pushed to: with a sidecar beside each Envoy all 
     const push = { ...QUICK_PUSH, targets: [own.url], peers: { targets: [other.url] } };
     await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
   }
-  await until("the first to know", () => first.stored?.remote?.counts[pod.address]?.requests === 3);
-  await until("the second to know", () => second.stored?.remote?.counts[pod.address]?.requests === 2);
+  await until("the first to know", () => requestsElsewhere(first, hash) === 3);
+  await until("the second to know", () => requestsElsewhere(second, hash) === 2);
 });
 
 test("an Envoy that is gone is forgotten; when it is back, its new traffic reports count", async (t) => {
@@ -116,7 +126,7 @@ test("an Envoy that is gone is forgotten; when it is back, its new traffic repor
   const dying = await startFilter(port);
   dying.counts.set(hash, counts(9));
   await quickSidecar(t, { endpoints: [pod.url], targets: [dying.url, other.url] });
-  const received = () => other.stored?.remote?.counts[pod.address]?.requests;
+  const received = () => requestsElsewhere(other, hash);
   await until("nine elsewhere", () => received() === 9);
   await dying.close();
   await until("none elsewhere", () => (received() ?? 0) === 0);
@@ -126,20 +136,27 @@ test("an Envoy that is gone is forgotten; when it is back, its new traffic repor
   await until("one elsewhere", () => received() === 1);
 });
 
-test("for half a second each push to another Envoy has the numbered prefix updates; their own Envoy never gets them", async (t) => {
+test("a traffic push has each prefix update once; an update never comes back to its own Envoy", async (t) => {
   const { pod, hash, filters } = await startScene(t, 2);
   const [first, second] = filters as unknown as [FakeFilter, FakeFilter];
   await quickSidecar(t, { endpoints: [pod.url], targets: [first.url, second.url] });
-  await until("an exchange", () => second.stored?.remote);
+  await until("an exchange", () => second.traffic);
   first.prefixes.push({ endpoint: hash, seed: 7n, units: 32, number: 0n, blocks: [1n, 2n] });
-  const update = await until("a prefix update", () => second.stored?.prefixes?.[0]);
-  assert.deepEqual(update.blocks, [1n, 2n]);
-  assert.ok(update.number > 0n);
+  await until("a prefix update", () => second.received.length > 0);
   first.prefixes.push({ endpoint: hash, seed: 7n, units: 32, number: 0n, blocks: [3n] });
-  const both = await until("both", () => (second.stored?.prefixes?.length === 2 ? second.stored.prefixes : undefined));
-  assert.ok((both[1]?.number ?? 0n) > (both[0]?.number ?? 0n));
-  assert.equal(first.stored?.prefixes, undefined);
-  await until("the updates to end", () => second.stored?.prefixes === undefined);
+  await until("another one", () => second.received.length > 1);
+  await until(
+    "a further push",
+    (
+      (before) => () =>
+        second.trafficPushes > before
+    )(second.trafficPushes),
+  );
+  assert.deepEqual(
+    second.received.map(({ blocks }) => blocks),
+    [[1n, 2n], [3n]],
+  );
+  assert.deepEqual(first.received, []);
 });
 
 test("the sums of each Envoy are handed on, also those of a single Envoy", async (t) => {
@@ -164,6 +181,7 @@ test("the sums of each Envoy are handed on, also those of a single Envoy", async
     resolve: async () => [],
     watchTimes: WATCH_TIMES,
     snapshots: {} as SnapshotSource,
+    source: 1n,
     measured: (instance, all) => received.set(instance, all),
   });
   t.after(() => envoys.close());
@@ -183,13 +201,15 @@ test("a broken traffic report is refused as a whole, and the push counts as unex
     pieceBytes: 512,
     ring: 0n,
     end: 0n,
+    news: 0,
+    collector: 0,
     counts: new Map([[5n, counts(1, 2)]]),
     sums: new Map(),
   };
   bad.instead = text(Buffer.from(encodeReport({ ...report, prefixes: new Uint8Array(0) })));
   const sidecar = await quickSidecar(t, { endpoints: [pod.url], targets: [bad.url, good.url] });
   await until("pushes", () => good.answers.length >= 5 && bad.answers.length >= 2);
-  assert.equal(good.stored?.remote, undefined);
+  assert.equal(good.traffic?.envoys ?? 0, 0);
   const body = await (await fetch(`${sidecar.url}/metrics`)).text();
   assert.match(body, new RegExp(`pushes_total\\{target="${bad.url}",result="unexpected"\\} [1-9]`));
 });
@@ -202,6 +222,8 @@ test("a traffic report that is too short or too long, has a hash twice, or excee
     pieceBytes: 64,
     ring: 3n,
     end: 4n,
+    news: 5,
+    collector: 6,
     counts: new Map([
       [5n, counts(6, 5, 4, 3)],
       [7n, counts(1)],
@@ -246,9 +268,31 @@ test("a filter of a release without traffic reports gets pushes, and the other f
   old.reporting = false;
   first.counts.set(hash, counts(4));
   await quickSidecar(t, { endpoints: [pod.url], targets: filters.map(({ url }) => url) });
-  await until("the second to know", () => second.stored?.remote?.counts[pod.address]?.requests === 4);
+  await until("the second to know", () => requestsElsewhere(second, hash) === 4);
   await until("the old one to be pushed to", () => old.answers.length > 5);
   assert.deepEqual(new Set(old.answers), new Set([200]));
+});
+
+test("filters without polls are asked at the interval, and get the others' traffic with snapshots; others get traffic pushes", async (t) => {
+  const { pod, hash, filters } = await startScene(t, 3);
+  const [old, older, current] = filters as unknown as [FakeFilter, FakeFilter, FakeFilter];
+  for (const filter of [old, older]) filter.polling = false;
+  for (const [i, filter] of filters.entries()) filter.counts.set(hash, counts(10 ** i));
+  await quickSidecar(t, { endpoints: [pod.url], targets: filters.map(({ url }) => url) });
+  for (const [filter, sum] of [[old, 110] as const, [older, 101] as const])
+    await until(`${sum} requests elsewhere`, () => filter.stored?.remote?.counts[pod.address]?.requests === sum);
+  await until("11 requests elsewhere", () => requestsElsewhere(current, hash) === 11);
+  assert.deepEqual([old.trafficPushes, older.polls, current.stored?.remote], [0, 0, undefined]);
+  old.prefixes.push({ endpoint: hash, seed: 7n, units: 32, number: 0n, blocks: [1n, 2n] });
+  const update = await until("a prefix update", () => older.stored?.prefixes?.[0]);
+  assert.deepEqual(update.blocks, [1n, 2n]);
+  assert.ok(update.number > 0n);
+  old.prefixes.push({ endpoint: hash, seed: 7n, units: 32, number: 0n, blocks: [3n] });
+  const both = await until("both", () => (older.stored?.prefixes?.length === 2 ? older.stored.prefixes : undefined));
+  assert.ok((both[1]?.number ?? 0n) > (both[0]?.number ?? 0n));
+  assert.equal(old.stored?.prefixes, undefined);
+  await until("the updates to end", () => older.stored?.prefixes === undefined);
+  assert.equal(current.received.length, 2);
 });
 
 test("an Envoy's prefix updates take at most 64 KiB and stay half a second, whatever their number", () => {
@@ -262,6 +306,8 @@ test("an Envoy's prefix updates take at most 64 KiB and stay half a second, what
     pieceBytes: 512,
     ring: 1n,
     end: 1n,
+    news: 1,
+    collector: 0,
     counts: new Map(),
     sums: new Map(),
     prefixes: new Uint8Array(words.buffer),

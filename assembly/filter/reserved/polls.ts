@@ -1,0 +1,225 @@
+// Polls: requests for a traffic report that the filter answers when it has news, and otherwise when their time is over. So an idle
+// Envoy has about one poll a second, and a busy Envoy is heard within a tick.
+//
+// News are counts or prefix updates that the sidecar does not have, or another collector (workers/collector-lease.ts). A sidecar that
+// is no collector waits for another collector only. Which worker gets a poll is Envoy's choice. The worker that holds a collector's
+// poll therefore ticks at the busy pace even when it is idle itself, and faster while there are news (pollPeriod()).
+// A poll is answered at once, as a request without the header is, when the worker holds MAX_POLLS, or has no free stream record.
+import { MAX_POLL_MS } from "../../../protocol/constants";
+import { newsHash } from "../../endpoints/in-flight";
+import { setEffectiveContext } from "../../host/calls";
+import { readClock } from "../../host/tick-time";
+import { current, hasSnapshot } from "../../snapshot/current";
+import { count, REPORTED } from "../../stats";
+import { claimLease, collectorAt, endLease } from "../../workers/collector-lease";
+import { joinWorkers, receiveCounts } from "../../workers/counts";
+import { instanceId } from "../../workers/instance";
+import { exchangeNews } from "../../workers/prefix-news";
+import { readSummary } from "../../workers/summary";
+import { followSnapshot, followTraffic } from "../follow";
+import { sendBytes } from "../local-reply";
+import { openStream, PHASE_POLL, PHASE_REPLIED, Stream } from "../streams";
+import {
+  hasNewPrefixes,
+  makeReport,
+  PollAsk,
+  ReportAsk,
+  readPoll,
+  setReportVersion,
+  TrafficReport,
+} from "./traffic-report";
+
+@unmanaged
+class Poll {
+  /** What the sidecar has: prefix updates of `ring` up to `position`, counts with the hash `news`, and the collector `known`. */
+  ring: u64 = 0;
+  position: u64 = 0;
+  /** When the filter answers, ns, if there are no news. */
+  deadline: u64 = 0;
+  /** Record of the stream; 0: no poll is here. */
+  stream: usize = 0;
+  news: u32 = 0;
+  known: u32 = 0;
+  /** PollAsk.collector. */
+  collector: u32 = 0;
+}
+
+/** Most polls that a worker holds. A fleet has one collector and few sidecars that push to the same Envoy. */
+const MAX_POLLS: u32 = 16;
+/** A collector that does not poll for this long loses its lease, ns. */
+const GRACE: u64 = 250000000;
+/** For this long after news the worker looks for further news every LIVELY_MILLISECONDS. */
+const LIVELY: u64 = 500000000;
+const LIVELY_MILLISECONDS: u32 = 10;
+const WATCHFUL_MILLISECONDS: u32 = 20;
+
+/** A position that the log of prefix updates never has. */
+const NO_POSITION: u64 = 0xffffffffffffffff;
+
+const POLL: u32 = offsetof<Poll>();
+const polls: usize = memory.data(MAX_POLLS * POLL, 8);
+const ended: usize = memory.data(offsetof<ReportAsk>(), 8);
+let held: u32 = 0;
+/** Number of held polls of collectors. */
+let collecting: u32 = 0;
+/** When a collector's poll last had news, ns. */
+let newsAt: u64 = 0;
+
+/** Number of polls that this worker holds. */
+export function heldPolls(): u32 {
+  return held;
+}
+
+/** Milliseconds between two looks for news; 0: no collector's poll is held, so the worker need not look. */
+export function pollPeriod(now: u64): u32 {
+  if (collecting == 0) return 0;
+  return now >= newsAt && now - newsAt < LIVELY ? LIVELY_MILLISECONDS : WATCHFUL_MILLISECONDS;
+}
+
+/** Answers a GET for a traffic report, or holds it as a poll. `root` is the record of the stream's root. */
+export function poll(id: u32, root: usize, ask: ReportAsk): void {
+  const now = readClock();
+  const asks = readPoll();
+  if (asks === null || asks.milliseconds == 0) {
+    answerReport(now, ask);
+    return;
+  }
+  const wait = min<u64>(asks.milliseconds, MAX_POLL_MS) * 1000000;
+  const collector = claimFor(asks, now, now + wait + GRACE);
+  const stream = held < MAX_POLLS ? openStream(id, root) : null;
+  if (stream === null) {
+    answerReport(now, ask);
+    return;
+  }
+  stream.phase = PHASE_POLL;
+  const poll = freePoll();
+  poll.ring = ask.ring;
+  poll.position = ask.ring == instanceId() ? ask.position : NO_POSITION;
+  poll.deadline = now + wait;
+  poll.stream = changetype<usize>(stream);
+  poll.news = <u32>asks.news;
+  poll.known = <u32>asks.known;
+  poll.collector = <u32>asks.collector;
+  held++;
+  if (poll.collector != 0) collecting++;
+  readSummary();
+  followSnapshot();
+  followTraffic();
+  if (poll.collector != 0) joinWorkers();
+  exchange(now);
+  if (isDue(poll, newsHash(), collector, now)) answer(poll, now);
+}
+
+/** Takes over what the other workers have at `now`, ns. */
+function exchange(now: u64): void {
+  receiveCounts(now);
+  exchangeNews(now);
+}
+
+/** Takes the lease for the sidecar of a poll, if it is a collector. Returns the collector's id; 0: none. */
+function claimFor(asks: PollAsk, now: u64, until: u64): u32 {
+  const id = <u32>asks.collector;
+  return id == 0 ? collectorAt(now) : claimLease(id, <u32>min<u64>(asks.envoys, 0xffffffff), now, until);
+}
+
+function freePoll(): Poll {
+  let i: u32 = 0;
+  while (pollAt(i).stream != 0) i++;
+  return pollAt(i);
+}
+
+function pollAt(i: u32): Poll {
+  return changetype<Poll>(polls + i * POLL);
+}
+
+/** Call between ticks at `now`, ns. Looks for news, and answers the polls that are due. */
+export function lookForNews(now: u64): void {
+  readSummary();
+  exchange(now);
+  answerPolls(now);
+}
+
+/** Call at `now`, ns, after receiveCounts() and exchangeNews(). Answers the polls that are due. */
+export function answerPolls(now: u64): void {
+  if (held == 0) return;
+  const news = newsHash();
+  const collector = collectorAt(now);
+  for (let i: u32 = 0; i < MAX_POLLS; i++) {
+    const poll = pollAt(i);
+    if (poll.stream == 0 || !isDue(poll, news, collector, now)) continue;
+    if (setEffectiveContext(changetype<Stream>(poll.stream).id)) answer(poll, now);
+    else drop(poll);
+  }
+}
+
+function isDue(poll: Poll, news: u32, collector: u32, now: u64): bool {
+  if (poll.collector != 0 && (poll.news != news || hasNewPrefixes(poll.position))) {
+    newsAt = now;
+    return true;
+  }
+  return now >= poll.deadline || poll.known != collector;
+}
+
+/** Answers a held poll. The effective context must be the poll's stream. */
+function answer(poll: Poll, now: u64): void {
+  changetype<Stream>(poll.stream).phase = PHASE_REPLIED;
+  const ask = changetype<ReportAsk>(ended);
+  ask.ring = poll.ring;
+  ask.position = poll.position;
+  if (poll.collector != 0) endLease(poll.collector, now, now + GRACE);
+  drop(poll);
+  send(makeReport(now, ask));
+}
+
+/** Call when the stream of a poll ends before its answer. */
+export function abortPoll(stream: Stream): void {
+  for (let i: u32 = 0; i < MAX_POLLS; i++) {
+    const poll = pollAt(i);
+    if (poll.stream != changetype<usize>(stream)) continue;
+    const now = readClock();
+    if (poll.collector != 0) endLease(poll.collector, now, now + GRACE);
+    drop(poll);
+  }
+}
+
+function drop(poll: Poll): void {
+  if (poll.collector != 0) collecting--;
+  poll.stream = 0;
+  held--;
+}
+
+/** Answers all polls of a root that is being deleted. */
+export function releasePolls(root: usize): void {
+  const now = readClock();
+  for (let i: u32 = 0; i < MAX_POLLS; i++) {
+    const poll = pollAt(i);
+    if (poll.stream == 0 || changetype<Stream>(poll.stream).root != root) continue;
+    if (setEffectiveContext(changetype<Stream>(poll.stream).id)) answer(poll, now);
+    else drop(poll);
+  }
+}
+
+/** Makes the report of this moment, `now` in ns. The record is valid until the next call. */
+export function reportNow(now: u64, ask: ReportAsk): TrafficReport {
+  exchange(now);
+  return makeReport(now, ask);
+}
+
+/** Responds to a GET with a traffic report, also before the first push. */
+export function answerReport(now: u64, ask: ReportAsk): void {
+  readSummary();
+  followSnapshot();
+  followTraffic();
+  send(reportNow(now, ask));
+}
+
+function send(report: TrafficReport): void {
+  sendReport(hasSnapshot() ? current().version : 0, report);
+}
+
+/** Responds with a report. `version` is the version of the snapshot that this Envoy has; 0: none. */
+export function sendReport(version: u64, report: TrafficReport): void {
+  count(REPORTED);
+  setReportVersion(report, version);
+  sendBytes(200, report.pointer, report.length);
+}
