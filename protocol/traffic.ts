@@ -37,7 +37,7 @@ function checkCounts(field: string, { requests, lasted, pending, sent }: RemoteC
       throw new SnapshotError(BROKEN_REMOTE_COUNTS, field, value, "integers from 0 to 2^32-1");
 }
 
-export function readCounts(view: DataView, at: number, field: string): RemoteCounts {
+function readCounts(view: DataView, at: number, field: string): RemoteCounts {
   const counts = {
     requests: view.getUint32(at + c.REMOTE_REQUESTS, true),
     lasted: view.getUint32(at + c.REMOTE_SETTLED, true),

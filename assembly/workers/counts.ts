@@ -2,8 +2,8 @@
 // when it becomes idle (filter/on-tick.ts), if the counts have changed. It receives the other workers' counts on the tick. The
 // summary has the number of keys that were ever claimed.
 //   pilotfish.worker.N   WorkerHeader, then endpoints/in-flight.ts PUBLISHED_BYTES for each endpoint
-// A worker claims a key after its first request, or its first poll (filter/reserved/polls.ts). It takes a key that nobody has refreshed for ABANDONED, else the next
-// unused key. Two workers may claim one key: both at once when the key is unused, or the second when the first stood still for so
+// A worker claims a key after its first request, or its first poll (filter/reserved/polls.ts). It takes a key that nobody has refreshed
+// for ABANDONED, else the next unused key. Two workers may claim one key: both at once when the key is unused, or the second when the first stood still for so
 // long that its key seemed abandoned. So a worker in doubt checks whose id the key's value has, and the loser claims again. No worker
 // uses a value that is older than SILENT, so the counts of a dead worker disappear.
 //

@@ -75,7 +75,7 @@ export const push = z
       )
       .prefault({})
       .describe(
-        "Envoys that other sidecars push to. `targets`, `dns` and `kubernetes` have the same form as under `push`. This sidecar asks these Envoys for their in-flight requests and pushes nothing to them.",
+        "Envoys that other sidecars push snapshots to. `targets`, `dns` and `kubernetes` have the same form as under `push`. One of the sidecars asks all these Envoys for their in-flight requests, and sends each the sum of the others.",
       ),
     exchange: z
       .boolean(expected("true or false"))

@@ -1,4 +1,4 @@
-// The Envoys of a run, which come and go. Targets get snapshots; peers get none. The collector of a fleet (election.ts) polls all Envoys
+// The Envoys of a run, which come and go. Targets get snapshots; peers get none. The collector of a fleet (collector-election.ts) polls all Envoys
 // and pushes to each the traffic of the others (ARCHITECTURE.md, "What Envoys share"). A sidecar that is no collector polls its own
 // targets only, to learn when no collector is alive, and asks peers now and then for the sums that it learns from. A filter of a
 // release without polls is asked at the interval of pushes, and gets the others' traffic with its snapshots.
@@ -10,7 +10,7 @@ import type { Access } from "../credentials/access.ts";
 import type { Secrets } from "../credentials/secrets.ts";
 import type { Log } from "../log.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
-import { Election } from "./election.ts";
+import { Election } from "./collector-election.ts";
 import { type Connect, Envoy } from "./envoy-connection.ts";
 import { type EnvoySource, envoySources, type FindParts } from "./envoy-sources.ts";
 import { EnvoyTraffic } from "./envoy-traffic.ts";

@@ -1,6 +1,6 @@
 // Pushes the traffic of the other Envoys to one Envoy: at once when it has changed, but no two pushes are closer together than
 // spacingMs(). A push without news comes every REPEAT_MS, because a filter forgets the other Envoys 2 s after the last push.
-import { encodeTrafficPush, type TrafficPush } from "../../protocol/traffic-push.ts";
+import { encodeTrafficPush, type TrafficPush } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Envoy } from "./envoy-connection.ts";

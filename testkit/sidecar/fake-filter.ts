@@ -19,8 +19,7 @@ import { decodeSnapshot } from "../../protocol/decode.ts";
 import type { ModelSums } from "../../protocol/model-sums.ts";
 import type { PrefixRecord, RemoteCounts, SnapshotView } from "../../protocol/snapshot.ts";
 import { decodePrefixes, encodePrefixes } from "../../protocol/traffic.ts";
-import { decodeTrafficPush, isTrafficPush, type TrafficPush } from "../../protocol/traffic-push.ts";
-import { encodeReport } from "../../protocol/traffic-report.ts";
+import { decodeTrafficPush, encodeReport, isTrafficPush, type TrafficPush } from "../../protocol/traffic-report.ts";
 import { type Handler, type Listening, listen } from "./listen.ts";
 
 export const SECRET = "a-secret-of-the-tests";

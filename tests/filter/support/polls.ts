@@ -4,11 +4,10 @@ import type { Stream } from "../../../emulator/index.ts";
 import { POLL_HEADER, REPORT_HEADER, SECRET_HEADER, SNAPSHOT_PATH } from "../../../protocol/constants.ts";
 import type { RemoteCounts } from "../../../protocol/snapshot.ts";
 import { textHash } from "../../../protocol/traffic.ts";
-import { encodeTrafficPush } from "../../../protocol/traffic-push.ts";
-import { decodeReport, type TrafficReport } from "../../../protocol/traffic-report.ts";
+import { decodeReport, encodeTrafficPush, type TrafficReport } from "../../../protocol/traffic-report.ts";
 import { type Gateway, SECRET } from "../../../testkit/filter/gateway.ts";
 
-export interface PollFields {
+interface PollFields {
   ms: number;
   news: number;
   known: number;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
 import { encodePrefixes, textHash } from "../../../protocol/traffic.ts";
-import { encodeTrafficPush } from "../../../protocol/traffic-push.ts";
+import { encodeTrafficPush } from "../../../protocol/traffic-report.ts";
 import { A, B, base, C, complete, endpoint, Gateway, routed, threePods } from "../../../testkit/filter/gateway.ts";
 import { askReport } from "../support/envoys.ts";
 import { pushTraffic } from "../support/polls.ts";

@@ -36,7 +36,7 @@ async function scrapesLater(pod: FakePod, count: number): Promise<void> {
   await until(`${count} more scrapes`, () => pod.scrapes >= scrapes + count);
 }
 
-test("several filters get the same pods over one connection each", async (t) => {
+test("several filters get the same pods over two connections each: one for pushes, and one for polls", async (t) => {
   const pod = await startPod();
   const filters = [await startFilter(), await startFilter()];
   for (const server of [pod, ...filters]) t.after(() => server.close());
@@ -44,7 +44,7 @@ test("several filters get the same pods over one connection each", async (t) => 
   for (const filter of filters) {
     await until("ten pushes", () => filter.answers.length >= 10);
     assert.deepEqual(new Set(filter.answers), new Set([200]));
-    assert.equal(filter.connections, 1);
+    assert.equal(filter.connections, 2);
     assert.equal(filter.stored?.endpoints[0]?.address, pod.address);
   }
 });
