@@ -19,11 +19,9 @@ export const EXPLAIN_HEADER = "x-pilotfish-explain";
 export const SECRET_ENV = "PILOTFISH_SECRET";
 /** Environment variable that has a second valid secret while the secret changes (docs/how-to/secrets.md). */
 export const SECRET_NEXT_ENV = "PILOTFISH_SECRET_NEXT";
-/** Request header that asks for a traffic report as the response to a push or a GET. Its value is `ring.end`: the ring and the
- * end of the last traffic report. */
+/** Request header of a push or a GET that asks for a traffic report. Its value is `ring.end` of the last traffic report. */
 export const REPORT_HEADER = "x-pilotfish-report";
-/** Request header of a poll: a GET for a traffic report that the filter answers when it has news. Its value is
- * `ms.news.known.collector.envoys`; README.md explains the numbers. A filter without polls answers at once. */
+/** Request header of a poll: a GET for a traffic report with news. Its value is `ms.news.known.collector.envoys` (README.md). */
 export const POLL_HEADER = "x-pilotfish-poll";
 /** Request header with the model. HTTPRoutes match on this header (Gateway API Inference Extension). */
 export const MODEL_HEADER = "x-gateway-model-name";
@@ -335,17 +333,13 @@ export const REPORT_WORDS: u32 = 48;
 export const REPORT_SUMS: u32 = 52;
 /** u32 hash of the counts, never 0. A poll names it. 0: the filter is of a release without polls and traffic pushes. */
 export const REPORT_NEWS: u32 = 56;
-/** u32 id of the sidecar that collects the traffic reports of all Envoys, as this Envoy knows it; 0: none. */
+/** u32 id of the sidecar that collects all reports, as this Envoy knows it; 0: none. */
 export const REPORT_COLLECTOR: u32 = 60;
 /** A record: u64 hash of the endpoint's address, then a remote record. */
 export const REPORT_RECORD_BYTES: u32 = 24;
-/** The filter answers a poll after this many ms at the latest. */
-export const MAX_POLL_MS: u32 = 5000;
-
-// ---- traffic push: the sums of other Envoys. It has the layout of a traffic report without sums records, with these differences ----
-/** Bytes "PFTP". */
+/** Bytes "PFTP": a traffic push, which has the layout of a traffic report without sums records. */
 export const TRAFFIC_MAGIC: u32 = 0x50544650;
-/** u32: number of Envoys that the records sum up. */
+/** u32 of a traffic push: number of Envoys that the records sum up. */
 export const TRAFFIC_ENVOYS: u32 = 16;
 
 // ---- sums record of a base model: sums over its requests since the Envoy started. A u32 wraps. ------------------------------

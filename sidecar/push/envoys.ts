@@ -70,7 +70,11 @@ export class Envoys {
     // After a reload the source is the same, so the records of the new run need higher numbers. Tens of microseconds fit into
     // 48 bits.
     const first = Number(parts.clock.epochMicros() / 10n);
-    this.#traffic = new EnvoyTraffic(() => parts.clock.now(), first, (origin) => this.#known.get(origin)?.target !== undefined);
+    this.#traffic = new EnvoyTraffic(
+      () => parts.clock.now(),
+      first,
+      (origin) => this.#known.get(origin)?.target !== undefined,
+    );
     this.#election = new Election(parts.source);
     this.#connect = (options, callback) => {
       // Each connection has a connector of its own, since the certificates may have changed.

@@ -1,11 +1,12 @@
 // Polls: requests for a traffic report that the filter answers when it has news, and otherwise when their time is over. So an idle
 // Envoy has about one poll a second, and a busy Envoy is heard within a tick.
 //
-// News are counts or prefix updates that the sidecar does not have, or another collector (workers/collector-lease.ts). A sidecar that
-// is no collector waits for another collector only. Which worker gets a poll is Envoy's choice. The worker that holds a collector's
+// News are counts or prefix updates that the sidecar does not have, another collector (workers/collector-lease.ts), or a worker whose
+// prefix index became empty (workers/emptied.ts). Counts are no news for a sidecar that is no collector, and prefix updates are only
+// if they are so many that the next report might not have them all. Which worker gets a poll is Envoy's choice. The worker that holds a collector's
 // poll therefore ticks at the busy pace even when it is idle itself, and faster while there are news (pollPeriod()).
 // A poll is answered at once, as a request without the header is, when the worker holds MAX_POLLS, or has no free stream record.
-import { MAX_POLL_MS } from "../../../protocol/constants";
+import { MAX_PREFIX_WORDS, PREFIX_WORD_BYTES } from "../../../protocol/constants";
 import { newsHash } from "../../endpoints/in-flight";
 import { setEffectiveContext } from "../../host/calls";
 import { readClock } from "../../host/tick-time";
@@ -13,6 +14,7 @@ import { current, hasSnapshot } from "../../snapshot/current";
 import { count, REPORTED } from "../../stats";
 import { claimLease, collectorAt, endLease } from "../../workers/collector-lease";
 import { joinWorkers, receiveCounts } from "../../workers/counts";
+import { emptied } from "../../workers/emptied";
 import { instanceId } from "../../workers/instance";
 import { exchangeNews } from "../../workers/prefix-news";
 import { readSummary } from "../../workers/summary";
@@ -20,8 +22,8 @@ import { followSnapshot, followTraffic } from "../follow";
 import { sendBytes } from "../local-reply";
 import { openStream, PHASE_POLL, PHASE_REPLIED, Stream } from "../streams";
 import {
-  hasNewPrefixes,
   makeReport,
+  newPrefixes,
   PollAsk,
   ReportAsk,
   readPoll,
@@ -42,10 +44,16 @@ class Poll {
   known: u32 = 0;
   /** PollAsk.collector. */
   collector: u32 = 0;
+  /** emptied() when the poll began. */
+  emptied: u32 = 0;
 }
 
+/** The filter answers a poll after this many ms at the latest. */
+const MAX_POLL_MS: u64 = 5000;
 /** Most polls that a worker holds. A fleet has one collector and few sidecars that push to the same Envoy. */
 const MAX_POLLS: u32 = 16;
+/** So many bytes of prefix updates are news for a sidecar that is no collector: half of what a report may have. */
+const MANY_PREFIXES: u32 = (MAX_PREFIX_WORDS * PREFIX_WORD_BYTES) / 2;
 /** A collector that does not poll for this long loses its lease, ns. */
 const GRACE: u64 = 250000000;
 /** For this long after news the worker looks for further news every LIVELY_MILLISECONDS. */
@@ -84,7 +92,7 @@ export function poll(id: u32, root: usize, ask: ReportAsk): void {
     answerReport(now, ask);
     return;
   }
-  const wait = min<u64>(asks.milliseconds, MAX_POLL_MS) * 1000000;
+  const wait = min(asks.milliseconds, MAX_POLL_MS) * 1000000;
   const collector = claimFor(asks, now, now + wait + GRACE);
   const stream = held < MAX_POLLS ? openStream(id, root) : null;
   if (stream === null) {
@@ -100,6 +108,7 @@ export function poll(id: u32, root: usize, ask: ReportAsk): void {
   poll.news = <u32>asks.news;
   poll.known = <u32>asks.known;
   poll.collector = <u32>asks.collector;
+  poll.emptied = emptied();
   held++;
   if (poll.collector != 0) collecting++;
   readSummary();
@@ -107,7 +116,7 @@ export function poll(id: u32, root: usize, ask: ReportAsk): void {
   followTraffic();
   if (poll.collector != 0) joinWorkers();
   exchange(now);
-  if (isDue(poll, newsHash(), collector, now)) answer(poll, now);
+  if (isDue(poll, newsHash(), collector, poll.emptied, now)) answer(poll, now);
 }
 
 /** Takes over what the other workers have at `now`, ns. */
@@ -144,20 +153,22 @@ export function answerPolls(now: u64): void {
   if (held == 0) return;
   const news = newsHash();
   const collector = collectorAt(now);
+  const empty = emptied();
   for (let i: u32 = 0; i < MAX_POLLS; i++) {
     const poll = pollAt(i);
-    if (poll.stream == 0 || !isDue(poll, news, collector, now)) continue;
+    if (poll.stream == 0 || !isDue(poll, news, collector, empty, now)) continue;
     if (setEffectiveContext(changetype<Stream>(poll.stream).id)) answer(poll, now);
     else drop(poll);
   }
 }
 
-function isDue(poll: Poll, news: u32, collector: u32, now: u64): bool {
-  if (poll.collector != 0 && (poll.news != news || hasNewPrefixes(poll.position))) {
-    newsAt = now;
+function isDue(poll: Poll, news: u32, collector: u32, empty: u32, now: u64): bool {
+  const collects = poll.collector != 0;
+  if (newPrefixes(poll.position) >= (collects ? 1 : MANY_PREFIXES) || (collects && poll.news != news)) {
+    if (collects) newsAt = now;
     return true;
   }
-  return now >= poll.deadline || poll.known != collector;
+  return now >= poll.deadline || poll.known != collector || poll.emptied != empty;
 }
 
 /** Answers a held poll. The effective context must be the poll's stream. */

@@ -111,10 +111,11 @@ export function readPoll(): PollAsk | null {
   return whole ? changetype<PollAsk>(polled) : null;
 }
 
-/** Whether there are prefix updates that the sidecar lacks, which has those up to `position`. Call after exchangeNews(). */
-export function hasNewPrefixes(position: u64): bool {
+/** Bytes of prefix updates that the sidecar lacks, which has those up to `position`. Call after exchangeNews(). */
+export function newPrefixes(position: u64): u32 {
   const known = allPrefixes();
-  return known !== null && known.size > 0 && position != known.end;
+  if (known === null) return 0;
+  return position >= known.start && position <= known.end ? <u32>(known.end - position) : known.size;
 }
 
 /** Makes the report at `now`, ns. Call after receiveCounts() and exchangeNews(). The record is valid until the next call. */

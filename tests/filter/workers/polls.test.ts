@@ -2,6 +2,7 @@
 // collects the reports of all Envoys.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { decodePrefixes } from "../../../protocol/traffic.ts";
 import { A, complete, Gateway, threePods } from "../../../testkit/filter/gateway.ts";
 import { askReport } from "../support/envoys.ts";
 import { answered, reportOf, sendPoll } from "../support/polls.ts";
@@ -132,6 +133,36 @@ describe("a collector's poll", () => {
     gateway.process.advance(600);
     answered(poll);
     gateway.assertHealthy();
+  });
+});
+
+describe("the poll of a sidecar that is no collector", () => {
+  test("prefixes are news when there are many, so that no report lacks any", () => {
+    const gateway = fed(2, "tokens");
+    const have = askReport(gateway);
+    const poll = sendPoll(gateway, have, { collector: 0, envoys: 0, known: 0, ms: 5000 });
+    let sent = 0;
+    for (; reportOf(poll) === undefined && sent < 400; sent++) {
+      const content = `${sent} ${"word ".repeat(3000)}`;
+      const body = JSON.stringify({ model: "m", messages: [{ role: "user", content }] });
+      const headers = { "content-type": "application/json" };
+      complete(gateway.send({ method: "POST", path: "/v1/chat/completions", headers, body }, 1), A);
+      gateway.process.advance(10);
+    }
+    const { prefixes } = answered(poll);
+    assert.ok(prefixes.length >= 32_768 && prefixes.length < 65_536, `${prefixes.length}`);
+    assert.ok(decodePrefixes(prefixes, "prefixes").length >= sent);
+  });
+
+  test("a worker that begins with an empty index is news, so that its refill begins", () => {
+    const gateway = fed(2, "tokens");
+    const have = askReport(gateway);
+    const poll = sendPoll(gateway, have, { collector: 0, envoys: 0, known: 0 });
+    gateway.process.advance(200);
+    assert.equal(reportOf(poll), undefined);
+    gateway.startWorker();
+    gateway.process.advance(220);
+    assert.notEqual(answered(poll).emptied, have.emptied);
   });
 });
 
