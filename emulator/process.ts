@@ -85,16 +85,25 @@ export class Process implements EnvoyProcess {
   advance(milliseconds: number): void {
     const end = this.now + BigInt(Math.round(milliseconds * 1e6));
     for (;;) {
-      const due = this.vms
-        .flatMap((vm) => vm.roots)
-        .filter((root) => root.tickDue !== undefined && root.tickDue <= end);
-      due.sort((a, b) => Number((a.tickDue ?? 0n) - (b.tickDue ?? 0n)));
-      const next = due[0];
+      const next = this.#nextTick(end);
       if (!next) break;
       if (next.tickDue !== undefined && next.tickDue > this.now) this.now = next.tickDue;
       next.tick();
     }
     this.now = end;
+  }
+
+  /** Returns the root whose tick is due first, at `end` at the latest. It looks at each VM once, since a process may have many. */
+  #nextTick(end: bigint): Vm["roots"][number] | undefined {
+    let next: Vm["roots"][number] | undefined;
+    let first = end + 1n;
+    for (const vm of this.vms)
+      for (const root of vm.roots)
+        if (root.tickDue !== undefined && root.tickDue < first) {
+          next = root;
+          first = root.tickDue;
+        }
+    return next;
   }
 }
 

@@ -68,9 +68,10 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
   });
   const { requests } = load;
   let answered = 0;
+  const isOver = () => answered === requests.length;
   const every = (ms: number, fn: () => void): void => {
     clock.after(ms, () => {
-      if (answered === requests.length) return;
+      if (isOver()) return;
       fn();
       every(ms, fn);
     });
@@ -85,6 +86,7 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
     adapters,
     now: () => clock.now(),
     every,
+    isOver,
     after: (ms, fn) => void clock.after(ms, fn),
     seed: options.seed,
   });

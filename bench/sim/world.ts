@@ -14,6 +14,8 @@ export interface World {
   now(): number;
   /** Calls `fn` every `ms` of simulated time as long as requests are in flight. */
   every(ms: number, fn: () => void): void;
+  /** Whether every request has ended. Timers that are set after that keep the simulation from ending. */
+  isOver(): boolean;
   /** Calls `fn` once after `ms`. */
   after(ms: number, fn: () => void): void;
   seed: number;

@@ -34,6 +34,7 @@ function start(contender: Contender, params: readonly Partial<PodParams>[]) {
     tokensPerByte: 0.25,
     now: () => clock.now(),
     every: () => {},
+    isOver: () => false,
     after: (ms, fn) => void clock.after(ms, fn),
     seed: 1,
   });

@@ -1,8 +1,9 @@
-// How long the exchange between Envoys takes in the simulation.
+// How long pushes and the exchange between Envoys take in the simulation.
 
 export interface Delays {
-  /** Ms between two pushes to an Envoy, and between two of its traffic reports: `push.interval` of the sidecar. */
-  intervalMs: number;
+  /** Ms between two polls of an Envoy, and between two traffic pushes to it: for a small fleet, and for each Envoy. */
+  spacingMs: number;
+  spacingMsPerEnvoy: number;
   /** Ms that a message takes from the sidecar to an Envoy, or back. */
   networkMs: number;
   /** Each message takes up to this many ms longer. */
@@ -13,7 +14,7 @@ export interface Delays {
 export const READ_MS = 4;
 
 /** One Envoy, and Envoys that do not talk. Without jitter their figures depend on nothing but the picks. */
-export const ALONE: Delays = { intervalMs: 50, networkMs: 1, jitterMs: 0 };
+export const ALONE: Delays = { spacingMs: 12, spacingMsPerEnvoy: 1.5, networkMs: 1, jitterMs: 0 };
 
-/** Envoys that talk. The interval is the default of `push.interval`. */
+/** Envoys that talk. The spacings are those of sidecar/push/envoys.ts. */
 export const TALKING: Delays = { ...ALONE, jitterMs: 1 };

@@ -16,8 +16,8 @@ const SUFFIXES: ReadonlyMap<string, { about: string; apply: Suffix }> = new Map(
       apply: (options) => ({ ...options, mute: true }),
     },
     everyN: {
-      about: "the exchange between Envoys comes every N ms, from 1 to 1000, instead of every 50",
-      apply: (options, intervalMs) => ({ ...options, delays: { intervalMs } }),
+      about: "polls and traffic pushes between Envoys are at least N ms apart, from 1 to 1000, instead of 12",
+      apply: (options, ms) => ({ ...options, delays: { spacingMs: ms, spacingMsPerEnvoy: 0 } }),
     },
     restartN: {
       about:
@@ -73,6 +73,6 @@ export function pilotfishNamed(name: string): Contender | undefined {
 function isSound({ envoys = 1, mute, delays, both, restartEvery }: PilotfishOptions): boolean {
   if (envoys === 1 && (mute === true || delays !== undefined)) return false;
   if (mute === true && delays !== undefined) return false;
-  if ((delays?.intervalMs ?? 1) > 1000) return false;
+  if ((delays?.spacingMs ?? 1) > 1000) return false;
   return both !== true || restartEvery !== undefined;
 }

@@ -5,6 +5,9 @@ import { ALONE, type Delays, TALKING } from "./delays.ts";
 import { SimEnvoy, type SimEnvoyOptions } from "./sim-envoy.ts";
 import { SCRAPE_MS, SimSidecar, type SimSidecarOptions } from "./sim-sidecar.ts";
 
+/** Ms between two looks whether an Envoy has answered a poll. So an answer is at most this much late. */
+const LOOK_MS = 1;
+
 export interface PilotfishOptions extends SimEnvoyOptions, SimSidecarOptions {
   /** Envoys that share the pods, each with as many workers; default 1. Each request goes to a random Envoy. */
   envoys?: number;
@@ -36,7 +39,7 @@ export function pilotfish(options: PilotfishOptions): Contender {
 function disturbances({ mute, delays, restartEvery, both, vmDiesEvery }: PilotfishOptions): string[] {
   return [
     ...(mute ? ["which do not talk"] : []),
-    ...(delays?.intervalMs === undefined ? [] : [`exchange every ${delays.intervalMs} ms`]),
+    ...(delays?.spacingMs === undefined ? [] : [`exchange every ${delays.spacingMs} ms`]),
     ...(restartEvery === undefined ? [] : [`one Envoy ${both ? "and its sidecar " : ""}anew every ${restartEvery} s`]),
     ...(vmDiesEvery === undefined ? [] : [`one worker's VM dies every ${vmDiesEvery} s`]),
   ];
@@ -49,6 +52,10 @@ function start(world: World, options: PilotfishOptions): Router {
   const [first, firstSidecar] = [envoys[0] as SimEnvoy, sidecars[0] as SimSidecar];
   for (const [i, envoy] of envoys.entries()) envoy.begin(() => (sidecars[i] ?? firstSidecar).supply(envoy));
   for (const sidecar of sidecars) sidecar.start();
+  if (talk(options))
+    world.every(LOOK_MS, () => {
+      for (const envoy of envoys) envoy.look();
+    });
   if (restartEvery !== undefined)
     world.every(restartEvery * 1000, () => {
       if (options.both) firstSidecar.restart();
@@ -64,10 +71,12 @@ function start(world: World, options: PilotfishOptions): Router {
   };
 }
 
+const talk = ({ envoys = 1, mute }: PilotfishOptions): boolean => envoys > 1 && mute !== true;
+
 /** One sidecar for all Envoys, or one for each. */
 function sidecarsOf(world: World, envoys: readonly SimEnvoy[], options: PilotfishOptions): SimSidecar[] {
   const { mute, both } = options;
-  const delays = envoys.length > 1 && !mute ? { ...TALKING, ...options.delays } : ALONE;
+  const delays = talk(options) ? { ...TALKING, ...options.delays } : ALONE;
   const sidecar = (targets: readonly SimEnvoy[], peers: readonly SimEnvoy[], number: number) =>
     new SimSidecar(world, { ...options, targets, peers, delays, number });
   if (!mute && !both) return [sidecar(envoys, [], 0)];

@@ -4,11 +4,13 @@ import { readFileSync } from "node:fs";
 import { Process, Root, Stream } from "../../../emulator/index.ts";
 import {
   DESTINATION_HEADER,
+  POLL_HEADER,
   REPORT_HEADER,
   SECRET_ENV,
   SECRET_HEADER,
   SNAPSHOT_PATH,
 } from "../../../protocol/constants.ts";
+import type { Poll } from "../../../sidecar/push/envoy-connection.ts";
 import { release } from "../../../testkit/filter/release.ts";
 import { Draws } from "../draws.ts";
 import { bodyOf, type SimRequest } from "../request.ts";
@@ -46,6 +48,13 @@ interface Worker {
   startedAt: number;
 }
 
+/** A request for a traffic report that has no answer yet. */
+interface Question {
+  stream: Stream;
+  worker: Worker;
+  answered: (report: Uint8Array | undefined) => void;
+}
+
 export class SimEnvoy {
   /** The name by which sidecars know the Envoy. The name outlives the process. */
   readonly origin: string;
@@ -56,6 +65,9 @@ export class SimEnvoy {
   readonly #podOf: ReadonlyMap<string, number>;
   #process: Process;
   #workers: Worker[] = [];
+  #questions: Question[] = [];
+  /** The worker of each connection on which a sidecar asks, by the connection's number. */
+  readonly #connections = new Map<number, number>();
   /** How many processes the Envoy had before the present one. */
   #earlier = 0;
   /** The process's time at the simulation's time 0; undefined while the process starts. */
@@ -79,6 +91,11 @@ export class SimEnvoy {
     return this.#process.now / 1000n;
   }
 
+  /** Takes the answers that the filter gave on its ticks up to now. */
+  look(): void {
+    if (this.#questions.length > 0) this.#follow();
+  }
+
   /** Starts the first process. `supply` pushes the first snapshot, on which the workers then have time for a tick. */
   begin(supply: () => void): void {
     const { workers } = this.#options;
@@ -100,7 +117,9 @@ export class SimEnvoy {
     this.#follow();
     this.#assertLawful();
     for (const worker of this.#workers) worker.alive = false;
+    this.#takeAnswers();
     this.#workers = [];
+    this.#connections.clear();
     this.#earlier++;
     this.#lostVm = false;
     this.#process = this.#newProcess();
@@ -117,22 +136,37 @@ export class SimEnvoy {
     // The new VM comes first, because the emulator deletes shared data with the last VM.
     this.#workers[0] = this.#newWorker();
     this.#process.forget(dead.root.vm);
+    this.#takeAnswers();
   }
 
   /**
-   * Pushes a snapshot to one of the workers, or without `body` only asks for a traffic report. Returns the traffic report; empty
-   * without a cursor. Throws if the filter refuses.
+   * Pushes a snapshot or traffic to one of the workers. Returns the traffic report; without a cursor no bytes. Throws if the filter
+   * refuses.
    */
-  exchange(body: Uint8Array | undefined, cursor: string | undefined): Uint8Array {
+  push(body: Uint8Array, cursor?: string): Uint8Array {
     this.#follow();
     const stream = this.#stream(this.#anyWorker());
     const headers = { [SECRET_HEADER]: SECRET, ...(cursor !== undefined && { [REPORT_HEADER]: cursor }) };
-    const message = body === undefined ? { method: "GET" } : { method: "POST", body };
-    const { localResponse } = stream.send({ ...message, path: SNAPSHOT_PATH, headers });
-    if (localResponse?.status !== 200)
-      throw new Error(`a ${message.method} was answered ${localResponse?.status}: ${localResponse?.body}`);
-    stream.finish();
-    return cursor === undefined ? new Uint8Array(0) : localResponse.body;
+    stream.send({ method: "POST", path: SNAPSHOT_PATH, headers, body });
+    const answer = answerOf(stream);
+    return cursor === undefined ? new Uint8Array(0) : answer;
+  }
+
+  /**
+   * Asks for a traffic report. The filter may wait with its answer to a poll. `answered` gets the report; undefined: the process or the VM
+   * died before. Questions of one connection come to one worker.
+   */
+  ask(connection: number, cursor: string, poll: Poll | undefined, answered: Question["answered"]): void {
+    this.#follow();
+    const worker = this.#connections.get(connection) ?? this.#draws.below(this.#workers.length);
+    this.#connections.set(connection, worker);
+    const asked = this.#workers[worker] as Worker;
+    const stream = this.#stream(asked);
+    const text = poll && [poll.ms, poll.news, poll.known, poll.collector, poll.envoys].join(".");
+    const headers = { [SECRET_HEADER]: SECRET, [REPORT_HEADER]: cursor, ...(text && { [POLL_HEADER]: text }) };
+    stream.send({ method: "GET", path: SNAPSHOT_PATH, headers });
+    this.#questions.push({ stream, worker: asked, answered });
+    this.#takeAnswers();
   }
 
   route(request: SimRequest): Route {
@@ -204,6 +238,15 @@ export class SimEnvoy {
     if (this.#zero === undefined) return;
     const now = this.#zero + BigInt(Math.round(this.#world.now() * 1e6));
     this.#process.advance(Number(now - this.#process.now) / 1e6);
+    this.#takeAnswers();
+  }
+
+  /** Hands out the answers to questions, and tells of questions that nobody answers any more. */
+  #takeAnswers(): void {
+    const done = this.#questions.filter(({ stream, worker }) => !worker.alive || stream.localResponse !== undefined);
+    if (done.length === 0) return;
+    this.#questions = this.#questions.filter((question) => !done.includes(question));
+    for (const { stream, worker, answered } of done) answered(worker.alive ? answerOf(stream) : undefined);
   }
 
   #anyWorker(): Worker {
@@ -227,6 +270,15 @@ export class SimEnvoy {
     const { violations } = this.#process;
     if (violations.length > 0) throw new Error(`${violations.length} violations of the host's rules: ${violations[0]}`);
   }
+}
+
+/** Ends the stream of a message of a sidecar, and returns the body of the filter's answer. Throws if the filter refuses. */
+function answerOf(stream: Stream): Uint8Array {
+  const { localResponse } = stream;
+  if (localResponse?.status !== 200)
+    throw new Error(`a sidecar was answered ${localResponse?.status}: ${localResponse?.body}`);
+  stream.finish();
+  return localResponse.body;
 }
 
 /** Sums over the pods of a worker's read-back. Each pod's count adds up without its sign, so that errors do not cancel out. */

@@ -1,10 +1,9 @@
-// A sidecar of the simulation: it scrapes the pods, learns, pushes snapshots to its Envoys, and carries traffic reports between Envoys. The
-// learner and the sums of traffic reports are the real sidecar's. The times of pushes and questions are those of sidecar/push/target.ts and
-// sidecar/push/report-reader.ts.
+// A sidecar of the simulation: it scrapes the pods, learns, pushes snapshots to its Envoys, and exchanges what the Envoys have in flight
+// (sim-exchange.ts). The learner is the real sidecar's.
 import { BYTE_CLASSES } from "../../../protocol/constants.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
 import type { AdapterState, EndpointView, ModelView } from "../../../protocol/snapshot.ts";
-import { withTraffic } from "../../../protocol/traffic.ts";
+import { withCached } from "../../../protocol/traffic.ts";
 import { decodeReport } from "../../../protocol/traffic-report.ts";
 import type { ServerCosts } from "../../../sidecar/learn/server-costs.ts";
 import type { StepCosts } from "../../../sidecar/learn/step-fit.ts";
@@ -18,6 +17,7 @@ import type { World } from "../world.ts";
 import { type Delays, READ_MS } from "./delays.ts";
 import { Learning } from "./learning.ts";
 import type { SimEnvoy } from "./sim-envoy.ts";
+import { SimExchange } from "./sim-exchange.ts";
 import { trueCosts } from "./true-costs.ts";
 
 export const SCRAPE_MS = 100;
@@ -40,20 +40,6 @@ interface SimSidecarParts extends SimSidecarOptions {
   number: number;
 }
 
-/** What the sidecar knows of its exchange with one Envoy. Times are in ms of simulated time. */
-interface Link {
-  envoy: SimEnvoy;
-  isTarget: boolean;
-  /** Whether a message is on its way. The next one waits for the answer. */
-  asking: boolean;
-  /** Whether the next snapshot differs from the last one that was sent. */
-  dirty: boolean;
-  /** Whether a push is set for later. */
-  planned: boolean;
-  startedAt: number;
-  reportedAt: number;
-}
-
 interface Scrape {
   endpoint: EndpointView;
   present: ReadonlySet<string>;
@@ -68,24 +54,26 @@ export class SimSidecar {
   readonly #draws: Draws;
   #learning: Learning | undefined;
   #traffic: EnvoyTraffic;
-  #links: readonly Link[];
+  /** Undefined: the sidecar knows one Envoy only. */
+  #exchange: SimExchange | undefined;
   #scrapes: readonly Scrape[];
   #scrapedAt: number;
+  /** How many processes the sidecar had before the present one. */
+  #earlier = 0;
 
   /** Scrapes once, so that the Envoys can be supplied. */
   constructor(world: World, parts: SimSidecarParts) {
     this.#world = world;
     this.#parts = parts;
-    this.#index = new EndpointIndex(world.addresses.toSorted());
+    this.#index = indexOf(world);
     this.#draws = new Draws(world.seed ^ (0x51de + parts.number));
     this.#learning = this.#newLearning();
     this.#traffic = this.#newTraffic();
-    this.#links = this.#newLinks();
     this.#scrapes = this.#scrape();
     this.#scrapedAt = world.now();
   }
 
-  /** Starts the scrapes and the questions. */
+  /** Starts the scrapes, the pushes and the exchange. */
   start(): void {
     this.#world.every(SCRAPE_MS, () => {
       const scrapes = this.#scrape();
@@ -93,29 +81,26 @@ export class SimSidecar {
       this.#world.after(READ_MS, () => {
         this.#scrapes = scrapes;
         this.#scrapedAt = at;
-        this.#changed();
+        for (const envoy of this.#parts.targets) this.#push(envoy);
       });
     });
-    if (this.#exchanging) this.#world.every(this.#parts.delays.intervalMs, () => this.#look());
+    this.#startExchange();
   }
 
   /** Forgets what it learned and received, as a new process. Its Envoys must be new too, because they would keep out another source. */
   restart(): void {
+    this.#earlier++;
     this.#learning = this.#newLearning();
     this.#traffic = this.#newTraffic();
-    this.#links = this.#newLinks();
+    this.#exchange?.close();
+    this.#startExchange();
   }
 
-  /** Gives a new process of an Envoy its first snapshot, without a delay. */
+  /** Gives a new process of an Envoy its first snapshot, without a delay. To the sidecar the Envoy was away before. */
   supply(envoy: SimEnvoy): void {
+    this.#traffic.away(envoy.origin);
     const cursor = this.#cursor(envoy);
-    const report = envoy.exchange(this.#snapshot(envoy, 0), cursor);
-    // This makes no push to the other Envoys due, because they may not have begun.
-    if (cursor !== undefined) this.#receive(envoy, report);
-  }
-
-  get #exchanging(): boolean {
-    return this.#links.length > 1;
+    this.#received(envoy, envoy.push(this.#snapshot(envoy, 0), cursor));
   }
 
   #newLearning(): Learning | undefined {
@@ -127,84 +112,46 @@ export class SimSidecar {
     return new EnvoyTraffic(() => this.#world.now(), Math.floor(this.#world.now() * 100));
   }
 
-  #newLinks(): Link[] {
-    const link = (envoy: SimEnvoy, isTarget: boolean): Link => {
-      const never = Number.NEGATIVE_INFINITY;
-      return { envoy, isTarget, asking: false, dirty: false, planned: false, startedAt: never, reportedAt: never };
-    };
-    const { targets, peers } = this.#parts;
-    return [...targets.map((envoy) => link(envoy, true)), ...peers.map((envoy) => link(envoy, false))];
+  #startExchange(): void {
+    const { targets, peers, delays, number } = this.#parts;
+    const envoys = [...targets, ...peers];
+    if (envoys.length < 2) return;
+    this.#exchange = new SimExchange(this.#world, {
+      envoys,
+      isOwn: (envoy) => targets.includes(envoy),
+      id: 1 + number + 1000 * this.#earlier,
+      connection: number,
+      delays,
+      traffic: this.#traffic,
+      random: () => this.#draws.fraction(),
+      transit: () => this.#transit(),
+      measured: (report) => this.#learning?.reported(report, this.#world.now()),
+    });
+    this.#exchange.start();
   }
 
-  /** Says which prefix updates of the Envoy were received; undefined: nobody wants its traffic reports. */
+  /** Says which prefix updates of the Envoy were received; undefined: pushes ask for no traffic reports. */
   #cursor({ origin }: SimEnvoy): string | undefined {
-    return this.#exchanging || this.#learning !== undefined ? this.#traffic.cursor(origin) : undefined;
+    const { targets, peers } = this.#parts;
+    const alone = targets.length + peers.length < 2;
+    return alone && this.#learning !== undefined ? this.#traffic.cursor(origin) : undefined;
   }
 
-  /** The next snapshots differ from the last ones. */
-  #changed(): void {
-    for (const link of this.#links) {
-      if (!link.isTarget) continue;
-      link.dirty = true;
-      this.#plan(link);
-    }
-  }
-
-  #plan(link: Link): void {
-    if (link.asking || link.planned) return;
-    const wait = link.startedAt + this.#parts.delays.intervalMs - this.#world.now();
-    if (wait <= 0) {
-      this.#push(link);
-      return;
-    }
-    link.planned = true;
-    this.#world.after(wait, () => {
-      link.planned = false;
-      if (this.#links.includes(link)) this.#push(link);
-    });
-  }
-
-  #push(link: Link): void {
-    link.dirty = false;
-    link.startedAt = this.#world.now();
-    this.#ask(link, this.#snapshot(link.envoy, this.#parts.delays.networkMs));
-  }
-
-  /** Asks the Envoys for their traffic reports that no push has returned lately. */
-  #look(): void {
-    for (const link of this.#links) {
-      const { reportedAt } = link;
-      const due = reportedAt + this.#parts.delays.intervalMs;
-      this.#world.after(Math.max(0, due - this.#world.now()), () => {
-        if (this.#links.includes(link) && !link.asking && link.reportedAt === reportedAt) this.#ask(link, undefined);
-      });
-    }
-  }
-
-  /** Pushes `body`, or without one only asks. Takes the traffic report that is the answer. */
-  #ask(link: Link, body: Uint8Array | undefined): void {
-    const { envoy } = link;
-    link.asking = true;
+  #push(envoy: SimEnvoy): void {
     const cursor = this.#cursor(envoy);
+    const body = this.#snapshot(envoy, this.#parts.delays.networkMs);
     this.#world.after(this.#transit(), () => {
-      const report = envoy.exchange(body, cursor);
-      this.#world.after(this.#transit(), () => {
-        if (!this.#links.includes(link)) return;
-        link.asking = false;
-        if (cursor !== undefined) {
-          link.reportedAt = this.#world.now();
-          if (this.#receive(envoy, report)) this.#changed();
-        }
-        if (link.dirty) this.#plan(link);
-      });
+      const report = envoy.push(body, cursor);
+      this.#world.after(this.#transit(), () => this.#received(envoy, report));
     });
   }
 
-  /** Takes a traffic report. Returns whether it has news for the other Envoys. */
-  #receive({ origin }: SimEnvoy, body: Uint8Array): boolean {
+  /** Takes the traffic report that answered a push; no bytes: none was asked for. */
+  #received({ origin }: SimEnvoy, body: Uint8Array): void {
+    if (body.length === 0) return;
     const report = decodeReport(body);
     this.#learning?.reported(report, this.#world.now());
-    return this.#traffic.receive(origin, report) && this.#exchanging;
+    this.#traffic.receive(origin, report);
   }
 
   /** Ms that a message is on its way. */
@@ -265,10 +212,22 @@ export class SimSidecar {
     const tokenizer = this.#tokenizer();
     const tokenizers = tokenizer && [{ model: MODEL, ...tokenizer }];
     const bytes = encodeSnapshot({ version: envoy.micros, source: SOURCE, endpoints, models, tokenizers });
-    const others = this.#exchanging ? this.#traffic.othersOf(envoy.origin, this.#index) : undefined;
-    return others === undefined ? bytes : withTraffic(bytes, others.envoys, others.counts, others.prefixes);
+    const cached = this.#traffic.refillOf(envoy.origin, this.#index);
+    return cached === undefined ? bytes : withCached(bytes, cached);
   }
 }
+
+/** The endpoints in the order of a snapshot, and for how many tokens their caches have room. */
+function indexOf({ addresses, pods }: World): EndpointIndex {
+  const tokens = new Map(addresses.map((address, i) => [address, tokensOf(pods[i] as Engine)]));
+  const order = addresses.toSorted();
+  return new EndpointIndex(
+    order,
+    order.map((address) => tokens.get(address) ?? 0),
+  );
+}
+
+const tokensOf = ({ params }: Engine): number => params.kvBlocks * params.blockSize;
 
 /** The label of the newest `vllm:lora_requests_info` series: adapters with requests on the pod. */
 function presentAdapters(pod: Engine): ReadonlySet<string> {
