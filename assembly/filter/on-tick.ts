@@ -75,6 +75,8 @@ export function timerFired(root: Root): void {
   if (isOlder(tickedAt, now, (BUSY_TICK / 4) * 3)) {
     idle = hasLittleToDo();
     tick(now);
+    // Not in tick(): at a request's headers host calls must stay about that request.
+    answerPolls(now);
   } else if (pollPeriod(now) > 0) lookForNews(now);
   tickEvery(root, period(now));
 }
@@ -110,7 +112,6 @@ function tick(now: u64): void {
   exchangeNews(now);
   exchangeSpeeds(now);
   followLocal(now);
-  answerPolls(now);
   followNewScrapes();
   publishSums(now);
   receiveEjections();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { decodePrefixes } from "../../../protocol/traffic.ts";
-import { A, complete, Gateway, threePods } from "../../../testkit/filter/gateway.ts";
+import { A, complete, Gateway, routed, threePods } from "../../../testkit/filter/gateway.ts";
 import { askReport } from "../support/envoys.ts";
 import { answered, reportOf, sendPoll } from "../support/polls.ts";
 
@@ -47,6 +47,21 @@ describe("a collector's poll", () => {
       gateway.process.advance(11);
       have = answered(poll);
       assert.equal(have.counts.size, 0);
+    }
+    gateway.assertHealthy();
+  });
+
+  test("a request that wakes an idle worker is decided as ever, although the worker holds a poll that is due", () => {
+    const gateway = fed();
+    for (const ms of [300, 600, 900, 1300]) {
+      const poll = sendPoll(gateway, askReport(gateway), { collector: 0, envoys: 0, known: 0, ms });
+      gateway.process.advance(ms - 1);
+      gateway.process.now += 50_000_000n;
+      const stream = gateway.chat("lora");
+      assert.equal(routed(stream.outcome).destination?.split(",")[0], A);
+      complete(stream, A);
+      gateway.process.advance(250);
+      answered(poll);
     }
     gateway.assertHealthy();
   });
