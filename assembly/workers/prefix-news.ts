@@ -30,16 +30,16 @@ class SegmentHeader {
 }
 
 const HEADER: u32 = offsetof<SegmentHeader>();
-const SEGMENTS: u32 = 32;
+const SEGMENTS: u32 = 64;
 /** A segment with at least this many bytes is full. */
-const FULL: u32 = 8192;
+const FULL: u32 = 4096;
 const MAX_SEGMENT: u32 = FULL + MAX_RECORD;
 const MAX_NUMBER: u64 = 1 << 48;
 const REPORT_BYTES: u32 = 131072;
 /** A worker that received nothing from others for this long, ns, appends and reads on its tick only. */
 const ALONE: u64 = 2000000000;
-/** Attempts to append. Six of them append all that can wait. A failed attempt means that another worker appended. */
-const MAX_ATTEMPTS: u32 = 22;
+/** Attempts to append. Nine of them append all that can wait. A failed attempt means that another worker appended. */
+const MAX_ATTEMPTS: u32 = 24;
 
 const keys = new NumberedKeys("pilotfish.news", SEGMENTS);
 /** This worker's copy of the segment that it reads; SegmentHeader.number is the segment's number. */

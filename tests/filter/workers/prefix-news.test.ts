@@ -9,8 +9,8 @@ import { picked } from "../support/in-flight.ts";
 
 const LOG = "pilotfish.news.";
 /** FULL and SEGMENTS of assembly/workers/prefix-news.ts. */
-const FULL = 8192;
-const SEGMENTS = 32;
+const FULL = 4096;
+const SEGMENTS = 64;
 const HEADER = 16;
 /** Blocks of 512 bytes in a prompt, and bytes of its record. */
 const BLOCKS = 8;
