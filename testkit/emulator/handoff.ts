@@ -6,10 +6,9 @@ export interface HandoffEnd {
   port: MessagePort;
   turn: Int32Array;
   side: 0 | 1;
+  /** Milliseconds after which the other side counts as stuck; absent: it may take any time. */
+  patience?: number;
 }
-
-/** After this time the other side counts as stuck. */
-const STUCK_MS = 60_000;
 
 export class Handoff<Out, In> {
   readonly #end: HandoffEnd;
@@ -24,14 +23,14 @@ export class Handoff<Out, In> {
     port.postMessage(message);
     Atomics.store(turn, 0, 1 - side);
     Atomics.notify(turn, 0);
-    return this.wait(STUCK_MS);
+    return this.wait();
   }
 
-  /** Waits for the turn and returns the message that comes with it. Throws if the turn does not come in time. */
-  wait(milliseconds = Number.POSITIVE_INFINITY): In {
-    const { port, turn, side } = this.#end;
+  /** Waits for the turn and returns the message that comes with it. Throws if the other side is stuck. */
+  wait(): In {
+    const { port, turn, side, patience = Number.POSITIVE_INFINITY } = this.#end;
     while (Atomics.load(turn, 0) !== side) {
-      if (Atomics.wait(turn, 0, 1 - side, milliseconds) === "timed-out") throw new Error("the other thread is stuck");
+      if (Atomics.wait(turn, 0, 1 - side, patience) === "timed-out") throw new Error("the other thread is stuck");
     }
     return receiveMessageOnPort(port)?.message as In;
   }

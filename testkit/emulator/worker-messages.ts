@@ -21,9 +21,8 @@ export type Command =
 
 /** What a worker counts on one endpoint. */
 export interface EndpointCounts {
-  /** In-flight requests, from the read-back. */
   inFlight: number;
-  /** Waiting tokens, from the traffic report. */
+  /** Waiting tokens. */
   waiting: number;
 }
 
@@ -32,7 +31,7 @@ export interface Outcome {
   address?: string;
   /** firstByte, or end without firstByte: the explanation of the pick. */
   explanation?: string;
-  /** read: counts by address. */
+  /** read: counts by address, of endpoints with requests. */
   counts?: Record<string, EndpointCounts>;
 }
 

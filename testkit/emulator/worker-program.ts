@@ -6,7 +6,7 @@ import { SharedData } from "../../emulator/shared-data.ts";
 import { DEBUG_HEADER, EXPLAIN_HEADER, REPORT_HEADER, SECRET_HEADER, SNAPSHOT_PATH } from "../../protocol/constants.ts";
 import { textHash } from "../../protocol/traffic.ts";
 import { decodeReport } from "../../protocol/traffic-report.ts";
-import { Gateway, JSON_TYPE, routed, SECRET } from "../filter/gateway.ts";
+import { A, B, C, D, Gateway, JSON_TYPE, routed, SECRET } from "../filter/gateway.ts";
 import { Handoff, type HandoffEnd } from "./handoff.ts";
 import type { Command, EndpointCounts, FromWorker, Outcome, ToWorker, WorkerSettings } from "./worker-messages.ts";
 
@@ -42,6 +42,8 @@ const newGateway = () => new Gateway({ workers: 0, ...settings, shared: new Dist
 let gateway = newGateway();
 /** Where the clock should be. The clock stands still at the death of a VM in a tick, and makes up for it with the next advance. */
 let milliseconds = 0;
+/** Addresses of the endpoints by their hashes. */
+const addresses = new Map([A, B, C, D].map((address) => [textHash(address), address]));
 const streams = new Map<number, { stream: Stream; address: string }>();
 
 function run(command: Command): Outcome {
@@ -117,15 +119,16 @@ function opened(request: number): { stream: Stream; address: string } {
   return found;
 }
 
-/** Counts by address: waiting tokens from the traffic report, then in-flight requests from the read-back. */
+/** Counts by address, from the traffic report. Endpoints without requests are not in it. */
 function read(): Record<string, EndpointCounts> {
   const headers = { [SECRET_HEADER]: SECRET, [REPORT_HEADER]: "0.0" };
   const stream = gateway.send({ method: "GET", path: SNAPSHOT_PATH, headers });
   const { counts } = decodeReport(stream.localResponse?.body ?? Buffer.alloc(0));
   stream.finish();
-  const waiting = (address: string) => counts.get(textHash(address))?.pending ?? 0;
-  const all = Object.entries(gateway.inFlight());
-  return Object.fromEntries(all.map(([address, inFlight]) => [address, { inFlight, waiting: waiting(address) }]));
+  const address = (hash: bigint) => addresses.get(hash) ?? String(hash);
+  return Object.fromEntries(
+    [...counts].map(([hash, { requests, pending }]) => [address(hash), { inFlight: requests, waiting: pending }]),
+  );
 }
 
 /** Runs a command. When the VM dies in it, the worker's streams end with the VM. */

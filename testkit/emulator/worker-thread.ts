@@ -8,6 +8,9 @@ import type { Command, FromWorker, Outcome, SharedCall, ToWorker, WorkerSettings
 /** Returns the status of a write that the host refuses; undefined: the host executes the write. */
 export type Refusal = (key: string, cas: number) => number | undefined;
 
+/** A command takes milliseconds. After this time the thread has failed. */
+const PATIENCE_MS = 60_000;
+
 export class WorkerThread {
   /** The call in which the worker waits; undefined: the worker has no command. */
   pending: SharedCall | undefined;
@@ -32,7 +35,7 @@ export class WorkerThread {
     const end: HandoffEnd = { port: port2, turn, side: 1 };
     const thread = new Worker(program(), { workerData: { end, settings }, transferList: [port2] });
     await new Promise((ready, fail) => thread.once("message", ready).once("error", fail));
-    return new WorkerThread(shared, thread, { port: port1, turn, side: 0 });
+    return new WorkerThread(shared, thread, { port: port1, turn, side: 0, patience: PATIENCE_MS });
   }
 
   async close(): Promise<void> {

@@ -24,15 +24,19 @@ const TICK_MS = 20;
 /** Uncached tokens of each request: the least that a pick assumes. */
 const TOKENS = 16;
 const VM_ID = "pilotfish";
-/** Begins the keys of the records that each pick reads. */
-const AT_PICK = "pilotfish.load.";
+/** Begins the keys of the shared records, which each pick reads (assembly/workers/shared-load.ts). A record has units of 16 tokens. */
+const RECORD = "pilotfish.load.";
+const RECORD_HEADER_BYTES = 32;
 
 /** A request that is open all the time, so that its worker is busy. */
 const KEPT = 0;
+/** A request that aligns the workers. */
+const ALIGNING = 99;
 
 export const pick = (request: number, model = "m"): Command => ({ do: "pick", request, model });
 export const firstByte = (request: number): Command => ({ do: "firstByte", request });
 export const end = (request: number): Command => ({ do: "end", request });
+export const abort = (request: number): Command => ({ do: "abort", request });
 export const tick: Command = { do: "advance", milliseconds: TICK_MS };
 
 export class WorkersApart {
@@ -42,31 +46,24 @@ export class WorkersApart {
   readonly #open = new Map<string, Request>();
   /** What a request's pick must have counted at least and at most, by worker and request. */
   readonly #bounds = new Map<string, [least: Counts, most: Counts]>();
-  readonly #exactPicks: boolean;
-  #view: View;
+  #exactPicks = false;
+  #view: View = { endpoints: [], models: [] };
   #version = 1_700_000_000_000_000n;
   /** Milliseconds that each worker's clock has moved. */
   #clocks: number[] = [];
   /** The command that each worker runs. */
   #running: (Command | undefined)[] = [];
 
-  private constructor(view: View, exactPicks: boolean) {
-    this.#view = view;
-    this.#exactPicks = exactPicks;
-  }
+  private constructor() {}
 
-  /**
-   * Starts workers that have the snapshot. `exactPicks`: each pick must use counts that are exact at its first read of a record. So the
-   * workers are busy (an idle worker reads the record on a tick before its pick), and no worker has a fault.
-   */
-  static async start(count: number, view: View, { exactPicks = true } = {}): Promise<WorkersApart> {
-    const all = new WorkersApart(view, exactPicks);
+  /** Starts the threads of workers, which have no VMs yet. */
+  static async start(count: number): Promise<WorkersApart> {
+    const all = new WorkersApart();
     const pick = { profile: "tokens", debugSecret: SECRET };
     const configuration = { pick, snapshot: { staleAfter: "3600s" } };
     for (let worker = 0; worker < count; worker++) {
       all.#threads.push(await WorkerThread.open(all.#shared, { seed: worker + 1, configuration, module: release }));
     }
-    all.renew(view);
     return all;
   }
 
@@ -84,8 +81,12 @@ export class WorkersApart {
     this.assertAllExact("at the start");
   }
 
-  /** Begins anew: no shared data, new VMs, the snapshot. */
-  renew(view: View): void {
+  /**
+   * Begins anew: no shared data, new VMs, the snapshot. `exactPicks`: each pick must use counts that are exact at its first read of a
+   * record. So the workers are busy (an idle worker reads the record on a tick before its pick), and no worker has a fault.
+   */
+  renew(view: View, { exactPicks = false } = {}): void {
+    this.#exactPicks = exactPicks;
     this.#shared.forget(VM_ID);
     this.#open.clear();
     this.#bounds.clear();
@@ -153,7 +154,7 @@ export class WorkersApart {
       },
       step: (worker) => {
         const { pending } = this.thread(worker);
-        if (this.#exactPicks && pending?.kind === "get" && pending.key.startsWith(AT_PICK)) this.#bound(worker);
+        if (this.#exactPicks && pending?.kind === "get" && pending.key.startsWith(RECORD)) this.#bound(worker);
         this.thread(worker).step();
         goOn(worker);
       },
@@ -173,18 +174,52 @@ export class WorkersApart {
 
   /** Asserts that a worker counts what all workers have in truth. */
   assertExact(worker: number, situation: string): void {
-    assert.deepEqual(this.thread(worker).run({ do: "read" }).counts, this.#truth(), `worker ${worker}, ${situation}`);
+    const truth = Object.entries(this.#truth()).filter(([, { inFlight }]) => inFlight > 0);
+    const { counts } = this.thread(worker).run({ do: "read" });
+    assert.deepEqual(counts, Object.fromEntries(truth), `worker ${worker}, ${situation}`);
+  }
+
+  /**
+   * Asserts that the shared record has what all workers have in truth, and that each worker knows this. A worker that reads the record
+   * also adds what the record lacks of its share, so the record comes first.
+   */
+  assertShared(situation: string): void {
+    const record = this.#shared.get(VM_ID, `${RECORD}0`)?.value ?? Buffer.alloc(0);
+    const counts = this.#view.endpoints.map(({ address }, i): [string, EndpointCounts] => {
+      const word = record.readBigUInt64LE(RECORD_HEADER_BYTES + i * 8);
+      return [address, { inFlight: Number(word & 0xfffffn), waiting: Number((word >> 20n) & 0x3fffffn) * TOKENS }];
+    });
+    assert.deepEqual(Object.fromEntries(counts), this.#truth(), `the record, ${situation}`);
+    this.assertAllExact(situation);
   }
 
   assertAllExact(situation: string): void {
     for (const worker of this.#threads.keys()) this.assertExact(worker, situation);
   }
 
+  /** Brings all workers to the same time since their last publications, so that the same commands make the same calls. */
+  align(): void {
+    for (const worker of this.#threads.keys()) {
+      this.run(worker, pick(ALIGNING));
+      this.run(worker, abort(ALIGNING));
+    }
+    this.advance(16 * TICK_MS);
+  }
+
   /** Aborts all requests but those that are open all the time. */
   abortAll(): void {
+    this.#abort((request) => request !== KEPT);
+  }
+
+  /** Ends what makeBusy() began. */
+  endBusy(): void {
+    this.#abort((request) => request === KEPT);
+  }
+
+  #abort(which: (request: number) => boolean): void {
     for (const [name, { worker }] of this.#open) {
       const request = Number(name.split(" ")[1]);
-      if (request !== KEPT) this.run(worker, { do: "abort", request });
+      if (which(request)) this.run(worker, { do: "abort", request });
     }
   }
 
