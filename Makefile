@@ -97,6 +97,10 @@ bench-routing: build/pilotfish.wasm ## Measure picks on a real Envoy, beside oth
 bench-sidecar: build/pilotfish.wasm build-sidecar ## Measure the sidecar with 100 and 1,000 pods: CPU, ages at the filter; ARGS="--memory 600"
 	@$(TSX) bench/sidecar/main.ts $(ARGS)
 
+.PHONY: bench-envoys
+bench-envoys: build/pilotfish.wasm build-sidecar ## Measure what the exchange between Envoys costs: 2 and 8 Envoys with a sidecar each; ARGS="--load 50"
+	@$(TSX) bench/envoys/main.ts $(ARGS)
+
 .PHONY: bench-modes
 bench-modes: build/pilotfish.wasm ## Measure CPU of reader and holder beside the single filter, with bodies of 8 KiB
 	@$(TSX) bench/body/main.ts --only pilotfish,pilotfish-stock --sizes 8k --regimes back-to-back --repetitions 41 --no-memory $(ARGS)
