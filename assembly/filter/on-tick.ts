@@ -37,7 +37,8 @@ const GAUGES_EVERY: u64 = 200000000;
 let tickedAt: u64 = 0;
 /** Requests since the last tick. */
 let requests: u32 = 0;
-let idle: bool = false;
+/** A new worker counts as idle, so its first request ticks. Otherwise requests before the first tick would find no snapshot. */
+let idle: bool = true;
 
 /** When the gauges were last updated, ns, and the values that two of them got. */
 let recordedAt: u64 = 0;

@@ -134,6 +134,16 @@ describe("a request that comes to an idle worker", () => {
     assert.equal(total(gateway.inFlight(1)), 6);
   });
 
+  test("the first pick of a new worker uses what the other workers have, before the worker's first tick", () => {
+    const gateway = new Gateway({ workers: 2 });
+    gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B]), base("only-a", [A])] });
+    for (let i = 0; i < 3; i++) gateway.chat("only-a", i % 2);
+    gateway.settle();
+    gateway.startWorker();
+    assert.equal(picked(gateway.chat("m", 2)), B);
+    assert.equal(total(gateway.inFlight(2)), 4);
+  });
+
   test("the pick uses the snapshot that another worker received meanwhile", () => {
     const gateway = fed(2);
     gateway.process.advance(1000);
