@@ -44,8 +44,6 @@ interface Worker {
   root: Root;
   /** Whether the VM still runs. Of a dead VM's requests no Envoy hears any more. */
   alive: boolean;
-  /** Ms of simulated time. */
-  startedAt: number;
 }
 
 /** A request for a traffic report that has no answer yet. */
@@ -179,10 +177,10 @@ export class SimEnvoy {
       headers: { "content-type": "application/json" },
       body: bodyOf(request),
     });
-    const destination = requestHeaders?.get(DESTINATION_HEADER)?.split(",")[0];
-    const upstreamAddress = destination ?? this.#balanced(worker);
-    const pod = this.#podOf.get(upstreamAddress);
-    if (pod === undefined) throw new Error(`the filter picked ${upstreamAddress}, expected a pod`);
+    const upstreamAddress = requestHeaders?.get(DESTINATION_HEADER)?.split(",")[0];
+    const pod = this.#podOf.get(upstreamAddress ?? "");
+    if (upstreamAddress === undefined || pod === undefined)
+      throw new Error(`the filter picked ${upstreamAddress}, expected a pod`);
     return {
       pod,
       firstByte: () => {
@@ -226,11 +224,7 @@ export class SimEnvoy {
   #newWorker(): Worker {
     const vm = this.#process.startVm(module, { vmId: "pilotfish", environment: { [SECRET_ENV]: SECRET } });
     const configuration = JSON.stringify({ pick: { profile: this.#options.profile } });
-    return {
-      root: new Root(vm, { configuration, allowOnHeadersStopIteration: true }),
-      alive: true,
-      startedAt: this.#world.now(),
-    };
+    return { root: new Root(vm, { configuration, allowOnHeadersStopIteration: true }), alive: true };
   }
 
   /** Advances the process to the present, with all ticks on the way. */
@@ -251,15 +245,6 @@ export class SimEnvoy {
 
   #anyWorker(): Worker {
     return this.#workers[this.#draws.below(this.#workers.length)] as Worker;
-  }
-
-  /**
-   * The address that Envoy chooses when the filter picks none. Throws if the worker should have picked. A VM that replaces a dead one has
-   * no snapshot before its first tick.
-   */
-  #balanced({ startedAt }: Worker): string {
-    if (!this.#lostVm || this.#world.now() - startedAt > TICK_MS) throw new Error("the filter picked no pod");
-    return this.#draws.pick(this.#world.addresses);
   }
 
   #stream({ root }: Worker): Stream {
