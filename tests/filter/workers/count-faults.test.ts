@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { Result } from "../../../emulator/codes.ts";
+import { interleave } from "../../../testkit/emulator/interleave.ts";
 import type { Refusal } from "../../../testkit/emulator/worker-thread.ts";
 import { B, base, C, D, endpoint, threePods } from "../../../testkit/filter/gateway.ts";
 import { end, firstByte, pick, tick, WorkersApart } from "../support/workers-apart.ts";
@@ -9,7 +10,8 @@ import { end, firstByte, pick, tick, WorkersApart } from "../support/workers-apa
 const AGAIN_MS = 1500;
 
 const workers = await WorkersApart.start(2);
-after(() => workers.close());
+const three = await WorkersApart.start(3);
+after(() => Promise.all([workers.close(), three.close()]));
 
 /** Begins anew with two busy workers. */
 function begin(): void {
@@ -78,6 +80,41 @@ describe("a worker's VM dies", () => {
       workers.advance(AGAIN_MS);
       workers.assertAllExact(`${AGAIN_MS} ms after the death in call ${calls} of the start`);
     }
+  });
+});
+
+describe("a worker's VM dies beside two workers", () => {
+  /** From the death to the last tick before the others notice the death. */
+  const UNNOTICED_MS = 1180;
+
+  /** Worker 0 dies with a request in flight. The next ticks of the others notice the death. */
+  function die(): void {
+    three.renew(threePods());
+    three.makeBusy();
+    three.run(0, pick(1));
+    const threads = three.begin([[pick(2)]]);
+    threads.step(0);
+    three.die(0);
+    three.advance(UNNOTICED_MS);
+  }
+
+  test("the others forget its requests, in whatever order they notice its death and pick", () => {
+    const programs = [[], [tick], [tick, pick(1)]];
+    let orders = 0;
+    interleave({
+      reduced: true,
+      begin: () => {
+        die();
+        return three.begin(programs);
+      },
+      end: (order, known) => {
+        if (known) return;
+        orders++;
+        three.advance(AGAIN_MS - UNNOTICED_MS);
+        for (const worker of [1, 2]) three.assertExact(worker, `after the order ${order.join("")}`);
+      },
+    });
+    assert.ok(orders > 15, "both notice the death in their ticks");
   });
 });
 
