@@ -58,10 +58,16 @@ export class Refills {
     return known !== undefined && (known.due || known.refill !== undefined);
   }
 
-  /** Returns the part for a push to the Envoy at `now`, ms; undefined: it needs none. */
+  /**
+   * Returns the part for a push to the Envoy at `now`, ms; undefined: it needs none. An Envoy that never reported may be new, so its
+   * first push has a part.
+   */
   partFor(origin: string, index: EndpointIndex, now: number): Uint8Array | undefined {
-    const known = this.#envoys.get(origin);
-    if (known === undefined) return undefined;
+    let known = this.#envoys.get(origin);
+    if (known === undefined) {
+      known = { instance: 0n, emptied: 0, due: this.#blocks.size > 0, refill: undefined };
+      this.#envoys.set(origin, known);
+    }
     if (known.due) {
       known.due = false;
       if (known.refill === undefined) known.refill = this.#begin(index, now);

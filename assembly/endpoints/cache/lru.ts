@@ -116,6 +116,15 @@ export function addedStamp(clock: Clock, size: u32, hot: bool): u32 {
   return hot ? now | HOT : now;
 }
 
+/** Forgets a cached block that has `stamp` and counts as `size` blocks. */
+export function removeStamp(clock: Clock, stamp: u32, size: u32): void {
+  const from = epochOf(clock, stamp);
+  const blocks = blocksOf(clock, from);
+  const hot = hotOf(clock, from);
+  const left = blocks - min(blocks, size);
+  add(clock, from, left - blocks, <i32>min(hot - min(hot, stamp & HOT ? size : 0), left) - hot);
+}
+
 /** Uses a block that has `stamp` again, and returns its new stamp. The block counts as `size` blocks. */
 export function renewedStamp(clock: Clock, stamp: u32, size: u32): u32 {
   if (!isCachedAt(clock, stamp)) return newStamp(clock, size);
@@ -123,13 +132,8 @@ export function renewedStamp(clock: Clock, stamp: u32, size: u32): u32 {
   const from = epochOf(clock, stamp);
   const last = clock.epochs - 1;
   if (from == last && stamp & HOT) return now | HOT;
-  const blocks = blocksOf(clock, from);
   // Stamps do not lie quite evenly. So the old epoch may have counted this block as evicted, or as cold.
-  if (blocks > 0) {
-    const hot = hotOf(clock, from);
-    const left = blocks - min(blocks, size);
-    add(clock, from, left - blocks, <i32>min(hot - min(hot, stamp & HOT ? size : 0), left) - hot);
-  }
+  if (blocksOf(clock, from) > 0) removeStamp(clock, stamp, size);
   add(clock, last, size, size);
   settle(clock);
   return now | HOT;

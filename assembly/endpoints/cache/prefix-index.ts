@@ -22,7 +22,18 @@ import { SnapshotView } from "../../snapshot/view";
 import { entryOf } from "../entries";
 import { Entry } from "../entry";
 import { followLastSent, noteRefilled, noteSent } from "./last-sent";
-import { addedStamp, ageOf, CLOCKS, clockOf, emptyCache, isCachedAt, newStamp, renewedStamp, setCapacity } from "./lru";
+import {
+  addedStamp,
+  ageOf,
+  CLOCKS,
+  clockOf,
+  emptyCache,
+  isCachedAt,
+  newStamp,
+  removeStamp,
+  renewedStamp,
+  setCapacity,
+} from "./lru";
 import { blockBytes, keyOfBlock, MAX_BLOCKS, Prompt, pieces, promptHash, setBlockBytes } from "./prompt";
 
 @unmanaged
@@ -210,16 +221,18 @@ function touch(key: u64, entry: Entry, size: u32): void {
 }
 
 /**
- * Adds a block that the endpoint has cached by what a sidecar knows. A block that is in the index stays as it is. `block`: the block's
- * key (prompt.ts); `size`: its tokens in units of PREFIX_UNIT_TOKENS.
+ * Adds a block of a refill, which the endpoint has cached by what a sidecar knows. `block`: the block's key (prompt.ts); `size`: its
+ * tokens in units of PREFIX_UNIT_TOKENS. A block that the index has is used again too: so all blocks have the refill's order, and no
+ * block that was used before is evicted later.
  */
 export function refillBlock(block: u64, size: u32, hot: bool, entry: Entry): void {
+  const clock = clockOf(entry.number);
   const key = keyAt(block, entry);
   const known = find(key, entry);
-  if (isLive(known, entry)) return;
+  if (isLive(known, entry)) removeStamp(clock, changetype<Block>(known).stamp, size);
   const added = known ? changetype<Block>(known) : leastLikely(setOf(key));
   added.tag = tagOf(key, entry);
-  added.stamp = addedStamp(clockOf(entry.number), size, hot);
+  added.stamp = addedStamp(clock, size, hot);
   noteRefilled(block, entry);
 }
 

@@ -4,7 +4,6 @@ import { clockOf } from "../../../assembly/endpoints/cache/lru";
 import {
   followCaches,
   forgetPrefixes,
-  lastStamp,
   matchPrefix,
   refillBlock,
   usePrefixes,
@@ -385,16 +384,24 @@ describe("a refill", () => {
     closePrompt(second);
   });
 
-  test("leaves blocks as they are that the index has", () => {
+  test("brings blocks that the index has into the refill's order, and counts each once", () => {
     pool(100);
     const entry = entryOf(0);
-    const known = prompt(30, 811, 30, 0);
-    insertPrefix(known, 5, entry);
-    const stamp = lastStamp(entry);
-    const hot = clockOf(entry.number).hot;
-    for (let i: u32 = 0; i < 30; i++) refillBlock(keyOfBlock(promptHash(known, i), 5), UNITS, true, entry);
-    expect(lastStamp(entry)).toBe(stamp);
-    expect(clockOf(entry.number).hot).toBe(hot);
-    closePrompt(known);
+    forgetPrefixes(entry);
+    const clock = clockOf(entry.number);
+    const recent = prompt(30, 811, 30, 0);
+    const old = prompt(60, 812, 60, 0);
+    insertPrefix(recent, 5, entry);
+    for (let i: i32 = 59; i >= 0; i--) refillBlock(keyOfBlock(promptHash(old, i), 5), UNITS, false, entry);
+    for (let i: i32 = 29; i >= 0; i--) refillBlock(keyOfBlock(promptHash(recent, i), 5), UNITS, true, entry);
+    expect(clock.blocks).toBe(90 * UNITS);
+    expect(clock.hot).toBe(30 * UNITS);
+    const further = prompt(50, 813, 50, 0);
+    insertPrefix(further, 5, entry);
+    expect(matchPrefix(recent, 5, entry)).toBe(30);
+    expect(matchPrefix(old, 5, entry) < 40).toBe(true, "the older prompt is evicted first");
+    closePrompt(recent);
+    closePrompt(old);
+    closePrompt(further);
   });
 });

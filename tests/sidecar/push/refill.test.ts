@@ -139,7 +139,6 @@ describe("which Envoys are refilled", () => {
 
   test("a new Envoy gets a refill for 300 ms, and then no more", () => {
     const { refills, partAt } = known();
-    assert.equal(partAt(0), undefined);
     refills.reported("one", { instance: 1n, emptied: 2 });
     assert.ok(refills.isRefilling("one"));
     assert.deepEqual(
@@ -164,7 +163,13 @@ describe("which Envoys are refilled", () => {
     partAt(2300);
     refills.away("one");
     assert.equal(partAt(3000), 44n);
-    assert.equal(partAt(3000, "two"), undefined);
+  });
+
+  test("the first push to an Envoy that never reported has a refill", () => {
+    const { refills, partAt } = known();
+    assert.ok(!refills.isRefilling("one"));
+    assert.equal(partAt(0), 41n);
+    assert.equal(partAt(300), undefined);
   });
 
   test("a worker that begins during a refill sees each part for as long as the others", () => {
