@@ -88,6 +88,11 @@ let takesPart: bool = false;
 /** Number of epochs that this worker has begun. */
 let begun: u64 = 0;
 
+/** Whether this worker's counts have what the other workers have at this moment, or at the last pick or tick. */
+export function sharesLoad(): bool {
+  return takesPart && followed == topologyChanges();
+}
+
 /** Call before a pick among the model's endpoints. Takes over what the other workers have on them by now. */
 export function receiveLoad(view: SnapshotView, model: u32, now: u64): void {
   if (!takesPart || followed != topologyChanges()) return;

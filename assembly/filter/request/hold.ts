@@ -20,6 +20,7 @@ import { findModel } from "../../route/models";
 import { ageMilliseconds, current, hasSnapshot } from "../../snapshot/current";
 import { NONE } from "../../snapshot/view";
 import { count, HELD, HOLD_DISPLACED, HOLD_FULL } from "../../stats";
+import { sharesLoad } from "../../workers/shared-load";
 import { holdersBeside } from "../../workers/waiting-requests";
 import { Root } from "../root";
 import { PHASE_WAITING, Stream } from "../streams";
@@ -77,10 +78,12 @@ export function findRoom(scope: Scope): void {
   if (model == NONE) return;
   const admission = changetype<Root>(stream.root).config.admission;
   const saturation = measureScope(admission, view, model, ageMilliseconds(tickTime()));
-  // The share is rounded up or down at random, so that the mean of the workers' shares adds up to the room.
+  const room = roomLeft(saturation, admission.limits);
   const beside = <f32>holdersBeside();
-  const share = (roomLeft(saturation, admission.limits) - <f32>scope.recent * beside) / (beside + 1);
-  scope.room = <i32>Math.floor(share + random.fraction());
+  // Workers that share counts see what the others have resumed. Each rounds up, so that they use the whole room.
+  if (sharesLoad()) scope.room = <i32>Math.ceil(room / (beside + 1));
+  // Otherwise each rounds up or down at random, so that the mean of the workers' shares adds up to the room.
+  else scope.room = <i32>Math.floor((room - <f32>scope.recent * beside) / (beside + 1) + random.fraction());
 }
 
 /** Removes the request from the queue. The caller refuses the request, sends it on, or ends its stream. */

@@ -4,10 +4,10 @@
 // whose client has gone leaves the queue. The queue ends with its VM: Envoy does not call a failed VM, so the filter does not answer
 // a request that waits there. Envoy's stream_idle_timeout or the client ends that request.
 //
-// A worker resumes its share of the room that it sees: room / workers with waiting requests. The worker counts its own resumed
-// requests at once. At most two ticks later it receives how many requests the others resumed. Until then it assumes that each of
-// them resumed as many requests as it did. Bound: together the workers exceed the room by less than one request per worker and
-// tick. In the two ticks after a worker began to hold requests they also exceed the room by that worker's share.
+// A worker resumes its share of the room that it sees: room / workers with waiting requests. On its tick it sees what the others have
+// resumed (workers/shared-load.ts). Workers that do not share counts yet see this at most two ticks later. Until then a worker assumes
+// that each of the others resumed as many requests as it did. Bound: together the workers exceed the room by less than one request per
+// worker and tick. In the two ticks after a worker began to hold requests they also exceed the room by that worker's share.
 import {
   findScope,
   firstScope,
