@@ -36,9 +36,12 @@ let pushedAt: u64 = 0;
 /** When this Envoy's own counts were last remembered for the guess. */
 let newerAt: u64 = 0;
 
-/** Whether the other Envoys' counts of a snapshot that came at `now`, ns, count: they do not while traffic pushes come. */
+/**
+ * Whether the other Envoys' counts of a snapshot that came at `now`, ns, count: they do not while traffic pushes come. A worker may follow
+ * a snapshot after a push that came later.
+ */
 export function countsSnapshot(now: u64): bool {
-  return pushedAt == 0 || now < pushedAt || now - pushedAt > REMOTE_SILENT;
+  return pushedAt == 0 || (now > pushedAt ? now - pushedAt : pushedAt - now) > REMOTE_SILENT;
 }
 
 /** Begins with a snapshot that came at `now`, ns. Returns `newer` for receiveRemote(): whether its counts are newer. */

@@ -24,9 +24,24 @@ export interface Poll {
   envoys: number;
 }
 
+/** What the rest of this folder needs of the connections to an Envoy. */
+export interface EnvoyConnection {
+  readonly origin: string;
+  /** The secret that the Envoy accepted last, or the first secret to try. */
+  readonly secret: string;
+  /**
+   * Pushes a snapshot or a traffic push. With a cursor, the response is a traffic report with the prefix updates since the cursor.
+   * Rejects as exchange() in http.ts does.
+   */
+  push(body: Uint8Array, cursor?: string): Promise<Answer>;
+  /** Asks for a traffic report. `poll`: the filter may wait for news, as long as the poll says. */
+  report(cursor: string, poll?: Poll): Promise<Answer>;
+  close(): Promise<void>;
+}
+
 const ANSWER_MAX_BYTES = 1 << 20;
 
-export class Envoy {
+export class Envoy implements EnvoyConnection {
   readonly origin: string;
   readonly #options: EnvoyOptions;
   readonly #pushes: Pool;
@@ -41,22 +56,16 @@ export class Envoy {
     this.#reports = new Pool(origin, connection);
   }
 
-  /** The secret that the Envoy accepted last, or the first secret to try. */
   get secret(): string {
     return this.#options.secrets.inTurn(this.#worked)[0] ?? "";
   }
 
-  /**
-   * Pushes a snapshot or a traffic push. With a cursor, the response is a traffic report with the prefix updates since the cursor.
-   * Rejects as exchange() in http.ts does.
-   */
   push(body: Uint8Array, cursor?: string): Promise<Answer> {
     const headers = { "content-type": "application/octet-stream", ...asking(cursor) };
     const { timeoutMs } = this.#options;
     return this.#ask(this.#pushes, { method: "POST", headers, body, timeoutMs });
   }
 
-  /** Asks for a traffic report. `poll`: the filter may wait for news, as long as the poll says. */
   report(cursor: string, poll?: Poll): Promise<Answer> {
     const headers = { ...asking(cursor), ...(poll && { [POLL_HEADER]: textOf(poll) }) };
     const timeoutMs = this.#options.timeoutMs + (poll?.ms ?? 0);

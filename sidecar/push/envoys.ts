@@ -11,7 +11,7 @@ import type { Secrets } from "../credentials/secrets.ts";
 import type { Log } from "../log.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
 import { Election } from "./collector-election.ts";
-import { type Connect, Envoy } from "./envoy-connection.ts";
+import { type Connect, Envoy, type EnvoyConnection } from "./envoy-connection.ts";
 import { type EnvoySource, envoySources, type FindParts } from "./envoy-sources.ts";
 import { EnvoyTraffic } from "./envoy-traffic.ts";
 import { type Question, ReportReader } from "./report-reader.ts";
@@ -28,12 +28,14 @@ interface EnvoysParts extends FindParts {
   clock: Clock;
   log: Log;
   pushed: TargetParts["pushed"];
+  /** Opens the connections to an Envoy. Absent: by HTTP. A test passes a function of its own. */
+  open?: (origin: string) => EnvoyConnection;
   /** Takes the sums of an Envoy's traffic report. Absent: nobody wants sums. An Envoy with two addresses reports its sums twice. */
   measured?: (instance: bigint, sums: TrafficReport["sums"]) => void;
 }
 
 interface Known {
-  envoy: Envoy;
+  envoy: EnvoyConnection;
   reader: ReportReader;
   pusher: TrafficPusher;
   /** The pusher of snapshots; undefined: the Envoy is a peer. */
@@ -43,7 +45,7 @@ interface Known {
 /** How long a filter may wait with its answer to a poll. */
 const POLL_MS = 1000;
 /** The shortest times between two polls of an Envoy, and between two traffic pushes to it: for a small fleet, and for each Envoy. */
-const SPACING_MS = 12;
+const SPACING_MS = 10;
 const SPACING_MS_PER_ENVOY = 1.5;
 /** For filters without polls: the shortest time between two questions of a sidecar, over all Envoys. */
 const MIN_QUESTION_SPACING_MS = 5;
@@ -51,7 +53,7 @@ const MIN_QUESTION_SPACING_MS = 5;
 const SUMS_INTERVAL_MS = 500;
 const MAX_SUMS_INTERVAL_MS = 8000;
 /** The time between two questions for another address of an Envoy. */
-const ALIAS_INTERVAL_MS = 1000;
+const ALIAS_INTERVAL_MS = 5000;
 
 export class Envoys {
   readonly #config: Config["push"];
@@ -141,13 +143,13 @@ export class Envoys {
     const sums = measured === undefined ? undefined : { spacingMs: SUMS_INTERVAL_MS };
     if (!this.#exchanging) return sums;
     const { id, collecting } = this.#election;
+    if (this.#traffic.isAlias(origin)) return { spacingMs: ALIAS_INTERVAL_MS };
     const own = this.#known.get(origin)?.target !== undefined;
     if (!own && !collecting)
       return sums && { spacingMs: Math.min(Math.max(2, known) * SUMS_INTERVAL_MS, MAX_SUMS_INTERVAL_MS) };
     const last = this.#traffic.last(origin);
     if (last === undefined || last.news === 0)
       return { spacingMs: Math.max(this.#config.interval, MIN_QUESTION_SPACING_MS * known) };
-    if (this.#traffic.isAlias(origin)) return { spacingMs: ALIAS_INTERVAL_MS };
     const candidate = collecting ? { collector: id, envoys: this.#traffic.envoys } : { collector: 0, envoys: 0 };
     const poll = { ms: POLL_MS, news: last.news, known: last.collector, ...candidate };
     return { poll, spacingMs: this.#spacingMs() };
@@ -173,7 +175,8 @@ export class Envoys {
   #add(origin: string): Known {
     const { path, timeout } = this.#config;
     const { clock, log, random } = this.#parts;
-    const envoy = new Envoy(origin, { path, timeoutMs: timeout, secrets: this.#parts.secrets, connect: this.#connect });
+    const { secrets, open } = this.#parts;
+    const envoy = open?.(origin) ?? new Envoy(origin, { path, timeoutMs: timeout, secrets, connect: this.#connect });
     const reader = new ReportReader(envoy, {
       clock,
       log,
@@ -195,7 +198,7 @@ export class Envoys {
     return known;
   }
 
-  #target(envoy: Envoy): Target {
+  #target(envoy: EnvoyConnection): Target {
     const { interval, heartbeat, minBackoff, maxBackoff } = this.#config;
     const { snapshots, clock, log, random, pushed } = this.#parts;
     const options = { intervalMs: interval, heartbeatMs: heartbeat, retryMinMs: minBackoff, retryMaxMs: maxBackoff };

@@ -3,7 +3,7 @@ import { CODE_MALFORMED } from "../../protocol/constants.ts";
 import { decodeReport, type TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import type { Envoy, Poll } from "./envoy-connection.ts";
+import type { EnvoyConnection, Poll } from "./envoy-connection.ts";
 
 /** How an Envoy is asked. */
 export interface Question {
@@ -33,7 +33,7 @@ const OTHER_RELEASE_MS = 5000;
 const UNWANTED_MS = 250;
 
 export class ReportReader {
-  readonly #envoy: Envoy;
+  readonly #envoy: EnvoyConnection;
   readonly #parts: ReportReaderParts;
   #timer: NodeJS.Timeout | undefined;
   /** Whether a question is on its way. */
@@ -44,7 +44,7 @@ export class ReportReader {
   #closed = false;
   #logged = "";
 
-  constructor(envoy: Envoy, parts: ReportReaderParts) {
+  constructor(envoy: EnvoyConnection, parts: ReportReaderParts) {
     this.#envoy = envoy;
     this.#parts = parts;
     this.#later(0);

@@ -17,7 +17,7 @@ import { toFailure } from "../http.ts";
 import type { Log } from "../log.ts";
 import type { EndpointIndex } from "../snapshot/endpoint-index.ts";
 import type { MadeSnapshot, SnapshotSource } from "../snapshot/source.ts";
-import type { Envoy } from "./envoy-connection.ts";
+import type { EnvoyConnection } from "./envoy-connection.ts";
 import type { Others } from "./envoy-traffic.ts";
 import { HINTS, judge, type PushOutcome, type PushResult } from "./push-answer.ts";
 
@@ -64,7 +64,7 @@ const AWAY: ReadonlySet<PushResult> = new Set(["refused", "unreachable", "timeou
 export class Target {
   readonly origin: string;
   readonly #parts: TargetParts;
-  readonly #envoy: Envoy;
+  readonly #envoy: EnvoyConnection;
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
   #state: "idle" | "sending" | "waiting" = "idle";
@@ -77,7 +77,7 @@ export class Target {
   #lastResult: PushResult | undefined;
   #closed = false;
 
-  constructor(envoy: Envoy, parts: TargetParts) {
+  constructor(envoy: EnvoyConnection, parts: TargetParts) {
     this.origin = envoy.origin;
     this.#parts = parts;
     this.#envoy = envoy;

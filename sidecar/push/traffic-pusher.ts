@@ -3,7 +3,7 @@
 import { encodeTrafficPush, type TrafficPush } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import type { Envoy } from "./envoy-connection.ts";
+import type { EnvoyConnection } from "./envoy-connection.ts";
 
 interface TrafficPusherParts {
   clock: Clock;
@@ -19,7 +19,7 @@ const REPEAT_MS = 1000;
 const AWAY_MS = 250;
 
 export class TrafficPusher {
-  readonly #envoy: Envoy;
+  readonly #envoy: EnvoyConnection;
   readonly #parts: TrafficPusherParts;
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
@@ -31,7 +31,7 @@ export class TrafficPusher {
   #logged = "";
   #closed = false;
 
-  constructor(envoy: Envoy, parts: TrafficPusherParts) {
+  constructor(envoy: EnvoyConnection, parts: TrafficPusherParts) {
     this.#envoy = envoy;
     this.#parts = parts;
   }

@@ -20,6 +20,7 @@ import { exchangeNews } from "../../workers/prefix-news";
 import { readSummary } from "../../workers/summary";
 import { followSnapshot, followTraffic } from "../follow";
 import { sendBytes } from "../local-reply";
+import { Root, tickEvery } from "../root";
 import { openStream, PHASE_POLL, PHASE_REPLIED, Stream } from "../streams";
 import {
   makeReport,
@@ -117,6 +118,7 @@ export function poll(id: u32, root: usize, ask: ReportAsk): void {
   if (poll.collector != 0) joinWorkers();
   exchange(now);
   if (isDue(poll, newsHash(), collector, poll.emptied, now)) answer(poll, now);
+  else if (poll.collector != 0) tickEvery(changetype<Root>(root), pollPeriod(now));
 }
 
 /** Takes over what the other workers have at `now`, ns. */

@@ -193,6 +193,7 @@ function readBack(root: Root): void {
   const now = readClock();
   readSummary();
   followSnapshot();
+  followTraffic();
   if (!hasSnapshot()) {
     refuse(404, SNAPSHOT_OTHER, "No snapshot has been pushed yet.", CODE_ABSENT);
     return;
