@@ -14,7 +14,7 @@ export interface Delays {
 export const READ_MS = 4;
 
 /** One Envoy, and Envoys that do not talk. Without jitter their figures depend on nothing but the picks. */
-export const ALONE: Delays = { spacingMs: 12, spacingMsPerEnvoy: 1.5, networkMs: 1, jitterMs: 0 };
+export const ALONE: Delays = { spacingMs: 10, spacingMsPerEnvoy: 1.5, networkMs: 1, jitterMs: 0 };
 
 /** Envoys that talk. The spacings are those of sidecar/push/envoys.ts. */
 export const TALKING: Delays = { ...ALONE, jitterMs: 1 };

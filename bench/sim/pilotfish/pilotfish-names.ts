@@ -16,7 +16,7 @@ const SUFFIXES: ReadonlyMap<string, { about: string; apply: Suffix }> = new Map(
       apply: (options) => ({ ...options, mute: true }),
     },
     everyN: {
-      about: "polls and traffic pushes between Envoys are at least N ms apart, from 1 to 1000, instead of 12",
+      about: "polls and traffic pushes between Envoys are at least N ms apart, from 1 to 1000, instead of 10",
       apply: (options, ms) => ({ ...options, delays: { spacingMs: ms, spacingMsPerEnvoy: 0 } }),
     },
     restartN: {
