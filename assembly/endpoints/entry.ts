@@ -114,16 +114,17 @@ class LoadReport {
 /** The part of speed.ts. */
 @unmanaged
 export class Speed {
-  /** Mean logarithm of the observed over the predicted time to the first byte (formula in speed.ts). */
-  slowness: f32 = 0;
-  samples: u32 = 0;
   /** When the last sample came, ns. */
   at: u64 = 0;
-  /** The field `additions` of the common value that this worker last took over or published. */
-  additions: u64 = 0;
-  /** This worker's samples since: their number, and the sum of their logarithms. */
-  fresh: u32 = 0;
+  /** Mean logarithm of the observed over the predicted time to the first byte (formula in speed.ts). */
+  slowness: f32 = 0;
+  /** Sum of the logarithms of the fresh samples: this worker's samples since it last published. */
   freshSum: f32 = 0;
+  /** The field `additions` of the common value that this worker last took over or published. */
+  additions: u32 = 0;
+  samples: u16 = 0;
+  /** Number of fresh samples. */
+  fresh: u16 = 0;
 }
 
 /** The part of health.ts. */

@@ -29,8 +29,6 @@ const RATE_OF_LEARNING: f32 = 0.01;
 /** 1 / RATE_OF_LEARNING. */
 const PLAIN_SAMPLES: u32 = 100;
 const MAX_SAMPLES: u32 = 0xffff;
-/** More additions than an Envoy can ever make. */
-const MAX_ADDITIONS: u64 = 1 << 52;
 /** With this many samples an endpoint's difference from the median counts half. */
 const PRIOR: f32 = 20;
 /** Without a sample for so long, an endpoint is usual, ns. */
@@ -42,9 +40,9 @@ const FASTEST: f32 = -1.386294;
 const SLOWEST: f32 = 2.079442;
 
 /** Endpoints that can have fresh samples at a time. Samples of further endpoints do not become common. */
-const MAX_FRESH: u32 = 1024;
+const MAX_FRESH: u32 = 512;
 /** The hashes of the endpoints with fresh samples, a u64 each. */
-const freshEndpoints: usize = memory.data(MAX_FRESH * 8, 8);
+const freshEndpoints: usize = heap.alloc(MAX_FRESH * 8);
 let freshCount: u32 = 0;
 
 /** Learns from a streamed response that began at `now`, ns: `seconds` after its request was sent, where `predicted` were expected. */
@@ -65,10 +63,11 @@ export function learnSpeed(entry: Entry, seconds: f32, predicted: f32, now: u64)
 
 /** Adds `count` samples whose mean is `mean`, by the formula at the top. */
 function addSamples(speed: Speed, count: u32, mean: f32): void {
-  const plain = min(count, PLAIN_SAMPLES - min(speed.samples, PLAIN_SAMPLES));
+  const known: u32 = speed.samples;
+  const plain = min(count, PLAIN_SAMPLES - min(known, PLAIN_SAMPLES));
   const rest = count - plain;
-  speed.samples = min(speed.samples + count, MAX_SAMPLES);
-  if (plain > 0) speed.slowness += (<f32>plain / <f32>(speed.samples - rest)) * (mean - speed.slowness);
+  speed.samples = <u16>min(known + count, MAX_SAMPLES);
+  if (plain > 0) speed.slowness += (<f32>plain / <f32>(known + plain)) * (mean - speed.slowness);
   if (rest == 0) return;
   const weight = rest == 1 ? RATE_OF_LEARNING : 1 - Mathf.pow(1 - RATE_OF_LEARNING, <f32>rest);
   speed.slowness += weight * (mean - speed.slowness);
@@ -81,11 +80,11 @@ function addSamples(speed: Speed, count: u32, mean: f32): void {
 export class CommonSpeed {
   /** Hash of the endpoint's address; 0: the record is free. */
   endpoint: u64 = 0;
-  /** How many times workers have added samples to it. */
-  additions: u64 = 0;
   at: u64 = 0;
   slowness: f32 = 0;
-  samples: u32 = 0;
+  /** How many times workers have added samples to it (wraps). */
+  additions: u32 = 0;
+  samples: u64 = 0;
 }
 
 /** Number of endpoints with samples of this worker that are not in the common value. */
@@ -117,11 +116,12 @@ export function receiveSpeed(common: CommonSpeed, now: u64): void {
   const entry = findEntry(common.endpoint);
   if (entry === null || !(common.slowness >= LEAST && common.slowness <= MOST)) return;
   const speed = entry.speed;
-  if (common.additions <= speed.additions || common.additions > MAX_ADDITIONS || common.samples == 0) return;
+  if (common.samples == 0 || common.samples > MAX_SAMPLES) return;
+  if (speed.samples > 0 && <i32>(common.additions - speed.additions) <= 0) return;
   const at = min(common.at, now);
   speed.additions = common.additions;
   speed.slowness = common.slowness;
-  speed.samples = min(common.samples, MAX_SAMPLES);
+  speed.samples = <u16>common.samples;
   speed.at = speed.fresh ? max(speed.at, at) : at;
   if (speed.fresh) addSamples(speed, speed.fresh, speed.freshSum / <f32>speed.fresh);
 }

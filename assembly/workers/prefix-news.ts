@@ -43,7 +43,7 @@ const MAX_ATTEMPTS: u32 = 24;
 
 const keys = new NumberedKeys("pilotfish.news", SEGMENTS);
 /** This worker's copy of the segment that it reads; SegmentHeader.number is the segment's number. */
-const copy: usize = memory.data(MAX_SEGMENT, 8);
+const copy: usize = heap.alloc(MAX_SEGMENT);
 /** Number of bytes of the segment that this worker has read. */
 let position: u32 = HEADER;
 /** The compare-and-swap number of the copy, when the copy is whole. 0: the segment must be read before an append. */
@@ -55,7 +55,7 @@ let failed: bool = false;
 /** The ring for traffic reports; 0 before the first record. */
 let ring: usize = 0;
 
-changetype<SegmentHeader>(copy).number = 1;
+begin(1, 0);
 
 /** Creates the log at the configuration, before the first request. The host writes a key's first value without a condition. */
 export function createNews(): void {

@@ -38,13 +38,15 @@ const MAX_GROUPS: u32 = 1 << (32 - clz<u32>(MAX_ENDPOINTS / GROUP - 1));
 const EVERY: u64 = 100000000;
 
 const keys = new NumberedKeys("pilotfish.speed", MAX_GROUPS);
-const value: usize = memory.data(HEADER + MAX_RECORDS * RECORD, 8);
+const value: usize = heap.alloc(HEADER + MAX_RECORDS * RECORD);
 /** Version of each group that this worker last took over, a u64 each. */
-const versions: usize = memory.data(MAX_GROUPS * 8, 8);
+const versions: usize = heap.alloc(MAX_GROUPS * 8);
 let exchangedAt: u64 = 0;
 /** The value of Summary.speeds, and topologyHash(), when this worker last took over the groups. */
 let received: u64 = 0;
 let receivedTopology: u64 = 0;
+
+memory.fill(versions, 0xff, MAX_GROUPS * 8);
 
 /** Call on the tick at `now`, ns, after readSummary(). */
 export function exchangeSpeeds(now: u64): void {

@@ -31,7 +31,7 @@ function learn(entry: Entry, ratio: f32, times: i32, at: u64 = SECOND): void {
 }
 
 /** Fills `common` with another worker's value of the entry's endpoint. */
-function other(entry: Entry, additions: u64, slowness: f32, samples: u32, at: u64 = SECOND): void {
+function other(entry: Entry, additions: u32, slowness: f32, samples: u32, at: u64 = SECOND): void {
   common.endpoint = entry.hash;
   common.additions = additions;
   common.slowness = slowness;
@@ -89,7 +89,7 @@ describe("a common value", () => {
       other(entry, 7, 0.5, known);
       receiveSpeed(common, 4 * SECOND);
       near(entry.speed.slowness, alone.speed.slowness);
-      expect(entry.speed.samples).toBe(known + 80);
+      expect(<u32>entry.speed.samples).toBe(known + 80);
       expect(entry.speed.at).toBe(3 * SECOND);
       writeSpeed(entry, common);
       expect(common.additions).toBe(8);
@@ -125,7 +125,7 @@ describe("a common value", () => {
     }
     other(entry, 1, 1, 0);
     receiveSpeed(common, SECOND);
-    other(entry, u64.MAX_VALUE, 1, 40);
+    other(entry, 1, 1, 0x10000);
     receiveSpeed(common, SECOND);
     other(entry, 1, 1, 40);
     common.endpoint = 1;
@@ -134,10 +134,25 @@ describe("a common value", () => {
     expect(speedFactor(entry, 0, SECOND)).toBe(1);
   });
 
-  test("of the future is of now, and many samples are a bounded number", () => {
+  test("is newer also after the number of additions has wrapped", () => {
     fresh();
     const entry = entryOf(0);
-    other(entry, 1, 1, u32.MAX_VALUE, u64.MAX_VALUE);
+    other(entry, 0xfffffffe, 0.5, 40);
+    receiveSpeed(common, SECOND);
+    learn(entry, 1, 1);
+    published();
+    other(entry, 1, 1, 40);
+    receiveSpeed(common, SECOND);
+    expect(entry.speed.slowness).toBe(1);
+    other(entry, 0xffffffff, 0.5, 40);
+    receiveSpeed(common, SECOND);
+    expect(entry.speed.slowness).toBe(1);
+  });
+
+  test("of the future is of now, and its samples are a bounded number", () => {
+    fresh();
+    const entry = entryOf(0);
+    other(entry, 1, 1, 0xffff, u64.MAX_VALUE);
     receiveSpeed(common, SECOND);
     expect(entry.speed.at).toBe(SECOND);
     expect(entry.speed.samples).toBe(0xffff);

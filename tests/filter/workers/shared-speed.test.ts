@@ -118,7 +118,7 @@ describe("speeds that workers learn together", () => {
     const { shared } = gateway.process;
     const sampled = () => {
       const value = shared.get("pilotfish", `${KEY}0`)?.value ?? Buffer.alloc(0);
-      return Array.from({ length: 3 }, (_, i) => value.readUInt32LE(HEADER + i * RECORD + 28));
+      return Array.from({ length: 3 }, (_, i) => value.readUInt32LE(HEADER + i * RECORD + 24));
     };
     assert.deepEqual(sampled(), [20, 20, 20]);
     // Both workers have a sample of each endpoint, and worker 1 adds its samples between worker 0's reading and writing.
