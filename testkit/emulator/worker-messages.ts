@@ -7,7 +7,7 @@ export type Command =
   /** Starts the worker's VM, also after the VM has died. */
   | { do: "start" }
   /** Sends a chat request, which the filter picks for and sends on. */
-  | { do: "pick"; request: number; model: string }
+  | { do: "pick"; request: number; model: string; prompt: string }
   /** The headers and the first chunk of the response come, from the endpoint that was picked. */
   | { do: "firstByte"; request: number }
   /** The response ends, whole. */

@@ -57,7 +57,7 @@ function run(command: Command): Outcome {
       gateway.startWorker();
       return {};
     case "pick":
-      return { address: pick(command.request, command.model) };
+      return { address: pick(command) };
     case "firstByte": {
       const { stream, address } = opened(command.request);
       const headers = { "content-type": "text/event-stream" };
@@ -98,10 +98,10 @@ function elapsed(): number {
   return Number(gateway.process.now - gateway.process.started) / 1e6;
 }
 
-/** Returns the picked address. The prompt is shorter than what a cache can keep, so all requests have the same uncached tokens. */
-function pick(request: number, model: string): string {
+/** Returns the picked address. */
+function pick({ request, model, prompt }: { request: number; model: string; prompt: string }): string {
   const headers = { ...JSON_TYPE, [DEBUG_HEADER]: SECRET };
-  const body = JSON.stringify({ model, stream: true, messages: [{ role: "user", content: "hello" }] });
+  const body = JSON.stringify({ model, stream: true, messages: [{ role: "user", content: prompt }] });
   const stream = gateway.send({ path: "/v1/chat/completions", headers, body });
   const address = routed(stream.outcome).destination?.split(",")[0];
   if (address === undefined) throw new Error("the filter picked no endpoint");

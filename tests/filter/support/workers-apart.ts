@@ -33,7 +33,13 @@ const KEPT = 0;
 /** A request that aligns the workers. */
 const ALIGNING = 99;
 
-export const pick = (request: number, model = "m"): Command => ({ do: "pick", request, model });
+/** The default prompt is shorter than what a cache can keep, so all such requests have the same number of uncached tokens. */
+export const pick = (request: number, model = "m", prompt = "hello"): Command => ({
+  do: "pick",
+  request,
+  model,
+  prompt,
+});
 export const firstByte = (request: number): Command => ({ do: "firstByte", request });
 export const end = (request: number): Command => ({ do: "end", request });
 export const abort = (request: number): Command => ({ do: "abort", request });
