@@ -1,13 +1,7 @@
 import { textHash } from "../../../assembly/base/hash";
 import { newRandom } from "../../../assembly/base/random";
 import { clockOf } from "../../../assembly/endpoints/cache/lru";
-import {
-  followCaches,
-  forgetPrefixes,
-  matchPrefix,
-  refillBlock,
-  usePrefixes,
-} from "../../../assembly/endpoints/cache/prefix-index";
+import { followCaches, forgetPrefixes, matchPrefix, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
 import {
   copyUpdate,
   dropUpdate,
@@ -21,7 +15,6 @@ import {
   BLOCK_BYTES,
   closePrompt,
   feedPrompt,
-  keyOfBlock,
   MAX_BLOCKS,
   openPrompt,
   Prompt,
@@ -355,53 +348,5 @@ describe("tokens of a block", () => {
     expect(cachedUnits(1)).toBe(0, "a record that was received before changes nothing");
     receivePrefixes(update, update + bytes, true);
     expect(cachedUnits(1)).toBe(20 * UNITS);
-  });
-});
-
-describe("a refill", () => {
-  test("adds blocks in the order of their last use, with their tokens, and hot blocks count as hot", () => {
-    pool(100);
-    const entry = entryOf(0);
-    forgetPrefixes(entry);
-    const clock = clockOf(entry.number);
-    const first = prompt(60, 801, 60, 0);
-    const second = prompt(60, 802, 60, 0);
-    for (let i: i32 = 59; i >= 0; i--) refillBlock(keyOfBlock(promptHash(first, i), 5), UNITS, false, entry);
-    expect(clock.blocks).toBe(60 * UNITS);
-    expect(clock.hot).toBe(0);
-    for (let i: i32 = 59; i >= 0; i--) refillBlock(keyOfBlock(promptHash(second, i), 5), UNITS, true, entry);
-    expect(matchPrefix(second, 5, entry)).toBe(60);
-    expect(matchPrefix(second, 6, entry)).toBe(0, "another model or cache_salt");
-    expect(matchPrefix(second, 5, entryOf(1))).toBe(0, "another endpoint");
-    expect(clock.blocks).toBe(100 * UNITS);
-    expect(clock.hot).toBe(60 * UNITS);
-    const left = matchPrefix(first, 5, entry);
-    expect(left >= 30 && left <= 50).toBe(
-      true,
-      `the tail of the prompt that was used first is evicted, ${left} are left`,
-    );
-    closePrompt(first);
-    closePrompt(second);
-  });
-
-  test("brings blocks that the index has into the refill's order, and counts each once", () => {
-    pool(100);
-    const entry = entryOf(0);
-    forgetPrefixes(entry);
-    const clock = clockOf(entry.number);
-    const recent = prompt(30, 811, 30, 0);
-    const old = prompt(60, 812, 60, 0);
-    insertPrefix(recent, 5, entry);
-    for (let i: i32 = 59; i >= 0; i--) refillBlock(keyOfBlock(promptHash(old, i), 5), UNITS, false, entry);
-    for (let i: i32 = 29; i >= 0; i--) refillBlock(keyOfBlock(promptHash(recent, i), 5), UNITS, true, entry);
-    expect(clock.blocks).toBe(90 * UNITS);
-    expect(clock.hot).toBe(30 * UNITS);
-    const further = prompt(50, 813, 50, 0);
-    insertPrefix(further, 5, entry);
-    expect(matchPrefix(recent, 5, entry)).toBe(30);
-    expect(matchPrefix(old, 5, entry) < 40).toBe(true, "the older prompt is evicted first");
-    closePrompt(recent);
-    closePrompt(old);
-    closePrompt(further);
   });
 });

@@ -15,6 +15,7 @@ import {
 } from "../../../testkit/filter/gateway.ts";
 import { ADMISSION_WAYS } from "./admission-counter-ways.ts";
 import { askReport } from "./envoys.ts";
+import { pushTraffic } from "./polls.ts";
 
 interface Way {
   way: (gateway: Gateway) => void;
@@ -168,6 +169,7 @@ export const WAYS: Record<string, Way> = {
     also: { requests: 1, no_body: 1 },
   },
   "pilotfish.snapshot.stored": { way: (g) => g.feed(threePods()) },
+  "pilotfish.traffic.stored": { way: (g) => void pushTraffic(g, { [A]: { requests: 1 } }) },
   "pilotfish.picked": {
     way: (g) => {
       g.feed(threePods());
