@@ -26,7 +26,7 @@ import { Random } from "../../testkit/random.ts";
 import { until } from "../../testkit/until.ts";
 
 /** The bound of ARCHITECTURE.md, "What Envoys share", with an allowance for a busy machine. */
-const BOUND_MS = 140;
+const BOUND_MS = 30;
 const NEXT = "the-next-secret-0123456789";
 
 let pods: Pod[] = [];
@@ -148,7 +148,7 @@ test("each Envoy counts the other's in-flight requests per pod within the stated
   console.log(
     `true after ${median?.toFixed(0)} ms (median), ${worst?.toFixed(0)} ms (worst); the bound is ${BOUND_MS} ms`,
   );
-  // A machine that pauses delays some of the changes, but not a quarter of them.
+  // A machine that pauses delays some of the changes, but not a quarter of them. The probes themselves take some time, too.
   assert.ok((quarter ?? 0) <= BOUND_MS * 3, `a quarter within ${quarter} ms`);
   await allZero();
 });

@@ -38,6 +38,9 @@ interface Known {
   envoy: EnvoyConnection;
   reader: ReportReader;
   pusher: TrafficPusher;
+  /** Requests in the sums of the last report, and whether the report before had as many: the Envoy is idle. */
+  requests: number;
+  quiet: boolean;
   /** The pusher of snapshots; undefined: the Envoy is a peer. */
   target: Target | undefined;
 }
@@ -49,7 +52,7 @@ const SPACING_MS = 10;
 const SPACING_MS_PER_ENVOY = 1.5;
 /** For filters without polls: the shortest time between two questions of a sidecar, over all Envoys. */
 const MIN_QUESTION_SPACING_MS = 5;
-/** The time between two traffic reports that are wanted for their sums only: of the only Envoy, and of a peer, for each Envoy. */
+/** The time between two reports that are wanted for their sums only: of the only Envoy; of a peer, for each Envoy; of an idle peer. */
 const SUMS_INTERVAL_MS = 500;
 const MAX_SUMS_INTERVAL_MS = 8000;
 /** The time between two questions for another address of an Envoy. */
@@ -144,9 +147,11 @@ export class Envoys {
     if (!this.#exchanging) return sums;
     const { id, collecting } = this.#election;
     if (this.#traffic.isAlias(origin)) return { spacingMs: ALIAS_INTERVAL_MS };
-    const own = this.#known.get(origin)?.target !== undefined;
-    if (!own && !collecting)
-      return sums && { spacingMs: Math.min(Math.max(2, known) * SUMS_INTERVAL_MS, MAX_SUMS_INTERVAL_MS) };
+    const { target, quiet } = this.#known.get(origin) ?? {};
+    if (target === undefined && !collecting) {
+      const interval = quiet ? MAX_SUMS_INTERVAL_MS : Math.max(2, known) * SUMS_INTERVAL_MS;
+      return sums && { spacingMs: Math.min(interval, MAX_SUMS_INTERVAL_MS) };
+    }
     const last = this.#traffic.last(origin);
     if (last === undefined || last.news === 0)
       return { spacingMs: Math.max(this.#config.interval, MIN_QUESTION_SPACING_MS * known) };
@@ -192,7 +197,7 @@ export class Envoys {
       spacingMs: () => this.#spacingMs(),
       traffic: (number) => this.#othersTraffic(origin, number),
     });
-    const known = { envoy, reader, pusher, target: undefined };
+    const known = { envoy, reader, pusher, requests: 0, quiet: false, target: undefined };
     this.#known.set(origin, known);
     log.info({ envoy: origin }, "Envoy found");
     return known;
@@ -242,6 +247,9 @@ export class Envoys {
     const from = this.#known.get(origin);
     if (from === undefined) return;
     this.#parts.measured?.(report.instance, report.sums);
+    const requests = [...report.sums.values()].reduce((sum, one) => sum + one.requests, 0);
+    from.quiet = requests === from.requests;
+    from.requests = requests;
     const elected = this.#election.isElected(this.#traffic.last(origin));
     const news = this.#traffic.receive(origin, report);
     if (this.#traffic.isRefilling(origin)) from.target?.changed();
