@@ -263,6 +263,8 @@ export const REMOTE_SENT: u32 = 12;
 export const MAX_REMOTE: u32 = 16777216;
 export const MAX_REMOTE_WAITING: u32 = 1073741824;
 export const MAX_ENVOYS: u32 = 1024;
+/** A collector asks an Envoy again, and pushes to it again, after this many microseconds for each Envoy that it knows. */
+export const EXCHANGE_SPACING_MICROSECONDS: u32 = 1500;
 
 // ---- prefix record: u64 words -----------------------------------------------------------------------------------------------
 export const PREFIX_WORD_BYTES: u32 = 8;
@@ -368,10 +370,8 @@ export const MAX_SUMS: u32 = 64;
 // ---- load with which an endpoint counts as full, if the configuration has none ----------------------------------------------
 export const FULL_WAITING_REQUESTS: u32 = 5;
 export const FULL_KV_USAGE: f32 = 0.8;
-
 // ---- tokens of a cache whose server reports no size: 31,250 blocks of 16 tokens, the endpoint picker's default ---------------
 export const UNKNOWN_CACHE_TOKENS: u32 = 500000;
-
 // ---- limits ---------------------------------------------------------------------------------------------------------------
 export const MAX_SNAPSHOT_BYTES: u32 = 1048576;
 export const MAX_ENDPOINTS: u32 = 10240;

@@ -41,7 +41,12 @@ let newerAt: u64 = 0;
  * a snapshot after a push that came later.
  */
 export function countsSnapshot(now: u64): bool {
-  return pushedAt == 0 || (now > pushedAt ? now - pushedAt : pushedAt - now) > REMOTE_SILENT;
+  return pushedAt == 0 || isSilent(pushedAt, now);
+}
+
+/** Whether counts that came at `then`, ns, are too old at `now`. True also for a `then` that the clock has not reached, since it was set back. */
+export function isSilent(then: u64, now: u64): bool {
+  return (now > then ? now - then : then - now) > REMOTE_SILENT;
 }
 
 /** Begins with a snapshot that came at `now`, ns. Returns `newer` for receiveRemote(): whether its counts are newer. */
@@ -109,7 +114,7 @@ function isNewer(now: u64, least: u64): bool {
 
 /** Call on the tick at `now`, ns. Forgets all counts when no sidecar tells of other Envoys any more. */
 export function forgetSilent(now: u64): void {
-  if (envoys == 0 || now < countedAt || now - countedAt <= REMOTE_SILENT) return;
+  if (envoys == 0 || !isSilent(countedAt, now)) return;
   envoys = 0;
   total = 0;
   for (let i: u32 = 0; i < endpointCount(); i++) forget(entryOf(i));
@@ -130,7 +135,7 @@ function forget(entry: Entry): void {
   remote.requests = 0;
   remote.counted = 0;
   remote.waiting = 0;
-  remote.sent = 0;
+  // `sent` stays: only its differences count (waiting-tokens.ts), and a push names an endpoint again with the whole sum.
 }
 
 /** Requests of other Envoys that costs count, and the requests that they have probably sent since. */

@@ -42,10 +42,11 @@ export function setWorkersTokens(entry: Entry, workersWaiting: i32, workersSent:
   tokens.workersSent = workersSent;
   const waiting = workersWaiting + entry.remote.waiting;
   const sent = workersSent + entry.remote.sent;
-  const fresh = sent - tokens.othersSent;
+  // The sum of tokens ever sent jumps when a worker or an Envoy comes or goes. So the rise of the waiting tokens counts as new at least, and
+  // all waiting tokens at most.
+  const fresh = max(sent - tokens.othersSent, waiting - tokens.othersWaiting);
   tokens.othersSent = sent;
   tokens.othersWaiting = waiting;
-  // The sum jumps when a worker comes or goes. So at most the waiting tokens count as new.
   if (fresh <= 0) return;
   tokens.queue = drained(entry, now) + <f32>min(fresh, waiting);
   tokens.queueAt = now;

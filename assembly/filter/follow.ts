@@ -9,7 +9,7 @@ import { followRefill, wantRefill } from "../endpoints/cache/refill";
 import { followCosts } from "../endpoints/costs";
 import { followUsable } from "../endpoints/health";
 import { followPush, followRemote, followTopology } from "../endpoints/in-flight";
-import { followPrefixes } from "../endpoints/remote";
+import { followPrefixes, isSilent } from "../endpoints/remote";
 import { followScrapes } from "../endpoints/unseen";
 import { tickTime } from "../host/tick-time";
 import { followPlaces } from "../places/learned";
@@ -48,7 +48,7 @@ export function followSnapshot(): void {
 /** Call after readSummary(). Takes over the traffic of other Envoys that a sidecar pushed since the last call. */
 export function followTraffic(): void {
   const push = receiveTraffic();
-  if (push !== null) followPush(push, summary().trafficReceived);
+  if (push !== null && !isSilent(summary().trafficReceived, tickTime())) followPush(push, summary().trafficReceived);
   const prefixes = receiveTrafficPrefixes();
   if (prefixes !== null) receiveUpdate(prefixes.pointer, prefixes.length);
 }

@@ -76,10 +76,14 @@ export function timerFired(root: Root): void {
   if (isOlder(tickedAt, now, (BUSY_TICK / 4) * 3)) {
     idle = hasLittleToDo();
     tick(now);
-    // Not in tick(): at a request's headers host calls must stay about that request.
+    tickEvery(root, period(now));
+    // Not in tick(): at a request's headers host calls must stay about that request. And last, because host calls are then about a
+    // poll's stream, which may belong to another root.
     answerPolls(now);
-  } else if (pollPeriod(now) > 0) lookForNews(now);
+    return;
+  }
   tickEvery(root, period(now));
+  if (pollPeriod(now) > 0) lookForNews(now);
 }
 
 /** Milliseconds until the next tick, or the next look for news. */

@@ -1,7 +1,7 @@
 // How workers exchange their counts of in-flight requests. Each worker publishes its counts under a key of its own, on the tick and
 // when it becomes idle (filter/on-tick.ts), if the counts have changed. It receives the other workers' counts on the tick. The
 // summary has the number of keys that were ever claimed.
-//   pilotfish.worker.N   WorkerHeader, then endpoints/in-flight.ts PUBLISHED_BYTES for each endpoint
+//   pilotfish.counts.N   WorkerHeader, then endpoints/in-flight.ts PUBLISHED_BYTES for each endpoint
 // A worker claims a key after its first request, or its first poll (filter/reserved/polls.ts). It takes a key that nobody has refreshed
 // for ABANDONED, else the next unused key. Two workers may claim one key: both at once when the key is unused, or the second when the first stood still for so
 // long that its key seemed abandoned. So a worker in doubt checks whose id the key's value has, and the loser claims again. No worker
@@ -42,7 +42,7 @@ const REFRESH: u64 = 500000000;
 const DOUBTED: u64 = 1000000000;
 const NO_KEY: u32 = 0xffffffff;
 
-const keys = new NumberedKeys("pilotfish.worker", MAX_WORKERS);
+const keys = new NumberedKeys("pilotfish.counts", MAX_WORKERS);
 /** Number of this worker's key. */
 let mine: u32 = NO_KEY;
 /** Whether joinWorkers() was called. */

@@ -1,9 +1,9 @@
 // The traffic push that the workers of one Envoy share: counts and prefixes of other Envoys.
 //   pilotfish.traffic           the last traffic push, without its prefixes
 //   pilotfish.traffic-prefixes  StoredPrefixes, then the latest prefix records (ring.ts)
-// The summary has the time of the last push and the position where the prefixes end. So a worker reads these keys only when they
-// have news for the worker. Counts are replaced whole. Prefixes are added under compare-and-swap, because each push has only new
-// prefixes. They stay for 0.4 to 0.8 s, because an idle worker reads only every 0.2 s, and take at most 64 KiB.
+// The summary has the number of pushes and the position where the prefixes end. So a worker reads a key only when the key has
+// changed. Counts are replaced whole. Prefixes are added under compare-and-swap, because each push has only new
+// prefixes. They stay for 0.4 to 0.8 s, because an idle worker reads only every 0.2 s, or until 64 KiB of newer records displace them.
 import {
   HEADER_TOTAL_BYTES,
   MAX_PREFIX_WORDS,
@@ -48,8 +48,8 @@ let pushed: usize = 0;
 let value: usize = 0;
 const ring: usize = memory.data(offsetof<Ring>(), 8);
 const fresh: usize = memory.data(offsetof<NewPrefixes>(), 8);
-/** What this worker has received: Summary.trafficReceived of the counts, and the position up to which it has the prefixes. */
-let receivedAt: u64 = 0;
+/** What this worker has received: Summary.trafficPushes of the counts, and the position up to which it has the prefixes. */
+let receivedPushes: u64 = 0;
 let receivedEnd: u64 = 0;
 /** The endpoints for which this worker received the counts. */
 let receivedTopology: u64 = 0;
@@ -103,8 +103,8 @@ function isWhole(pointer: usize, length: u32): bool {
 
 /** Call after readSummary(). Returns the last pushed counts, if they or the endpoints are new since the last call; otherwise null. */
 export function receiveTraffic(): TrafficPush | null {
-  if (summary().trafficReceived == receivedAt && topologyHash() == receivedTopology) return null;
-  receivedAt = summary().trafficReceived;
+  if (summary().trafficPushes == receivedPushes && topologyHash() == receivedTopology) return null;
+  receivedPushes = summary().trafficPushes;
   receivedTopology = topologyHash();
   const stored = readShared(KEY);
   if (stored.length < REPORT_HEADER_BYTES) return null;

@@ -1,5 +1,6 @@
 // The summary: one small value that every worker reads on every tick. A tick without anything new costs only this read.
-//   pilotfish.summary   Summary
+//   pilotfish.summary.2   Summary
+// When the record changes, its key gets another number: while Envoy replaces a module, VMs of two releases share their data.
 
 import { bytesOf } from "../base/bytes";
 import { MAX_WORKERS } from "../endpoints/shared-record";
@@ -17,13 +18,14 @@ class Summary {
   workers: u64 = 0;
   /** Number of times that workers have added to the speeds of endpoints (shared-speed.ts). */
   speeds: u64 = 0;
-  /** When the last traffic push was received, ns (stored-traffic.ts). Each push gets a higher number. */
+  /** Number of traffic pushes (stored-traffic.ts), and when the last of them was received, ns. */
+  trafficPushes: u64 = 0;
   trafficReceived: u64 = 0;
   /** Position where the prefixes of traffic pushes end. */
   trafficPrefixes: u64 = 0;
 }
 
-const KEY = bytesOf("pilotfish.summary");
+const KEY = bytesOf("pilotfish.summary.2");
 const BYTES: u32 = offsetof<Summary>();
 const record: usize = memory.data(BYTES, 8);
 
@@ -65,7 +67,8 @@ export function publishTraffic(received: u64, prefixes: u64): bool {
   const change = beginChange(KEY);
   while (change.next()) {
     const next = present(change);
-    next.trafficReceived = max(received, next.trafficReceived + 1);
+    next.trafficPushes++;
+    next.trafficReceived = received;
     next.trafficPrefixes = max(prefixes, next.trafficPrefixes);
     change.write(record, BYTES);
   }

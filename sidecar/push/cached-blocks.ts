@@ -8,6 +8,8 @@ import { prefixStarts } from "../../protocol/traffic.ts";
 import type { EndpointIndex } from "../snapshot/endpoint-index.ts";
 
 const MAX_BLOCKS = 524_288;
+/** An endpoint gives at least this many blocks at once, because finding it takes a look at all endpoints. */
+const MIN_GIVEN = 1024;
 /** Bits of a block's key above its lower 32. */
 const KEY_HIGH_MASK = 2 ** (32 - c.CACHED_KEY_SHIFT) - 1;
 const KEY_UNIT = 2 ** c.CACHED_KEY_SHIFT;
@@ -43,7 +45,7 @@ export class CachedBlocks {
       useRecord(cache, view, at, pieceBytes);
       evict(cache, index.roomOf(endpoint), MAX_BLOCKS);
       this.#blocks += cache.blocks.size;
-      if (this.#blocks > MAX_BLOCKS) this.#makeRoom(index, cache);
+      if (this.#blocks > MAX_BLOCKS) this.#makeRoom(index);
     }
   }
 
@@ -65,16 +67,26 @@ export class CachedBlocks {
     return parts.slice(0, c.MAX_CACHED_PARTS).map((part) => part.bytes);
   }
 
-  #makeRoom(index: EndpointIndex, cache: Cache): void {
+  #makeRoom(index: EndpointIndex): void {
     for (const [endpoint, { blocks }] of this.#caches) {
       if (index.indexOf(endpoint) !== undefined) continue;
       this.#blocks -= blocks.size;
       this.#caches.delete(endpoint);
     }
-    if (this.#blocks <= MAX_BLOCKS) return;
-    const before = cache.blocks.size;
-    evict(cache, Number.POSITIVE_INFINITY, Math.max(0, before - (this.#blocks - MAX_BLOCKS)));
-    this.#blocks += cache.blocks.size - before;
+    // The endpoints that have most blocks give some of their oldest, so that endpoints that come later get their share.
+    while (this.#blocks > MAX_BLOCKS) {
+      const largest = this.#largest();
+      const before = largest.blocks.size;
+      const given = Math.min(before / 2, Math.max(MIN_GIVEN, this.#blocks - MAX_BLOCKS));
+      evict(largest, Number.POSITIVE_INFINITY, Math.floor(before - given));
+      this.#blocks += largest.blocks.size - before;
+    }
+  }
+
+  #largest(): Cache {
+    let largest: Cache = { blocks: new Map(), units: 0 };
+    for (const cache of this.#caches.values()) if (cache.blocks.size > largest.blocks.size) largest = cache;
+    return largest;
   }
 }
 

@@ -2,10 +2,16 @@
 // traffic push, or the sections REMOTE and PREFIXES of its next snapshot (protocol/README.md).
 //
 // The id in its traffic reports identifies an Envoy. So an Envoy with several addresses counts once, and never in its own
-// sum. A traffic report is valid for VALID_MS. Then the Envoy is gone, and so are its requests.
+// sum. A traffic report is valid for some time. Then the Envoy is gone, and so are its requests.
 //
 // The prefixes also serve Envoys that begin anew: they get a refill (refills.ts).
-import { MAX_ENVOYS, MAX_REMOTE, MAX_REMOTE_WAITING, REMOTE_BYTES } from "../../protocol/constants.ts";
+import {
+  EXCHANGE_SPACING_MICROSECONDS,
+  MAX_ENVOYS,
+  MAX_REMOTE,
+  MAX_REMOTE_WAITING,
+  REMOTE_BYTES,
+} from "../../protocol/constants.ts";
 import type { RemoteCounts } from "../../protocol/snapshot.ts";
 import { writeCounts } from "../../protocol/traffic.ts";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
@@ -14,7 +20,9 @@ import { CachedBlocks } from "./cached-blocks.ts";
 import { PrefixUpdates } from "./prefix-updates.ts";
 import { Refills } from "./refills.ts";
 
-const VALID_MS = 1500;
+/** The shortest time for which a report is valid. Where polls are far apart, a report is valid for three polls. */
+const MIN_VALID_MS = 1500;
+const VALID_MS_PER_ENVOY = (3 * EXCHANGE_SPACING_MICROSECONDS) / 1000;
 
 /** The last traffic report of an address, without its prefixes and sums. */
 interface Received extends Pick<TrafficReport, "instance" | "counts" | "ring" | "end" | "news" | "collector"> {
@@ -75,7 +83,11 @@ export class EnvoyTraffic {
   /** Returns the last report of an origin, if it is valid. */
   last(origin: string): Pick<Received, "news" | "collector"> | undefined {
     const received = this.#received.get(origin);
-    return received === undefined || received.at < this.#now() - VALID_MS ? undefined : received;
+    return received === undefined || received.at < this.#now() - this.#validMs ? undefined : received;
+  }
+
+  get #validMs(): number {
+    return Math.max(MIN_VALID_MS, VALID_MS_PER_ENVOY * this.#received.size);
   }
 
   /** Number of Envoys with a valid report. */
@@ -177,7 +189,7 @@ export class EnvoyTraffic {
   }
 
   #expire(): void {
-    const since = this.#now() - VALID_MS;
+    const since = this.#now() - this.#validMs;
     for (const [instance, { at }] of this.#latest) if (at < since) this.#drop(instance);
   }
 

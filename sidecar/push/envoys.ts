@@ -3,6 +3,7 @@
 // targets only, to learn when no collector is alive, and asks peers now and then for the sums that it learns from. A filter of a
 // release without polls is asked at the interval of pushes, and gets the others' traffic with its snapshots.
 import { buildConnector } from "undici";
+import { EXCHANGE_SPACING_MICROSECONDS } from "../../protocol/constants.ts";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
@@ -49,7 +50,7 @@ interface Known {
 const POLL_MS = 1000;
 /** The shortest times between two polls of an Envoy, and between two traffic pushes to it: for a small fleet, and for each Envoy. */
 const SPACING_MS = 10;
-const SPACING_MS_PER_ENVOY = 1.5;
+const SPACING_MS_PER_ENVOY = EXCHANGE_SPACING_MICROSECONDS / 1000;
 /** For filters without polls: the shortest time between two questions of a sidecar, over all Envoys. */
 const MIN_QUESTION_SPACING_MS = 5;
 /** The time between two reports that are wanted for their sums only: of the only Envoy; of a peer, for each Envoy; of an idle peer. */

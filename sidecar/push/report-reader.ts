@@ -71,21 +71,24 @@ export class ReportReader {
     if (!this.#closed) this.#timer = setTimeout(() => void this.#look(), waitMs);
   }
 
+  /** Asks until no question is due, and then sets a timer. A loop: calls of itself would keep each other in memory. */
   async #look(): Promise<void> {
     const { clock, question, random } = this.#parts;
-    const next = question();
-    if (next === undefined) return this.#later(UNWANTED_MS);
-    const due = this.#askedAt + next.spacingMs - clock.now();
-    // A timer may come a fraction of a millisecond early.
-    if (due > 1) return this.#later(due);
-    this.#asking = true;
-    this.#askedAt = clock.now();
-    const away = await this.#read(next.poll);
-    this.#asking = false;
-    if (away === 0) return this.#look();
-    const wait = away * (0.75 + random() / 2);
-    this.#awayUntil = clock.now() + wait;
-    this.#later(wait);
+    while (!this.#closed) {
+      const next = question();
+      if (next === undefined) return this.#later(UNWANTED_MS);
+      const due = this.#askedAt + next.spacingMs - clock.now();
+      // A timer may come a fraction of a millisecond early.
+      if (due > 1) return this.#later(due);
+      this.#asking = true;
+      this.#askedAt = clock.now();
+      const away = await this.#read(next.poll);
+      this.#asking = false;
+      if (away === 0) continue;
+      const wait = away * (0.75 + random() / 2);
+      this.#awayUntil = clock.now() + wait;
+      return this.#later(wait);
+    }
   }
 
   /** Asks for a report. Returns for how many milliseconds the Envoy is left alone; 0: it has responded. */

@@ -26,6 +26,8 @@ export class TrafficPusher {
   #sending = false;
   #changed = false;
   #startedAt = Number.NEGATIVE_INFINITY;
+  /** Until this time an Envoy that did not take a push is left alone. */
+  #awayUntil = Number.NEGATIVE_INFINITY;
   /** The Envoy has the prefixes up to this number. */
   #number = 0;
   #logged = "";
@@ -39,7 +41,9 @@ export class TrafficPusher {
   /** Called when another Envoy's traffic has changed. */
   changed(): void {
     this.#changed = true;
-    if (!this.#sending) this.#schedule(this.#startedAt + this.#parts.spacingMs() - this.#parts.clock.now());
+    if (this.#sending) return;
+    const { clock, spacingMs } = this.#parts;
+    this.#schedule(Math.max(this.#startedAt + spacingMs(), this.#awayUntil) - clock.now());
   }
 
   close(): void {
@@ -74,6 +78,7 @@ export class TrafficPusher {
     else if (failure !== this.#logged && !this.#closed)
       this.#parts.log.debug({ envoy: this.#envoy.origin, why: failure }, "no traffic push");
     this.#logged = failure ?? "";
+    this.#awayUntil = failure === undefined ? Number.NEGATIVE_INFINITY : this.#startedAt + AWAY_MS;
     const wait = failure !== undefined ? AWAY_MS : this.#changed ? spacingMs() : REPEAT_MS;
     this.#schedule(this.#startedAt + wait - clock.now());
   }

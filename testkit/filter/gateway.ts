@@ -16,7 +16,7 @@ import { FILTER_METRICS } from "../../schemas/metrics/filter-metrics.ts";
 import { release } from "./release.ts";
 
 /** Key of the summary, which every tick reads. The key exists from the start. */
-export const SUMMARY = "pilotfish.summary";
+export const SUMMARY = "pilotfish.summary.2";
 
 export const SECRET = "0123456789abcdef-secret";
 

@@ -6,7 +6,7 @@
 // if they are so many that the next report might not have them all. Which worker gets a poll is Envoy's choice. The worker that holds a collector's
 // poll therefore ticks at the busy pace even when it is idle itself, and faster while there are news (pollPeriod()).
 // A poll is answered at once, as a request without the header is, when the worker holds MAX_POLLS, or has no free stream record.
-import { MAX_PREFIX_WORDS, PREFIX_WORD_BYTES } from "../../../protocol/constants";
+import { MAX_ENVOYS, MAX_PREFIX_WORDS, PREFIX_WORD_BYTES } from "../../../protocol/constants";
 import { newsHash } from "../../endpoints/in-flight";
 import { setEffectiveContext } from "../../host/calls";
 import { readClock } from "../../host/tick-time";
@@ -55,8 +55,6 @@ const MAX_POLL_MS: u64 = 5000;
 const MAX_POLLS: u32 = 16;
 /** So many bytes of prefix updates are news for a sidecar that is no collector: half of what a report may have. */
 const MANY_PREFIXES: u32 = (MAX_PREFIX_WORDS * PREFIX_WORD_BYTES) / 2;
-/** A collector that does not poll for this long loses its lease, ns. */
-const GRACE: u64 = 250000000;
 /** For this long after news the worker looks for further news every LIVELY_MILLISECONDS. */
 const LIVELY: u64 = 500000000;
 const LIVELY_MILLISECONDS: u32 = 10;
@@ -94,7 +92,7 @@ export function poll(id: u32, root: usize, ask: ReportAsk): void {
     return;
   }
   const wait = min(asks.milliseconds, MAX_POLL_MS) * 1000000;
-  const collector = claimFor(asks, now, now + wait + GRACE);
+  const collector = claimFor(asks, now, wait);
   const stream = held < MAX_POLLS ? openStream(id, root) : null;
   if (stream === null) {
     answerReport(now, ask);
@@ -127,10 +125,10 @@ function exchange(now: u64): void {
   exchangeNews(now);
 }
 
-/** Takes the lease for the sidecar of a poll, if it is a collector. Returns the collector's id; 0: none. */
-function claimFor(asks: PollAsk, now: u64, until: u64): u32 {
+/** Takes the lease for the sidecar of a poll of `wait` ns, if it is a collector. Returns the collector's id; 0: none. */
+function claimFor(asks: PollAsk, now: u64, wait: u64): u32 {
   const id = <u32>asks.collector;
-  return id == 0 ? collectorAt(now) : claimLease(id, <u32>min<u64>(asks.envoys, 0xffffffff), now, until);
+  return id == 0 ? collectorAt(now) : claimLease(id, <u32>min<u64>(asks.envoys, MAX_ENVOYS), now, wait);
 }
 
 function freePoll(): Poll {
@@ -179,7 +177,7 @@ function answer(poll: Poll, now: u64): void {
   const ask = changetype<ReportAsk>(ended);
   ask.ring = poll.ring;
   ask.position = poll.position;
-  if (poll.collector != 0) endLease(poll.collector, now, now + GRACE);
+  if (poll.collector != 0) endLease(poll.collector, now);
   drop(poll);
   send(makeReport(now, ask));
 }
@@ -190,7 +188,7 @@ export function abortPoll(stream: Stream): void {
     const poll = pollAt(i);
     if (poll.stream != changetype<usize>(stream)) continue;
     const now = readClock();
-    if (poll.collector != 0) endLease(poll.collector, now, now + GRACE);
+    if (poll.collector != 0) endLease(poll.collector, now);
     drop(poll);
   }
 }

@@ -10,7 +10,7 @@ import { sequence } from "../support/sequence.ts";
 const WORKERS = 24;
 
 function workerKeys(gateway: Gateway): string[] {
-  return gateway.process.shared.keys("pilotfish").filter((key) => key.startsWith("pilotfish.worker."));
+  return gateway.process.shared.keys("pilotfish").filter((key) => key.startsWith("pilotfish.counts."));
 }
 
 describe("counts of other workers", () => {
@@ -51,15 +51,15 @@ describe("counts of other workers", () => {
     const second = gateway.worker(1);
     second.tickDue = undefined;
     gateway.process.advance(20);
-    assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0"]);
+    assert.deepEqual(workerKeys(gateway), ["pilotfish.counts.0"]);
     // The summary is reset, as if both workers had read it before either of them wrote. So the second worker claims the first's key.
     const summary = Buffer.from(gateway.process.shared.get("pilotfish", SUMMARY)?.value ?? "");
     gateway.process.shared.set("pilotfish", SUMMARY, summary.fill(0, WORKERS, WORKERS + 8));
     second.tick();
-    assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0"]);
+    assert.deepEqual(workerKeys(gateway), ["pilotfish.counts.0"]);
     gateway.process.advance(60);
     assert.deepEqual([gateway.inFlight(0)[A], gateway.inFlight(1)[A]], [2, 2]);
-    assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0", "pilotfish.worker.1"]);
+    assert.deepEqual(workerKeys(gateway), ["pilotfish.counts.0", "pilotfish.counts.1"]);
   });
 
   test("the counts of a worker that died are used for 1.2 s, and then dropped", () => {
@@ -95,7 +95,7 @@ describe("counts of other workers", () => {
     gateway.feed(threePods());
     gateway.chat("lora", 0);
     gateway.settle();
-    assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0"]);
+    assert.deepEqual(workerKeys(gateway), ["pilotfish.counts.0"]);
     assert.equal(gateway.inFlight(0)[A], 1);
   });
 
@@ -110,7 +110,7 @@ describe("counts of other workers", () => {
     gateway.chat("lora", 0);
     // After this time the other worker no longer checks its key.
     gateway.process.advance(1500);
-    assert.deepEqual(workerKeys(gateway), ["pilotfish.worker.0"]);
+    assert.deepEqual(workerKeys(gateway), ["pilotfish.counts.0"]);
     still.tickDue = gateway.process.now;
     gateway.process.advance(60);
     assert.deepEqual([gateway.inFlight(0)[A], gateway.inFlight(1)[A]], [2, 2]);
@@ -131,7 +131,7 @@ describe("counts of other workers", () => {
   test("foreign bytes under the filter's keys are ignored", () => {
     const gateway = fed(2);
     for (const value of ["", "x", "y".repeat(31), "z".repeat(44), "w".repeat(100_000)]) {
-      gateway.process.shared.set("pilotfish", "pilotfish.worker.0", Buffer.from(value));
+      gateway.process.shared.set("pilotfish", "pilotfish.counts.0", Buffer.from(value));
       gateway.process.shared.set("pilotfish", SUMMARY, Buffer.alloc(32, 255));
       gateway.settle();
       gateway.process.shared.set("pilotfish", SUMMARY, Buffer.from(value));
