@@ -1,11 +1,11 @@
 // Requests and tokens of the other workers of this Envoy on each endpoint: Entry.otherWorkers (entry.ts), and the parts
-// workersWaiting and workersSent of Entry.tokens. They come on two ways:
+// workersWaiting and workersSent of Entry.tokens. They come in two ways:
 //
 //   shared records (workers/shared-load.ts): changed by each worker at each of its changes, and read at each pick
 //   exchange on the tick (workers/counts.ts): what each worker last published of its own counts
 //
-// The shared record counts where this worker has joined it. A worker also publishes how much of its counts its share has. What its
-// share lacks is added from the exchange, so counts are right even if a worker cannot change the record. Where the record does not
+// The shared record counts where this worker has joined it. A worker also publishes how much of its counts its share has. If its
+// share is smaller, the readers add the difference, so counts are right even if a worker cannot change the record. Where the record does not
 // count, the exchange counts.
 import { endpointCount, entryOf } from "./entries";
 import { Entry, OtherWorkers } from "./entry";

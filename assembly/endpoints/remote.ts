@@ -1,5 +1,5 @@
-// The requests, tokens and prefixes of other Envoys on the same endpoints. Sidecars tell them in traffic pushes (snapshot/traffic-push.ts).
-// Sidecars of earlier releases tell them in the snapshot's sections REMOTE and PREFIXES, which count as long as no traffic push
+// The requests, tokens and prefixes of other Envoys on the same endpoints. Sidecars send them in traffic pushes (snapshot/traffic-push.ts).
+// Sidecars of earlier releases send them in the snapshot's sections REMOTE and PREFIXES, which count as long as no traffic push
 // comes. This module keeps the counts in Entry.remote (entry.ts). Counts of a sidecar that falls silent are used for REMOTE_SILENT.
 //
 // Counts of other Envoys are some time old. So each other Envoy is assumed to have sent as many requests as this Envoy sent in that

@@ -9,7 +9,7 @@
 
 /** Most workers that can have a share. */
 export const MAX_WORKERS: u32 = 128;
-/** Waiting tokens are rounded to a multiple of this. A pick takes no prompt for shorter (MIN_TOKENS of pick/token-cost.ts). */
+/** Waiting tokens are rounded to a multiple of this. A pick counts each prompt as at least this long (MIN_TOKENS of pick/token-cost.ts). */
 export const UNIT_TOKENS: i32 = 16;
 
 const REQUEST_BITS: u32 = 20;

@@ -21,7 +21,7 @@ import {
 } from "../../protocol/rules";
 import { SnapshotView } from "./view";
 
-/** Number of blocks of a prefix record: the low 16 bits of a word. The rest of the word is the record's number. */
+/** Number of blocks of a prefix record: bits 0 to 8 of a word (PREFIX_COUNT_MASK). */
 export function prefixBlocks(record: usize): u32 {
   return load<u16>(record, PREFIX_COUNT) & PREFIX_COUNT_MASK;
 }

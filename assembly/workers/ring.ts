@@ -21,7 +21,7 @@ export class Ring {
     this.end = position;
   }
 
-  /** Appends whole records, at most half of the capacity. When they do not fit, drops the oldest records first. */
+  /** Appends whole records, at most the capacity. When they do not fit, drops the oldest records first. */
   append(records: usize, bytes: u32): void {
     if (this.size + bytes > this.capacity) this.dropTo(this.capacity / 2 > bytes ? this.capacity / 2 - bytes : 0);
     memory.copy(this.data + this.size, records, bytes);

@@ -5,8 +5,8 @@
 //
 // Epochs. A record begins anew, with a new random epoch and without any share, when the endpoints have changed or a worker died with
 // its share in the record. Each worker that finds another epoch adds its whole share again, at its next change or tick. Until then
-// the counts of that worker are missing, at most one tick (20 ms; an idle worker has no requests). So no error lasts, and a record that
-// two workers create at once costs nothing: the second overwrites the first, whose worker finds another epoch.
+// the counts of that worker are missing, at most one tick (20 ms; an idle worker has no requests). So no error lasts. If two workers
+// create a record at once, the second overwrites the first. The first worker then finds another epoch, and adds its share.
 //
 // A worker takes part while another worker is alive. A single worker neither reads nor writes a record. A worker whose change fails
 // leaves the difference to the exchange on the tick (endpoints/other-workers.ts), and tries again on its next tick.

@@ -16,8 +16,8 @@ import { hasTable, touchAll } from "./prefix-index";
 import { MAX_BLOCKS, Prompt, promptHashes } from "./prompt";
 
 /**
- * Bytes that can wait to be published. A record that does not fit is not published. The other workers then notice the prompt by the
- * endpoint's response times, or not at all.
+ * Bytes that can wait to be published. A record that does not fit is not published. The other workers then do not know that the
+ * endpoint has this prompt.
  */
 export const UPDATE_BYTES: u32 = 32768;
 /** Bytes of the longest record. */

@@ -1,11 +1,11 @@
 // Polls: requests for a traffic report that the filter answers when it has news, and otherwise when their time is over. So an idle
-// Envoy has about one poll a second, and a busy Envoy is heard within a tick.
+// Envoy has about one poll a second, and the sidecar learns the news of a busy Envoy within a tick.
 //
 // News are counts or prefix updates that the sidecar does not have, another collector (workers/collector-lease.ts), or a worker whose
-// prefix index became empty (workers/emptied.ts). Counts are no news for a sidecar that is no collector, and prefix updates are only
-// if they are so many that the next report might not have them all. Which worker gets a poll is Envoy's choice. The worker that holds a collector's
+// prefix index became empty (workers/emptied.ts). For a sidecar that does not collect, counts are no news, and prefix updates
+// are news once they fill half of a report. Which worker gets a poll is Envoy's choice. The worker that holds a collector's
 // poll therefore ticks at the busy pace even when it is idle itself, and faster while there are news (pollPeriod()).
-// A poll is answered at once, as a request without the header is, when the worker holds MAX_POLLS, or has no free stream record.
+// A worker that holds MAX_POLLS polls, or has no free stream record, answers a poll at once.
 import { MAX_ENVOYS, MAX_PREFIX_WORDS, PREFIX_WORD_BYTES } from "../../../protocol/constants";
 import { newsHash } from "../../endpoints/in-flight";
 import { setEffectiveContext } from "../../host/calls";

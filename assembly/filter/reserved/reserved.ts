@@ -239,7 +239,7 @@ function refuseMalformed(rule: u32): void {
   count(SNAPSHOT_MALFORMED);
   leaveGarbage();
   const writer = beginError();
-  writer.raw("The snapshot is refused by rule ");
+  writer.raw("The push is refused by rule ");
   writer.number(rule);
   writer.raw(" (");
   writer.raw(ruleCode(rule));

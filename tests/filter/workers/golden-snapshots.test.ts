@@ -97,7 +97,7 @@ describe("malformed snapshots", () => {
       const { status, json } = gateway.push(bytes(`malformed/${name}`));
       assert.equal(status, 400);
       assert.equal(json.error.code, "snapshot_malformed");
-      const refusal = `The snapshot is refused by rule ${rule} (${code}): ${ruleSentence(rule)}.`;
+      const refusal = `The push is refused by rule ${rule} (${code}): ${ruleSentence(rule)}.`;
       assert.equal(json.error.message, refusal);
       assert.deepEqual(gateway.read().json, kept);
       gateway.expectCounters({ "snapshot.stored": 1, "snapshot.malformed": 1, "snapshot.read": 2 });
