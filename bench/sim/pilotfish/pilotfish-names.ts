@@ -1,6 +1,7 @@
 // The names of Pilotfish's contenders on the command line.
 
 import type { Contender } from "../world.ts";
+import { TALKING } from "./delays.ts";
 import { type PilotfishOptions, pilotfish } from "./pilotfish.ts";
 
 const MOST_WORKERS = 64;
@@ -16,7 +17,7 @@ const SUFFIXES: ReadonlyMap<string, { about: string; apply: Suffix }> = new Map(
       apply: (options) => ({ ...options, mute: true }),
     },
     everyN: {
-      about: "polls and traffic pushes between Envoys are at least N ms apart, from 1 to 1000, instead of 10",
+      about: `polls and traffic pushes between Envoys are at least N ms apart, from 1 to 1000, instead of ${TALKING.spacingMs}`,
       apply: (options, ms) => ({ ...options, delays: { spacingMs: ms, spacingMsPerEnvoy: 0 } }),
     },
     restartN: {
