@@ -114,7 +114,7 @@ bench-metrics: node_modules/.package-lock.json ## Measure the sidecar's parser o
 	@$(TSX) bench/metrics-parser.ts $(ARGS)
 
 .PHONY: bench-pick
-bench-pick: build/pilotfish.wasm ## Measure the cost of a pick among 16 and 1,000 pods; ARGS="--envoy" also in a real Envoy
+bench-pick: build/pilotfish.wasm ## Measure the cost of a pick among 16 and 1,000 pods; ARGS="--envoy" also in a real Envoy, "--workers 1,2,16" many workers
 	@$(TSX) bench/pick/main.ts $(ARGS)
 
 .PHONY: profile

@@ -5,6 +5,7 @@ import { checkSchedstat, cpuNanoseconds } from "../../testkit/cpu.ts";
 import { startEcho } from "../../testkit/echo.ts";
 import { pushToAll, startGateway } from "../../testkit/envoy/filter-envoy.ts";
 import { post } from "../../testkit/http.ts";
+import { median } from "../../testkit/statistics.ts";
 
 const REQUESTS = 1500;
 const ROUNDS = 7;
@@ -49,8 +50,4 @@ async function measure(profile: string): Promise<void> {
     await envoy.close();
     await echo.close();
   }
-}
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1] as number;
 }

@@ -1,82 +1,84 @@
-// `make bench-pick` measures the cost of a pick. The filter's own code, compiled with the release's flags, runs in Node's V8 (Envoy
-// uses V8 too). With --envoy the bench also measures a real Envoy's CPU for each request, compared with a model on a single pod.
-import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+// `make bench-pick` measures the cost of a pick: in Node's V8; with --envoy also in a real Envoy, compared with a model on a single
+// pod; with --workers in real Envoys with many workers, compared with another build of the filter.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Command } from "commander";
+import { describeMachine, fileHash } from "../../testkit/machine.ts";
+import { copyModule, exitWith, findLocalEnvoy, progress, someOf, wholeNumber } from "../prepare.ts";
 import { inEnvoy } from "./envoy.ts";
+import { inNode } from "./node.ts";
+import { measureWorkers, PROFILES, type Profile } from "./workers.ts";
+import { type WorkersRun, workersTable, writeWorkersReport } from "./workers-report.ts";
 
-const { envoy } = new Command("bench-pick")
+const numbers = (given: string) => given.split(",").map(wholeNumber(1, 100_000));
+
+interface Options {
+  envoy?: boolean;
+  workers?: number[];
+  before: string;
+  wasm: string;
+  pods: number[];
+  profiles: Profile[];
+  bytes: number[];
+  starts: number;
+  rounds: number;
+  requests: number;
+  output?: string;
+}
+
+const command = new Command("bench-pick")
   .description("What a pick among 16 and among 1,000 pods costs, by profile and length of the prompt")
   .option("--envoy", "also measure the CPU of a real Envoy; takes some minutes")
-  .parse()
-  .opts<{ envoy?: boolean }>();
-
-interface Bench {
-  _initialize(): void;
-  prepare(pods: number, profile: number, customers: number): void;
-  run(count: number, blocks: number, picksToo: number): number;
-  memoryPages(): number;
-}
-
-const PROFILES = { load: 0, tokens: 1, epp: 2, "load, p2c": 3 } as const;
-const PODS = [16, 1000];
-/** Blocks of 64 bytes: 512 bytes, 8 KiB and 32 KiB of prompt. */
-const BLOCKS = [8, 128, 512];
-const CUSTOMERS = 150;
-const COUNT = 2000;
-const ROUNDS = 9;
-
-function compile(): WebAssembly.Module {
-  const asc = createRequire(import.meta.url).resolve("assemblyscript/bin/asc.js");
-  mkdirSync("build", { recursive: true });
-  const flags = "--runtime minimal --enable simd -O3 --noAssert --exportStart _initialize --disableWarning 201".split(
-    " ",
+  .option(
+    "--workers <list>",
+    "measure only real Envoys with so many workers, like 1,2,16, beside the build --before",
+    numbers,
+  )
+  .option("--before <file>", "the build to compare with", "/tmp/before.wasm")
+  .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
+  .option("--pods <list>", "endpoints of the model", numbers, [16, 1000])
+  .option("--profiles <list>", `some of ${PROFILES.join(",")}`, someOf(PROFILES), [...PROFILES])
+  .option("--bytes <list>", "bytes of a prompt", numbers, [1024, 8192])
+  .option("--starts <n>", "pairs of gateways, one after the other", wholeNumber(1, 1000), 5)
+  .option("--rounds <n>", "interleaved rounds of a pair in each case", wholeNumber(3, 1000), 21)
+  .option("--requests <n>", "requests of each build in a round", wholeNumber(10, 100_000), 200)
+  .option("--output <folder>", "write the figures of --workers into this folder, like bench/results")
+  .addHelpText(
+    "after",
+    `
+How to make the build to compare with, here of the main branch:
+  git worktree add --detach /tmp/before main && (cd /tmp/before && npm ci && npm run build)
+  cp /tmp/before/build/pilotfish.wasm /tmp/before.wasm && git worktree remove --force /tmp/before`,
   );
-  const out = "build/bench-pick.wasm";
-  const run = spawnSync(process.execPath, [asc, "tests/assembly/entries/pick.ts", ...flags, "--outFile", out], {
-    encoding: "utf8",
-  });
-  if (run.status !== 0) throw new Error(`asc tests/assembly/entries/pick.ts: ${run.stderr}`);
-  return new WebAssembly.Module(readFileSync(out));
-}
 
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1] as number;
-}
-
-const module = compile();
-console.log(
-  `µs per pick in Node ${process.version}, median of ${ROUNDS} rounds of ${COUNT}; ${CUSTOMERS} customers share half of their prompts`,
-);
-console.log("| profile | pods | prompt 512 B | 8 KiB | 32 KiB | memory |");
-console.log("| --- | --- | --- | --- | --- | --- |");
-for (const [name, profile] of Object.entries(PROFILES)) {
-  for (const pods of PODS) {
-    const imports: WebAssembly.Imports = {};
-    for (const { module: from, name: call } of WebAssembly.Module.imports(module)) {
-      const refuse = () => {
-        throw new Error(`a pick called the host: ${call}`);
-      };
-      imports[from] = { ...imports[from], [call]: refuse };
-    }
-    const bench = new WebAssembly.Instance(module, imports).exports as unknown as Bench;
-    bench._initialize();
-    bench.prepare(pods, profile, CUSTOMERS);
-    const cells = BLOCKS.map((blocks) => {
-      const time = (picksToo: number) => {
-        // CPU time instead of wall time, so that other processes of this machine disturb the figures less.
-        const began = process.cpuUsage();
-        bench.run(COUNT, blocks, picksToo);
-        const { user, system } = process.cpuUsage(began);
-        return (user + system) / COUNT;
-      };
-      for (let i = 0; i < 3; i++) time(1);
-      // The time of making and hashing the prompt is subtracted: the filter does that while it scans the body.
-      const bare = median(Array.from({ length: ROUNDS }, () => time(0)));
-      return (median(Array.from({ length: ROUNDS }, () => time(1))) - bare).toFixed(2);
-    });
-    console.log(`| ${name} | ${pods} | ${cells.join(" | ")} | ${(bench.memoryPages() / 16).toFixed(1)} MiB |`);
+async function withWorkers(workers: readonly number[], options: Options): Promise<void> {
+  const found = await findLocalEnvoy();
+  const machine = await describeMachine();
+  const folder = await mkdtemp(join(tmpdir(), "pilotfish-bench-"));
+  try {
+    const now = await copyModule(options.wasm, join(folder, "now.wasm"), "--wasm");
+    const before = await copyModule(options.before, join(folder, "before.wasm"), "--before");
+    const { pods, profiles, bytes, starts, rounds, requests } = options;
+    const plan = { workers, pods, profiles, promptBytes: bytes, starts, rounds, requests, found, now, before };
+    const results = await measureWorkers(plan, progress);
+    const versions = { Envoy: found.version, now: await fileHash(now), before: await fileHash(before) };
+    const run: WorkersRun = { date: new Date().toISOString(), machine, versions, starts, rounds, requests, results };
+    console.log(workersTable(run));
+    if (options.output) progress(`written: ${(await writeWorkersReport(run, options.output)).join(", ")}`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }
-if (envoy) await inEnvoy();
+
+async function main(): Promise<number> {
+  const options = command.parse().opts<Options>();
+  if (options.workers) await withWorkers(options.workers, options);
+  else {
+    inNode();
+    if (options.envoy) await inEnvoy();
+  }
+  return 0;
+}
+
+await exitWith(main);
