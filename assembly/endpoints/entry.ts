@@ -40,6 +40,8 @@ export class OtherWorkers {
   shareSent: i32 = 0;
   /** Whether the shared record counts for this endpoint. */
   joined: bool = false;
+  /** Whether the endpoint is in the list of unwritten-changes.ts. */
+  changed: bool = false;
 }
 
 /** The part of unseen.ts: requests that the model server reported and that no worker of any Envoy sent. */

@@ -17,7 +17,7 @@ import { hasSent, ownChanged, publishOwn } from "../endpoints/in-flight";
 import { addOthers, beginOthers, endOthers, PUBLISHED_BYTES } from "../endpoints/other-workers";
 import { MAX_WORKERS } from "../endpoints/shared-record";
 import { beginChange, NumberedKeys, readShared, workerId, writeShared } from "./shared-data";
-import { dropShares, followLoad } from "./shared-load";
+import { dropShares, followLoad, shareChanges } from "./shared-load";
 import { claimNumber, summary } from "./summary";
 
 @unmanaged
@@ -76,6 +76,7 @@ export function publishCounts(now: u64): void {
   if (endpointCount() == 0) return;
   if (mine == NO_KEY && takesPart()) claim(now);
   if (mine == NO_KEY || !isOwn(now)) return;
+  shareChanges(now);
   const due = now - publishedAt > REFRESH;
   if (!due && publishedTopology == topologyHash() && !ownChanged()) return;
   const bytes = writeValue(now);

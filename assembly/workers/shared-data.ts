@@ -46,7 +46,7 @@ export class NumberedKeys {
 
 /** A value as the host copied it. The bytes are valid until the next host call that returns bytes. */
 @unmanaged
-class SharedValue {
+export class SharedValue {
   pointer: usize = 0;
   length: u32 = 0;
   /** Number of the value, for replaceShared(); 0: the key has no value. */

@@ -3,6 +3,9 @@
 // A group is GROUP endpoints that follow one another in the snapshot. A pick reads the records of its candidates' groups. A worker
 // changes a word under compare-and-swap, and remembers its share of the word. So the others' part is the word less the own share.
 //
+// A pick is written at once. First bytes and ends may wait for the worker's next pick, because a read and a write cost a microsecond.
+// They wait while they are less than a MIN_REQUESTS-th of the worker's requests in flight, and at most until the next tick.
+//
 // Epochs. A record begins anew, with a new random epoch and without any share, when the endpoints have changed or a worker died with
 // its share in the record. Each worker that finds another epoch adds its whole share again, at its next change or tick. Until then
 // the counts of that worker are missing, at most one tick (20 ms; an idle worker has no requests). So no error lasts. If two workers
@@ -11,10 +14,11 @@
 // A worker takes part while another worker is alive. A single worker neither reads nor writes a record. A worker whose change fails
 // leaves the difference to the exchange on the tick (endpoints/other-workers.ts), and tries again on its next tick.
 
-import { MAX_ENDPOINTS } from "../../protocol/constants";
 import { mix } from "../base/hash";
+import { COMPARED_BYTES, sameBlock } from "../base/same-block";
 import { endpointCount, entryOf, topologyChanges, topologyHash } from "../endpoints/entries";
 import { Entry } from "../endpoints/entry";
+import { ownInFlight } from "../endpoints/in-flight";
 import {
   forgetShare,
   leaveRecord,
@@ -23,64 +27,41 @@ import {
   wantedShare,
   workersBeside,
 } from "../endpoints/other-workers";
+import {
+  addChange,
+  changedEndpoint,
+  changes,
+  changesMade,
+  dropChange,
+  forgetChanges,
+} from "../endpoints/unwritten-changes";
 import { receivedAt } from "../snapshot/current";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { count, SHARED_FAILED } from "../stats";
-import { NumberedKeys, OVERTAKEN, REPLACED, readShared, replaceShared, workerId } from "./shared-data";
+import {
+  GROUP,
+  groupAt,
+  groupCount,
+  HEADER,
+  headerOf,
+  RecordHeader,
+  readRecord,
+  resetGroups,
+  wordsOf,
+  writeRecord,
+} from "./load-records";
+import { OVERTAKEN, REPLACED, workerId } from "./shared-data";
 
-@unmanaged
-class RecordHeader {
-  /** topologyHash() of the endpoints. */
-  topology: u64 = 0;
-  /** A random number. All shares in the record were added under it. */
-  epoch: u64 = 0;
-  /** When this Envoy received the snapshot of the worker that began the epoch, ns. Its version may be lower than an older one's. */
-  received: u64 = 0;
-  /** When the epoch began, ns. */
-  began: u64 = 0;
-}
-
-/** Endpoints of one record. A pick of few endpoints copies 4 KiB, a pick of 1,000 endpoints reads two records. */
-const GROUP: u32 = 512;
-const HEADER: u32 = offsetof<RecordHeader>();
-/** 20, so the groups of a pick fit into the bits of a u32. */
-const MAX_GROUPS: u32 = (MAX_ENDPOINTS + GROUP - 1) / GROUP;
 /**
  * Most attempts at one change. In each round one of the workers that change a record at the same moment succeeds. Who fails this often
  * tries again on the tick.
  */
 const MAX_ATTEMPTS: u32 = 32;
+/** Changes wait while this worker has at least so many requests in flight for each of them. */
+const MIN_REQUESTS: u32 = 16;
 /** A living worker has published after this time, ns (counts.ts). */
 const SURELY_PUBLISHED: u64 = 700000000;
 
-/** What this worker knows of one record. */
-@unmanaged
-class Group {
-  /** Copy of the record as it was last read or written: the header, then the words; 0: not allocated. */
-  copy: usize = 0;
-  bytes: u32 = 0;
-  cas: u32 = 0;
-  /** The epoch in which this worker has its shares. */
-  epoch: u64 = 0;
-  /** An epoch in which this worker had shares that it no longer knows, because the endpoints have changed since. */
-  forgotten: u64 = 0;
-  /** Field `received` of a record for other endpoints. A worker with an older snapshot leaves that record alone. */
-  foreignReceived: u64 = 0;
-  /** Whether the record belongs to this worker's endpoints. */
-  joined: bool = false;
-  /** Whether `cas` is from a read since this worker's last write. */
-  fresh: bool = false;
-  /** Whether a failed write has left words in the copy that the record does not have. */
-  spoiled: bool = false;
-  /** Whether the record lacks this worker's shares, because the epoch is new to the worker. */
-  behind: bool = false;
-  /** Whether the next tick has to bring the record up to date: a write failed, or a change could wait. */
-  onTick: bool = false;
-  failed: bool = false;
-}
-
-const keys = new NumberedKeys("pilotfish.load", MAX_GROUPS);
-const groups: usize = memory.data(MAX_GROUPS * offsetof<Group>(), 8);
 /** topologyChanges() that the groups belong to. */
 let followed: u32 = 0;
 /** Whether this worker takes part. */
@@ -99,26 +80,40 @@ export function receiveLoad(view: SnapshotView, model: u32, now: u64): void {
   if (groupCount() == 1) return read(0, now);
   const first = view.modelFirst(model);
   const links = view.modelEndpoints(model);
-  let wanted: u32 = 0;
-  for (let i: u32 = 0; i < links; i++) wanted |= 1 << (view.linkEndpoint(first + i) / GROUP);
+  const all: u32 = (1 << groupCount()) - 1;
+  let wanted = links == endpointCount() ? all : 0;
+  for (let i: u32 = 0; wanted != all && i < links; i++) wanted |= 1 << (view.linkEndpoint(first + i) / GROUP);
   for (; wanted; wanted &= wanted - 1) read(<u32>ctz(wanted), now);
 }
 
-/** Call when this worker's counts of an endpoint have changed, at `now`, ns. */
+/** Call when this worker has sent a request to an endpoint, at `now`, ns. */
 export function shareLoad(entry: Entry, now: u64): void {
   if (!takesPart || entry.endpoint == NONE || followed != topologyChanges()) return;
-  const number = entry.endpoint / GROUP;
-  const group = groupAt(number);
-  if (group.failed) return;
-  if (!group.fresh) read(number, now);
-  const made = group.joined && !group.behind ? change(number, entry, now) : writeAll(number, now);
-  if (!made) group.failed = true;
+  later(entry);
+  writeChanges(entry.endpoint / GROUP, now);
+}
+
+/** Call when a request has left an endpoint, or its tokens no longer wait, at `now`, ns. A busy worker may leave this to its next write. */
+export function shareLess(entry: Entry, now: u64): void {
+  if (!takesPart || entry.endpoint == NONE || followed != topologyChanges()) return;
+  later(entry);
+  if (changesMade() * MIN_REQUESTS > <u32>max(ownInFlight(), 0)) shareChanges(now);
+}
+
+/** Writes what waits for a write, at `now`, ns. Call before this worker publishes its counts: the others add the two. */
+export function shareChanges(now: u64): void {
+  if (!takesPart || followed != topologyChanges()) return;
+  while (changes() > 0) {
+    const before = changes();
+    writeChanges(changedEndpoint(0) / GROUP, now);
+    // The write failed. The tick tries again.
+    if (changes() == before) return;
+  }
 }
 
 /** Call when counts have changed that the other workers need not know before the next tick. */
 export function shareLater(entry: Entry): void {
-  if (takesPart && entry.endpoint != NONE && followed == topologyChanges())
-    groupAt(entry.endpoint / GROUP).onTick = true;
+  if (takesPart && entry.endpoint != NONE && followed == topologyChanges()) later(entry);
 }
 
 /**
@@ -134,18 +129,18 @@ export function followLoad(hasKey: bool, now: u64): bool {
     for (let number: u32 = 0; number < groupCount(); number++) leave(number);
     return false;
   }
-  let written = false;
+  let shared = false;
   const used = groupCount();
   for (let number: u32 = 0; number < used; number++) {
     read(number, now);
     const group = groupAt(number);
     const due = group.behind || group.onTick || group.failed || !group.joined;
-    group.onTick = false;
     if (!due) continue;
+    group.onTick = false;
     group.failed = !writeAll(number, now);
-    written = written || !group.failed;
+    shared = shared || !group.failed;
   }
-  return written;
+  return shared;
 }
 
 /** Call when a worker fell silent that published last at `at`, ns. Drops its shares. */
@@ -162,47 +157,17 @@ export function dropShares(at: u64, now: u64): void {
   }
 }
 
-function groupAt(number: u32): Group {
-  return changetype<Group>(groups + number * offsetof<Group>());
-}
-
-function groupCount(): u32 {
-  return (endpointCount() + GROUP - 1) / GROUP;
-}
-
-function headerOf(number: u32): RecordHeader {
-  return changetype<RecordHeader>(groupAt(number).copy);
-}
-
-/** Words of the record. */
-function wordsOf(number: u32): u32 {
-  return min(endpointCount() - number * GROUP, GROUP);
-}
-
-/** Makes the groups follow the current endpoints. No record is joined then. */
+/** Makes the groups follow the current endpoints. */
 function followGroups(): void {
   followed = topologyChanges();
-  const used = groupCount();
-  for (let number: u32 = 0; number < used; number++) {
-    const group = groupAt(number);
-    const bytes = HEADER + wordsOf(number) * 8;
-    if (group.bytes != bytes) {
-      if (group.copy) heap.free(group.copy);
-      group.copy = heap.alloc(bytes);
-      group.bytes = bytes;
-    }
-    if (group.epoch) group.forgotten = group.epoch;
-    group.epoch = 0;
-    group.joined = false;
-    group.fresh = false;
-    group.spoiled = true;
-  }
+  forgetChanges();
+  resetGroups();
 }
 
 /** Reads a record, and takes over the words that have changed. */
 function read(number: u32, now: u64): void {
   const group = groupAt(number);
-  const value = readShared(keys.at(number));
+  const value = readRecord(number);
   group.cas = value.cas;
   group.fresh = true;
   const header = changetype<RecordHeader>(value.pointer);
@@ -216,14 +181,20 @@ function read(number: u32, now: u64): void {
   const all = joins || group.spoiled;
   if (all) memory.copy(group.copy, value.pointer, HEADER);
   group.spoiled = false;
-  const words = wordsOf(number);
-  const first = number * GROUP;
-  for (let i: u32 = 0; i < words; i++) {
-    const at = HEADER + i * 8;
-    const word = load<u64>(value.pointer + at);
-    if (!all && word == load<u64>(group.copy + at)) continue;
-    store<u64>(group.copy + at, word);
-    receiveWord(entryOf(first + i), word, joins, now);
+  const end = HEADER + wordsOf(number) * 8;
+  let at = HEADER;
+  while (at < end) {
+    // Few words have changed since the last read, so whole blocks are compared.
+    if (!all && at + COMPARED_BYTES <= end && sameBlock(value.pointer + at, group.copy + at)) {
+      at += COMPARED_BYTES;
+      continue;
+    }
+    for (const blockEnd = min(at + COMPARED_BYTES, end); at < blockEnd; at += 8) {
+      const word = load<u64>(value.pointer + at);
+      if (!all && word == load<u64>(group.copy + at)) continue;
+      store<u64>(group.copy + at, word);
+      receiveWord(entryOf(number * GROUP + (at - HEADER) / 8), word, joins, now);
+    }
   }
 }
 
@@ -247,28 +218,64 @@ function leave(number: u32): void {
   for (let i: u32 = 0; i < words; i++) leaveRecord(entryOf(number * GROUP + i));
 }
 
-/** Brings one word of a joined record up to date. The record was read since the last write. Returns false when this failed. */
-function change(number: u32, entry: Entry, now: u64): bool {
+/** Leaves a change of an endpoint's counts to the next write. If too many wait, the next tick writes all words. */
+function later(entry: Entry): void {
+  if (!addChange(entry)) groupAt(entry.endpoint / GROUP).onTick = true;
+}
+
+/** Brings the changed words of a record up to date. */
+function writeChanges(number: u32, now: u64): void {
   const group = groupAt(number);
-  const at = group.copy + HEADER + (entry.endpoint - number * GROUP) * 8;
+  if (group.failed) return;
+  if (!group.fresh) read(number, now);
+  const made = group.joined && !group.behind ? change(number, now) : writeAll(number, now);
+  if (!made) group.failed = true;
+}
+
+/** Brings the changed words of a joined record up to date. The record was read since the last write. Returns false when this failed. */
+function change(number: u32, now: u64): bool {
   for (let attempts: u32 = 0; attempts < MAX_ATTEMPTS; attempts++) {
-    const share = wantedShare(entry);
-    const had = entry.otherWorkers.share;
-    if (share == had) return true;
-    store<u64>(at, load<u64>(at) + share - had);
-    const status = write(number);
+    const status = addMissing(number, 1) ? writeRecord(number) : REPLACED;
     if (status == REPLACED) {
-      shareWritten(entry, share);
+      written(number);
       return true;
     }
     // read() compares the record with the copy, so the copy must be what was read.
-    store<u64>(at, load<u64>(at) - share + had);
+    addMissing(number, -1);
     if (status != OVERTAKEN) break;
     read(number, now);
-    if (!group.joined || group.behind) return writeAll(number, now);
+    if (!groupAt(number).joined || groupAt(number).behind) return writeAll(number, now);
   }
   count(SHARED_FAILED);
   return false;
+}
+
+/** Adds `times` what the changed words of the copy lack of this worker's shares. Returns whether they lacked something. */
+function addMissing(number: u32, times: i64): bool {
+  let missing: u64 = 0;
+  for (let i: u32 = 0; i < changes(); i++) {
+    const endpoint = changedEndpoint(i);
+    if (endpoint / GROUP != number) continue;
+    const entry = entryOf(endpoint);
+    const difference = wantedShare(entry) - entry.otherWorkers.share;
+    const at = groupAt(number).copy + HEADER + (endpoint - number * GROUP) * 8;
+    store<u64>(at, load<u64>(at) + difference * times);
+    missing |= difference;
+  }
+  return missing != 0;
+}
+
+/** Call when the record has the shares that this worker wants of its changed words. */
+function written(number: u32): void {
+  for (let i: u32 = 0; i < changes(); ) {
+    const endpoint = changedEndpoint(i);
+    if (endpoint / GROUP != number) i++;
+    else {
+      const entry = entryOf(endpoint);
+      shareWritten(entry, wantedShare(entry));
+      dropChange(i, entry);
+    }
+  }
 }
 
 /** Brings all words of a record up to date, or begins an epoch. The record was read since the last write. Returns false when this failed. */
@@ -277,7 +284,10 @@ function writeAll(number: u32, now: u64): bool {
   for (let attempts: u32 = 0; attempts < MAX_ATTEMPTS; attempts++) {
     if (!group.joined && receivedAt() <= group.foreignReceived) return false;
     const status = group.joined ? addShares(number) : begin(number, now);
-    if (status == REPLACED) return true;
+    if (status == REPLACED) {
+      written(number);
+      return true;
+    }
     if (status != OVERTAKEN) break;
     read(number, now);
   }
@@ -295,7 +305,7 @@ function addShares(number: u32): u32 {
     const at = group.copy + HEADER + i * 8;
     store<u64>(at, load<u64>(at) + wantedShare(entry) - entry.otherWorkers.share);
   }
-  const status = write(number);
+  const status = writeRecord(number);
   group.spoiled = status != REPLACED;
   if (group.spoiled) return status;
   group.behind = false;
@@ -314,7 +324,7 @@ function begin(number: u32, now: u64): u32 {
   const words = wordsOf(number);
   const first = number * GROUP;
   for (let i: u32 = 0; i < words; i++) store<u64>(group.copy + HEADER + i * 8, wantedShare(entryOf(first + i)));
-  const status = write(number);
+  const status = writeRecord(number);
   group.spoiled = status != REPLACED;
   if (group.spoiled) return status;
   group.joined = true;
@@ -326,13 +336,5 @@ function begin(number: u32, now: u64): u32 {
     shareWritten(entry, share);
     receiveWord(entry, share, true, now);
   }
-  return status;
-}
-
-/** Replaces the record by the copy, unless another worker changed the record since it was read. */
-function write(number: u32): u32 {
-  const group = groupAt(number);
-  const status = replaceShared(keys.at(number), group.copy, group.bytes, group.cas);
-  group.fresh = false;
   return status;
 }

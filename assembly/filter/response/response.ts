@@ -23,7 +23,7 @@ import { learn } from "./learn-response";
 import { readLoadReport } from "./read-load-report";
 import { beginSearch, endSearch, search } from "./read-usage";
 import { renameBody, renameHeaders } from "./rename";
-import { dropTokens, dropVerification, isTrusted, shareAt, shareLaterAt, verify } from "./served";
+import { dropTokens, dropVerification, isTrusted, shareLaterAt, shareLessAt, verify } from "./served";
 import { judgeBreak, responseBegan, responseEnded } from "./verdict";
 
 export function responseHeaders(id: u32, endOfStream: bool): void {
@@ -54,7 +54,7 @@ export function responseBody(id: u32, length: u32, endOfStream: bool): i32 {
   if (stream.uncachedTokens) {
     dropTokens(stream, stream.countedOn);
     // The end of a response that is not streamed follows at once, and is shared then.
-    if (stream.streamed) shareAt(stream.countedOn);
+    if (stream.streamed) shareLessAt(stream.countedOn);
     else shareLaterAt(stream.countedOn);
     responseBegan(stream);
   }
@@ -75,7 +75,7 @@ export function streamDeleted(id: u32): Root | null {
   if (stream.uncachedTokens) dropTokens(stream, stream.countedOn);
   if (stream.countedOn != 0) {
     finished(stream.countedOn, stream.generation);
-    shareAt(stream.countedOn);
+    shareLessAt(stream.countedOn);
   }
   abortWaiting(stream);
   if (stream.phase == PHASE_POLL) abortPoll(stream);

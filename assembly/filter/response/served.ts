@@ -19,7 +19,7 @@ import { tokensDone, tokensSent } from "../../endpoints/waiting-tokens";
 import { getProperty, LOG_ERROR, log, resultLength, resultPointer, setEffectiveContext } from "../../host/calls";
 import { ticks, tickTime } from "../../host/tick-time";
 import { count, DRY_RUN_AGREED, DRY_RUN_DIFFERED, REROUTED, SETUP_NOT_FOLLOWED } from "../../stats";
-import { shareLater, shareLoad } from "../../workers/shared-load";
+import { shareLater, shareLess, shareLoad } from "../../workers/shared-load";
 import { UPSTREAM_ADDRESS, UPSTREAM_ATTEMPTS } from "../headers/header-names";
 import { stopMeasuring } from "../measure";
 import { leaveGarbage } from "../root";
@@ -117,7 +117,7 @@ function moveTo(stream: Stream, picked: u64): bool {
   if (picked == 0) return false;
   finished(picked, generation);
   moveTokens(stream, picked);
-  shareAt(picked);
+  shareLessAt(picked);
   shareAt(stream.countedOn);
   if (stream.runningPrompt) movePrompt(changetype<Prompt>(stream.runningPrompt), stream.countedOn);
   stream.sentAt = 0;
@@ -136,13 +136,19 @@ export function dropTokens(stream: Stream, hash: u64): void {
   stream.uncachedTokens = 0;
 }
 
-/** Shares this worker's counts of the endpoint with this hash with the other workers. */
-export function shareAt(hash: u64): void {
+/** Tells the other workers that a request came to the endpoint with this hash. */
+function shareAt(hash: u64): void {
   const entry = findEntry(hash);
   if (entry !== null) shareLoad(entry, tickTime());
 }
 
-/** Shares the counts on the next tick at the latest. */
+/** Tells the other workers that a request left the endpoint with this hash, or that its tokens no longer wait. */
+export function shareLessAt(hash: u64): void {
+  const entry = findEntry(hash);
+  if (entry !== null) shareLess(entry, tickTime());
+}
+
+/** Tells the other workers on the next tick at the latest. */
 export function shareLaterAt(hash: u64): void {
   const entry = findEntry(hash);
   if (entry !== null) shareLater(entry);

@@ -67,13 +67,30 @@ describe("a shared record", () => {
     );
   });
 
-  test("of more than 512 endpoints has a part for each 512", () => {
+  test("shows a change of each endpoint, wherever the endpoint's word is", () => {
+    const gateway = new Gateway({ workers: 2, configuration: { pick: { profile: "load" } } });
+    const all = Array.from({ length: 20 }, (_, i) => `10.20.0.${100 + i}:8000`);
+    const models = [base("m", all), ...all.map((address, i) => base(`only-${i}`, [address]))];
+    gateway.feed({ endpoints: all.map((address) => endpoint(address)), models });
+    for (const worker of [0, 1]) gateway.chat("m", worker).abort();
+    gateway.settle();
+    gateway.settle();
+    for (const [free, address] of all.entries()) {
+      for (const i of all.keys()) if (i !== free) gateway.chat(`only-${i}`, 0);
+      const stream = gateway.chat("m", 1);
+      assert.equal(picked(stream), address);
+      stream.abort();
+      gateway.chat(`only-${free}`, 0);
+    }
+  });
+
+  test("of more than 1,024 endpoints has a part for each 1,024", () => {
     const addresses = Array.from(
-      { length: 600 },
+      { length: 1100 },
       (_, i) => `10.20.${100 + Math.floor(i / 100)}.${100 + (i % 100)}:8000`,
     );
     const gateway = new Gateway({ workers: 2 });
-    const [first, last] = [addresses[0] as string, addresses[599] as string];
+    const [first, last] = [addresses[0] as string, addresses[1099] as string];
     const models = [base("m", [first, last]), base("first", [first]), base("last", [last])];
     gateway.feed({ endpoints: addresses.map((address) => endpoint(address)), models });
     for (const worker of [0, 1]) gateway.chat("m", worker).abort();
@@ -84,6 +101,59 @@ describe("a shared record", () => {
     gateway.chat("first", 0);
     gateway.chat("first", 0);
     assert.equal(picked(gateway.chat("m", 1)), last);
+    gateway.assertHealthy();
+  });
+});
+
+/** Worker 0 has 40 requests on A, and B is busy enough that a pick goes to A as soon as A has fewer. */
+function busy(): { gateway: Gateway; onA: ReturnType<Gateway["chat"]>[] } {
+  const gateway = acquainted("load");
+  const onA = Array.from({ length: 40 }, () => gateway.chat("only-a", 0));
+  for (let i = 0; i < 39; i++) gateway.chat("only-b", 1);
+  gateway.settle();
+  return { gateway, onA };
+}
+
+const onAInRecord = (gateway: Gateway) => Number(recordOf(gateway).readBigUInt64LE(32) & 0xfffffn);
+
+describe("ends of a worker with many requests", () => {
+  test("wait for the worker's next pick, which writes them too", () => {
+    const { gateway, onA } = busy();
+    onA.pop()?.abort();
+    onA.pop()?.abort();
+    assert.equal(onAInRecord(gateway), 40);
+    gateway.chat("only-b", 0);
+    assert.equal(onAInRecord(gateway), 38);
+    assert.equal(picked(gateway.chat("m", 1)), A);
+  });
+
+  test("wait for the next tick at most", () => {
+    const { gateway, onA } = busy();
+    onA.pop()?.abort();
+    assert.equal(onAInRecord(gateway), 40);
+    gateway.settle();
+    assert.equal(onAInRecord(gateway), 39);
+    assert.deepEqual([gateway.inFlight(0)[A], gateway.inFlight(1)[A]], [39, 39]);
+  });
+
+  test("do not wait when they are more than a sixteenth of the requests in flight", () => {
+    const { gateway, onA } = busy();
+    for (let left = 39; left > 0; left--) {
+      onA.pop()?.abort();
+      assert.ok(onAInRecord(gateway) - left <= left / 16, `${left} in flight, ${onAInRecord(gateway)} in the record`);
+    }
+  });
+
+  test("are known after the tick of each worker, however many endpoints they ended on", () => {
+    const { gateway, onA } = busy();
+    const onB = Array.from({ length: 40 }, () => gateway.chat("only-b", 0));
+    for (let i = 0; i < 3; i++) {
+      onA.pop()?.abort();
+      onB.pop()?.abort();
+    }
+    gateway.settle();
+    assert.deepEqual(gateway.inFlight(0), { [A]: 37, [B]: 76 });
+    assert.deepEqual(gateway.inFlight(1), { [A]: 37, [B]: 76 });
     gateway.assertHealthy();
   });
 });
