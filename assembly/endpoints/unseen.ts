@@ -6,6 +6,10 @@
 // The most, and not the requests of now: a request of ours that ended between the scrape and its arrival is in the scrape. And two
 // scrapes, because a request of another worker or Envoy may be in a scrape before this worker receives its count; the next scrape
 // comes after that count. So load that others cause is believed with the second scrape, and our own requests are no such load.
+//
+// Their share of all requests says whether gateways use the endpoints that this Envoy does not hear of. Such gateways send prompts of
+// which the prefix index knows nothing. The share is an average over SHARE_MILLISECONDS, so requests that an Envoy left behind when it
+// restarted count little. A share below LEAST_SHARE counts as none.
 import { UNKNOWN } from "../../protocol/constants";
 import { SnapshotView } from "../snapshot/view";
 import { endpointCount, entryOf } from "./entries";
@@ -20,6 +24,16 @@ const NONE_LEFT: f32 = 0.25;
 /** Limit of the estimate. */
 const MAX_UNSEEN: i64 = 1 << 24;
 
+/** Span of the average of the share. */
+const SHARE_MILLISECONDS: f32 = 30000;
+/** Shares from which on other gateways count, and from which on they count in full. */
+const LEAST_SHARE: f32 = 0.2;
+const FULL_SHARE: f32 = 0.4;
+
+/** Share of the unseen requests, and when it was last averaged, ms since the epoch. */
+let share: f32 = 0;
+let sharedAt: u64 = 0;
+
 /** Version of the snapshot whose scrapes were looked at last. */
 let scrapedVersion: u64 = 0;
 
@@ -32,6 +46,20 @@ export function unseenInFlight(endpoint: u32): f32 {
 export function estimateOf(entry: Entry): f32 {
   const average = entry.unseen.average;
   return average < NONE_LEFT ? 0 : average;
+}
+
+/** How much gateways count that this Envoy does not hear of, 0 to 1: in full if they send FULL_SHARE of the requests or more. */
+export function unseenWeight(): f32 {
+  return min<f32>(1, max<f32>(0, (share - LEAST_SHARE) / (FULL_SHARE - LEAST_SHARE)));
+}
+
+/** Averages the share. `unseen`, `all`: requests on all endpoints. `at`: ms since the epoch. */
+function averageShare(unseen: f32, all: f32, at: u64): void {
+  // The first scrape shows what an earlier process left behind.
+  const later = sharedAt != 0 && at > sharedAt;
+  const passed = later ? <f32>min<u64>(at - sharedAt, <u64>SHARE_MILLISECONDS) : 0;
+  sharedAt = at;
+  if (all > 0) share += (passed / SHARE_MILLISECONDS) * (unseen / all - share);
 }
 
 /** Call when more requests on the endpoint are known than before. */
@@ -53,6 +81,8 @@ export function followScrapes(view: SnapshotView): void {
   // A lower version than the last is accepted only if the last snapshot was stale: its producer's clock may have been ahead.
   const restarted = view.version < scrapedVersion;
   scrapedVersion = view.version;
+  let unseen: f32 = 0;
+  let all: f32 = 0;
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const waiting = view.waiting(i);
     const running = view.running(i);
@@ -69,7 +99,10 @@ export function followScrapes(view: SnapshotView): void {
     const since = scrapedAt > part.scrapedAt ? scrapedAt - part.scrapedAt : AVERAGE_MILLISECONDS;
     part.scrapedAt = scrapedAt;
     learn(entry, <i64>waiting + running, <f32>min<u64>(since, AVERAGE_MILLISECONDS) / <f32>AVERAGE_MILLISECONDS);
+    unseen += estimateOf(entry);
+    all += estimateOf(entry) + <f32>max(known(entry), 0);
   }
+  averageShare(unseen, all, producedAt);
 }
 
 /** Learns from a scrape with `reported` requests. `weight`: share of the scrape in the average. */

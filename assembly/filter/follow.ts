@@ -10,7 +10,7 @@ import { followCosts } from "../endpoints/costs";
 import { followUsable } from "../endpoints/health";
 import { followPush, followRemote, followTopology } from "../endpoints/in-flight";
 import { followPrefixes, isSilent } from "../endpoints/remote";
-import { followScrapes } from "../endpoints/unseen";
+import { followScrapes, unseenWeight } from "../endpoints/unseen";
 import { tickTime } from "../host/tick-time";
 import { followPlaces } from "../places/learned";
 import { current, receivedAt } from "../snapshot/current";
@@ -30,7 +30,7 @@ export function followSnapshot(): void {
   followTopology(view);
   followRemote(view, receivedAt());
   followCosts(view);
-  if (followCaches(view)) {
+  if (followCaches(view, unseenWeight())) {
     wantRefill(tickTime());
     countEmptied();
   }

@@ -42,6 +42,8 @@ export class Candidates {
   /** Links of the session's homes; NONE: the session has no such home (session.ts). */
   home: u32 = 0;
   secondHome: u32 = 0;
+  /** Link of the prompt's home, if it was looked for; NONE: it was not, or there is none. */
+  promptHome: u32 = 0;
   /** Mean prefill rate of the candidates, tokens a second (profile "tokens"). A cost in tokens is a time at this rate. */
   rate: f32 = 0;
   /** Whether ejected endpoints are excluded. */
@@ -91,6 +93,7 @@ export function beginCandidates(candidates: Candidates, view: SnapshotView, mode
   candidates.count = 0;
   candidates.home = NONE;
   candidates.secondHome = NONE;
+  candidates.promptHome = NONE;
   candidates.rate = USUAL_RATE;
   candidates.heedsEjections = false;
   candidates.panic = false;
@@ -174,13 +177,23 @@ function addLastSent(candidates: Candidates, prompt: Prompt, seed: u64): void {
   }
 }
 
-/** Adds the home of the prompt's first 64, 16, 4 or 1 blocks: of the longest of these beginnings that the prompt has. */
 function addHome(candidates: Candidates, prompt: Prompt, seed: u64): void {
+  findPromptHome(candidates, prompt, seed);
+  if (candidates.promptHome != NONE) addCandidate(candidates, candidates.promptHome);
+}
+
+/** Number of blocks of the beginning that gives a prompt its home: 64, 16, 4 or 1, as many as the prompt has; 0: it has no block. */
+export function homeBlocks(prompt: Prompt): u32 {
   let blocks: u32 = 64;
   while (blocks > prompt.count) blocks >>= 2;
-  if (blocks == 0) return;
-  const home = homeOf(candidates, promptHash(prompt, blocks - 1) ^ seed, NONE);
-  if (home != NONE) addCandidate(candidates, home);
+  return blocks;
+}
+
+/** Sets `promptHome`. Gateways without contact to each other find the same home. */
+export function findPromptHome(candidates: Candidates, prompt: Prompt, seed: u64): void {
+  const blocks = homeBlocks(prompt);
+  if (candidates.promptHome != NONE || blocks == 0) return;
+  candidates.promptHome = homeOf(candidates, promptHash(prompt, blocks - 1) ^ seed, NONE);
 }
 
 /** Adds endpoints that have loaded the adapter. The search begins at a random link, so that requests find different endpoints. */

@@ -4,7 +4,7 @@
 //   cost(p) = s(p) * [ L(p) + P * u(p) + o(p) ] + adapter(p)
 //   L(p)    = (1 - W) * Q(p) + (d(p) * (1 + n(p) / N) + W * q) * n(p)
 //   P       = C + (1 + E) * h / (1 - h)
-//   o(p)    = min(O, max(0, X * b - Y)) * L * k / T, and 0 if p is the prompt's owner
+//   o(p)    = price * L, and 0 if p is the prompt's owner
 //
 //   s  mean prefill rate of the candidates / prefill rate of p (endpoints/costs.ts), times how much slower than the usual candidate
 //      p answers, measured by what its rate predicts (endpoints/speed.ts)
@@ -19,20 +19,15 @@
 //      the steps that a new request waits for. D before the step is learned
 //   q  sum of Q over all candidates / their in-flight requests. Waiting work is balanced partly by its tokens and partly by its
 //      requests. By tokens alone, a burst of unequal prompts would leave some endpoints with far more requests than others
-//   o  the price of an endpoint that is not the prompt's owner. The owner is the endpoint that was last sent the longest known
-//      beginning of the prompt (endpoints/cache/last-sent.ts), k its tokens. L is the load L(p) of the mean candidate, and b the
-//      share of the candidates' caches that waiting tokens would fill. In a pool that is not overloaded b is near 0. In an
-//      overloaded pool prompts are evicted before they are asked for again. If such a prompt went to any endpoint, every endpoint
-//      would get all prompts, and hits would become rare. With this price each endpoint gets its own prompts, and the owner is
-//      left only if its load exceeds the load of another endpoint by more than O * L. Source of such a bound: consistent hashing
-//      with bounded loads, Mirrokni et al. 2016
+//   o  the price of an endpoint that is not the prompt's owner, for prompts whose beginning the prefix index does not show: in an
+//      overloaded pool, and beside gateways that this Envoy does not hear of (prompt-owner.ts). L is the load L(p) of the mean
+//      candidate. In a pool that keeps up, and without such gateways, the price is 0
 //   adapter  the cost of loading the adapter and waiting for a slot (endpoints/adapters.ts)
 //
 // Unseen requests have waiting tokens too. So Q is multiplied by 1 + min(4, unseen / seen), the two parts of n.
 // Source: a simulation of rules in use on pods like vLLM's, which `make sim` repeats.
 import { MODEL_IS_ADAPTER, PREFIX_UNIT_TOKENS } from "../../protocol/constants";
 import { adapterCost } from "../endpoints/adapters";
-import { findLastSent } from "../endpoints/cache/last-sent";
 import { clockOf } from "../endpoints/cache/lru";
 import { askForPrefix, matchPrefix } from "../endpoints/cache/prefix-index";
 import { Prompt, piecesOf } from "../endpoints/cache/prompt";
@@ -43,11 +38,12 @@ import { seenInFlight } from "../endpoints/in-flight";
 import { speedFactor } from "../endpoints/speed";
 import { unseenInFlight } from "../endpoints/unseen";
 import { queueOf, waitingTokens } from "../endpoints/waiting-tokens";
-import { NONE, SnapshotView } from "../snapshot/view";
+import { SnapshotView } from "../snapshot/view";
 import { Candidates } from "./candidates";
 import { medianSlowness } from "./median-slowness";
 import { PickInput } from "./pick-input";
 import { Profile } from "./profile";
+import { findOwner } from "./prompt-owner";
 import { reportsRequests } from "./signals";
 
 const MIN_TOKENS: i32 = 16;
@@ -65,12 +61,6 @@ const F: f32 = 0.2;
 const N: f32 = 64;
 /** The part of the waiting work that is balanced by requests. */
 const W: f32 = 0.7;
-/** An owner is preferred while its load is at most this much above the mean, as a fraction of the mean. */
-const O: f32 = 0.5;
-/** Owners begin to count when waiting tokens would fill Y / X of the caches, and count fully at (O + Y) / X: 3 % and 8 %. */
-const X: f32 = 10;
-const Y: f32 = 0.3;
-
 /** The terms that all candidates of a pick share. */
 @unmanaged
 class CommonTerms {
@@ -135,6 +125,7 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
   let requestCosts: f32 = 0;
   let waiting: f32 = 0;
   let requests: f32 = 0;
+  let unseen: f32 = 0;
   let hot: f32 = 0;
   let capacity: f32 = 0;
   for (let i: u32 = 0; i < count; i++) {
@@ -145,6 +136,7 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
     requestCosts += requestCost(entry);
     waiting += waitingTokens(entry);
     requests += <f32>seenInFlight(endpoint);
+    unseen += unseenInFlight(endpoint);
     const clock = clockOf(entry.number);
     hot += <f32>clock.hot;
     capacity += <f32>clock.capacity;
@@ -156,7 +148,9 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
   common.medianSlowness = medianSlowness(candidates);
   common.worstUnseen = worstUnseen(candidates, profile, input);
   const room = capacity * <f32>PREFIX_UNIT_TOKENS;
-  findOwner(input, meanLoad(queues, requests, requestCosts, count), room > 0 ? waiting / room : 0);
+  const owner = findOwner(candidates, input, room > 0 ? waiting / room : 0);
+  common.owner = owner.endpoint;
+  common.notOwner = owner.price > 0 ? owner.price * meanLoad(queues, requests + unseen, requestCosts, count) : 0;
   common.isAdapter = view.modelKind(candidates.model) == MODEL_IS_ADAPTER;
   return common;
 }
@@ -172,19 +166,6 @@ function meanLoad(queues: f32, requests: f32, requestCosts: f32, count: u32): f3
   if (count == 0) return 0;
   const n = requests / <f32>count;
   return (queues + requestCosts * (1 + n / N) * n) / <f32>count;
-}
-
-/** Sets the owner and its term. `load`: L of the mean candidate; `behind`: b of the formula. */
-function findOwner(input: PickInput, load: f32, behind: f32): void {
-  const price = min<f32>(O, max<f32>(X * behind - Y, 0));
-  common.owner = NONE;
-  common.notOwner = 0;
-  if (!input.prompt || price == 0) return;
-  const sent = findLastSent(changetype<Prompt>(input.prompt), input.seed);
-  common.owner = sent.last;
-  if (sent.last == NONE) return;
-  const known = <f32>piecesOf(sent.blocks) * input.pieceTokens;
-  common.notOwner = (price * load * known) / <f32>max(input.tokens, MIN_TOKENS);
 }
 
 /** Calculates the terms of candidate `i`. The record is valid until the next call. */

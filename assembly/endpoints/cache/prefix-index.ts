@@ -50,6 +50,8 @@ const SET_BLOCKS: u32 = 8;
 const SET_BYTES: u32 = SET_BLOCKS * BLOCK_BYTES;
 const MIN_SETS: u32 = 1024;
 const MAX_SETS: u32 = 65536;
+/** Share of a cache that the prompts of gateways take that this Envoy does not hear of. Some of these prompts it knows itself. */
+const UNSEEN_ROOM: f32 = 0.25;
 /** Bytes of a token for updates without units, and for the size of the table. */
 const USUAL_BYTES: u32 = 4;
 
@@ -69,16 +71,18 @@ export function usePrefixes(blockSize: u32): void {
 
 /**
  * Takes over the sizes of the caches from a snapshot. If the table has to grow, all blocks are forgotten. Returns whether the index is
- * empty now because the table is new.
+ * empty now because the table is new. `unseen`: how much gateways count that this Envoy does not hear of (unseen.ts). Their prompts
+ * evict blocks too, so the caches have less room for the prompts that this Envoy knows.
  */
-export function followCaches(view: SnapshotView): bool {
+export function followCaches(view: SnapshotView, unseen: f32 = 0): bool {
   if (!used) return false;
   let total: u64 = 0;
   for (let i: u32 = 0; i < view.endpointCount; i++) {
     const blocks: u64 = load<u32>(view.endpoint(i), ENDPOINT_KV_BLOCKS);
     const tokens: u64 = load<u32>(view.endpoint(i), ENDPOINT_BLOCK_TOKENS);
     const room = blocks == 0 || tokens == 0 ? UNKNOWN_CACHE_TOKENS : blocks * tokens;
-    setCapacity(clockOf(entryOf(i).number), <u32>min<u64>(max<u64>(room / PREFIX_UNIT_TOKENS, 1), 1 << 28));
+    const units = <f32>min<u64>(room / PREFIX_UNIT_TOKENS, 1 << 28) * (1 - UNSEEN_ROOM * unseen);
+    setCapacity(clockOf(entryOf(i).number), max<u32>(<u32>units, 1));
     total += min<u64>(max<u64>((room * USUAL_BYTES) / blockBytes(), 1), 1 << 30);
   }
   followLastSent(view, total);

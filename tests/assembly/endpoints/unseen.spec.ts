@@ -1,7 +1,7 @@
 import { entryOf } from "../../../assembly/endpoints/entries";
 import { finished, followTopology, publishGeneration, started } from "../../../assembly/endpoints/in-flight";
 import { addOthers, beginOthers, endOthers, PUBLISHED_BYTES } from "../../../assembly/endpoints/other-workers";
-import { followScrapes, unseenInFlight } from "../../../assembly/endpoints/unseen";
+import { followScrapes, unseenInFlight, unseenWeight } from "../../../assembly/endpoints/unseen";
 import { UNKNOWN } from "../../../protocol/constants";
 import { Builder } from "../support/builder";
 
@@ -119,5 +119,44 @@ describe("our own requests are no load of others", () => {
     others(0);
     scrape(0, 30);
     expect(unseenInFlight(0)).toBeLessThan(1, "they ended after the scrape");
+  });
+});
+
+/** The other workers have `known` requests, and scrapes show `all`, `times` times. */
+function share(known: i32, all: u32, times: i32): void {
+  others(known);
+  for (let i = 0; i < times; i++) scrape(0, all);
+}
+
+describe("gateways that this Envoy does not hear of", () => {
+  test("count in full from two fifths of the requests on, and not at all below a fifth", () => {
+    rest();
+    share(30, 30, 1800);
+    expect(unseenWeight()).toBe(0);
+    share(30, 60, 1200);
+    expect(unseenWeight()).toBe(1);
+    share(30, 43, 1800);
+    near(unseenWeight(), 0.5, 0.1);
+    share(30, 35, 1800);
+    expect(unseenWeight()).toBe(0);
+  });
+
+  test("are not believed at once: a second of requests that an Envoy left behind counts little", () => {
+    rest();
+    share(30, 30, 1800);
+    for (let i = 0; i < 10; i++) share(3 * i, 33, 1);
+    expect(unseenWeight()).toBe(0);
+    share(30, 30, 100);
+    expect(unseenWeight()).toBe(0);
+  });
+
+  test("are forgotten when the servers report no requests", () => {
+    rest();
+    share(30, 60, 1200);
+    expect(unseenWeight()).toBe(1);
+    others(30);
+    for (let i = 0; i < 300; i++) scrape(UNKNOWN, UNKNOWN);
+    share(30, 30, 1800);
+    expect(unseenWeight()).toBe(0);
   });
 });
