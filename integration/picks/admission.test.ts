@@ -26,6 +26,8 @@ import { type Answer, chat, JSON_TYPE, post } from "../../testkit/http.ts";
 import { Random } from "../../testkit/random.ts";
 import { inParallel, until } from "../../testkit/until.ts";
 
+/** Longest time between two ticks of a worker, and some more for a busy machine. */
+const IDLE_TICK_MS = 300;
 const OBJECTIVES = { batch: -1, urgent: 10 };
 /** A snapshot that is pushed once stays fresh for the whole test. */
 const SATURATION = { metricsStalenessThreshold: "3600s" };
@@ -103,8 +105,9 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
         await everyWorkerCounts(envoy, 0);
         const first = post(envoy.url, chat("m"));
         await until("the first one to arrive", () => ends.length === 1);
-        // The next scrape has seen the request.
+        // The next scrape has seen the request. Workers compare it with what they counted on the tick before it.
         await everyWorkerCounts(envoy, 1);
+        await sleep(IDLE_TICK_MS);
         await load(5);
         const second = post(envoy.url, chat("m"));
         await nextHeld();
@@ -151,8 +154,8 @@ for (const [setUp, role] of Object.entries(SET_UPS)) {
       await load(0);
       const first = ask();
       await until("the first one to arrive", () => ends.length === 1);
-      // The next scrape has seen the request.
       await everyWorkerCounts(envoy, 1);
+      await sleep(IDLE_TICK_MS);
       await load(5);
       const held = [ask(), ask(), ask()];
       await until("three to be held", async () => (await counter(envoy, "hold.now")) === 3);
