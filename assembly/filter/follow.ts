@@ -53,7 +53,7 @@ export function followTraffic(): void {
   if (prefixes !== null) receiveUpdate(prefixes.pointer, prefixes.length);
 }
 
-/** Call on the tick, when the other workers' counts were received: scrapes are compared with them. */
+/** Call on the tick and before a pick, when the other workers' counts were received: scrapes are compared with them. */
 export function followNewScrapes(): void {
   if (newScrapes) followScrapes(current());
   newScrapes = false;

@@ -37,6 +37,7 @@ import {
 } from "../../stats";
 import { publishNews, receiveNews } from "../../workers/prefix-news";
 import { receiveLoad, shareLoad } from "../../workers/shared-load";
+import { followNewScrapes } from "../follow";
 import { mayPick } from "../freshness";
 import { changeHeader, dropHeader } from "../headers/changes";
 import {
@@ -90,6 +91,7 @@ export function forward(stream: Stream, config: Config, known: u32, random: Rand
     fillInput(stream, config, view, known, input);
     if (stream.prompt) receiveNews(input.now);
     receiveLoad(view, known, input.now);
+    followNewScrapes();
     const owner = stream.creates ? previousOwner(stream, config) : NONE;
     const profile = config.pick.profile;
     const place = choosePlace(view, known, tickTime(), random);
