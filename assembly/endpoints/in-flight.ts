@@ -1,8 +1,8 @@
 // In-flight requests of each endpoint, as this worker knows them: its own (Entry.inFlight), those of the other workers
-// (other-workers.ts) and those of other Envoys (remote.ts). Requests that no filter sent are estimated in unseen.ts.
+// (other-workers.ts), and the requests of other Envoys (remote.ts). unseen.ts estimates the requests that no filter sent.
 //
-// A request is settled when it has lived through a tick. Other Envoys that hear of requests with snapshots count settled requests only:
-// a shorter request has ended before they hear of it, and its count would only keep them away from an endpoint that is idle again.
+// A request is settled when it has lived through a tick. A sidecar of an earlier release tells other Envoys of requests with its
+// snapshots. These Envoys count settled requests only: a shorter request has ended before the snapshot comes.
 // Invariant: every started() is followed by exactly one finished() with the same hash.
 import {
   MAX_REMOTE,
@@ -122,7 +122,7 @@ export function finished(hash: u64, since: u32): void {
   ownTotal--;
 }
 
-/** Requests on an endpoint: those of this Envoy, settled requests of others, and requests that others have probably sent since. */
+/** Requests on an endpoint: of this Envoy, of other Envoys as costs count them, and what other Envoys have probably sent since. */
 export function seenInFlight(endpoint: u32): i32 {
   const entry = entryOf(endpoint);
   const local = localInFlight(entry);

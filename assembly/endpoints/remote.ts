@@ -3,7 +3,7 @@
 // comes. This module keeps the counts in Entry.remote (entry.ts). Counts of a sidecar that falls silent are used for REMOTE_SILENT.
 //
 // Counts of other Envoys are some time old. So each other Envoy is assumed to have sent as many requests as this Envoy sent in that
-// time, because a burst reaches all Envoys at once. Workers assume the same of each other (in-flight.ts). The assumption is made for
+// time, because a burst reaches all Envoys at once. The assumption is made for
 // at most MAX_GUESSED Envoys: a chance increase at one Envoy is no burst. Counts of a traffic push are about as old as the tick
 // before the last, and counts of a snapshot about as old as the push before the last (ARCHITECTURE.md, "What Envoys share").
 import {

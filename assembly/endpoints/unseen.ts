@@ -7,8 +7,8 @@
 // scrapes, because a request of another worker or Envoy may be in a scrape before this worker receives its count; the next scrape
 // comes after that count. So load that others cause is believed with the second scrape, and our own requests are no such load.
 //
-// Their share of all requests says whether gateways use the endpoints that this Envoy does not hear of. Such gateways send prompts of
-// which the prefix index knows nothing. The share is an average over SHARE_MILLISECONDS, so requests that an Envoy left behind when it
+// Foreign gateways are gateways that use the same endpoints and do not report to this Envoy's sidecars. The prefix index knows nothing
+// of the prompts that they send. The share of unseen requests among all requests shows such gateways. This share is an average over SHARE_MILLISECONDS, so requests that an Envoy left behind when it
 // restarted count little. A share below LEAST_SHARE counts as none.
 import { UNKNOWN } from "../../protocol/constants";
 import { SnapshotView } from "../snapshot/view";
@@ -48,7 +48,7 @@ export function estimateOf(entry: Entry): f32 {
   return average < NONE_LEFT ? 0 : average;
 }
 
-/** How much gateways count that this Envoy does not hear of, 0 to 1: in full if they send FULL_SHARE of the requests or more. */
+/** Weight of foreign gateways in picks, 0 to 1: 1 if they send FULL_SHARE of the requests or more. */
 export function unseenWeight(): f32 {
   return min<f32>(1, max<f32>(0, (share - LEAST_SHARE) / (FULL_SHARE - LEAST_SHARE)));
 }

@@ -4,14 +4,14 @@
 //   overload   In an overloaded pool prompts are evicted before they are asked for again, so nothing matches. The owner is the endpoint
 //              that was last sent the longest known beginning of the prompt (endpoints/cache/last-sent.ts).
 //              price = min(O, max(0, X * b - Y)) * k / T
-//   unheard    Gateways that this Envoy does not hear of send prompts to the same endpoints. The prefix index knows nothing of those
+//   foreign    Foreign gateways (endpoints/unseen.ts) send prompts to the same endpoints. The prefix index knows nothing of those
 //              prompts. The owner is the endpoint that has most of the prompt cached, if it has the beginning that gives the prompt its
 //              home. Otherwise the owner is this home: the endpoint that rendezvous hashing gives. All gateways find the same home.
 //              price = H * w
 //
 //   b  share of the candidates' caches that waiting tokens would fill: near 0 in a pool that is not overloaded
 //   k, T  tokens of the known beginning, and of the prompt
-//   w  how much the gateways count that this Envoy does not hear of, 0 to 1 (endpoints/unseen.ts)
+//   w  weight of foreign gateways, 0 to 1 (endpoints/unseen.ts)
 //
 // The price is the fraction of the mean load by which an owner's load may exceed another endpoint's. Source of such a bound: consistent
 // hashing with bounded loads, Mirrokni et al. 2016.
@@ -29,7 +29,7 @@ const O: f32 = 0.5;
 /** Owners begin to count when waiting tokens would fill Y / X of the caches, and count fully at (O + Y) / X: 3 % and 8 %. */
 const X: f32 = 10;
 const Y: f32 = 0.3;
-/** The same bound as O, beside gateways that this Envoy does not hear of. */
+/** The same bound as O, beside foreign gateways. */
 const H: f32 = 1;
 
 @unmanaged
@@ -47,8 +47,8 @@ export function findOwner(candidates: Candidates, input: PickInput, behind: f32)
   found.endpoint = NONE;
   found.price = 0;
   if (!input.prompt) return found;
-  const unheard = unseenWeight();
-  if (unheard > 0) return homeOwner(candidates, input, unheard);
+  const foreign = unseenWeight();
+  if (foreign > 0) return homeOwner(candidates, input, foreign);
   const price = min<f32>(O, max<f32>(X * behind - Y, 0));
   if (price == 0) return found;
   const sent = findLastSent(changetype<Prompt>(input.prompt), input.seed);

@@ -20,8 +20,8 @@
 //   q  sum of Q over all candidates / their in-flight requests. Waiting work is balanced partly by its tokens and partly by its
 //      requests. By tokens alone, a burst of unequal prompts would leave some endpoints with far more requests than others
 //   o  the price of an endpoint that is not the prompt's owner, for prompts whose beginning the prefix index does not show: in an
-//      overloaded pool, and beside gateways that this Envoy does not hear of (prompt-owner.ts). L is the load L(p) of the mean
-//      candidate. In a pool that keeps up, and without such gateways, the price is 0
+//      overloaded pool, and beside foreign gateways (prompt-owner.ts). L is the load L(p) of the mean candidate. In a pool that
+//      keeps up, and without foreign gateways, the price is 0
 //   adapter  the cost of loading the adapter and waiting for a slot (endpoints/adapters.ts)
 //
 // Unseen requests have waiting tokens too. So Q is multiplied by 1 + min(4, unseen / seen), the two parts of n.

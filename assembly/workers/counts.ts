@@ -1,17 +1,17 @@
 // How workers exchange their counts of in-flight requests. Each worker publishes its counts under a key of its own, on the tick and
 // when it becomes idle (filter/on-tick.ts), if the counts have changed. It receives the other workers' counts on the tick. The
 // summary has the number of keys that were ever claimed.
-//   pilotfish.counts.N   WorkerHeader, then endpoints/in-flight.ts PUBLISHED_BYTES for each endpoint
+//   pilotfish.counts.N   WorkerHeader, then a Published (endpoints/other-workers.ts) for each endpoint
 // A worker claims a key after its first request, or its first poll (filter/reserved/polls.ts). It takes a key that nobody has refreshed
-// for ABANDONED, else the next unused key. Two workers may claim one key: both at once when the key is unused, or the second when the first stood still for so
-// long that its key seemed abandoned. So a worker in doubt checks whose id the key's value has, and the loser claims again. No worker
+// for ABANDONED, else the next unused key. Two workers may claim one key: both at once when the key is unused, or the second when the
+// first stood still for so long that its key seemed abandoned. So a worker in doubt checks whose id the key's value has, and the loser claims again. No worker
 // uses a value that is older than SILENT, so the counts of a dead worker disappear.
 //
 // Bound: the counts of the other workers are at most one tick of each side old, 40 ms. For a traffic report (filter/reserved/) the
-// worker receives the counts anew, so they are at most one tick old. A request is in the others' costs once it is settled
-// (endpoints/in-flight.ts). The second publication after its start shows this, and the others receive that publication within three
-// ticks, 60 ms. Exception: if a request began and another request ended between two ticks, the counts may be unchanged. Then the
-// worker publishes nothing, and the request is settled with the next change, or REFRESH later.
+// worker receives the counts anew, so they are at most one tick old. Picks use these counts only where the shared record does not
+// count (shared-load.ts). Whether a request is settled (endpoints/in-flight.ts) shows in the second publication after its start. If a
+// request began and another request ended between two ticks, the counts may be unchanged. Then the worker publishes nothing, and the
+// request is settled with the next change, or REFRESH later.
 import { endpointCount, topologyHash } from "../endpoints/entries";
 import { hasSent, ownChanged, publishOwn } from "../endpoints/in-flight";
 import { addOthers, beginOthers, endOthers, PUBLISHED_BYTES } from "../endpoints/other-workers";
@@ -28,7 +28,6 @@ class WorkerHeader {
   topology: u64 = 0;
   /** When the worker published the value, ns. */
   at: u64 = 0;
-  endpoints: u64 = 0;
 }
 
 const HEADER: u32 = offsetof<WorkerHeader>();
@@ -134,7 +133,6 @@ function writeValue(now: u64): u32 {
   header.owner = workerId();
   header.topology = topologyHash();
   header.at = now;
-  header.endpoints = endpointCount();
   publishOwn(value + HEADER);
   publishedAt = now;
   publishedTopology = topologyHash();

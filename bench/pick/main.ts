@@ -16,7 +16,7 @@ const numbers = (given: string) => given.split(",").map(wholeNumber(1, 100_000))
 interface Options {
   envoy?: boolean;
   workers?: number[];
-  before: string;
+  before?: string;
   wasm: string;
   pods: number[];
   profiles: Profile[];
@@ -35,7 +35,7 @@ const command = new Command("bench-pick")
     "measure only real Envoys with so many workers, like 1,2,16, beside the build --before",
     numbers,
   )
-  .option("--before <file>", "the build to compare with", "/tmp/before.wasm")
+  .option("--before <file>", "with --workers: the build to compare with")
   .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
   .option("--pods <list>", "endpoints of the model", numbers, [16, 1000])
   .option("--profiles <list>", `some of ${PROFILES.join(",")}`, someOf(PROFILES), [...PROFILES])
@@ -48,17 +48,18 @@ const command = new Command("bench-pick")
     "after",
     `
 How to make the build to compare with, here of the main branch:
-  git worktree add --detach /tmp/before main && (cd /tmp/before && npm ci && npm run build)
-  cp /tmp/before/build/pilotfish.wasm /tmp/before.wasm && git worktree remove --force /tmp/before`,
+  git worktree add --detach build/before main && (cd build/before && npm ci && npm run build)
+  cp build/before/build/pilotfish.wasm build/before.wasm && git worktree remove --force build/before
+and then --before build/before.wasm`,
   );
 
-async function withWorkers(workers: readonly number[], options: Options): Promise<void> {
+async function withWorkers(workers: readonly number[], beforeFile: string, options: Options): Promise<void> {
   const found = await findLocalEnvoy();
   const machine = await describeMachine();
   const folder = await mkdtemp(join(tmpdir(), "pilotfish-bench-"));
   try {
     const now = await copyModule(options.wasm, join(folder, "now.wasm"), "--wasm");
-    const before = await copyModule(options.before, join(folder, "before.wasm"), "--before");
+    const before = await copyModule(beforeFile, join(folder, "before.wasm"), "--before");
     const { pods, profiles, bytes, starts, rounds, requests } = options;
     const plan = { workers, pods, profiles, promptBytes: bytes, starts, rounds, requests, found, now, before };
     const results = await measureWorkers(plan, progress);
@@ -73,7 +74,10 @@ async function withWorkers(workers: readonly number[], options: Options): Promis
 
 async function main(): Promise<number> {
   const options = command.parse().opts<Options>();
-  if (options.workers) await withWorkers(options.workers, options);
+  const { workers, before } = options;
+  if (workers && before) await withWorkers(workers, before, options);
+  else if (workers)
+    command.error("error: --before is absent, expected the file of a build to compare with, see --help");
   else {
     inNode();
     if (options.envoy) await inEnvoy();

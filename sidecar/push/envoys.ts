@@ -180,8 +180,7 @@ export class Envoys {
 
   #add(origin: string): Known {
     const { path, timeout } = this.#config;
-    const { clock, log, random } = this.#parts;
-    const { secrets, open } = this.#parts;
+    const { clock, log, random, secrets, open } = this.#parts;
     const envoy = open?.(origin) ?? new Envoy(origin, { path, timeoutMs: timeout, secrets, connect: this.#connect });
     const reader = new ReportReader(envoy, {
       clock,
@@ -255,14 +254,16 @@ export class Envoys {
     const news = this.#traffic.receive(origin, report);
     if (this.#traffic.isRefilling(origin)) from.target?.changed();
     if (!this.#exchanging) return;
-    const all = [...this.#known].map(([each, { target }]) => ({
-      last: this.#traffic.last(each),
-      own: target !== undefined,
-    }));
-    if (this.#election.heard(report, from.target !== undefined, all))
+    if (this.#election.heard(report, from.target !== undefined, this.#lastReports()))
       for (const { reader } of this.#known.values()) reader.wake();
     if (!elected) from.pusher.changed();
     if (news) this.#pushToOthers(origin);
+  }
+
+  /** The last report of each Envoy. Made one by one, because the election mostly needs the first only. */
+  *#lastReports() {
+    for (const [origin, { target }] of this.#known)
+      yield { last: this.#traffic.last(origin), own: target !== undefined };
   }
 
   async #forget(origin: string): Promise<void> {

@@ -50,7 +50,7 @@ const SET_BLOCKS: u32 = 8;
 const SET_BYTES: u32 = SET_BLOCKS * BLOCK_BYTES;
 const MIN_SETS: u32 = 1024;
 const MAX_SETS: u32 = 65536;
-/** Share of a cache that the prompts of gateways take that this Envoy does not hear of. Some of these prompts it knows itself. */
+/** Foreign gateways are gateways that do not report to this Envoy's sidecars. Their prompts take this share of a cache. */
 const UNSEEN_ROOM: f32 = 0.25;
 /** Bytes of a token for updates without units, and for the size of the table. */
 const USUAL_BYTES: u32 = 4;
@@ -71,8 +71,8 @@ export function usePrefixes(blockSize: u32): void {
 
 /**
  * Takes over the sizes of the caches from a snapshot. If the table has to grow, all blocks are forgotten. Returns whether the index is
- * empty now because the table is new. `unseen`: how much gateways count that this Envoy does not hear of (unseen.ts). Their prompts
- * evict blocks too, so the caches have less room for the prompts that this Envoy knows.
+ * empty now because the table is new. `unseen`: the result of unseenWeight() (unseen.ts). The prompts of foreign gateways evict blocks
+ * too, so the caches have less room for the prompts of this Envoy.
  */
 export function followCaches(view: SnapshotView, unseen: f32 = 0): bool {
   if (!used) return false;

@@ -1,4 +1,5 @@
 // How long pushes and the exchange between Envoys take in the simulation.
+import { EXCHANGE_SPACING_MICROSECONDS } from "../../../protocol/constants.ts";
 
 export interface Delays {
   /** Ms between two polls of an Envoy, and between two traffic pushes to it: for a small fleet, and for each Envoy. */
@@ -14,7 +15,12 @@ export interface Delays {
 export const READ_MS = 4;
 
 /** One Envoy, and Envoys that do not talk. Without jitter their figures depend on nothing but the picks. */
-export const ALONE: Delays = { spacingMs: 10, spacingMsPerEnvoy: 1.5, networkMs: 1, jitterMs: 0 };
+export const ALONE: Delays = {
+  spacingMs: 10,
+  spacingMsPerEnvoy: EXCHANGE_SPACING_MICROSECONDS / 1000,
+  networkMs: 1,
+  jitterMs: 0,
+};
 
 /** Envoys that talk. The spacings are those of sidecar/push/envoys.ts. */
 export const TALKING: Delays = { ...ALONE, jitterMs: 1 };

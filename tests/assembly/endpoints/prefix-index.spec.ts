@@ -22,9 +22,8 @@ import {
   promptHash,
 } from "../../../assembly/endpoints/cache/prompt";
 import { entryOf } from "../../../assembly/endpoints/entries";
-import { followTopology } from "../../../assembly/endpoints/in-flight";
 import { PREFIX_COUNT, PREFIX_COUNT_MASK, PREFIX_SEED, PREFIX_UNITS_SHIFT } from "../../../protocol/constants";
-import { Builder } from "../support/builder";
+import { pool } from "../support/caches";
 import { takeUpdate } from "../support/updates";
 
 usePrefixes(BLOCK_BYTES);
@@ -42,18 +41,6 @@ function prompt(blocks: u32, start: u32, fork: u32, other: u32): Prompt {
   }
   feedPrompt(result, text, blocks * BLOCK_BYTES);
   return result;
-}
-
-/** A pool of two endpoints whose caches have room for `blocks` blocks each. */
-function pool(blocks: u32): void {
-  const b = new Builder();
-  b.pod("10.0.0.1:8000").kvBlocks = blocks;
-  b.pod("10.0.0.2:8000").kvBlocks = blocks;
-  // A server's block then has BLOCK_BYTES, at four bytes for each token.
-  for (let i = 0; i < b.pods.length; i++) b.pods[i].blockTokens = BLOCK_BYTES / 4;
-  const view = b.view();
-  followTopology(view);
-  followCaches(view);
 }
 
 describe("hashes of a prompt", () => {

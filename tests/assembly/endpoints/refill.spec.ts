@@ -1,11 +1,5 @@
 import { clockOf } from "../../../assembly/endpoints/cache/lru";
-import {
-  followCaches,
-  forgetPrefixes,
-  matchPrefix,
-  refillBlock,
-  usePrefixes,
-} from "../../../assembly/endpoints/cache/prefix-index";
+import { forgetPrefixes, matchPrefix, refillBlock, usePrefixes } from "../../../assembly/endpoints/cache/prefix-index";
 import { insertPrefix } from "../../../assembly/endpoints/cache/prefix-updates";
 import {
   BLOCK_BYTES,
@@ -17,8 +11,7 @@ import {
   promptHash,
 } from "../../../assembly/endpoints/cache/prompt";
 import { entryOf } from "../../../assembly/endpoints/entries";
-import { followTopology } from "../../../assembly/endpoints/in-flight";
-import { Builder } from "../support/builder";
+import { pool } from "../support/caches";
 
 usePrefixes(BLOCK_BYTES);
 /** Units (protocol/constants.ts) of a block: 128 tokens. */
@@ -31,18 +24,6 @@ function prompt(blocks: u32, start: u32): Prompt {
   for (let i: u32 = 0; i < blocks * BLOCK_BYTES; i += 4) store<u32>(text + i, start * 0x9e3779b1 + i);
   feedPrompt(result, text, blocks * BLOCK_BYTES);
   return result;
-}
-
-/** A pool of two endpoints whose caches have room for `blocks` blocks each. */
-function pool(blocks: u32): void {
-  const b = new Builder();
-  b.pod("10.0.0.1:8000").kvBlocks = blocks;
-  b.pod("10.0.0.2:8000").kvBlocks = blocks;
-  // A server's block then has BLOCK_BYTES, at four bytes for each token.
-  for (let i = 0; i < b.pods.length; i++) b.pods[i].blockTokens = BLOCK_BYTES / 4;
-  const view = b.view();
-  followTopology(view);
-  followCaches(view);
 }
 
 describe("a refill", () => {

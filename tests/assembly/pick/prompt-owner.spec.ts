@@ -20,10 +20,9 @@ import { commonTerms, tokenTerms } from "../../../assembly/pick/token-cost";
 import { wholeModel } from "../../../assembly/places/range";
 import { NONE, SnapshotView } from "../../../assembly/snapshot/view";
 import { Builder } from "../support/builder";
-import { candidates, input, lookAt, opened, pods, random } from "../support/picks";
+import { candidates, follow, input, lookAt, opened, pods, random, SECOND, send } from "../support/picks";
 
 usePrefixes(BLOCK_BYTES);
-const SECOND: u64 = 1000000000;
 const PICKS = 60;
 const SEED: u64 = 9;
 /** Tokens of each endpoint's cache in the pools of owners. */
@@ -32,21 +31,6 @@ const profile = newProfile(KIND_TOKENS);
 const text: usize = memory.data(32768, 8);
 input.now = SECOND;
 input.seed = SEED;
-
-/** Follows the snapshot with its costs. The pick's request then is one of `tokens` tokens without a prompt. */
-function follow(builder: Builder, tokens: i32): SnapshotView {
-  const view = opened(builder);
-  followCosts(view);
-  input.prompt = 0;
-  input.tokens = tokens;
-  return view;
-}
-
-/** Sends a request of `tokens` tokens that the endpoint has not cached. The other workers are told at once. */
-function send(endpoint: u32, tokens: i32): void {
-  started(endpoint);
-  tokensSent(entryOf(endpoint), tokens, SECOND);
-}
 
 /** o of the formula for an endpoint that is not the owner. */
 function priceOfOthers(view: SnapshotView): f32 {

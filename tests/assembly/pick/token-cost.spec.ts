@@ -10,10 +10,9 @@ import { predictedSeconds } from "../../../assembly/pick/token-cost";
 import { wholeModel } from "../../../assembly/places/range";
 import { SnapshotView } from "../../../assembly/snapshot/view";
 import { Builder } from "../support/builder";
-import { candidates, input, lookAt, opened, pods, random } from "../support/picks";
+import { candidates, follow, input, lookAt, opened, pods, random, SECOND, send } from "../support/picks";
 
 usePrefixes(BLOCK_BYTES);
-const SECOND: u64 = 1000000000;
 const PICKS = 60;
 const SEED: u64 = 9;
 /** Price of an uncached token in an empty cache (C of the formula). */
@@ -21,21 +20,6 @@ const PREFILL: f32 = 0.4;
 const profile = newProfile(KIND_TOKENS);
 input.now = SECOND;
 input.seed = SEED;
-
-/** Follows the snapshot with its costs. The pick's request then is one of `tokens` tokens without a prompt. */
-function follow(builder: Builder, tokens: i32): SnapshotView {
-  const view = opened(builder);
-  followCosts(view);
-  input.prompt = 0;
-  input.tokens = tokens;
-  return view;
-}
-
-/** Sends a request of `tokens` tokens that the endpoint has not cached. The other workers are told at once. */
-function send(endpoint: u32, tokens: i32): void {
-  started(endpoint);
-  tokensSent(entryOf(endpoint), tokens, SECOND);
-}
 
 /** Cost of candidate `i`. */
 function costOf(view: SnapshotView, i: u32): f32 {

@@ -2,7 +2,10 @@
 import { newRandom, Random } from "../../../assembly/base/random";
 import { followAdapters } from "../../../assembly/endpoints/adapters";
 import { followCaches } from "../../../assembly/endpoints/cache/prefix-index";
-import { followTopology } from "../../../assembly/endpoints/in-flight";
+import { followCosts } from "../../../assembly/endpoints/costs";
+import { entryOf } from "../../../assembly/endpoints/entries";
+import { followTopology, started } from "../../../assembly/endpoints/in-flight";
+import { tokensSent } from "../../../assembly/endpoints/waiting-tokens";
 import { beginCandidates, CANDIDATES_BYTES, Candidates, findCandidates } from "../../../assembly/pick/candidates";
 import { costCandidates } from "../../../assembly/pick/pick";
 import { newPickInput, PickInput } from "../../../assembly/pick/pick-input";
@@ -14,6 +17,8 @@ import { Builder } from "./builder";
 export const random: Random = newRandom(5);
 export const input: PickInput = newPickInput();
 export const candidates = changetype<Candidates>(memory.data(CANDIDATES_BYTES, 8));
+/** Nanoseconds of a second, and the instant of the picks. */
+export const SECOND: u64 = 1000000000;
 let subnet = 0;
 
 /** A snapshot with `count` idle pods that have new addresses. All pods serve the model with index 0. */
@@ -35,6 +40,21 @@ export function opened(builder: Builder): SnapshotView {
   followCaches(view);
   followAdapters(view);
   return view;
+}
+
+/** Follows the snapshot with its costs. The pick's request then is one of `tokens` tokens without a prompt. */
+export function follow(builder: Builder, tokens: i32): SnapshotView {
+  const view = opened(builder);
+  followCosts(view);
+  input.prompt = 0;
+  input.tokens = tokens;
+  return view;
+}
+
+/** Sends a request of `tokens` tokens that the endpoint has not cached. The other workers are told at once. */
+export function send(endpoint: u32, tokens: i32): void {
+  started(endpoint);
+  tokensSent(entryOf(endpoint), tokens, SECOND);
 }
 
 /** A profile with one scorer. */

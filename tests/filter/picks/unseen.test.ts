@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
-import { A, B, base, complete, endpoint, Gateway, JSON_TYPE } from "../../../testkit/filter/gateway.ts";
+import { A, B, base, C, complete, D, endpoint, Gateway, JSON_TYPE } from "../../../testkit/filter/gateway.ts";
 import { picked } from "../support/in-flight.ts";
 
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -68,6 +68,19 @@ class Pool {
 function assertTie(share: number, seed: number): void {
   assert.ok(share >= 9 / 40 && share <= 31 / 40, `seed ${seed}: ${share * 40} of 40 on A`);
 }
+
+test("a pick counts the load of the first snapshot before the next tick, where a read-back has taken the snapshot over", () => {
+  for (const seed of SEEDS) {
+    const gateway = new Gateway({ seed, workers: 2 });
+    gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("other", [A, B])] });
+    gateway.worker(0).tick();
+    const version = 1_800_000_000_000_000n;
+    const endpoints = [endpoint(C, { running: 20 }), endpoint(D, { running: 0 })];
+    gateway.push(encodeSnapshot({ version, source: 7n, endpoints, models: [base("m", [C, D])] }), undefined, 1);
+    gateway.read(0);
+    assert.equal(picked(gateway.chat("m", 0)), D, `seed ${seed}`);
+  }
+});
 
 describe("a queue that others cause", () => {
   test("is avoided within three scrapes, also when it moves", () => {

@@ -21,6 +21,11 @@ function acquainted(profile: "load" | "tokens", workers = 2): Gateway {
   return gateway;
 }
 
+/** Asserts that both workers count these in-flight requests. */
+function bothCount(gateway: Gateway, requests: Record<string, number>): void {
+  for (const worker of [0, 1]) assert.deepEqual(gateway.inFlight(worker), requests, `worker ${worker}`);
+}
+
 const recordOf = (gateway: Gateway) => Buffer.from(gateway.process.shared.get("pilotfish", RECORD)?.value ?? "");
 
 describe("a shared record", () => {
@@ -178,22 +183,10 @@ describe("a shared record is right again", () => {
     gateway.chat("only-b", 1);
     gateway.feed({ endpoints: [endpoint(B), endpoint(D)], models: [base("m", [B, D])] });
     gateway.settle();
-    assert.deepEqual(
-      [gateway.inFlight(0), gateway.inFlight(1)],
-      [
-        { [B]: 1, [D]: 0 },
-        { [B]: 1, [D]: 0 },
-      ],
-    );
+    bothCount(gateway, { [B]: 1, [D]: 0 });
     gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B])] });
     gateway.settle();
-    assert.deepEqual(
-      [gateway.inFlight(0), gateway.inFlight(1)],
-      [
-        { [A]: 1, [B]: 1 },
-        { [A]: 1, [B]: 1 },
-      ],
-    );
+    bothCount(gateway, { [A]: 1, [B]: 1 });
   });
 
   test("two ticks after endpoints came back, where no worker could write while they were away", () => {
@@ -208,13 +201,7 @@ describe("a shared record is right again", () => {
     shared.set = set;
     gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B])] });
     gateway.settle();
-    assert.deepEqual(
-      [gateway.inFlight(0), gateway.inFlight(1)],
-      [
-        { [A]: 1, [B]: 1 },
-        { [A]: 1, [B]: 1 },
-      ],
-    );
+    bothCount(gateway, { [A]: 1, [B]: 1 });
   });
 
   test("after a snapshot with a lower version, which a sidecar whose clock was set back pushes", () => {
