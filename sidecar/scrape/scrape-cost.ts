@@ -1,0 +1,88 @@
+// What scraping costs one pod. A model server writes its page in the process that also delivers tokens, so the time to answer a
+// scrape is time taken from its clients. A queue in the pod, the network and this process can only lengthen the time to answer:
+// so the smallest recent time is the best estimate, and still an upper one.
+//
+//   cost of a scrape   = the smallest recent time to answer a page of the same kind
+//   share of pod time  = sum of cost * e^(-age / AVERAGED_MS)  /  (AVERAGED_MS * (1 - e^(-observed / AVERAGED_MS)))
+
+/** The time over which the share is averaged, ms. */
+const AVERAGED_MS = 30_000;
+/** A time to answer is recent for one to two of these windows, ms. */
+const WINDOW_MS = 30_000;
+/** A share over less than this time would be no average, ms. */
+const MIN_OBSERVED_MS = 1000;
+
+/** The smallest of the values of the last one to two windows. */
+class RecentLeast {
+  #since = Number.NEGATIVE_INFINITY;
+  #current = Number.POSITIVE_INFINITY;
+  #previous = Number.POSITIVE_INFINITY;
+
+  add(at: number, value: number): void {
+    const passed = at - this.#since;
+    if (passed >= WINDOW_MS) {
+      this.#previous = passed < 2 * WINDOW_MS ? this.#current : Number.POSITIVE_INFINITY;
+      this.#current = Number.POSITIVE_INFINITY;
+      this.#since = at;
+    }
+    this.#current = Math.min(this.#current, value);
+  }
+
+  get value(): number | null {
+    const least = Math.min(this.#current, this.#previous);
+    return least === Number.POSITIVE_INFINITY ? null : least;
+  }
+}
+
+/** A whole page, or a page with only the names that were asked for. Both have costs of their own. */
+type PageKind = "whole" | "restricted";
+
+export class ScrapeCost {
+  readonly #least = { whole: new RecentLeast(), restricted: new RecentLeast() };
+  readonly #pages = { whole: 0, restricted: 0 };
+  #bytes = 0;
+  #last: PageKind = "whole";
+  #firstAt: number | undefined;
+  /** The decaying sum of costs, ms, as of #summedAt. */
+  #sum = 0;
+  #summedAt = 0;
+
+  /** Takes a page that was asked for at `startMs` (Clock.now()) and was whole after `ms`. `bytes`: bytes of the response. */
+  scraped(startMs: number, ms: number, bytes: number, kind: PageKind = "whole"): void {
+    const least = this.#least[kind];
+    least.add(startMs, Math.max(0, ms));
+    this.#sum = this.#sumAt(startMs) + (least.value ?? 0);
+    this.#summedAt = Math.max(this.#summedAt, startMs);
+    this.#firstAt ??= startMs;
+    this.#pages[kind]++;
+    this.#bytes += bytes;
+    this.#last = kind;
+  }
+
+  /** The smallest recent time to answer a page of the kind that was read last, ms; null: no page was read. */
+  get leastMs(): number | null {
+    return this.#least[this.#last].value;
+  }
+
+  /** How many pages of each kind were read. */
+  get pages(): Readonly<Record<PageKind, number>> {
+    return this.#pages;
+  }
+
+  /** Bytes of all pages that were read. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Returns the estimated share of the pod's time, 0 to 1, that scrapes took lately. `now`: Clock.now(), ms. */
+  shareAt(now: number): number {
+    if (this.#firstAt === undefined) return 0;
+    const observed = Math.max(now - this.#firstAt, MIN_OBSERVED_MS);
+    const averaged = AVERAGED_MS * (1 - Math.exp(-observed / AVERAGED_MS));
+    return Math.min(1, this.#sumAt(now) / averaged);
+  }
+
+  #sumAt(now: number): number {
+    return this.#sum * Math.exp(-Math.max(0, now - this.#summedAt) / AVERAGED_MS);
+  }
+}
