@@ -1,4 +1,5 @@
 import { TOKENIZER_NAMES, type TokenizerName } from "./engine/tokenizer.ts";
+import { SCRAPE_BYTE_MS, SCRAPE_REQUEST_MS } from "./scrape-cost.ts";
 
 /** The parameters of a simulated pod. All parameters except the `fixed` ones can change while the pod runs. */
 export interface PodParams {
@@ -47,6 +48,17 @@ export interface PodParams {
    * Ray's own interval is 10 s. 0: /metrics is vLLM's own page. Fixed at the start.
    */
   rayReportMs: number;
+  /** Ms for which a scrape occupies the API server process, without its page (scrape-cost.ts). */
+  scrapeRequestMs: number;
+  /** Ms for each byte of the page. 0, and `scrapeRequestMs` 0: scrapes cost the pod nothing. */
+  scrapeByteMs: number;
+  /**
+   * API server processes (vLLM: --api-server-count). A connection stays with one of them. With several, a page of some names is empty
+   * and a whole page costs more. Fixed at the start.
+   */
+  apiServers: number;
+  /** What the server makes of `GET /metrics/?name[]=…`. */
+  nameQuery: NameQuery;
   /** Requests that only the metrics show, as if another gateway had sent them. They take no slot. */
   extraWaiting: number;
   extraRunning: number;
@@ -56,6 +68,13 @@ export interface PodParams {
   /** A sleeping engine queues requests and runs none. */
   asleep: boolean;
 }
+
+/**
+ * `honoured`: as vLLM, `/metrics/` has only the samples that `name[]` names. `empty`: as SGLang, such a page is empty. `ignored`: as
+ * behind a proxy that drops the query, `/metrics/` has the whole page. `not-found`: the server knows only `/metrics`.
+ */
+const NAME_QUERIES = ["honoured", "empty", "ignored", "not-found"] as const;
+export type NameQuery = (typeof NAME_QUERIES)[number];
 
 const FAIL_MODES = ["none", "hang", "500", "reset", "slow-metrics"] as const;
 type FailMode = (typeof FAIL_MODES)[number];
@@ -87,6 +106,10 @@ export function defaultParams(): PodParams {
     streamInterval: 1,
     promptTokensDetails: false,
     rayReportMs: 0,
+    scrapeRequestMs: SCRAPE_REQUEST_MS,
+    scrapeByteMs: SCRAPE_BYTE_MS,
+    apiServers: 1,
+    nameQuery: "honoured",
     extraWaiting: 0,
     extraRunning: 0,
     fail: "none",
@@ -113,6 +136,12 @@ interface Range {
   fixed?: boolean;
 }
 
+const WORDS: Partial<Record<keyof PodParams, readonly string[]>> = {
+  fail: FAIL_MODES,
+  nameQuery: NAME_QUERIES,
+  tokenizer: TOKENIZER_NAMES,
+};
+
 const whole = (min: number, max: number): Range => ({ min, max, whole: true });
 
 const RANGES: Partial<Record<keyof PodParams, Range>> = {
@@ -137,6 +166,9 @@ const RANGES: Partial<Record<keyof PodParams, Range>> = {
   outputTokens: whole(1, 1_000_000),
   streamInterval: whole(1, 1_000_000),
   rayReportMs: { min: 0, max: 600_000, fixed: true },
+  scrapeRequestMs: { min: 0, max: 60_000 },
+  scrapeByteMs: { min: 0, max: 10 },
+  apiServers: { min: 1, max: 64, whole: true, fixed: true },
   extraWaiting: whole(0, 1_000_000),
   extraRunning: whole(0, 1_000_000),
   slowMetricsMs: { min: 0, max: 600_000 },
@@ -159,15 +191,10 @@ export function applyPatch(params: PodParams, patch: unknown, running: boolean):
 }
 
 function check(params: PodParams, key: keyof PodParams, value: unknown, running: boolean): void {
-  if (key === "fail") {
-    if (!FAIL_MODES.includes(value as FailMode)) throw new ParamError(key, value, `one of ${FAIL_MODES.join(", ")}`);
-    return;
-  }
-  if (key === "tokenizer") {
-    if (!TOKENIZER_NAMES.includes(value as TokenizerName)) {
-      throw new ParamError(key, value, `one of ${TOKENIZER_NAMES.join(", ")}`);
-    }
-    if (running && value !== params.tokenizer) throw fixedError(params, key, value);
+  const words: readonly string[] | undefined = WORDS[key];
+  if (words !== undefined) {
+    if (!words.includes(value as string)) throw new ParamError(key, value, `one of ${words.join(", ")}`);
+    if (running && key === "tokenizer" && value !== params.tokenizer) throw fixedError(params, key, value);
     return;
   }
   const range = RANGES[key];

@@ -77,6 +77,9 @@ export interface PodStats {
   preemptions: number;
   evictions: number;
   steps: number;
+  /** Answered scrapes, and ms for which they occupied the API server processes. */
+  scrapes: number;
+  scrapeMs: number;
 }
 
 /**
@@ -103,6 +106,8 @@ export function statsOf(pod: PodState): PodStats {
     preemptions: sum((engine) => engine.stats.preemptions),
     evictions: sum((engine) => engine.cache.evictions),
     steps: sum((engine) => engine.stats.steps),
+    scrapes: pod.api.all.reduce((total, { pages }) => total + pages, 0),
+    scrapeMs: pod.api.all.reduce((total, { pageMs }) => total + pageMs, 0),
   };
 }
 

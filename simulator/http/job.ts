@@ -1,5 +1,6 @@
 // Connects an HTTP request with the engine: submits its sequences, and writes the response as tokens arrive.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ApiProcess } from "../api-process.ts";
 import type { Engine } from "../engine/engine.ts";
 import { fillerText, type Prompt } from "../engine/prompt.ts";
 import type { FinishReason, Sequence, SequenceListener } from "../engine/sequence.ts";
@@ -30,6 +31,7 @@ export class Job implements SequenceListener {
   private readonly request: IncomingMessage;
   private readonly response: ServerResponse;
   private readonly engine: Engine;
+  private readonly api: ApiProcess;
   private readonly sequences: Sequence[] = [];
   private readonly choices: Choice[] = [];
   private readonly sent: number[] = [];
@@ -46,6 +48,7 @@ export class Job implements SequenceListener {
     checkFit(pod, plan);
     checkAdmission(pod, this.left);
     this.engine = leastLoaded(pod.engines);
+    this.api = pod.api.serving(request);
   }
 
   run(): void {
@@ -72,7 +75,15 @@ export class Job implements SequenceListener {
   }
 
   token(sequence: Sequence): void {
-    if (!this.plan.stream) return;
+    if (this.plan.stream) this.api.run(() => this.deliver(sequence));
+  }
+
+  finished(sequence: Sequence, reason: FinishReason): void {
+    this.api.run(() => this.deliverEnd(sequence, reason));
+  }
+
+  /** Sends all tokens that are not sent yet: a late delivery has the tokens of several steps, as in vLLM. */
+  private deliver(sequence: Sequence): void {
     const index = this.indexOf(sequence);
     const from = this.sent[index] as number;
     if (from > 0 && sequence.generated - from < this.pod.params.streamInterval) return;
@@ -81,7 +92,7 @@ export class Job implements SequenceListener {
     this.write(this.plan.shape.delta(index, text, this.running(sequence)));
   }
 
-  finished(sequence: Sequence, reason: FinishReason): void {
+  private deliverEnd(sequence: Sequence, reason: FinishReason): void {
     if (this.closed) return;
     if (reason === "error") {
       this.fail();

@@ -1,5 +1,7 @@
 // The state of one pod that its routes read and change.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { ApiProcess } from "../api-process.ts";
 import type { Clock } from "../clock.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { HttpMetrics } from "../metrics/http-metrics.ts";
@@ -32,11 +34,33 @@ export class PodCounts {
   }
 }
 
+/** The API server processes of a pod. The system gives each connection to one of them; here they take turns. */
+export class ApiProcesses {
+  readonly all: readonly ApiProcess[];
+  private readonly of = new WeakMap<Socket, ApiProcess>();
+  private next = 0;
+
+  constructor(all: readonly ApiProcess[]) {
+    this.all = all;
+  }
+
+  /** The process that serves this connection. */
+  serving({ socket }: IncomingMessage): ApiProcess {
+    let process = this.of.get(socket);
+    if (process === undefined) {
+      process = this.all[this.next++ % this.all.length] as ApiProcess;
+      this.of.set(socket, process);
+    }
+    return process;
+  }
+}
+
 /** The state that all routes of one pod share. */
 export interface PodState {
   name: string;
   params: PodParams;
   engines: readonly Engine[];
+  api: ApiProcesses;
   models: ModelRegistry;
   clock: Clock;
   counts: PodCounts;

@@ -1,10 +1,9 @@
 // The HTTP server of a simulated pod: its table of routes, its failure modes, and its HTTP metrics.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { Exposition, METRICS_CONTENT_TYPE } from "../metrics/exposition.ts";
-import { RayAgent } from "../metrics/ray-agent.ts";
 import { getParams, getStats, loadAdapter, postAdapters, postParams, unloadAdapter } from "./control.ts";
 import { ApiError } from "./errors.ts";
 import { audio, chatCompletions, completions, embeddings, responses, tokenize } from "./inference.ts";
+import { METRICS, MetricsRoute } from "./metrics-route.ts";
 import type { Handler, PodState } from "./pod-state.ts";
 import { type CountedResponse, send } from "./send.ts";
 import { cancelResponse, retrieveResponse } from "./stored-routes.ts";
@@ -61,22 +60,11 @@ function health(pod: PodState, response: ServerResponse): void {
 export class PodServer {
   readonly server: Server;
   private readonly pod: PodState;
-  private readonly exposition: Exposition;
-  private readonly ray: RayAgent | null;
-  private readonly slow = new Set<NodeJS.Timeout>();
+  private readonly metricsRoute: MetricsRoute;
 
   constructor(pod: PodState, startedAt: number) {
     this.pod = pod;
-    this.exposition = new Exposition({
-      engines: pod.engines,
-      params: pod.params,
-      modelName: pod.models.bases[0] as string,
-      startedAt,
-      http: pod.http,
-    });
-    const { rayReportMs } = pod.params;
-    this.ray =
-      rayReportMs === 0 ? null : new RayAgent(() => this.exposition.render(), pod.name, rayReportMs, pod.clock);
+    this.metricsRoute = new MetricsRoute(pod, startedAt);
     // Clients keep their connections; the server never closes an idle connection.
     const options = { keepAliveTimeout: 3_600_000, requestTimeout: 0 };
     this.server = createServer(options, (request, response) => this.serve(request, response));
@@ -84,8 +72,7 @@ export class PodServer {
 
   /** Ends every connection at once. */
   close(): Promise<void> {
-    for (const timer of this.slow) clearTimeout(timer);
-    this.ray?.close();
+    this.metricsRoute.close();
     return new Promise((resolve) => {
       this.server.close(() => resolve());
       this.server.closeAllConnections();
@@ -93,18 +80,28 @@ export class PodServer {
   }
 
   metrics(): string {
-    return this.ray?.scrape() ?? this.exposition.render();
+    return this.metricsRoute.text();
   }
 
   private serve(request: IncomingMessage, response: ServerResponse): void {
     const target = request.url ?? "/";
     const query = target.indexOf("?");
     const path = templateOf(query < 0 ? target : target.slice(0, query));
-    const method = request.method ?? "GET";
-    if (path === "/metrics") {
-      this.serveMetrics(response);
+    const asked = query < 0 ? "" : target.slice(query + 1);
+    if (path.startsWith("/sim/")) {
+      this.dispatch(path, request, response);
       return;
     }
+    // The API server process accepts no request while it renders a page.
+    this.pod.api.serving(request).run(() => {
+      if (response.destroyed) return;
+      if (path.startsWith(METRICS)) this.metricsRoute.serve(path, asked, request, response);
+      else this.dispatch(path, request, response);
+    });
+  }
+
+  private dispatch(path: string, request: IncomingMessage, response: ServerResponse): void {
+    const method = request.method ?? "GET";
     const routes = Object.hasOwn(ROUTES, path) ? ROUTES[path] : undefined;
     this.measure(routes === undefined ? null : path, method, request, response);
     const route = routes?.[method];
@@ -154,26 +151,6 @@ export class PodServer {
     const unread = error.status === 413;
     send(this.pod, response, error.status, error.body, unread ? { connection: "close" } : {});
     if (unread) response.on("finish", () => request.destroy());
-  }
-
-  private serveMetrics(response: ServerResponse): void {
-    const answer = () =>
-      send(this.pod, response, 200, this.ray?.scrape() ?? this.exposition.bytes(), {
-        "content-type": METRICS_CONTENT_TYPE,
-      });
-    if (this.pod.params.fail !== "slow-metrics") {
-      answer();
-      return;
-    }
-    const timer = setTimeout(() => {
-      this.slow.delete(timer);
-      answer();
-    }, this.pod.params.slowMetricsMs);
-    this.slow.add(timer);
-    response.on("close", () => {
-      clearTimeout(timer);
-      this.slow.delete(timer);
-    });
   }
 
   private measure(route: string | null, method: string, request: IncomingMessage, response: CountedResponse): void {

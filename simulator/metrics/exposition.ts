@@ -13,6 +13,8 @@ export const METRICS_CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8";
 interface Section {
   header: string;
   createdHeader: string;
+  /** Whether the family describes the API server process itself. */
+  ofProcess: boolean;
   stamp(): number;
   build(): Samples;
   seen: number;
@@ -48,13 +50,16 @@ export class Exposition {
     for (const engine of this.source.engines) version += engine.stats.version;
     if (version === this.bodyVersion) return this.body;
     this.bodyVersion = version;
+    // Several processes keep their metrics in files, without the process' own metrics and without times of creation.
+    const several = this.source.params.apiServers > 1;
     let body = "";
     for (const part of this.sections) {
+      if (several && part.ofProcess) continue;
       if (part.header === LORA_HEADER && !this.source.engines.some((engine) => engine.lora)) continue;
       const stamp = part.stamp();
       if (stamp !== part.seen) {
         const { lines, created } = part.build();
-        part.text = part.header + lines + (created === "" ? "" : part.createdHeader + created);
+        part.text = part.header + lines + (created === "" || several ? "" : part.createdHeader + created);
         part.seen = stamp;
       }
       body += part.text;
@@ -75,10 +80,15 @@ function section(family: Family, source: MetricsSource): Section {
   const header = headerOf(family.name, family.type, family.help);
   const createdHeader = family.created ? headerOf(createdName(family), "gauge", family.help) : "";
   let tick = 0;
-  const base = { header, createdHeader, seen: -1, text: "" };
+  const ofProcess = /^(python|process)_/.test(family.name);
+  const base = { header, createdHeader, ofProcess, seen: -1, text: "" };
   const always = () => ++tick;
   const fixed = FIXED[family.name];
   if (fixed !== undefined) return { ...base, stamp: () => 0, build: () => ({ lines: fixed, created: "" }) };
+  if (family.name === START_TIME) {
+    const lines = `${START_TIME} ${sampleValue(source.startedAt / 1000)}\n`;
+    return { ...base, stamp: () => 0, build: () => ({ lines, created: "" }) };
+  }
   if (family.name.startsWith("http_")) {
     return { ...base, stamp: () => source.http.version, build: () => httpSamples(family.name, source) };
   }
@@ -93,6 +103,8 @@ function section(family: Family, source: MetricsSource): Section {
   return { ...base, stamp: always, build: seriesBuilder(family, source) };
 }
 
+const START_TIME = "process_start_time_seconds";
+
 /** Families for which the simulator has no value, with the values of a real pod. */
 const FIXED: Record<string, string> = {
   python_gc_objects_collected_total: generations("python_gc_objects_collected_total", [15054, 2470, 694]),
@@ -101,7 +113,6 @@ const FIXED: Record<string, string> = {
   python_info: 'python_info{implementation="CPython",major="3",minor="11",patchlevel="7",version="3.11.7"} 1.0\n',
   process_virtual_memory_bytes: "process_virtual_memory_bytes 4.569837568e+09\n",
   process_resident_memory_bytes: "process_resident_memory_bytes 9.3906944e+08\n",
-  process_start_time_seconds: "process_start_time_seconds 1.7953455839e+09\n",
   process_cpu_seconds_total: "process_cpu_seconds_total 9.3\n",
   process_open_fds: "process_open_fds 34.0\n",
   process_max_fds: "process_max_fds 20000.0\n",
