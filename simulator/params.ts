@@ -1,5 +1,5 @@
 import { TOKENIZER_NAMES, type TokenizerName } from "./engine/tokenizer.ts";
-import { SCRAPE_BYTE_MS, SCRAPE_REQUEST_MS } from "./scrape-cost.ts";
+import { SCRAPE_BYTE_MS, SCRAPE_REQUEST_MS } from "./page-cost.ts";
 
 /** The parameters of a simulated pod. All parameters except the `fixed` ones can change while the pod runs. */
 export interface PodParams {
@@ -48,7 +48,7 @@ export interface PodParams {
    * Ray's own interval is 10 s. 0: /metrics is vLLM's own page. Fixed at the start.
    */
   rayReportMs: number;
-  /** Ms for which a scrape occupies the API server process, without its page (scrape-cost.ts). */
+  /** Ms for which a scrape occupies the API server process, without its page (page-cost.ts). */
   scrapeRequestMs: number;
   /** Ms for each byte of the page. 0, and `scrapeRequestMs` 0: scrapes cost the pod nothing. */
   scrapeByteMs: number;

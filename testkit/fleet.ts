@@ -8,10 +8,15 @@ import { readBackFromAll, SECRET } from "./envoy/filter-envoy.ts";
 import type { TestEnvoy } from "./envoy/test-envoy.ts";
 import { until } from "./until.ts";
 
+/** Scrapes cost nothing: tests scrape often, and with a cost their responses would wait for pages. */
+const FREE_SCRAPES: Partial<PodParams> = { scrapeRequestMs: 0, scrapeByteMs: 0 };
 /** Parameters of a pod whose step takes 1 ms, so that short responses end at once. */
-export const FAST: Partial<PodParams> = { stepBaseMs: 1, prefillTokenMs: 0, sequenceMs: 0, outputTokens: 2 };
+export const FAST: Partial<PodParams> = {
+  ...FREE_SCRAPES,
+  ...{ stepBaseMs: 1, prefillTokenMs: 0, sequenceMs: 0, outputTokens: 2 },
+};
 /** Parameters of a pod that generates a token every 50 ms. */
-export const SLOW: Partial<PodParams> = { stepBaseMs: 50, prefillTokenMs: 0, sequenceMs: 0 };
+export const SLOW: Partial<PodParams> = { ...FREE_SCRAPES, stepBaseMs: 50, prefillTokenMs: 0, sequenceMs: 0 };
 
 export function fastPod(name: string, model: string, more: Partial<PodOptions> = {}): Promise<Pod> {
   return startPod({ name, models: [{ id: model }], ...more, params: { ...FAST, ...more.params } });

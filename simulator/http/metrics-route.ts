@@ -3,12 +3,12 @@
 //   /metrics             prometheus-fastapi-instrumentator: always the whole page
 //   any other /metrics…  prometheus_client's ASGI app: with name[]=…, repeated, only the samples of these names
 //
-// A page occupies the API server process that renders it (scrape-cost.ts). The page of Ray's agent costs the pod nothing.
+// A page occupies the API server process that renders it (page-cost.ts). The page of Ray's agent costs the pod nothing.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Exposition, METRICS_CONTENT_TYPE } from "../metrics/exposition.ts";
 import { RayAgent } from "../metrics/ray-agent.ts";
 import { restrictedPage } from "../metrics/restricted-page.ts";
-import { scrapeMs } from "../scrape-cost.ts";
+import { scrapeMs } from "../page-cost.ts";
 import { ApiError } from "./errors.ts";
 import type { PodState } from "./pod-state.ts";
 import { send } from "./send.ts";
