@@ -85,3 +85,32 @@ export class ApiProcess {
     }
   }
 }
+
+/** The API server processes of a pod. The system gives each connection to one of them; here they take turns. */
+export class ApiProcesses {
+  private readonly all: readonly ApiProcess[];
+  private next = 0;
+
+  constructor(count: number, clock: Clock) {
+    this.all = Array.from({ length: count }, () => new ApiProcess(clock));
+  }
+
+  /** The process of a new connection. */
+  take(): ApiProcess {
+    return this.all[this.next++ % this.all.length] as ApiProcess;
+  }
+
+  /** Number of pages that all processes rendered. */
+  get pages(): number {
+    return this.all.reduce((sum, { pages }) => sum + pages, 0);
+  }
+
+  /** Ms that these pages occupied the processes, in sum. */
+  get pageMs(): number {
+    return this.all.reduce((sum, { pageMs }) => sum + pageMs, 0);
+  }
+
+  close(): void {
+    for (const process of this.all) process.close();
+  }
+}

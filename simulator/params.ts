@@ -74,7 +74,7 @@ export interface PodParams {
  * behind a proxy that drops the query, `/metrics/` has the whole page. `not-found`: the server knows only `/metrics`.
  */
 const NAME_QUERIES = ["honoured", "empty", "ignored", "not-found"] as const;
-export type NameQuery = (typeof NAME_QUERIES)[number];
+type NameQuery = (typeof NAME_QUERIES)[number];
 
 const FAIL_MODES = ["none", "hang", "500", "reset", "slow-metrics"] as const;
 type FailMode = (typeof FAIL_MODES)[number];

@@ -1,12 +1,12 @@
 // Starts one simulated vLLM pod in this process: its engines, its routes and its server.
 import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
-import { ApiProcess } from "./api-process.ts";
+import { ApiProcesses } from "./api-process.ts";
 import { type Clock, realClock } from "./clock.ts";
 import { Engine } from "./engine/engine.ts";
 import { changeParams, type PodStats, statsOf } from "./http/control.ts";
 import { ModelRegistry, type ModelSpec } from "./http/models.ts";
-import { ApiProcesses, PodCounts, type PodState } from "./http/pod-state.ts";
+import { PodCounts, type PodState, ServingProcesses } from "./http/pod-state.ts";
 import { PodServer } from "./http/server.ts";
 import { StoredResponses } from "./http/stored.ts";
 import { HttpMetrics } from "./metrics/http-metrics.ts";
@@ -57,13 +57,15 @@ export async function startPod(options: PodOptions): Promise<Pod> {
   if (options.lora || options.models.some((model) => (model.adapters ?? []).length > 0)) {
     for (const engine of engines) engine.enableLora();
   }
+  const processes = new ApiProcesses(params.apiServers, clock);
   const prefix = randomBytes(8).toString("hex");
   let serial = 0;
   const state: PodState = {
     name: options.name,
     params,
     engines,
-    api: new ApiProcesses(Array.from({ length: params.apiServers }, () => new ApiProcess(clock))),
+    processes,
+    api: new ServingProcesses(processes),
     models: new ModelRegistry(options.models, startedAt),
     clock,
     counts: new PodCounts(),
@@ -92,7 +94,7 @@ export async function startPod(options: PodOptions): Promise<Pod> {
     metrics: () => server.metrics(),
     async close() {
       for (const engine of engines) engine.close();
-      for (const process of state.api.all) process.close();
+      processes.close();
       await server.close();
     },
   };

@@ -35,7 +35,18 @@ export interface SimRun {
   herds: readonly Herd[];
 }
 
-const HEAD = ["contender", "mean", "p50", "p90", "p99", "output/s", "hit rate", "deepest queue", "most on a pod"];
+const HEAD = [
+  "contender",
+  "mean",
+  "p50",
+  "p90",
+  "p99",
+  "output/s",
+  "hit rate",
+  "deepest queue",
+  "most on a pod",
+  "scraping",
+];
 
 export function loadTable(cell: Cell): string {
   const rows = cell.rows.map(({ contender, figures }) => [
@@ -48,6 +59,7 @@ export function loadTable(cell: Cell): string {
     `${(figures.hitRate * 100).toFixed(1)} %`,
     String(figures.deepestQueue),
     `${(figures.mostShare * 100).toFixed(1)} %`,
+    `${(figures.scrapeShare * 100).toFixed(2)} %`,
   ]);
   const title = `## ${cell.load}: ${cell.title}; ${cell.pods} pods, ${short(cell.perSecond)} requests/s`;
   return [title, "", markdownTable(HEAD, rows), "", ...spanTable(cell)].join("\n");
@@ -87,6 +99,8 @@ function markdown(run: SimRun): string {
     `${run.date.slice(0, 10)}, pilotfish.wasm ${run.wasm}, Node ${run.node}; the run took ${Math.round(run.seconds)} s.`,
     `Pods: ${run.pods}.`,
     `Nothing here was measured on a GPU. The first ${WARM_UP * 100} % of the requests fill caches and are not in times and hit rates.`,
+    "",
+    "Scraping is the share of its time for which a pod's API server process renders pages: it delivers no token and accepts no request meanwhile.",
     "",
     ...run.contenders.map(({ name, title }) => `- ${name}: ${title}`),
     "",

@@ -1,6 +1,10 @@
 // Runs one contender under one load: engines, arrivals and the contender's timers share one simulated clock.
+import { ApiProcesses } from "../../simulator/api-process.ts";
 import { SimClock } from "../../simulator/clock.ts";
 import { Engine } from "../../simulator/engine/engine.ts";
+import type { Sequence } from "../../simulator/engine/sequence.ts";
+import { type Page, pageMs } from "../../simulator/page-cost.ts";
+import type { PodParams } from "../../simulator/params.ts";
 import { quantile } from "../../testkit/statistics.ts";
 import { Draws } from "./draws.ts";
 import type { Span } from "./loads/arrivals.ts";
@@ -29,6 +33,8 @@ export interface Figures {
   deepestQueue: number;
   /** Share of the pod with the most requests. */
   mostShare: number;
+  /** Share of its time for which a pod's API server process renders pages, mean of the pods and of their processes. */
+  scrapeShare: number;
   /** Requests per pod. */
   perPod: number[];
   /** Simulated seconds. */
@@ -66,6 +72,7 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
     if (adapters.length > 0) engine.enableLora();
     return engine;
   });
+  const apis = pods.map(({ params }) => new ApiProcesses(params.apiServers, clock));
   const { requests } = load;
   let answered = 0;
   const isOver = () => answered === requests.length;
@@ -88,6 +95,10 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
     every,
     isOver,
     after: (ms, fn) => void clock.after(ms, fn),
+    scrape(pod, page) {
+      const ms = scrapeMs((pods[pod] as Engine).params, page);
+      return (apis[pod] as ApiProcesses).take().render(ms, () => {});
+    },
     seed: options.seed,
   });
 
@@ -113,23 +124,31 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
       promptTokens += request.prompt.tokens;
       cachedTokens += cached;
     };
-    (pods[route.pod] as Engine).submit({
-      promptTokens: request.prompt.tokens,
-      hashes: request.prompt.hashes,
-      outputTokens: request.outputTokens,
-      adapter: request.adapter,
-      listener: {
-        token: (sequence) => first(sequence.cachedTokens),
-        finished(sequence, reason) {
-          if (reason === "error") throw new Error(`${load.name}: request ${number} does not fit into a pod`);
-          first(sequence.cachedTokens);
-          answered++;
-          ends.push(clock.now());
-          output += sequence.generated;
-          route.end?.();
+    const finished = (sequence: Sequence): void => {
+      first(sequence.cachedTokens);
+      answered++;
+      ends.push(clock.now());
+      output += sequence.generated;
+      route.end?.();
+    };
+    const api = (apis[route.pod] as ApiProcesses).take();
+    const submit = () =>
+      (pods[route.pod] as Engine).submit({
+        promptTokens: request.prompt.tokens,
+        hashes: request.prompt.hashes,
+        outputTokens: request.outputTokens,
+        adapter: request.adapter,
+        listener: {
+          token(sequence) {
+            if (!begun) api.run(() => first(sequence.cachedTokens));
+          },
+          finished(sequence, reason) {
+            if (reason === "error") throw new Error(`${load.name}: request ${number} does not fit into a pod`);
+            api.run(() => finished(sequence));
+          },
         },
-      },
-    });
+      });
+    api.run(submit);
   };
   const arrive = (number: number): void => {
     const request = requests[number];
@@ -163,11 +182,23 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
     hitRate: cachedTokens / promptTokens,
     deepestQueue: Math.max(...pods.map((pod) => pod.stats.deepestQueue)),
     mostShare: Math.max(...perPod) / requests.length,
+    scrapeShare: scrapeShare(apis, load, clock.now()),
     perPod,
     seconds,
     wallMs: performance.now() - began,
     spans: load.spans.map((span) => spanFigures(span, requests, waitOf)),
   };
+}
+
+/** Ms that a page costs. A pod answers with a whole page where it honours no names. */
+function scrapeMs(params: PodParams, page: Page): number {
+  const { nameQuery, apiServers } = params;
+  return pageMs(params, nameQuery === "honoured" && apiServers === 1 ? page : "whole");
+}
+
+function scrapeShare(apis: readonly ApiProcesses[], load: Load, ms: number): number {
+  const shares = apis.map(({ pageMs }, pod) => pageMs / (ms * load.params(pod).apiServers));
+  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
 }
 
 /** Bytes of the texts of a prompt. A picture is no text. */

@@ -1,6 +1,7 @@
 // The interface of a contender, which picks pods. A contender sees when requests arrive, begin their response and end. Of the pods it
 // sees only what a scrape shows.
 import type { Engine } from "../../simulator/engine/engine.ts";
+import type { Page } from "../../simulator/page-cost.ts";
 import type { SimRequest } from "./request.ts";
 
 export interface World {
@@ -14,6 +15,11 @@ export interface World {
   now(): number;
   /** Calls `fn` every `ms` of simulated time as long as requests are in flight. */
   every(ms: number, fn: () => void): void;
+  /**
+   * Charges a pod for a scrape: the process that renders the page delivers no token and accepts no request meanwhile. A contender calls
+   * this for each scrape, and reads the pod. Returns the ms until the page is answered.
+   */
+  scrape(pod: number, page: Page): number;
   /** Whether every request has ended. Timers that are set after that keep the simulation from ending. */
   isOver(): boolean;
   /** Calls `fn` once after `ms`. */

@@ -106,8 +106,8 @@ export function statsOf(pod: PodState): PodStats {
     preemptions: sum((engine) => engine.stats.preemptions),
     evictions: sum((engine) => engine.cache.evictions),
     steps: sum((engine) => engine.stats.steps),
-    scrapes: pod.api.all.reduce((total, { pages }) => total + pages, 0),
-    scrapeMs: pod.api.all.reduce((total, { pageMs }) => total + pageMs, 0),
+    scrapes: pod.processes.pages,
+    scrapeMs: pod.processes.pageMs,
   };
 }
 

@@ -1,7 +1,7 @@
 // The state of one pod that its routes read and change.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { ApiProcess } from "../api-process.ts";
+import type { ApiProcess, ApiProcesses } from "../api-process.ts";
 import type { Clock } from "../clock.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { HttpMetrics } from "../metrics/http-metrics.ts";
@@ -34,21 +34,20 @@ export class PodCounts {
   }
 }
 
-/** The API server processes of a pod. The system gives each connection to one of them; here they take turns. */
-export class ApiProcesses {
-  readonly all: readonly ApiProcess[];
+/** Which API server process serves a connection. */
+export class ServingProcesses {
+  private readonly processes: ApiProcesses;
   private readonly of = new WeakMap<Socket, ApiProcess>();
-  private next = 0;
 
-  constructor(all: readonly ApiProcess[]) {
-    this.all = all;
+  constructor(processes: ApiProcesses) {
+    this.processes = processes;
   }
 
-  /** The process that serves this connection. */
+  /** A connection stays with one process. */
   serving({ socket }: IncomingMessage): ApiProcess {
     let process = this.of.get(socket);
     if (process === undefined) {
-      process = this.all[this.next++ % this.all.length] as ApiProcess;
+      process = this.processes.take();
       this.of.set(socket, process);
     }
     return process;
@@ -60,7 +59,8 @@ export interface PodState {
   name: string;
   params: PodParams;
   engines: readonly Engine[];
-  api: ApiProcesses;
+  processes: ApiProcesses;
+  api: ServingProcesses;
   models: ModelRegistry;
   clock: Clock;
   counts: PodCounts;

@@ -36,6 +36,7 @@ function start(contender: Contender, params: readonly Partial<PodParams>[]) {
     every: () => {},
     isOver: () => false,
     after: (ms, fn) => void clock.after(ms, fn),
+    scrape: () => 0,
     seed: 1,
   });
   const submit = (pod: number, { prompt }: ReturnType<typeof ask>) =>

@@ -48,6 +48,7 @@ function fleet(delays: Delays, workers: number, sidecars: "one" | "mute" | "each
     every,
     isOver: () => false,
     after: (ms, fn) => void clock.after(ms, fn),
+    scrape: () => 0,
     seed: 3,
   };
   const envoys = [0, 1].map((number) => new SimEnvoy(world, { profile: "tokens", workers }, number));

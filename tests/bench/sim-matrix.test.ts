@@ -49,6 +49,7 @@ function result(of: MatrixCell, contender: string, given: Given, seed = 1): Resu
     answersPerSecond: 10,
     hitRate: given.hits ?? 0.5,
     deepestQueue: 1,
+    scrapeShare: 0,
     mostShare: 0.25,
     seconds: 10,
     wallMs: 1,

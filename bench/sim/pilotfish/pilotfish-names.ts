@@ -20,6 +20,10 @@ const SUFFIXES: ReadonlyMap<string, { about: string; apply: Suffix }> = new Map(
       about: `polls and traffic pushes between Envoys are at least N ms apart, from 1 to 1000, instead of ${TALKING.spacingMs}`,
       apply: (options, ms) => ({ ...options, delays: { spacingMs: ms, spacingMsPerEnvoy: 0 } }),
     },
+    whole: {
+      about: "sidecars ask for whole pages, as from servers that ignore names",
+      apply: (options) => ({ ...options, page: "whole" }),
+    },
     restartN: {
       about:
         "the first Envoy is killed and begins anew every N s; its index is lost, and the pods answer what was in flight",

@@ -36,8 +36,9 @@ export function pilotfish(options: PilotfishOptions): Contender {
   };
 }
 
-function disturbances({ mute, delays, restartEvery, both, vmDiesEvery }: PilotfishOptions): string[] {
+function disturbances({ mute, delays, restartEvery, both, vmDiesEvery, page }: PilotfishOptions): string[] {
   return [
+    ...(page === "whole" ? ["whole pages"] : []),
     ...(mute ? ["which do not talk"] : []),
     ...(delays?.spacingMs === undefined ? [] : [`exchange every ${delays.spacingMs} ms`]),
     ...(restartEvery === undefined ? [] : [`one Envoy ${both ? "and its sidecar " : ""}anew every ${restartEvery} s`]),

@@ -11,6 +11,7 @@ import type { Tokenizer } from "../../../sidecar/learn/tokenizer-fit.ts";
 import { EnvoyTraffic } from "../../../sidecar/push/envoy-traffic.ts";
 import { EndpointIndex } from "../../../sidecar/snapshot/endpoint-index.ts";
 import type { Engine } from "../../../simulator/engine/engine.ts";
+import type { Page } from "../../../simulator/page-cost.ts";
 import { Draws } from "../draws.ts";
 import { MODEL } from "../request.ts";
 import type { World } from "../world.ts";
@@ -27,6 +28,8 @@ const SOURCE = 7n;
 export interface SimSidecarOptions {
   /** What the snapshots tell of the pods' costs: nothing, what the sidecar learns (the default), or the true values. */
   costs?: "default" | "learned" | "true";
+  /** The page that the sidecar asks for; default: a restricted one. */
+  page?: Page;
   /** Called at each scrape of a pod with what is learned, if costs are learned. */
   learned?(address: string, steps: Partial<StepCosts>, tokenizer: Tokenizer | undefined): void;
 }
@@ -162,6 +165,7 @@ export class SimSidecar {
 
   #scrape(): Scrape[] {
     const { pods, addresses, adapters } = this.#world;
+    for (const pod of pods.keys()) this.#world.scrape(pod, this.#parts.page ?? "restricted");
     return pods.map((pod, i) => ({
       endpoint: {
         address: addresses[i] as string,

@@ -10,13 +10,13 @@
 import { Draws } from "../draws.ts";
 import type { Contender, Router, World } from "../world.ts";
 import { highest } from "./choose.ts";
+import { scrapeAsPicker } from "./picker-scrapes.ts";
 
 interface Metrics {
   waiting: number;
   kvUsage: number;
 }
 
-const SCRAPE_MS = 50;
 const LRU_BLOCKS = 31_250;
 
 /** Remembers which blocks were sent to which pods. */
@@ -92,11 +92,9 @@ function eppDefault(name: string, title: string, capacity: (world: World) => num
       const draws = new Draws(world.seed ^ 0xe99);
       const index = new PrefixIndex(world.pods.length, capacity(world));
       let metrics: Metrics[] = [];
-      const scrape = () => {
+      scrapeAsPicker(world, () => {
         metrics = world.pods.map(({ stats }) => ({ waiting: stats.waiting, kvUsage: stats.kvUsage }));
-      };
-      scrape();
-      world.every(SCRAPE_MS, scrape);
+      });
       return {
         route({ blocks }) {
           const pod = highest(scores(metrics, index.match(blocks), blocks.length), draws);

@@ -15,6 +15,7 @@ import { bodyOf, pickerBlocks, type SimRequest } from "../request.ts";
 import type { Contender } from "../world.ts";
 import { highest } from "./choose.ts";
 import { PrefixIndex } from "./epp.ts";
+import { scrapeAsPicker } from "./picker-scrapes.ts";
 
 /** token-load-scorer's queueThresholdTokens: more tokens in flight do not lower the score. */
 const MOST_TOKENS = 4_194_304;
@@ -45,6 +46,7 @@ function optimizedBaseline(variant: Variant): Contender {
     title: variant.title,
     start(world) {
       const draws = new Draws(world.seed ^ 0x0b);
+      scrapeAsPicker(world);
       const count = world.pods.length;
       const index = new PrefixIndex(count, world.pods[0]?.params.kvBlocks);
       const inFlight = new Float64Array(count);
