@@ -92,6 +92,33 @@ export const METRICS = {
     ["endpoint"],
     "Duration of the endpoint's last successful scrape.",
   ),
+  scrapePage: gauge(
+    "pilotfish_scrape_page",
+    ["endpoint", "page"],
+    "1 for the page that the endpoint is asked for: `restricted` to the used samples, or the `whole` page. `ignored`, `empty`, " +
+      "`partial` and `failed` also mean the whole page, and say what was wrong with the restricted page.",
+  ),
+  scrapePages: counter(
+    "pilotfish_scrape_pages_total",
+    ["endpoint", "kind"],
+    "Pages that were read, `whole` or `restricted`.",
+  ),
+  scrapeBytes: counter(
+    "pilotfish_scrape_bytes_total",
+    ["endpoint"],
+    "Bytes of the responses to scrapes, as they arrived, heads included.",
+  ),
+  scrapeAnswer: gauge(
+    "pilotfish_scrape_answer_seconds",
+    ["endpoint"],
+    "The smallest time to answer a scrape in the last minute. Queues only lengthen an answer, so this is the endpoint's own work.",
+  ),
+  scrapeShare: gauge(
+    "pilotfish_scrape_share",
+    ["endpoint"],
+    "Estimated share of the endpoint's time that this sidecar's scrapes took lately, 0 to 1: scrapes a second, times the " +
+      "smallest time to answer.",
+  ),
   modelsErrors: counter(
     "pilotfish_models_errors_total",
     ["endpoint", "result"],

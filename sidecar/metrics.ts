@@ -8,6 +8,7 @@ import type { ServerCosts } from "./learn/server-costs.ts";
 import type { Tokenizer } from "./learn/tokenizer-fit.ts";
 import { METRICS } from "./metric-list.ts";
 import { exportedGauge, poolGauges } from "./metrics-pools.ts";
+import { scrapeMetrics } from "./metrics-scrapes.ts";
 import type { Pod } from "./pod.ts";
 import type { PoolLoad } from "./pools.ts";
 import { PUSH_RESULTS, type PushResult } from "./push/push-answer.ts";
@@ -110,6 +111,7 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
   const gauge = (row: Row) => new Gauge<string>({ ...optionsOf(row), registers });
   perEndpoint(registry, watched, clock);
   learnedGauges(registry, watched);
+  scrapeMetrics(registry, watched.pods, clock);
   poolGauges(registry, watched.pools);
   exportedGauge(registry, watched.exported);
   const tally = new Tally(BUCKETS);

@@ -36,6 +36,28 @@ export interface ListedModel {
 }
 
 /**
+ * Which page of its metrics a pod is asked for, and why (scrape/page-choice.ts):
+ *
+ *   restricted   only the samples that are used
+ *   whole        the whole page, since nothing else was tried
+ *   ignored, empty, partial, failed   the whole page, since the restricted page was as long, had no sample, lacked samples, or was
+ *                no good response
+ */
+export type PageState = "restricted" | "whole" | "ignored" | "empty" | "partial" | "failed";
+
+/** What this sidecar's scrapes cost a pod (scrape/scrape-cost.ts). */
+interface PodCost {
+  /** How many pages of each kind were read. */
+  readonly pages: { readonly whole: number; readonly restricted: number };
+  /** Bytes of all responses that were read. */
+  readonly bytes: number;
+  /** The smallest recent time to answer, ms; null: no page was read. */
+  readonly leastMs: number | null;
+  /** Returns the estimated share of the pod's time, 0 to 1, that scrapes took lately. `now`: Clock.now(), ms. */
+  shareAt(now: number): number;
+}
+
+/**
  * All that the sidecar knows about a pod. Discovery writes the fields of PodAddress; the pod's scraper writes the other
  * fields.
  */
@@ -46,6 +68,9 @@ export interface Pod extends PodAddress {
   scrapedAt: number | null;
   /** Clock.now() at the start of the last good scrape; absent: no scrape of this sidecar was good. */
   respondedAt?: number;
+  /** Absent: this sidecar does not scrape the pod. */
+  page?: PageState;
+  cost?: PodCost;
   /** The models of the last response of /v1/models. They stay while the pod is down, since they still exist. */
   models: readonly ListedModel[];
   /** If the pod is the gateway of another cluster: the number of ready pods behind the gateway. */

@@ -88,6 +88,12 @@ export const schema = z.strictObject(
         interval: duration("10ms", "10m").prefault("100ms").describe("How often the metrics of each pod are read."),
         timeout: duration("10ms", "1m").prefault("1s").describe("The longest time for a pod's whole response."),
         path: path.default("/metrics").describe("The path of the pods' metrics."),
+        restrict: z
+          .boolean(expected("true or false"))
+          .default(true)
+          .describe(
+            "`true`: ask each pod only for the metrics that are used, if the pod restricts its page correctly. `false`: always ask for all.",
+          ),
         maxBytes: size("64MiB").prefault("4MiB").describe("The largest response. A larger one counts as a failure."),
         failures: integer(1, 1000)
           .default(3)

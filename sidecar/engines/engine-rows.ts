@@ -91,3 +91,8 @@ export interface Engine {
   /** On this path the server responds 200 while it can serve. */
   health: string;
 }
+
+/** Returns the sample names that the engine's rows read, each once, in the order of the rows. */
+export function wantedNames({ rows }: Engine): string[] {
+  return [...new Set(rows.map(({ metric }) => metric))];
+}

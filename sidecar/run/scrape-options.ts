@@ -10,6 +10,7 @@ export function scrapeOptions({ scrape, models, health }: Config): ScrapeOptions
     intervalMs: scrape.interval,
     timeoutMs: scrape.timeout,
     path: scrape.path,
+    restrict: scrape.restrict,
     maxBytes: scrape.maxBytes,
     failures: scrape.failures,
     maxBackoffMs: scrape.maxBackoff,

@@ -11,8 +11,8 @@ const RECEIVED = Buffer.allocUnsafeSlow(256 << 10);
 /** uvicorn closes an idle connection after five seconds. An older connection is not reused, or a request could be lost. */
 const KEEP_ALIVE_MS = 4000;
 
-/** The body is valid during the call only. */
-type Read<T> = (body: Buffer, head: Head) => T;
+/** The body is valid during the call only. `received`: bytes of the response, head included. */
+type Read<T> = (body: Buffer, head: Head, received: number) => T;
 
 interface Exchange {
   read: Read<unknown>;
@@ -143,12 +143,12 @@ export class Connection {
   }
 
   #whole(): void {
-    const { read, resolve } = this.#exchange as Exchange;
+    const { read, resolve, bytes } = this.#exchange as Exchange;
     const head = this.#reader.head as Head;
     if (!head.keepAlive || this.#reader.trailing) this.#drop();
     let value: unknown;
     try {
-      value = read(this.#reader.body, head);
+      value = read(this.#reader.body, head, bytes);
     } catch (error) {
       this.#fail(toFailure(error));
       return;

@@ -10,6 +10,7 @@ import {
   IDENTIFYING_SIGNALS,
   type Row,
   type Signal,
+  wantedNames,
 } from "../engines/engine-rows.ts";
 
 /** Metric names are ASCII, so a node has 128 possible next bytes. */
@@ -37,6 +38,8 @@ export interface EngineRows {
   /** If no engine has an identifying sample, the text belongs to this engine if one of these rows has a sample. */
   counting: readonly number[];
   adapters: number | undefined;
+  /** The groups of the engine's metric names, each once. */
+  groups: readonly number[];
 }
 
 export interface MetricTrie {
@@ -73,7 +76,7 @@ function compileRow(row: Row): CompiledRow {
   }
 }
 
-function rowsOf({ name, rows }: Engine, first: number): EngineRows {
+function rowsOf({ name, rows }: Engine, first: number): Omit<EngineRows, "groups"> {
   const gauges: Record<Signal, number[]> = {
     waiting: [],
     running: [],
@@ -130,7 +133,7 @@ export function compileTrie(given: Engine | readonly Engine[]): MetricTrie {
   const all = Array.isArray(given) ? (given as readonly Engine[]) : [given as Engine];
   const byName = new Map<string, number[]>();
   const rows: CompiledRow[] = [];
-  const engines: EngineRows[] = [];
+  const engines: Array<Omit<EngineRows, "groups">> = [];
   for (const engine of all) {
     engines.push(rowsOf(engine, rows.length));
     for (const row of engine.rows) {
@@ -154,5 +157,14 @@ export function compileTrie(given: Engine | readonly Engine[]): MetricTrie {
   for (const [node, { edges }] of nodes.entries())
     for (const [byte, target] of edges) next[(node << WIDTH_BITS) | byte] = target;
   const offsets = Uint16Array.from(nodes, ({ offset }) => offset);
-  return { offsets, next, names, groups: [...byName.values()], rows, engines };
+  const groupOf = new Map([...byName.keys()].map((name, group) => [name, group]));
+  const groupsOf = (engine: Engine) => wantedNames(engine).map((name) => groupOf.get(name) as number);
+  return {
+    offsets,
+    next,
+    names,
+    groups: [...byName.values()],
+    rows,
+    engines: engines.map((each, i) => ({ ...each, groups: groupsOf(all[i] as Engine) })),
+  };
 }

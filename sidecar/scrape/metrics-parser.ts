@@ -32,6 +32,15 @@ const indexOf = Uint8Array.prototype.indexOf;
 /** Maximum of labels that one row reads. */
 const MAX_LABELS = 4;
 
+/** A body that was read. */
+export interface ParsedPage {
+  reading: Reading;
+  /** Number of samples of each name of wantedNames(), for the engine of the reading; empty: the engine is not known. */
+  samples: readonly number[];
+  /** Bytes of the body, decompressed. */
+  bytes: number;
+}
+
 /** A parser reads any number of bodies, one after the other. The accumulators below have an element for each row. */
 export class MetricsParser {
   readonly #trie: MetricTrie;
@@ -40,6 +49,8 @@ export class MetricsParser {
   readonly #min: Float64Array;
   readonly #max: Float64Array;
   readonly #infos: Array<Record<string, number>>;
+  /** Samples of each name, also those whose value or labels are refused. */
+  readonly #named: Uint32Array;
   readonly #adapters = new AdapterSeries();
   /** The byte range of each wanted label's value in the current line; #from is -1 without that label. */
   readonly #from = new Int32Array(MAX_LABELS);
@@ -55,12 +66,24 @@ export class MetricsParser {
     this.#min = new Float64Array(rows);
     this.#max = new Float64Array(rows);
     this.#infos = trie.rows.map(() => ({}));
+    this.#named = new Uint32Array(trie.names.length);
   }
 
-  /** The function parse(), bound to this parser, to be passed on as a callback. */
-  readonly read = (body: Buffer): Reading => this.parse(body);
+  /** Reads a body, and says how many samples each name had. Bound to this parser, to be passed on as a callback. */
+  readonly read = (body: Buffer): ParsedPage => {
+    this.#pass(body);
+    const engine = this.#recognise();
+    const samples = engine?.groups.map((group) => this.#named[group] as number) ?? [];
+    return { reading: this.#reading(body, engine), samples, bytes: body.length };
+  };
 
   parse(body: Buffer): Reading {
+    this.#pass(body);
+    return this.#reading(body, this.#recognise());
+  }
+
+  /** Adds up the samples of a body. */
+  #pass(body: Buffer): void {
     this.#reset();
     const { offsets, next, names } = this.#trie;
     // Every line before `end` ends in LF, and no loop below steps over an LF, so no loop leaves the body.
@@ -87,11 +110,11 @@ export class MetricsParser {
       }
       at = (indexOf.call(body, LF, at) as number) + 1;
     }
-    return this.#reading(body);
   }
 
   /** Reads labels and value of a line for each row with this name. Returns a position within the line. */
   #sample(body: Buffer, at: number, group: number): number {
+    (this.#named[group] as number) += 1;
     for (const row of this.#trie.groups[group] as readonly number[]) {
       const compiled = this.#trie.rows[row] as CompiledRow;
       let p = skipBlanks(body, at);
@@ -189,6 +212,7 @@ export class MetricsParser {
     this.#sum.fill(0);
     this.#min.fill(0);
     this.#max.fill(0);
+    this.#named.fill(0);
     for (const info of this.#infos) for (const key in info) info[key] = 0;
     this.#adapters.clear();
     this.#samples = 0;
@@ -241,8 +265,7 @@ export class MetricsParser {
     );
   }
 
-  #reading(body: Buffer): Reading {
-    const recognised = this.#recognise();
+  #reading(body: Buffer, recognised: EngineRows | undefined): Reading {
     const engine = recognised ?? (this.#trie.engines[0] as EngineRows);
     const { gauges, labels, adapters } = engine;
     return {

@@ -17,9 +17,14 @@ export class PodClient {
 
   /**
    * Requests metrics. Resolves with the result of `read`, which gets the body of a response 200; the body is valid during the
-   * call only. Rejects with an HttpFailure for every other response.
+   * call only. `received`: bytes of the response as it arrived. Rejects with an HttpFailure for every other response.
    */
-  metrics<T>(path: string, maxBytes: number, timeoutMs: number, read: (body: Buffer) => T): Promise<T> {
+  metrics<T>(
+    path: string,
+    maxBytes: number,
+    timeoutMs: number,
+    read: (body: Buffer, received: number) => T,
+  ): Promise<T> {
     return get(this.#metrics, path, maxBytes, timeoutMs, read);
   }
 
@@ -39,11 +44,11 @@ function get<T>(
   path: string,
   maxBytes: number,
   timeoutMs: number,
-  read: (body: Buffer) => T,
+  read: (body: Buffer, received: number) => T,
 ): Promise<T> {
-  return connection.get(path, maxBytes, timeoutMs, (body, { status, encoding }: Head) => {
+  return connection.get(path, maxBytes, timeoutMs, (body, { status, encoding }: Head, received) => {
     if (status !== 200) throw new HttpFailure("status", `${path}: status ${status}, expected 200`);
-    return read(encoding === undefined ? body : decoded(body, encoding, path, maxBytes));
+    return read(encoding === undefined ? body : decoded(body, encoding, path, maxBytes), received);
   });
 }
 

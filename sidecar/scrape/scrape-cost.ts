@@ -35,13 +35,14 @@ class RecentLeast {
 }
 
 /** A whole page, or a page with only the names that were asked for. Both have costs of their own. */
-type PageKind = "whole" | "restricted";
+export type PageKind = "whole" | "restricted";
 
 export class ScrapeCost {
   readonly #least = { whole: new RecentLeast(), restricted: new RecentLeast() };
   readonly #pages = { whole: 0, restricted: 0 };
   #bytes = 0;
-  #last: PageKind = "whole";
+  /** The kind of the page that the next scrape asks for. */
+  next: PageKind = "whole";
   #firstAt: number | undefined;
   /** The decaying sum of costs, ms, as of #summedAt. */
   #sum = 0;
@@ -56,12 +57,12 @@ export class ScrapeCost {
     this.#firstAt ??= startMs;
     this.#pages[kind]++;
     this.#bytes += bytes;
-    this.#last = kind;
   }
 
-  /** The smallest recent time to answer a page of the kind that was read last, ms; null: no page was read. */
+  /** The smallest recent time to answer a page like the next one, ms; null: no page was read. */
   get leastMs(): number | null {
-    return this.#least[this.#last].value;
+    const { whole, restricted } = this.#least;
+    return (this.next === "whole" ? whole : restricted).value ?? whole.value ?? restricted.value;
   }
 
   /** How many pages of each kind were read. */

@@ -21,6 +21,8 @@ export interface ScrapeOptions {
   intervalMs: number;
   timeoutMs: number;
   path: string;
+  /** Whether pods are asked for the used metrics only, where they honour it. */
+  restrict: boolean;
   maxBytes: number;
   failures: number;
   maxBackoffMs: number;

@@ -6,6 +6,7 @@ import { toFailure } from "../http.ts";
 import type { Pod, PodAddress } from "../pod.ts";
 import { LastSignals } from "./last-signals.ts";
 import { ModelReader } from "./model-reader.ts";
+import { PageReader } from "./page-reader.ts";
 import { PodClient } from "./pod-client.ts";
 import { Probe } from "./probe.ts";
 import { jittered, type ScraperParts } from "./scraper-parts.ts";
@@ -16,7 +17,7 @@ export class Scraper {
   readonly pod: Pod;
   readonly #parts: ScraperParts;
   readonly #client: PodClient;
-  readonly #path: string;
+  readonly #pages: PageReader;
   readonly #models: ModelReader | undefined;
   readonly #probe: Probe | undefined;
   readonly #signals = new LastSignals();
@@ -34,7 +35,9 @@ export class Scraper {
     if (!options.modelsDiscovered) health.modelsRead();
     this.pod = { ...found, health, reading: null, scrapedAt: null, models: [] };
     this.#client = new PodClient(found.origin, withPort(found.origin, engine?.metrics?.port), access);
-    this.#path = engine?.metrics?.path ?? options.path;
+    this.#pages = new PageReader(this.#client, engine?.metrics?.path ?? options.path, parts);
+    this.pod.page = this.#pages.state;
+    this.pod.cost = this.#pages.cost;
     if (options.modelsDiscovered) this.#models = new ModelReader(this.pod, this.#client, parts);
     if (probe !== undefined) {
       const fixed = probe.path ?? engine?.health;
@@ -63,7 +66,7 @@ export class Scraper {
   }
 
   async #scrape(): Promise<void> {
-    const { options, parser, clock, observer, limit } = this.#parts;
+    const { options, clock, observer, limit } = this.#parts;
     const { pod } = this;
     const { health } = pod;
     const started = clock.now();
@@ -77,14 +80,14 @@ export class Scraper {
     const wasReady = health.ready;
     const before = pod.reading;
     try {
-      const reading = await this.#client.metrics(this.#path, options.maxBytes, options.timeoutMs, parser.read);
+      const { reading, startedAt, ms } = await this.#pages.read();
       if (this.#closed) return;
-      const joined = this.#signals.join(reading, started);
+      const joined = this.#signals.join(reading, startedAt);
       pod.reading = joined.reading;
       pod.scrapedAt = joined.at;
-      pod.respondedAt = started;
+      pod.respondedAt = startedAt;
       health.scraped();
-      observer.scraped(pod, (clock.now() - started) / 1000);
+      observer.scraped(pod, ms / 1000);
       if (health.needsModels) this.#models?.read();
     } catch (error) {
       if (this.#closed) return;
@@ -97,6 +100,12 @@ export class Scraper {
     }
     this.#scrapedOnce = true;
     if (first || wasReady !== health.ready || !sameReading(before, pod.reading)) observer.changed(pod);
+    if (this.#pages.tryDue && limit.begin(false)) {
+      await this.#pages.tryRestricted();
+      limit.end(false);
+      if (this.#closed) return;
+    }
+    pod.page = this.#pages.state;
     this.#again(this.#delay(clock.now() - started, first));
   }
 

@@ -6,7 +6,7 @@ import { type Exported, exportedMetrics } from "../exported.ts";
 import type { ClusterSeen } from "../kubernetes/cluster-objects.ts";
 import type { ServerCosts } from "../learn/server-costs.ts";
 import type { Tokenizer } from "../learn/tokenizer-fit.ts";
-import type { Pod } from "../pod.ts";
+import type { PageState, Pod } from "../pod.ts";
 import { type PoolLoad, poolLoads } from "../pools.ts";
 import type { PushResult } from "../push/push-answer.ts";
 import { type FilterState, Filters, type FilterTarget } from "./filters.ts";
@@ -15,6 +15,17 @@ export interface Readiness {
   ready: boolean;
   /** The reasons why the sidecar is not ready; empty if it is ready. */
   reasons: string[];
+}
+
+interface ScrapesStatus {
+  page: PageState;
+  /** Pages and bytes that were read so far. */
+  pages: number;
+  bytes: number;
+  /** The smallest recent time to answer, ms; null: no page was read. */
+  leastMs: number | null;
+  /** Estimated share of the pod's time that scrapes took lately, 0 to 1. */
+  share: number;
 }
 
 interface PodStatus {
@@ -28,6 +39,8 @@ interface PodStatus {
   running: number | null;
   kvUsage: number | null;
   ageMs: number | null;
+  /** The page that the pod is asked for, and what that costs; null: this sidecar does not scrape the pod. */
+  scrapes: ScrapesStatus | null;
   models: readonly string[];
   adapters: { running: readonly string[]; waiting: readonly string[]; max: number } | null;
   /** What the next snapshot says about the pod's costs; fields that are neither learned nor pinned are absent. */
@@ -56,6 +69,12 @@ export interface Status {
   targets: readonly TargetStatus[];
 }
 
+function scrapesStatus({ page, cost }: Pod, now: number): ScrapesStatus | null {
+  if (page === undefined || cost === undefined) return null;
+  const { pages, bytes, leastMs } = cost;
+  return { page, pages: pages.whole + pages.restricted, bytes, leastMs, share: cost.shareAt(now) };
+}
+
 function podStatus(pod: Pod, costs: ServerCosts, now: number): PodStatus {
   const { address, engine, reading, scrapedAt, cluster } = pod;
   return {
@@ -69,6 +88,7 @@ function podStatus(pod: Pod, costs: ServerCosts, now: number): PodStatus {
     running: reading?.running ?? null,
     kvUsage: reading?.kvUsage ?? null,
     ageMs: scrapedAt === null ? null : Math.round(now - scrapedAt),
+    scrapes: scrapesStatus(pod, now),
     models: pod.models.map((model) => model.name),
     adapters: reading?.adapters ?? null,
     costs,

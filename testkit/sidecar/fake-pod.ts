@@ -23,6 +23,8 @@ export async function startPod(port = 0): Promise<FakePod> {
     if (request.url === "/metrics") {
       pod.scrapes++;
       pod.metrics(request, response);
+    } else if (request.url?.includes("?name%5B%5D=")) {
+      response.writeHead(404).end();
     } else {
       pod.modelReads++;
       pod.models(request, response);

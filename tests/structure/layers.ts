@@ -45,7 +45,7 @@ export const LAYERS: readonly (readonly Layer[])[] = [
   [{ path: "sidecar/discover" }, { path: "sidecar/scrape" }, { path: "sidecar/snapshot" }],
   [{ path: "sidecar/fleet.ts" }, { path: "sidecar/peers" }, { path: "sidecar/push" }, { path: "sidecar/exported.ts" }],
   [{ path: "sidecar/pools.ts" }],
-  [{ path: "sidecar/status" }, { path: "sidecar/metrics-pools.ts" }],
+  [{ path: "sidecar/status" }, { path: "sidecar/metrics-pools.ts" }, { path: "sidecar/metrics-scrapes.ts" }],
   [{ path: "sidecar/server.ts" }, { path: "sidecar/metrics.ts" }],
   [{ path: "sidecar/run" }],
   [{ path: "sidecar/sidecar.ts" }],

@@ -57,6 +57,8 @@ test("both kinds of pages have a cost of their own, and the share has both", () 
     if (at % 10_000 === 0) cost.scraped(at, 10, 50_000, "whole");
     cost.scraped(at, 0.5, 1700, "restricted");
   }
+  assert.equal(cost.leastMs, 10);
+  cost.next = "restricted";
   assert.equal(cost.leastMs, 0.5);
   near(cost.shareAt(300_000), 0.005 + 0.001, 0.0005);
   assert.deepEqual(cost.pages, { whole: 18, restricted: 3000 });
