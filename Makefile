@@ -101,6 +101,10 @@ bench-sidecar: build/pilotfish.wasm build-sidecar ## Measure the sidecar with 10
 bench-envoys: build/pilotfish.wasm build-sidecar ## Measure what the exchange between Envoys costs: 2 and 8 Envoys with a sidecar each; ARGS="--load 50"
 	@$(TSX) bench/envoys/main.ts $(ARGS)
 
+.PHONY: bench-scrape
+bench-scrape: build/pilotfish.wasm build-sidecar ## Measure what scraping costs a Python server with vLLM's metrics: CPU, delays of streams; ARGS="--help"
+	@$(TSX) bench/scrape/main.ts $(ARGS)
+
 .PHONY: bench-modes
 bench-modes: build/pilotfish.wasm ## Measure CPU of reader and holder beside the single filter, with bodies of 8 KiB
 	@$(TSX) bench/body/main.ts --only pilotfish,pilotfish-stock --sizes 8k --regimes back-to-back --repetitions 41 --no-memory $(ARGS)

@@ -18,6 +18,17 @@ export function cpuNanoseconds(pid: number): number {
   return sum;
 }
 
+/** Clock ticks a second in /proc, which is 100 on every Linux. */
+const TICKS = 100;
+
+/** CPU time of a process in seconds, in steps of 10 ms, with its threads that have ended. */
+export function cpuSeconds(pid: number): number {
+  // `pid (name) state parent …`; the name may have any characters. Fields 14 and 15 are the times in user and in kernel mode.
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / TICKS;
+}
+
 /** The process and all its descendants, by their ids. */
 export function processTree(pid: number): number[] {
   const children = new Map<number, number[]>();
@@ -57,6 +68,12 @@ export function checkSchedstat(pid: number = process.pid): void {
 export function keepOnLastCore(pid: number): void {
   const cores = cpus().length;
   if (cores > 1) spawnSync("taskset", ["--all-tasks", "--cpu-list", "--pid", String(cores - 1), String(pid)]);
+}
+
+/** Keeps all threads of a process on the other cores than the last one, where keepOnLastCore() keeps another process. */
+export function keepOffLastCore(pid: number): void {
+  const cores = cpus().length;
+  if (cores > 1) spawnSync("taskset", ["--all-tasks", "--cpu-list", "--pid", `0-${cores - 2}`, String(pid)]);
 }
 
 interface Resident {

@@ -1,4 +1,4 @@
-"""An API server with vLLM 0.32's metrics: the same libraries, the same routes, a page of the same size.
+"""An API server with vLLM 0.32's metrics, for `make bench-scrape`: the same libraries, the same routes, a page of the same size.
 
 vLLM 0.32 (vllm/entrypoints/serve/instrumentator/metrics.py) answers GET /metrics by prometheus-fastapi-instrumentator, and every
 other path that begins with /metrics by prometheus_client's ASGI app, which honours the query name[]. This file mounts both alike.

