@@ -2,8 +2,8 @@
 // scrape is time taken from its clients. A queue in the pod, the network and this process can only lengthen the time to answer:
 // so the smallest recent time is the best estimate, and still an upper one.
 //
-//   cost of a scrape   = the smallest recent time to answer a page of the same kind
-//   share of pod time  = sum of cost * e^(-age / AVERAGED_MS)  /  (AVERAGED_MS * (1 - e^(-observed / AVERAGED_MS)))
+//   pages of a kind    = sum of e^(-age / AVERAGED_MS)  /  (AVERAGED_MS * (1 - e^(-observed / AVERAGED_MS)))      pages each ms
+//   share of pod time  = sum over both kinds of pages * the smallest recent time to answer such a page, ms
 
 /** The time over which the share is averaged, ms. */
 const AVERAGED_MS = 30_000;
@@ -44,16 +44,18 @@ export class ScrapeCost {
   /** The kind of the page that the next scrape asks for. */
   next: PageKind = "whole";
   #firstAt: number | undefined;
-  /** The decaying sum of costs, ms, as of #summedAt. */
-  #sum = 0;
-  #summedAt = 0;
+  /** The decaying number of pages of each kind, as of #countedAt. */
+  readonly #recent = { whole: 0, restricted: 0 };
+  #countedAt = 0;
 
   /** Takes a page that was asked for at `startMs` (Clock.now()) and was whole after `ms`. `bytes`: bytes of the response. */
   scraped(startMs: number, ms: number, bytes: number, kind: PageKind = "whole"): void {
-    const least = this.#least[kind];
-    least.add(startMs, Math.max(0, ms));
-    this.#sum = this.#sumAt(startMs) + (least.value ?? 0);
-    this.#summedAt = Math.max(this.#summedAt, startMs);
+    this.#least[kind].add(startMs, Math.max(0, ms));
+    const kept = this.#keptAt(startMs);
+    this.#recent.whole *= kept;
+    this.#recent.restricted *= kept;
+    this.#recent[kind]++;
+    this.#countedAt = Math.max(this.#countedAt, startMs);
     this.#firstAt ??= startMs;
     this.#pages[kind]++;
     this.#bytes += bytes;
@@ -80,10 +82,12 @@ export class ScrapeCost {
     if (this.#firstAt === undefined) return 0;
     const observed = Math.max(now - this.#firstAt, MIN_OBSERVED_MS);
     const averaged = AVERAGED_MS * (1 - Math.exp(-observed / AVERAGED_MS));
-    return Math.min(1, this.#sumAt(now) / averaged);
+    const cost = (kind: PageKind) => this.#recent[kind] * (this.#least[kind].value ?? 0);
+    return Math.min(1, ((cost("whole") + cost("restricted")) * this.#keptAt(now)) / averaged);
   }
 
-  #sumAt(now: number): number {
-    return this.#sum * Math.exp(-Math.max(0, now - this.#summedAt) / AVERAGED_MS);
+  /** Returns what is left of the counts at `at`. */
+  #keptAt(at: number): number {
+    return Math.exp(-Math.max(0, at - this.#countedAt) / AVERAGED_MS);
   }
 }

@@ -35,6 +35,12 @@ test("a queue in the pod lengthens answers, and does not raise the estimate", ()
   near(cost.shareAt(60_000), 0.09, 0.005);
 });
 
+test("a slow first answer, as of a cold server, counts no more than the others", () => {
+  const cost = new ScrapeCost();
+  scrapes(cost, 0, 5000, 100, (at) => (at === 0 ? 400 : 2));
+  near(cost.shareAt(5000), 0.02, 0.001);
+});
+
 test("a smallest time is forgotten after two windows", () => {
   const cost = new ScrapeCost();
   scrapes(cost, 0, 1000, 100, () => 1);
