@@ -21,12 +21,12 @@ export async function peerWindow(path: string, plan: Plan, stage: Stage, seconds
   const epp = await startEpp({ path, folder, pods: stage.addresses, scrapeMs: plan.intervalMs });
   try {
     await sleep(WARM_MS);
-    const before = { cpu: cpuNanoseconds(epp.pid), served: await stage.served(), at: performance.now() };
+    const before = { cpu: cpuNanoseconds(epp.pid), served: (await stage.served()).all, at: performance.now() };
     await sleep(seconds * 1000);
     const taken = (performance.now() - before.at) / 1000;
     return {
       cores: (cpuNanoseconds(epp.pid) - before.cpu) / 1e9 / taken,
-      scrapesPerSecond: ((await stage.served()) - before.served) / taken,
+      scrapesPerSecond: ((await stage.served()).all - before.served) / taken,
     };
   } finally {
     await epp.stop();

@@ -21,6 +21,7 @@ interface Options {
   faults: boolean;
   precedence: boolean;
   wasm: string;
+  sidecar: string;
   output: string;
 }
 
@@ -42,6 +43,7 @@ const command = new Command("bench-sidecar")
   .option("--no-faults", "leave out faults of single pods")
   .option("--precedence", "run pods, Envoy and sidecar with real-time priority, for a machine with other work", false)
   .option("--wasm <file>", "the filter", "build/pilotfish.wasm")
+  .option("--sidecar <file>", "the compiled sidecar", "build/sidecar/sidecar/main.js")
   .option("--output <folder>", "folder for the results", "bench/results");
 
 async function main(): Promise<number> {
@@ -64,10 +66,11 @@ async function main(): Promise<number> {
   let faults: FaultResult[] | undefined;
   try {
     const wasm = await copyModule(options.wasm, join(folder, "pilotfish.wasm"), "--wasm");
+    const how = { found, wasm, sidecar: options.sidecar, precedence: options.precedence };
     const chosen = CASES.filter((_, i) => options.only === undefined || options.only.includes(String(i + 1)));
     for (const one of options.memory === undefined ? chosen : []) {
       progress(`${one.name}: ${options.seconds} s`);
-      const stage = await startStage(one, { found, wasm, precedence: options.precedence });
+      const stage = await startStage(one, how);
       const reader = new Reader(stage);
       try {
         await warm(reader, one.pods);
@@ -84,11 +87,11 @@ async function main(): Promise<number> {
     }
     if (options.memory === undefined && options.faults) {
       progress("faults");
-      faults = await measureFaults(CASES[0] as Case, { found, wasm, precedence: options.precedence });
+      faults = await measureFaults(CASES[0] as Case, how);
     }
     if (options.memory !== undefined) {
       progress(`memory: ${options.memory} s`);
-      memory = await memoryOver(CASES[0] as Case, { found, wasm, precedence: options.precedence }, options.memory);
+      memory = await memoryOver(CASES[0] as Case, how, options.memory);
     }
   } finally {
     await rm(folder, { recursive: true, force: true });

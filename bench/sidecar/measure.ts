@@ -20,6 +20,8 @@ export interface Window {
   sidecar: number;
   pods: number;
   scrapesPerSecond: number;
+  /** Of these, scrapes whose page had only some names. */
+  restrictedPerSecond: number;
   reads: number;
   /** Ages at the filter in ms: of the snapshot, of the scrape as the snapshot states it, and of the pod's real answer. */
   snapshot: Spread;
@@ -100,11 +102,13 @@ export async function measure(stage: Stage, reader: Reader, seconds: number, rea
     }
   }
   const ns = (performance.now() - start) * 1e6;
+  const end = await stage.served();
   return {
     seconds: ns / 1e9,
     sidecar: (cpuNanoseconds(stage.sidecarPid) - before.sidecar) / ns,
     pods: (cpuNanoseconds(stage.podsPid) - before.pods) / ns,
-    scrapesPerSecond: ((await stage.served()) - served) / (ns / 1e9),
+    scrapesPerSecond: (end.all - served.all) / (ns / 1e9),
+    restrictedPerSecond: (end.restricted - served.restricted) / (ns / 1e9),
     reads,
     snapshot: spread(snapshot),
     claimed: spread(claimed),

@@ -1,11 +1,14 @@
 // The pods of the sidecar's bench. All run in one forked process, as cheaply as Node allows: each pod has a listener and a prepared
 // response, in which only the gauges change. The first message to the process has the pods' addresses.
 //
+// With `names` a pod answers `GET /metrics/?name[]=…` with the samples of these names, as vLLM does; else with the whole page.
+//
 // `vllm:num_requests_waiting` is the time of the answer, in ms since the bench's epoch. A read-back of this number from the filter
 // gives the true age of a reading.
 import { readFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
+import { restrictedPage } from "../../simulator/metrics/restricted-page.ts";
 
 export interface PodsOptions {
   count: number;
@@ -15,6 +18,15 @@ export interface PodsOptions {
   epoch: number;
   /** Whether answers are compressed, as by a proxy. The gauge is then constant. */
   gzip: boolean;
+  /** Whether a pod honours name[]. */
+  names: boolean;
+}
+
+/** Number of answered scrapes since the start. */
+export interface Served {
+  all: number;
+  /** Those with a page of some names. */
+  restricted: number;
 }
 
 /** Ten digits suffice for 115 days. */
@@ -28,20 +40,55 @@ function whole(body: Buffer, more = ""): Buffer {
   return Buffer.concat([Buffer.from(head + size), body, Buffer.from("\r\n0\r\n\r\n")]);
 }
 
-function template(options: PodsOptions): { answer: Buffer; at: number } {
-  const text = readFileSync(options.file, "latin1").replace(
+interface Template {
+  answer: Buffer;
+  /** Where the gauge's digits are; -1: the answer has none. */
+  at: number;
+}
+
+/** The capture, with room for the gauge's digits. */
+function captureOf(file: string): string {
+  const text = readFileSync(file, "latin1").replace(
     /^(vllm:num_requests_waiting\{[^}]*\} ).*$/gm,
-    (_, name) => {
-      return `${name}${"0".repeat(DIGITS)}`;
-    },
+    (_, name) => `${name}${"0".repeat(DIGITS)}`,
   );
-  if (options.gzip) {
-    return { answer: whole(gzipSync(Buffer.from(text, "latin1")), "content-encoding: gzip\r\n"), at: -1 };
-  }
+  if (!WAITING.test(text)) throw new Error(`${file}: no vllm:num_requests_waiting, expected a capture of vLLM`);
+  return text;
+}
+
+function templateOf(text: string, gzip: boolean): Template {
+  if (gzip) return { answer: whole(gzipSync(Buffer.from(text, "latin1")), "content-encoding: gzip\r\n"), at: -1 };
   const answer = whole(Buffer.from(text, "latin1"));
   const found = WAITING.exec(answer.toString("latin1"));
-  if (found === null) throw new Error(`${options.file}: no vllm:num_requests_waiting, expected a capture of vLLM`);
-  return { answer, at: found.index + found[0].length };
+  return { answer, at: found === null ? -1 : found.index + found[0].length };
+}
+
+const QUERY = /^GET \/metrics\/\?(\S+) /;
+
+/** The templates of the pages. All pods are asked for the same names, so a query is looked up by its text. */
+class Pages {
+  readonly whole: Template;
+  readonly #text: string;
+  readonly #names: boolean;
+  readonly #restricted = new Map<string, Template>();
+
+  constructor({ file, gzip, names }: PodsOptions) {
+    this.#text = captureOf(file);
+    this.#names = names;
+    this.whole = templateOf(this.#text, gzip);
+  }
+
+  /** `line`: the request line. */
+  of(line: string): Template {
+    const query = this.#names ? QUERY.exec(line)?.[1] : undefined;
+    if (query === undefined) return this.whole;
+    const known = this.#restricted.get(query);
+    if (known !== undefined) return known;
+    const names = new Set(new URLSearchParams(query).getAll("name[]"));
+    const made = names.size === 0 ? this.whole : templateOf(restrictedPage(this.#text, names), false);
+    this.#restricted.set(query, made);
+    return made;
+  }
 }
 
 function writeDigits(into: Buffer, at: number, value: number): void {
@@ -53,8 +100,7 @@ function writeDigits(into: Buffer, at: number, value: number): void {
 }
 
 interface Made {
-  answer: Buffer;
-  at: number;
+  pages: Pages;
   models: Buffer;
   epoch: number;
 }
@@ -71,17 +117,25 @@ interface Pod {
 }
 
 /** Rejects if the port is taken at this address. */
-function startPod({ answer, at, models, epoch }: Made, host: string, port: number): Promise<Pod> {
+function startPod({ pages, models, epoch }: Made, host: string, port: number): Promise<Pod> {
   // Each pod has a buffer of its own, so that another pod does not overwrite the bytes of a slow connection.
-  const mine = Buffer.from(answer);
+  const copies = new Map<Template, Buffer>();
+  const metrics = (line: string): Buffer => {
+    const page = pages.of(line);
+    const mine = copies.get(page) ?? Buffer.from(page.answer);
+    copies.set(page, mine);
+    served.all++;
+    if (page !== pages.whole) served.restricted++;
+    if (page.at >= 0) writeDigits(mine, page.at, Date.now() - epoch);
+    return mine;
+  };
   const sockets = new Set<Socket>();
   let fault: Fault | undefined;
-  const reply = (socket: Socket, metrics: boolean): void => {
-    if (metrics) served++;
-    if (metrics && at >= 0) writeDigits(mine, at, Date.now() - epoch);
-    if (fault === undefined) socket.write(metrics ? mine : models);
+  const reply = (socket: Socket, line: string): void => {
+    const answer = line.startsWith("GET /metrics") ? metrics(line) : models;
+    if (fault === undefined) socket.write(answer);
     else if (fault === "500") socket.write("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
-    else if (fault === "drip") drip(socket, mine);
+    else if (fault === "drip") drip(socket, answer);
   };
   const server = createServer((socket: Socket) => {
     sockets.add(socket);
@@ -92,9 +146,9 @@ function startPod({ answer, at, models, epoch }: Made, host: string, port: numbe
     socket.on("data", (chunk) => {
       pending += chunk.toString("latin1");
       for (let end = pending.indexOf("\r\n\r\n"); end >= 0; end = pending.indexOf("\r\n\r\n")) {
-        const metrics = pending.startsWith("GET /metrics");
+        const line = pending.slice(0, pending.indexOf("\r\n"));
         pending = pending.slice(end + 4);
-        reply(socket, metrics);
+        reply(socket, line);
       }
     });
   });
@@ -116,15 +170,15 @@ function drip(socket: Socket, bytes: Buffer): void {
   socket.once("close", () => clearInterval(timer));
 }
 
-/** Number of sent responses, which the process reports on request. */
-let served = 0;
+/** The process reports this on request. */
+const served: Served = { all: 0, restricted: 0 };
 
 /** Each pod has an address of its own, and all have the same port, like the pods of an InferencePool. */
 const address = (i: number): string => `127.20.${1 + (i >> 7)}.${1 + (i & 127)}`;
 
 process.once("message", async (options: PodsOptions) => {
   const models = whole(Buffer.from(JSON.stringify({ data: [{ id: options.model, parent: null }] })));
-  const made: Made = { ...template(options), models, epoch: options.epoch };
+  const made: Made = { pages: new Pages(options), models, epoch: options.epoch };
   const pods = [await startPod(made, address(0), 0)];
   const { port } = pods[0] as Pod;
   for (let i = 1; i < options.count; i++) pods.push(await startPod(made, address(i), port));

@@ -83,7 +83,7 @@ function markdown(run: Run): string {
     "",
     `${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, ${machine.kernel}; load at the start ${machine.loadBefore}. Node ${machine.node}.`,
     "Pods, Envoy (one worker, the release wasm) and sidecar are processes of their own on one machine; a pod's answer is a capture of",
-    "vLLM 0.32 under load, 54,528 bytes. CPU is the scheduler's sum over all of a process' threads, as a share of one core.",
+    "vLLM 0.32 under load, 54,528 bytes; pods that honour name[] answer with less. CPU is the scheduler's sum over all of a process' threads, as a share of one core.",
     `Ages are read back from the filter at random moments; a pick may see a snapshot up to ${TICK_MS} ms later (a worker's tick),`,
     'which the claims add. "Real" is the time since the pod wrote the answer, by a number in the answer; "stated" is the age that the',
     "snapshot states. Ages are p50 / p99 / maximum in ms. The endpoint picker scrapes the same pods after the sidecar has ended.",
@@ -100,7 +100,7 @@ function markdown(run: Run): string {
     const real = plan.gzip ? "" : ms(window.real);
     const beside = peer === undefined ? "" : `${share(peer.cores)} (${peer.scrapesPerSecond.toFixed(0)} scrapes/s)`;
     out.push(
-      `| ${plan.name} | ${share(window.sidecar)} (${window.scrapesPerSecond.toFixed(0)} scrapes/s) | ${window.rssMiB.toFixed(0)} | ${ms(window.snapshot)} | ${ms(window.claimed)} | ${real} | ${window.reads * plan.pods} | ${beside} |`,
+      `| ${plan.name} | ${share(window.sidecar)} (${window.scrapesPerSecond.toFixed(0)} scrapes/s, ${window.restrictedPerSecond.toFixed(0)} restricted) | ${window.rssMiB.toFixed(0)} | ${ms(window.snapshot)} | ${ms(window.claimed)} | ${real} | ${window.reads * plan.pods} | ${beside} |`,
     );
   }
   if (faults !== undefined) {

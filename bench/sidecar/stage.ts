@@ -8,16 +8,17 @@ import { fileURLToPath } from "node:url";
 import type { Found } from "../../envoy/binary.ts";
 import { endWithProcess } from "../../envoy/process.ts";
 import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
-import type { Fault, PodsOptions } from "./pods.ts";
+import type { Fault, PodsOptions, Served } from "./pods.ts";
 
 const MODEL = "tiny";
 export const SECRET = "bench-secret-0123456789";
-const SIDECAR = fileURLToPath(new URL("../../build/sidecar/sidecar/main.js", import.meta.url));
 
 export interface Plan {
   pods: number;
   intervalMs: number;
   gzip: boolean;
+  /** Whether the pods honour name[]. */
+  names: boolean;
   file: string;
 }
 
@@ -30,8 +31,8 @@ export interface Stage {
   envoy: TestEnvoy;
   sidecarPid: number;
   podsPid: number;
-  /** Number of scrapes that the pods have answered. */
-  served(): Promise<number>;
+  /** Scrapes that the pods have answered. */
+  served(): Promise<Served>;
   /** Ends the sidecar only. Pods and Envoy continue. */
   endSidecar(): Promise<void>;
   close(): Promise<void>;
@@ -67,6 +68,8 @@ export interface StageOptions {
   precedence?: boolean;
   found: Found;
   wasm: string;
+  /** The compiled sidecar. */
+  sidecar: string;
   /** The sidecar finds this many pods by manifests in a folder, which can change. */
   manifests?: number;
   /** Further arguments for Node, such as --cpu-prof. */
@@ -75,7 +78,7 @@ export interface StageOptions {
 
 export async function startStage(
   plan: Plan,
-  { found, wasm, nodeArguments = [], manifests, precedence = false }: StageOptions,
+  { found, wasm, sidecar: program, nodeArguments = [], manifests, precedence = false }: StageOptions,
 ): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), "pilotfish-sidecar-"));
   const epoch = Date.now();
@@ -85,6 +88,7 @@ export async function startStage(
     model: MODEL,
     epoch,
     gzip: plan.gzip,
+    names: plan.names,
   });
   const envoy = await startEnvoy(
     {
@@ -113,7 +117,7 @@ export async function startStage(
       listen: "127.0.0.1:0",
     }),
   );
-  const sidecar = spawn(process.execPath, [...nodeArguments, SIDECAR, "--config", config], {
+  const sidecar = spawn(process.execPath, [...nodeArguments, program, "--config", config], {
     env: { ...process.env, PILOTFISH_SECRET: SECRET },
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -143,7 +147,7 @@ export async function startStage(
     fail: (pod, fault) => void pods.send({ pod, fault }),
     served: () =>
       new Promise((resolve) => {
-        pods.once("message", (message) => resolve(message as number));
+        pods.once("message", (message) => resolve(message as Served));
         pods.send("served");
       }),
     endSidecar,
