@@ -25,9 +25,10 @@ export async function openEngines({ pods, blocks, routed, folder }: EnginePoolSt
   return { addresses, pids, count: () => countOf(addresses), stop };
 }
 
-/** The frontends show no queues, so the deepest queue is 0. */
+/** The frontends show no queues and no cost of scrapes, so both are 0. */
 async function countOf(addresses: readonly string[]): Promise<PodsCount> {
-  const count: PodsCount = { prefixQueries: 0, prefixHits: 0, generatedTokens: 0, deepestQueue: 0, received: 0 };
+  const none = { prefixQueries: 0, prefixHits: 0, generatedTokens: 0, deepestQueue: 0, received: 0 };
+  const count: PodsCount = { ...none, scrapeMs: 0 };
   for (const address of addresses) {
     const page = await (await fetch(`http://${address}/metrics`)).text();
     count.prefixQueries += total(page, "dynamo_frontend_input_sequence_tokens_sum");

@@ -15,6 +15,8 @@ interface Repetition {
   /** Share of prompt tokens that were in the pods' caches, 0 to 1. */
   hitRate: number;
   deepestQueue: number;
+  /** Share of the time after the warm-up for which scrapes occupied the API server process of a pod, 0 to 1. */
+  scrapeShare: number;
   refused: number;
   cut: number;
   /** Requests that the client sent again because their connection broke. */
@@ -41,6 +43,7 @@ const MEASURES = [
   "outputPerSecond",
   "hitRate",
   "deepestQueue",
+  "scrapeShare",
   "refused",
   "cut",
   "again",
@@ -77,6 +80,7 @@ export function repetitionOf(seen: Seen, load: RoutingLoad): Repetition {
     outputPerSecond: ((last.generatedTokens - warm.generatedTokens) / (seen.lastMs - seen.warmMs)) * 1000,
     hitRate: (end.prefixHits - warm.prefixHits) / Math.max(1, end.prefixQueries - warm.prefixQueries),
     deepestQueue: Math.max(last.deepestQueue, end.deepestQueue),
+    scrapeShare: (last.scrapeMs - warm.scrapeMs) / (seen.lastMs - seen.warmMs),
     refused: measured.length - answered.length,
     cut: answered.filter(({ cut }) => cut).length,
     again: measured.filter(({ again }) => again > 0).length,

@@ -17,6 +17,8 @@ export interface PodsCount {
   generatedTokens: number;
   deepestQueue: number;
   received: number;
+  /** Ms for which scrapes occupied the API server process of a pod, mean of the pods. */
+  scrapeMs: number;
 }
 
 export interface PodsAsks {
@@ -48,8 +50,10 @@ async function start({ model, adapters, params }: PodsStart): Promise<string[]> 
 serve<PodsAsks>({
   start,
   count() {
-    const count: PodsCount = { prefixQueries: 0, prefixHits: 0, generatedTokens: 0, deepestQueue: 0, received: 0 };
-    for (const { engine } of pods) {
+    const none = { prefixQueries: 0, prefixHits: 0, generatedTokens: 0, deepestQueue: 0, received: 0 };
+    const count: PodsCount = { ...none, scrapeMs: 0 };
+    for (const { engine, stats } of pods) {
+      count.scrapeMs += stats().scrapeMs / pods.length;
       count.prefixQueries += engine.stats.prefixQueries;
       count.prefixHits += engine.stats.prefixHits;
       count.generatedTokens += engine.stats.generationTokens;

@@ -38,8 +38,8 @@ const sent = (at: number, wait: number, more: Partial<Sent> = {}): Sent => ({
 });
 
 function seen(contender: string, all: Sent[], hits = 80): Seen {
-  const count = { prefixQueries: 0, prefixHits: 0, generatedTokens: 0, deepestQueue: 0, received: 0 };
-  const end = { ...count, prefixQueries: 100, prefixHits: hits, generatedTokens: 500, deepestQueue: 3 };
+  const count = { prefixQueries: 0, prefixHits: 0, generatedTokens: 0, deepestQueue: 0, received: 0, scrapeMs: 0 };
+  const end = { ...count, prefixQueries: 100, prefixHits: hits, generatedTokens: 500, deepestQueue: 3, scrapeMs: 50 };
   return {
     contender,
     sent: all,
@@ -64,6 +64,7 @@ test("requests of the warm-up are in no figure; a cut request counts with the ti
   const figures = repetitionOf(seen("tokens", all), load("shared"));
   assert.equal(figures.mean, (10 + 20 + 4000) / 3);
   assert.deepEqual([figures.refused, figures.cut, figures.hitRate, figures.outputPerSecond], [1, 1, 0.8, 500]);
+  assert.equal(figures.scrapeShare, 0.05);
 });
 
 test("requests that were sent again and responses that broke off are counted", () => {
