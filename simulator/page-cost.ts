@@ -5,12 +5,12 @@
 // prometheus_client renders the page in pure Python, sample by sample, so the time follows the page's size.
 
 /**
- * CPU of a request without a page: 0.20 to 0.25 ms, measured on `bench/scrape/server.py` with prometheus_client 0.26, FastAPI 0.165
+ * CPU of a request without a page: 0.20 to 0.25 ms, measured on `testkit/vllm/metrics_server.py` with prometheus_client 0.26, FastAPI 0.165
  * and uvicorn 0.54.
  */
 export const SCRAPE_REQUEST_MS = 0.25;
 /**
- * Real vLLM 0.32 renders 48 KB in 8 to 10 ms, and 1.7 KB in 0.3 ms. On `bench/scrape/server.py` 2.8 KB cost 0.6 ms. A whole page of
+ * Real vLLM 0.32 renders 48 KB in 8 to 10 ms, and 1.7 KB in 0.3 ms. On `testkit/vllm/metrics_server.py` 2.8 KB cost 0.6 ms. A whole page of
  * this server costs 5 ms, so a faster machine has half of this figure.
  */
 export const SCRAPE_BYTE_MS = 9 / 48_000;
@@ -29,7 +29,7 @@ interface ScrapeCosts {
 
 /**
  * `bytes`: of the rendered page. Several processes keep their metrics in files, and each page reads the files of all processes. The
- * factor is measured on `bench/scrape/server.py`: a page of 38 KB costs 5.9 ms with the files of one process, 8.5 ms with four.
+ * factor is measured on `testkit/vllm/metrics_server.py`: a page of 38 KB costs 5.9 ms with the files of one process, 8.5 ms with four.
  */
 export function scrapeMs({ scrapeRequestMs, scrapeByteMs, apiServers }: ScrapeCosts, bytes: number): number {
   const files = apiServers === 1 ? 1 : 1.4 + 0.26 * apiServers;

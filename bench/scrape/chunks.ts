@@ -1,4 +1,4 @@
-// Reads the chunks of a stream of server.py. The grammar of a stream:
+// Reads the chunks of a stream of testkit/vllm/metrics_server.py. The grammar of a stream:
 //
 //   event  = "data: " ( chunk | usage | "[DONE]" ) "\n\n"
 //   chunk  = JSON object with `due` and `sent`: when the chunk was due, and when the server's event loop sent it. Both are ns of

@@ -1,25 +1,20 @@
 // The processes of one window: the server, the gateways, and what scrapes. All are new, so that no window depends on an earlier one.
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Found } from "../../envoy/binary.ts";
 import { endWithProcess } from "../../envoy/process.ts";
 import { keepOffLastCore, keepOnLastCore } from "../../testkit/cpu.ts";
 import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { startEpp } from "../../testkit/peers/ext-proc-peers.ts";
-import { programOf, VLLM_METRICS } from "../../testkit/peers/python-peers.ts";
-import { type RunningPeer, spawnPeer } from "../../testkit/peers/spawn-peer.ts";
 import { freePorts } from "../../testkit/ports.ts";
 import { until } from "../../testkit/until.ts";
+import { startMetricsServer } from "../../testkit/vllm/metrics-server.ts";
 import type { Plan } from "./contenders.ts";
 
 export const MODEL = "tiny";
 const SECRET = "bench-secret-0123456789";
-const SERVER = fileURLToPath(new URL("./server.py", import.meta.url));
-const CAPTURE = fileURLToPath(new URL("../../tests/fixtures/metrics/vllm-0.32-load.txt", import.meta.url));
-const STARTED_MS = 60_000;
 const QUIET = { log: { level: "warn" } };
 
 /** A module and the compiled sidecar of the same release. */
@@ -65,7 +60,9 @@ export async function startStage(plan: Plan, options: StageOptions): Promise<Sta
     for (const end of closing.splice(0).reverse()) await end();
   };
   try {
-    const server = await startServer(folder, options);
+    const [port] = (await freePorts(1)) as [number];
+    const { everyMs, multiprocess } = options;
+    const server = await startMetricsServer({ folder, port, model: MODEL, everyMs, multiprocess });
     closing.push(server.stop);
     const address = `127.0.0.1:${server.port}`;
     const build = plan.contender === "before" ? options.before : options.now;
@@ -91,27 +88,6 @@ export async function startStage(plan: Plan, options: StageOptions): Promise<Sta
     await close();
     throw error;
   }
-}
-
-async function startServer(folder: string, { everyMs, multiprocess }: StageOptions): Promise<RunningPeer> {
-  const [port] = (await freePorts(1)) as [number];
-  const python = programOf(VLLM_METRICS, "python");
-  const argv = [
-    python,
-    SERVER,
-    "--port",
-    String(port),
-    "--model",
-    MODEL,
-    "--capture",
-    CAPTURE,
-    "--every",
-    String(everyMs),
-  ];
-  const files = join(folder, "metrics");
-  await mkdir(files);
-  const env = { ...process.env, ...(multiprocess && { PROMETHEUS_MULTIPROC_DIR: files }) };
-  return spawnPeer({ title: "the server", argv, env, folder, port, waitMs: STARTED_MS });
 }
 
 function startGateway(address: string, wasm: string, found: Found): Promise<TestEnvoy> {

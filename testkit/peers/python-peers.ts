@@ -23,7 +23,7 @@ export const LITELLM: PythonPeer = { name: "litellm", title: "litellm[proxy]", v
  */
 export const DYNAMO: PythonPeer = { name: "dynamo", title: "ai-dynamo", version: "1.6.1" };
 
-/** With FastAPI, uvicorn and prometheus_client: how vLLM 0.32 serves its metrics. bench/scrape/server.py needs these. */
+/** With FastAPI, uvicorn and prometheus_client: how vLLM 0.32 serves its metrics. testkit/vllm/metrics_server.py needs these. */
 export const VLLM_METRICS: PythonPeer = {
   name: "prometheus-fastapi-instrumentator",
   title: "vLLM's libraries for metrics",
