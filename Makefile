@@ -55,7 +55,7 @@ test-istio: build/pilotfish.wasm ## Test the Istio example as the Envoy configur
 
 .PHONY: test-servers
 test-servers: node_modules/.package-lock.json ## Test the reading of the metrics of each supported model server
-	@node --import tsx --test tests/sidecar/scrape/corpus.test.ts tests/sidecar/scrape/engines.test.ts tests/simulator/metrics.test.ts
+	@node --import tsx --test tests/sidecar/scrape/corpus.test.ts tests/sidecar/scrape/engines.test.ts tests/sidecar/scrape/real-pages.test.ts tests/simulator/metrics.test.ts
 
 .PHONY: spec
 spec: node_modules/.package-lock.json ## Run one spec of the filter: FILE=tests/assembly/route/models.spec.ts

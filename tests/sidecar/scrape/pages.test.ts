@@ -2,56 +2,36 @@
 // the test sets.
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { Access } from "../../../sidecar/credentials/access.ts";
-import { AUTO, ENGINES, enginesFor } from "../../../sidecar/engines/index.ts";
 import type { Reading } from "../../../sidecar/engines/reading.ts";
-import { compileTrie } from "../../../sidecar/scrape/metric-trie.ts";
-import { MetricsParser } from "../../../sidecar/scrape/metrics-parser.ts";
-import { PageReader } from "../../../sidecar/scrape/page-reader.ts";
-import { PodClient } from "../../../sidecar/scrape/pod-client.ts";
-import type { ScraperParts } from "../../../sidecar/scrape/scraper-parts.ts";
+import type { PageReader } from "../../../sidecar/scrape/page-reader.ts";
 import { capture } from "../../../testkit/captures.ts";
+import { allEngines, pageReader, type ScrapesOptions } from "../../../testkit/sidecar/page-reader.ts";
 import { type PagedPod, page, restrictPage, startPagedPod } from "../../../testkit/sidecar/paged-pod.ts";
 
 const LOAD = capture("load").toString();
 const MINUTE = 60_000;
-const parser = new MetricsParser(compileTrie(enginesFor(AUTO, ENGINES)));
 
 interface Scene {
   pod: PagedPod;
   reader: PageReader;
-  /** Scrapes once after `ms`, as a scraper does. Returns the reading and what the pod was asked for. */
+  /** Scrapes once, `ms` later. Returns the reading and what the pod was asked for. */
   scrape(ms?: number): Promise<{ reading: Reading; asked: string[] }>;
-}
-
-interface Given {
-  text?: string;
-  path?: string;
-  gzip?: boolean;
-  restrict?: boolean;
-  timeoutMs?: number;
 }
 
 async function scene(
   t: TestContext,
-  { text = LOAD, path = "/metrics", gzip = false, restrict = true, timeoutMs = 2000 }: Given = {},
+  { text = LOAD, ...options }: ScrapesOptions & { text?: string } = {},
 ): Promise<Scene> {
   const pod = await startPagedPod(text);
-  const client = new PodClient(pod.url, pod.url, new Access({ tls: { verify: true }, gzip }));
-  t.after(() => client.close());
+  const scrapes = pageReader(pod.url, options);
+  t.after(() => scrapes.close());
   t.after(() => pod.close());
-  let now = 1000;
-  const options = { path, restrict, timeoutMs, maxBytes: 1 << 20 };
-  const clock = { now: () => now, epochMicros: () => 0n };
-  const reader = new PageReader(client, path, { options, parser, engines: ENGINES, clock } as ScraperParts);
   return {
     pod,
-    reader,
-    async scrape(ms = 1000) {
-      now += ms;
+    reader: scrapes.reader,
+    async scrape(ms) {
       pod.asked = [];
-      const { reading } = await reader.read();
-      if (reader.tryDue) await reader.tryRestricted();
+      const reading = await scrapes.scrape(ms);
       return { reading, asked: pod.asked };
     },
   };
@@ -64,7 +44,7 @@ async function restricted(given: Scene): Promise<Scene> {
   return given;
 }
 
-const EXPECTED = parser.parse(Buffer.from(LOAD));
+const EXPECTED = allEngines.parse(Buffer.from(LOAD));
 /** The signals and counters of a reading, without the number of samples. */
 const values = ({ samples, ...rest }: Reading) => rest;
 const without = (text: string, name: string) => text.replace(new RegExp(`^${name}[ {].*\\n`, "gm"), "");
@@ -87,7 +67,7 @@ for (const name of ["idle", "lora_load", "dp2_load"]) {
     const { scrape } = await restricted(await scene(t, { text }));
     const { reading, asked } = await scrape();
     assert.deepEqual(asked, ["restricted"]);
-    assert.deepEqual(values(reading), values(parser.parse(Buffer.from(text))));
+    assert.deepEqual(values(reading), values(allEngines.parse(Buffer.from(text))));
   });
 }
 
@@ -259,7 +239,7 @@ test("a rank that disappears from the restricted page alone is a missing sample"
     page(restrictPage(text.replace(/^vllm:num_requests_waiting\{engine="1".*\n/m, ""), names));
   const { reading, asked } = await scrape(20_000);
   assert.deepEqual(asked, ["restricted", "whole", "restricted"]);
-  assert.equal(reading.waiting, parser.parse(Buffer.from(text)).waiting);
+  assert.equal(reading.waiting, allEngines.parse(Buffer.from(text)).waiting);
   assert.equal(reader.state, "partial");
 });
 
