@@ -65,8 +65,7 @@ export class PageChoice {
     if (page !== undefined && this.#restarted(page, now) && now >= this.#tryAt) return false;
     const found = page === undefined ? "failed" : verdict(page, whole, this.#unsteady);
     if (page !== undefined && found === "restricted") {
-      const samples = whole.samples.map((count, i) => Math.max(count, page.samples[i] as number));
-      this.#whole = { ...whole, samples };
+      this.#expectMore(whole, page);
       return true;
     }
     this.#state = found;
@@ -136,6 +135,13 @@ export class PageChoice {
     else if (this.#state === "restricted") this.#soon(now);
     else return;
     this.#state = "whole";
+  }
+
+  /** Expects the samples of a good restricted page from later pages, where it has more than the whole page had. */
+  #expectMore(whole: ParsedPage, page: ParsedPage): void {
+    if (whole.samples.every((count, i) => count >= (page.samples[i] as number))) return;
+    const samples = whole.samples.map((count, i) => Math.max(count, page.samples[i] as number));
+    this.#whole = { ...whole, samples };
   }
 
   /** Whether the page's server started at another time than the server of the page before. */
