@@ -36,7 +36,7 @@ export interface ListedModel {
 }
 
 /**
- * Which page of its metrics a pod is asked for, and why (scrape/page-choice.ts):
+ * Which page of its metrics a pod is asked for, and why (scrape/page/page-choice.ts):
  *
  *   restricted   only the samples that are used
  *   whole        the whole page, since nothing else was tried
@@ -45,7 +45,7 @@ export interface ListedModel {
  */
 export type PageState = "restricted" | "whole" | "ignored" | "empty" | "partial" | "failed";
 
-/** What this sidecar's scrapes cost a pod (scrape/scrape-cost.ts). */
+/** What this sidecar's scrapes cost a pod (scrape/page/scrape-cost.ts). */
 interface PodCost {
   /** How many pages of each kind were read. */
   readonly pages: { readonly whole: number; readonly restricted: number };

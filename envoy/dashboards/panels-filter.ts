@@ -184,6 +184,12 @@ export const FILTER_ROWS: readonly Row[] = [
         ],
       },
       {
+        title: "Share of the pods' time that reads take",
+        about: "Estimated from the smallest time to answer; of all sidecars together.",
+        unit: "percentunit",
+        queries: [{ expr: `sum by (endpoint) (pilotfish_scrape_share${SIDECAR})`, legend: "{{endpoint}}" }],
+      },
+      {
         title: "Duration of reads and pushes",
         about: "99th percentile.",
         unit: "s",

@@ -6,7 +6,7 @@ import { toFailure } from "../http.ts";
 import type { Pod, PodAddress } from "../pod.ts";
 import { LastSignals } from "./last-signals.ts";
 import { ModelReader } from "./model-reader.ts";
-import { PageReader } from "./page-reader.ts";
+import { PageReader } from "./page/page-reader.ts";
 import { PodClient } from "./pod-client.ts";
 import { Probe } from "./probe.ts";
 import { jittered, type ScraperParts } from "./scraper-parts.ts";

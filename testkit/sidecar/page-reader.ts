@@ -4,13 +4,13 @@ import { AUTO, ENGINES, enginesFor } from "../../sidecar/engines/index.ts";
 import type { Reading } from "../../sidecar/engines/reading.ts";
 import { compileTrie } from "../../sidecar/scrape/metric-trie.ts";
 import { MetricsParser } from "../../sidecar/scrape/metrics-parser.ts";
-import { PageReader } from "../../sidecar/scrape/page-reader.ts";
+import { PageReader } from "../../sidecar/scrape/page/page-reader.ts";
 import { PodClient } from "../../sidecar/scrape/pod-client.ts";
 import type { ScraperParts } from "../../sidecar/scrape/scraper-parts.ts";
 
 export const allEngines = new MetricsParser(compileTrie(enginesFor(AUTO, ENGINES)));
 
-export interface Scrapes {
+interface Scrapes {
   reader: PageReader;
   /** Scrapes once, `ms` later by the clock, as a scraper does. */
   scrape(ms?: number): Promise<Reading>;

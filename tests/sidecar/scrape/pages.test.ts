@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { Reading } from "../../../sidecar/engines/reading.ts";
-import type { PageReader } from "../../../sidecar/scrape/page-reader.ts";
+import type { PageReader } from "../../../sidecar/scrape/page/page-reader.ts";
 import { capture } from "../../../testkit/captures.ts";
 import { allEngines, pageReader, type ScrapesOptions } from "../../../testkit/sidecar/page-reader.ts";
 import { type PagedPod, page, restrictPage, startPagedPod } from "../../../testkit/sidecar/paged-pod.ts";

@@ -1,7 +1,7 @@
 // What scraping costs a pod, estimated from the time to answer.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ScrapeCost } from "../../../sidecar/scrape/scrape-cost.ts";
+import { ScrapeCost } from "../../../sidecar/scrape/page/scrape-cost.ts";
 
 const near = (actual: number, expected: number, within: number) =>
   assert.ok(Math.abs(actual - expected) <= within, `${actual}, expected ${expected} within ${within}`);

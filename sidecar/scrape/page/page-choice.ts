@@ -9,8 +9,8 @@
 //   any        ── the server restarted ──▶ a try: another version or mode may run there
 //
 // A whole page is read in every state except `restricted`. Tries are at least TRY_GAP_MS apart, whatever the pod does.
-import type { PageState } from "../pod.ts";
-import type { ParsedPage } from "./metrics-parser.ts";
+import type { PageState } from "../../pod.ts";
+import type { ParsedPage } from "../metrics-parser.ts";
 
 /** A shorter whole page is not worth a try: its rendering is a small part of the request's cost. */
 const SMALL_BYTES = 4096;

@@ -1,14 +1,14 @@
 // Reads the metrics of one pod: the restricted page where it is good, else the whole page (page-choice.ts).
-import { wantedNames } from "../engines/engine-rows.ts";
-import type { Reading } from "../engines/reading.ts";
-import { toFailure } from "../http.ts";
-import type { PageState } from "../pod.ts";
-import type { ParsedPage } from "./metrics-parser.ts";
+import { wantedNames } from "../../engines/engine-rows.ts";
+import type { Reading } from "../../engines/reading.ts";
+import { toFailure } from "../../http.ts";
+import type { PageState } from "../../pod.ts";
+import type { ParsedPage } from "../metrics-parser.ts";
+import type { PodClient } from "../pod-client.ts";
+import type { ScraperParts } from "../scraper-parts.ts";
 import { PageChoice } from "./page-choice.ts";
-import type { PodClient } from "./pod-client.ts";
 import { restrictedPaths } from "./restricted-paths.ts";
 import { type PageKind, ScrapeCost } from "./scrape-cost.ts";
-import type { ScraperParts } from "./scraper-parts.ts";
 
 /** A try waits for the restricted page for this multiple of the whole page's time, and TRY_MS: a slower page is of no use. */
 const TRY_FACTOR = 4;
