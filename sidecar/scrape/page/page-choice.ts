@@ -62,7 +62,10 @@ export class PageChoice {
    */
   restricted(page: ParsedPage | undefined, now: number): boolean {
     const whole = this.#whole as ParsedPage;
-    if (page !== undefined && this.#restarted(page, now) && now >= this.#tryAt) return false;
+    if (page !== undefined && this.#restarted(page, now) && now >= this.#tryAt) {
+      this.#state = "whole";
+      return false;
+    }
     const found = page === undefined ? "failed" : verdict(page, whole, this.#unsteady);
     if (page !== undefined && found === "restricted") {
       this.#expectMore(whole, page);

@@ -314,3 +314,26 @@ test("a pod whose pages all fail is asked for both once, then for the whole page
   await assert.rejects(scrape(), { reason: "status" });
   assert.deepEqual(pod.asked, ["whole"]);
 });
+
+test("a server that restarts and has no engine yet is read whole until its page can be restricted", async (t) => {
+  const { pod, reader, scrape } = await restricted(await scene(t));
+  pod.page = "process_start_time_seconds 2000000000.5\n";
+  for (const asked of [["restricted", "whole"], ["whole"]]) {
+    assert.deepEqual((await scrape(20_000)).asked, asked);
+    assert.notEqual(reader.state, "restricted");
+  }
+  pod.page = LOAD.replace(/^process_start_time_seconds .*$/m, "process_start_time_seconds 2000000000.5");
+  const { reading } = await scrape(20_000);
+  assert.equal(reading.waiting, EXPECTED.waiting);
+  assert.deepEqual((await scrape(20_000)).asked, ["restricted"]);
+});
+
+test("a pod that is replaced by another server is asked for the other server's names", async (t) => {
+  const { pod, reader, scrape } = await restricted(await scene(t));
+  pod.page = LOAD.replaceAll("vllm:", "ray_vllm_");
+  const { reading, asked } = await scrape(20_000);
+  assert.deepEqual(asked, ["restricted", "whole", "restricted"]);
+  assert.equal(reading.engine, "ray");
+  assert.equal(reader.state, "restricted");
+  assert.ok(pod.names.every((name) => name.startsWith("ray_")));
+});
