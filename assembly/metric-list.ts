@@ -66,80 +66,84 @@ export const SNAPSHOT_OTHER: u32 = 30;
 export const REPORTED: u32 = 31;
 /** Traffic pushes that were stored: the in-flight requests and prefixes of other Envoys. */
 export const TRAFFIC_STORED: u32 = 32;
+/** Pushes of a collector's readings of pods that were stored for the other sidecars. */
+export const READINGS_STORED: u32 = 33;
+/** Pushes of readings of pods that were refused: with 409 if another sidecar is this Envoy's collector, with 500 if they could not be stored. */
+export const READINGS_REFUSED: u32 = 34;
 /** Values that Envoy's shared data did not take: the host refused the value, or other workers changed it each time first. */
-export const SHARED_FAILED: u32 = 33;
+export const SHARED_FAILED: u32 = 35;
 /** Requests that a holder passed on, because no reader stands in front of it. */
-export const SETUP_NO_READER: u32 = 34;
+export const SETUP_NO_READER: u32 = 36;
 /** Requests that a reader passed on, because no holder stands behind it. */
-export const SETUP_NO_HOLDER: u32 = 35;
+export const SETUP_NO_HOLDER: u32 = 37;
 /** Requests that were let go unread, because no body ever came: `allow_on_headers_stop_iteration` is not set. */
-export const SETUP_NO_BODY: u32 = 36;
+export const SETUP_NO_BODY: u32 = 38;
 /** Requests that Envoy sent elsewhere at once: its cluster has no `override_host` policy, or does not have the endpoint. */
-export const SETUP_NOT_FOLLOWED: u32 = 37;
+export const SETUP_NOT_FOLLOWED: u32 = 39;
 /** Endpoints that were ejected, because their responses failed in a row (`pick.ejection`). */
-export const EJECTED: u32 = 38;
+export const EJECTED: u32 = 40;
 /** Responses that failed by the endpoint's fault: no connection, a reset, a 500, 502, 503 or 504. */
-export const POD_FAILED: u32 = 39;
+export const POD_FAILED: u32 = 41;
 /** Requests that were picked as if no endpoint were ejected, because more than half of the model's endpoints were. */
-export const PANIC: u32 = 40;
+export const PANIC: u32 = 42;
 /** Load reports of endpoints that came with a response and are used (`pick.loadReports`). */
-export const LOAD_REPORTS: u32 = 41;
+export const LOAD_REPORTS: u32 = 43;
 /** Load reports that could not be read. The last scrape counts instead. */
-export const LOAD_REPORT_UNREADABLE: u32 = 42;
+export const LOAD_REPORT_UNREADABLE: u32 = 44;
 /** Requests refused with 429: the pool is saturated, and the request's priority is below 0. */
-export const SHED: u32 = 43;
+export const SHED: u32 = 45;
 /** Requests that had to wait for room (`admission.mode` `hold`). Each of them is then resumed, refused, displaced or aborted. */
-export const HELD: u32 = 44;
+export const HELD: u32 = 46;
 /** Waiting requests that went on. */
-export const RESUMED: u32 = 45;
+export const RESUMED: u32 = 47;
 /** Waiting requests refused with 503: there was no room within `admission.hold.timeout`. */
-export const HOLD_TIMEOUT: u32 = 46;
+export const HOLD_TIMEOUT: u32 = 48;
 /** Waiting requests refused with 503: the model had no endpoint, and none came within `admission.hold.timeout`. */
-export const HOLD_NO_ENDPOINT: u32 = 47;
+export const HOLD_NO_ENDPOINT: u32 = 49;
 /** Requests refused with 429 at once, because the hold queue was full. */
-export const HOLD_FULL: u32 = 48;
+export const HOLD_FULL: u32 = 50;
 /** Waiting requests refused with 429, because a request of a higher priority needed the room in the queue. */
-export const HOLD_DISPLACED: u32 = 49;
+export const HOLD_DISPLACED: u32 = 51;
 /** Waiting requests whose client went away. */
-export const HOLD_ABORTED: u32 = 50;
+export const HOLD_ABORTED: u32 = 52;
 /** Requests of a session that went to the session's own endpoint. */
-export const SESSION_KEPT: u32 = 51;
+export const SESSION_KEPT: u32 = 53;
 /** Requests of a session that went elsewhere, because the session's endpoint had far too much to do. */
-export const SESSION_MOVED: u32 = 52;
+export const SESSION_MOVED: u32 = 54;
 /** Requests of the Responses API that went to the endpoint that keeps the response they name. */
-export const RESPONSE_FOUND: u32 = 53;
+export const RESPONSE_FOUND: u32 = 55;
 /** Requests of the Responses API that name a response of which no endpoint is known. They go on like other requests. */
-export const RESPONSE_UNKNOWN: u32 = 54;
+export const RESPONSE_UNKNOWN: u32 = 56;
 /** Requests in a dry run that Envoy sent to the endpoint that would have been picked (`pick.dryRun`). */
-export const DRY_RUN_AGREED: u32 = 55;
+export const DRY_RUN_AGREED: u32 = 57;
 /** Requests in a dry run that Envoy sent to another endpoint than the one that would have been picked. */
-export const DRY_RUN_DIFFERED: u32 = 56;
+export const DRY_RUN_DIFFERED: u32 = 58;
 /** Responses that carry an explanation of their pick (`pick.debugSecret`). */
-export const EXPLAINED: u32 = 57;
+export const EXPLAINED: u32 = 59;
 /** Requests that were sent to another place than the nearest one, because that place had no room. */
-export const PLACES_SPILLED: u32 = 58;
+export const PLACES_SPILLED: u32 = 60;
 /** Requests that came while every place was at its limit. They are spread by how full the places are. */
-export const PLACES_FULL: u32 = 59;
+export const PLACES_FULL: u32 = 61;
 /** Requests whose place was chosen and counted, but not used, because the policy has `dryRun`. */
-export const PLACES_DRY_RUN: u32 = 60;
+export const PLACES_DRY_RUN: u32 = 62;
 /** Requests that wait now, in all workers. */
-export const HELD_NOW: u32 = 61;
+export const HELD_NOW: u32 = 63;
 /** In-flight requests of this Envoy, over all workers. */
-export const IN_FLIGHT: u32 = 62;
+export const IN_FLIGHT: u32 = 64;
 /** In-flight requests of other Envoys to the endpoints of the snapshot, as the sidecar last reported them. */
-export const IN_FLIGHT_ELSEWHERE: u32 = 63;
+export const IN_FLIGHT_ELSEWHERE: u32 = 65;
 /** Milliseconds since the snapshot in use was received. */
-export const SNAPSHOT_AGE: u32 = 64;
+export const SNAPSHOT_AGE: u32 = 66;
 /** Endpoints in the snapshot in use. */
-export const ENDPOINTS: u32 = 65;
+export const ENDPOINTS: u32 = 67;
 /** Requests for which an endpoint in the place was picked. The places after the first 64 are counted together, as `others`. */
 export const PLACE_PICKED: string = ".picked";
 /** Requests that a policy with `dryRun` would have sent to the place. */
 export const PLACE_WOULD_PICK: string = ".would_pick";
 
-export const METRICS: u32 = 66;
+export const METRICS: u32 = 68;
 /** The metrics from this number on are gauges, those before it counters. */
-export const FIRST_GAUGE: u32 = 61;
+export const FIRST_GAUGE: u32 = 63;
 export const NAMES: StaticArray<string> = [
   "pilotfish.picked",
   "pilotfish.unknown_model",
@@ -174,6 +178,8 @@ export const NAMES: StaticArray<string> = [
   "pilotfish.snapshot.other",
   "pilotfish.reported",
   "pilotfish.traffic.stored",
+  "pilotfish.readings.stored",
+  "pilotfish.readings.refused",
   "pilotfish.shared.failed",
   "pilotfish.setup.no_reader",
   "pilotfish.setup.no_holder",

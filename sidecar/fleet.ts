@@ -1,12 +1,13 @@
 // Keeps a scraper for each pod that the sources list.
 import type { DirectoryObserver } from "./discover/directory.ts";
-import { type EngineName, enginesFor } from "./engines/index.ts";
+import { AUTO, type EngineName, enginesFor } from "./engines/index.ts";
 import type { Pod, PodAddress } from "./pod.ts";
 import { compileTrie } from "./scrape/metric-trie.ts";
 import { MetricsParser } from "./scrape/metrics-parser.ts";
 import { ScrapeLimit } from "./scrape/scrape-limit.ts";
 import { Scraper } from "./scrape/scraper.ts";
 import type { ScraperParts } from "./scrape/scraper-parts.ts";
+import { type EnginePrints, enginePrints, type SharedReading } from "./scrape/shared/shared-readings.ts";
 
 interface FleetObserver {
   /** A source reported its pods, with or without a change. */
@@ -22,6 +23,8 @@ interface FleetParts extends Omit<ScraperParts, "parser" | "limit"> {
 }
 
 export class Fleet implements DirectoryObserver {
+  /** The prints of this sidecar's engines. */
+  readonly prints: EnginePrints;
   readonly #parts: FleetParts;
   readonly #observer: FleetObserver;
   readonly #scrapers = new Map<string, Scraper>();
@@ -33,6 +36,7 @@ export class Fleet implements DirectoryObserver {
     this.#parts = parts;
     this.#observer = observer;
     this.#limit = new ScrapeLimit(parts.concurrency);
+    this.prints = enginePrints(parts.engines);
   }
 
   *pods(): Iterable<Pod> {
@@ -47,6 +51,41 @@ export class Fleet implements DirectoryObserver {
   get settled(): boolean {
     for (const scraper of this.#scrapers.values()) if (!scraper.settled) return false;
     return true;
+  }
+
+  /** Returns what this sidecar itself has read from its pods after `since`, ms. */
+  share(since: number): SharedReading[] {
+    const shared: SharedReading[] = [];
+    for (const scraper of this.#scrapers.values()) {
+      const reading = scraper.share(since);
+      if (reading !== undefined) shared.push(reading);
+    }
+    return shared;
+  }
+
+  /**
+   * Takes the readings of another sidecar. `source`: its id; `prints`: the prints of its engines; `madeAt`: when it made the readings'
+   * ages, ms, by the clock of this sidecar. Pods that this sidecar has not found itself are left out, and readings of engines that the
+   * two sidecars read differently. Returns how many readings count.
+   */
+  receive(source: number, readings: readonly SharedReading[], prints: EnginePrints, madeAt: number): number {
+    let used = 0;
+    for (const shared of readings) {
+      const scraper = this.#scrapers.get(shared.address);
+      const engine = shared.reading.engine ?? "";
+      const print = Object.hasOwn(this.prints, engine) ? this.prints[engine] : undefined;
+      if (scraper === undefined || print === undefined || !Object.hasOwn(prints, engine)) continue;
+      const expected = scraper.pod.engine;
+      if (print !== prints[engine] || (expected !== AUTO && expected !== engine)) continue;
+      scraper.received(source, shared, madeAt - shared.age);
+      used++;
+    }
+    return used;
+  }
+
+  /** This sidecar reads the pods for others from now on. */
+  takeOver(): void {
+    for (const scraper of this.#scrapers.values()) scraper.takeOver();
   }
 
   appeared(found: PodAddress): void {

@@ -130,6 +130,17 @@ export const METRICS = {
     [],
     "Scrapes that were put off by an interval, because `scrape.concurrency` scrapes were running.",
   ),
+  readingsShared: counter(
+    "pilotfish_readings_shared_total",
+    ["event"],
+    "Readings of endpoints between sidecars: pushes of this sidecar that an Envoy stored (`sent`) or did not store (`failed`), and " +
+      "readings of another sidecar that count (`received`) or that are wrong (`refused`).",
+  ),
+  scrapedElsewhere: gauge(
+    "pilotfish_endpoint_scraped_elsewhere",
+    ["endpoint"],
+    "1 if the endpoint's last reading is from a scrape of another sidecar, else 0.",
+  ),
   discoveryErrors: counter("pilotfish_discovery_errors_total", ["source"], "Failed attempts to find endpoints."),
 
   pushes: counter(

@@ -12,6 +12,7 @@ import { scrapeMetrics } from "./metrics-scrapes.ts";
 import type { Pod } from "./pod.ts";
 import type { PoolLoad } from "./pools.ts";
 import { PUSH_RESULTS, type PushResult } from "./push/push-answer.ts";
+import type { ReadingsEvent } from "./push/readings-exchange.ts";
 import type { MadeSnapshot } from "./snapshot/source.ts";
 import { Tally } from "./tally.ts";
 
@@ -36,6 +37,8 @@ export interface Metrics {
   crowded(): void;
   discoveryFailed(source: string): void;
   pushed(target: string, result: PushResult, seconds: number, snapshot: MadeSnapshot | undefined): void;
+  /** Readings of endpoints between sidecars. */
+  shared(event: ReadingsEvent, count: number): void;
   reloaded(result: "ok" | "refused"): void;
   forget(endpoint: string): void;
 }
@@ -73,6 +76,9 @@ function perEndpoint(registry: Registry, watched: Watched, clock: Clock): void {
   gauge(METRICS.endpointWaiting, (pod) => pod.reading?.waiting ?? null);
   gauge(METRICS.endpointRunning, (pod) => pod.reading?.running ?? null);
   gauge(METRICS.endpointKvUsage, (pod) => pod.reading?.kvUsage ?? null);
+  gauge(METRICS.scrapedElsewhere, ({ respondedAt, scrapedBy }) =>
+    respondedAt === undefined ? null : Number(scrapedBy !== undefined),
+  );
   gauge(METRICS.scrapeAge, ({ scrapedAt, respondedAt = scrapedAt }) =>
     respondedAt === null ? null : (clock.now() - respondedAt) / 1000,
   );
@@ -158,6 +164,9 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
   const reloads = counter(METRICS.configReloads);
   for (const result of ["ok", "refused"]) reloads.inc({ result }, 0);
 
+  const shared = counter(METRICS.readingsShared);
+  for (const event of ["sent", "failed", "received", "refused"]) shared.inc({ event }, 0);
+
   const known = new Set<string>();
 
   return {
@@ -184,6 +193,7 @@ export function createMetrics(watched: Watched, clock: Clock): Metrics {
       listed.set(snapshot.models);
       dropped.set(snapshot.dropped.endpoints + snapshot.dropped.models + snapshot.dropped.objects);
     },
+    shared: (event, count) => shared.inc({ event }, count),
     reloaded: (result) => reloads.inc({ result }),
     forget(endpoint) {
       tally.forget(endpoint);

@@ -66,8 +66,10 @@ export interface Pod extends PodAddress {
   reading: Reading | null;
   /** Clock.now() at the start of the good scrape that read the oldest of the reading's signals. The reading is not older. */
   scrapedAt: number | null;
-  /** Clock.now() at the start of the last good scrape; absent: no scrape of this sidecar was good. */
+  /** Clock.now() at the start of the last good scrape; absent: no scrape was good. */
   respondedAt?: number;
+  /** The id of the sidecar that made this scrape (push/collector-election.ts); absent: this sidecar made it. */
+  scrapedBy?: number;
   /** Absent: this sidecar does not scrape the pod. */
   page?: PageState;
   cost?: PodCost;

@@ -21,11 +21,10 @@ import { followNewScrapes, followSnapshot, followTraffic } from "./follow";
 import { tendWaiting } from "./request/resume";
 import { answerPolls, heldPolls, lookForNews, pollPeriod } from "./reserved/polls";
 import { verifySettled } from "./response/served";
-import { BUSY_TICK_MILLISECONDS, collectGarbage, Root, tickEvery } from "./root";
+import { BUSY_TICK_MILLISECONDS, collectGarbage, IDLE_TICK_MILLISECONDS, Root, tickEvery } from "./root";
 import { releaseStuck } from "./setup/no-bodies";
 import { openStreams } from "./streams";
 
-const IDLE_TICK_MILLISECONDS: u32 = 200;
 /** A worker that had more requests than this since its last tick does not become idle, because each request would wake it again. */
 const FEW: u32 = 2;
 /** Period of a busy worker's ticks, ns. */

@@ -23,6 +23,7 @@ export class Root {
 
 /** Tick period of a worker that is not idle. Every root begins with this period (on-tick.ts). */
 export const BUSY_TICK_MILLISECONDS: u32 = 20;
+export const IDLE_TICK_MILLISECONDS: u32 = 200;
 
 const roots: Root[] = [];
 /** Whether the collector can free objects at the next tick. */

@@ -22,6 +22,8 @@ const BYTES: u32 = offsetof<Lease>();
 const LONGEST: u64 = 10000000000;
 /** How late a collector's poll may be, ns, beside twice the time between its polls. */
 const GRACE: u64 = 250000000;
+/** How late it may be after a poll that its sidecar gave up, ns. Mostly the sidecar's process has ended. */
+const GIVEN_UP_GRACE: u64 = 40000000;
 const next: usize = memory.data(BYTES, 8);
 
 /** Returns the id of the sidecar that has the lease at `now`, ns; 0: none. */
@@ -50,13 +52,16 @@ export function claimLease(collector: u32, envoys: u32, now: u64, wait: u64): u3
   return holds;
 }
 
-/** Lets the lease of this sidecar end when its next poll is overdue. Does nothing if another sidecar has the lease. */
-export function endLease(collector: u32, now: u64): void {
+/**
+ * Lets the lease of this sidecar end when its next poll is overdue. `givenUp`: the sidecar ended its poll before the answer. Does nothing if
+ * another sidecar has the lease.
+ */
+export function endLease(collector: u32, now: u64, givenUp: bool): void {
   const change = beginChange(KEY);
   while (change.next()) {
     if (holder(change.pointer, change.length, now) != collector) break;
     const envoys = changetype<Lease>(change.pointer).envoys;
-    write(collector, envoys, now + graceFor(envoys));
+    write(collector, envoys, now + (givenUp ? GIVEN_UP_GRACE : graceFor(envoys)));
     change.write(next, BYTES);
   }
 }

@@ -142,6 +142,14 @@ export const FILTER_METRICS: Readonly<Record<string, FilterMetric>> = {
     "pilotfish.traffic.stored",
     "Traffic pushes that were stored: the in-flight requests and prefixes of other Envoys.",
   ),
+  READINGS_STORED: counter(
+    "pilotfish.readings.stored",
+    "Pushes of a collector's readings of pods that were stored for the other sidecars.",
+  ),
+  READINGS_REFUSED: counter(
+    "pilotfish.readings.refused",
+    "Pushes of readings of pods that were refused: with 409 if another sidecar is this Envoy's collector, with 500 if they could not be stored.",
+  ),
   SHARED_FAILED: counter(
     "pilotfish.shared.failed",
     "Values that Envoy's shared data did not take: the host refused the value, or other workers changed it each time first.",

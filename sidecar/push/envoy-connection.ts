@@ -2,6 +2,7 @@
 // connection's polls come to the same worker, so each poll continues where the last one ended.
 import { type buildConnector, Pool } from "undici";
 import { POLL_HEADER, REPORT_HEADER, SECRET_HEADER } from "../../protocol/constants.ts";
+import { READINGS_HEADER } from "../../protocol/readings/readings-constants.ts";
 import type { Secrets } from "../credentials/secrets.ts";
 import { type Answer, type Exchange, exchange } from "../http.ts";
 
@@ -22,6 +23,8 @@ export interface Poll {
   known: number;
   collector: number;
   envoys: number;
+  /** What the poll asks about readings of pods, as the header says it; absent: nothing. */
+  readings?: string;
 }
 
 /** What the rest of this folder needs of the connections to an Envoy. */
@@ -39,7 +42,8 @@ export interface EnvoyConnection {
   close(): Promise<void>;
 }
 
-const ANSWER_MAX_BYTES = 1 << 20;
+/** A traffic report and readings of pods have at most a MiB each. */
+const ANSWER_MAX_BYTES = 2 << 20;
 
 export class Envoy implements EnvoyConnection {
   readonly origin: string;
@@ -67,7 +71,7 @@ export class Envoy implements EnvoyConnection {
   }
 
   report(cursor: string, poll?: Poll): Promise<Answer> {
-    const headers = { ...asking(cursor), ...(poll && { [POLL_HEADER]: textOf(poll) }) };
+    const headers = { ...asking(cursor), ...(poll && polling(poll)) };
     const timeoutMs = this.#options.timeoutMs + (poll?.ms ?? 0);
     return this.#ask(this.#reports, { method: "GET", headers, timeoutMs });
   }
@@ -99,6 +103,7 @@ function asking(cursor: string | undefined): Record<string, string> {
   return cursor === undefined ? {} : { [REPORT_HEADER]: cursor };
 }
 
-function textOf({ ms, news, known, collector, envoys }: Poll): string {
-  return [ms, news, known, collector, envoys].join(".");
+function polling({ ms, news, known, collector, envoys, readings }: Poll): Record<string, string> {
+  const poll = { [POLL_HEADER]: [ms, news, known, collector, envoys].join(".") };
+  return readings === undefined ? poll : { ...poll, [READINGS_HEADER]: readings };
 }

@@ -1,9 +1,10 @@
 // The Envoys of a run, which come and go. Targets get snapshots; peers get none. The collector of a fleet (collector-election.ts) polls all Envoys
 // and pushes to each the traffic of the others (ARCHITECTURE.md, "What Envoys share"). A sidecar that is no collector polls its own
-// targets only, to learn when no collector is alive, and asks peers now and then for the sums that it learns from. A filter of a
-// release without polls is asked at the interval of pushes, and gets the others' traffic with its snapshots.
+// targets only, to learn when no collector is alive and to get the collector's readings of pods (readings-exchange.ts), and asks peers now
+// and then for the sums that it learns from. The only Envoy of several sidecars elects a collector too. A filter of a release without polls is asked at the interval of pushes, and gets the others' traffic with its snapshots.
 import { buildConnector } from "undici";
 import { EXCHANGE_SPACING_MICROSECONDS } from "../../protocol/constants.ts";
+import type { ReadingsAnswer } from "../../protocol/readings/readings-codec.ts";
 import type { TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
@@ -15,6 +16,7 @@ import { Election } from "./collector-election.ts";
 import { type Connect, Envoy, type EnvoyConnection } from "./envoy-connection.ts";
 import { type EnvoySource, envoySources, type FindParts } from "./envoy-sources.ts";
 import { EnvoyTraffic } from "./envoy-traffic.ts";
+import { type PodReadings, type ReadingsEvent, ReadingsExchange } from "./readings-exchange.ts";
 import { type Question, ReportReader } from "./report-reader.ts";
 import { Target, type TargetParts } from "./target.ts";
 import { TrafficPusher } from "./traffic-pusher.ts";
@@ -33,6 +35,8 @@ interface EnvoysParts extends FindParts {
   open?: (origin: string) => EnvoyConnection;
   /** Takes the sums of an Envoy's traffic report. Absent: nobody wants sums. An Envoy with two addresses reports its sums twice. */
   measured?: (instance: bigint, sums: TrafficReport["sums"]) => void;
+  /** The readings of this sidecar's pods, and who counts them. Absent: sidecars do not share readings. */
+  readings?: { pods: PodReadings; counted: (event: ReadingsEvent, count: number) => void };
 }
 
 interface Known {
@@ -53,6 +57,9 @@ const SPACING_MS = 10;
 const SPACING_MS_PER_ENVOY = EXCHANGE_SPACING_MICROSECONDS / 1000;
 /** For filters without polls: the shortest time between two questions of a sidecar, over all Envoys. */
 const MIN_QUESTION_SPACING_MS = 5;
+/** The only Envoy is polled for this long and this often, while no counts and no readings are wanted. */
+const QUIET_POLL_MS = 500;
+const QUIET_SPACING_MS = 100;
 /** The time between two reports that are wanted for their sums only: of the only Envoy; of a peer, for each Envoy; of an idle peer. */
 const SUMS_INTERVAL_MS = 500;
 const MAX_SUMS_INTERVAL_MS = 8000;
@@ -64,6 +71,7 @@ export class Envoys {
   readonly #parts: EnvoysParts;
   readonly #traffic: EnvoyTraffic;
   readonly #election: Election;
+  readonly #readings: ReadingsExchange | undefined;
   readonly #connect: Connect;
   readonly #sources: Array<{ source: EnvoySource; pushed: boolean; origins: readonly string[] }>;
   readonly #known = new Map<string, Known>();
@@ -82,6 +90,18 @@ export class Envoys {
       (origin) => this.#known.get(origin)?.target !== undefined,
     );
     this.#election = new Election(parts.source);
+    const { readings, clock, log } = parts;
+    this.#readings =
+      readings && config.exchange
+        ? new ReadingsExchange({
+            ...readings,
+            id: this.#election.id,
+            clock,
+            log,
+            collected: () => this.#collected(),
+            spacingMs: () => this.#spacingMs(),
+          })
+        : undefined;
     this.#connect = (options, callback) => {
       // Each connection has a connector of its own, since the certificates may have changed.
       const { serverName } = config.tls;
@@ -123,14 +143,33 @@ export class Envoys {
     if (this.#pushing) for (const target of this.targets) target.changed();
   }
 
+  /** Called after each good scrape of this sidecar. */
+  scraped(): void {
+    this.#readings?.scraped();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
+    this.#readings?.close();
     for (const { source } of this.#sources) source.close();
     this.#parts.certificates.close();
     await Promise.all([...this.#known.keys()].map((origin) => this.#forget(origin)));
   }
 
-  /** Whether traffic reports are wanted: they are if several Envoys are known. */
+  /** The Envoys whose collector this sidecar is, each once. */
+  *#collected(): Iterable<EnvoyConnection> {
+    for (const [origin, { envoy }] of this.#known)
+      if (this.#election.isElected(this.#traffic.last(origin)) && !this.#traffic.isAlias(origin)) yield envoy;
+  }
+
+  /** Whether the Envoy is the one from which this sidecar gets readings: the first of its own that responds. */
+  #isSource(origin: string): boolean {
+    for (const [other, { target }] of this.#known)
+      if (target !== undefined && (this.#traffic.last(other)?.news ?? 0) !== 0) return other === origin;
+    return false;
+  }
+
+  /** Whether the traffic of other Envoys is wanted: it is if several Envoys are known. */
   get #exchanging(): boolean {
     return this.#config.exchange && this.#known.size > 1;
   }
@@ -145,7 +184,8 @@ export class Envoys {
     const known = this.#known.size;
     const { measured } = this.#parts;
     const sums = measured === undefined ? undefined : { spacingMs: SUMS_INTERVAL_MS };
-    if (!this.#exchanging) return sums;
+    const alone = known === 1;
+    if (!this.#config.exchange || (alone && this.#readings === undefined)) return sums;
     const { id, collecting } = this.#election;
     if (this.#traffic.isAlias(origin)) return { spacingMs: ALIAS_INTERVAL_MS };
     const { target, quiet } = this.#known.get(origin) ?? {};
@@ -154,11 +194,16 @@ export class Envoys {
       return sums && { spacingMs: Math.min(interval, MAX_SUMS_INTERVAL_MS) };
     }
     const last = this.#traffic.last(origin);
-    if (last === undefined || last.news === 0)
+    if (last === undefined || last.news === 0) {
+      if (alone) return { spacingMs: SUMS_INTERVAL_MS };
       return { spacingMs: Math.max(this.#config.interval, MIN_QUESTION_SPACING_MS * known) };
+    }
+    const wanted = this.#isSource(origin) && !this.#election.isElected(last);
+    const readings = this.#readings?.ask(origin, { wanted, quiet: alone });
     const candidate = collecting ? { collector: id, envoys: this.#traffic.envoys } : { collector: 0, envoys: 0 };
-    const poll = { ms: POLL_MS, news: last.news, known: last.collector, ...candidate };
-    return { poll, spacingMs: this.#spacingMs() };
+    const ms = alone ? QUIET_POLL_MS : POLL_MS;
+    const poll = { ms, news: last.news, known: last.collector, ...candidate, ...(readings && { readings }) };
+    return { poll, spacingMs: alone && !wanted ? QUIET_SPACING_MS : this.#spacingMs() };
   }
 
   #follow(): void {
@@ -188,7 +233,7 @@ export class Envoys {
       random,
       question: () => this.#question(origin),
       cursor: () => this.#traffic.cursor(origin),
-      received: (report) => this.#receive(origin, report),
+      received: (report, readings, tookMs) => this.#receive(origin, report, { readings, tookMs }),
       failed: () => this.#pushToOthers(origin),
     });
     const pusher = new TrafficPusher(envoy, {
@@ -243,7 +288,12 @@ export class Envoys {
     }
   }
 
-  #receive(origin: string, report: TrafficReport): void {
+  /** `asked`: what the answer to a question of the report's reader has beside the report. Absent: the report came with a push. */
+  #receive(
+    origin: string,
+    report: TrafficReport,
+    asked?: { readings: ReadingsAnswer | undefined; tookMs: number },
+  ): void {
     const from = this.#known.get(origin);
     if (from === undefined) return;
     this.#parts.measured?.(report.instance, report.sums);
@@ -253,9 +303,12 @@ export class Envoys {
     const elected = this.#election.isElected(this.#traffic.last(origin));
     const news = this.#traffic.receive(origin, report);
     if (this.#traffic.isRefilling(origin)) from.target?.changed();
-    if (!this.#exchanging) return;
+    if (asked !== undefined) void this.#readings?.received(origin, asked.readings, asked.tookMs);
+    if (!this.#config.exchange) return;
     if (this.#election.heard(report, from.target !== undefined, this.#lastReports()))
       for (const { reader } of this.#known.values()) reader.wake();
+    if (!elected && this.#isSource(origin) && this.#election.isElected(report)) this.#readings?.takeOver();
+    if (!this.#exchanging) return;
     if (!elected) from.pusher.changed();
     if (news) this.#pushToOthers(origin);
   }
@@ -270,6 +323,7 @@ export class Envoys {
     const known = this.#known.get(origin);
     this.#known.delete(origin);
     this.#traffic.forget(origin);
+    this.#readings?.forget(origin);
     known?.reader.close();
     known?.pusher.close();
     known?.target?.close();

@@ -1,5 +1,6 @@
 // Asks an Envoy for its traffic reports, one after the other. A question may be a poll, which the filter answers when it has news.
 import { CODE_MALFORMED } from "../../protocol/constants.ts";
+import { type ReadingsAnswer, splitAnswer } from "../../protocol/readings/readings-codec.ts";
 import { decodeReport, type TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
@@ -20,7 +21,8 @@ interface ReportReaderParts {
   /** Returns the question that is due now; undefined: no reports are wanted. */
   question(): Question | undefined;
   cursor(): string;
-  received(report: TrafficReport): void;
+  /** `readings`: what the answer says about readings of pods. The question took `tookMs`. */
+  received(report: TrafficReport, readings: ReadingsAnswer | undefined, tookMs: number): void;
   /** Called when the Envoy did not respond. */
   failed(): void;
 }
@@ -93,12 +95,14 @@ export class ReportReader {
 
   /** Asks for a report. Returns for how many milliseconds the Envoy is left alone; 0: it has responded. */
   async #read(poll: Poll | undefined): Promise<number> {
-    const { cursor, received } = this.#parts;
+    const { clock, cursor, received } = this.#parts;
+    const began = clock.now();
     try {
       const { status, body } = await this.#envoy.report(cursor(), poll);
       if (this.#closed) return 0;
       if (status !== 200) return this.#failed(`status ${status}`, AWAY_MS);
-      received(decodeReport(body));
+      const { report, readings } = splitAnswer(body);
+      received(decodeReport(report), readings, clock.now() - began);
       this.#logged = "";
       return 0;
     } catch (error) {

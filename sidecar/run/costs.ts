@@ -43,12 +43,13 @@ export class Costs {
     return this.#config.learn.enabled;
   }
 
-  /** Takes a good scrape, which took `seconds`. */
+  /** Takes a good scrape, which took `seconds`, of this or of another sidecar. */
   scraped(pod: Pod, seconds: number): void {
     // Beside kept signals (scrape/last-signals.ts) the counters would tell of another time.
-    if (!this.#config.learn.enabled || pod.reading === null || pod.scrapedAt !== pod.respondedAt) return;
+    if (!this.#config.learn.enabled || pod.reading === null || pod.scrapedAt === null) return;
+    if (pod.scrapedAt !== pod.respondedAt) return;
     // The server wrote its page at some time of the scrape.
-    this.#learner.scraped(this.#serverOf(pod), pod.reading, this.#clock.now() - seconds * 500);
+    this.#learner.scraped(this.#serverOf(pod), pod.reading, pod.scrapedAt + seconds * 500);
   }
 
   /** Takes the sums of an Envoy's traffic report. */

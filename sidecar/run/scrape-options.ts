@@ -31,6 +31,8 @@ interface ObserverParts {
   log: Log;
   /** A scrape of the pod took `seconds`. The time is used as a round trip to the pod's place. */
   measured(pod: Pod, seconds: number): void;
+  /** Another sidecar's scrape of the pod took `seconds`. */
+  received(pod: Pod, seconds: number): void;
   changed(): void;
 }
 
@@ -38,12 +40,13 @@ interface ObserverParts {
  * Returns an observer that counts and logs scrapes and their failures. Only the first of several failures in a row is a
  * warning.
  */
-export function observerOf({ metrics, log, measured, changed }: ObserverParts): ScrapeObserver {
+export function observerOf({ metrics, log, measured, received, changed }: ObserverParts): ScrapeObserver {
   return {
     scraped(pod, seconds) {
       metrics.scraped(pod.address, seconds);
       measured(pod, seconds);
     },
+    received,
     scrapeFailed({ address: endpoint, health }, { reason, message: error }) {
       metrics.scrapeFailed(endpoint, reason);
       if (health.failures === 1) log.warn({ endpoint, state: health.state, reason, error }, "scrape failed");

@@ -7,6 +7,7 @@ import { Fleet } from "../fleet.ts";
 import { Neighbours } from "../peers/neighbours.ts";
 import { Envoys } from "../push/envoys.ts";
 import { SnapshotSource } from "../snapshot/source.ts";
+import { Changes } from "./changes.ts";
 import type { Costs } from "./costs.ts";
 import type { CredentialFiles } from "./credential-files.ts";
 import { FirstPush } from "./first-push.ts";
@@ -20,6 +21,8 @@ export interface Scraping {
   neighbours: Neighbours;
   fleet: Fleet;
   directory: Directory;
+  /** Notifies after each good scrape of this sidecar. */
+  scrapes: Changes;
 }
 
 export interface Pushing {
@@ -46,13 +49,16 @@ export function scrapeStage(
   const sources = sourcesOf(config, { ...parts, failed });
   const seen = new SeenObjects(sources);
   const neighbours = new Neighbours(config, { secrets, clock, log, changed, failed: (peer) => failed(`peer:${peer}`) });
+  const scrapes = new Changes();
   const observer = observerOf({
     metrics,
     log,
     measured(pod, seconds) {
       neighbours.scraped(pod, seconds);
       costs.scraped(pod, seconds);
+      scrapes.notify();
     },
+    received: (pod, seconds) => costs.scraped(pod, seconds),
     changed,
   });
   const reported = () => {
@@ -72,7 +78,7 @@ export function scrapeStage(
       },
     },
   );
-  return { seen, neighbours, fleet, directory: new Directory(sources, fleet) };
+  return { seen, neighbours, fleet, directory: new Directory(sources, fleet), scrapes };
 }
 
 /** Makes the second half. It pushes nothing before `envoys` starts. */
@@ -85,7 +91,7 @@ export function pushStage(
 ): Pushing {
   const { clock, source, memory, metrics } = parts;
   const { secrets, envoys: certificates } = credentials;
-  const { directory, fleet, neighbours, seen } = scraping;
+  const { directory, fleet, neighbours, seen, scrapes } = scraping;
   const knowledge = new Knowledge({ directory, fleet, neighbours, clock }, config.scrape);
   const snapshots = new SnapshotSource({
     clock,
@@ -104,11 +110,13 @@ export function pushStage(
     secrets,
     certificates,
     failed: (source) => metrics.discoveryFailed(source),
+    readings: { pods: fleet, counted: (event, count) => metrics.shared(event, count) },
     ...(costs.wantsReports && { measured: (instance, sums) => costs.reported(instance, sums) }),
     pushed(target, result, seconds, snapshot) {
       metrics.pushed(target, result, seconds, snapshot);
       firstPush.answered(result);
     },
   });
+  scrapes.listen(() => envoys.scraped());
   return { secrets, snapshots, firstPush, envoys };
 }

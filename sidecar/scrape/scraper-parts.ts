@@ -35,6 +35,8 @@ export interface ScrapeOptions {
 
 export interface ScrapeObserver {
   scraped(pod: Pod, seconds: number): void;
+  /** Another sidecar sent what it read from the pod, which took `seconds` to answer. */
+  received(pod: Pod, seconds: number): void;
   scrapeFailed(pod: Pod, failure: HttpFailure): void;
   modelsFailed(pod: Pod, failure: HttpFailure): void;
   probeFailed(pod: Pod, failure: HttpFailure): void;

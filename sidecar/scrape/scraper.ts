@@ -10,6 +10,8 @@ import { PageReader } from "./page/page-reader.ts";
 import { PodClient } from "./pod-client.ts";
 import { Probe } from "./probe.ts";
 import { jittered, type ScraperParts } from "./scraper-parts.ts";
+import { ReadingsGate } from "./shared/readings-gate.ts";
+import type { SharedReading } from "./shared/shared-readings.ts";
 
 const DEFAULT_HEALTH_PATH = "/health";
 
@@ -21,7 +23,15 @@ export class Scraper {
   readonly #models: ModelReader | undefined;
   readonly #probe: Probe | undefined;
   readonly #signals = new LastSignals();
+  readonly #gate = new ReadingsGate();
   #timer: NodeJS.Timeout | undefined;
+  #scraping = false;
+  /** When the next scrape is due without readings of another sidecar, and with them, ms. */
+  #ownDueAt = Number.NEGATIVE_INFINITY;
+  #dueAt = Number.NEGATIVE_INFINITY;
+  /** When the last good scrape ended, ms, and how long it took, seconds. */
+  #readAt = Number.NEGATIVE_INFINITY;
+  #seconds = 0;
   #scrapedOnce = false;
   #closed = false;
 
@@ -65,6 +75,52 @@ export class Scraper {
     this.#client.close();
   }
 
+  /**
+   * Takes what another sidecar read from the pod, in a scrape that began at `at`, ms. `source`: that sidecar's id. While such readings
+   * come, this sidecar does not scrape the pod (readings-gate.ts). A missing one is no failure: the own scrape decides.
+   */
+  received(source: number, { reading, next, seconds, age, oldest }: SharedReading, at: number): void {
+    const { clock, options, observer } = this.#parts;
+    const { pod } = this;
+    const { health } = pod;
+    const now = clock.now();
+    if (this.#closed || at > now) return;
+    this.#gate.take(at, Math.min(next, options.intervalMs), now);
+    if (!this.#scraping) this.#schedule(now);
+    if (pod.respondedAt !== undefined && at <= pod.respondedAt) return;
+    const wasReady = health.ready;
+    const before = pod.reading;
+    const first = !this.#scrapedOnce;
+    const joined = this.#signals.join(reading, at);
+    pod.reading = joined.reading;
+    pod.scrapedAt = Math.min(joined.at, at - (oldest - age));
+    pod.respondedAt = at;
+    pod.scrapedBy = source;
+    this.#scrapedOnce = true;
+    health.scraped();
+    observer.received(pod, seconds);
+    if (health.needsModels) this.#models?.read();
+    if (first || wasReady !== health.ready || !sameReading(before, pod.reading)) observer.changed(pod);
+  }
+
+  /** Returns the reading of the pod for other sidecars, if this sidecar itself has read it after `since`, ms; otherwise undefined. */
+  share(since: number): SharedReading | undefined {
+    const { address, reading, scrapedAt, respondedAt, scrapedBy } = this.pod;
+    if (this.#readAt <= since || scrapedBy !== undefined || reading === null || reading.engine === null)
+      return undefined;
+    if (scrapedAt === null || respondedAt === undefined) return undefined;
+    const now = this.#parts.clock.now();
+    const next = Math.max(0, this.#dueAt - respondedAt);
+    return { address, age: now - respondedAt, oldest: now - scrapedAt, next, seconds: this.#seconds, reading };
+  }
+
+  /** This sidecar reads the pods for others from now on. */
+  takeOver(): void {
+    if (this.#closed || this.#scraping) return;
+    this.#gate.takeOver();
+    this.#schedule(this.#parts.clock.now());
+  }
+
   async #scrape(): Promise<void> {
     const { options, clock, observer, limit } = this.#parts;
     const { pod } = this;
@@ -74,18 +130,25 @@ export class Scraper {
     const first = !this.#scrapedOnce;
     if (!limit.begin(suspect)) {
       observer.crowded(pod);
-      this.#again(this.#delay(0, first));
+      this.#again(started, this.#delay(0, first));
       return;
     }
     const wasReady = health.ready;
     const before = pod.reading;
+    this.#scraping = true;
     try {
       const { reading, startedAt, ms } = await this.#pages.read();
       if (this.#closed) return;
-      const joined = this.#signals.join(reading, startedAt);
-      pod.reading = joined.reading;
-      pod.scrapedAt = joined.at;
-      pod.respondedAt = startedAt;
+      // Meanwhile another sidecar may have sent what it read later.
+      if (pod.respondedAt === undefined || pod.respondedAt < startedAt) {
+        const joined = this.#signals.join(reading, startedAt);
+        pod.reading = joined.reading;
+        pod.scrapedAt = joined.at;
+        pod.respondedAt = startedAt;
+        delete pod.scrapedBy;
+      }
+      this.#readAt = clock.now();
+      this.#seconds = ms / 1000;
       health.scraped();
       observer.scraped(pod, ms / 1000);
       if (health.needsModels) this.#models?.read();
@@ -97,6 +160,7 @@ export class Scraper {
       observer.scrapeFailed(pod, failure);
     } finally {
       limit.end(suspect);
+      this.#scraping = false;
     }
     this.#scrapedOnce = true;
     if (first || wasReady !== health.ready || !sameReading(before, pod.reading)) observer.changed(pod);
@@ -106,10 +170,20 @@ export class Scraper {
       if (this.#closed) return;
     }
     pod.page = this.#pages.state;
-    this.#again(this.#delay(clock.now() - started, first));
+    const now = clock.now();
+    this.#again(now, this.#delay(now - started, first));
   }
 
-  #again(waitMs: number): void {
+  /** Scrapes again after `waitMs`, or later while another sidecar reads the pod. */
+  #again(now: number, waitMs: number): void {
+    this.#ownDueAt = now + waitMs;
+    this.#schedule(now);
+  }
+
+  #schedule(now: number): void {
+    const waitMs = Math.max(0, this.#ownDueAt - now, this.#gate.waitMs(now));
+    this.#dueAt = now + waitMs;
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.#scrape(), waitMs);
   }
 

@@ -39,6 +39,8 @@ interface PodStatus {
   running: number | null;
   kvUsage: number | null;
   ageMs: number | null;
+  /** Which sidecar made the last good scrape; null: no scrape was good. */
+  scrapedBy: string | null;
   /** The page that the pod is asked for, and what that costs; null: this sidecar does not scrape the pod. */
   scrapes: ScrapesStatus | null;
   models: readonly string[];
@@ -88,11 +90,17 @@ function podStatus(pod: Pod, costs: ServerCosts, now: number): PodStatus {
     running: reading?.running ?? null,
     kvUsage: reading?.kvUsage ?? null,
     ageMs: scrapedAt === null ? null : Math.round(now - scrapedAt),
+    scrapedBy: scraperOf(pod),
     scrapes: scrapesStatus(pod, now),
     models: pod.models.map((model) => model.name),
     adapters: reading?.adapters ?? null,
     costs,
   };
+}
+
+function scraperOf({ respondedAt, scrapedBy }: Pod): string | null {
+  if (scrapedBy !== undefined) return `collector ${scrapedBy.toString(16).padStart(8, "0")}`;
+  return respondedAt === undefined ? null : "this sidecar";
 }
 
 /** What is learned, as the next snapshot says it (run/costs.ts). */

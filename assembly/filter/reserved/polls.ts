@@ -3,10 +3,12 @@
 //
 // News are counts or prefix updates that the sidecar does not have, another collector (workers/collector-lease.ts), or a worker whose
 // prefix index became empty (workers/emptied.ts). For a sidecar that does not collect, counts are no news, and prefix updates
-// are news once they fill half of a report. Which worker gets a poll is Envoy's choice. The worker that holds a collector's
-// poll therefore ticks at the busy pace even when it is idle itself, and faster while there are news (pollPeriod()).
+// are news once they fill half of a report. A sidecar that is not the collector also gets the readings of pods that the collector pushed
+// (workers/stored-readings.ts). Which worker gets a poll is Envoy's choice. The worker that holds a collector's
+// poll, or a poll that wants readings, therefore ticks at the busy pace even when it is idle itself, and faster while there are news (pollPeriod()).
 // A worker that holds MAX_POLLS polls, or has no free stream record, answers a poll at once.
 import { MAX_ENVOYS, MAX_PREFIX_WORDS, PREFIX_WORD_BYTES } from "../../../protocol/constants";
+import { READINGS_QUIET, READINGS_WANTED } from "../../../protocol/readings/readings-constants";
 import { newsHash } from "../../endpoints/in-flight";
 import { setEffectiveContext } from "../../host/calls";
 import { readClock } from "../../host/tick-time";
@@ -17,11 +19,13 @@ import { joinWorkers, receiveCounts } from "../../workers/counts";
 import { emptied } from "../../workers/emptied";
 import { instanceId } from "../../workers/instance";
 import { exchangeNews } from "../../workers/prefix-news";
+import { hasReadings, isListened, listenToReadings, readReadingsHead } from "../../workers/stored-readings";
 import { readSummary } from "../../workers/summary";
 import { followSnapshot, followTraffic } from "../follow";
 import { sendBytes } from "../local-reply";
-import { Root, tickEvery } from "../root";
+import { IDLE_TICK_MILLISECONDS, Root, tickEvery } from "../root";
 import { openStream, PHASE_POLL, PHASE_REPLIED, Stream } from "../streams";
+import { endWithReadings, readReadingsAsk } from "./readings";
 import {
   makeReport,
   newPrefixes,
@@ -47,6 +51,13 @@ class Poll {
   collector: u32 = 0;
   /** emptied() when the poll began. */
   emptied: u32 = 0;
+  /** What it asks about readings: the number that the sidecar has, and ABOUT_READINGS with the flags of the header; 0: nothing. */
+  readings: u64 = 0;
+  readingsFlags: u32 = 0;
+  /** Whether a sidecar wanted readings when the poll began. */
+  listened: bool = false;
+  /** When the poll began, ns. */
+  began: u64 = 0;
 }
 
 /** The filter answers a poll after this many ms at the latest. */
@@ -60,6 +71,11 @@ const LIVELY: u64 = 500000000;
 const LIVELY_MILLISECONDS: u32 = 10;
 const WATCHFUL_MILLISECONDS: u32 = 20;
 
+/** Period of an idle worker's ticks, ns. */
+const IDLE_TICK: u64 = <u64>IDLE_TICK_MILLISECONDS * 1000000;
+/** Flag of Poll.readingsFlags: the poll has the header. */
+const ABOUT_READINGS: u32 = 0x80000000;
+
 /** A position that the log of prefix updates never has. */
 const NO_POSITION: u64 = 0xffffffffffffffff;
 
@@ -67,8 +83,8 @@ const POLL: u32 = offsetof<Poll>();
 const polls: usize = memory.data(MAX_POLLS * POLL, 8);
 const ended: usize = memory.data(offsetof<ReportAsk>(), 8);
 let held: u32 = 0;
-/** Number of held polls of collectors. */
-let collecting: u32 = 0;
+/** Number of held polls for which this worker looks for news between its ticks. */
+let watching: u32 = 0;
 /** When a collector's poll last had news, ns. */
 let newsAt: u64 = 0;
 
@@ -77,9 +93,9 @@ export function heldPolls(): u32 {
   return held;
 }
 
-/** Milliseconds between two looks for news; 0: no collector's poll is held, so the worker need not look. */
+/** Milliseconds between two looks for news; 0: no held poll needs a look between ticks. */
 export function pollPeriod(now: u64): u32 {
-  if (collecting == 0) return 0;
+  if (watching == 0) return 0;
   return now >= newsAt && now - newsAt < LIVELY ? LIVELY_MILLISECONDS : WATCHFUL_MILLISECONDS;
 }
 
@@ -91,8 +107,14 @@ export function poll(id: u32, root: usize, ask: ReportAsk): void {
     answerReport(now, ask);
     return;
   }
+  const about = readReadingsAsk();
+  const flags: u32 = about === null ? 0 : <u32>about.flags | ABOUT_READINGS;
+  const wanted = (flags & READINGS_WANTED) != 0;
   const wait = min(asks.milliseconds, MAX_POLL_MS) * 1000000;
-  const collector = claimFor(asks, now, wait);
+  // An idle worker answers a quiet poll on its tick.
+  const late: u64 = (flags & READINGS_QUIET) != 0 ? IDLE_TICK : 0;
+  const collector = claimFor(asks, now, wait + late);
+  if (wanted && collector != 0 && collector != <u32>asks.collector) listenToReadings(now);
   const stream = held < MAX_POLLS ? openStream(id, root) : null;
   if (stream === null) {
     answerReport(now, ask);
@@ -108,15 +130,29 @@ export function poll(id: u32, root: usize, ask: ReportAsk): void {
   poll.known = <u32>asks.known;
   poll.collector = <u32>asks.collector;
   poll.emptied = emptied();
+  poll.readings = about === null ? 0 : about.number;
+  poll.readingsFlags = flags;
+  poll.listened = isListened(readReadingsHead(), now);
+  poll.began = now;
   held++;
-  if (poll.collector != 0) collecting++;
+  if (isWatched(poll)) watching++;
   readSummary();
   followSnapshot();
   followTraffic();
   if (poll.collector != 0) joinWorkers();
   exchange(now);
   if (isDue(poll, newsHash(), collector, poll.emptied, now)) answer(poll, now);
-  else if (poll.collector != 0) tickEvery(changetype<Root>(root), pollPeriod(now));
+  else if (isWatched(poll)) tickEvery(changetype<Root>(root), pollPeriod(now));
+}
+
+/** Whether the worker looks for news between its ticks, for this poll. */
+function isWatched(poll: Poll): bool {
+  return collectsCounts(poll) || (poll.readingsFlags & READINGS_WANTED) != 0;
+}
+
+/** Whether each change of counts is news for this poll. */
+function collectsCounts(poll: Poll): bool {
+  return poll.collector != 0 && (poll.readingsFlags & READINGS_QUIET) == 0;
 }
 
 /** Takes over what the other workers have at `now`, ns. */
@@ -163,12 +199,20 @@ export function answerPolls(now: u64): void {
 }
 
 function isDue(poll: Poll, news: u32, collector: u32, empty: u32, now: u64): bool {
-  const collects = poll.collector != 0;
+  const collects = collectsCounts(poll);
   if (newPrefixes(poll.position) >= (collects ? 1 : MANY_PREFIXES) || (collects && poll.news != news)) {
     if (collects) newsAt = now;
     return true;
   }
-  return now >= poll.deadline || poll.known != collector || poll.emptied != empty;
+  if (now >= poll.deadline || poll.known != collector || poll.emptied != empty) return true;
+  if (poll.readingsFlags == 0) return false;
+  return isListened(readReadingsHead(), now) != poll.listened || wantsReadings(poll, collector, now);
+}
+
+/** Whether the answer to the poll at `now`, ns, has readings. */
+function wantsReadings(poll: Poll, collector: u32, now: u64): bool {
+  if ((poll.readingsFlags & READINGS_WANTED) == 0) return false;
+  return hasReadings(readReadingsHead(), poll.readings, collector, poll.collector, now);
 }
 
 /** Answers a held poll. The effective context must be the poll's stream. */
@@ -177,9 +221,15 @@ function answer(poll: Poll, now: u64): void {
   const ask = changetype<ReportAsk>(ended);
   ask.ring = poll.ring;
   ask.position = poll.position;
-  if (poll.collector != 0) endLease(poll.collector, now);
+  if (poll.collector != 0) endLease(poll.collector, now, false);
   drop(poll);
-  send(makeReport(now, ask));
+  const report = makeReport(now, ask);
+  if (poll.readingsFlags != 0) {
+    const wanted = wantsReadings(poll, collectorAt(now), now);
+    const listened = isListened(readReadingsHead(), now);
+    endWithReadings(report, wanted, now > poll.began ? now - poll.began : 0, listened, now);
+  }
+  send(report);
 }
 
 /** Call when the stream of a poll ends before its answer. */
@@ -188,13 +238,13 @@ export function abortPoll(stream: Stream): void {
     const poll = pollAt(i);
     if (poll.stream != changetype<usize>(stream)) continue;
     const now = readClock();
-    if (poll.collector != 0) endLease(poll.collector, now);
+    if (poll.collector != 0) endLease(poll.collector, now, true);
     drop(poll);
   }
 }
 
 function drop(poll: Poll): void {
-  if (poll.collector != 0) collecting--;
+  if (isWatched(poll)) watching--;
   poll.stream = 0;
   held--;
 }

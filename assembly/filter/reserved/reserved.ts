@@ -1,4 +1,4 @@
-// The reserved path. POST stores a snapshot or the traffic of other Envoys. GET reads the current snapshot back, or returns a traffic
+// The reserved path. POST stores a snapshot, the traffic of other Envoys, or readings of pods. GET reads the current snapshot back, or returns a traffic
 // report (polls.ts). Client requests do not come here, so this code may allocate.
 
 import {
@@ -12,6 +12,7 @@ import {
   CODE_TOO_LARGE,
   CODE_UNAUTHENTICATED,
 } from "../../../protocol/constants";
+import { CODE_NOT_COLLECTOR } from "../../../protocol/readings/readings-constants";
 import { BROKEN_BODY_LENGTH, ruleCode, ruleSentence, VALID } from "../../../protocol/rules";
 import { Bytes, bytesEqual, equalConstantTime } from "../../base/bytes";
 import { writeTo } from "../../base/writer";
@@ -27,11 +28,14 @@ import { largeBuffer } from "../../host/memory";
 import { readClock } from "../../host/tick-time";
 import { pathLength } from "../../route/paths";
 import { ageMilliseconds, current, hasSnapshot } from "../../snapshot/current";
+import { isReadingsPush, readingsCollector, verifyReadingsPush } from "../../snapshot/readings-push";
 import { isTrafficPush, openTrafficPush, verifyTrafficPush } from "../../snapshot/traffic-push";
 import { verify } from "../../snapshot/verify";
 import { newView } from "../../snapshot/view";
 import {
   count,
+  READINGS_REFUSED,
+  READINGS_STORED,
   SNAPSHOT_HELD,
   SNAPSHOT_MALFORMED,
   SNAPSHOT_OTHER,
@@ -43,7 +47,9 @@ import {
   TRAFFIC_STORED,
   writeMetrics,
 } from "../../stats";
+import { collectorAt } from "../../workers/collector-lease";
 import { readSums } from "../../workers/published-sums";
+import { storeReadings } from "../../workers/stored-readings";
 import { LEASED, OUTDATED, STORED, storeSnapshot } from "../../workers/stored-snapshot";
 import { storeTraffic } from "../../workers/stored-traffic";
 import { readSummary } from "../../workers/summary";
@@ -128,6 +134,10 @@ function storePush(root: Root, data: usize, bytes: u32, report: TrafficReport | 
     storePushedTraffic(data, bytes);
     return;
   }
+  if (isReadingsPush(data, bytes)) {
+    storePushedReadings(data, bytes);
+    return;
+  }
   const broken = verify(pushed, data, bytes);
   if (broken != VALID) {
     refuseMalformed(broken);
@@ -187,6 +197,34 @@ function storePushedTraffic(data: usize, bytes: u32): void {
   writer.number(envoys);
   writer.raw("}");
   sendJson(200, writer.start, writer.length);
+}
+
+/** Only the sidecar that has the lease of this Envoy may store readings. */
+function storePushedReadings(data: usize, bytes: u32): void {
+  const broken = verifyReadingsPush(data, bytes);
+  if (broken != VALID) {
+    refuseMalformed(broken);
+    return;
+  }
+  const now = readClock();
+  const collector = readingsCollector(data);
+  const copy = heap.alloc(bytes);
+  memory.copy(copy, data, bytes);
+  const allowed = collector != 0 && collectorAt(now) == collector;
+  const stored = allowed && storeReadings(copy, bytes, collector, now);
+  heap.free(copy);
+  if (!allowed) {
+    refuse(409, READINGS_REFUSED, "The readings are not from the collector of this Envoy.", CODE_NOT_COLLECTOR);
+  } else if (!stored) {
+    refuse(500, READINGS_REFUSED, "The readings could not be stored; push later ones.", CODE_NOT_STORED);
+  } else {
+    count(READINGS_STORED);
+    const writer = writeTo(largeBuffer(4096), 4096);
+    writer.raw('{"bytes":');
+    writer.number(bytes);
+    writer.raw("}");
+    sendJson(200, writer.start, writer.length);
+  }
 }
 
 function readBack(root: Root): void {

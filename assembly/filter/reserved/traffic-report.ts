@@ -166,6 +166,18 @@ function reserve(bytes: u32): TrafficReport {
   return report;
 }
 
+/** Makes the report's body longer by `bytes`, and returns where they begin. The length in the report's header stays. */
+export function extendReport(report: TrafficReport, bytes: u32): usize {
+  const length = report.length + bytes;
+  if (length > report.capacity) {
+    report.capacity = length;
+    report.pointer = heap.realloc(report.pointer, length);
+  }
+  const at = report.pointer + report.length;
+  report.length = length;
+  return at;
+}
+
 /** Writes prefix updates that the sidecar does not have, at most the newest MAX_PREFIX_WORDS words. Returns the number of bytes. */
 function writePrefixes(report: usize, target: usize, ask: ReportAsk): u32 {
   const ring = allPrefixes();

@@ -196,7 +196,7 @@ test("a single Envoy that restarts has the blocks of its endpoint in the first p
   filter.prefixes.push({ endpoint: hash, seed: SEED, units: 32, number: 0n, blocks: [hashOf(1), hashOf(2)] });
   const sidecar = await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url] });
   await until("a report", () => filter.prefixes.length === 0 && filter.reportsRead > 1);
-  assert.equal(filter.stored?.cached, undefined);
+  await until("the end of the first refill", () => filter.stored !== undefined && filter.stored.cached === undefined);
   const port = Number(new URL(filter.url).port);
   await filter.close();
   const refused = new RegExp(`pushes_total\\{target="${filter.url}",result="refused"\\} [1-9]`);

@@ -69,12 +69,13 @@ test("a changed count reaches the other Envoys even if no pod's metrics change, 
   assert.ok(filters[0].polls > 3);
 });
 
-test("without learning, a single Envoy is asked for no traffic report and receives no traffic", async (t) => {
+test("without learning and exchange, a single Envoy is asked for no traffic report and receives no traffic", async (t) => {
   const { pod, filters } = await startScene(t, 1);
   let asked: unknown = "never";
   const [filter] = filters;
   filter.counts.set(1n, counts(1));
-  await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url], more: { learn: { enabled: false } } });
+  const more = { learn: { enabled: false }, push: { ...QUICK_PUSH, targets: [filter.url], exchange: false } };
+  await quickSidecar(t, { endpoints: [pod.url], targets: [filter.url], more });
   await until("five pushes", () => filter.answers.length >= 5);
   assert.deepEqual([filter.stored?.remote, filter.traffic], [undefined, undefined]);
   assert.equal(filter.reportsRead, 0);
