@@ -7,7 +7,7 @@
 //
 // `rate` is the mean prefill rate of the candidates, in tokens a second.
 // If slots are free, or the server does not report its slots, only loading counts.
-// `duration` is the mean time from a request's first byte to its end, in seconds, over this worker's requests.
+// `duration` is the mean time from a request's first byte to its end, in seconds (durations.ts).
 import {
   ADAPTER_LISTED,
   ADAPTER_RUNNING,
@@ -17,6 +17,7 @@ import {
 } from "../../protocol/constants";
 import { mix } from "../base/hash";
 import { SnapshotView } from "../snapshot/view";
+import { usualDuration } from "./durations";
 import { endpointCount, entryOf } from "./entries";
 import { Entry } from "./entry";
 
@@ -36,16 +37,6 @@ class Sent {
 const SENT_SLOTS: u32 = 1024;
 const SENT_BYTES: u32 = offsetof<Sent>();
 const sent: usize = memory.data(SENT_SLOTS * SENT_BYTES, 8);
-
-/** Seconds that a request is assumed to last until the first request has ended. */
-const FIRST_GUESS: f32 = 2;
-const RATE_OF_LEARNING: f32 = 0.02;
-let duration: f32 = FIRST_GUESS;
-
-/** Learns that a request took `seconds` from its first byte to its end. */
-export function learnDuration(seconds: f32): void {
-  duration += RATE_OF_LEARNING * (seconds - duration);
-}
 
 /** Counts the adapters of a new snapshot. */
 export function followAdapters(view: SnapshotView): void {
@@ -101,5 +92,5 @@ export function adapterCost(view: SnapshotView, link: u32, entry: Entry, model: 
   const slots = adapterSlots(view, view.linkEndpoint(link));
   const active = entry.adapters.active;
   if (slots == 0 || active < slots) return rate;
-  return rate + (rate * duration * <f32>(active - slots + 1)) / <f32>slots;
+  return rate + (rate * usualDuration() * <f32>(active - slots + 1)) / <f32>slots;
 }

@@ -3,7 +3,8 @@
 // until the buffer is full.
 //
 //   tokens candidates=3 prefill=0.4000; 1 10.0.0.1:8000 cost=212 s=1.0000 q=0 u=16 n=2.0000 a=0; 2 10.0.0.2:8000 ...
-//          A candidate that is not the prompt's owner has o=... before a=, where owners count.
+//          A candidate that is not the prompt's owner has o=... before a=, where owners count. A candidate whose KV cache is full has
+//          f=... there.
 //   load   ...: cost=2.0000 seen=1;
 //   scorers: score=3.5000 of 7; each score by its scorer's index in the profile: 0=1.0000*2 ...
 import { Writer } from "../base/writer";
@@ -53,6 +54,7 @@ function explain(w: Writer, profile: Profile, input: PickInput, choice: Choice, 
     number(w, " u=", terms.uncached);
     fraction(w, " n=", terms.requests);
     if (terms.notOwner > 0) number(w, " o=", terms.notOwner);
+    if (terms.fullCache > 0) number(w, " f=", terms.fullCache);
     number(w, " a=", terms.adapter);
   } else if (profile.kind == KIND_LOAD) {
     fraction(w, " cost=", <f32>candidates.cost(i));

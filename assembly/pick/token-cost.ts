@@ -1,7 +1,7 @@
 // Profile "tokens": the cost of a request on an endpoint, in prompt tokens at the candidates' mean prefill rate. So costs compare as
 // times do. The lowest cost wins. Chance decides ties.
 //
-//   cost(p) = s(p) * [ L(p) + P * u(p) + o(p) ] + adapter(p)
+//   cost(p) = s(p) * [ L(p) + P * u(p) + o(p) ] + f(p) + adapter(p)
 //   L(p)    = (1 - W) * Q(p) + (d(p) * (1 + n(p) / N) + W * q) * n(p)
 //   P       = C + (1 + E) * h / (1 - h)
 //   o(p)    = price * L, and 0 if p is the prompt's owner
@@ -22,6 +22,7 @@
 //   o  the price of an endpoint that is not the prompt's owner, for prompts whose beginning the prefix index does not show: in an
 //      overloaded pool, and beside foreign gateways (prompt-owner.ts). L is the load L(p) of the mean candidate. In a pool that
 //      keeps up, and without foreign gateways, the price is 0
+//   f  the wait for room in the KV cache of p, where that cache is full (full-cache.ts)
 //   adapter  the cost of loading the adapter and waiting for a slot (endpoints/adapters.ts)
 //
 // Unseen requests have waiting tokens too. So Q is multiplied by 1 + min(4, unseen / seen), the two parts of n.
@@ -40,6 +41,7 @@ import { unseenInFlight } from "../endpoints/unseen";
 import { queueOf, waitingTokens } from "../endpoints/waiting-tokens";
 import { SnapshotView } from "../snapshot/view";
 import { Candidates } from "./candidates";
+import { fullCacheCost, knowCaches } from "./full-cache";
 import { medianSlowness } from "./median-slowness";
 import { PickInput } from "./pick-input";
 import { Profile } from "./profile";
@@ -75,6 +77,8 @@ class CommonTerms {
   owner: u32 = 0;
   /** o of the formula, for all endpoints but the owner. */
   notOwner: f32 = 0;
+  /** Whether the term f(p) counts. */
+  knowsCaches: bool = false;
   /** Whether the model is an adapter, so that the term adapter(p) counts. */
   isAdapter: bool = false;
 }
@@ -87,6 +91,7 @@ class TokenTerms {
   requests: f32 = 0;
   speed: f32 = 0;
   notOwner: f32 = 0;
+  fullCache: f32 = 0;
   adapter: f32 = 0;
   cost: f32 = 0;
 }
@@ -151,6 +156,7 @@ export function commonTerms(candidates: Candidates, profile: Profile, input: Pic
   const owner = findOwner(candidates, input, room > 0 ? waiting / room : 0);
   common.owner = owner.endpoint;
   common.notOwner = owner.price > 0 ? owner.price * meanLoad(queues, requests + unseen, requestCosts, count) : 0;
+  common.knowsCaches = knowCaches(candidates, profile, input);
   common.isAdapter = view.modelKind(candidates.model) == MODEL_IS_ADAPTER;
   return common;
 }
@@ -190,9 +196,12 @@ export function tokenTerms(
   terms.speed = (speedFactor(entry, shared.medianSlowness, input.now) * candidates.rate) / rateOf(entry);
   terms.adapter = shared.isAdapter ? adapterCost(view, link, entry, input.model, candidates.rate, input.now) : 0;
   terms.notOwner = endpoint == shared.owner ? 0 : shared.notOwner;
+  terms.fullCache = shared.knowsCaches
+    ? fullCacheCost(view, endpoint, entry, profile, input, terms.uncached, candidates.rate)
+    : 0;
   const waits: f32 =
     (1 - W) * queue + (requestCost(entry) * (1 + terms.requests / N) + W * shared.waitingPerRequest) * terms.requests;
-  terms.cost = terms.speed * (waits + shared.prefillPrice * terms.uncached + terms.notOwner) + terms.adapter;
+  terms.cost = terms.speed * (waits + shared.prefillPrice * terms.uncached + terms.notOwner) + terms.fullCache + terms.adapter;
   return terms;
 }
 

@@ -1,6 +1,6 @@
 // The verdict of a response: what the response says about the endpoint that sent it. Failed responses eject an endpoint
 // (endpoints/health.ts), for all workers. The first byte of a streamed response shows the endpoint's speed (endpoints/speed.ts).
-import { learnDuration } from "../../endpoints/adapters";
+import { learnDuration } from "../../endpoints/durations";
 import { findEntry } from "../../endpoints/entries";
 import { EjectionLimits, endpointFailed, endpointServed } from "../../endpoints/health";
 import { learnSpeed } from "../../endpoints/speed";
