@@ -201,7 +201,8 @@ export function tokenTerms(
     : 0;
   const waits: f32 =
     (1 - W) * queue + (requestCost(entry) * (1 + terms.requests / N) + W * shared.waitingPerRequest) * terms.requests;
-  terms.cost = terms.speed * (waits + shared.prefillPrice * terms.uncached + terms.notOwner) + terms.fullCache + terms.adapter;
+  terms.cost =
+    terms.speed * (waits + shared.prefillPrice * terms.uncached + terms.notOwner) + terms.fullCache + terms.adapter;
   return terms;
 }
 
