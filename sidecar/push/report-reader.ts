@@ -3,6 +3,7 @@ import { CODE_MALFORMED } from "../../protocol/constants.ts";
 import { type ReadingsAnswer, splitAnswer } from "../../protocol/readings/readings-codec.ts";
 import { decodeReport, type TrafficReport } from "../../protocol/traffic-report.ts";
 import type { Clock } from "../clock.ts";
+import type { Failure } from "../http.ts";
 import type { Log } from "../log.ts";
 import type { EnvoyConnection, Poll } from "./envoy-connection.ts";
 
@@ -29,6 +30,8 @@ interface ReportReaderParts {
 
 /** The wait after an Envoy did not respond. */
 const AWAY_MS = 500;
+/** The wait after a question that took too long, which was a wait by itself. This process may have been paused. */
+const LATE_MS = 20;
 /** The wait after a response that is no traffic report, as from a filter of another release. */
 const OTHER_RELEASE_MS = 5000;
 /** The wait while no reports are wanted. */
@@ -106,8 +109,9 @@ export class ReportReader {
       this.#logged = "";
       return 0;
     } catch (error) {
-      const { code, message } = error as { code?: string; message: string };
-      return this.#failed(message, code === CODE_MALFORMED ? OTHER_RELEASE_MS : AWAY_MS);
+      const { code, message, reason } = error as { code?: string; message: string; reason?: Failure };
+      const wait = code === CODE_MALFORMED ? OTHER_RELEASE_MS : reason === "timeout" ? LATE_MS : AWAY_MS;
+      return this.#failed(message, wait);
     }
   }
 
