@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 import { readDocument, tables, treeFiles } from "./markdown.ts";
 
 export function refusalsInCode(): string[] {
-  const constants = readFileSync("protocol/constants.ts", "utf8");
+  const constants = ["protocol/constants.ts", "protocol/readings/readings-constants.ts"]
+    .map((file) => readFileSync(file, "utf8"))
+    .join("\n");
   const codes = new Map(
     [...constants.matchAll(/^export const (CODE_\w+) = "(\w+)"/gm)].map(([, name, code]) => [name, code]),
   );
