@@ -53,6 +53,11 @@ test-matrix: build/pilotfish.wasm ## Run the tests on a plain Envoy, for each su
 test-istio: build/pilotfish.wasm ## Test the Istio example as the Envoy configuration that Istio makes of it, on a plain Envoy
 	@node --import tsx --test integration/product/istio.test.ts
 
+.PHONY: test-vllm
+test-vllm: node_modules/.package-lock.json ## Test the sidecar in front of a real vLLM on the CPU (5.6 GB of packages, installed once; needs Python 3.11)
+	@$(TSX) testkit/vllm/install.ts
+	@PILOTFISH_TEST_VLLM=1 node --import tsx --test --test-concurrency=1 integration/vllm/*.test.ts
+
 .PHONY: test-servers
 test-servers: node_modules/.package-lock.json ## Test the reading of the metrics of each supported model server
 	@node --import tsx --test tests/sidecar/scrape/corpus.test.ts tests/sidecar/scrape/engines.test.ts tests/sidecar/scrape/real-pages.test.ts tests/simulator/metrics.test.ts

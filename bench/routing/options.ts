@@ -1,7 +1,8 @@
 // The command line of `make bench-routing`.
 import { Command, Option } from "commander";
 import { HARDWARE_NAMES, type HardwareName } from "../../simulator/hardware.ts";
-import { DYNAMO_PACE, DYNAMO_TOKEN_BYTES } from "../../testkit/peers/dynamo.ts";
+import { DYNAMO_PACE } from "../../testkit/peers/dynamo.ts";
+import { TINY_TOKEN_BYTES } from "../../testkit/peers/tiny-model.ts";
 import { numberFrom, someOf, wholeNumber } from "../prepare.ts";
 import { usualRate } from "../sim/loads.ts";
 import { CONTENDER_NAMES, contenderNames, USUAL_NAMES } from "./contenders.ts";
@@ -124,6 +125,6 @@ export function chosenLoads(options: RoutingOptions): RoutingLoad[] {
     mocker,
     ...rateOf(load, rate, mocker),
     ...(hardware === undefined ? {} : { hardware }),
-    params: { tokenBytes: mocker ? DYNAMO_TOKEN_BYTES : tokenBytes },
+    params: { tokenBytes: mocker ? TINY_TOKEN_BYTES : tokenBytes },
   }));
 }

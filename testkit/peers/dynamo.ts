@@ -1,12 +1,12 @@
 // Dynamo's mocker engines, which stand in for servers without a GPU, and Dynamo's router in front of them. Dynamo's router reaches
 // engines only through Dynamo's own request plane, so it cannot run over simulator/. Here every contender can run over its engines.
 
-import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { freePorts } from "../ports.ts";
 import { until } from "../until.ts";
 import { DYNAMO, programOf } from "./python-peers.ts";
 import { type RunningPeer, spawnPeer } from "./spawn-peer.ts";
+import { writeTinyModel } from "./tiny-model.ts";
 
 interface EnginesStart {
   model: string;
@@ -27,8 +27,6 @@ interface Engines {
   stop(): Promise<void>;
 }
 
-/** The tokenizer's bytes per token, on text of lower-case letters, digits and spaces. */
-export const DYNAMO_TOKEN_BYTES = 3;
 const BLOCK_TOKENS = 16;
 /**
  * With a factor of 1.25 four engines carry about what four pods of simulator/ carry. Engines stream each token by itself, which costs
@@ -43,7 +41,7 @@ const WAIT_MS = 120_000;
 export async function startEngines(start: EnginesStart): Promise<Engines> {
   const { engines: count, routed, folder } = start;
   const model = join(folder, "model");
-  await writeModel(model);
+  await writeTinyModel(model);
   const [port] = (await freePorts(1)) as [number];
   const running: Engines = { addresses: [], frontends: [], engines: [], stop: async () => {} };
   running.stop = async () => {
@@ -114,51 +112,4 @@ async function serves(address: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-const LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789 ";
-const SPECIAL = ["<unk>", "<s>", "</s>"];
-
-/** Writes the files of a model without weights, whose tokens are pieces of DYNAMO_TOKEN_BYTES characters. */
-async function writeModel(folder: string): Promise<void> {
-  const pieces = [...LETTERS].flatMap((a) => [...LETTERS].flatMap((b) => [...LETTERS].map((c) => a + b + c)));
-  const words = [...SPECIAL, ...pieces];
-  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
-  const tokenizer = {
-    version: "1.0",
-    added_tokens: SPECIAL.map((content, id) => ({ id, content, ...flags })),
-    pre_tokenizer: {
-      type: "Split",
-      pattern: { Regex: `[\\s\\S]{1,${DYNAMO_TOKEN_BYTES}}` },
-      behavior: "Isolated",
-      invert: false,
-    },
-    decoder: { type: "Fuse" },
-    model: { type: "WordLevel", vocab: Object.fromEntries(words.map((word, i) => [word, i])), unk_token: "<unk>" },
-  };
-  const template = "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}\n{% endfor %}";
-  const files = {
-    "tokenizer.json": { truncation: null, padding: null, normalizer: null, post_processor: null, ...tokenizer },
-    "tokenizer_config.json": {
-      tokenizer_class: "PreTrainedTokenizerFast",
-      ...{ bos_token: "<s>", eos_token: "</s>", unk_token: "<unk>" },
-      chat_template: template,
-    },
-    "config.json": {
-      model_type: "llama",
-      architectures: ["LlamaForCausalLM"],
-      vocab_size: words.length,
-      max_position_embeddings: 131_072,
-      ...{ bos_token_id: 1, eos_token_id: 2, torch_dtype: "bfloat16" },
-      ...{
-        hidden_size: 64,
-        intermediate_size: 64,
-        num_hidden_layers: 1,
-        num_attention_heads: 1,
-        num_key_value_heads: 1,
-      },
-    },
-  };
-  await mkdir(folder, { recursive: true });
-  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), JSON.stringify(content));
 }

