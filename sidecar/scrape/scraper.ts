@@ -160,7 +160,6 @@ export class Scraper {
       observer.scrapeFailed(pod, failure);
     } finally {
       limit.end(suspect);
-      this.#scraping = false;
     }
     this.#scrapedOnce = true;
     if (first || wasReady !== health.ready || !sameReading(before, pod.reading)) observer.changed(pod);
@@ -170,6 +169,7 @@ export class Scraper {
       if (this.#closed) return;
     }
     pod.page = this.#pages.state;
+    this.#scraping = false;
     const now = clock.now();
     this.#again(now, this.#delay(now - started, first));
   }

@@ -27,7 +27,7 @@ export interface ScrapesOptions {
 /** Makes a page reader of the pod at `url`. */
 export function pageReader(
   url: string,
-  { path = "/metrics", gzip = false, restrict = true, timeoutMs = 2000 }: ScrapesOptions = {},
+  { path = "/metrics", gzip = false, restrict = true, timeoutMs = 10_000 }: ScrapesOptions = {},
 ): Scrapes {
   const client = new PodClient(url, url, new Access({ tls: { verify: true }, gzip }));
   let now = 1000;

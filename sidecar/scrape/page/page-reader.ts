@@ -12,7 +12,7 @@ import { type PageKind, ScrapeCost } from "./scrape-cost.ts";
 
 /** A try waits for the restricted page for this multiple of the whole page's time, and TRY_MS: a slower page is of no use. */
 const TRY_FACTOR = 4;
-const TRY_MS = 250;
+const TRY_MS = 1000;
 
 interface ReadPage {
   reading: Reading;
