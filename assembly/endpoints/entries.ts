@@ -2,11 +2,13 @@
 // of new snapshots. An entry stays while its endpoint is in the snapshot, or while a stream counts on the endpoint.
 import { mix, textHash } from "../base/hash";
 import { NONE, SnapshotView } from "../snapshot/view";
-import { ENTRY_BYTES, Entry } from "./entry";
+import { ENTRY_BYTES, Entry, LINE } from "./entry";
 
 const MIN_CAPACITY: u32 = 64;
 
+/** The entries, at a multiple of LINE in the memory at `allocated`. */
 let table: usize = 0;
+let allocated: usize = 0;
 let mask: u32 = 0;
 /** A usize for each endpoint of the current snapshot: the address of its entry. */
 let byEndpoint: usize = 0;
@@ -100,12 +102,14 @@ function insert(hash: u64): Entry {
 /** Makes a table with room for `incoming` endpoints and for all entries that are still needed, and moves these entries over. */
 function rebuild(incoming: u32): void {
   const old = table;
+  const oldAllocated = allocated;
   const oldCapacity = old ? mask + 1 : 0;
   let kept: u32 = 0;
   for (let i: u32 = 0; i < oldCapacity; i++) if (matters(changetype<Entry>(old + i * ENTRY_BYTES))) kept++;
   let capacity = MIN_CAPACITY;
   while (capacity * 3 < (incoming + kept) * 4) capacity <<= 1;
-  table = heap.alloc(capacity * ENTRY_BYTES);
+  allocated = heap.alloc(capacity * ENTRY_BYTES + LINE);
+  table = (allocated + LINE - 1) & ~(<usize>LINE - 1);
   memory.fill(table, 0, capacity * ENTRY_BYTES);
   mask = capacity - 1;
   // An entry that moves keeps its number. New endpoints get the next numbers without a gap, so that few share their low bits.
@@ -118,7 +122,7 @@ function rebuild(incoming: u32): void {
     moved.endpoint = NONE;
   }
   nextNumber = numbered;
-  if (old) heap.free(old);
+  if (old) heap.free(oldAllocated);
 }
 
 function matters(entry: Entry): bool {

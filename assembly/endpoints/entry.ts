@@ -20,13 +20,13 @@ export class InFlight {
 /** The part of other-workers.ts: requests of the other workers of this Envoy. */
 @unmanaged
 export class OtherWorkers {
-  /** Counts of this worker in the endpoint's shared record, and of all other workers (shared-record.ts has the form). */
-  share: u64 = 0;
-  shared: u64 = 0;
   /** In-flight requests of the other workers. */
   requests: i32 = 0;
   /** How many requests were settled when the other workers last published. */
   settled: i32 = 0;
+  /** Counts of this worker in the endpoint's shared record, and of all other workers (shared-record.ts has the form). */
+  share: u64 = 0;
+  shared: u64 = 0;
   /** What the other workers last published and have not in the shared record: requests, and units of waiting tokens. */
   unshared: i32 = 0;
   unsharedUnits: i32 = 0;
@@ -196,15 +196,17 @@ export class Entry {
   }
 }
 
-// Each part begins at a multiple of 8.
+// Each part begins at a multiple of 8. What a pick reads of every candidate comes first, in three of the processor's cache lines.
 const IN_FLIGHT: u32 = (<u32>offsetof<Entry>() + 7) & ~7;
-const OTHER_WORKERS: u32 = IN_FLIGHT + ((<u32>offsetof<InFlight>() + 7) & ~7);
-const UNSEEN: u32 = OTHER_WORKERS + ((<u32>offsetof<OtherWorkers>() + 7) & ~7);
-const TOKENS: u32 = UNSEEN + ((<u32>offsetof<Unseen>() + 7) & ~7);
-const COSTS: u32 = TOKENS + ((<u32>offsetof<WaitingTokens>() + 7) & ~7);
-const REMOTE: u32 = COSTS + ((<u32>offsetof<Costs>() + 7) & ~7);
-const REPORT: u32 = REMOTE + ((<u32>offsetof<Remote>() + 7) & ~7);
-const SPEED: u32 = REPORT + ((<u32>offsetof<LoadReport>() + 7) & ~7);
-const HEALTH: u32 = SPEED + ((<u32>offsetof<Speed>() + 7) & ~7);
+const COSTS: u32 = IN_FLIGHT + ((<u32>offsetof<InFlight>() + 7) & ~7);
+const SPEED: u32 = COSTS + ((<u32>offsetof<Costs>() + 7) & ~7);
+const TOKENS: u32 = SPEED + ((<u32>offsetof<Speed>() + 7) & ~7);
+const UNSEEN: u32 = TOKENS + ((<u32>offsetof<WaitingTokens>() + 7) & ~7);
+const REMOTE: u32 = UNSEEN + ((<u32>offsetof<Unseen>() + 7) & ~7);
+const OTHER_WORKERS: u32 = REMOTE + ((<u32>offsetof<Remote>() + 7) & ~7);
+const REPORT: u32 = OTHER_WORKERS + ((<u32>offsetof<OtherWorkers>() + 7) & ~7);
+const HEALTH: u32 = REPORT + ((<u32>offsetof<LoadReport>() + 7) & ~7);
 const ADAPTERS: u32 = HEALTH + ((<u32>offsetof<Health>() + 7) & ~7);
-export const ENTRY_BYTES: u32 = ADAPTERS + ((<u32>offsetof<AdapterCounts>() + 7) & ~7);
+/** Bytes of a cache line. */
+export const LINE: u32 = 64;
+export const ENTRY_BYTES: u32 = (ADAPTERS + <u32>offsetof<AdapterCounts>() + LINE - 1) & ~(LINE - 1);

@@ -9,12 +9,15 @@
 // count, the exchange counts.
 import { endpointCount, entryOf } from "./entries";
 import { Entry, OtherWorkers } from "./entry";
+import { hasOtherEnvoys } from "./remote";
 import { requestsIn, sentBetween, sentIn, shareOf, UNIT_TOKENS, unitsOf, waitingIn } from "./shared-record";
 import { knownRose } from "./unseen";
 import { setWorkersTokens } from "./waiting-tokens";
 
 let workers: i32 = 0;
 let total: i32 = 0;
+/** Whether the last round of the exchange had no other worker and no other Envoy. A second such round changes no entry. */
+let none: bool = false;
 
 /** Number of other workers that are alive. */
 export function workersBeside(): i32 {
@@ -29,6 +32,7 @@ export function othersInFlight(): i32 {
 /** Forgets the other workers, because the endpoints changed. */
 export function forgetOthers(): void {
   total = 0;
+  none = false;
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
     const part = entry.otherWorkers;
@@ -113,6 +117,7 @@ export const PUBLISHED_BYTES: u32 = offsetof<Published>();
 /** Begins a round of addOthers(). */
 export function beginOthers(): void {
   workers = 0;
+  if (none) return;
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const part = entryOf(i).otherWorkers;
     part.settled = 0;
@@ -143,6 +148,9 @@ export function addOthers(published: usize): void {
 
 /** Ends the round at `now`, ns. */
 export function endOthers(now: u64): void {
+  const knewNone = none;
+  none = workers == 0 && !hasOtherEnvoys();
+  if (none && knewNone) return;
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
     const part = entry.otherWorkers;
