@@ -10,8 +10,9 @@ export class InFlight {
   /** The value of `own` that this worker last published, and how many of these requests were settled then. */
   published: i32 = 0;
   publishedSettled: i32 = 0;
-  /** The share (OtherWorkers.share) that this worker last published. */
-  publishedShare: u64 = 0;
+  /** What this worker last published and did not have in its share: requests, and units of waiting tokens. */
+  publishedUnshared: i32 = 0;
+  publishedUnsharedUnits: i32 = 0;
   /** How many of the `own` requests started in the generation `freshSince`. */
   fresh: i32 = 0;
   freshSince: u32 = 0;

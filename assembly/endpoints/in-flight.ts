@@ -27,7 +27,7 @@ import {
   rememberLocal,
   remoteInFlightNow,
 } from "./remote";
-import { requestsIn, waitingIn } from "./shared-record";
+import { requestsIn, unitsOf, waitingIn } from "./shared-record";
 import { estimateOf, knownRose, UNSEEN_NOISE } from "./unseen";
 import { setWorkersTokens } from "./waiting-tokens";
 
@@ -189,7 +189,19 @@ export function ownChanged(): bool {
     const entry = entryOf(i);
     const part = entry.inFlight;
     if (part.own != part.published || settledOwn(part) != part.publishedSettled) return true;
-    if (entry.tokens.sent != entry.tokens.publishedSent || entry.otherWorkers.share != part.publishedShare) return true;
+    if (entry.tokens.sent != entry.tokens.publishedSent) return true;
+  }
+  return false;
+}
+
+/** Whether this worker has counts that are neither in its share nor published as what its share lacks, or the other way round. */
+export function unsharedChanged(): bool {
+  for (let i: u32 = 0; i < endpointCount(); i++) {
+    const entry = entryOf(i);
+    const part = entry.inFlight;
+    const share = entry.otherWorkers.share;
+    if (part.own - requestsIn(share) != part.publishedUnshared) return true;
+    if (unitsOf(entry.tokens.waiting) - waitingIn(share) != part.publishedUnsharedUnits) return true;
   }
   return false;
 }
@@ -207,9 +219,10 @@ export function publishOwn(target: usize): void {
     record.waiting = entry.tokens.waiting;
     record.sent = entry.tokens.sent;
     entry.tokens.publishedSent = entry.tokens.sent;
-    part.publishedShare = entry.otherWorkers.share;
-    record.sharedRequests = requestsIn(part.publishedShare);
-    record.sharedUnits = waitingIn(part.publishedShare);
+    record.sharedRequests = requestsIn(entry.otherWorkers.share);
+    record.sharedUnits = waitingIn(entry.otherWorkers.share);
+    part.publishedUnshared = record.own - record.sharedRequests;
+    part.publishedUnsharedUnits = unitsOf(record.waiting) - record.sharedUnits;
   }
   generation++;
 }

@@ -146,14 +146,16 @@ export function addOthers(published: usize): void {
   }
 }
 
-/** Ends the round at `now`, ns. */
-export function endOthers(now: u64): void {
+/** Ends the round at `now`, ns. Returns whether a worker has published counts that the shared record lacks. */
+export function endOthers(now: u64): bool {
   const knewNone = none;
   none = workers == 0 && !hasOtherEnvoys();
-  if (none && knewNone) return;
+  if (none && knewNone) return false;
+  let lacking = false;
   for (let i: u32 = 0; i < endpointCount(); i++) {
     const entry = entryOf(i);
     const part = entry.otherWorkers;
+    lacking = lacking || part.receivedUnshared != 0 || part.receivedUnsharedUnits != 0;
     part.unshared = part.receivedUnshared;
     part.unsharedUnits = part.receivedUnsharedUnits;
     if (part.joined) addUp(entry, entry.tokens.workersSent, now);
@@ -162,4 +164,5 @@ export function endOthers(now: u64): void {
       setWorkersTokens(entry, part.receivedWaiting, part.receivedSent, now);
     }
   }
+  return lacking;
 }

@@ -7,17 +7,20 @@
 // first stood still for so long that its key seemed abandoned. So a worker in doubt checks whose id the key's value has, and the loser claims again. No worker
 // uses a value that is older than SILENT, so the counts of a dead worker disappear.
 //
+// While the shared record (shared-load.ts) has all counts, what is published here is not needed, and workers publish and receive once in a
+// ROUND. They do so on every tick again when a worker comes or goes, endpoints change, or a worker could not write the record.
+//
 // Bound: the counts of the other workers are at most one tick of each side old, 40 ms. For a traffic report (filter/reserved/) the
 // worker receives the counts anew, so they are at most one tick old. Picks use these counts only where the shared record does not
 // count (shared-load.ts). Whether a request is settled (endpoints/in-flight.ts) shows in the second publication after its start. If a
 // request began and another request ended between two ticks, the counts may be unchanged. Then the worker publishes nothing, and the
 // request is settled with the next change, or REFRESH later.
 import { endpointCount, topologyHash } from "../endpoints/entries";
-import { hasSent, ownChanged, publishOwn } from "../endpoints/in-flight";
-import { addOthers, beginOthers, endOthers, PUBLISHED_BYTES } from "../endpoints/other-workers";
+import { hasSent, ownChanged, publishOwn, unsharedChanged } from "../endpoints/in-flight";
+import { addOthers, beginOthers, endOthers, PUBLISHED_BYTES, workersBeside } from "../endpoints/other-workers";
 import { MAX_WORKERS } from "../endpoints/shared-record";
 import { beginChange, NumberedKeys, readShared, workerId, writeShared } from "./shared-data";
-import { dropShares, followLoad, shareChanges } from "./shared-load";
+import { countsAll, dropShares, followLoad, shareChanges } from "./shared-load";
 import { claimNumber, summary } from "./summary";
 
 @unmanaged
@@ -37,6 +40,10 @@ const SILENT: u64 = 1200000000;
 const ABANDONED: u64 = 10000000000;
 /** A worker refreshes its key at least this often, ns, so that the other workers know that it lives. */
 const REFRESH: u64 = 500000000;
+/** Time is divided into rounds of this length, ns. While the shared record has all counts, a worker publishes and receives once in a round. */
+const ROUND: u64 = 100000000;
+/** The exchange goes on every tick for this long after it found something new, ns. */
+const CALM: u64 = 200000000;
 /** For this long after a claim a worker checks whether the key is still its own, ns. */
 const DOUBTED: u64 = 1000000000;
 const NO_KEY: u32 = 0xffffffff;
@@ -49,6 +56,12 @@ let joins: bool = false;
 let claimedAt: u64 = 0;
 let publishedAt: u64 = 0;
 let publishedTopology: u64 = 0;
+/** When this worker last received the other workers' counts, ns, and how many keys and living workers it found. */
+let receivedAt: u64 = 0;
+let receivedKeys: u32 = 0;
+let receivedWorkers: i32 = 0;
+/** When the exchange last found something new, ns. */
+let troubledAt: u64 = 0;
 /** Memory for the value that this worker publishes: the header, then the counts. */
 let value: usize = 0;
 let valueBytes: u32 = 0;
@@ -58,7 +71,16 @@ const silentSince: usize = memory.data(MAX_WORKERS * 8, 8);
 /** Call on the tick at `now`, ns, after readSummary(). */
 export function exchangeCounts(now: u64): void {
   publishCounts(now);
-  receiveCounts(now);
+  if (isDone(receivedAt, now)) follow(now);
+  else receiveCounts(now);
+}
+
+/**
+ * Whether what was done at `at` need not be done again at `now`, because it was done in this round. Only while the exchange has found
+ * for CALM that the shared record has all counts of the same workers.
+ */
+function isDone(at: u64, now: u64): bool {
+  return at / ROUND == now / ROUND && now - troubledAt > CALM && countsAll() && claimed() == receivedKeys;
 }
 
 /** Makes this worker take part before it has sent a request, so that it receives what the others have at each moment. */
@@ -76,8 +98,8 @@ export function publishCounts(now: u64): void {
   if (mine == NO_KEY && takesPart()) claim(now);
   if (mine == NO_KEY || !isOwn(now)) return;
   shareChanges(now);
-  const due = now - publishedAt > REFRESH;
-  if (!due && publishedTopology == topologyHash() && !ownChanged()) return;
+  const isNew = publishedTopology != topologyHash() || unsharedChanged() || now - publishedAt > REFRESH;
+  if (!isNew && (isDone(publishedAt, now) || !ownChanged())) return;
   const bytes = writeValue(now);
   if (!writeShared(keys.at(mine), value, bytes)) mine = NO_KEY;
 }
@@ -156,7 +178,15 @@ export function receiveCounts(now: u64): void {
     }
     addOthers(known.pointer + HEADER);
   }
-  endOthers(now);
+  const unshared = endOthers(now);
+  if (unshared || !countsAll() || used != receivedKeys || workersBeside() != receivedWorkers) troubledAt = now;
+  receivedAt = now;
+  receivedKeys = used;
+  receivedWorkers = workersBeside();
+  follow(now);
+}
+
+function follow(now: u64): void {
   // The others have this worker's shares now. So they must not add the same counts from the exchange.
   if (followLoad(mine != NO_KEY, now)) publishCounts(now);
 }

@@ -34,6 +34,8 @@ class Group {
   forgotten: u64 = 0;
   /** Field `received` of a record for other endpoints. A worker with an older snapshot leaves that record alone. */
   foreignReceived: u64 = 0;
+  /** When the record was last read for a pick, ns, if it is large. */
+  readAt: u64 = 0;
   /** Whether the record belongs to this worker's endpoints. */
   joined: bool = false;
   /** Whether `cas` is from a read since this worker's last write. */

@@ -2,8 +2,9 @@
 // to one log, and each worker reads the log from the position up to which it has read.
 //   pilotfish.news.K   SegmentHeader, then whole records; K is the segment's number modulo SEGMENTS
 // A worker reads the log before a pick and appends its record after the pick. So a prompt is in every worker's index at the worker's
-// next pick. A pick costs one read and one write of the last segment, whatever the number of workers is. A key for each worker would
-// cost a read for each other worker that sent a request in between.
+// next pick. This costs one read and one write of the last segment, whatever the number of workers is. A key for each worker would
+// cost a read for each other worker that sent a request in between. A busy worker does both only for one pick in EVERY, and leaves the
+// prompts of its other picks to that pick or to the tick.
 //
 // A segment changes under compare-and-swap only. Records are appended until the segment has FULL bytes; then the next segment begins,
 // in place of the oldest. A worker that appends has read all that stands before its records, so no worker reads its own records.
@@ -36,6 +37,9 @@ const FULL: u32 = 4096;
 const MAX_SEGMENT: u32 = FULL + MAX_RECORD;
 const MAX_NUMBER: u64 = 1 << 48;
 const REPORT_BYTES: u32 = 131072;
+/** Time between two picks that read and append, in the mean, ns. After a pause as many as BURST picks may follow at once. */
+const EVERY: u64 = 5000000;
+const BURST: u64 = 16;
 /** A worker that received nothing from others for this long, ns, appends and reads on its tick only. */
 const ALONE: u64 = 2000000000;
 /** Attempts to append. Nine of them append all that can wait. A failed attempt means that another worker appended. */
@@ -50,6 +54,8 @@ let position: u32 = HEADER;
 let cas: u32 = 0;
 /** When this worker last received records, ns. */
 let receivedAt: u64 = 0;
+/** The picks that read and append are so many that they would last until here, ns. */
+let spentUntil: u64 = 0;
 /** Whether the last append failed. Then the next attempt is made on the tick. */
 let failed: bool = false;
 /** The ring for traffic reports; 0 before the first record. */
@@ -66,12 +72,14 @@ export function createNews(): void {
 
 /** Call before a pick at `now`, ns. Receives what other workers sent. Overwrites the host's last result. */
 export function receiveNews(now: u64): void {
-  if (!isAlone(now)) read(now);
+  if (isAlone(now) || (spentUntil > now && spentUntil - now <= EVERY)) return;
+  spentUntil = max(spentUntil, now - (BURST - 1) * EVERY) + EVERY;
+  read(now);
 }
 
-/** Call after a pick at `now`, ns. Publishes what this worker sent. */
+/** Call after a pick at `now`, ns. Publishes what this worker sent, if the pick has read the log. */
 export function publishNews(now: u64): void {
-  if (updateWaiting() > 0 && !failed && !isAlone(now)) append(now);
+  if (updateWaiting() > 0 && cas && !failed && !isAlone(now)) append(now);
 }
 
 /** Call on the tick at `now`, ns, and before a traffic report. Receives and publishes. */

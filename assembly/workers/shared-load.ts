@@ -4,7 +4,8 @@
 // changes a word under compare-and-swap, and remembers its share of the word. So the others' part is the word less the own share.
 //
 // A pick is written at once. First bytes and ends may wait for the worker's next pick, because a read and a write cost a microsecond.
-// They wait while they are less than a MIN_REQUESTS-th of the worker's requests in flight, and at most until the next tick.
+// They wait while they are less than a MIN_REQUESTS-th of the worker's requests in flight, and at most until the next tick. A record of
+// many endpoints is read and written only at some picks. The other picks are written with the next of these, or on the tick.
 //
 // Epochs. A record begins anew, with a new random epoch and without any share, when the endpoints have changed or a worker died with
 // its share in the record. Each worker that finds another epoch adds its whole share again, at its next change or tick. Until then
@@ -35,6 +36,7 @@ import {
   dropChange,
   forgetChanges,
 } from "../endpoints/unwritten-changes";
+import { now as hostTime } from "../host/calls";
 import { receivedAt } from "../snapshot/current";
 import { NONE, SnapshotView } from "../snapshot/view";
 import { count, SHARED_FAILED } from "../stats";
@@ -58,7 +60,10 @@ import { OVERTAKEN, REPLACED, workerId } from "./shared-data";
  */
 const MAX_ATTEMPTS: u32 = 32;
 /** Changes wait while this worker has at least so many requests in flight for each of them. */
-const MIN_REQUESTS: u32 = 16;
+const MIN_REQUESTS: u32 = 8;
+/** A larger record is read and written for one pick in NANOSECONDS_PER_WORD per word, ns. Single picks matter less among many endpoints. */
+const SMALL_RECORD: u32 = 64;
+const NANOSECONDS_PER_WORD: u64 = 2000;
 /** A living worker has published after this time, ns (counts.ts). */
 const SURELY_PUBLISHED: u64 = 700000000;
 
@@ -74,30 +79,53 @@ export function sharesLoad(): bool {
   return takesPart && followed == topologyChanges();
 }
 
+/** Whether the shared records have what all workers have, or a worker publishes what they lack. */
+export function countsAll(): bool {
+  if (!sharesLoad()) return false;
+  for (let number: u32 = 0; number < groupCount(); number++) if (!groupAt(number).joined) return false;
+  return true;
+}
+
 /** Call before a pick among the model's endpoints. Takes over what the other workers have on them by now. */
 export function receiveLoad(view: SnapshotView, model: u32, now: u64): void {
   if (!takesPart || followed != topologyChanges()) return;
-  if (groupCount() == 1) return read(0, now);
+  if (groupCount() == 1) return readIfDue(0, now);
   const first = view.modelFirst(model);
   const links = view.modelEndpoints(model);
   const all: u32 = (1 << groupCount()) - 1;
   let wanted = links == endpointCount() ? all : 0;
   for (let i: u32 = 0; wanted != all && i < links; i++) wanted |= 1 << (view.linkEndpoint(first + i) / GROUP);
-  for (; wanted; wanted &= wanted - 1) read(<u32>ctz(wanted), now);
+  for (; wanted; wanted &= wanted - 1) readIfDue(<u32>ctz(wanted), now);
+}
+
+function isSmall(number: u32): bool {
+  return wordsOf(number) <= SMALL_RECORD;
+}
+
+/** Reads a record before a pick. A large record is not read again soon. */
+function readIfDue(number: u32, now: u64): void {
+  const group = groupAt(number);
+  if (!isSmall(number)) {
+    const time = hostTime();
+    if (time >= group.readAt && time - group.readAt < wordsOf(number) * NANOSECONDS_PER_WORD) return;
+    group.readAt = time;
+  }
+  read(number, now);
 }
 
 /** Call when this worker has sent a request to an endpoint, at `now`, ns. */
 export function shareLoad(entry: Entry, now: u64): void {
   if (!takesPart || entry.endpoint == NONE || followed != topologyChanges()) return;
   later(entry);
-  writeChanges(entry.endpoint / GROUP, now);
+  const number = entry.endpoint / GROUP;
+  if (isSmall(number) || groupAt(number).fresh) writeChanges(number, now);
 }
 
 /** Call when a request has left an endpoint, or its tokens no longer wait, at `now`, ns. A busy worker may leave this to its next write. */
 export function shareLess(entry: Entry, now: u64): void {
   if (!takesPart || entry.endpoint == NONE || followed != topologyChanges()) return;
   later(entry);
-  if (changesMade() * MIN_REQUESTS > <u32>max(ownInFlight(), 0)) shareChanges(now);
+  if (isSmall(0) && changesMade() * MIN_REQUESTS > <u32>max(ownInFlight(), 0)) shareChanges(now);
 }
 
 /** Writes what waits for a write, at `now`, ns. Call before this worker publishes its counts: the others add the two. */

@@ -21,6 +21,7 @@ interface Request {
 
 /** Period of a busy worker's ticks. */
 const TICK_MS = 20;
+const ROUND_MS = 100;
 /** Uncached tokens of each request: the least that a pick assumes. */
 const TOKENS = 16;
 const VM_ID = "pilotfish";
@@ -203,13 +204,17 @@ export class WorkersApart {
     for (const worker of this.#threads.keys()) this.assertExact(worker, situation);
   }
 
-  /** Brings all workers to the same time since their last publications, so that the same commands make the same calls. */
+  /**
+   * Brings all workers to the same time since their last publications, so that the same commands make the same calls. The next tick is the
+   * first of a round (ROUND of assembly/workers/counts.ts), in which workers publish and receive.
+   */
   align(): void {
+    this.advance((ROUND_MS - (Math.max(...this.#clocks) % ROUND_MS)) % ROUND_MS);
     for (const worker of this.#threads.keys()) {
       this.run(worker, pick(ALIGNING));
       this.run(worker, abort(ALIGNING));
     }
-    this.advance(16 * TICK_MS);
+    this.advance(4 * ROUND_MS - TICK_MS);
   }
 
   /** Aborts all requests but those that are open all the time. */

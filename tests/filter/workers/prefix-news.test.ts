@@ -8,9 +8,11 @@ import { askReport } from "../support/envoys.ts";
 import { picked } from "../support/in-flight.ts";
 
 const LOG = "pilotfish.news.";
-/** FULL and SEGMENTS of assembly/workers/prefix-news.ts. */
+/** FULL, SEGMENTS, EVERY and BURST of assembly/workers/prefix-news.ts. */
 const FULL = 4096;
 const SEGMENTS = 64;
+const EVERY_MS = 5;
+const BURST = 16;
 const HEADER = 16;
 /** Blocks of 512 bytes in a prompt, and bytes of its record. */
 const BLOCKS = 8;
@@ -52,6 +54,8 @@ function acquainted(workers: number): Gateway {
 /** Asserts that each worker's prompts go where its `sender` sent them, on idle endpoints and without a tick in between. */
 function assertAffinity(gateway: Gateway, senders: number[], others: number[]): void {
   for (let i = 0; i < 12; i++) {
+    // A worker reads and writes the log at most so often in the mean.
+    gateway.process.advance(EVERY_MS * senders.length * 2);
     const text = fresh();
     const pod = send(gateway, text, senders[i % senders.length] as number);
     for (const worker of others) assert.equal(send(gateway, text, worker), pod, `prompt ${i}, worker ${worker}`);
@@ -97,6 +101,24 @@ describe("a prompt that one worker sent", () => {
     for (const stream of open) stream.abort();
   });
 
+  test("is written with the prompts of other picks, if the worker is busy, or on the tick", () => {
+    const gateway = acquainted(2);
+    const counts: number[] = [];
+    const asks = (picks: number) => {
+      const before = written(gateway);
+      for (let i = 0; i < picks; i++) send(gateway, fresh(), 0);
+      counts.push((written(gateway) - before) / RECORD);
+    };
+    asks(40);
+    gateway.process.advance(EVERY_MS);
+    asks(5);
+    asks(2);
+    gateway.process.advance(20);
+    asks(0);
+    assert.deepEqual(counts, [BURST, 25, 0, 0]);
+    assert.equal(written(gateway), 49 * RECORD);
+  });
+
   test("is received once by each worker, in the order of the log, and has the same position for all workers", () => {
     const gateway = acquainted(3);
     for (let i = 0; i < 30; i++) send(gateway, fresh(), i % 3);
@@ -137,7 +159,8 @@ describe("the log", () => {
     const perSegment = Math.ceil((FULL - HEADER) / RECORD);
     for (let i = 0; i < perSegment * (SEGMENTS + 5); i++) {
       send(gateway, fresh(), i % 2);
-      if (i % 100 === 0) gateway.process.advance(5);
+      // Each pick appends its record, so each segment has as many records.
+      gateway.process.advance(EVERY_MS);
     }
     const numbers = log(gateway).map((value) => value.readBigUInt64LE(0));
     assert.equal(new Set(numbers).size, SEGMENTS);
