@@ -35,6 +35,33 @@ describe("counts of other workers", () => {
     for (const worker of [0, 1, 2, 3]) assert.equal(total(gateway.inFlight(worker)), 0, `worker ${worker}`);
   });
 
+  test("are exchanged ten times a second while the shared record has all counts, and on each tick when it cannot be written", () => {
+    const gateway = fed(2);
+    const { shared } = gateway.process;
+    const set = shared.set.bind(shared);
+    let refuses = false;
+    let published = 0;
+    shared.set = (vmId, key, value, cas) => {
+      if (key.startsWith("pilotfish.counts.")) published++;
+      return refuses && key.startsWith("pilotfish.load.") ? 8 : set(vmId, key, value, cas);
+    };
+    const halfSecond = () => {
+      published = 0;
+      for (let tick = 0; tick < 25; tick++) {
+        for (const worker of [0, 1]) gateway.chat("m", worker);
+        gateway.process.advance(20);
+      }
+      return published / 2;
+    };
+    halfSecond();
+    const few = halfSecond();
+    assert.ok(few >= 4 && few <= 6, `${few} in half a second`);
+    refuses = true;
+    const many = halfSecond();
+    assert.ok(many >= 24, `${many} in half a second`);
+    for (const worker of [0, 1]) assert.equal(total(gateway.inFlight(worker)), 150);
+  });
+
   test("requests of another worker steer the picks", () => {
     const gateway = new Gateway({ workers: 2 });
     gateway.feed({ endpoints: [endpoint(A), endpoint(B)], models: [base("m", [A, B]), base("only-a", [A])] });
