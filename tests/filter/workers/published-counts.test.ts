@@ -59,6 +59,7 @@ describe("counts of other workers", () => {
     refuses = true;
     const many = halfSecond();
     assert.ok(many >= 24, `${many} in half a second`);
+    gateway.settle();
     for (const worker of [0, 1]) assert.equal(total(gateway.inFlight(worker)), 150);
   });
 
