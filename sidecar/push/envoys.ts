@@ -52,6 +52,8 @@ interface Known {
 
 /** How long a filter may wait with its answer to a poll. */
 const POLL_MS = 1000;
+/** The same where another sidecar collects too. Each poll claims the lease anew, so two such sidecars soon agree. */
+const CONTESTED_POLL_MS = 100;
 /** The shortest times between two polls of an Envoy, and between two traffic pushes to it: for a small fleet, and for each Envoy. */
 const SPACING_MS = 10;
 const SPACING_MS_PER_ENVOY = EXCHANGE_SPACING_MICROSECONDS / 1000;
@@ -201,7 +203,8 @@ export class Envoys {
     const wanted = this.#isSource(origin) && !this.#election.isElected(last);
     const readings = this.#readings?.ask(origin, { wanted, quiet: alone });
     const candidate = collecting ? { collector: id, envoys: this.#traffic.envoys } : { collector: 0, envoys: 0 };
-    const ms = alone ? QUIET_POLL_MS : POLL_MS;
+    const contested = collecting && !this.#election.isElected(last);
+    const ms = alone ? QUIET_POLL_MS : contested ? CONTESTED_POLL_MS : POLL_MS;
     const poll = { ms, news: last.news, known: last.collector, ...candidate, ...(readings && { readings }) };
     return { poll, spacingMs: alone && !wanted ? QUIET_SPACING_MS : this.#spacingMs() };
   }
