@@ -15,9 +15,9 @@ export const SCRAPE_REQUEST_MS = 0.25;
  */
 export const SCRAPE_BYTE_MS = 9 / 48_000;
 
-/** Pages in bytes, for simulations without text: vLLM 0.32 under load, and a page of the names that the sidecar reads. */
+/** Pages in bytes, for simulations without text: vLLM 0.32 under load, and the samples that the sidecar asks for there. */
 const WHOLE_PAGE_BYTES = 54_528;
-const RESTRICTED_PAGE_BYTES = 1_700;
+const RESTRICTED_PAGE_BYTES = 4_800;
 export type Page = "whole" | "restricted";
 
 /** Parameters of a pod (params.ts). */
