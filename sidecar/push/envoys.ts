@@ -55,7 +55,7 @@ const POLL_MS = 1000;
 /** The same where another sidecar collects too. Each poll claims the lease anew, so two such sidecars soon agree. */
 const CONTESTED_POLL_MS = 100;
 /** The shortest times between two polls of an Envoy, and between two traffic pushes to it: for a small fleet, and for each Envoy. */
-const SPACING_MS = 10;
+const SPACING_MS = 5;
 const SPACING_MS_PER_ENVOY = EXCHANGE_SPACING_MICROSECONDS / 1000;
 /** For filters without polls: the shortest time between two questions of a sidecar, over all Envoys. */
 const MIN_QUESTION_SPACING_MS = 5;

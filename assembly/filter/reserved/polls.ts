@@ -68,7 +68,7 @@ const MAX_POLLS: u32 = 16;
 const MANY_PREFIXES: u32 = (MAX_PREFIX_WORDS * PREFIX_WORD_BYTES) / 2;
 /** For this long after news the worker looks for further news every LIVELY_MILLISECONDS. */
 const LIVELY: u64 = 500000000;
-const LIVELY_MILLISECONDS: u32 = 10;
+const LIVELY_MILLISECONDS: u32 = 5;
 const WATCHFUL_MILLISECONDS: u32 = 20;
 
 /** Period of an idle worker's ticks, ns. */

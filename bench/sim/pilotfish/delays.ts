@@ -16,7 +16,7 @@ export const READ_MS = 4;
 
 /** One Envoy, and Envoys that do not talk. Without jitter their figures depend on nothing but the picks. */
 export const ALONE: Delays = {
-  spacingMs: 10,
+  spacingMs: 5,
   spacingMsPerEnvoy: EXCHANGE_SPACING_MICROSECONDS / 1000,
   networkMs: 1,
   jitterMs: 0,
