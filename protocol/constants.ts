@@ -77,15 +77,13 @@ export const DIRECTORY_STRIDE: u32 = 2;
 export const DIRECTORY_OFFSET: u32 = 4;
 export const DIRECTORY_RECORDS: u32 = 8;
 export const MAX_SECTIONS: u32 = 32;
-
 export const SECTION_STRINGS: u32 = 1;
 export const SECTION_ENDPOINTS: u32 = 2;
 export const SECTION_MODELS: u32 = 3;
 export const SECTION_MODEL_ENDPOINTS: u32 = 4;
-/** Optional sections. Endpoints refer to records of PLACES, and models refer to records of POLICIES. */
+/** All sections from here on are optional. Endpoints refer to records of PLACES, and models refer to records of POLICIES. */
 export const SECTION_PLACES: u32 = 10;
 export const SECTION_POLICIES: u32 = 11;
-// The sections from here on are optional.
 export const SECTION_OBJECTIVES: u32 = 5;
 export const SECTION_RULES: u32 = 6;
 export const SECTION_POOLS: u32 = 7;
@@ -125,7 +123,6 @@ export const ENDPOINT_PREFILL_RATE: u32 = 48;
 export const ENDPOINT_STEP: u32 = 52;
 /** f32 seconds that one more running sequence adds to an engine step; 0: not learned. */
 export const ENDPOINT_SEQUENCE: u32 = 56;
-
 /** Flag: the endpoint accepts requests (its health and readiness). */
 export const ENDPOINT_READY: u32 = 1;
 /** Flag: the endpoint is being removed and must get no new requests. */
@@ -325,17 +322,20 @@ export const REPORT_END: u32 = 40;
 export const REPORT_END_BITS: u32 = 48;
 /** u8: how often a worker of this Envoy began with an empty prefix index. It wraps. */
 export const REPORT_EMPTIED: u32 = 46;
-/** u8: 0 if a piece of a prompt has PIECE_BYTES, 1 if it has SMALL_PIECE_BYTES. */
-export const REPORT_SMALL_PIECES: u32 = 47;
-/** u32 number of records. */
+/** u8 flags: REPORT_HAS_SMALL_PIECES and REPORT_HAS_QUEUES. The bits from REPORT_EJECTIONS_SHIFT on: number of ejections, modulo 64. */
+export const REPORT_FLAGS: u32 = 47;
+/** Flag: a piece of a prompt has SMALL_PIECE_BYTES, else PIECE_BYTES. */
+export const REPORT_HAS_SMALL_PIECES: u32 = 1;
+/** Flag: picks or admission use the queues or the KV usage of scrapes, so fresh scrapes matter. */
+export const REPORT_HAS_QUEUES: u32 = 2;
+export const REPORT_EJECTIONS_SHIFT: u32 = 2;
+/** u32 numbers: of records, of words of prefix records, of sums records. */
 export const REPORT_RECORDS: u32 = 12;
-/** u32 number of words of prefix records. */
 export const REPORT_WORDS: u32 = 48;
-/** u32 number of sums records. */
 export const REPORT_SUMS: u32 = 52;
 /** u32 hash of the counts, never 0. A poll names it. 0: the filter is of a release without polls and traffic pushes. */
 export const REPORT_NEWS: u32 = 56;
-/** u32 id of the sidecar that collects all reports, as this Envoy knows it; 0: none. */
+/** u32 id of the sidecar that collects all reports; 0: none. */
 export const REPORT_COLLECTOR: u32 = 60;
 /** A record: u64 hash of the endpoint's address, then a remote record. */
 export const REPORT_RECORD_BYTES: u32 = 24;

@@ -16,6 +16,10 @@ export interface TrafficReport {
   emptied: number;
   /** Bytes of a piece of a prompt. */
   pieceBytes: number;
+  /** Whether picks or admission use the queues or the KV usage of scrapes. */
+  usesQueues: boolean;
+  /** How often workers of this Envoy ejected an endpoint, modulo 64. */
+  ejections: number;
   ring: bigint;
   end: bigint;
   /** Hash of the counts; 0: the filter is of a release without polls and traffic pushes. */
@@ -55,11 +59,14 @@ export function decodeReport(body: Uint8Array): TrafficReport {
   const sums = readSums(view, sumsAt, models);
   const prefixes = body.subarray(prefixesAt);
   prefixStarts(prefixes, "report.prefixes");
+  const flags = view.getUint8(c.REPORT_FLAGS);
   return {
     version: view.getBigUint64(c.REPORT_VERSION, true),
     instance,
     emptied: view.getUint8(c.REPORT_EMPTIED),
-    pieceBytes: view.getUint8(c.REPORT_SMALL_PIECES) === 0 ? c.PIECE_BYTES : c.SMALL_PIECE_BYTES,
+    pieceBytes: (flags & c.REPORT_HAS_SMALL_PIECES) === 0 ? c.PIECE_BYTES : c.SMALL_PIECE_BYTES,
+    usesQueues: (flags & c.REPORT_HAS_QUEUES) !== 0,
+    ejections: flags >> c.REPORT_EJECTIONS_SHIFT,
     ring: view.getBigUint64(c.REPORT_RING, true),
     end: BigInt.asUintN(c.REPORT_END_BITS, view.getBigUint64(c.REPORT_END, true)),
     news: view.getUint32(c.REPORT_NEWS, true),
@@ -72,7 +79,10 @@ export function decodeReport(body: Uint8Array): TrafficReport {
 
 /** Encodes a traffic report. Only tests use this: the sidecar's tests have a fake filter. */
 export function encodeReport(report: TrafficReport): Uint8Array {
-  const { version, instance, emptied, pieceBytes, ring, end, news, collector, counts, sums, prefixes } = report;
+  const { version, instance, emptied, pieceBytes, usesQueues, ejections } = report;
+  const { ring, end, news, collector, counts, sums, prefixes } = report;
+  const pieces = pieceBytes === c.PIECE_BYTES ? 0 : c.REPORT_HAS_SMALL_PIECES;
+  const flags = pieces | (usesQueues ? c.REPORT_HAS_QUEUES : 0);
   const sumsAt = c.REPORT_HEADER_BYTES + counts.size * c.REPORT_RECORD_BYTES;
   const prefixesAt = sumsAt + sums.size * c.SUMS_BYTES;
   const total = prefixesAt + prefixes.length;
@@ -88,7 +98,7 @@ export function encodeReport(report: TrafficReport): Uint8Array {
   out.setBigUint64(c.REPORT_RING, ring, true);
   out.setBigUint64(c.REPORT_END, end, true);
   out.setUint8(c.REPORT_EMPTIED, emptied);
-  out.setUint8(c.REPORT_SMALL_PIECES, pieceBytes === c.PIECE_BYTES ? 0 : 1);
+  out.setUint8(c.REPORT_FLAGS, flags | ((ejections << c.REPORT_EJECTIONS_SHIFT) & 0xff));
   out.setUint32(c.REPORT_WORDS, prefixes.length / 8, true);
   out.setUint32(c.REPORT_SUMS, sums.size, true);
   out.setUint32(c.REPORT_NEWS, news, true);

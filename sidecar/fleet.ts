@@ -111,13 +111,20 @@ export class Fleet implements DirectoryObserver {
   }
 
   updated({ address, cluster, place }: PodAddress): void {
-    const pod = this.#scrapers.get(address)?.pod;
-    if (pod === undefined) return;
+    const scraper = this.#scrapers.get(address);
+    if (scraper === undefined) return;
+    const { pod } = scraper;
     if (place === undefined) delete pod.place;
     else pod.place = place;
     if (cluster === undefined) delete pod.cluster;
     else pod.cluster = cluster;
     this.#parts.log.info({ endpoint: address, ...cluster }, "endpoint changed");
+    scraper.hasten();
+  }
+
+  /** Scrapes all pods soon: an Envoy has ejected one of them. */
+  hasten(): void {
+    for (const scraper of this.#scrapers.values()) scraper.hasten();
   }
 
   reported(): void {

@@ -72,6 +72,8 @@ export interface Pod extends PodAddress {
   scrapedBy?: number;
   /** Absent: this sidecar does not scrape the pod. */
   page?: PageState;
+  /** Planned time from the start of the last good scrape to the next scrape, ms; absent: no scrape was good. */
+  paceMs?: number;
   cost?: PodCost;
   /** The models of the last response of /v1/models. They stay while the pod is down, since they still exist. */
   models: readonly ListedModel[];

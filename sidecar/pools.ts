@@ -9,7 +9,7 @@ import type { Exported } from "./exported.ts";
 import type { ClusterSeen } from "./kubernetes/cluster-objects.ts";
 import type { Pod } from "./pod.ts";
 
-/** A reading is stale after STALE_MS, or after STALE_INTERVALS scrape intervals if that is longer. */
+/** A reading is stale after STALE_MS, or after STALE_INTERVALS times the pod's planned time between scrapes if that is longer. */
 const STALE_MS = 200;
 const STALE_INTERVALS = 2.5;
 
@@ -37,6 +37,13 @@ export interface PoolLoad extends PoolName {
   exported: Readonly<Record<string, number>>;
 }
 
+interface PoolTimes {
+  /** Clock.now(). */
+  now: number;
+  /** The planned time between two scrapes of a pod that has no good scrape yet, ms. */
+  scrapeIntervalMs: number;
+}
+
 const STATIC_POOL: PoolName = { kind: "static", namespace: "", name: "static" };
 
 /** Splits a pool's name for people. `of`: such as "InferencePool default/llama". */
@@ -51,9 +58,8 @@ export function poolLoads(
   pods: Iterable<Pod>,
   seen: readonly ClusterSeen[],
   exported: readonly Exported[],
-  at: { now: number; scrapeIntervalMs: number },
+  at: PoolTimes,
 ): PoolLoad[] {
-  const staleMs = Math.max(STALE_MS, STALE_INTERVALS * at.scrapeIntervalMs);
   const members = new Map<string, Pod[]>();
   for (const source of seen) {
     for (const { namespace, name } of source.pools) members.set(`InferencePool ${namespace}/${name}`, []);
@@ -69,7 +75,7 @@ export function poolLoads(
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([of, list]) => ({
       ...(of === "static" ? STATIC_POOL : parsePool(of)),
-      ...loadOf(list, at.now, staleMs),
+      ...loadOf(list, at),
       exported: meansOf(list, exported),
     }));
 }
@@ -83,10 +89,10 @@ function meansOf(pods: readonly Pod[], exported: readonly Exported[]): Record<st
   return Object.fromEntries([...values].map(([name, list]) => [name, sum(list, (value) => value) / list.length]));
 }
 
-function loadOf(pods: readonly Pod[], now: number, staleMs: number): Omit<PoolLoad, keyof PoolName | "exported"> {
+function loadOf(pods: readonly Pod[], at: PoolTimes): Omit<PoolLoad, keyof PoolName | "exported"> {
   const ready = pods.filter((pod) => pod.health.ready && pod.cluster?.ready !== false && !pod.cluster?.draining);
   const usages = ready.flatMap((pod) => pod.reading?.kvUsage ?? []);
-  const ages = ready.flatMap((pod) => (pod.scrapedAt === null ? [] : now - pod.scrapedAt));
+  const ages = ready.flatMap((pod) => (pod.scrapedAt === null ? [] : at.now - pod.scrapedAt));
   return {
     endpoints: pods.length,
     ready: ready.length,
@@ -94,12 +100,13 @@ function loadOf(pods: readonly Pod[], now: number, staleMs: number): Omit<PoolLo
     running: sum(pods, (pod) => pod.reading?.running ?? 0),
     kvUsage: usages.length === 0 ? null : usages.reduce((total, usage) => total + usage, 0) / usages.length,
     cacheTokens: sum(ready, (pod) => (pod.reading?.kvBlocks ?? 0) * (pod.reading?.blockTokens ?? 0)),
-    saturation: ready.length === 0 ? 1 : sum(ready, (pod) => podSaturation(pod, now, staleMs)) / ready.length,
+    saturation: ready.length === 0 ? 1 : sum(ready, (pod) => podSaturation(pod, at)) / ready.length,
     ageMs: ages.length === 0 ? null : Math.max(...ages),
   };
 }
 
-function podSaturation({ reading, scrapedAt }: Pod, now: number, staleMs: number): number {
+function podSaturation({ reading, scrapedAt, paceMs }: Pod, { now, scrapeIntervalMs }: PoolTimes): number {
+  const staleMs = Math.max(STALE_MS, STALE_INTERVALS * (paceMs ?? scrapeIntervalMs));
   if (reading == null || scrapedAt === null || now - scrapedAt > staleMs) return 1;
   const { waiting, kvUsage } = reading;
   if (waiting === null || kvUsage === null) return 1;

@@ -47,6 +47,11 @@ export function useSince(): void {
   used = true;
 }
 
+/** Whether this worker has ever compared scrapes with counts: a request waited, or had a priority below 0. */
+export function usedSince(): bool {
+  return used;
+}
+
 /** Remembers all counts for the tick `now`, ns. The tick calls this after it received the other workers' counts. */
 export function sampleCounts(now: u64): void {
   if (!used || endpointCount() == 0) return;

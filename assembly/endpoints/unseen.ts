@@ -53,7 +53,7 @@ export function unseenWeight(): f32 {
   return min<f32>(1, max<f32>(0, (share - LEAST_SHARE) / (FULL_SHARE - LEAST_SHARE)));
 }
 
-/** Averages the share. `unseen`, `all`: requests on all endpoints. `at`: ms since the epoch. */
+/** Averages the share. `unseen`, `all`: requests on all endpoints that report theirs. `at`: ms since the epoch. */
 function averageShare(unseen: f32, all: f32, at: u64): void {
   // The first scrape shows what an earlier process left behind.
   const later = sharedAt != 0 && at > sharedAt;
@@ -95,10 +95,12 @@ export function followScrapes(view: SnapshotView): void {
       continue;
     }
     const scrapedAt = producedAt > age ? producedAt - age : 0;
-    if (scrapedAt <= part.scrapedAt && !restarted) continue;
-    const since = scrapedAt > part.scrapedAt ? scrapedAt - part.scrapedAt : AVERAGE_MILLISECONDS;
-    part.scrapedAt = scrapedAt;
-    learn(entry, <i64>waiting + running, <f32>min<u64>(since, AVERAGE_MILLISECONDS) / <f32>AVERAGE_MILLISECONDS);
+    if (scrapedAt > part.scrapedAt || restarted) {
+      const since = scrapedAt > part.scrapedAt ? scrapedAt - part.scrapedAt : AVERAGE_MILLISECONDS;
+      part.scrapedAt = scrapedAt;
+      learn(entry, <i64>waiting + running, <f32>min<u64>(since, AVERAGE_MILLISECONDS) / <f32>AVERAGE_MILLISECONDS);
+    }
+    // Endpoints without a new scrape count in the share too: a sidecar scrapes them at unequal paces.
     unseen += estimateOf(entry);
     all += estimateOf(entry) + <f32>max(known(entry), 0);
   }

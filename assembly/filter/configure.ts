@@ -19,11 +19,13 @@ import {
   resultPointer,
 } from "../host/calls";
 import { KIND_TOKENS } from "../pick/profile";
+import { usesQueues } from "../pick/scorers";
 import { fieldsStateBytes } from "../scan/json/fields";
 import { MULTIPART_STATE_BYTES } from "../scan/multipart/multipart";
 import { defineMetrics } from "../stats";
 import { createNews } from "../workers/prefix-news";
 import { createSummary } from "../workers/summary";
+import { reportQueues } from "./reserved/traffic-report";
 import { BUSY_TICK_MILLISECONDS, leaveGarbage, tickEvery, useConfig } from "./root";
 import { openQueue } from "./setup/reader-holder";
 import { needStateBytes } from "./streams";
@@ -56,6 +58,7 @@ export function configure(id: u32, length: u32): bool {
     usePrefixes(config.pick.profile.kind == KIND_TOKENS ? BLOCK_BYTES : SMALL_BLOCK_BYTES);
     createNews();
   }
+  if (usesQueues(config.pick.profile)) reportQueues();
   setSlowStart(config.pick.slowStart);
   if (config.pick.ignored.length)
     log(LOG_INFO, `pick.config: these plugins have no effect here: ${config.pick.ignored.join(", ")}`);

@@ -32,7 +32,7 @@ import { SnapshotView } from "../snapshot/view";
 import { Candidates } from "./candidates";
 import { medianSlowness } from "./median-slowness";
 import { PickInput } from "./pick-input";
-import { Profile, scorerAt } from "./profile";
+import { KIND_LOAD, Profile, scorerAt } from "./profile";
 import { kvOf, runningOf, waitingOf } from "./signals";
 import { predictedSeconds, uncachedTokens, unseenOf, worstUnseen } from "./token-cost";
 
@@ -92,6 +92,16 @@ export function scorerByName(name: string): i32 {
   if (name == PREDICTED_LATENCY) return <i32>SCORE_LATENCY;
   for (let type: u32 = 0; type < SCORERS; type++) if (scorerName(type) == name) return <i32>type;
   return -1;
+}
+
+/** Whether picks by the profile use the queues or the KV usage of scrapes, or refuse old scrapes. */
+export function usesQueues(profile: Profile): bool {
+  if (profile.penalise || profile.kind == KIND_LOAD) return true;
+  for (let s: u32 = 0; s < profile.scorers; s++) {
+    const type = scorerAt(profile, s).type;
+    if (type == SCORE_QUEUE || type == SCORE_KV || type == SCORE_RUNNING || type == SCORE_LOAD) return true;
+  }
+  return false;
 }
 
 /** Gives every candidate its cost. */

@@ -99,7 +99,7 @@ function sidecarConfig(envoys: readonly TestEnvoy[], { pods, scrapeMs, learn }: 
     listen: "127.0.0.1:0",
     log: { level: "silent" },
     ...(learn && { learn }),
-    ...(scrapeMs === undefined ? {} : { scrape: { interval: `${scrapeMs}ms` } }),
+    ...(scrapeMs === undefined ? {} : { scrape: { interval: `${scrapeMs}ms`, maxInterval: `${scrapeMs}ms` } }),
   };
 }
 

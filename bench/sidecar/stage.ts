@@ -112,7 +112,11 @@ export async function startStage(
       ...(manifests === undefined
         ? { endpoints: addresses.map((address) => `http://${address}`) }
         : { manifests: { directory } }),
-      scrape: { interval: `${plan.intervalMs}ms`, ...(plan.gzip && { gzip: true }) },
+      scrape: {
+        interval: `${plan.intervalMs}ms`,
+        maxInterval: `${plan.intervalMs}ms`,
+        ...(plan.gzip && { gzip: true }),
+      },
       push: { targets: [envoy.url] },
       listen: "127.0.0.1:0",
     }),

@@ -31,6 +31,8 @@ interface LoadOptions {
   hardware?: readonly HardwareName[];
   /** What the texts are made of, for loads that do not say it. Default: `noise`. */
   texts?: TextKind;
+  /** Share of the requests that another gateway sends, from 0 up to, not including, 1. Default 0. */
+  unseen?: number;
 }
 
 export interface Load {
@@ -40,6 +42,8 @@ export interface Load {
   requests: SimRequest[];
   /** Parts of the load that are also judged by themselves. */
   spans: readonly Span[];
+  /** For each request whether another gateway sends it, which reports to nobody; undefined: no request. */
+  unseen?: readonly boolean[];
   params(pod: number): PodParams;
 }
 
@@ -109,7 +113,15 @@ export function makeLoad(name: string, options: LoadOptions): Load {
     made = make(Math.round(count * factor));
     hasten(made, factor);
   }
-  return { name, title: kind.title, pods, ...made, params };
+  const load = { name, title: kind.title, pods, ...made, params };
+  const share = options.unseen ?? 0;
+  if (share === 0) return load;
+  const draws = new Draws(options.seed ^ 0xf0e1);
+  return {
+    ...load,
+    name: `${name}, ${Math.round(share * 100)} % unseen`,
+    unseen: made.requests.map(() => draws.fraction() < share),
+  };
 }
 
 /** Lets all requests come `factor` times as fast. */

@@ -10,7 +10,8 @@ import { Draws } from "./draws.ts";
 import type { Span } from "./loads/arrivals.ts";
 import type { Load } from "./loads.ts";
 import type { SimRequest } from "./request.ts";
-import type { Contender, Route } from "./world.ts";
+import { leastRequest2 } from "./rivals/envoy-balancers.ts";
+import type { Contender, Route, World } from "./world.ts";
 
 /** The share of the requests at the start that fill the caches. The figures leave these requests out. */
 export const WARM_UP = 0.2;
@@ -35,6 +36,8 @@ export interface Figures {
   mostShare: number;
   /** Share of its time for which a pod's API server process renders pages, mean of the pods and of their processes. */
   scrapeShare: number;
+  /** Scrapes of a pod a second. */
+  scrapesPerSecond: number;
   /** Requests per pod. */
   perPod: number[];
   /** Simulated seconds. */
@@ -85,7 +88,7 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
   };
   const tokens = requests.reduce((sum, { prompt }) => sum + prompt.tokens, 0);
   const bytes = requests.reduce((sum, request) => sum + textBytes(request), 0);
-  const router = contender.start({
+  const world: World = {
     pods,
     meanPromptTokens: tokens / requests.length,
     tokensPerByte: tokens / bytes,
@@ -100,9 +103,13 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
       return (apis[pod] as ApiProcesses).take().render(ms, () => {});
     },
     seed: options.seed,
-  });
+  };
+  const router = contender.start(world);
+  // The other gateway draws other pods than a contender of the same kind.
+  const other = leastRequest2.start({ ...world, seed: options.seed ^ 0x0f0e });
 
   const skipped = Math.floor(requests.length * (options.warmUp ?? WARM_UP));
+  const counts = (number: number): boolean => number >= skipped && load.unseen?.[number] !== true;
   const perPod = new Array<number>(load.pods).fill(0);
   /** The time to first token in ms of each request. */
   const waitOf = new Float64Array(requests.length);
@@ -112,7 +119,7 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
   let cachedTokens = 0;
   const begin = (request: SimRequest, number: number): void => {
     const arrived = clock.now();
-    const route: Route = router.route(request);
+    const route: Route = (load.unseen?.[number] === true ? other : router).route(request);
     if (number >= (options.countFrom ?? 0)) perPod[route.pod] = (perPod[route.pod] as number) + 1;
     let begun = false;
     const first = (cached: number) => {
@@ -120,7 +127,7 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
       begun = true;
       route.firstByte?.();
       waitOf[number] = clock.now() - arrived;
-      if (number < skipped) return;
+      if (!counts(number)) return;
       promptTokens += request.prompt.tokens;
       cachedTokens += cached;
     };
@@ -161,13 +168,14 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
   arrive(0);
   clock.drain();
   router.close?.();
+  other.close?.();
 
   const received = pods.reduce((sum, pod) => sum + pod.stats.received, 0);
   if (answered !== requests.length || received !== requests.length)
     throw new Error(
       `${load.name}, ${contender.name}: ${requests.length} requests, ${received} sent, ${answered} answered`,
     );
-  const waits = [...waitOf.subarray(skipped)];
+  const waits = [...waitOf.filter((_, number) => counts(number))];
   const seconds = ((ends.at(-1) as number) - (requests[0] as SimRequest).at) / 1000;
   return {
     requests: requests.length,
@@ -176,17 +184,18 @@ export function simulate(load: Load, contender: Contender, options: SimulateOpti
     p50: quantile(waits, 0.5),
     p90: quantile(waits, 0.9),
     p99: quantile(waits, 0.99),
-    p99Cold: quantile([...waitOf], 0.99),
+    p99Cold: quantile([...waitOf.filter((_, number) => load.unseen?.[number] !== true)], 0.99),
     outputPerSecond: output / seconds,
     answersPerSecond: answersPerSecond(ends),
     hitRate: cachedTokens / promptTokens,
     deepestQueue: Math.max(...pods.map((pod) => pod.stats.deepestQueue)),
     mostShare: Math.max(...perPod) / requests.length,
     scrapeShare: scrapeShare(apis, load, clock.now()),
+    scrapesPerSecond: (router.scrapes?.() ?? 0) / load.pods / seconds,
     perPod,
     seconds,
     wallMs: performance.now() - began,
-    spans: load.spans.map((span) => spanFigures(span, requests, waitOf)),
+    spans: load.spans.map((span) => spanFigures(span, load, waitOf)),
   };
 }
 
@@ -217,10 +226,9 @@ function answersPerSecond(ends: readonly number[]): number {
   return ((to - from) * 1000) / ((ends[to] as number) - (ends[from] as number));
 }
 
-function spanFigures({ name, from, to }: Span, requests: readonly SimRequest[], waitOf: Float64Array): SpanFigures {
-  const waits = [
-    ...waitOf.filter((_, i) => (requests[i] as SimRequest).at >= from && (requests[i] as SimRequest).at < to),
-  ];
+function spanFigures({ name, from, to }: Span, { requests, unseen }: Load, waitOf: Float64Array): SpanFigures {
+  const within = ({ at }: SimRequest) => at >= from && at < to;
+  const waits = [...waitOf.filter((_, i) => within(requests[i] as SimRequest) && unseen?.[i] !== true)];
   const at = (q: number) => (waits.length === 0 ? 0 : quantile(waits, q));
   return { name, requests: waits.length, p50: at(0.5), p90: at(0.9), p99: at(0.99) };
 }

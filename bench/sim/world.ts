@@ -42,6 +42,8 @@ export interface Contender {
 
 export interface Router {
   route(request: SimRequest): Route;
+  /** How many scrapes of pods began; absent: the contender does not scrape. */
+  scrapes?(): number;
   /** Runs after the last request has ended. Throws if the contender is in a wrong state. */
   close?(): void;
 }

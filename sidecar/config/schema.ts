@@ -39,6 +39,8 @@ const dns = z.strictObject(
   expected("an object with name and port"),
 );
 
+const SHARE = "a share, from 0.0001 to 1";
+
 const modelName = z.string().refine((name) => nameProblem(name) === null, "a model name of 1...256 bytes");
 
 const staticModel = z
@@ -85,7 +87,24 @@ export const schema = z.strictObject(
     engines,
     scrape: z
       .strictObject({
-        interval: duration("10ms", "10m").prefault("100ms").describe("How often the metrics of each pod are read."),
+        interval: duration("10ms", "10m")
+          .prefault("50ms")
+          .describe(
+            "The shortest time between two scrapes of a pod's metrics. Pods are scraped this often while other clients' load changes, or while picks use the servers' queues.",
+          ),
+        maxInterval: duration("10ms", "10m")
+          .prefault("2s")
+          .describe(
+            "The longest time between two scrapes of a pod. If it is not above `interval`, each pod is scraped every `interval`.",
+          ),
+        share: z
+          .number(expected(SHARE))
+          .min(0.0001, SHARE)
+          .max(1, SHARE)
+          .default(0.005)
+          .describe(
+            "The largest share of a pod's time that scrapes take while the Envoys explain the pod's load, from the pod's time to answer. While they do not, scrapes may take ten times as much. `maxInterval` comes first.",
+          ),
         timeout: duration("10ms", "1m").prefault("1s").describe("The longest time for a pod's whole response."),
         path: path.default("/metrics").describe("The path of the pods' metrics."),
         restrict: z

@@ -50,7 +50,8 @@ export function sameReading(a: Reading | null, b: Reading | null): boolean {
   );
 }
 
-function sameAdapters(a: AdapterReading | null, b: AdapterReading | null): boolean {
+/** Whether two readings have the same adapters with requests. */
+export function sameAdapters(a: AdapterReading | null, b: AdapterReading | null): boolean {
   if (a === null || b === null) return a === b;
   return a.max === b.max && sameNames(a.running, b.running) && sameNames(a.waiting, b.waiting);
 }

@@ -86,6 +86,11 @@ export class Learner {
     return told.costs(learned, pins, reading, at);
   }
 
+  /** Whether more frequent scrapes of a server would help now. `at`: ms. */
+  wantsScrapes(address: string, at: number): boolean {
+    return this.#servers.get(address)?.learner.wantsScrapes(address, at) ?? false;
+  }
+
   /** Returns what a server's steps cost, as the learner believes now; a snapshot follows gradually. */
   stepsOf(address: string): Partial<StepCosts> {
     return this.#servers.get(address)?.learner.stepsOf(address) ?? {};

@@ -16,6 +16,10 @@ const USAGE_REQUESTS = 8;
 /** The costs of all servers are solved for this often, or at this many ms for each server if that is longer. */
 const SOLVE_MS = 1000;
 const SOLVE_MS_PER_SERVER = 2;
+/** Scrapes of a server are wanted fast for EAGER_MS after its first requests, and then for REFRESH_MS of each REFRESH_EVERY_MS. */
+const EAGER_MS = 60_000;
+const REFRESH_MS = 6000;
+const REFRESH_EVERY_MS = 60_000;
 const MIN_PREFILL_RATE = 10;
 const MAX_PREFILL_RATE = 10_000_000;
 
@@ -90,6 +94,13 @@ export class ModelLearner {
 
   get tokenizer(): Tokenizer | undefined {
     return this.#tokens.tokenizer;
+  }
+
+  /** Whether frequent scrapes of a server help to learn the costs of its steps: at first, and then for some seconds a minute. `at`: ms. */
+  wantsScrapes(address: string, at: number): boolean {
+    const since = this.#servers.get(address)?.busySince;
+    if (since === undefined) return false;
+    return at - since < EAGER_MS || (at - since) % REFRESH_EVERY_MS < REFRESH_MS;
   }
 
   /** Number of windows from which the tokenizer is learned. */

@@ -57,14 +57,23 @@ export class StepWindows {
   #stepEnd: ServerSample | undefined;
   /** The last moment of idleness. */
   #idle: ServerSample | undefined;
+  #busySince: number | undefined;
   #longestGap = 0;
+  /** Whether a window had short gaps only. */
+  #exact = false;
   /** The shortest mean duration of steps between two scrapes of the window, ms. */
   #shortestStep = Number.POSITIVE_INFINITY;
+
+  /** Time of the first scrape with requests and with a count of steps, ms; undefined: no scrape had both. */
+  get busySince(): number | undefined {
+    return this.#busySince;
+  }
 
   /** Takes a scrape. Returns the observations that end with it. */
   add(sample: ServerSample): StepObservation[] {
     const last = this.#last;
     this.#last = sample;
+    if ((sample.requests ?? 0) > 0 && sample.counters.steps !== undefined) this.#busySince ??= sample.at;
     if (last === undefined) return [];
     const rises = risesOf(last.counters, sample.counters);
     if (rises === undefined || sample.at <= last.at) {
@@ -114,7 +123,10 @@ export class StepWindows {
     const { steps = 0, generatedTokens, promptRequests = 0, interTokens, interTokenSeconds } = rises;
     if (steps < MIN_STEPS || seconds > MAX_MS / 1000) return undefined;
     if (prefillTokens === undefined || generatedTokens === undefined) return undefined;
-    if (this.#longestGap > SHORT_GAP_MS) {
+    if (this.#longestGap <= SHORT_GAP_MS) this.#exact = true;
+    else {
+      // Part of the idle time between two scrapes stays in such a window. Exact windows are better, and come again.
+      if (this.#exact) return undefined;
       const step = interTokens !== undefined && interTokens > 0 ? (interTokenSeconds ?? 0) / interTokens : 0;
       if (step * steps < MIN_COVER * seconds) return undefined;
     }

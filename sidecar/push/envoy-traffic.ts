@@ -57,6 +57,8 @@ export class EnvoyTraffic {
   readonly #latest = new Map<bigint, { origin: string; at: number; counts: Received["counts"] }>();
   /** The sum of the counts in #latest, without limits. A change adds and subtracts, so its cost does not grow with the fleet. */
   readonly #totals = new Map<bigint, RemoteCounts>();
+  /** The Envoys of #latest that use the queues of scrapes. */
+  readonly #queueUsers = new Set<bigint>();
   readonly #updates: PrefixUpdates;
   readonly #blocks = new CachedBlocks();
   readonly #refills: Refills;
@@ -81,7 +83,7 @@ export class EnvoyTraffic {
   }
 
   /** Returns the last report of an origin, if it is valid. */
-  last(origin: string): Pick<Received, "news" | "collector"> | undefined {
+  last(origin: string): Pick<Received, "news" | "collector" | "at"> | undefined {
     const received = this.#received.get(origin);
     return received === undefined || received.at < this.#now() - this.#validMs ? undefined : received;
   }
@@ -94,6 +96,16 @@ export class EnvoyTraffic {
   get envoys(): number {
     this.#expire();
     return this.#latest.size;
+  }
+
+  /** In-flight requests of all Envoys on an endpoint; undefined: no Envoy has a valid report. `hash`: of the endpoint's address. */
+  requestsOn(hash: bigint): number | undefined {
+    return this.#latest.size === 0 ? undefined : (this.#totals.get(hash)?.requests ?? 0);
+  }
+
+  /** Whether an Envoy has reported that it uses the queues of scrapes. */
+  get usesQueues(): boolean {
+    return this.#queueUsers.size > 0;
   }
 
   /** Returns whether the Envoy at `origin` is also at an origin that is preferred, or was known before if both or none are. */
@@ -127,6 +139,8 @@ export class EnvoyTraffic {
     this.#refills.reported(origin, report);
     const before = this.#latest.get(instance);
     this.#latest.set(instance, { origin, at, counts });
+    if (report.usesQueues) this.#queueUsers.add(instance);
+    else this.#queueUsers.delete(instance);
     if (before !== undefined && sameCounts(before.counts, counts)) return fresh;
     if (before !== undefined) this.#count(before.counts, -1);
     this.#count(counts, 1);
@@ -196,6 +210,7 @@ export class EnvoyTraffic {
   #drop(instance: bigint): void {
     const latest = this.#latest.get(instance);
     this.#latest.delete(instance);
+    this.#queueUsers.delete(instance);
     if (latest !== undefined) this.#count(latest.counts, -1);
   }
 

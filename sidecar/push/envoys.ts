@@ -34,6 +34,10 @@ interface EnvoysParts extends FindParts {
   /** Opens the connections to an Envoy. Absent: by HTTP. A test passes a function of its own. */
   open?: (origin: string) => EnvoyConnection;
   /** Takes the sums of an Envoy's traffic report. Absent: nobody wants sums. An Envoy with two addresses reports its sums twice. */
+  /** Whether each push to an Envoy that is not polled asks for its counts. Default: false. */
+  counts?: boolean;
+  /** Called when an Envoy has ejected an endpoint. */
+  ejected?: () => void;
   measured?: (instance: bigint, sums: TrafficReport["sums"]) => void;
   /** The readings of this sidecar's pods, and who counts them. Absent: sidecars do not share readings. */
   readings?: { pods: PodReadings; counted: (event: ReadingsEvent, count: number) => void };
@@ -46,6 +50,8 @@ interface Known {
   /** Requests in the sums of the last report, and whether the report before had as many: the Envoy is idle. */
   requests: number;
   quiet: boolean;
+  /** The number of ejections in the last report; undefined: no report. */
+  ejections: number | undefined;
   /** The pusher of snapshots; undefined: the Envoy is a peer. */
   target: Target | undefined;
 }
@@ -65,6 +71,8 @@ const QUIET_SPACING_MS = 100;
 /** The time between two reports that are wanted for their sums only: of the only Envoy; of a peer, for each Envoy; of an idle peer. */
 const SUMS_INTERVAL_MS = 500;
 const MAX_SUMS_INTERVAL_MS = 8000;
+/** A filter answers a poll this late at most, after a request began or ended. */
+const POLL_LAG_MS = 50;
 /** The time between two questions for another address of an Envoy. */
 const ALIAS_INTERVAL_MS = 5000;
 
@@ -132,6 +140,28 @@ export class Envoys {
    */
   accessTo(origin: string): { secret: string; connect: Connect } {
     return { secret: this.#known.get(origin)?.envoy.secret ?? "", connect: this.#connect };
+  }
+
+  /** In-flight requests of all Envoys on a pod, by their last reports; undefined: no Envoy reports. `hash`: of the pod's address. */
+  inFlight(hash: bigint): number | undefined {
+    return this.#traffic.requestsOn(hash);
+  }
+
+  /** The time since which each Envoy has reported that reports at all, Clock.now(). */
+  reportedSince(): number {
+    const now = this.#parts.clock.now();
+    let since = now;
+    for (const [origin, { reader }] of this.#known) {
+      const last = this.#traffic.last(origin);
+      if (last === undefined || this.#traffic.isAlias(origin)) continue;
+      since = Math.min(since, reader.polling ? Math.max(last.at, now - POLL_LAG_MS) : last.at);
+    }
+    return since;
+  }
+
+  /** Whether an Envoy reports that picks or admission use the queues of scrapes. */
+  usesQueues(): boolean {
+    return this.#traffic.usesQueues;
   }
 
   /** Starts the pushes. */
@@ -245,7 +275,7 @@ export class Envoys {
       spacingMs: () => this.#spacingMs(),
       traffic: (number) => this.#othersTraffic(origin, number),
     });
-    const known = { envoy, reader, pusher, requests: 0, quiet: false, target: undefined };
+    const known = { envoy, reader, pusher, requests: 0, quiet: false, ejections: undefined, target: undefined };
     this.#known.set(origin, known);
     log.info({ envoy: origin }, "Envoy found");
     return known;
@@ -256,7 +286,7 @@ export class Envoys {
     const { snapshots, clock, log, random, pushed } = this.#parts;
     const options = { intervalMs: interval, heartbeatMs: heartbeat, retryMinMs: minBackoff, retryMaxMs: maxBackoff };
     const exchange: TargetParts["exchange"] = {
-      cursor: () => (this.#needsReports(envoy.origin) ? this.#traffic.cursor(envoy.origin) : undefined),
+      cursor: () => (this.#asksWithPushes(envoy.origin) ? this.#traffic.cursor(envoy.origin) : undefined),
       others: (index) => (this.#needsReports(envoy.origin) ? this.#traffic.othersOf(envoy.origin, index) : undefined),
       refill: (index) => this.#traffic.refillOf(envoy.origin, index),
       refilling: () => this.#traffic.isRefilling(envoy.origin),
@@ -272,6 +302,11 @@ export class Envoys {
   /** Whether pushes to this Envoy exchange traffic: its filter is of a release without polls. */
   #needsReports(origin: string): boolean {
     return this.#exchanging && this.#traffic.last(origin)?.news === 0;
+  }
+
+  /** Whether pushes to this Envoy ask for reports. */
+  #asksWithPushes(origin: string): boolean {
+    return this.#exchanging ? this.#needsReports(origin) : this.#parts.counts === true;
   }
 
   /** Returns the next traffic push to an Envoy; undefined: another sidecar pushes to it. */
@@ -303,6 +338,8 @@ export class Envoys {
     const requests = [...report.sums.values()].reduce((sum, one) => sum + one.requests, 0);
     from.quiet = requests === from.requests;
     from.requests = requests;
+    if (from.ejections !== undefined && from.ejections !== report.ejections) this.#parts.ejected?.();
+    from.ejections = report.ejections;
     const elected = this.#election.isElected(this.#traffic.last(origin));
     const news = this.#traffic.receive(origin, report);
     if (this.#traffic.isRefilling(origin)) from.target?.changed();

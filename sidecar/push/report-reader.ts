@@ -43,6 +43,7 @@ export class ReportReader {
   #timer: NodeJS.Timeout | undefined;
   /** Whether a question is on its way. */
   #asking = false;
+  #polling = false;
   /** Until this time an Envoy that did not respond is left alone. */
   #awayUntil = Number.NEGATIVE_INFINITY;
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -53,6 +54,11 @@ export class ReportReader {
     this.#envoy = envoy;
     this.#parts = parts;
     this.#later(0);
+  }
+
+  /** Whether a poll is on its way, which the filter answers when it has news. */
+  get polling(): boolean {
+    return this.#polling;
   }
 
   /** A push returned a report, so the next question is due as if it had been asked now. */
@@ -86,9 +92,11 @@ export class ReportReader {
       // A timer may come a fraction of a millisecond early.
       if (due > 1) return this.#later(due);
       this.#asking = true;
+      this.#polling = next.poll !== undefined;
       this.#askedAt = clock.now();
       const away = await this.#read(next.poll);
       this.#asking = false;
+      this.#polling = false;
       if (away === 0) continue;
       const wait = away * (0.75 + random() / 2);
       this.#awayUntil = clock.now() + wait;

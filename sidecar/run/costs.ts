@@ -52,6 +52,11 @@ export class Costs {
     this.#learner.scraped(this.#serverOf(pod), pod.reading, pod.scrapedAt + seconds * 500);
   }
 
+  /** Whether the learner wants fast scrapes of a pod. */
+  wantsScrapes({ address }: Pod): boolean {
+    return this.#config.learn.enabled && this.#learner.wantsScrapes(address, this.#clock.now());
+  }
+
   /** Takes the sums of an Envoy's traffic report. */
   reported(instance: bigint, sums: ReadonlyMap<bigint, ModelSums>): void {
     if (this.#config.learn.enabled) this.#learner.reported(String(instance), sums, this.#clock.now());

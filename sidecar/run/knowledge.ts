@@ -9,6 +9,7 @@ import type { Pod } from "../pod.ts";
 /** A pod counts as responding for at least this long after its last good scrape. */
 const MIN_ANSWERING_MS = 1000;
 const ANSWERING_INTERVALS = 5;
+const ANSWERING_MAX_INTERVALS = 1.5;
 
 interface KnowledgeParts {
   directory: Directory;
@@ -23,7 +24,8 @@ export class Knowledge {
 
   constructor(parts: KnowledgeParts, scrape: Config["scrape"]) {
     this.#parts = parts;
-    this.#answeringMs = Math.max(MIN_ANSWERING_MS, ANSWERING_INTERVALS * scrape.interval) + scrape.timeout;
+    const intervals = Math.max(ANSWERING_INTERVALS * scrape.interval, ANSWERING_MAX_INTERVALS * scrape.maxInterval);
+    this.#answeringMs = Math.max(MIN_ANSWERING_MS, intervals) + scrape.timeout;
   }
 
   /** Whether each source has reported, and each pod and each peer has responded or failed. */

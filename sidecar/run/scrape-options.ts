@@ -7,7 +7,7 @@ import type { ScrapeObserver, ScrapeOptions } from "../scrape/scraper-parts.ts";
 
 export function scrapeOptions({ scrape, models, health }: Config): ScrapeOptions {
   return {
-    intervalMs: scrape.interval,
+    pace: { intervalMs: scrape.interval, maxIntervalMs: scrape.maxInterval, share: scrape.share },
     timeoutMs: scrape.timeout,
     path: scrape.path,
     restrict: scrape.restrict,

@@ -5,6 +5,7 @@ import { Directory } from "../discover/directory.ts";
 import { sourcesOf } from "../discover/from-config.ts";
 import { Fleet } from "../fleet.ts";
 import { Neighbours } from "../peers/neighbours.ts";
+import type { Pod } from "../pod.ts";
 import { Envoys } from "../push/envoys.ts";
 import { SnapshotSource } from "../snapshot/source.ts";
 import { Changes } from "./changes.ts";
@@ -12,11 +13,13 @@ import type { Costs } from "./costs.ts";
 import type { CredentialFiles } from "./credential-files.ts";
 import { FirstPush } from "./first-push.ts";
 import { Knowledge } from "./knowledge.ts";
+import { EnvoyReports } from "./known-traffic.ts";
 import type { RunParts } from "./run-parts.ts";
 import { observerOf, scrapeOptions } from "./scrape-options.ts";
 import { SeenObjects } from "./seen-objects.ts";
 
 export interface Scraping {
+  reports: EnvoyReports;
   seen: SeenObjects;
   neighbours: Neighbours;
   fleet: Fleet;
@@ -67,9 +70,20 @@ export function scrapeStage(
     changed();
   };
   const { concurrency, scheme } = config.scrape;
-  const options = scrapeOptions(config);
+  const reports = new EnvoyReports();
+  const scraperParts = {
+    engines: config.engines,
+    access,
+    options: scrapeOptions(config),
+    traffic: reports,
+    learns: (pod: Pod) => costs.wantsScrapes(pod),
+    clock,
+    log,
+    random,
+    observer,
+  };
   const fleet = new Fleet(
-    { engines: config.engines, access, concurrency, scheme, options, clock, log, random, observer },
+    { ...scraperParts, concurrency, scheme },
     {
       reported,
       vanished(address) {
@@ -78,7 +92,7 @@ export function scrapeStage(
       },
     },
   );
-  return { seen, neighbours, fleet, directory: new Directory(sources, fleet), scrapes };
+  return { reports, seen, neighbours, fleet, directory: new Directory(sources, fleet), scrapes };
 }
 
 /** Makes the second half. It pushes nothing before `envoys` starts. */
@@ -91,7 +105,7 @@ export function pushStage(
 ): Pushing {
   const { clock, source, memory, metrics } = parts;
   const { secrets, envoys: certificates } = credentials;
-  const { directory, fleet, neighbours, seen, scrapes } = scraping;
+  const { reports, directory, fleet, neighbours, seen, scrapes } = scraping;
   const knowledge = new Knowledge({ directory, fleet, neighbours, clock }, config.scrape);
   const snapshots = new SnapshotSource({
     clock,
@@ -111,6 +125,8 @@ export function pushStage(
     certificates,
     failed: (source) => metrics.discoveryFailed(source),
     readings: { pods: fleet, counted: (event, count) => metrics.shared(event, count) },
+    counts: config.scrape.maxInterval > config.scrape.interval,
+    ejected: () => fleet.hasten(),
     ...(costs.wantsReports && { measured: (instance, sums) => costs.reported(instance, sums) }),
     pushed(target, result, seconds, snapshot) {
       metrics.pushed(target, result, seconds, snapshot);
@@ -118,5 +134,6 @@ export function pushStage(
     },
   });
   scrapes.listen(() => envoys.scraped());
+  reports.of(envoys);
   return { secrets, snapshots, firstPush, envoys };
 }

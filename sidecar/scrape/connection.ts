@@ -33,6 +33,7 @@ interface Exchange {
 export class Connection {
   readonly #url: URL;
   readonly #access: Access;
+  readonly #lost: (() => void) | undefined;
   readonly #reader = new ResponseReader();
   #socket: Socket | undefined;
   #usedAt = 0;
@@ -40,9 +41,11 @@ export class Connection {
   #waiting: Array<() => void> = [];
   #closed = false;
 
-  constructor(origin: string, access: Access) {
+  /** `lost`: called when the other side ends the connection while no request is open and the connection may be reused. */
+  constructor(origin: string, access: Access, lost?: () => void) {
     this.#url = new URL(origin);
     this.#access = access;
+    this.#lost = lost;
   }
 
   /** Sends a GET. Calls `read` once with the whole body, and resolves with its result. Rejects with an HttpFailure. */
@@ -131,7 +134,10 @@ export class Connection {
 
   #ended(error?: Error): void {
     const exchange = this.#exchange;
-    if (exchange === undefined) return;
+    if (exchange === undefined) {
+      if (!this.#closed && performance.now() - this.#usedAt < KEEP_ALIVE_MS) this.#lost?.();
+      return;
+    }
     if (error === undefined && this.#reader.end()) {
       this.#whole();
     } else if (exchange.reused && exchange.bytes === 0) {

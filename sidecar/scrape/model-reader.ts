@@ -41,7 +41,7 @@ export class ModelReader {
       this.#busy = false;
       if (this.#closed) return;
       const { options, random } = this.#parts;
-      const retry = Math.min(options.intervalMs * 2 ** this.#failures, options.maxBackoffMs);
+      const retry = Math.min(options.pace.intervalMs * 2 ** this.#failures, options.maxBackoffMs);
       const wait = this.#failures > 0 ? Math.min(retry, options.modelsIntervalMs) : options.modelsIntervalMs;
       this.#timer = setTimeout(
         () => {

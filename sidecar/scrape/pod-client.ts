@@ -9,9 +9,9 @@ export class PodClient {
   readonly #metrics: Connection;
   readonly #others: Connection;
 
-  /** `metricsOrigin` differs from `origin` for servers that show their metrics on another port. */
-  constructor(origin: string, metricsOrigin: string, access: Access) {
-    this.#metrics = new Connection(metricsOrigin, access);
+  /** `metricsOrigin` differs from `origin` for servers that show their metrics on another port. `lost`: as of Connection, for metrics. */
+  constructor(origin: string, metricsOrigin: string, access: Access, lost?: () => void) {
+    this.#metrics = new Connection(metricsOrigin, access, lost);
     this.#others = new Connection(origin, access);
   }
 

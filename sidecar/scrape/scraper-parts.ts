@@ -7,6 +7,7 @@ import type { Log } from "../log.ts";
 import type { Pod } from "../pod.ts";
 import type { MetricsParser } from "./metrics-parser.ts";
 import type { ScrapeLimit } from "./scrape-limit.ts";
+import type { PaceOptions } from "./timing/scrape-pace.ts";
 
 export interface ProbeOptions {
   intervalMs: number;
@@ -18,7 +19,7 @@ export interface ProbeOptions {
 }
 
 export interface ScrapeOptions {
-  intervalMs: number;
+  pace: PaceOptions;
   timeoutMs: number;
   path: string;
   /** Whether pods are asked for the used metrics only, where they honour it. */
@@ -31,6 +32,16 @@ export interface ScrapeOptions {
   modelsDiscovered: boolean;
   /** Options of probes; undefined: no active probes. `path` replaces the path of the engine's table. */
   probe?: (ProbeOptions & { path?: string | undefined }) | undefined;
+}
+
+/** What the sidecar knows of the requests that Envoys have on pods. */
+export interface KnownTraffic {
+  /** In-flight requests of all Envoys on a pod, by their last reports; undefined: no Envoy reports. `hash`: of the pod's address. */
+  inFlight(hash: bigint): number | undefined;
+  /** All Envoys have reported since this time, Clock.now(). */
+  reportedSince(): number;
+  /** Whether picks or admission of an Envoy use the queues of scrapes. */
+  usesQueues(): boolean;
 }
 
 export interface ScrapeObserver {
@@ -52,6 +63,9 @@ export interface ScraperParts {
   engines: EngineTable;
   access: Access;
   limit: ScrapeLimit;
+  traffic: KnownTraffic;
+  /** Whether the learner wants fast scrapes of the pod. */
+  learns: (pod: Pod) => boolean;
   clock: Clock;
   log: Log;
   /** Returns a number from 0 to 1. It spreads the scrapes of all pods over the interval. */
@@ -61,10 +75,12 @@ export interface ScraperParts {
 
 const JITTER = 0.1;
 
-/**
- * Returns `ms`, changed by up to 10 % either way, so that the scrapes of pods that began together drift apart. `random`:
- * returns 0 to 1.
- */
+/** Returns a factor from 0.9 to 1.1, so that what began together drifts apart. `random`: returns 0 to 1. */
+export function spread(random: () => number): number {
+  return 1 + JITTER * (2 * random() - 1);
+}
+
+/** Returns `ms`, changed by up to 10 % either way. `random`: returns 0 to 1. */
 export function jittered(ms: number, random: () => number): number {
-  return ms * (1 + JITTER * (2 * random() - 1));
+  return ms * spread(random);
 }

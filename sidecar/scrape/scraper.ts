@@ -1,4 +1,4 @@
-// Scrapes one pod: reads its metrics every interval, and independently its models and, if configured, its health. Pods share
+// Scrapes one pod: reads its metrics at the pod's pace (scrape-pace.ts), and independently its models and, if configured, its health. Pods share
 // only the event loop and ScrapeLimit, so a slow or dead pod delays no other pod.
 import { sameReading } from "../engines/reading.ts";
 import { Health } from "../health.ts";
@@ -12,7 +12,10 @@ import { Probe } from "./probe.ts";
 import { jittered, type ScraperParts } from "./scraper-parts.ts";
 import { ReadingsGate } from "./shared/readings-gate.ts";
 import type { SharedReading } from "./shared/shared-readings.ts";
+import { PodPace } from "./timing/pod-pace.ts";
 
+/** After a connection was lost, further losses say nothing about the pod for this long. */
+const LOST_QUIET_MS = 10_000;
 const DEFAULT_HEALTH_PATH = "/health";
 
 export class Scraper {
@@ -22,9 +25,12 @@ export class Scraper {
   readonly #pages: PageReader;
   readonly #models: ModelReader | undefined;
   readonly #probe: Probe | undefined;
+  readonly #pace: PodPace;
   readonly #signals = new LastSignals();
   readonly #gate = new ReadingsGate();
   #timer: NodeJS.Timeout | undefined;
+  /** Whether the pace may make the wait that is running longer. */
+  #paced = false;
   #scraping = false;
   /** When the next scrape is due without readings of another sidecar, and with them, ms. */
   #ownDueAt = Number.NEGATIVE_INFINITY;
@@ -32,6 +38,7 @@ export class Scraper {
   /** When the last good scrape ended, ms, and how long it took, seconds. */
   #readAt = Number.NEGATIVE_INFINITY;
   #seconds = 0;
+  #lostAt = Number.NEGATIVE_INFINITY;
   #scrapedOnce = false;
   #closed = false;
 
@@ -44,10 +51,13 @@ export class Scraper {
     const health = new Health(options.failures, probe !== undefined);
     if (!options.modelsDiscovered) health.modelsRead();
     this.pod = { ...found, health, reading: null, scrapedAt: null, models: [] };
-    this.#client = new PodClient(found.origin, withPort(found.origin, engine?.metrics?.port), access);
+    this.#client = new PodClient(found.origin, withPort(found.origin, engine?.metrics?.port), access, () =>
+      this.#lost(),
+    );
     this.#pages = new PageReader(this.#client, engine?.metrics?.path ?? options.path, parts);
     this.pod.page = this.#pages.state;
     this.pod.cost = this.#pages.cost;
+    this.#pace = new PodPace(this.pod, parts);
     if (options.modelsDiscovered) this.#models = new ModelReader(this.pod, this.#client, parts);
     if (probe !== undefined) {
       const fixed = probe.path ?? engine?.health;
@@ -65,6 +75,21 @@ export class Scraper {
     void this.#scrape();
     this.#models?.read();
     this.#probe?.start();
+  }
+
+  /** Scrapes soon, because something happened to the pod. Scrapes of a failing pod keep their waits. */
+  hasten(): void {
+    if (this.#scraping || this.#closed || !this.#scrapedOnce || this.pod.health.failures > 0) return;
+    const { clock, options } = this.#parts;
+    const now = clock.now();
+    this.#again(now, Math.max(0, this.#pace.startedAt + options.pace.intervalMs - now));
+  }
+
+  /** The pod ended the connection, perhaps because its process ended. Some servers do so all the time. */
+  #lost(): void {
+    const now = this.#parts.clock.now();
+    if (now - this.#lostAt > LOST_QUIET_MS) this.hasten();
+    this.#lostAt = now;
   }
 
   close(): void {
@@ -85,7 +110,10 @@ export class Scraper {
     const { health } = pod;
     const now = clock.now();
     if (this.#closed || at > now) return;
-    this.#gate.take(at, Math.min(next, options.intervalMs), now);
+    const { intervalMs, maxIntervalMs } = options.pace;
+    const promised = Math.min(next, Math.max(intervalMs, maxIntervalMs));
+    this.#gate.take(at, promised, now);
+    pod.paceMs = Math.max(intervalMs, promised);
     if (!this.#scraping) this.#schedule(now);
     if (pod.respondedAt !== undefined && at <= pod.respondedAt) return;
     const wasReady = health.ready;
@@ -110,7 +138,8 @@ export class Scraper {
       return undefined;
     if (scrapedAt === null || respondedAt === undefined) return undefined;
     const now = this.#parts.clock.now();
-    const next = Math.max(0, this.#dueAt - respondedAt);
+    // The wait may grow to the planned one, and an earlier reading than promised does no harm.
+    const next = Math.max(0, this.#dueAt - respondedAt, this.pod.paceMs ?? 0);
     return { address, age: now - respondedAt, oldest: now - scrapedAt, next, seconds: this.#seconds, reading };
   }
 
@@ -133,9 +162,10 @@ export class Scraper {
       this.#again(started, this.#delay(0, first));
       return;
     }
+    this.#scraping = true;
+    this.#pace.begins();
     const wasReady = health.ready;
     const before = pod.reading;
-    this.#scraping = true;
     try {
       const { reading, startedAt, ms } = await this.#pages.read();
       if (this.#closed) return;
@@ -150,6 +180,7 @@ export class Scraper {
       this.#readAt = clock.now();
       this.#seconds = ms / 1000;
       health.scraped();
+      this.#pace.scraped(before);
       observer.scraped(pod, ms / 1000);
       if (health.needsModels) this.#models?.read();
     } catch (error) {
@@ -171,30 +202,46 @@ export class Scraper {
     pod.page = this.#pages.state;
     this.#scraping = false;
     const now = clock.now();
-    this.#again(now, this.#delay(now - started, first));
+    if (first || health.failures > 0) this.#again(now, this.#delay(now - started, first));
+    else this.#pause(now, this.#pace.waitMs());
   }
 
   /** Scrapes again after `waitMs`, or later while another sidecar reads the pod. */
   #again(now: number, waitMs: number): void {
+    this.#paced = false;
     this.#ownDueAt = now + waitMs;
     this.#schedule(now);
+  }
+
+  /** Scrapes again after `waitMs` or later, as the pace wants then. */
+  #pause(now: number, waitMs: number): void {
+    this.#again(now, waitMs);
+    this.#paced = true;
   }
 
   #schedule(now: number): void {
     const waitMs = Math.max(0, this.#ownDueAt - now, this.#gate.waitMs(now));
     this.#dueAt = now + waitMs;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#scrape(), waitMs);
+    this.#timer = setTimeout(() => this.#due(), Math.ceil(waitMs));
+  }
+
+  /** The wait is over. Meanwhile the Envoys may have reported, so the pace may want a longer wait. */
+  #due(): void {
+    const more = this.#paced ? this.#pace.waitMs() : 0;
+    if (more >= 1) this.#pause(this.#parts.clock.now(), more);
+    else void this.#scrape();
   }
 
   /** Returns the milliseconds from the end of a scrape to the start of the next one. `elapsed`: duration of the scrape. */
   #delay(elapsed: number, first: boolean): number {
     const { options, random } = this.#parts;
+    const { intervalMs } = options.pace;
     const { failures } = this.pod.health;
     // The second scrape comes at a random time of the interval: pods that were found together are not always scraped together.
-    if (first && failures === 0) return options.intervalMs * random();
+    if (first && failures === 0) return intervalMs * random();
     const doublings = Math.min(Math.max(failures - 1, 0), 16);
-    const wait = Math.min(options.intervalMs * 2 ** doublings, Math.max(options.maxBackoffMs, options.intervalMs));
+    const wait = Math.min(intervalMs * 2 ** doublings, Math.max(options.maxBackoffMs, intervalMs));
     return Math.max(0, jittered(wait, random) - elapsed);
   }
 }

@@ -36,6 +36,8 @@ export interface FakeFilter extends Listening {
   /** The Envoy's id and counts in its traffic reports. */
   instance: bigint;
   emptied: number;
+  usesQueues: boolean;
+  ejections: number;
   counts: Map<bigint, RemoteCounts>;
   sums: Map<bigint, ModelSums>;
   /** The next traffic report takes these records and leaves the list empty. */
@@ -82,11 +84,22 @@ function newsOf(counts: ReadonlyMap<bigint, RemoteCounts>): number {
 export async function startFilter(port = 0, tls?: ServerOptions): Promise<FakeFilter> {
   const report = (version: bigint): Uint8Array => {
     const prefixes = encodePrefixes(filter.prefixes.splice(0));
-    const { instance, emptied, counts, sums, polling } = filter;
+    const { instance, emptied, usesQueues, ejections, counts, sums, polling } = filter;
     const pieceBytes = PIECE_BYTES;
     const news = polling ? newsOf(counts) : 0;
     const collector = polling ? collectorNow() : 0;
-    const of = { version, instance, emptied, pieceBytes, ring: 1n, end: 0n, news, collector };
+    const of = {
+      version,
+      instance,
+      emptied,
+      pieceBytes,
+      usesQueues,
+      ejections,
+      ring: 1n,
+      end: 0n,
+      news,
+      collector,
+    };
     return encodeReport({ ...of, counts, sums, prefixes });
   };
   const collectorNow = (): number => (filter.lease.until > performance.now() ? filter.lease.collector : 0);
@@ -180,6 +193,8 @@ export async function startFilter(port = 0, tls?: ServerOptions): Promise<FakeFi
     connections: 0,
     instance: instances++,
     emptied: 1,
+    usesQueues: false,
+    ejections: 0,
     counts: new Map(),
     sums: new Map(),
     prefixes: [],

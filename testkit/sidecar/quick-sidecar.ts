@@ -35,7 +35,13 @@ export async function quickSidecar(
 ): Promise<Sidecar> {
   const input = {
     endpoints,
-    scrape: { interval: "20ms", timeout: `${TIMEOUT_MS}ms`, maxBackoff: "100ms", maxBytes: "256KiB" },
+    scrape: {
+      interval: "20ms",
+      maxInterval: "20ms",
+      timeout: `${TIMEOUT_MS}ms`,
+      maxBackoff: "100ms",
+      maxBytes: "256KiB",
+    },
     push: { ...QUICK_PUSH, targets },
     listen: "127.0.0.1:0",
     ...more,

@@ -51,6 +51,7 @@ function result(of: MatrixCell, contender: string, given: Given, seed = 1): Resu
     deepestQueue: 1,
     scrapeShare: 0,
     mostShare: 0.25,
+    scrapesPerSecond: 0,
     seconds: 10,
     wallMs: 1,
     spans: (given.spans ?? []).map(span),

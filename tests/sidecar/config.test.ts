@@ -32,7 +32,7 @@ const refused = (input: unknown, ...expected: string[]) => {
 test("endpoints, a target and the secret are enough; the rest has defaults", () => {
   const config = parseConfig(GOOD, ENV);
   assert.deepEqual(config.endpoints[0]?.url, { origin: "http://10.0.0.1:8000", host: "10.0.0.1", port: 8000 });
-  assert.deepEqual([config.scrape.interval, config.models.interval, config.push.heartbeat], [100, 10_000, 500]);
+  assert.deepEqual([config.scrape.interval, config.models.interval, config.push.heartbeat], [50, 10_000, 500]);
   assert.deepEqual([config.listen.port, config.push.secrets], [9400, ["s3cret"]]);
 });
 

@@ -12,7 +12,7 @@ const settings = (endpoints: readonly string[], targets: readonly string[], more
   parseConfig(
     {
       endpoints,
-      scrape: { interval: "20ms", timeout: "2s", maxBackoff: "100ms" },
+      scrape: { interval: "20ms", maxInterval: "20ms", timeout: "2s", maxBackoff: "100ms" },
       push: { targets, interval: "10ms", heartbeat: "100ms", timeout: "2s", minBackoff: "10ms", maxBackoff: "50ms" },
       listen: "127.0.0.1:0",
       ...more,
@@ -50,7 +50,9 @@ test("while a new configuration cannot push, the old configuration pushes; a lat
   mute.metrics = () => {};
   const sidecar = await quickSidecar(t, { endpoints: [a.url], targets: [filter.url] });
   await until("a ready pod", () => endpointOf(filter.stored, a.address)?.ready);
-  const waiting = sidecar.reload(settings([mute.url], [filter.url], { scrape: { interval: "20ms", timeout: "1m" } }));
+  const waiting = sidecar.reload(
+    settings([mute.url], [filter.url], { scrape: { interval: "20ms", maxInterval: "20ms", timeout: "1m" } }),
+  );
   await until("a scrape of the mute pod", () => mute.scrapes > 0);
   assert.deepEqual(
     sidecar.pods().map((pod) => pod.address),

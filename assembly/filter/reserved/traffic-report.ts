@@ -14,9 +14,13 @@ import {
   MINOR,
   POLL_HEADER,
   REPORT_COLLECTOR,
+  REPORT_EJECTIONS_SHIFT,
   REPORT_EMPTIED,
   REPORT_END,
   REPORT_END_BITS,
+  REPORT_FLAGS,
+  REPORT_HAS_QUEUES,
+  REPORT_HAS_SMALL_PIECES,
   REPORT_HEADER,
   REPORT_HEADER_BYTES,
   REPORT_INSTANCE,
@@ -25,13 +29,13 @@ import {
   REPORT_RECORD_BYTES,
   REPORT_RECORDS,
   REPORT_RING,
-  REPORT_SMALL_PIECES,
   REPORT_SUMS,
   REPORT_VERSION,
   REPORT_WORDS,
   SMALL_PIECE_BYTES,
   SUMS_BYTES,
 } from "../../../protocol/constants";
+import { usedSince } from "../../admission/since";
 import { bytesOf } from "../../base/bytes";
 import { parseDotted } from "../../base/dotted-numbers";
 import { blockBytes } from "../../endpoints/cache/prompt";
@@ -43,6 +47,7 @@ import { emptied } from "../../workers/emptied";
 import { instanceId } from "../../workers/instance";
 import { allPrefixes } from "../../workers/prefix-news";
 import { readSums } from "../../workers/published-sums";
+import { summary } from "../../workers/summary";
 
 /** The prefix updates that the sidecar already has. */
 @unmanaged
@@ -81,6 +86,14 @@ const END_MASK: u64 = (1 << (<u64>REPORT_END_BITS)) - 1;
 const asked: usize = memory.data(offsetof<ReportAsk>(), 8);
 const polled: usize = memory.data(offsetof<PollAsk>(), 8);
 const made: usize = memory.data(offsetof<TrafficReport>(), 8);
+
+/** Whether a profile of this VM uses the queues or the KV usage of scrapes. */
+let queuesUsed: bool = false;
+
+/** Makes reports say from now on that picks use the queues or the KV usage of scrapes. */
+export function reportQueues(): void {
+  queuesUsed = true;
+}
 
 /**
  * Reads the request's header; null: the request asks for no report. Call in the headers callback. The record is valid until the
@@ -145,10 +158,17 @@ export function makeReport(now: u64, ask: ReportAsk): TrafficReport {
   store<u32>(report, records, REPORT_RECORDS);
   store<u32>(report, sums.records, REPORT_SUMS);
   store<u8>(report, <u8>emptied(), REPORT_EMPTIED);
-  store<u8>(report, blockBytes() == SMALL_PIECE_BYTES ? 1 : 0, REPORT_SMALL_PIECES);
+  store<u8>(report, flags(), REPORT_FLAGS);
   store<u32>(report, newsHash(), REPORT_NEWS);
   store<u32>(report, collectorAt(now), REPORT_COLLECTOR);
   return made;
+}
+
+/** The value of REPORT_FLAGS. The number of ejections wraps. */
+function flags(): u8 {
+  const pieces: u32 = blockBytes() == SMALL_PIECE_BYTES ? REPORT_HAS_SMALL_PIECES : 0;
+  const queues: u32 = queuesUsed || usedSince() ? REPORT_HAS_QUEUES : 0;
+  return <u8>(pieces | queues | ((<u32>summary().ejections) << REPORT_EJECTIONS_SHIFT));
 }
 
 /** Writes the version of the current snapshot into the report. The counts are from before the filter took over this snapshot. */

@@ -24,6 +24,10 @@ export class Learning {
     return this.#learner.costsOf(server, reading, NO_PINS, now);
   }
 
+  wantsScrapes(address: string, now: number): boolean {
+    return this.#learner.wantsScrapes(address, now);
+  }
+
   /** What the learner believes of a pod's steps. */
   stepsOf(address: string): Partial<StepCosts> {
     return this.#learner.stepsOf(address);

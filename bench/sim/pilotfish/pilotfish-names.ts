@@ -24,6 +24,10 @@ const SUFFIXES: ReadonlyMap<string, { about: string; apply: Suffix }> = new Map(
       about: "sidecars ask for whole pages, as from servers that ignore names",
       apply: (options) => ({ ...options, page: "whole" }),
     },
+    scrapeN: {
+      about: "pods are scraped every N ms, at a fixed pace",
+      apply: (options, ms) => ({ ...options, pace: { intervalMs: ms, maxIntervalMs: ms, share: 1 } }),
+    },
     restartN: {
       about:
         "the first Envoy is killed and begins anew every N s; its index is lost, and the pods answer what was in flight",
@@ -44,6 +48,7 @@ const SUFFIXES: ReadonlyMap<string, { about: string; apply: Suffix }> = new Map(
 const KINDS: Readonly<Record<string, { about: string; options: Pick<PilotfishOptions, "profile" | "costs"> }>> = {
   tokens: { about: "profile tokens", options: { profile: "tokens" } },
   load: { about: "profile load", options: { profile: "load" } },
+  epp: { about: "profile epp", options: { profile: "epp" } },
   true: { about: "profile tokens, told the pods' true costs", options: { profile: "tokens", costs: "true" } },
   untold: { about: "profile tokens, told no costs", options: { profile: "tokens", costs: "default" } },
 };

@@ -1,9 +1,10 @@
 // The contender Pilotfish: Envoys with the release wasm, and their sidecars.
+import type { PaceOptions } from "../../../sidecar/scrape/timing/scrape-pace.ts";
 import { Draws } from "../draws.ts";
 import type { Contender, Router, World } from "../world.ts";
 import { ALONE, type Delays, TALKING } from "./delays.ts";
 import { SimEnvoy, type SimEnvoyOptions } from "./sim-envoy.ts";
-import { SCRAPE_MS, SimSidecar, type SimSidecarOptions } from "./sim-sidecar.ts";
+import { PACE, SimSidecar, type SimSidecarOptions } from "./sim-sidecar.ts";
 
 /** Ms between two looks whether an Envoy has answered a poll. So an answer is at most this much late. */
 const LOOK_MS = 1;
@@ -31,14 +32,18 @@ export function pilotfish(options: PilotfishOptions): Contender {
   const costs = options.costs === undefined ? "" : ` (${options.costs} costs)`;
   return {
     name: `${options.profile}${costs}, ${parts.join(", ")}`,
-    title: `Pilotfish, profile ${options.profile}${costs}, ${parts.join(", ")}; scrapes every ${SCRAPE_MS} ms`,
+    title: `Pilotfish, profile ${options.profile}${costs}, ${parts.join(", ")}; ${paceText(options.pace ?? PACE)}`,
     start: (world) => start(world, options),
   };
 }
 
-function disturbances({ mute, delays, restartEvery, both, vmDiesEvery, page }: PilotfishOptions): string[] {
+const paceText = ({ intervalMs, maxIntervalMs }: PaceOptions): string =>
+  `scrapes every ${intervalMs === maxIntervalMs ? intervalMs : `${intervalMs} to ${maxIntervalMs}`} ms`;
+
+function disturbances({ mute, delays, restartEvery, both, vmDiesEvery, page, pace }: PilotfishOptions): string[] {
   return [
     ...(page === "whole" ? ["whole pages"] : []),
+    ...(pace === undefined ? [] : [paceText(pace)]),
     ...(mute ? ["which do not talk"] : []),
     ...(delays?.spacingMs === undefined ? [] : [`exchange every ${delays.spacingMs} ms`]),
     ...(restartEvery === undefined ? [] : [`one Envoy ${both ? "and its sidecar " : ""}anew every ${restartEvery} s`]),
@@ -66,6 +71,7 @@ function start(world: World, options: PilotfishOptions): Router {
   const draws = new Draws(world.seed ^ 0xe0);
   return {
     route: (request) => (envoys[draws.below(envoys.length)] as SimEnvoy).route(request),
+    scrapes: () => sidecars.reduce((sum, { scrapes }) => sum + scrapes, 0),
     close() {
       for (const envoy of envoys) envoy.close();
     },

@@ -30,7 +30,7 @@ const { PILOTFISH_WASM } = process.env;
 const module = PILOTFISH_WASM === undefined ? release : new WebAssembly.Module(readFileSync(PILOTFISH_WASM));
 
 export interface SimEnvoyOptions {
-  profile: "load" | "tokens";
+  profile: "load" | "tokens" | "epp";
   /** Each worker has a VM. */
   workers: number;
 }

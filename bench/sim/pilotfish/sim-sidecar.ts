@@ -3,25 +3,33 @@
 import { BYTE_CLASSES } from "../../../protocol/constants.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
 import type { AdapterState, EndpointView, ModelView } from "../../../protocol/snapshot.ts";
-import { withCached } from "../../../protocol/traffic.ts";
+import { textHash, withCached } from "../../../protocol/traffic.ts";
 import { decodeReport } from "../../../protocol/traffic-report.ts";
 import type { ServerCosts } from "../../../sidecar/learn/server-costs.ts";
 import type { StepCosts } from "../../../sidecar/learn/step-fit.ts";
 import type { Tokenizer } from "../../../sidecar/learn/tokenizer-fit.ts";
 import { EnvoyTraffic } from "../../../sidecar/push/envoy-traffic.ts";
+import type { PaceOptions } from "../../../sidecar/scrape/timing/scrape-pace.ts";
 import { EndpointIndex } from "../../../sidecar/snapshot/endpoint-index.ts";
 import type { Engine } from "../../../simulator/engine/engine.ts";
 import type { Page } from "../../../simulator/page-cost.ts";
 import { Draws } from "../draws.ts";
 import { MODEL } from "../request.ts";
 import type { World } from "../world.ts";
-import { type Delays, READ_MS } from "./delays.ts";
+import type { Delays } from "./delays.ts";
 import { Learning } from "./learning.ts";
 import type { SimEnvoy } from "./sim-envoy.ts";
 import { SimExchange } from "./sim-exchange.ts";
+import { SimScrapes } from "./sim-scrapes.ts";
 import { trueCosts } from "./true-costs.ts";
 
-export const SCRAPE_MS = 100;
+/** The pace of the sidecar's defaults. */
+export const PACE: PaceOptions = { intervalMs: 50, maxIntervalMs: 2000, share: 0.005 };
+/** The shortest time between two pushes to an Envoy, as by default (push.interval). */
+const PUSH_MS = 50;
+const HEARTBEAT_MS = 500;
+/** While Envoys talk, the sidecar knows after this time what all of them had in flight. */
+const EXCHANGE_MS = 40;
 /** The sidecar's source, which keeps its snapshots apart from those of other sidecars. */
 const SOURCE = 7n;
 
@@ -30,6 +38,8 @@ export interface SimSidecarOptions {
   costs?: "default" | "learned" | "true";
   /** The page that the sidecar asks for; default: a restricted one. */
   page?: Page;
+  /** How often pods are scraped, instead of PACE. */
+  pace?: PaceOptions;
   /** Called at each scrape of a pod with what is learned, if costs are learned. */
   learned?(address: string, steps: Partial<StepCosts>, tokenizer: Tokenizer | undefined): void;
 }
@@ -44,6 +54,10 @@ interface SimSidecarParts extends SimSidecarOptions {
 }
 
 interface Scrape {
+  /** When the pod was scraped, ms. */
+  at: number;
+  /** Ms until the page was whole. */
+  ms: number;
   endpoint: EndpointView;
   present: ReadonlySet<string>;
 }
@@ -59,8 +73,14 @@ export class SimSidecar {
   #traffic: EnvoyTraffic;
   /** Undefined: the sidecar knows one Envoy only. */
   #exchange: SimExchange | undefined;
-  #scrapes: readonly Scrape[];
-  #scrapedAt: number;
+  /** The scrape of each pod that pushes have, and the scrape that is on its way. */
+  readonly #scrapes: Scrape[];
+  readonly #coming: Scrape[];
+  readonly #timers: SimScrapes;
+  /** When the last push to each Envoy began, ms, and whether the next one is planned. */
+  readonly #pushes = new Map<SimEnvoy, { at: number; planned: boolean }>();
+  /** When the last traffic report came. */
+  #reportedAt = Number.NEGATIVE_INFINITY;
   /** How many processes the sidecar had before the present one. */
   #earlier = 0;
 
@@ -72,21 +92,43 @@ export class SimSidecar {
     this.#draws = new Draws(world.seed ^ (0x51de + parts.number));
     this.#learning = this.#newLearning();
     this.#traffic = this.#newTraffic();
-    this.#scrapes = this.#scrape();
-    this.#scrapedAt = world.now();
+    this.#scrapes = world.pods.map((_, pod) => this.#scrape(pod));
+    this.#coming = [...this.#scrapes];
+    const hashes = world.addresses.map(textHash);
+    this.#timers = new SimScrapes({
+      world,
+      pace: parts.pace ?? PACE,
+      random: () => this.#draws.fraction(),
+      read: (pod) => {
+        const before = this.#coming[pod]?.present ?? NOBODY;
+        const scrape = this.#scrape(pod);
+        this.#coming[pod] = scrape;
+        const changed = before.size !== scrape.present.size || [...scrape.present].some((name) => !before.has(name));
+        return { changed, ms: scrape.ms };
+      },
+      arrived: (pod) => {
+        this.#scrapes[pod] = this.#coming[pod] as Scrape;
+        for (const envoy of parts.targets) this.#changed(envoy);
+      },
+      inFlight: (pod) => this.#traffic.requestsOn(hashes[pod] as bigint),
+      reportedSince: () => (this.#exchange === undefined ? this.#reportedAt : world.now() - EXCHANGE_MS),
+      usesQueues: () => this.#traffic.usesQueues,
+      learns: (pod) => this.#learning?.wantsScrapes(world.addresses[pod] as string, world.now()) === true,
+    });
+  }
+
+  /** How many scrapes of pods began. */
+  get scrapes(): number {
+    return this.#timers.scrapes;
   }
 
   /** Starts the scrapes, the pushes and the exchange. */
   start(): void {
-    this.#world.every(SCRAPE_MS, () => {
-      const scrapes = this.#scrape();
-      const at = this.#world.now();
-      this.#world.after(READ_MS, () => {
-        this.#scrapes = scrapes;
-        this.#scrapedAt = at;
-        for (const envoy of this.#parts.targets) this.#push(envoy);
+    this.#timers.start();
+    for (const envoy of this.#parts.targets)
+      this.#world.every(HEARTBEAT_MS / 2, () => {
+        if (this.#world.now() - this.#pushesOf(envoy).at > HEARTBEAT_MS) this.#changed(envoy);
       });
-    });
     this.#startExchange();
   }
 
@@ -140,6 +182,24 @@ export class SimSidecar {
     return alone && this.#learning !== undefined ? this.#traffic.cursor(origin) : undefined;
   }
 
+  #pushesOf(envoy: SimEnvoy): { at: number; planned: boolean } {
+    const known = this.#pushes.get(envoy) ?? { at: Number.NEGATIVE_INFINITY, planned: false };
+    this.#pushes.set(envoy, known);
+    return known;
+  }
+
+  /** Pushes to the Envoy, PUSH_MS after the last push or later. */
+  #changed(envoy: SimEnvoy): void {
+    const pushes = this.#pushesOf(envoy);
+    if (pushes.planned) return;
+    pushes.planned = true;
+    this.#world.after(Math.max(0, pushes.at + PUSH_MS - this.#world.now()), () => {
+      pushes.planned = false;
+      pushes.at = this.#world.now();
+      this.#push(envoy);
+    });
+  }
+
   #push(envoy: SimEnvoy): void {
     const cursor = this.#cursor(envoy);
     const body = this.#snapshot(envoy, this.#parts.delays.networkMs);
@@ -155,6 +215,7 @@ export class SimSidecar {
     const report = decodeReport(body);
     this.#learning?.reported(report, this.#world.now());
     this.#traffic.receive(origin, report);
+    this.#reportedAt = this.#world.now();
   }
 
   /** Ms that a message is on its way. */
@@ -163,12 +224,15 @@ export class SimSidecar {
     return networkMs + (jitterMs > 0 ? this.#draws.fraction() * jitterMs : 0);
   }
 
-  #scrape(): Scrape[] {
+  #scrape(i: number): Scrape {
     const { pods, addresses, adapters } = this.#world;
-    for (const pod of pods.keys()) this.#world.scrape(pod, this.#parts.page ?? "restricted");
-    return pods.map((pod, i) => ({
+    const ms = this.#world.scrape(i, this.#parts.page ?? "restricted");
+    const [pod, address] = [pods[i] as Engine, addresses[i] as string];
+    return {
+      at: this.#world.now(),
+      ms,
       endpoint: {
-        address: addresses[i] as string,
+        address,
         ready: true,
         draining: false,
         asleep: false,
@@ -179,11 +243,11 @@ export class SimSidecar {
         kvBlocks: pod.params.kvBlocks,
         blockTokens: pod.params.blockSize,
         ...(this.#parts.costs === "true" && trueCosts(pod.params, this.#world.meanPromptTokens)),
-        ...this.#learned(addresses[i] as string, pod),
+        ...this.#learned(address, pod),
         maxLora: adapters.length > 0 ? pod.params.maxLoras : 0,
       },
       present: adapters.length > 0 ? presentAdapters(pod) : NOBODY,
-    }));
+    };
   }
 
   /** Learns from a scrape. Returns what the next snapshot says about the pod. */
@@ -202,8 +266,8 @@ export class SimSidecar {
 
   /** The bytes of the next push to an Envoy, which the Envoy gets after `transitMs`. */
   #snapshot(envoy: SimEnvoy, transitMs: number): Uint8Array {
-    const scrapeAgeMs = Math.ceil(this.#world.now() - this.#scrapedAt + transitMs);
-    const endpoints = this.#scrapes.map(({ endpoint }) => ({ ...endpoint, scrapeAgeMs }));
+    const ageOf = (at: number) => Math.ceil(this.#world.now() - at + transitMs);
+    const endpoints = this.#scrapes.map(({ at, endpoint }) => ({ ...endpoint, scrapeAgeMs: ageOf(at) }));
     const served = endpoints.map(({ address }) => ({ address, state: "listed" as AdapterState }));
     const models: ModelView[] = [{ name: MODEL, kind: "base", base: MODEL, endpoints: served }];
     for (const name of this.#world.adapters) {

@@ -150,6 +150,16 @@ describe("gateways that this Envoy does not hear of", () => {
     expect(unseenWeight()).toBe(0);
   });
 
+  test("count as well where only each tenth snapshot has a new scrape", () => {
+    rest();
+    share(30, 30, 1800);
+    others(30);
+    for (let i = 0; i < 120; i++) {
+      for (let snapshot = 0; snapshot < 10; snapshot++) scrape(0, 60, 20 + snapshot * <u32>INTERVAL);
+    }
+    expect(unseenWeight()).toBe(1);
+  });
+
   test("are forgotten when the servers report no requests", () => {
     rest();
     share(30, 60, 1200);

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
 import { decodePrefixes, textHash } from "../../../protocol/traffic.ts";
-import { A, B, base, C, complete, endpoint, Gateway, routed, threePods } from "../../../testkit/filter/gateway.ts";
+import { A, B, base, C, chat, complete, endpoint, Gateway, JSON_TYPE, routed, threePods } from "../../../testkit/filter/gateway.ts";
 import { askReport, Envoys, pushForReport } from "../support/envoys.ts";
 import { sequence } from "../support/sequence.ts";
 
@@ -32,6 +32,39 @@ describe("a traffic report", () => {
     gateway.settle();
     for (const worker of [0, 1]) assert.equal(askReport(gateway, worker).counts.size, 0);
     gateway.expectCounters({ "snapshot.stored": 1, requests: 3, picked: 3, reported: 4 });
+  });
+
+  test("a report says whether picks or admission use the queues of scrapes", () => {
+    const uses = (configuration: object) => askReport(new Gateway({ configuration })).usesQueues;
+    assert.equal(uses({}), false);
+    for (const profile of ["load", "epp"]) assert.equal(uses({ pick: { profile } }), true, profile);
+    assert.equal(uses({ pick: { onStale: "penalise" } }), true);
+    assert.equal(uses({ admission: { mode: "hold" } }), true);
+  });
+
+  test("with admission.mode shed, a report says that queues are used after a request with a priority below 0", () => {
+    const gateway = new Gateway({ configuration: { admission: { objectives: { low: -1, usual: 0 } } } });
+    gateway.feed(threePods());
+    const send = (objective: string) =>
+      gateway.send({ ...chat("lora"), headers: { ...JSON_TYPE, "x-gateway-inference-objective": objective } }).abort();
+    send("usual");
+    assert.equal(askReport(gateway).usesQueues, false);
+    send("low");
+    assert.equal(askReport(gateway).usesQueues, true);
+  });
+
+  test("a report counts ejections, whichever worker ejected the endpoint and whichever answers", () => {
+    const gateway = new Gateway({ workers: 2, configuration: { snapshot: { staleAfter: "3600s" } } });
+    gateway.feed(threePods());
+    gateway.settle();
+    assert.equal(askReport(gateway, 1).ejections, 0);
+    for (let i = 0; i < 3; i++) {
+      const stream = gateway.chat("lora", 0);
+      stream.respond({ status: 500, body: "{}", upstreamAddress: A });
+      stream.finish();
+    }
+    gateway.settle();
+    for (const worker of [0, 1]) assert.equal(askReport(gateway, worker).ejections, 1);
   });
 
   test("all workers of an Envoy report the same id, and another Envoy reports another", () => {

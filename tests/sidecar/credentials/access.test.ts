@@ -49,7 +49,7 @@ async function scene(t: TestContext, pod: TlsPod, scrape: object) {
   await quickSidecar(t, {
     endpoints: [pod.url],
     targets: [filter.url],
-    more: { scrape: { interval: "20ms", timeout: "1s", maxBackoff: "100ms", ...scrape } },
+    more: { scrape: { interval: "20ms", maxInterval: "20ms", timeout: "1s", maxBackoff: "100ms", ...scrape } },
   });
   return () => endpointOf(filter.stored, pod.address);
 }

@@ -95,6 +95,8 @@ test("a pod with an old reading or a missing signal counts as full, and so does 
   assert.equal(saturation(pod({ of: ["InferencePool a/b"], draining: true })), 1);
   const slow = poolLoads([pod({ age: 2000 })], [], [], { now: AT.now, scrapeIntervalMs: 1000 });
   assert.equal(slow[0]?.saturation, 0, "scrapes every second are not stale after 200 ms");
+  assert.equal(saturation({ ...pod({ age: 2500 }), paceMs: 1000 }), 0, "the pod's own pace counts");
+  assert.equal(saturation({ ...pod({ age: 2501 }), paceMs: 1000 }), 1);
 });
 
 test("a pod counts for each of its pools; a pool without pods is listed", () => {

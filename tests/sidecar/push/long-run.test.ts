@@ -14,7 +14,18 @@ import { EndpointIndex } from "../../../sidecar/snapshot/endpoint-index.ts";
 test("a reader whose polls all take longer than the spacing keeps nothing of the polls before", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
-  const report = { version: 1n, instance: 3n, emptied: 0, pieceBytes: 512, ring: 0n, end: 0n, news: 1, collector: 5 };
+  const report = {
+    version: 1n,
+    instance: 3n,
+    emptied: 0,
+    pieceBytes: 512,
+    usesQueues: false,
+    ejections: 0,
+    ring: 0n,
+    end: 0n,
+    news: 1,
+    collector: 5,
+  };
   const body = Buffer.from(
     encodeReport({ ...report, counts: new Map(), sums: new Map(), prefixes: new Uint8Array(0) }),
   );

@@ -47,7 +47,7 @@ async function scene(t: TestContext, engine = "auto"): Promise<Scene> {
       concurrency: 10,
       scheme: "http",
       options: {
-        intervalMs: INTERVAL_MS,
+        pace: { intervalMs: INTERVAL_MS, maxIntervalMs: INTERVAL_MS, share: 1 },
         timeoutMs: 10_000,
         path: "/metrics",
         restrict: false,
@@ -57,6 +57,8 @@ async function scene(t: TestContext, engine = "auto"): Promise<Scene> {
         modelsIntervalMs: 60_000,
         modelsDiscovered: true,
       },
+      traffic: { inFlight: () => undefined, reportedSince: () => 0, usesQueues: () => false },
+      learns: () => false,
       clock: { now: () => now, epochMicros: () => 0n },
       log: createLog("silent"),
       random: () => 0.5,

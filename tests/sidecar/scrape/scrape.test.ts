@@ -95,7 +95,7 @@ test("a failing pod is scraped less and less often, other pods as before", async
     2,
     ([bad]) => ((bad as FakePod).metrics = (_request, response) => response.writeHead(500).end()),
     {
-      scrape: { interval: "20ms", maxBackoff: "10s" },
+      scrape: { interval: "20ms", maxInterval: "20ms", maxBackoff: "10s" },
     },
   );
   await until("sixty scrapes of the good one", () => (pods[1]?.scrapes ?? 0) >= 60);
@@ -179,7 +179,7 @@ const BROKEN: Record<string, (pod: FakePod) => void> = {
 for (const [what, breakIt] of Object.entries(BROKEN)) {
   test(`a pod that ${what} is down after failures in a row, and is ready again after a good scrape`, async (t) => {
     const { pods, seen } = await scene(t, 2, () => {}, {
-      scrape: { interval: "20ms", timeout: "300ms", maxBackoff: "40ms", maxBytes: "64KiB" },
+      scrape: { interval: "20ms", maxInterval: "20ms", timeout: "300ms", maxBackoff: "40ms", maxBytes: "64KiB" },
     });
     const pod = pods[0] as FakePod;
     await until("both ready", () => seen(0)?.ready && seen(1)?.ready);
