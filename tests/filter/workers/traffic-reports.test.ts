@@ -5,7 +5,19 @@ import { describe, test } from "node:test";
 import type { Stream } from "../../../emulator/index.ts";
 import { encodeSnapshot } from "../../../protocol/encode.ts";
 import { decodePrefixes, textHash } from "../../../protocol/traffic.ts";
-import { A, B, base, C, chat, complete, endpoint, Gateway, JSON_TYPE, routed, threePods } from "../../../testkit/filter/gateway.ts";
+import {
+  A,
+  B,
+  base,
+  C,
+  chat,
+  complete,
+  endpoint,
+  Gateway,
+  JSON_TYPE,
+  routed,
+  threePods,
+} from "../../../testkit/filter/gateway.ts";
 import { askReport, Envoys, pushForReport } from "../support/envoys.ts";
 import { sequence } from "../support/sequence.ts";
 
