@@ -4,7 +4,8 @@
 //   idle     ── `heartbeat` since the last push ──▶ sending
 //   sending  ── accepted ──▶ idle
 //   sending  ── another sidecar has the lease there ──▶ waiting, until the lease ends
-//   sending  ── anything else ──▶ waiting        minBackoff, doubled with each failure up to maxBackoff, half of it random
+//   sending  ── anything else ──▶ waiting        minBackoff, doubled with each failure up to maxBackoff, half of it random;
+//                                                at most 100 ms while nothing listens there
 //   waiting  ── time is up ──▶ sending           a change does not end the wait; the push at its end contains it
 //
 // Each push is a complete snapshot, which is made when it is sent. So an Envoy that was away needs only one push.
@@ -58,6 +59,11 @@ interface TargetExchange {
 const MAX_PUSH_GAP_MS = 1000;
 /** Pushes with a refill come at least this often. */
 const REFILL_GAP_MS = 100;
+/**
+ * While nothing listens at an Envoy's address, tries are at most this far apart, or push.minBackoff. A refused connection costs next to
+ * nothing, and an Envoy that starts again picks nothing before its first snapshot.
+ */
+const REFUSED_GAP_MS = 100;
 /** Results of pushes to an Envoy that does not run. */
 const AWAY: ReadonlySet<PushResult> = new Set(["refused", "unreachable", "timeout", "reset"]);
 
@@ -160,7 +166,7 @@ export class Target {
     if (outcome.stored !== undefined) this.#parts.snapshots.goPast(outcome.stored);
     this.#state = "waiting";
     this.#failures++;
-    this.#schedule(this.#backoff());
+    this.#schedule(this.#backoff(outcome.result));
   }
 
   async #push(): Promise<{ outcome: PushOutcome; snapshot?: MadeSnapshot }> {
@@ -205,9 +211,10 @@ export class Target {
     return whole.length <= MAX_SNAPSHOT_BYTES ? whole : snapshot;
   }
 
-  #backoff(): number {
+  #backoff(result: PushResult): number {
     const { options, random } = this.#parts;
-    const longest = Math.min(options.retryMaxMs, options.retryMinMs * 2 ** Math.min(this.#failures - 1, 20));
+    const doubled = Math.min(options.retryMaxMs, options.retryMinMs * 2 ** Math.min(this.#failures - 1, 20));
+    const longest = result === "refused" ? Math.min(doubled, Math.max(REFUSED_GAP_MS, options.retryMinMs)) : doubled;
     return longest * (0.5 + random() / 2);
   }
 

@@ -37,6 +37,22 @@ test("a snapshot is complete when each pod has been scraped, but not while most 
   assert.equal(filter.stored?.endpoints.length, 3);
 });
 
+test("an Envoy that starts again gets a snapshot soon, however long it was away", async (t) => {
+  const { pod, filters } = await startScene(t, 1);
+  const [filter] = filters;
+  const port = Number(filter.address.split(":")[1]);
+  filter.close();
+  const push = { ...QUICK_PUSH, minBackoff: "50ms", maxBackoff: "10m", targets: [`http://127.0.0.1:${port}`] };
+  const sidecar = await quickSidecar(t, { endpoints: [pod.url], targets: [], more: { push } });
+  // Doubled waits would take minutes for so many tries.
+  const refused = async () => {
+    const page = await (await fetch(`${sidecar.url}/metrics`)).text();
+    const tries = /pilotfish_pushes_total\{[^}]*result="refused"[^}]*\} (\d+)/.exec(page);
+    return Number(tries?.[1] ?? 0) >= 12;
+  };
+  await until("twelve tries", refused);
+});
+
 test("a reload keeps the sidecar's id, so the filters see the same producer", async (t) => {
   const { pod, filters } = await startScene(t, 1);
   const [filter] = filters;
