@@ -131,7 +131,11 @@ export const push = z
     minBackoff: duration("1ms", "1m")
       .prefault("50ms")
       .describe("The wait after a first failed push. The wait doubles with each further failure."),
-    maxBackoff: duration("1ms", "10m").prefault("1s").describe("The longest wait between two tries. While nothing listens at the target, tries are 100 ms or `minBackoff` apart."),
+    maxBackoff: duration("1ms", "10m")
+      .prefault("1s")
+      .describe(
+        "The longest wait between two tries. While nothing listens at the target, tries are 100 ms or `minBackoff` apart.",
+      ),
   })
   .prefault({});
 
