@@ -39,6 +39,8 @@ export class Scraper {
   #readAt = Number.NEGATIVE_INFINITY;
   #seconds = 0;
   #lostAt = Number.NEGATIVE_INFINITY;
+  /** When the last scrape that failed began, ms. */
+  #failedAt = Number.NEGATIVE_INFINITY;
   #scrapedOnce = false;
   #closed = false;
 
@@ -82,6 +84,7 @@ export class Scraper {
     if (this.#scraping || this.#closed || !this.#scrapedOnce || this.pod.health.failures > 0) return;
     const { clock, options } = this.#parts;
     const now = clock.now();
+    this.#gate.hasten(now, options.pace.intervalMs);
     this.#again(now, Math.max(0, this.#pace.startedAt + options.pace.intervalMs - now));
   }
 
@@ -109,11 +112,14 @@ export class Scraper {
     const { pod } = this;
     const { health } = pod;
     const now = clock.now();
-    if (this.#closed || at > now) return;
+    // An own scrape that began later and failed says more.
+    if (this.#closed || at > now || at <= this.#failedAt) return;
     const { intervalMs, maxIntervalMs } = options.pace;
     const promised = Math.min(next, Math.max(intervalMs, maxIntervalMs));
     this.#gate.take(at, promised, now);
     pod.paceMs = Math.max(intervalMs, promised);
+    // The pod responds, so what is left of a wait after failures does not count.
+    if (health.failures > 0) this.#ownDueAt = Math.min(this.#ownDueAt, now);
     if (!this.#scraping) this.#schedule(now);
     if (pod.respondedAt !== undefined && at <= pod.respondedAt) return;
     const wasReady = health.ready;
@@ -145,9 +151,9 @@ export class Scraper {
 
   /** This sidecar reads the pods for others from now on. */
   takeOver(): void {
-    if (this.#closed || this.#scraping) return;
+    if (this.#closed) return;
     this.#gate.takeOver();
-    this.#schedule(this.#parts.clock.now());
+    if (!this.#scraping) this.#schedule(this.#parts.clock.now());
   }
 
   async #scrape(): Promise<void> {
@@ -186,6 +192,7 @@ export class Scraper {
     } catch (error) {
       if (this.#closed) return;
       const failure = toFailure(error);
+      this.#failedAt = started;
       health.failed(failure.reason);
       if (!options.modelsDiscovered) health.modelsRead();
       observer.scrapeFailed(pod, failure);

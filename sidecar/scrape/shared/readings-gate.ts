@@ -5,6 +5,8 @@
 //
 // `lateness` is how much later than promised the readings arrive, as learned. It is the duration of the other sidecar's scrape and of the way.
 
+/** After something happened to a pod, the other sidecar's next reading is awaited this long, ms, or for three intervals, beside its lateness. */
+const HASTENED_MS = 500;
 /** What is left of the lateness with each reading that comes earlier. */
 const LATENESS_KEPT = 0.9;
 
@@ -28,6 +30,11 @@ export class ReadingsGate {
   /** This sidecar takes over from the other one: its scrape is due when the other one's would have been. */
   takeOver(): void {
     this.#dueAt = Math.min(this.#dueAt, this.#at + this.#next);
+  }
+
+  /** Something happened to the pod at `now`, ms. The other sidecar learns of it too, so a reading should come soon. */
+  hasten(now: number, intervalMs: number): void {
+    this.#dueAt = Math.min(this.#dueAt, now + Math.max(HASTENED_MS, 3 * intervalMs) + this.#lateness);
   }
 
   /** How long an own scrape is put off at `now`, ms; 0: it is due. */

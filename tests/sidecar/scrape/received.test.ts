@@ -25,7 +25,12 @@ interface Scene {
   receive(more?: Partial<SharedReading>, waiting?: number): number;
 }
 
-async function scene(t: TestContext, engine = "auto"): Promise<Scene> {
+async function scene(
+  t: TestContext,
+  engine = "auto",
+  maxBackoffMs = 1000,
+  maxIntervalMs = INTERVAL_MS,
+): Promise<Scene> {
   const server = await startPod();
   let now = 1000;
   t.mock.timers.enable({ apis: ["setTimeout"] });
@@ -47,13 +52,13 @@ async function scene(t: TestContext, engine = "auto"): Promise<Scene> {
       concurrency: 10,
       scheme: "http",
       options: {
-        pace: { intervalMs: INTERVAL_MS, maxIntervalMs: INTERVAL_MS, share: 1 },
+        pace: { intervalMs: INTERVAL_MS, maxIntervalMs, share: 1 },
         timeoutMs: 10_000,
         path: "/metrics",
         restrict: false,
         maxBytes: 1 << 20,
         failures: 3,
-        maxBackoffMs: 1000,
+        maxBackoffMs,
         modelsIntervalMs: 60_000,
         modelsDiscovered: true,
       },
@@ -212,4 +217,62 @@ test("readings count only for pods that this sidecar found, of engines that both
   for (const engine of ["sglang", "unknown", "constructor"])
     assert.equal(receive({ reading: { ...reading, engine, counters: {} } }), 0);
   assert.equal(receive(), 1);
+});
+
+test("a reading from before an own scrape that failed does not make the pod ready again", async (t) => {
+  const { server, fleet, pod, pass, receive } = await scene(t);
+  await pass(10);
+  await server.close();
+  await pass(300);
+  assert.deepEqual([pod.health.state, pod.health.failures > 0], ["down", true]);
+  const { failures } = pod.health;
+  receive({ age: 200, oldest: 200 });
+  await pass(1);
+  assert.deepEqual([pod.health.state, pod.health.failures], ["down", failures]);
+  fleet.close();
+});
+
+test("when readings of a pod that failed come and then end, the pod is scraped as soon as any other", async (t) => {
+  const { server, pod, pass, receive } = await scene(t, "auto", 60_000);
+  await pass(10);
+  server.metrics = (_request, response) => void response.writeHead(500).end();
+  await pass(2000);
+  assert.ok(pod.health.failures >= 4);
+  server.metrics = gauges(0, 0);
+  receive();
+  const before = server.scrapes;
+  await pass(330);
+  assert.ok(server.scrapes > before);
+});
+
+test("a pod to which something happened is scraped soon, unless the other sidecar reads it sooner", async (t) => {
+  const { server, fleet, pass, receive } = await scene(t, "auto", 1000, 2000);
+  await pass(200);
+  receive({ next: 2000 });
+  const before = server.scrapes;
+  fleet.hasten();
+  await pass(100);
+  receive({ next: 2000 });
+  await pass(1000);
+  assert.equal(server.scrapes, before, "the other sidecar has read the pod");
+  fleet.hasten();
+  await pass(620);
+  assert.equal(server.scrapes, before + 1);
+});
+
+test("a sidecar that takes over during an own scrape scrapes one interval after the last reading", async (t) => {
+  const { server, fleet, pass, receive } = await scene(t);
+  await pass(200);
+  const open: Array<() => void> = [];
+  const good = gauges(0, 0);
+  server.metrics = (request, response) => void open.push(() => void good(request, response));
+  await pass(120);
+  assert.equal(open.length, 1);
+  receive();
+  fleet.takeOver();
+  server.metrics = good;
+  for (const end of open) end();
+  const before = server.scrapes;
+  await pass(130);
+  assert.ok(server.scrapes > before);
 });
