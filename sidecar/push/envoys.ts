@@ -33,11 +33,11 @@ interface EnvoysParts extends FindParts {
   pushed: TargetParts["pushed"];
   /** Opens the connections to an Envoy. Absent: by HTTP. A test passes a function of its own. */
   open?: (origin: string) => EnvoyConnection;
-  /** Takes the sums of an Envoy's traffic report. Absent: nobody wants sums. An Envoy with two addresses reports its sums twice. */
   /** Whether each push to an Envoy that is not polled asks for its counts. Default: false. */
   counts?: boolean;
   /** Called when an Envoy has ejected an endpoint. */
   ejected?: () => void;
+  /** Takes the sums of an Envoy's traffic report. Absent: nobody wants sums. An Envoy with two addresses reports its sums twice. */
   measured?: (instance: bigint, sums: TrafficReport["sums"]) => void;
   /** The readings of this sidecar's pods, and who counts them. Absent: sidecars do not share readings. */
   readings?: { pods: PodReadings; counted: (event: ReadingsEvent, count: number) => void };

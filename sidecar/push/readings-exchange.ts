@@ -65,6 +65,8 @@ const AWAY_MS = 250;
 /** The wait after a response that says nothing of readings, as from a filter of another release. */
 const OTHER_RELEASE_MS = 5000;
 const MIN_BLOB_BYTES = 16_384;
+/** After so many times the promised time without a newer reading, the other sidecars have scraped for themselves (readings-gate.ts). */
+const USEFUL_INTERVALS = 3;
 
 export class ReadingsExchange {
   readonly #parts: ReadingsExchangeParts;
@@ -79,8 +81,9 @@ export class ReadingsExchange {
   /** When the readings of the last blob were collected, and those of the one before, ms. */
   #upTo = Number.NEGATIVE_INFINITY;
   #before = Number.NEGATIVE_INFINITY;
-  /** Address of the last reading of a blob that did not have room for all. */
+  /** Blobs without room for all readings go by address. Address of the last reading of such a blob, and when its round began, ms. */
   #lastAddress = "";
+  #roundAt = Number.NEGATIVE_INFINITY;
   /** Limit of a blob with its header. An Envoy may accept less than this release may send. */
   #maxBytes = MAX_READINGS_BYTES;
   #logged = "";
@@ -168,36 +171,43 @@ export class ReadingsExchange {
       return listened && !sending && now >= awayUntil;
     });
     const readings = takers.length === 0 ? [] : this.#readings(pods.share(this.#before));
-    if (readings.length === 0) return;
+    if (readings.length === 0) {
+      // The rest of a round is gone.
+      if (takers.length > 0) this.#lastAddress = "";
+      return;
+    }
     this.#sending = true;
     this.#startedAt = now;
     const room = this.#maxBytes - READINGS_HEADER_BYTES;
     const { payload, count } = await encodeReadings(readings, pods.prints, room);
-    if (count < readings.length) {
+    if (this.#lastAddress === "") this.#roundAt = now;
+    // A reading that has no room even alone is left out.
+    const done = Math.max(count, 1);
+    if (done < readings.length) {
       // The other readings come with the next blob.
-      this.#lastAddress = readings[count - 1]?.address ?? "";
+      this.#lastAddress = readings[done - 1]?.address ?? "";
       this.#changed = true;
     } else {
+      if (this.#lastAddress !== "") this.#changed = true;
       this.#lastAddress = "";
       this.#before = this.#upTo;
-      this.#upTo = now;
+      this.#upTo = this.#roundAt;
     }
     const shortest = readings.reduce((least, { next }) => Math.min(least, next), Number.POSITIVE_INFINITY);
     const spacing = Math.min(Math.max(shortest / 4, MIN_SPACING_MS), MAX_SPACING_MS);
     this.#spacing = Math.max(spacing, SPACING_MS_PER_READING * count);
-    if (!this.#closed) for (const envoy of takers) void this.#push(envoy, payload, now);
+    if (!this.#closed && count > 0) for (const envoy of takers) void this.#push(envoy, payload, now);
     this.#sending = false;
     if (this.#changed) this.scraped();
   }
 
-  /** Puts readings into the order of a blob: after a blob without room for all, its last one's successor comes first. */
+  /** Returns the readings for a blob, by address: after a blob without room for all, the rest. Old ones are left out. */
   #readings(all: SharedReading[]): SharedReading[] {
     const least = Math.max(this.#spacing, this.#parts.spacingMs());
-    const rows = all.map((each) => (each.next >= least ? each : { ...each, next: least }));
-    if (this.#lastAddress === "") return rows;
-    const sorted = rows.sort((a, b) => (a.address < b.address ? -1 : 1));
-    const first = sorted.findIndex(({ address }) => address > this.#lastAddress);
-    return first <= 0 ? sorted : [...sorted.slice(first), ...sorted.slice(0, first)];
+    return all
+      .map((each) => (each.next >= least ? each : { ...each, next: least }))
+      .filter(({ address, age, next }) => address > this.#lastAddress && age <= USEFUL_INTERVALS * next)
+      .sort((a, b) => (a.address < b.address ? -1 : 1));
   }
 
   async #push(envoy: EnvoyConnection, payload: Uint8Array, madeAt: number): Promise<void> {

@@ -29,8 +29,10 @@ export interface SharedReading {
 export type EnginePrints = Readonly<Record<string, string>>;
 
 const VERSION = 1;
-/** Bytes of a payload before it is compressed. Some 6,000 pods have room. */
+/** Bytes of a payload before it is compressed. Some 2,000 pods have room. */
 const MAX_PAYLOAD_BYTES = 4 << 20;
+/** Characters of a row. A pod that lists long names of adapters must not take the room of others. */
+const MAX_ROW_LENGTH = 65_536;
 const MAX_AGE_MS = 60_000;
 const MAX_SECONDS = 60;
 const MAX_ENGINES = 256;
@@ -50,7 +52,7 @@ export function enginePrints(engines: EngineTable): EnginePrints {
 
 /**
  * Encodes readings, as many as fit into MAX_PAYLOAD_BYTES and, compressed, into `maxBytes`. Returns the bytes, and how many of
- * the readings they have.
+ * the readings they have. A reading that is too long for a row is left out, and counts as one that they have.
  */
 export async function encodeReadings(
   readings: readonly SharedReading[],
@@ -62,14 +64,17 @@ export async function encodeReadings(
   const rows: string[] = [];
   let length = engines.length;
   for (const each of readings.slice(0, MAX_ENDPOINTS)) {
-    const row = JSON.stringify({ ...each, age: above(each.age), oldest: above(each.oldest) });
+    const next = Math.min(each.next, MAX_AGE_MS);
+    const whole = JSON.stringify({ ...each, age: above(each.age), oldest: above(each.oldest), next });
+    const row = whole.length > MAX_ROW_LENGTH ? "" : whole;
     // A character has at most three bytes in UTF-8.
     length += 3 * row.length;
     if (length > MAX_PAYLOAD_BYTES && rows.length > 0) break;
     rows.push(row);
   }
   for (let count = rows.length; ; count = Math.floor(count / 2)) {
-    const text = `{"v":${VERSION},"engines":${engines},"pods":[${rows.slice(0, count).join(",")}]}`;
+    const pods = rows.slice(0, count).filter((row) => row !== "");
+    const text = `{"v":${VERSION},"engines":${engines},"pods":[${pods.join(",")}]}`;
     const payload = await compress(text, { level: 1 });
     if (payload.length <= maxBytes || count === 0) return { payload, count };
   }

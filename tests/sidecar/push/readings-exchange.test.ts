@@ -1,5 +1,6 @@
 // When a collector sends readings and to whom, and what a sidecar makes of those that it gets. Timers and clock are the test's.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { type TestContext, test } from "node:test";
 import { encodeReadingsPush, type ReadingsAnswer } from "../../../protocol/readings/readings-codec.ts";
 import { READINGS_HEADER_BYTES } from "../../../protocol/readings/readings-constants.ts";
@@ -183,6 +184,49 @@ test("after a refusal for its size a blob is half as large, and the rest of the 
     many.every((name) => seen.has(name)),
     `${seen.size} of ${many.length}`,
   );
+});
+
+/** Readings that no blob has room for: random names of adapters. */
+function huge(): Partial<SharedReading> {
+  const running = Array.from({ length: 1000 }, () => randomBytes(1500).toString("base64"));
+  return { reading: { ...shared("").reading, adapters: { max: 1, running, waiting: [] } } };
+}
+
+test("a pod with a reading that no blob has room for keeps no other pod's readings back", async (t) => {
+  const all = scene(t, ["one"]);
+  await all.exchange.received("one", answer(), 1);
+  scrape(all, "a", huge());
+  scrape(all, "b");
+  await all.pass(300);
+  const sent = await Promise.all(all.pushes.map(addressesIn));
+  assert.ok(sent.flat().includes("b"), JSON.stringify(sent));
+  assert.ok(all.pushes.length <= 3, `${all.pushes.length} pushes`);
+});
+
+test("where one blob has no room for all readings, each reading is sent in few blobs, and then no more", async (t) => {
+  const all = scene(t, ["one"]);
+  await all.exchange.received("one", answer(), 1);
+  all.status = 413;
+  const many = Array.from({ length: 3000 }, (_, i) => `10.0.${i >> 8}.${i & 255}:80`);
+  for (const [i, name] of many.entries()) all.own.push({ at: 1001, reading: shared(name, { seconds: i / 7919 }) });
+  scrape(all, "first");
+  await all.pass(400);
+  all.status = 200;
+  scrape(all, "second");
+  await all.pass(3000);
+  const { length } = all.pushes;
+  await all.pass(1000);
+  assert.equal(all.pushes.length, length);
+});
+
+test("a reading of which no sidecar has use any more is not sent", async (t) => {
+  const all = scene(t, ["one"]);
+  await all.exchange.received("one", answer(), 1);
+  scrape(all, "gone", { age: 700, oldest: 700 });
+  scrape(all, "a");
+  await all.pass(100);
+  const sent = await Promise.all(all.pushes.map(addressesIn));
+  assert.deepEqual([...new Set(sent.flat())], ["a"]);
 });
 
 test("readings of another sidecar are as old as they were, and as long as they were on the way", async (t) => {

@@ -57,6 +57,12 @@ test("as many readings as there is room for are encoded", async () => {
   assert.equal((await decodeReadings(payload)).readings.length, count);
 });
 
+test("a long wait of a slow pace is shortened to the longest that counts", async () => {
+  const { payload } = await encodeReadings([shared("a", { next: 600_000 })], PRINTS, 1 << 20);
+  const { readings, refused } = await decodeReadings(payload);
+  assert.deepEqual([readings[0]?.next, refused], [60_000, 0]);
+});
+
 test("an engine's print changes with its table", () => {
   const [vllm] = ENGINES.values();
   assert.ok(vllm);
