@@ -65,6 +65,8 @@ const AWAY_MS = 250;
 /** The wait after a response that says nothing of readings, as from a filter of another release. */
 const OTHER_RELEASE_MS = 5000;
 const MIN_BLOB_BYTES = 16_384;
+/** After a refusal for its size, a blob is smaller for so long. */
+const LOW_MS = 60_000;
 /** After so many times the promised time without a newer reading, the other sidecars have scraped for themselves (readings-gate.ts). */
 const USEFUL_INTERVALS = 3;
 
@@ -86,6 +88,8 @@ export class ReadingsExchange {
   #roundAt = Number.NEGATIVE_INFINITY;
   /** Limit of a blob with its header. An Envoy may accept less than this release may send. */
   #maxBytes = MAX_READINGS_BYTES;
+  /** Until when a lower limit counts, ms. */
+  #lowUntil = Number.NEGATIVE_INFINITY;
   #logged = "";
   #closed = false;
 
@@ -178,6 +182,7 @@ export class ReadingsExchange {
     }
     this.#sending = true;
     this.#startedAt = now;
+    if (now >= this.#lowUntil) this.#maxBytes = MAX_READINGS_BYTES;
     const room = this.#maxBytes - READINGS_HEADER_BYTES;
     const { payload, count } = await encodeReadings(readings, pods.prints, room);
     if (this.#lastAddress === "") this.#roundAt = now;
@@ -234,6 +239,7 @@ export class ReadingsExchange {
       if (status === 200) return undefined;
       if (status === 413) {
         this.#maxBytes = Math.max(MIN_BLOB_BYTES, Math.floor(body.length / 2));
+        this.#lowUntil = this.#parts.clock.now() + LOW_MS;
         return { why: CODE_TOO_LARGE, waitMs: 0 };
       }
       return { why: `status ${status}`, waitMs: status === 400 ? OTHER_RELEASE_MS : AWAY_MS };

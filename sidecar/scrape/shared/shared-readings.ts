@@ -41,6 +41,10 @@ const MAX_NUMBER = 1e15;
 const MAX_ADAPTERS = 1024;
 const MAX_NAME_LENGTH = 256;
 
+/** Rows that are alike compress to a thirtieth. A payload that gets larger is refused, because to read it takes long. */
+const MAX_RATIO = 64;
+const SMALL_BYTES = 65_536;
+
 const compress = promisify(gzip);
 const decompress = promisify(gunzip);
 
@@ -92,7 +96,8 @@ function above(ms: number): number {
 export async function decodeReadings(
   payload: Uint8Array,
 ): Promise<{ prints: EnginePrints; readings: SharedReading[]; refused: number }> {
-  const text = await decompress(payload, { maxOutputLength: MAX_PAYLOAD_BYTES });
+  const most = Math.min(MAX_PAYLOAD_BYTES, Math.max(SMALL_BYTES, MAX_RATIO * payload.length));
+  const text = await decompress(payload, { maxOutputLength: most });
   const json: unknown = JSON.parse(text.toString("utf8"));
   if (!isObject(json) || json.v !== VERSION || !Array.isArray(json.pods) || !isObject(json.engines))
     throw new Error(`readings: expected an object with v ${VERSION}, engines and pods`);

@@ -186,6 +186,27 @@ test("after a refusal for its size a blob is half as large, and the rest of the 
   );
 });
 
+test("a minute after a refusal for its size a blob may be as large as before", async (t) => {
+  const all = scene(t, ["one"]);
+  await all.exchange.received("one", answer(), 1);
+  all.status = 413;
+  const many = Array.from({ length: 3000 }, (_, i) => `10.0.${i >> 8}.${i & 255}:80`);
+  for (const [i, name] of many.entries()) all.own.push({ at: 1001, reading: shared(name, { seconds: i / 7919 }) });
+  scrape(all, "first");
+  await all.pass(400);
+  const largest = all.pushes[0]?.body.length ?? 0;
+  all.status = 200;
+  await all.pass(61_000);
+  all.own.length = 0;
+  const before = all.pushes.length;
+  await all.exchange.received("one", answer(), 1);
+  for (const [i, name] of many.entries()) all.own.push({ at: 61_500, reading: shared(name, { seconds: i / 7919 }) });
+  scrape(all, "second");
+  await all.pass(300);
+  const sizes = all.pushes.slice(before).map(({ body }) => body.length);
+  assert.ok(Math.max(...sizes) > 0.9 * largest, `${sizes.join()} after ${largest}`);
+});
+
 /** Readings that no blob has room for: random names of adapters. */
 function huge(): Partial<SharedReading> {
   const running = Array.from({ length: 1000 }, () => randomBytes(1500).toString("base64"));

@@ -134,6 +134,7 @@ describe("a payload is refused as a whole", () => {
     "no engines": packed({ v: 1, engines: null, pods: [] }),
     "too many pods": packed({ v: 1, engines: {}, pods: Array(10_241).fill(0) }),
     "much more than it looks like": bomb,
+    "rows that compress to nearly nothing": packed({ v: 1, engines: {}, pods: Array(9000).fill("row".repeat(40)) }),
   };
   for (const [name, payload] of Object.entries(payloads))
     test(name, async () => {
