@@ -38,6 +38,7 @@ interface Options {
   tokenBytes: number;
   tokenizer: TokenizerName;
   texts?: TextKind;
+  unseen: number[];
   hardware?: HardwareName[];
   param: Partial<PodParams>;
   output: string;
@@ -54,6 +55,9 @@ function podParam(given: string, before: Partial<PodParams>): Partial<PodParams>
   }
 }
 
+/** Reads percentages from 0 to 90, separated by commas. */
+const percents = (given: string): number[] => given.split(",").map(wholeNumber(0, 90));
+
 const command = new Command("sim")
   .description("Time to first token with each way to pick a pod, in a discrete-event simulation; nothing here is a GPU")
   .option("--pods <n>", "number of pods (default: the load's own, 4 or 8)", wholeNumber(1, 1000))
@@ -62,6 +66,12 @@ const command = new Command("sim")
   .option("--seed <n>", "seed of everything", wholeNumber(0, 1_000_000), 1)
   .option("--only <loads>", `some of ${LOAD_NAMES.join(",")}`, someOf(LOAD_NAMES), USUAL_LOADS)
   .option("--contenders <list>", `some of ${CONTENDERS_HELP}`, contenderNames, USUAL)
+  .option(
+    "--unseen <percents>",
+    "shares of the requests that another gateway sends by least request and reports to nobody, such as 0,25,50; figures leave them out",
+    percents,
+    [0],
+  )
   .option(
     "--hardware <names>",
     `presets that pods have in turn, of ${HARDWARE_NAMES.join(",")}`,
@@ -93,6 +103,8 @@ One worker beside sixteen, four Envoys of four workers that talk, and an Envoy t
   make sim ARGS="--only mixed,fitting-80 --contenders exact,tokens-1,tokens-16,tokens-4x4,tokens-1-restart60 --no-herd"
 What four pods carry that share prompts as well as can be (bench/sim/loads/shared.ts):
   make sim ARGS="--only fitting-80 --rate 42 --requests 12600 --contenders home,epp,tokens-2 --no-herd"
+Pods that are scraped at a pace beside pods that are scraped every 50 ms, with requests that no Envoy reports:
+  make sim ARGS="--only mixed,slow,adapters,bursts,shared-80 --unseen 0,25,50 --contenders tokens-2-scrape50,tokens-2 --no-herd"
 PILOTFISH_WASM=<file> replaces build/pilotfish.wasm by another module.`,
   );
 
@@ -112,8 +124,9 @@ async function main(): Promise<void> {
   const began = performance.now();
   const contenders = options.contenders.map(contenderOf);
   const cells: Cell[] = [];
-  for (const name of options.only) {
+  for (const [name, unseen] of options.only.flatMap((one) => options.unseen.map((share) => [one, share] as const))) {
     const load = makeLoad(name, {
+      unseen: unseen / 100,
       pods: options.pods,
       requests: options.requests,
       seed: options.seed,
@@ -127,7 +140,7 @@ async function main(): Promise<void> {
       rows.push({ contender: contender.name, figures: simulate(load, contender, { seed: options.seed }) });
     }
     const perSecond = load.requests.length / ((load.requests.at(-1)?.at ?? 0) / 1000) || 0;
-    const cell: Cell = { load: name, title: load.title, pods: load.pods, perSecond, rows };
+    const cell: Cell = { load: load.name, title: load.title, pods: load.pods, perSecond, rows };
     cells.push(cell);
     console.log(loadTable(cell));
   }

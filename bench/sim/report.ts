@@ -46,6 +46,7 @@ const HEAD = [
   "deepest queue",
   "most on a pod",
   "scraping",
+  "scrapes/s",
 ];
 
 export function loadTable(cell: Cell): string {
@@ -60,6 +61,7 @@ export function loadTable(cell: Cell): string {
     String(figures.deepestQueue),
     `${(figures.mostShare * 100).toFixed(1)} %`,
     `${(figures.scrapeShare * 100).toFixed(2)} %`,
+    short(figures.scrapesPerSecond),
   ]);
   const title = `## ${cell.load}: ${cell.title}; ${cell.pods} pods, ${short(cell.perSecond)} requests/s`;
   return [title, "", markdownTable(HEAD, rows), "", ...spanTable(cell)].join("\n");

@@ -4,6 +4,8 @@ import { test } from "node:test";
 import { parseTrace } from "../../bench/sim/loads/conversations.ts";
 import { LOAD_NAMES, makeLoad } from "../../bench/sim/loads.ts";
 import { bodyOf, type SimRequest } from "../../bench/sim/request.ts";
+import { simulate } from "../../bench/sim/simulate.ts";
+import type { Contender } from "../../bench/sim/world.ts";
 
 /** Number of leading blocks that two prompts share. */
 function common(a: SimRequest, b: SimRequest): number {
@@ -26,6 +28,31 @@ test("every load has its requests in the order of their arrival, and each fits i
       assert.ok(prompt.hashes.length * blockSize <= prompt.tokens, name);
     }
   }
+});
+
+test("another gateway sends a share of the requests, and figures leave them out", () => {
+  const load = makeLoad("mixed", { seed: 3, requests: 400, unseen: 0.25 });
+  const unseen = load.unseen?.filter((one) => one).length ?? 0;
+  assert.ok(Math.abs(unseen - 100) < 30, `${unseen} of 400`);
+  assert.equal(load.name, "mixed, 25 % unseen");
+  const requests = new Set(load.requests);
+  const seen: SimRequest[] = [];
+  const contender: Contender = {
+    name: "first",
+    title: "picks the first pod",
+    start: () => ({
+      route(request) {
+        seen.push(request);
+        return { pod: 0 };
+      },
+    }),
+  };
+  const { answered, perPod } = simulate(load, contender, { seed: 3, warmUp: 0 });
+  assert.equal(answered, 400);
+  assert.equal(seen.length, 400 - unseen);
+  assert.ok(seen.every((request) => requests.has(request)));
+  assert.ok((perPod[0] ?? 0) < 400, "the other gateway picks other pods too");
+  assert.equal(makeLoad("mixed", { seed: 3, requests: 400 }).unseen, undefined);
 });
 
 test("a load depends on its seed alone", () => {

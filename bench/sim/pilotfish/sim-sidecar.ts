@@ -178,8 +178,8 @@ export class SimSidecar {
   /** Says which prefix updates of the Envoy were received; undefined: pushes ask for no traffic reports. */
   #cursor({ origin }: SimEnvoy): string | undefined {
     const { targets, peers } = this.#parts;
-    const alone = targets.length + peers.length < 2;
-    return alone && this.#learning !== undefined ? this.#traffic.cursor(origin) : undefined;
+    // As in sidecar/push/envoys.ts: the only Envoy is not polled, so its counts come with the answers to pushes.
+    return targets.length + peers.length < 2 ? this.#traffic.cursor(origin) : undefined;
   }
 
   #pushesOf(envoy: SimEnvoy): { at: number; planned: boolean } {

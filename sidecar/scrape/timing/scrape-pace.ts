@@ -2,7 +2,7 @@
 //
 //   excess = requests that the scrape shows - the most that all Envoys had on the pod around the scrape, at least 0
 //
-//   fast     an excess above NOISE or the pod's adapters have changed, picks use queues, the learner wants scrapes,
+//   fast     an excess above NOISE has changed, the pod's adapters changed lately, picks use queues, the learner wants scrapes,
 //            or the Envoys' counts are not known                                                  scrape.interval
 //   slower   each scrape without such a reason doubles the wait, up to calm
 //   calm     the Envoys explain what the scrapes show                                             CALM_MS
@@ -49,6 +49,8 @@ interface PacedScrape {
   jitter: number;
 }
 
+/** Adapters that changed at a scrape change again: the pod is scraped fast for this long. */
+const ADAPTERS_MS = 2000;
 /** The time between two scrapes of a calm pod. */
 const CALM_MS = 1000;
 /** Where picks use queues, no wait is longer, so that filters do not find a scrape too old (snapshot.staleAfter, 2 s by default). */
@@ -63,6 +65,8 @@ export class Pace {
   #last: PacedScrape | undefined;
   /** The most requests that the Envoys had on the pod since the last scrape began. */
   #most = 0;
+  /** When a scrape last showed other adapters than the scrape before, ms. */
+  #adaptersAt = Number.NEGATIVE_INFINITY;
   /** Whether the last scrape was judged. */
   #judged = false;
   /** The excess of the last scrape that was judged. */
@@ -96,6 +100,7 @@ export class Pace {
 
   scraped(scrape: PacedScrape): void {
     this.#last = scrape;
+    if (scrape.changed) this.#adaptersAt = scrape.startedAt;
     this.#judged = false;
   }
 
@@ -108,7 +113,7 @@ export class Pace {
     return Math.max(0, last.startedAt + this.#wait * last.jitter - now);
   }
 
-  #judge({ requests, changed, endedAt }: PacedScrape, input: PaceInput): void {
+  #judge({ requests, startedAt, endedAt }: PacedScrape, input: PaceInput): void {
     const { intervalMs, share } = this.#options;
     const cost = Math.max(0, input.costMs);
     const fast = this.#limited(cost / (share * FAST_SHARES));
@@ -123,7 +128,7 @@ export class Pace {
       this.#wait = input.usesQueues ? fresh : this.#limited(Math.max(this.#judgedWait, intervalMs) * 2);
     } else if (input.usesQueues) {
       this.#wait = Math.min(fast, fresh);
-    } else if (changed || input.learns || input.inFlight === undefined) {
+    } else if (startedAt - this.#adaptersAt < ADAPTERS_MS || input.learns || input.inFlight === undefined) {
       this.#wait = fast;
     } else if (excess > NOISE && input.reportedSince() < endedAt) {
       this.#judged = false;

@@ -104,10 +104,11 @@ describe("requests that no Envoy reports", () => {
   });
 });
 
-test("the pace is fast while adapters change, and while the learner wants scrapes", () => {
+test("the pace is fast for 2 s after adapters changed, and while the learner wants scrapes", () => {
   const scene = new Scene();
   scene.settled({ requests: 7, inFlight: 7 });
   assert.equal(scene.scrape({ requests: 7, inFlight: 7, changed: true }), 50);
+  for (let passed = 50; passed < 2000; passed += 50) assert.equal(scene.scrape({ requests: 7, inFlight: 7 }), 50);
   assert.equal(scene.scrape({ requests: 7, inFlight: 7 }), 100);
   assert.equal(scene.settled({ requests: 7, inFlight: 7, learns: true }), 50);
 });
