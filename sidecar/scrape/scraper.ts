@@ -29,6 +29,8 @@ export class Scraper {
   readonly #signals = new LastSignals();
   readonly #gate = new ReadingsGate();
   #timer: NodeJS.Timeout | undefined;
+  /** Whether something happened to the pod during the scrape. */
+  #hastened = false;
   /** Whether the pace may make the wait that is running longer. */
   #paced = false;
   #scraping = false;
@@ -81,6 +83,8 @@ export class Scraper {
 
   /** Scrapes soon, because something happened to the pod. Scrapes of a failing pod keep their waits. */
   hasten(): void {
+    // What a scrape under way shows may be from before the event.
+    this.#hastened = this.#scraping;
     if (this.#scraping || this.#closed || !this.#scrapedOnce || this.pod.health.failures > 0) return;
     const { clock, options } = this.#parts;
     const now = clock.now();
@@ -211,6 +215,7 @@ export class Scraper {
     const now = clock.now();
     if (first || health.failures > 0) this.#again(now, this.#delay(now - started, first));
     else this.#pause(now, this.#pace.waitMs());
+    if (this.#hastened) this.hasten();
   }
 
   /** Scrapes again after `waitMs`, or later while another sidecar reads the pod. */
