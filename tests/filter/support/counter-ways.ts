@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Result } from "../../../emulator/codes.ts";
 import { HEADER_SOURCE, HEADER_VERSION, SECRET_HEADER, SNAPSHOT_PATH } from "../../../protocol/constants.ts";
+import { encodeReadingsPush } from "../../../protocol/readings/readings-codec.ts";
 import {
   A,
   B,
@@ -15,7 +16,7 @@ import {
 } from "../../../testkit/filter/gateway.ts";
 import { ADMISSION_WAYS } from "./admission-counter-ways.ts";
 import { askReport } from "./envoys.ts";
-import { pushTraffic } from "./polls.ts";
+import { pushTraffic, sendPoll } from "./polls.ts";
 
 interface Way {
   way: (gateway: Gateway) => void;
@@ -24,6 +25,7 @@ interface Way {
   bodies?: boolean;
 }
 
+const READINGS = new TextEncoder().encode("the filter does not read this");
 const ALIAS = { models: { rules: [{ name: "alias", model: "m" }] } };
 const FIELD = { body: { fields: [{ field: "user", header: "x-user" }] } };
 
@@ -170,6 +172,14 @@ export const WAYS: Record<string, Way> = {
   },
   "pilotfish.snapshot.stored": { way: (g) => g.feed(threePods()) },
   "pilotfish.traffic.stored": { way: (g) => void pushTraffic(g, { [A]: { requests: 1 } }) },
+  "pilotfish.readings.stored": {
+    way: (g) => {
+      // The collector's poll takes the lease. Only the collector may push readings.
+      sendPoll(g, undefined, { news: 1 });
+      assert.equal(g.push(encodeReadingsPush(5, 0, READINGS)).status, 200);
+    },
+  },
+  "pilotfish.readings.refused": { way: (g) => void g.push(encodeReadingsPush(5, 0, READINGS)) },
   "pilotfish.picked": {
     way: (g) => {
       g.feed(threePods());
