@@ -6,7 +6,7 @@
 //   K  tokens that the cache has room for, by the snapshot
 //   k  tokens of running requests: the KV-cache usage of the last scrape, times K
 //   w  waiting tokens on p (endpoints/waiting-tokens.ts)
-//   u  uncached tokens of this prompt on p
+//   u  uncached tokens of this prompt on p, at most FULL * K: a longer estimate is wrong, because the server would refuse such a prompt
 //   D  mean seconds from a first byte to the end of its response (endpoints/durations.ts). In D seconds the running requests leave
 //      their k tokens
 //   R  mean prefill rate of the candidates, so that the cost is in tokens
@@ -55,7 +55,7 @@ export function fullCacheCost(
 ): f32 {
   const room = roomOf(view, endpoint);
   const taken = <f32>kvOf(view, endpoint, profile, input) * room;
-  const missing = taken + waitingTokens(entry) + uncached - FULL * room;
+  const missing = taken + waitingTokens(entry) + min(uncached, FULL * room) - FULL * room;
   if (missing <= 0) return 0;
   return (rate * usualDuration() * missing) / max<f32>(taken, LEAST * room);
 }

@@ -57,9 +57,16 @@ describe("a full KV cache", () => {
   });
 
   test("with hardly any running request has a bounded cost", () => {
-    const view = follow(twoPods(0), 20000);
-    near(waitOf(view, 0), cost(11000, 1000));
-    near(waitOf(view, 1), cost(11000, 1000));
+    const view = follow(twoPods(0), 1500);
+    send(0, 9500);
+    near(waitOf(view, 0), cost(2000, 1000));
+    near(waitOf(view, 1), 0);
+  });
+
+  test("is not asked for more room than it has: an estimate of more tokens is wrong", () => {
+    const view = follow(twoPods(0.5), 500000);
+    near(waitOf(view, 0), cost(5000, 5000));
+    near(waitOf(view, 1), 0);
   });
 
   test("is left alone, even if the other endpoint has more waiting tokens", () => {
