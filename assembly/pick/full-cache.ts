@@ -22,8 +22,8 @@ import { PickInput } from "./pick-input";
 import { Profile } from "./profile";
 import { kvOf } from "./signals";
 
-/** A cache counts as full when this part is taken: the responses that run there go on to grow. */
-const FULL: f32 = 0.9;
+/** The part of a cache that can be taken. With 0.9 pods that are full all the time would lose their prompts to pods without them. */
+const FULL: f32 = 1;
 /** Bound of the divisor: a cache without running requests is not full for long. */
 const LEAST: f32 = 0.1;
 

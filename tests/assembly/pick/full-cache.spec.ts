@@ -38,11 +38,11 @@ function cost(missing: f32, taken: f32): f32 {
 
 describe("a full KV cache", () => {
   test("costs the time in which running requests leave the room that the prompt lacks", () => {
-    const view = follow(twoPods(0.8), 1500);
-    near(waitOf(view, 0), cost(500, 8000));
+    const view = follow(twoPods(0.9), 1500);
+    near(waitOf(view, 0), cost(500, 9000));
     near(waitOf(view, 1), 0);
     learnDuration(20);
-    near(waitOf(view, 0), cost(500, 8000));
+    near(waitOf(view, 0), cost(500, 9000));
   });
 
   test("costs nothing while the prompt fits", () => {
@@ -52,14 +52,14 @@ describe("a full KV cache", () => {
 
   test("is filled by the prompts that wait there, too", () => {
     const view = follow(twoPods(0.75), 1500);
-    send(0, 1000);
+    send(0, 2000);
     near(waitOf(view, 0), cost(1000, 7500));
   });
 
   test("with hardly any running request has a bounded cost", () => {
     const view = follow(twoPods(0), 1500);
     send(0, 9500);
-    near(waitOf(view, 0), cost(2000, 1000));
+    near(waitOf(view, 0), cost(1000, 1000));
     near(waitOf(view, 1), 0);
   });
 
@@ -71,7 +71,7 @@ describe("a full KV cache", () => {
 
   test("is left alone, even if the other endpoint has more waiting tokens", () => {
     const view = follow(twoPods(0.99), 1500);
-    send(1, 600);
+    send(1, 300);
     expect(pick(view, 0, profile, input, wholeModel(view, 0), random).first).toBe(1);
   });
 
