@@ -54,7 +54,7 @@ let position: u32 = HEADER;
 let cas: u32 = 0;
 /** When this worker last received records, ns. */
 let receivedAt: u64 = 0;
-/** The picks that read and append are so many that they would last until here, ns. */
+/** Each pick that reads the log moves this instant on by EVERY. While the instant lies ahead, picks leave the log to later picks. Ns. */
 let spentUntil: u64 = 0;
 /** Whether the last append failed. Then the next attempt is made on the tick. */
 let failed: bool = false;

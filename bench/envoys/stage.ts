@@ -1,15 +1,14 @@
 // A fleet for `make bench-envoys`: pods in this process, real Envoys, and the sidecar as it ships, once for each Envoy.
-import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Found } from "../../envoy/binary.ts";
-import { endWithProcess } from "../../envoy/process.ts";
 import { cpuNanoseconds } from "../../testkit/cpu.ts";
 import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { fastPod } from "../../testkit/fleet.ts";
 import { chat, post } from "../../testkit/http.ts";
+import { type SidecarProcess, startSidecarProcess } from "../../testkit/sidecar/sidecar-process.ts";
 import { until } from "../../testkit/until.ts";
 
 const MODEL = "tiny";
@@ -54,12 +53,12 @@ export async function startFleet(plan: Plan): Promise<Fleet> {
         pods.map(({ address }) => address),
       ),
     );
-  const sidecars: Started[] = [];
+  const sidecars: SidecarProcess[] = [];
   for (const [i, { url }] of envoys.entries()) {
     const file = join(folder, `sidecar-${i}.json`);
     const push = { targets: [url], peers: { targets: envoys.map((one) => one.url) } };
     await writeFile(file, JSON.stringify({ endpoints: pods.map((pod) => pod.url), push, listen: "127.0.0.1:0" }));
-    sidecars.push(startSidecar(plan.sidecar, file));
+    sidecars.push(startSidecarProcess(plan.sidecar, file, SECRET));
   }
   const counted = () => Promise.all(envoys.map((envoy) => envoy.stats(FILTER_STATS)));
   await until("snapshots", async () => (await counted()).every((stats) => sum([stats], "snapshot.stored") > 0));
@@ -103,28 +102,6 @@ function startOne({ found, wasm, concurrency }: Plan, endpoints: string[]): Prom
     { pools, wasm: { file: wasm, secret: SECRET, configuration: {} } },
     { found, concurrency, logLevel: "error" },
   );
-}
-
-interface Started {
-  pid: number;
-  stop(): Promise<void>;
-}
-
-function startSidecar(program: string, config: string): Started {
-  const child = spawn(process.execPath, [program, "--config", config], {
-    env: { ...process.env, PILOTFISH_SECRET: SECRET },
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  const forget = endWithProcess(() => child.kill("SIGKILL"));
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  return {
-    pid: child.pid as number,
-    async stop() {
-      child.kill("SIGTERM");
-      await ended;
-      forget();
-    },
-  };
 }
 
 /** Sends requests to an Envoy at even intervals, each without waiting for the one before. */

@@ -1,14 +1,13 @@
 // The processes of one window: the server, the gateways, and what scrapes. All are new, so that no window depends on an earlier one.
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Found } from "../../envoy/binary.ts";
-import { endWithProcess } from "../../envoy/process.ts";
 import { keepOffLastCore, keepOnLastCore } from "../../testkit/cpu.ts";
 import { startEnvoy, type TestEnvoy } from "../../testkit/envoy/test-envoy.ts";
 import { startEpp } from "../../testkit/peers/ext-proc-peers.ts";
 import { freePorts } from "../../testkit/ports.ts";
+import { type SidecarProcess, startSidecarProcess } from "../../testkit/sidecar/sidecar-process.ts";
 import { until } from "../../testkit/until.ts";
 import { startMetricsServer } from "../../testkit/vllm/metrics-server.ts";
 import type { Plan } from "./contenders.ts";
@@ -96,11 +95,6 @@ function startGateway(address: string, wasm: string, found: Found): Promise<Test
   return startEnvoy(config, { found, concurrency: 1, logLevel: "error" });
 }
 
-interface Scraper {
-  pid: number;
-  stop(): Promise<void>;
-}
-
 interface ScraperNeeds extends StageOptions {
   build: Build;
   folder: string;
@@ -108,40 +102,23 @@ interface ScraperNeeds extends StageOptions {
   envoys: readonly TestEnvoy[];
 }
 
-async function startScrapers({ contender }: Plan, needs: ScraperNeeds): Promise<Scraper[]> {
+async function startScrapers({ contender }: Plan, needs: ScraperNeeds): Promise<SidecarProcess[]> {
   const { folder, address, envoys, epp, build } = needs;
   if (contender === "none") return [];
   if (contender === "epp") {
     if (epp === undefined) throw new Error("the contender epp needs the endpoint picker; make peers builds it");
     return [await startEpp({ path: epp, folder, pods: [address] })];
   }
-  const sidecars: Scraper[] = [];
+  const sidecars: SidecarProcess[] = [];
   for (const [i, { url }] of envoys.entries()) {
     const file = join(folder, `sidecar-${i}.json`);
     const peers = envoys.length > 1 ? { peers: { targets: envoys.map((one) => one.url) } } : {};
     const push = { targets: [url], ...peers };
     await writeFile(file, JSON.stringify({ endpoints: [`http://${address}`], push, listen: "127.0.0.1:0", ...QUIET }));
-    sidecars.push(startSidecar(build.sidecar, file));
+    sidecars.push(startSidecarProcess(build.sidecar, file, SECRET));
   }
   const stored = async (envoy: TestEnvoy) =>
     [...(await envoy.stats("snapshot.stored")).values()].some((count) => count > 0);
   await until("a snapshot in each gateway", async () => (await Promise.all(envoys.map(stored))).every((has) => has));
   return sidecars;
-}
-
-function startSidecar(program: string, config: string): Scraper {
-  const child: ChildProcess = spawn(process.execPath, [program, "--config", config], {
-    env: { ...process.env, PILOTFISH_SECRET: SECRET },
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  const forget = endWithProcess(() => child.kill("SIGKILL"));
-  const ended = new Promise<void>((done) => child.once("exit", () => done()));
-  return {
-    pid: child.pid as number,
-    async stop() {
-      child.kill("SIGTERM");
-      await ended;
-      forget();
-    },
-  };
 }

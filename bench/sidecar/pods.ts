@@ -42,7 +42,7 @@ function whole(body: Buffer, more = ""): Buffer {
 
 interface Template {
   answer: Buffer;
-  /** Where the gauge's digits are; -1: the answer has none. */
+  /** Position in `answer` of the digits that each scrape replaces; -1: the answer has no such digits. */
   at: number;
 }
 

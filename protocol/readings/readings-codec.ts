@@ -7,7 +7,7 @@ import * as r from "./readings-constants.ts";
 
 /** What the answer to a poll says about readings. */
 export interface ReadingsAnswer {
-  /** Number of the readings; 0: the answer has none. */
+  /** Number of the push whose readings the answer has; 0: the answer has no readings. */
   number: bigint;
   collector: number;
   /** How long the payload was on its way and in the Envoy, ms. */

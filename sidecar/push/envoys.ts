@@ -345,8 +345,8 @@ export class Envoys {
     if (this.#traffic.isRefilling(origin)) from.target?.changed();
     if (asked !== undefined) void this.#readings?.received(origin, asked.readings, asked.tookMs);
     if (!this.#config.exchange) return;
-    if (this.#election.heard(report, from.target !== undefined, this.#lastReports()))
-      for (const { reader } of this.#known.values()) reader.wake();
+    const beginsToCollect = this.#election.heard(report, from.target !== undefined, this.#lastReports());
+    if (beginsToCollect) for (const { reader } of this.#known.values()) reader.wake();
     if (!elected && this.#isSource(origin) && this.#election.isElected(report)) this.#readings?.takeOver();
     if (!this.#exchanging) return;
     if (!elected) from.pusher.changed();

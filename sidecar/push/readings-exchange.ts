@@ -67,7 +67,10 @@ const OTHER_RELEASE_MS = 5000;
 const MIN_BLOB_BYTES = 16_384;
 /** After a refusal for its size, a blob is smaller for so long. */
 const LOW_MS = 60_000;
-/** After so many times the promised time without a newer reading, the other sidecars have scraped for themselves (readings-gate.ts). */
+/**
+ * A reading promises when the next one comes. The other sidecars wait at most three times as long and then scrape the pod themselves
+ * (readings-gate.ts), so an older reading is of no use to them.
+ */
 const USEFUL_INTERVALS = 3;
 
 export class ReadingsExchange {
@@ -80,7 +83,7 @@ export class ReadingsExchange {
   #changed = false;
   #startedAt = Number.NEGATIVE_INFINITY;
   #spacing = MIN_SPACING_MS;
-  /** When the readings of the last blob were collected, and those of the one before, ms. */
+  /** A blob has the readings since the blob before the last. Instants up to which the last blob and the blob before it had readings, ms. */
   #upTo = Number.NEGATIVE_INFINITY;
   #before = Number.NEGATIVE_INFINITY;
   /** Blobs without room for all readings go by address. Address of the last reading of such a blob, and when its round began, ms. */

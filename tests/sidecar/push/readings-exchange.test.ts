@@ -164,7 +164,8 @@ test("an Envoy that refuses is left alone for a while, and delays no other", asy
   assert.ok((all.counted.failed ?? 0) === 1 && (all.counted.sent ?? 0) >= 1);
 });
 
-test("after a refusal for its size a blob is half as large, and the rest of the readings follows", async (t) => {
+/** A scene in which the Envoy has refused a blob of 3,000 readings for its size. Returns the addresses of the readings, too. */
+async function refusedForSize(t: TestContext): Promise<{ all: Scene; many: readonly string[] }> {
   const all = scene(t, ["one"]);
   await all.exchange.received("one", answer(), 1);
   all.status = 413;
@@ -172,6 +173,11 @@ test("after a refusal for its size a blob is half as large, and the rest of the 
   for (const [i, name] of many.entries()) all.own.push({ at: 1001, reading: shared(name, { seconds: i / 7919 }) });
   scrape(all, "first");
   await all.pass(400);
+  return { all, many };
+}
+
+test("after a refusal for its size a blob is half as large, and the rest of the readings follows", async (t) => {
+  const { all, many } = await refusedForSize(t);
   const [largest] = all.pushes;
   all.status = 200;
   const before = all.pushes.length;
@@ -187,13 +193,7 @@ test("after a refusal for its size a blob is half as large, and the rest of the 
 });
 
 test("a minute after a refusal for its size a blob may be as large as before", async (t) => {
-  const all = scene(t, ["one"]);
-  await all.exchange.received("one", answer(), 1);
-  all.status = 413;
-  const many = Array.from({ length: 3000 }, (_, i) => `10.0.${i >> 8}.${i & 255}:80`);
-  for (const [i, name] of many.entries()) all.own.push({ at: 1001, reading: shared(name, { seconds: i / 7919 }) });
-  scrape(all, "first");
-  await all.pass(400);
+  const { all, many } = await refusedForSize(t);
   const largest = all.pushes[0]?.body.length ?? 0;
   all.status = 200;
   await all.pass(61_000);
@@ -225,13 +225,7 @@ test("a pod with a reading that no blob has room for keeps no other pod's readin
 });
 
 test("where one blob has no room for all readings, each reading is sent in few blobs, and then no more", async (t) => {
-  const all = scene(t, ["one"]);
-  await all.exchange.received("one", answer(), 1);
-  all.status = 413;
-  const many = Array.from({ length: 3000 }, (_, i) => `10.0.${i >> 8}.${i & 255}:80`);
-  for (const [i, name] of many.entries()) all.own.push({ at: 1001, reading: shared(name, { seconds: i / 7919 }) });
-  scrape(all, "first");
-  await all.pass(400);
+  const { all } = await refusedForSize(t);
   all.status = 200;
   scrape(all, "second");
   await all.pass(3000);
